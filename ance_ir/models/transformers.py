@@ -1,0 +1,121 @@
+"""The encoder as PyTerrier transformers: queries to ``query_vec``, documents to ``doc_vec``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.models.batching import WINDOW
+from ance_ir.models.text import FIELDS
+
+if TYPE_CHECKING:
+    from ance_ir.models.dense import DenseEncoder
+
+PASSAGE_SEPARATOR = "#"
+"""Stands between a document's docno and a passage's number: ``d7#0``, ``d7#1``, …"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How a document vector was made; travels with it from the encoder into the index's manifest.
+
+    Attributes:
+        model: the model's name.
+        fingerprint: the model's fingerprint.
+        similarity: ``"dot"`` or ``"cosine"``.
+        passages: the passage scheme's text form, e.g. ``MaxP(512, 4)``; ``None`` where the rows are documents, not passages.
+    """
+
+    model: str
+    fingerprint: str
+    similarity: str
+    passages: str | None
+
+
+class QueryEncoder(pt.Transformer):
+    """Adds ``query_vec``, float32 ``[D]``, to a frame with ``query``.
+
+    Args:
+        model: the encoder.
+    """
+
+    schematic = {"label": "Query encoder"}
+
+    def __init__(self, model: DenseEncoder) -> None:
+        self.model = model
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Encode each distinct query once."""
+        pt.validate.columns(inp, includes=["query"])
+        codes, queries = pd.factorize(inp["query"])
+        vectors = self.model.encode_queries([str(query) for query in queries]) if len(queries) else np.zeros((0, 0))
+        return inp.assign(query_vec=pd.Series([vectors[code] for code in codes], index=inp.index, dtype=object))
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None: the model is no pipeline stage."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.model is self.model
+
+    def __hash__(self) -> int:
+        return hash((type(self), id(self.model)))
+
+
+class PassageEncoder(pt.Transformer):
+    """Adds ``doc_vec``, float32 ``[D]``, and ``encoding`` to a frame with ``docno`` and ``text`` (``title``, ``url``).
+
+    After a passage scheme (``MaxP(512, 4) >> model.passages()``) a row for each passage comes out, ``docno`` being ``docno#0``,
+    ``docno#1``, …, and the text columns, which are the document's, left out. Otherwise each row is encoded as it is, cut to the model's
+    passage length.
+
+    Args:
+        model: the encoder.
+    """
+
+    schematic = {"label": "Passage encoder"}
+    batch_size = WINDOW
+    """Documents that PyTerrier should hand over at once: they are sorted by length together."""
+
+    def __init__(self, model: DenseEncoder) -> None:
+        self.model = model
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Encode the rows' texts."""
+        pt.validate.columns(inp, includes=["docno", "text"])
+        cut = "passages" in inp.columns
+        if inp.empty:
+            kept = [column for column in inp.columns if not cut or column not in (*FIELDS, "passages")]
+            return inp[kept].assign(doc_vec=pd.Series(dtype=object), encoding=pd.Series(dtype=object))
+        texts = [self.model.text.join(document) for document in inp[[f for f in FIELDS if f in inp.columns]].to_dict("records")]
+        if not cut:
+            return self._with_vectors(inp, self.model.encode_passages(texts), None)
+        scheme = inp["passages"].iloc[0]
+        vectors, counts = self.model.encode_documents(texts, scheme)
+        rows = inp.loc[inp.index.repeat(counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
+        numbers = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows["docno"] = [f"{docno}{PASSAGE_SEPARATOR}{number}" for docno, number in zip(rows["docno"], numbers, strict=True)]
+        return self._with_vectors(rows, vectors, str(scheme))
+
+    def _with_vectors(self, rows: pd.DataFrame, vectors: np.ndarray, passages: str | None) -> pd.DataFrame:
+        encoding = Encoding(
+            model=self.model.name, fingerprint=self.model.fingerprint(), similarity=self.model.similarity, passages=passages
+        )
+        return rows.assign(
+            doc_vec=pd.Series(list(vectors), index=rows.index, dtype=object),
+            encoding=pd.Series([encoding] * len(rows), index=rows.index, dtype=object),
+        )
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None: the model is no pipeline stage."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.model is self.model
+
+    def __hash__(self) -> int:
+        return hash((type(self), id(self.model)))

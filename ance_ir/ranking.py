@@ -1,0 +1,34 @@
+"""The one order of results: score, highest first; equal scores by docno, last first.
+
+It is trec_eval's order, so a run file that we write is read by every tool of the field in the order in which we ranked it.
+Docnos compare as strings, which for UTF-8 is the order of their bytes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
+    """Sort and rank a result frame.
+
+    Args:
+        results: frame with ``qid``, ``docno``, ``score`` and any other columns; untouched.
+        k: keep that many results a query; ``None`` keeps all.
+
+    Returns:
+        A new frame: queries in the order in which they first appear, ``rank`` from 0 within each, best first.
+    """
+    if results.empty:
+        return results.assign(rank=np.array([], dtype=np.int64)).reset_index(drop=True)
+    query, _ = pd.factorize(results["qid"])
+    by_docno = np.argsort(results["docno"].to_numpy(dtype=object), kind="stable")
+    docno = np.empty(len(results), dtype=np.int64)
+    docno[by_docno] = np.arange(len(results))
+    order = np.lexsort((-docno, -results["score"].to_numpy(dtype=np.float64), query))
+    ranked = results.iloc[order].reset_index(drop=True)
+    query = query[order]
+    starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])
+    ranked["rank"] = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
+    return ranked if k is None else ranked[ranked["rank"] < k].reset_index(drop=True)

@@ -1,0 +1,144 @@
+"""PyTerrier transformers over an index: the dense retriever and the dense scorer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.errors import DocumentNotFoundError, UsageError
+from ance_ir.indexes.ance_index import AnceIndex, Backend
+from ance_ir.models import DenseEncoder
+from ance_ir.models.text import FIELDS
+from ance_ir.ranking import rank_results
+
+
+class _OverIndex(pt.Transformer):
+    """An index and the model that made it: equal by configuration, no pipeline stages themselves."""
+
+    def __init__(self, index: AnceIndex, model: DenseEncoder, *, check: bool) -> None:
+        self.index = index
+        self.model = model
+        self.check = check
+        if check:
+            index.check_model(model)
+
+    def _query_vectors(self, frame: pd.DataFrame) -> np.ndarray:
+        """A vector for each row, ``[len(frame), D]``: ``query_vec`` where the frame has it, ``query`` encoded otherwise, each text once."""
+        if "query_vec" in frame.columns:
+            return np.stack(frame["query_vec"].to_list()).astype(np.float32)
+        codes, queries = pd.factorize(frame["query"])
+        vectors: np.ndarray = self.model.encode_queries([str(query) for query in queries])[codes]
+        return vectors
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return (type(self), self.index, id(self.model), self.check)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _OverIndex) and self._configuration() == other._configuration()
+
+    def __hash__(self) -> int:
+        return hash(self._configuration())
+
+
+class DenseRetriever(_OverIndex):
+    """Queries (``query`` or ``query_vec``) to the best documents of an index.
+
+    Args:
+        index: where to search.
+        model: encodes the queries.
+        num_results: documents a query.
+        backend: ``"exact"`` or ``"faiss"``.
+        check: refuse a model that is not the index's.
+
+    Raises:
+        FingerprintError: the index was built with another model.
+    """
+
+    schematic = {"label": "Dense retriever"}
+
+    def __init__(
+        self, index: AnceIndex, model: DenseEncoder, num_results: int = 1000, *, backend: Backend = "exact", check: bool = True
+    ) -> None:
+        if num_results < 1:
+            raise UsageError(f"at least 1 document is to be found, not {num_results}")
+        super().__init__(index, model, check=check)
+        self.num_results = num_results
+        self.backend = backend
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Search; the result has every column of the queries, ``docno``, ``score`` and ``rank``."""
+        with pt.validate.any(inp, context=self) as mode:
+            mode.query_frame(extra_columns=["query_vec"])
+            mode.query_frame(extra_columns=["query"])
+        queries = inp.drop(columns=["score", "rank"], errors="ignore")
+        if inp.empty:
+            return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+        searcher = self.index.searcher(self.backend, device=str(self.model.device))
+        scores, documents = self.index.search(self._query_vectors(inp), self.num_results, searcher)
+        query, place = np.nonzero(documents >= 0)
+        results = queries.iloc[query].reset_index(drop=True)
+        return results.assign(docno=self.index.docnos(documents[query, place]), score=scores[query, place].astype(np.float64), rank=place)
+
+    def fuse_rank_cutoff(self, k: int) -> DenseRetriever:
+        """The same retriever with at most k results."""
+        return self if self.num_results <= k else pt.inspect.transformer_apply_attributes(self, num_results=k)
+
+    def __mod__(self, right: int) -> DenseRetriever:
+        return self.fuse_rank_cutoff(right)
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return (*super()._configuration(), self.num_results, self.backend)
+
+
+class DenseScorer(_OverIndex):
+    """Re-ranks documents by their vectors in an index; those that it does not hold are encoded from their ``text``.
+
+    Args:
+        index: where the documents' vectors are.
+        model: encodes the queries.
+        check: refuse a model that is not the index's.
+
+    Raises:
+        FingerprintError: the index was built with another model.
+    """
+
+    schematic = {"label": "Dense scorer"}
+
+    def __init__(self, index: AnceIndex, model: DenseEncoder, *, check: bool = True) -> None:
+        super().__init__(index, model, check=check)
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Score and rank anew; every other column is kept.
+
+        Raises:
+            DocumentNotFoundError: documents that are not in the index, in a frame without ``text``.
+        """
+        with pt.validate.any(inp, context=self) as mode:
+            mode.result_frame(extra_columns=["query_vec"])
+            mode.result_frame(extra_columns=["query"])
+        if inp.empty:
+            return inp.assign(score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+        queries = self._query_vectors(inp)
+        numbers = self.index.numbers(inp["docno"])
+        scores = np.empty(len(inp), dtype=np.float64)
+        known = numbers >= 0
+        scores[known] = self.index.document_scores(queries[known], numbers[known])
+        if not known.all():
+            scores[~known] = np.einsum("nd,nd->n", self._encode_texts(inp[~known]), queries[~known])
+        return rank_results(inp.assign(score=scores))
+
+    def _encode_texts(self, unknown: pd.DataFrame) -> np.ndarray:
+        if "text" not in unknown.columns:
+            missing = unknown["docno"].drop_duplicates()
+            raise DocumentNotFoundError(
+                f"{self.index.path} does not hold {len(missing)} of the documents, e.g. {missing.iloc[0]!r}; add a text column to encode them"
+            )
+        texts = [self.model.text.join(document) for document in unknown[[f for f in FIELDS if f in unknown.columns]].to_dict("records")]
+        return self.model.encode_passages(texts)

@@ -1,0 +1,155 @@
+"""Vectors on disk: ``npy`` shards, float16 or float32, memory-mapped when read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
+from ance_ir.files import atomic_open, hash_files
+
+VectorType = Literal["float16", "float32"]
+
+SHARD_BYTES = 256 << 20
+"""Size of a shard; also what writing holds in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """A file of vectors: its name, rows and checksum."""
+
+    file: str
+    rows: int
+    checksum: str
+
+
+class VectorWriter:
+    """Appends vectors to shards in a folder.
+
+    Args:
+        folder: an existing folder.
+        dtype: ``"float32"`` or ``"float16"``.
+        shard_bytes: size of a shard.
+    """
+
+    def __init__(self, folder: Path, dtype: VectorType = "float32", shard_bytes: int = SHARD_BYTES) -> None:
+        if dtype not in get_args(VectorType):
+            raise UsageError(f"vectors are stored as {' or '.join(get_args(VectorType))}, not {dtype!r}")
+        self.folder = folder
+        self.dtype = np.dtype(dtype)
+        self.shard_bytes = shard_bytes
+        self.shards: list[Shard] = []
+        self.largest_norm = 0.0
+        self._buffer = np.zeros((0, 0), dtype=self.dtype)
+        self._filled = 0
+
+    def append(self, vectors: np.ndarray) -> None:
+        """Add rows, ``[n, D]``.
+
+        Raises:
+            IndexingError: a vector is not finite, of another dimension, or too large for float16.
+        """
+        if len(vectors) == 0:
+            return
+        if self._buffer.shape[1] == 0:
+            rows = max(1, self.shard_bytes // (self.dtype.itemsize * vectors.shape[1]))
+            self._buffer = np.empty((rows, vectors.shape[1]), dtype=self.dtype)
+        if vectors.shape[1] != self._buffer.shape[1]:
+            raise IndexingError(f"vectors of {vectors.shape[1]} dimensions after vectors of {self._buffer.shape[1]}")
+        with np.errstate(over="ignore"):  # an overflow shows as an infinite value, reported below
+            vectors = vectors.astype(self.dtype, copy=False)
+        if not np.isfinite(vectors).all():
+            hint = "; float32 may hold them" if self.dtype == np.float16 else ""
+            raise IndexingError(f"vectors that are infinite or not a number, as {self.dtype}{hint}")
+        norms = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
+        self.largest_norm = max(self.largest_norm, float(norms.max()))
+        while len(vectors):
+            part = vectors[: len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            vectors = vectors[len(part) :]
+            if self._filled == len(self._buffer):
+                self._flush()
+
+    def finish(self) -> dict[str, Any]:
+        """Write what is left; the part of the manifest that describes the vectors."""
+        if self._filled:
+            self._flush()
+        return {
+            "dimension": int(self._buffer.shape[1]),
+            "dtype": self.dtype.name,
+            "vectors": sum(shard.rows for shard in self.shards),
+            "largest_norm": self.largest_norm,
+            "shards": [asdict(shard) for shard in self.shards],
+        }
+
+    def _flush(self) -> None:
+        path = self.folder / f"vectors-{len(self.shards):05d}.npy"
+        with atomic_open(path, "wb") as stream:
+            np.save(stream, self._buffer[: self._filled], allow_pickle=False)
+        self.shards.append(Shard(file=path.name, rows=self._filled, checksum=hash_files([path])))
+        self._filled = 0
+
+
+class VectorStore:
+    """Vectors on disk, read through memory maps.
+
+    Args:
+        folder: where the shards lie.
+        manifest: what ``VectorWriter.finish`` returned.
+
+    Raises:
+        DamagedIndexError: a shard is missing or its shape is not the manifest's.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.dimension = int(manifest["dimension"])
+        self.dtype = np.dtype(manifest["dtype"])
+        self.largest_norm = float(manifest["largest_norm"])
+        self.folder = folder
+        self.shards = [Shard(**shard) for shard in manifest["shards"]]
+        self._starts = np.cumsum([0, *(shard.rows for shard in self.shards)])
+        self._maps = [self._open(shard) for shard in self.shards]
+
+    def _open(self, shard: Shard) -> np.ndarray:
+        path = self.folder / shard.file
+        try:
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DamagedIndexError(f"{path}: the shard cannot be read ({error}); build the index again") from error
+        if array.shape != (shard.rows, self.dimension) or array.dtype != self.dtype:
+            found = f"{array.shape} {array.dtype}"
+            raise DamagedIndexError(f"{path}: expected {(shard.rows, self.dimension)} {self.dtype}, found {found}; build the index again")
+        return array
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def verify(self) -> None:
+        """Read every shard and compare its checksum.
+
+        Raises:
+            DamagedIndexError: names the shards that were altered.
+        """
+        damaged = [shard.file for shard in self.shards if hash_files([self.folder / shard.file]) != shard.checksum]
+        if damaged:
+            raise DamagedIndexError(f"{self.folder}: checksums differ for {', '.join(damaged)}; build the index again")
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and vectors, ``[≤ rows, D]`` as stored, of consecutive blocks."""
+        for start, vectors in zip(self._starts, self._maps, strict=False):
+            for offset in range(0, len(vectors), rows):
+                yield int(start) + offset, vectors[offset : offset + rows]
+
+    def get(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors of the given rows, float32 ``[len(rows), D]``."""
+        vectors = np.empty((len(rows), self.dimension), dtype=np.float32)
+        shard_of = np.searchsorted(self._starts, rows, side="right") - 1
+        for shard in np.unique(shard_of):
+            chosen = shard_of == shard
+            vectors[chosen] = self._maps[shard][rows[chosen] - self._starts[shard]]
+        return vectors
