@@ -1,0 +1,56 @@
+# Every way of working on this project; continuous integration and pre-commit call the same targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check
+
+# The first interpreter that runs and is new enough.
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV ?= .venv
+ARGS ?=
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+
+# The collections of the sister folder, where it exists, unless the variable is set (even to nothing).
+ifeq ($(origin ANCE_IR_DATA),undefined)
+ifneq ($(wildcard ../shared/data/.),)
+export ANCE_IR_DATA := $(abspath ../shared/data)
+endif
+endif
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.installed ## a virtual environment in .venv with everything the other targets need
+
+demo: setup ## train, index and evaluate on a collection that needs no download; ARGS="…" goes to the command
+	$(VENV)/bin/ance-ir demo $(ARGS)
+
+test: setup ## the tests that are neither slow nor need a GPU; ARGS="…" goes to pytest
+	$(VENV)/bin/python -m pytest -m "not slow and not gpu" $(ARGS)
+
+test-slow: setup ## the slow tests; those that need a GPU are skipped without one
+	$(VENV)/bin/python -m pytest -m "slow or gpu" $(ARGS)
+
+check: setup ## lint, formatting and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy -p ance_ir
+
+# A virtual environment that holds the pinned torch and nothing else of ours. The processor-only build is a tenth of the
+# ordinary one: take it from the configured sources if they have it, else from PyTorch's own index, else whatever there is.
+%/.torch: constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
+	test -x $*/bin/python || "$(PYTHON)" -m venv $*
+	@echo "installing torch $(TORCH) in $*"
+	@install="$*/bin/python -m pip install -qq --disable-pip-version-check"; \
+	if nvidia-smi >/dev/null 2>&1; then \
+		$$install -c constraints.txt torch==$(TORCH); \
+	else \
+		$$install -c constraints.txt torch==$(TORCH)+cpu 2>/dev/null || \
+		$$install --retries 1 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch==$(TORCH) || \
+		$$install -c constraints.txt torch==$(TORCH); \
+	fi
+	@touch $@
+
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,dev,report,terrier,test,train]'
+	@touch $@

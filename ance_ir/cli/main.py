@@ -1,0 +1,162 @@
+"""The command ``ance-ir``: its options, the table of its subcommands, and what it says when something goes wrong.
+
+A subcommand is the object ``command`` of ``ance_ir/cli/<name>.py``, imported when it is called or asked for its help.
+Exit codes: 0 done, 1 the reader of our output has gone, 2 refused or impossible (one line says why), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import select
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ance_ir import __version__
+from ance_ir.errors import AnceError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PROGRAM = "ance-ir"
+SUMMARIES = {
+    "demo": "Train, index and evaluate on a collection that needs no download",
+    "train": "Train a dense retriever",
+    "index": "Encode a collection into an index",
+    "search": "Search an index",
+    "eval": "Evaluate systems on a dataset",
+}
+"""Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
+
+_SURROUNDINGS = {
+    getattr(errno, name)
+    for name in ("EACCES", "EDQUOT", "EEXIST", "EFBIG", "EIO", "EISDIR", "ENAMETOOLONG", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS")
+}
+"""Errors of the operating system that the user mends (a path, a permission, a full disk); the rest are bugs and show their traceback."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its subcommands from ``SUMMARIES`` and imports one when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the subcommands, in the order in which they are used."""
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a subcommand; ``None`` where there is none of that name."""
+        if cmd_name not in SUMMARIES:
+            return None
+        command: click.Command = importlib.import_module(f"ance_ir.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of subcommands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may stand at the place of a subcommand."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name, help=summary) for name, summary in SUMMARIES.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.option("-v", "--verbose", count=True, help="Log what is done to standard error; twice: in detail.")
+@click.pass_context
+def group(ctx: click.Context, verbose: int) -> None:
+    """Dense retrieval with ANCE: train, index, search and evaluate."""
+    logger = logging.getLogger("ance_ir")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = logger.level
+
+    def restore() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+    logger.addHandler(handler)
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    ctx.call_on_close(restore)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``ance-ir``.
+
+    Args:
+        arguments: what follows the program's name; ``None`` takes the process's own.
+
+    Returns:
+        The exit code.
+    """
+    if completion := os.environ.get("_ANCE_IR_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(group, {}, PROGRAM, "_ANCE_IR_COMPLETE", completion)
+    try:
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _output_is_gone():
+            raise
+        return 1
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        with group.make_context(PROGRAM, arguments) as ctx:
+            group.invoke(ctx)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.exceptions.NoArgsIsHelpError as asked:
+        asked.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(f"{PROGRAM}: interrupted", err=True)
+        return 130
+    except click.ClickException as error:
+        where = getattr(error, "ctx", None)
+        hint = f" (see '{where.command_path} --help')" if where is not None else ""
+        return _refuse(f"{error.format_message()}{hint}")
+    except AnceError as error:
+        return _refuse(str(error) or type(error).__name__)
+    except OSError as error:
+        if error.errno not in _SURROUNDINGS:
+            raise
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror))
+    return 0
+
+
+def _refuse(message: str) -> int:
+    click.echo(f"{PROGRAM}: error: {' '.join(message.split())}", err=True)
+    return 2
+
+
+def _output_is_gone() -> bool:
+    """Whether nobody reads our output any more; if so, it is pointed at nothing, so that the interpreter's last flush is quiet."""
+    gone = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            descriptor = stream.fileno()
+        except (OSError, ValueError):
+            continue
+        poll = select.poll()
+        poll.register(descriptor, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, descriptor)
+            os.close(nothing)
+            gone = True
+    return gone
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

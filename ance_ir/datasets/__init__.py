@@ -1,0 +1,12 @@
+"""What is searched and asked: documents, queries, judgements and answers."""
+
+from __future__ import annotations
+
+from ance_ir.datasets.dataset import Dataset, Documents
+from ance_ir.datasets.directory import DirectoryDataset
+from ance_ir.datasets.docnos import DocnoMap
+from ance_ir.datasets.irds import IrDataset
+from ance_ir.datasets.registry import load_dataset
+from ance_ir.datasets.store import Document, DocumentStore
+
+__all__ = ["Dataset", "DirectoryDataset", "DocnoMap", "Document", "DocumentStore", "Documents", "IrDataset", "load_dataset"]

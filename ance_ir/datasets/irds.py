@@ -1,0 +1,199 @@
+"""Datasets of the ``ir_datasets`` catalogue."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from ance_ir.datasets.dataset import Dataset, Documents
+from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
+from ance_ir.datasets.store import Document
+from ance_ir.errors import DatasetNotFoundError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def find_ir_dataset(identifier: str) -> Any | None:
+    """The ``ir_datasets`` object of that id, or None where the catalogue has no such id; downloads nothing."""
+    import ir_datasets
+
+    # Its progress bars would stand in our caller's terminal.
+    os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
+    with _Log():
+        try:
+            return ir_datasets.load(identifier)
+        except KeyError:
+            return None
+
+
+class IrDataset(Dataset):
+    """A dataset of ``ir_datasets``: its queries are the split ``test``.
+
+    Args:
+        identifier: the ``ir_datasets`` id.
+        name: what to call it; by default the id.
+
+    Raises:
+        DatasetNotFoundError: no such id. Reading raises it too, where what is read cannot be downloaded.
+    """
+
+    def __init__(self, identifier: str, name: str | None = None) -> None:
+        self.identifier = identifier
+        self.name = name or identifier
+        if find_ir_dataset(identifier) is None:
+            raise DatasetNotFoundError(f"ir_datasets has no dataset {identifier!r}")
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the id: the catalogue verifies by checksum what stands behind one."""
+        return _hash(self.identifier)
+
+    @property
+    def corpus_fingerprint(self) -> str:
+        """Hash of the id under which the catalogue holds the corpus, shared by all that is derived from it."""
+        import ir_datasets
+
+        return _hash(ir_datasets.docs_parent_id(self.identifier) if self._source.has_docs() else self.identifier)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """``("test",)``, or nothing for a bare corpus."""
+        return ("test",) if self._source.has_queries() else ()
+
+    def documents(self) -> Documents:
+        """The corpus; title and url apart from the text where the source has them so."""
+        source = self._part("docs", "test")
+        return Documents(partial(_documents, self.identifier), count=source.docs_metadata().get("count"))
+
+    def queries(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str, unique) and ``query`` (str).
+
+        Raises:
+            DatasetNotFoundError: no queries, another split than ``test``, or they cannot be downloaded.
+        """
+        source = self._part("queries", split)
+        return queries_frame((query.query_id, _text(query)) for query in _fetch(self.identifier, source.queries_iter))
+
+    def qrels(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64).
+
+        Raises:
+            DatasetNotFoundError: no judgements, another split than ``test``, or they cannot be downloaded.
+        """
+        source = self._part("qrels", split)
+        return qrels_frame((qrel.query_id, qrel.doc_id, qrel.relevance) for qrel in _fetch(self.identifier, source.qrels_iter))
+
+    def answers(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str).
+
+        Raises:
+            DatasetNotFoundError: queries without answers, another split than ``test``, or they cannot be downloaded.
+        """
+        source = self._part("queries", split)
+        if "answers" not in source.queries_cls()._fields:
+            raise DatasetNotFoundError(f"{self.name} has no answers")
+        queries = _fetch(self.identifier, source.queries_iter)
+        return answers_frame((query.query_id, _text(query), list(query.answers)) for query in queries)
+
+    @property
+    def _source(self) -> Any:
+        return find_ir_dataset(self.identifier)
+
+    def _part(self, part: str, split: str) -> Any:
+        source = self._source
+        if split != "test":
+            raise DatasetNotFoundError(
+                f"{self.name} has no split {split!r}: an ir_datasets id is one split, 'test'; other splits have ids of their own"
+            )
+        if not source.has(part):
+            raise DatasetNotFoundError(f"{self.name} has no {part}")
+        return source
+
+
+def _documents(identifier: str) -> Iterator[Document]:
+    source = find_ir_dataset(identifier)
+    assert source is not None
+    for record in _fetch(identifier, source.docs_iter):
+        document = {"docno": record.doc_id}
+        if {"text", "body"} & set(record._fields):
+            document.update((field, getattr(record, field)) for field in ("title", "url") if getattr(record, field, None))
+        document["text"] = _text(record)
+        yield document
+
+
+def _text(record: Any) -> str:
+    """The text of a document or query: its field for it, else what the catalogue makes of the record, else all strings but the ids."""
+    for field in ("text", "body"):
+        if field in record._fields:
+            return getattr(record, field) or ""
+    if hasattr(record, "default_text"):
+        return str(record.default_text())
+    return " ".join(value for field, value in record._asdict().items() if isinstance(value, str) and not field.endswith("_id"))
+
+
+def _fetch(identifier: str, source: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """The records of a source; whatever goes wrong in getting one says what was wanted and where to put it."""
+    records: Iterator[T] | None = None
+    log = _Log()
+    while True:
+        with log:
+            try:
+                records = iter(source()) if records is None else records
+                record = next(records)
+            except StopIteration:
+                return
+            except Exception as error:
+                raise DatasetNotFoundError(_advice(identifier, error, log.messages)) from error
+        yield record
+
+
+def _advice(identifier: str, error: Exception, messages: list[str]) -> str:
+    import ir_datasets
+
+    home = ir_datasets.util.home_path()
+    said = [message for message in dict.fromkeys(messages) if not message.startswith(("download error", "Download failed"))]
+    return " ".join(
+        [
+            f"ir_datasets cannot provide {identifier!r}: {type(error).__name__}: {str(error)[:500]}.",
+            *said,
+            f"Fetch it on a machine with a network and copy that machine's {home} ($IR_DATASETS_HOME) here,",
+            "or give a collection directory (corpus.jsonl, queries.tsv, qrels.txt) in its place.",
+        ]
+    )
+
+
+class _Log(logging.Handler):
+    """While entered, takes what ``ir_datasets`` logs away from the terminal: to our own log, and into ``messages``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self._handlers: list[logging.Handler] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        logger.info("ir_datasets: %s", record.getMessage())
+
+    def __enter__(self) -> None:
+        import ir_datasets
+
+        log = ir_datasets.log.easy().logger()
+        self._handlers, log.handlers = log.handlers, [self]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        import ir_datasets
+
+        ir_datasets.log.easy().logger().handlers = self._handlers
+
+
+def _hash(identifier: str) -> str:
+    return hashlib.blake2b(f"ir_datasets {identifier}".encode(), digest_size=16).hexdigest()

