@@ -54,7 +54,6 @@ setup(
         "faiss-cpu",
         "ir_datasets",
         "ir_measures",
-        "npids",
         "numpy",
         "pandas",
         "pyterrier>=1.1",

@@ -5,32 +5,33 @@
     x.ance/manifest.json          encoding, dimension, dtype, counts, shards with checksums
     x.ance/pt_meta.json           type and format, for PyTerrier
     x.ance/vectors-00000.npy …    float16 or float32 [rows, D]
-    x.ance/docnos                 npids lookup
-    x.ance/docno_order.npy        int64 [documents]; of two documents with equal scores the one with the smaller number comes first
+    x.ance/docnos/                docno to number and back
+    x.ance/tie_order.npy          int64 [documents]; of two documents with equal scores the one with the smaller number comes first
     x.ance/offsets.npy            int64 [documents + 1]; the rows of document i; only where documents were cut into passages
     x.ance/faiss-flat.index       only once asked for
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import npids
 import numpy as np
 import pyterrier as pt
+from tqdm.auto import tqdm
 
+from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import atomic_folder, read_json, write_json
-from ance_ir.indexes.docnos import DocnoWriter, docno_order
+from ance_ir.indexes.docnos import DocumentRows, tie_order
 from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import MEMORY_BUDGET, ExactSearcher
 from ance_ir.indexes.search import Searcher
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
-from ance_ir.models import DenseEncoder, Encoding
+from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.batching import chunks
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _APPEND = 4096
 Backend = Literal["exact", "faiss"]
 
 
-class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
+class AnceIndex(pt.Artifact, pt.Indexer):
     """A dense index on disk; an indexer at the end of a pipeline, then a factory of retrievers.
 
     Args:
@@ -54,10 +55,11 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
     ARTIFACT_TYPE = "dense_index"
     ARTIFACT_FORMAT = "ance_ir"
     ARTIFACT_PACKAGE_HINT = "ance_ir"
-    schematic = {"label": "ANCE index"}
+    schematic: ClassVar = {"label": "ANCE index"}
 
     def __init__(self, path: Path | str, *, dtype: VectorType = "float32", overwrite: bool = False) -> None:
-        super().__init__(Path(path))
+        super().__init__(path)
+        self.folder = Path(path)
         self.dtype = dtype
         self.overwrite = overwrite
 
@@ -75,65 +77,64 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
             IndexingError: there is an index at the path, a docno comes twice, or a vector is not finite.
         """
         if self.built() and not self.overwrite:
-            raise IndexingError(f"{self.path} holds an index already; choose another path, or overwrite=True")
-        with atomic_folder(self.path) as folder:
-            writer = VectorWriter(folder, self.dtype)
-            encoding: Encoding | None = None
-            with DocnoWriter(folder) as documents:
-                for rows in chunks(iter, _APPEND):
-                    encoding = _same_encoding(encoding, rows)
-                    documents.append([str(row["docno"]) for row in rows], passages=encoding is not None and encoding.passages is not None)
-                    writer.append(np.stack([row["doc_vec"] for row in rows]))
-            if not documents.count:
+            raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
+        with atomic_folder(self.folder) as folder:
+            (folder / "docnos").mkdir()
+            build = _Build(VectorWriter(folder, self.dtype))
+            docnos = DocnoMap.write(build.consume(iter), folder / "docnos")
+            if not len(docnos):
                 raise IndexingError("there was no document to index")
-            np.save(folder / "docno_order.npy", docno_order(folder / "docnos"), allow_pickle=False)
+            boundaries = build.rows.boundaries()
+            if build.passages:
+                np.save(folder / "offsets.npy", boundaries, allow_pickle=False)
+            np.save(folder / "tie_order.npy", tie_order(docnos), allow_pickle=False)
             write_json(folder / "pt_meta.json", self._build_metadata())
             manifest = {
                 "format": FORMAT,
-                "encoding": asdict(encoding) if encoding else None,
-                "documents": documents.count,
-                "most_passages": documents.most_passages,
-                **writer.finish(),
+                "encoding": asdict(build.encoding) if build.encoding else None,
+                "documents": len(docnos),
+                "most_passages": int(np.diff(boundaries).max()) if build.passages else 0,
+                **build.vectors.finish(),
             }
             write_json(folder / "manifest.json", manifest)
         self._forget()
         return self
 
     def _forget(self) -> None:
-        for name in ("manifest", "store", "_docnos", "_docno_order", "_offsets"):
+        for name in ("manifest", "store", "_docnos", "_tie_orders", "_offsets"):
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
         """Whether a complete index is there."""
-        return bool((self.path / "manifest.json").exists())
+        return bool((self.folder / "manifest.json").exists())
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """What the index says of itself."""
-        if not self.path.is_dir():
-            raise IndexingError(f"{self.path}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
+        if not self.folder.is_dir():
+            raise IndexingError(f"{self.folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
         if not self.built():
-            raise DamagedIndexError(f"{self.path}: no manifest.json, so this is no complete index; build it again")
+            raise DamagedIndexError(f"{self.folder}: no manifest.json, so this is no complete index; build it again")
         try:
-            manifest: dict[str, Any] = read_json(self.path / "manifest.json")
+            manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
         except ValueError as error:
-            raise DamagedIndexError(f"{self.path / 'manifest.json'}: expected JSON, {error}") from error
+            raise DamagedIndexError(f"{self.folder / 'manifest.json'}: expected JSON, {error}") from error
         if manifest.get("format") != FORMAT:
-            raise DamagedIndexError(f"{self.path}: format {manifest.get('format')!r} is not {FORMAT}; build it again")
+            raise DamagedIndexError(f"{self.folder}: format {manifest.get('format')!r} is not {FORMAT}; build it again")
         return manifest
 
     @cached_property
     def store(self) -> VectorStore:
         """The vectors."""
-        return VectorStore(self.path, self.manifest)
+        return VectorStore(self.folder, self.manifest)
 
     @cached_property
-    def _docnos(self) -> npids.Lookup:
-        return npids.Lookup(self.path / "docnos")
+    def _docnos(self) -> DocnoMap:
+        return DocnoMap(self.folder / "docnos")
 
     @cached_property
-    def _docno_order(self) -> np.ndarray:
-        return self._array("docno_order.npy")
+    def _tie_orders(self) -> np.ndarray:
+        return self._array("tie_order.npy")
 
     @cached_property
     def _offsets(self) -> np.ndarray | None:
@@ -141,9 +142,9 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
 
     def _array(self, name: str) -> np.ndarray:
         try:
-            array: np.ndarray = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
+            array: np.ndarray = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DamagedIndexError(f"{self.path / name} cannot be read ({error}); build the index again") from error
+            raise DamagedIndexError(f"{self.folder / name} cannot be read ({error}); build the index again") from error
         return array
 
     def __len__(self) -> int:
@@ -151,23 +152,17 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
 
     def docnos(self, numbers: np.ndarray) -> np.ndarray:
         """Docnos of document numbers, as an array of ``str`` objects."""
-        found: np.ndarray = self._docnos.fwd[np.asarray(numbers, dtype=np.int64)].astype(object)
-        return found
+        return self._docnos.docnos(numbers)
 
-    def numbers(self, docnos: Iterable[str]) -> np.ndarray:
+    def numbers(self, docnos: Sequence[str]) -> np.ndarray:
         """Document numbers of docnos, int64, −1 for those that the index does not hold."""
-        asked = np.array([str(docno) for docno in docnos], dtype=str)
-        if not len(asked):
-            return np.zeros(0, dtype=np.int64)
-        numbers = np.asarray(self._docnos.inv[asked], dtype=np.int64)
-        # the lookup hashes: what it finds is checked
-        return np.where((numbers >= 0) & (self.docnos(np.maximum(numbers, 0)) == asked.astype(object)), numbers, -1)
+        return self._docnos.numbers(docnos)
 
     def _tie_order(self, rows: np.ndarray) -> np.ndarray:
         if self._offsets is None:
-            return np.asarray(self._docno_order[rows])
+            return np.asarray(self._tie_orders[rows])
         documents = np.searchsorted(self._offsets, rows, side="right") - 1
-        order: np.ndarray = self._docno_order[documents] * self.manifest["most_passages"] + (rows - self._offsets[documents])
+        order: np.ndarray = self._tie_orders[documents] * self.manifest["most_passages"] + (rows - self._offsets[documents])
         return order
 
     def searcher(self, backend: Backend = "exact", *, memory_budget: int = MEMORY_BUDGET, device: str = "cpu") -> Searcher:
@@ -178,12 +173,12 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
             raise UsageError(f"the backends are exact and faiss, not {backend!r}")
         from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
 
-        path = self.path / "faiss-flat.index"
+        path = self.folder / "faiss-flat.index"
         if not path.exists():
             build_flat(self.store, path)
         return FaissSearcher(path, self.store, self._tie_order)
 
-    def search(self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def search_vectors(self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The best ``K = min(k, len(self))`` documents of each query vector.
 
         Args:
@@ -197,7 +192,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
         if k < 1:
             raise UsageError(f"at least 1 document is to be found, not {k}")
         if queries_QD.shape[1] != self.store.dimension:
-            raise IndexingError(f"{self.path} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
+            raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
         searcher = searcher or self.searcher()
         if self._offsets is None:
             return searcher.search(queries_QD, k)
@@ -231,11 +226,13 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
         """
         encoding = self.manifest["encoding"]
         if model.dimension != self.store.dimension:
-            raise FingerprintError(f"{self.path} holds vectors of {self.store.dimension} dimensions, {model.name} makes {model.dimension}")
+            raise FingerprintError(
+                f"{self.folder} holds vectors of {self.store.dimension} dimensions, {model.name} makes {model.dimension}"
+            )
         if encoding and encoding["fingerprint"] != (fingerprint := model.fingerprint()):
             raise FingerprintError(
-                f"{self.path} was built with {encoding['model']} ({encoding['fingerprint'][:12]}), not with {model.name} ({fingerprint[:12]}); "
-                "use the same model and text settings, or check=False to search all the same"
+                f"{self.folder} was built with {encoding['model']} ({encoding['fingerprint'][:12]}), "
+                f"not with {model.name} ({fingerprint[:12]}); use the same model and text settings, or check=False to search all the same"
             )
 
     def retriever(self, model: DenseEncoder, num_results: int = 1000, **options: Any) -> DenseRetriever:
@@ -251,42 +248,68 @@ class AnceIndex(pt.Artifact, pt.Indexer):  # type: ignore[misc]
         return DenseScorer(self, model, **options)
 
     def __repr__(self) -> str:
-        return f"AnceIndex({str(self.path)!r})"
+        return f"AnceIndex({str(self.folder)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AnceIndex) and other.path.resolve() == self.path.resolve()
+        return isinstance(other, AnceIndex) and other.folder.resolve() == self.folder.resolve()
 
     def __hash__(self) -> int:
-        return hash(str(self.path.resolve()))
+        return hash(str(self.folder.resolve()))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "dtype": self.dtype, "overwrite": self.overwrite}
+        return {"path": self.folder, "folder": self.folder, "dtype": self.dtype, "overwrite": self.overwrite}
 
 
-def _same_encoding(encoding: Encoding | None, rows: list[dict[str, Any]]) -> Encoding | None:
-    """The encoding of all rows.
+class _Build:
+    """An index in the making: takes rows, writes vectors, tells docnos."""
 
-    Raises:
-        IndexingError: they were encoded in different ways.
-    """
-    for row in rows:
-        found = row.get("encoding")
-        if encoding is None:
-            encoding = found
-        elif found != encoding:
-            raise IndexingError(f"document {row['docno']} was encoded by {found}, those before it by {encoding}")
-    return encoding
+    def __init__(self, vectors: VectorWriter) -> None:
+        self.vectors = vectors
+        self.rows = DocumentRows()
+        self.encoding: Encoding | None = None
+
+    @property
+    def passages(self) -> bool:
+        """Whether rows are passages, several of which may belong to one document."""
+        return self.encoding is not None and self.encoding.passages is not None
+
+    def consume(self, stream: Iterable[dict[str, Any]]) -> Iterator[str]:
+        """Write the rows' vectors; yield the docno of each document."""
+        for rows in chunks(stream, _APPEND):
+            self._check_encoding(rows)
+            self.vectors.append(np.stack([row["doc_vec"] for row in rows]))
+            yield from self.rows.documents([str(row["docno"]) for row in rows], passages=self.passages)
+
+    def _check_encoding(self, rows: list[dict[str, Any]]) -> None:
+        if self.rows.rows == 0:
+            self.encoding = rows[0].get("encoding")
+        for row in rows:
+            if row.get("encoding") != self.encoding:
+                raise IndexingError(f"row {row['docno']!r} was encoded by {row.get('encoding')}, those before it by {self.encoding}")
 
 
-def index_documents(path: Path | str, model: DenseEncoder, documents: Iterable[dict[str, Any]], passages: Any, **options: Any) -> AnceIndex:
-    """Cut, encode and index documents: ``passages >> model.passages() >> AnceIndex(path)`` as one call.
+def index_documents(
+    path: Path | str,
+    model: DenseEncoder,
+    documents: Iterable[dict[str, Any]],
+    passages: PassageScheme,
+    *,
+    count: int | None = None,
+    verbose: bool = False,
+    **options: Any,
+) -> AnceIndex:
+    """Cut, encode and index documents: ``passages >> model.passages() >> AnceIndex(path)`` as one call, with progress.
 
     Args:
         path: the index's folder.
         model: the encoder.
         documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``).
-        passages: a passage scheme.
+        passages: how they are cut.
+        count: number of passages, where it is known, for the progress bar alone.
+        verbose: show progress.
         **options: of ``AnceIndex``.
     """
-    index: AnceIndex = (passages >> model.passages() >> AnceIndex(path, **options)).index(iter(documents))
+    with tqdm(total=count, desc="encoding", unit="passage", disable=not verbose) as bar:
+        pipeline = passages >> model.passages(bar.update) >> AnceIndex(path, **options)
+        index: AnceIndex = pipeline.index(iter(documents))  # type: ignore[attr-defined]
     return index

@@ -58,9 +58,7 @@ class ExactSearcher:
             best_scores, best_rows = scores[:, :k], rows[:, :k]
         return best_scores, best_rows
 
-    def _best_of_block(
-        self, scores_QN: torch.Tensor, queries_QD: np.ndarray, first: int, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _best_of_block(self, scores_QN: torch.Tensor, queries_QD: np.ndarray, first: int, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The block's best k, where the scores around the cut are settled and the ties there broken."""
         values, places = torch.topk(scores_QN, min(k + 1, scores_QN.shape[1]), dim=1)
         scores, rows = values.cpu().numpy()[:, :k].copy(), places.cpu().numpy()[:, :k] + first

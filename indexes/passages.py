@@ -10,6 +10,7 @@ Lengths are tokens of a passage, its special tokens counted; without one, the mo
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import pandas as pd
 import pyterrier as pt
@@ -45,7 +46,7 @@ class _Scheme(pt.Transformer):
 class FirstP(_Scheme):
     """The document's first tokens are its only passage."""
 
-    schematic = {"label": "FirstP"}
+    schematic: ClassVar = {"label": "FirstP"}
 
     def __init__(self, length: int | None = None) -> None:
         super().__init__(length)
@@ -55,7 +56,7 @@ class FirstP(_Scheme):
         return [(0, min(tokens, room))] if tokens else []
 
     def __repr__(self) -> str:
-        return f"FirstP({self.length})"
+        return "FirstP()" if self.length is None else f"FirstP({self.length})"
 
 
 class MaxP(_Scheme):
@@ -64,7 +65,7 @@ class MaxP(_Scheme):
     A document scores as its best passage.
     """
 
-    schematic = {"label": "MaxP"}
+    schematic: ClassVar = {"label": "MaxP"}
 
     def __init__(self, length: int | None = None, count: int = 4) -> None:
         super().__init__(length)
@@ -83,7 +84,7 @@ class MaxP(_Scheme):
 class SlidingWindow(_Scheme):
     """The whole document in overlapping passages, one every ``stride`` tokens; the last one may be shorter."""
 
-    schematic = {"label": "Sliding window"}
+    schematic: ClassVar = {"label": "Sliding window"}
     whole = True
 
     def __init__(self, length: int | None = None, stride: int = 64) -> None:

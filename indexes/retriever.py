@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ import pyterrier as pt
 from ance_ir.errors import DocumentNotFoundError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex, Backend
 from ance_ir.models import DenseEncoder
-from ance_ir.models.text import FIELDS
 from ance_ir.ranking import rank_results
 
 
@@ -61,7 +60,7 @@ class DenseRetriever(_OverIndex):
         FingerprintError: the index was built with another model.
     """
 
-    schematic = {"label": "Dense retriever"}
+    schematic: ClassVar = {"label": "Dense retriever"}
 
     def __init__(
         self, index: AnceIndex, model: DenseEncoder, num_results: int = 1000, *, backend: Backend = "exact", check: bool = True
@@ -81,14 +80,16 @@ class DenseRetriever(_OverIndex):
         if inp.empty:
             return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
         searcher = self.index.searcher(self.backend, device=str(self.model.device))
-        scores, documents = self.index.search(self._query_vectors(inp), self.num_results, searcher)
+        scores, documents = self.index.search_vectors(self._query_vectors(inp), self.num_results, searcher)
         query, place = np.nonzero(documents >= 0)
         results = queries.iloc[query].reset_index(drop=True)
         return results.assign(docno=self.index.docnos(documents[query, place]), score=scores[query, place].astype(np.float64), rank=place)
 
     def fuse_rank_cutoff(self, k: int) -> DenseRetriever:
         """The same retriever with at most k results."""
-        return self if self.num_results <= k else pt.inspect.transformer_apply_attributes(self, num_results=k)
+        if self.num_results <= k:
+            return self
+        return DenseRetriever(self.index, self.model, k, backend=self.backend, check=self.check)
 
     def __mod__(self, right: int) -> DenseRetriever:
         return self.fuse_rank_cutoff(right)
@@ -109,7 +110,7 @@ class DenseScorer(_OverIndex):
         FingerprintError: the index was built with another model.
     """
 
-    schematic = {"label": "Dense scorer"}
+    schematic: ClassVar = {"label": "Dense scorer"}
 
     def __init__(self, index: AnceIndex, model: DenseEncoder, *, check: bool = True) -> None:
         super().__init__(index, model, check=check)
@@ -126,7 +127,7 @@ class DenseScorer(_OverIndex):
         if inp.empty:
             return inp.assign(score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
         queries = self._query_vectors(inp)
-        numbers = self.index.numbers(inp["docno"])
+        numbers = self.index.numbers([str(docno) for docno in inp["docno"]])
         scores = np.empty(len(inp), dtype=np.float64)
         known = numbers >= 0
         scores[known] = self.index.document_scores(queries[known], numbers[known])
@@ -138,7 +139,7 @@ class DenseScorer(_OverIndex):
         if "text" not in unknown.columns:
             missing = unknown["docno"].drop_duplicates()
             raise DocumentNotFoundError(
-                f"{self.index.path} does not hold {len(missing)} of the documents, e.g. {missing.iloc[0]!r}; add a text column to encode them"
+                f"{self.index.folder} does not hold {len(missing)} of the documents, e.g. {missing.iloc[0]!r}; "
+                "add a text column to encode them"
             )
-        texts = [self.model.text.join(document) for document in unknown[[f for f in FIELDS if f in unknown.columns]].to_dict("records")]
-        return self.model.encode_passages(texts)
+        return self.model.encode_passages(self.model.text.join_frame(unknown))

@@ -39,7 +39,9 @@ def load_encoder(name: str) -> DenseEncoder:
             tower, tokenizer, text = _load_foreign(folder)
             return DenseEncoder(tower, None, tokenizer, text, name=name)
         if settings.get("format") != FORMAT:
-            raise ModelError(f"{folder / SETTINGS}: format {settings.get('format')!r} is not {FORMAT}; a newer version of this package wrote it")
+            raise ModelError(
+                f"{folder / SETTINGS}: format {settings.get('format')!r} is not {FORMAT}; a newer version of this package wrote it"
+            )
         text = TextSettings.from_json(settings["text"])
         if settings["towers"] == "shared":
             tower, tokenizer, _ = _load_foreign(folder)
@@ -59,7 +61,12 @@ def save_encoder(model: DenseEncoder, folder: Path) -> None:
             _save_tower(tower, model, target / part)
         write_json(
             target / SETTINGS,
-            {"format": FORMAT, "towers": "shared" if model.shared else "separate", "similarity": model.similarity, "text": asdict(model.text)},
+            {
+                "format": FORMAT,
+                "towers": "shared" if model.shared else "separate",
+                "similarity": model.similarity,
+                "text": asdict(model.text),
+            },
         )
         (target / "README.md").write_text(model_card(model), encoding="utf-8")
 
@@ -102,7 +109,11 @@ def _load_foreign(folder: Path) -> tuple[Tower, PreTrainedTokenizerBase, TextSet
     positions = getattr(backbone.config, "max_position_embeddings", 512)
     if not (folder / "modules.json").exists():
         longest = min(512, positions)
-        return Tower(backbone, pooling="mean", normalize=True), tokenizer, TextSettings(passage_length=longest, query_length=min(64, longest))
+        return (
+            Tower(backbone, pooling="mean", normalize=True),
+            tokenizer,
+            TextSettings(passage_length=longest, query_length=min(64, longest)),
+        )
     pooling: Pooling = "mean"
     dense: dict[str, Any] = {}
     layer_norm: dict[str, Any] = {}
@@ -178,9 +189,20 @@ def _save_tower(tower: Tower, model: DenseEncoder, folder: Path) -> None:
         if weights is not None:
             save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path / "model.safetensors")
 
-    add("Pooling", {"word_embedding_dimension": width, **{f"pooling_mode_{mode}_token{'s' * (mode == 'mean')}": tower.pooling == mode for mode in ("cls", "mean")}})
+    add(
+        "Pooling",
+        {
+            "word_embedding_dimension": width,
+            **{f"pooling_mode_{mode}_token{'s' * (mode == 'mean')}": tower.pooling == mode for mode in ("cls", "mean")},
+        },
+    )
     if tower.head is not None:
-        config = {"in_features": width, "out_features": tower.dimension, "bias": True, "activation_function": "torch.nn.modules.linear.Identity"}
+        config = {
+            "in_features": width,
+            "out_features": tower.dimension,
+            "bias": True,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        }
         add("Dense", config, {f"linear.{key}": value for key, value in tower.head.linear.state_dict().items()})
         add("LayerNorm", {"dimension": tower.dimension}, {f"norm.{key}": value for key, value in tower.head.norm.state_dict().items()})
     if tower.normalize:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
@@ -21,6 +21,9 @@ from ance_ir.models.tower import Tower
 
 if TYPE_CHECKING:
     from ance_ir.models.transformers import PassageEncoder, QueryEncoder
+
+Progress = Callable[[int], object]
+"""Called with the number of texts that were just done."""
 
 TOKEN_BUDGET = {"cpu": 8_192, "cuda": 131_072}
 """Tokens of an encoding batch, padding counted."""
@@ -128,19 +131,27 @@ class DenseEncoder(nn.Module):
         """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``."""
         return self._collect(self.passage_tower, (self.tokenizer.passages(chunk) for chunk in chunks(texts, WINDOW)))
 
-    def encode_documents(self, texts: Sequence[str], scheme: PassageScheme) -> tuple[np.ndarray, np.ndarray]:
+    def encode_documents(
+        self, texts: Sequence[str], scheme: PassageScheme, progress: Progress | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of the passages of documents.
+
+        Args:
+            texts: of the documents.
+            scheme: how they are cut.
+            progress: called with the number of passages of each batch that is done.
 
         Returns:
             float32 vectors ``[passages, D]`` in the order of the documents, and int64 counts ``[len(texts)]`` of passages.
         """
         documents = self.tokenizer.cut(texts, scheme)
         counts = np.array([len(passages) for passages in documents], dtype=np.int64)
-        return self._collect(self.passage_tower, chunks((ids for passages in documents for ids in passages), WINDOW)), counts
+        windows = chunks((ids for passages in documents for ids in passages), WINDOW)
+        return self._collect(self.passage_tower, windows, progress), counts
 
-    def _collect(self, tower: Tower, windows: Iterable[list[list[int]]]) -> np.ndarray:
-        vectors = [np.zeros((0, self.dimension), dtype=np.float32), *(encode_tokens(tower, window, self.tokenizer.pad_id) for window in windows)]
-        return np.concatenate(vectors)
+    def _collect(self, tower: Tower, windows: Iterable[list[list[int]]], progress: Progress | None = None) -> np.ndarray:
+        vectors = [encode_tokens(tower, window, self.tokenizer.pad_id, progress) for window in windows]
+        return np.concatenate(vectors) if vectors else np.zeros((0, self.dimension), dtype=np.float32)
 
     def queries(self) -> QueryEncoder:
         """A PyTerrier transformer: ``query`` to ``query_vec``."""
@@ -148,11 +159,11 @@ class DenseEncoder(nn.Module):
 
         return QueryEncoder(self)
 
-    def passages(self) -> PassageEncoder:
+    def passages(self, progress: Progress | None = None) -> PassageEncoder:
         """A PyTerrier transformer: documents, cut as a passage scheme before it says, to ``doc_vec``."""
         from ance_ir.models.transformers import PassageEncoder
 
-        return PassageEncoder(self)
+        return PassageEncoder(self, progress)
 
 
 def default_device() -> torch.device:
@@ -160,7 +171,7 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int) -> np.ndarray:
+def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int, progress: Progress | None = None) -> np.ndarray:
     """Encode token ids in batches of similar length; the one encoding loop.
 
     Returns:
@@ -168,19 +179,16 @@ def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int) -> np.n
     """
     vectors_ND = np.empty((len(sequences), tower.dimension), dtype=np.float32)
     device = tower.device
+    budget = TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
     was_training = tower.training
     tower.eval()
     try:
         with torch.inference_mode():
-            for batch, encoded in _encoded_batches(tower, sequences, pad_id, device):
-                vectors_ND[batch] = encoded.float().cpu().numpy()
+            for batch in length_sorted_batches([len(sequence) for sequence in sequences], budget):
+                encoded_BD = tower(*pad([sequences[i] for i in batch], pad_id, device))
+                vectors_ND[batch] = encoded_BD.float().cpu().numpy()
+                if progress is not None:
+                    progress(len(batch))
     finally:
         tower.train(was_training)
     return vectors_ND
-
-
-def _encoded_batches(
-    tower: Tower, sequences: list[list[int]], pad_id: int, device: torch.device
-) -> Iterator[tuple[np.ndarray, Tensor]]:
-    for batch in length_sorted_batches([len(sequence) for sequence in sequences], TOKEN_BUDGET[device.type if device.type in TOKEN_BUDGET else "cpu"]):
-        yield batch, tower(*pad([sequences[i] for i in batch], pad_id, device))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
@@ -75,13 +76,20 @@ class TextSettings:
         values = (document.get(field) for field in self.fields)
         return self.separator.join(value for value in values if isinstance(value, str) and value)
 
+    def join_frame(self, documents: pd.DataFrame) -> list[str]:
+        """The texts of a frame of documents."""
+        fields = [field for field in self.fields if field in documents.columns]
+        return [self.join(dict(zip(fields, values, strict=True))) for values in documents[fields].itertuples(index=False, name=None)]
+
 
 class TextTokenizer:
     """Turns texts into token ids as the settings say. Wraps a fast Hugging Face tokeniser."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: TextSettings) -> None:
         if not tokenizer.is_fast:
-            raise ModelError(f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}")
+            raise ModelError(
+                f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}"
+            )
         self.tokenizer = tokenizer
         self.settings = settings
         self.pad_id = int(tokenizer.pad_token_id or 0)

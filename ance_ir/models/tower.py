@@ -30,6 +30,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, pooled_BH: Tensor) -> Tensor:
+        """Vectors, ``[B, D]``."""
         normed: Tensor = self.norm(self.linear(pooled_BH))
         return normed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from ance_ir.models.batching import WINDOW
 from ance_ir.models.text import FIELDS
 
 if TYPE_CHECKING:
-    from ance_ir.models.dense import DenseEncoder
+    from ance_ir.models.dense import DenseEncoder, Progress
 
 PASSAGE_SEPARATOR = "#"
 """Stands between a document's docno and a passage's number: ``d7#0``, ``d7#1``, …"""
@@ -43,7 +43,7 @@ class QueryEncoder(pt.Transformer):
         model: the encoder.
     """
 
-    schematic = {"label": "Query encoder"}
+    schematic: ClassVar = {"label": "Query encoder"}
 
     def __init__(self, model: DenseEncoder) -> None:
         self.model = model
@@ -75,14 +75,16 @@ class PassageEncoder(pt.Transformer):
 
     Args:
         model: the encoder.
+        progress: called with the number of passages of each batch that is done.
     """
 
-    schematic = {"label": "Passage encoder"}
+    schematic: ClassVar = {"label": "Passage encoder"}
     batch_size = WINDOW
     """Documents that PyTerrier should hand over at once: they are sorted by length together."""
 
-    def __init__(self, model: DenseEncoder) -> None:
+    def __init__(self, model: DenseEncoder, progress: Progress | None = None) -> None:
         self.model = model
+        self.progress = progress
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Encode the rows' texts."""
@@ -91,11 +93,11 @@ class PassageEncoder(pt.Transformer):
         if inp.empty:
             kept = [column for column in inp.columns if not cut or column not in (*FIELDS, "passages")]
             return inp[kept].assign(doc_vec=pd.Series(dtype=object), encoding=pd.Series(dtype=object))
-        texts = [self.model.text.join(document) for document in inp[[f for f in FIELDS if f in inp.columns]].to_dict("records")]
+        texts = self.model.text.join_frame(inp)
         if not cut:
             return self._with_vectors(inp, self.model.encode_passages(texts), None)
         scheme = inp["passages"].iloc[0]
-        vectors, counts = self.model.encode_documents(texts, scheme)
+        vectors, counts = self.model.encode_documents(texts, scheme, self.progress)
         rows = inp.loc[inp.index.repeat(counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
         numbers = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         rows["docno"] = [f"{docno}{PASSAGE_SEPARATOR}{number}" for docno, number in zip(rows["docno"], numbers, strict=True)]
