@@ -74,10 +74,13 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         another, belong together.
 
         Raises:
-            IndexingError: there is an index at the path, a docno comes twice, or a vector is not finite.
+            IndexingError: there is something at the path, or a vector is not finite or of another dimension.
+            DatasetError: a docno comes twice.
         """
-        if self.built() and not self.overwrite:
+        if not self.overwrite and self.built():
             raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
+        if not self.overwrite and (self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()))):
+            raise IndexingError(f"{self.folder} holds files that are no index, which would be lost; choose another path")
         with atomic_folder(self.folder) as folder:
             (folder / "docnos").mkdir()
             build = _Build(VectorWriter(folder, self.dtype))
@@ -277,6 +280,9 @@ class _Build:
         """Write the rows' vectors; yield the docno of each document."""
         for rows in chunks(stream, _APPEND):
             self._check_encoding(rows)
+            dimensions = sorted({len(row["doc_vec"]) for row in rows})
+            if len(dimensions) > 1:
+                raise IndexingError(f"vectors of {' and '.join(map(str, dimensions))} dimensions")
             self.vectors.append(np.stack([row["doc_vec"] for row in rows]))
             yield from self.rows.documents([str(row["docno"]) for row in rows], passages=self.passages)
 

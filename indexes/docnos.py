@@ -36,10 +36,10 @@ class DocumentRows:
             IndexingError: an empty docno.
         """
         for docno in docnos:
-            document = docno.rpartition(PASSAGE_SEPARATOR)[0] if passages else docno
+            document, _, number = docno.rpartition(PASSAGE_SEPARATOR) if passages else (docno, "", "")
             if not document:
                 raise IndexingError(f"row {self.rows + 1}: a docno was expected, found {docno!r}")
-            begins = not passages or document != self._last
+            begins = not passages or document != self._last or number == "0"  # a document given twice in a row is two
             if begins:
                 self.offsets.append(self.rows)
             self._last = document

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -48,7 +49,7 @@ def load_encoder(name: str) -> DenseEncoder:
             return DenseEncoder(tower, None, tokenizer, text, name=name)
         (query, tokenizer, _), (passage, _, _) = (_load_foreign(folder / part) for part in ("query", "passage"))
         return DenseEncoder(query, passage, tokenizer, text, name=name)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, UsageError) as error:
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
 
 
@@ -133,7 +134,7 @@ def _load_foreign(folder: Path) -> tuple[Tower, PreTrainedTokenizerBase, TextSet
             normalize = True
         elif kind != "Transformer":
             raise ModelError(f"{folder}: the module {module['type']} is none of Transformer, Pooling, Dense, LayerNorm, Normalize")
-    head = _head(dense, layer_norm, folder) if dense or layer_norm else None
+    head = _head(dense, layer_norm, folder).to(backbone.dtype) if dense or layer_norm else None
     length = int(_read(folder / "sentence_bert_config.json").get("max_seq_length") or min(512, positions))
     text = TextSettings(passage_length=length, query_length=min(64, length))
     return Tower(backbone, pooling=pooling, head=head, normalize=normalize), tokenizer, text

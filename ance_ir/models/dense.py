@@ -117,6 +117,8 @@ class DenseEncoder(nn.Module):
         """Hash (128 bits, hexadecimal) of weights, pooling and text settings; computed afresh at each call, since training changes it."""
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self.state_dict().items()):
+            if ".backbone.pooler." in name:  # never used, and made up at each load where a checkpoint lacks it
+                continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.numel() else b"")
         towers = [(tower.pooling, tower.normalize) for tower in (self.query_tower, self.passage_tower)]
@@ -180,7 +182,7 @@ def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int, progres
     vectors_ND = np.empty((len(sequences), tower.dimension), dtype=np.float32)
     device = tower.device
     budget = TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
-    was_training = tower.training
+    training = [module for module in tower.modules() if module.training]
     tower.eval()
     try:
         with torch.inference_mode():
@@ -190,5 +192,6 @@ def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int, progres
                 if progress is not None:
                     progress(len(batch))
     finally:
-        tower.train(was_training)
+        for module in training:
+            module.training = True
     return vectors_ND

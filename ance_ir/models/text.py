@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -110,20 +111,21 @@ class TextTokenizer:
 
         A text without any token gives one passage of special tokens only, so that every document can be found.
         """
-        before = self._before + (self._bare([self.settings.passage_prefix])[0] if self.settings.passage_prefix else [])
+        prefix = self.settings.passage_prefix
+        alone = self._bare([self._clean(prefix)])[0] if prefix else []
         length = scheme.length or self.settings.passage_length
         if length > self.tokenizer.model_max_length:
             raise UsageError(f"passages of {length} tokens: the model takes {self.tokenizer.model_max_length}")
-        room = length - len(before) - len(self._after)
-        if room < 1:
+        room = length - len(self._before) - len(self._after)
+        if room <= len(alone):
             raise UsageError(f"passages of {length} tokens leave no room for text beside special tokens and prefix")
-        return [
-            [
-                before + ids[start:end] + self._after  # every passage has special tokens of its own
-                for start, end in scheme.windows(len(ids), room) or [(0, 0)]
-            ]
-            for ids in self._bare([self._clean(text, cut=not scheme.whole) for text in texts])
-        ]
+        documents = []
+        for ids in self._bare([self._clean(prefix + text, cut=not scheme.whole) for text in texts]):
+            common = len(os.path.commonprefix([alone, ids]))  # the prefix's last token may have merged with the text's first
+            before, own = self._before + ids[:common], ids[common:]
+            windows = scheme.windows(len(own), room - common) or [(0, 0)]
+            documents.append([before + own[start:end] + self._after for start, end in windows])
+        return documents
 
     def _bare(self, texts: list[str]) -> list[list[int]]:
         if not texts:

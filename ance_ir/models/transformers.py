@@ -98,7 +98,7 @@ class PassageEncoder(pt.Transformer):
             return self._with_vectors(inp, self.model.encode_passages(texts), None)
         scheme = inp["passages"].iloc[0]
         vectors, counts = self.model.encode_documents(texts, scheme, self.progress)
-        rows = inp.loc[inp.index.repeat(counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
+        rows = inp.iloc[np.repeat(np.arange(len(inp)), counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
         numbers = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         rows["docno"] = [f"{docno}{PASSAGE_SEPARATOR}{number}" for docno, number in zip(rows["docno"], numbers, strict=True)]
         return self._with_vectors(rows, vectors, str(scheme))

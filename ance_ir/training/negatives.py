@@ -1,0 +1,143 @@
+"""Where negatives come from: the protocol, and the sources that need no index.
+
+Drawing depends on nothing but the generator that is handed in, so the same seed and step give the same negatives.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from ance_ir.datasets import DocumentStore
+from ance_ir.errors import TrainingError
+from ance_ir.models import DenseEncoder
+from ance_ir.training.queries import TrainingQueries
+
+logger = logging.getLogger(__name__)
+
+
+class NegativeSource(Protocol):
+    """Gives negatives for training queries, never one of a query's excluded documents.
+
+    ``ance_ir.indexes.AnnNegatives`` mines them from an index of the whole corpus, made with the model that is being trained.
+    """
+
+    name: str
+
+    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+        """Mine anew with the model as it is now, or read what an unbroken run would have mined from ``folder``, where it is kept.
+
+        Returns:
+            What there is to report; empty where there is nothing to refresh.
+        """
+        ...
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Negatives of queries.
+
+        Args:
+            queries: their numbers, int64 ``[B]``.
+            count: how many for each; of one query they differ, as long as it has so many.
+            generator: the only source of randomness.
+
+        Returns:
+            Document numbers, int64 ``[B, count]``.
+        """
+        ...
+
+
+class RandomNegatives:
+    """Uniform draws from the whole corpus.
+
+    Raises:
+        TrainingError: a query excludes every document.
+    """
+
+    name = "random"
+
+    def __init__(self, queries: TrainingQueries) -> None:
+        self._queries = queries
+        for qid, excluded in zip(queries.qids, queries.excluded, strict=True):
+            if len(excluded) >= queries.documents:
+                raise TrainingError(
+                    f"query {qid!r}: all {queries.documents} documents of the corpus are relevant, none is left as a negative"
+                )
+
+    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+        """Nothing to do."""
+        return {}
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """See ``NegativeSource.draw``."""
+        return np.stack([self._draw(self._queries.excluded[query], count, generator) for query in queries])
+
+    def _draw(self, excluded: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        # a draw from the documents that are not excluded, as if they were numbered without gaps
+        free = self._queries.documents - len(excluded)
+        drawn = _choose(free, count, generator)
+        gaps = excluded - np.arange(len(excluded))
+        return drawn + np.searchsorted(gaps, drawn, side="right")
+
+
+class CandidateNegatives:
+    """Uniform draws from a list of candidates for each query; a query without any draws from the whole corpus.
+
+    Args:
+        queries: the training queries.
+        candidates: for each query document numbers, int64; excluded ones are taken out here.
+        name: what the source is called.
+    """
+
+    def __init__(self, queries: TrainingQueries, candidates: Sequence[np.ndarray], name: str) -> None:
+        self.name = name
+        self.candidates = [found[~np.isin(found, excluded)] for found, excluded in zip(candidates, queries.excluded, strict=True)]
+        self._random = RandomNegatives(queries)
+        empty = sum(not len(found) for found in self.candidates)
+        if empty:
+            logger.info("%s: %d of %d queries have no candidates; theirs are drawn from the whole corpus", name, empty, len(queries))
+
+    @classmethod
+    def from_run(cls, queries: TrainingQueries, run: pd.DataFrame, store: DocumentStore, *, depth: int, name: str) -> CandidateNegatives:
+        """Candidates are each query's first ``depth`` results in a run (``qid``, ``docno``, ``rank`` from 0).
+
+        Raises:
+            TrainingError: the run has none of the queries, or documents that the corpus does not hold.
+        """
+        run = run[(run["rank"] < depth) & run["qid"].isin(set(queries.qids))]
+        if run.empty:
+            raise TrainingError(f"the run {name} has results for none of the {len(queries)} training queries")
+        numbers = store.numbers(list(run["docno"]))
+        if (numbers < 0).any():
+            raise TrainingError(
+                f"the run {name} has documents that the corpus does not hold, e.g. {run['docno'].iloc[int(np.argmin(numbers))]!r}"
+            )
+        by_query = pd.Series(numbers, index=run.index).groupby(run["qid"]).agg(np.array)
+        nothing = np.zeros(0, dtype=np.int64)
+        return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name)
+
+    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+        """Nothing to do."""
+        return {}
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """See ``NegativeSource.draw``."""
+        drawn = []
+        for query in queries:
+            found = self.candidates[query]
+            if len(found):
+                drawn.append(found[_choose(len(found), count, generator)])
+            else:
+                drawn.append(self._random.draw(np.array([query]), count, generator)[0])
+        return np.stack(drawn)
+
+
+def _choose(total: int, count: int, generator: np.random.Generator) -> np.ndarray:
+    """``count`` of the numbers below ``total``, different ones as long as there are so many."""
+    if count <= total:
+        return generator.choice(total, size=count, replace=False, shuffle=True)
+    return generator.integers(total, size=count)

@@ -1,0 +1,58 @@
+"""What a training run is told; all of it goes into the run's manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ance_ir.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Settings of a training run.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: queries of a batch.
+        accumulation: batches whose gradients make one step.
+        negatives: negatives drawn for each query.
+        learning_rate: its peak.
+        warm_up_steps: steps over which the learning rate rises from 0; after them it falls to 0, linearly, over the whole run.
+        weight_decay: of AdamW, on matrices only.
+        clip: the gradient is scaled down to this norm.
+        temperature: scores are divided by it in the loss; 1 for raw inner products (paper, equation 6), about 0.05 for cosines.
+        refresh_every: steps after which the negatives are mined anew.
+        checkpoint_every: steps after which a checkpoint is written; ``None``: at each refresh.
+        keep_checkpoints: how many of them stay.
+        dropout: whether the backbone's dropout is on.
+        seed: of everything random.
+    """
+
+    steps: int
+    batch_size: int = 16
+    accumulation: int = 1
+    negatives: int = 1
+    learning_rate: float = 1e-5
+    warm_up_steps: int = 0
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    temperature: float = 1.0
+    refresh_every: int = 1000
+    checkpoint_every: int | None = None
+    keep_checkpoints: int = 2
+    dropout: bool = True
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulation", "negatives", "refresh_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+        if self.checkpoint_every is not None and self.checkpoint_every < 1:
+            raise UsageError(f"checkpoint_every is at least 1, not {self.checkpoint_every}")
+        for name in ("learning_rate", "clip", "temperature"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} is above 0, not {getattr(self, name)}")
+        if not 0 <= self.warm_up_steps <= self.steps:
+            raise UsageError(f"warm_up_steps lies between 0 and the run's {self.steps} steps, not at {self.warm_up_steps}")
+        if self.weight_decay < 0 or self.seed < 0:
+            raise UsageError(f"weight_decay and seed are not negative: {self.weight_decay}, {self.seed}")
