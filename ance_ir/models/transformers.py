@@ -10,7 +10,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.models.batching import WINDOW
-from ance_ir.models.text import FIELDS
+from ance_ir.models.text import FIELDS, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.models.dense import DenseEncoder, Progress
@@ -24,14 +24,16 @@ class Encoding:
     """How a document vector was made; travels with it from the encoder into the index's manifest.
 
     Attributes:
-        model: the model's name.
+        model: the model's name or folder.
         fingerprint: the model's fingerprint.
+        text: its text settings.
         similarity: ``"dot"`` or ``"cosine"``.
         passages: the passage scheme's text form, e.g. ``MaxP(512, 4)``; ``None`` where the rows are documents, not passages.
     """
 
     model: str
     fingerprint: str
+    text: TextSettings
     similarity: str
     passages: str | None
 
@@ -105,7 +107,11 @@ class PassageEncoder(pt.Transformer):
 
     def _with_vectors(self, rows: pd.DataFrame, vectors: np.ndarray, passages: str | None) -> pd.DataFrame:
         encoding = Encoding(
-            model=self.model.name, fingerprint=self.model.fingerprint(), similarity=self.model.similarity, passages=passages
+            model=self.model.name,
+            fingerprint=self.model.fingerprint(),
+            text=self.model.text,
+            similarity=self.model.similarity,
+            passages=passages,
         )
         return rows.assign(
             doc_vec=pd.Series(list(vectors), index=rows.index, dtype=object),

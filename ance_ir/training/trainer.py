@@ -80,7 +80,7 @@ class Trainer:
         }
         self.run = TrainingRun(folder, manifest)
 
-    def train(self, on_refresh: Callable[[int, dict[str, Any]], None] | None = None) -> DenseEncoder:
+    def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> DenseEncoder:
         """Train to the end.
 
         Args:
@@ -112,7 +112,7 @@ class Trainer:
         done: int,
         optimiser: torch.optim.Optimizer,
         log: Callable[[dict[str, Any]], None],
-        on_refresh: Callable[[int, dict[str, Any]], None] | None,
+        on_refresh: Callable[[int, dict[str, Any]], object] | None,
     ) -> None:
         settings = self.settings
         every = settings.checkpoint_every or settings.refresh_every

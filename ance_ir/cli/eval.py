@@ -1,0 +1,65 @@
+"""``ance-ir eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ance_ir.cli._options import dataset_option, device_option
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir eval --dataset python-stdlib --system bm25 --system dense=stdlib.ance \\
+               --system "cascade=bm25 % 100 >> stdlib.ance" --baseline bm25 --out results
+"""
+
+
+@click.command(short_help="Evaluate systems on a dataset", epilog=EXAMPLE)
+@dataset_option
+@click.option("--split", default="test", show_default=True, help="Which queries.")
+@click.option("--system", "systems", multiple=True, required=True, metavar="[NAME=]SYSTEM", help="bm25, an index, or stages joined by >>.")
+@click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
+@click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: RR@10 nDCG@10 R@100]")
+@click.option("-k", "--num-results", type=int, default=1000, show_default=True, help="Documents a query.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write results.json, per_query.tsv and runs/ there.")
+@click.option("--model", help="Where the indexes' model is now, if it has moved.")
+@device_option
+def command(
+    dataset: str,
+    split: str,
+    systems: tuple[str, ...],
+    baseline: str | None,
+    measures: tuple[str, ...],
+    num_results: int,
+    out: Path | None,
+    model: str | None,
+    device: str | None,
+) -> None:
+    """Evaluate systems on a dataset.
+
+    A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance". The first stage
+    retrieves, those after it score what it found.
+    """
+    from ance_ir import load_dataset
+    from ance_ir.eval import DEFAULT_MEASURES, evaluate_systems, parse_measures
+    from ance_ir.pipelines import Systems
+    from ance_ir.training import environment
+
+    parse_measures(measures or DEFAULT_MEASURES)
+    source = load_dataset(dataset)
+    queries, qrels = source.queries(split), source.qrels(split)
+    parser = Systems(source, num_results=num_results, device=device, model=model)
+    pipelines = {}
+    for text in systems:
+        name, pipeline = parser.parse(text)
+        if name in pipelines:
+            raise click.UsageError(f"two systems are called {name!r}; name them: --system NAME={text}")
+        pipelines[name] = pipeline
+    found = evaluate_systems(pipelines, queries, qrels, measures or DEFAULT_MEASURES, baseline=baseline, verbose=True)
+    click.echo(found.to_text())
+    if out is not None:
+        told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "systems": list(systems), "k": num_results}
+        found.save(out, {**told, "environment": environment()})
+        click.echo(f"results.json, per_query.tsv and runs/ are in {out}")

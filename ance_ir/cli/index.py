@@ -1,0 +1,51 @@
+"""``ance-ir index``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ance_ir.cli._options import dataset_option, device_option, given, length_options
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir index --dataset python-stdlib --passages maxp:128,4 --out stdlib.ance
+"""
+
+
+@click.command(short_help="Encode a collection into an index", epilog=EXAMPLE)
+@dataset_option
+@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder, a training run or a hub name.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")
+@click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
+@click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
+@click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
+@length_options
+@device_option
+def command(
+    dataset: str,
+    model: str,
+    out: Path,
+    passages: str,
+    dtype: str,
+    overwrite: bool,
+    query_length: int | None,
+    passage_length: int | None,
+    device: str | None,
+) -> None:
+    """Encode a collection into an index."""
+    from ance_ir import DenseEncoder, load_dataset
+    from ance_ir.errors import IndexingError
+    from ance_ir.indexes import AnceIndex, FirstP, index_documents, parse_passages
+
+    if AnceIndex(out).built() and not overwrite:
+        raise IndexingError(f"{out} holds an index already; --overwrite takes its place")
+    scheme = parse_passages(passages)
+    documents = load_dataset(dataset).documents()
+    encoder = DenseEncoder.from_pretrained(model, device=device, **given(query_length=query_length, passage_length=passage_length))
+    count = documents.count if isinstance(scheme, FirstP) else None
+    index = index_documents(out, encoder, documents, scheme, count=count, verbose=True, dtype=dtype, overwrite=overwrite)
+    click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
+    click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={out} --baseline bm25")

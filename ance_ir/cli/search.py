@@ -1,0 +1,67 @@
+"""``ance-ir search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ance_ir.cli._options import DATASET, device_option
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir search stdlib.ance "parse a date from a string" --dataset python-stdlib
+"""
+
+
+@click.command(short_help="Search an index", epilog=EXAMPLE)
+@click.argument("index", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("queries", nargs=-1)
+@click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of qid, tab, query.")
+@click.option("-k", "--num-results", type=int, default=10, show_default=True, help="Documents a query.")
+@click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a TREC run there instead of showing the results.")
+@click.option("--model", help="Where the index's model is now, if it has moved.")
+@click.option("--backend", type=click.Choice(["exact", "faiss"]), default="exact", show_default=True, help="What searches.")
+@device_option
+def command(
+    index: Path,
+    queries: tuple[str, ...],
+    file: Path | None,
+    num_results: int,
+    dataset: str | None,
+    out: Path | None,
+    model: str | None,
+    backend: str,
+    device: str | None,
+) -> None:
+    """Search INDEX with QUERIES, or with those of a file."""
+    import pandas as pd
+
+    from ance_ir import load_dataset
+    from ance_ir.datasets.frames import queries_frame
+    from ance_ir.datasets.parsing import read_queries
+    from ance_ir.eval import write_run
+    from ance_ir.indexes import AnceIndex
+
+    if bool(queries) == (file is not None):
+        raise click.UsageError("give queries, or a file of them with --queries")
+    frame = (
+        queries_frame(read_queries(file))
+        if file
+        else pd.DataFrame({"qid": [str(i + 1) for i in range(len(queries))], "query": list(queries)})
+    )
+    opened = AnceIndex(index)
+    results = opened.retriever(opened.model(model, device), num_results, backend=backend).transform(frame)
+    if out is not None:
+        write_run(results, out, "ance_ir")
+        click.echo(f"{len(results):,} results of {len(frame):,} queries in {out}")
+        return
+    if dataset is not None:
+        results = load_dataset(dataset).text_loader(["title", "text"]).transform(results)
+    for qid, query in zip(frame["qid"], frame["query"], strict=True):
+        click.echo(f"\n{qid}: {query}")
+        for row in results[results["qid"] == qid].to_dict("records"):
+            text = " ".join(f"{row.get('title', '')} {row.get('text', '')}".split())
+            click.echo(f"{row['rank'] + 1:4d}  {row['score']:8.4f}  {row['docno']}" + (f"  {text[:120]}" if text else ""))

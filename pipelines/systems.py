@@ -1,0 +1,85 @@
+"""Systems from text: what ``ance-ir eval --system`` accepts.
+
+A system is stages joined by ``>>``, each perhaps with a cut-off: ``bm25``, ``x.ance``, ``bm25 % 100 >> x.ance``.
+The first stage retrieves, the ones after it score what it found. ``NAME=…`` before it names the system.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import UsageError
+from ance_ir.files import cache_folder
+from ance_ir.indexes import AnceIndex
+from ance_ir.models import DenseEncoder
+from ance_ir.pipelines.bm25 import BM25Index
+
+
+def dataset_bm25(dataset: Dataset) -> BM25Index:
+    """The BM25 index of a dataset's documents: built in the cache folder on first use, then reopened."""
+    index = BM25Index(cache_folder() / "bm25" / dataset.corpus_fingerprint)
+    return index if index.built() else index.index(dataset.documents())
+
+
+class Systems:
+    """Reads systems over one dataset; a model that several of them use is opened once.
+
+    Args:
+        dataset: what is searched.
+        num_results: documents a query.
+        device: where models compute.
+        model: opens the indexes' model from another place than where it was when they were built.
+    """
+
+    def __init__(self, dataset: Dataset, *, num_results: int = 1000, device: str | None = None, model: str | None = None) -> None:
+        self._dataset = dataset
+        self._num_results = num_results
+        self._device = device
+        self._model = model
+        self._models: dict[str, DenseEncoder] = {}
+
+    def parse(self, text: str) -> tuple[str, pt.Transformer]:
+        """The name and the pipeline of a system.
+
+        Raises:
+            UsageError: the text is no system.
+        """
+        match = re.fullmatch(r"\s*(?:([^=>%]+?)\s*=)?\s*(.+?)\s*", text)
+        if not match:
+            raise UsageError(f"a system is [NAME=]STAGE [% K] [>> STAGE [% K]] …, not {text!r}")
+        name, expression = match[1] or match[2], match[2]
+        pipeline: pt.Transformer | None = None
+        for stage in expression.split(">>"):
+            parsed = re.fullmatch(r"\s*([^%]+?)\s*(?:%\s*(\d+)\s*)?", stage)
+            if not parsed:
+                raise UsageError(f"system {name}: a stage is bm25 or the path of an index, with % and a number after it, not {stage!r}")
+            transformer = self._stage(parsed[1], retrieves=pipeline is None)
+            pipeline = transformer if pipeline is None else pipeline >> transformer
+            if parsed[2]:
+                if int(parsed[2]) < 1:
+                    raise UsageError(f"system {name}: a cut-off is at least 1, not {parsed[2]}")
+                pipeline = pipeline % int(parsed[2])
+        assert pipeline is not None
+        return name, pipeline
+
+    def _stage(self, stage: str, *, retrieves: bool) -> pt.Transformer:
+        if stage.lower() == "bm25":
+            if not retrieves:
+                raise UsageError("bm25 only retrieves, so it is the first stage of a system")
+            return dataset_bm25(self._dataset).retriever(self._num_results)
+        if not Path(stage).is_dir():
+            raise UsageError(f"a stage is bm25 or the path of an index; {stage!r} is neither")
+        index = AnceIndex(stage)
+        model = self._open_model(index)
+        return index.retriever(model, self._num_results) if retrieves else index.scorer(model)
+
+    def _open_model(self, index: AnceIndex) -> DenseEncoder:
+        encoding = index.manifest["encoding"]
+        key = encoding["fingerprint"] if encoding else ""
+        if key not in self._models:
+            self._models[key] = index.model(self._model, self._device)
+        return self._models[key]

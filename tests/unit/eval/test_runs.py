@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ance_ir.errors import EvaluationError, MalformedFileError
+from ance_ir.eval import read_run, write_run
+
+RUN = pd.DataFrame(
+    [("q2", "a", 1.5), ("q2", "b", 1.5), ("q1", "é", -0.25), ("q2", "c", 7.0)],
+    columns=["qid", "docno", "score"],
+)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["run.txt", "run.txt.gz"])
+def test_a_run_is_written_ranked_and_read_again(tmp_path: Path, name: str) -> None:
+    write_run(RUN, tmp_path / name, "bm25")
+    content = (tmp_path / name).read_bytes()
+    text = (gzip.decompress(content) if name.endswith(".gz") else content).decode()
+    assert text.splitlines() == ["q2 Q0 c 1 7.0 bm25", "q2 Q0 b 2 1.5 bm25", "q2 Q0 a 3 1.5 bm25", "q1 Q0 é 1 -0.25 bm25"]
+    again = read_run(tmp_path / name)
+    assert list(again.columns) == ["qid", "docno", "score", "rank"]
+    assert again["docno"].tolist() == ["c", "b", "a", "é"]
+    assert again["rank"].tolist() == [0, 1, 2, 0]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_survive_to_the_last_bit(tmp_path: Path, dtype: type) -> None:
+    random = np.random.default_rng(0)
+    scores = (random.standard_normal(2000) * 10.0 ** random.integers(-30, 30, 2000)).astype(dtype)
+    write_run(pd.DataFrame({"qid": "q", "docno": [f"d{i}" for i in range(2000)], "score": scores}), tmp_path / "run", "x")
+    again = read_run(tmp_path / "run").set_index("docno")["score"]
+    assert np.array_equal(again[[f"d{i}" for i in range(2000)]].to_numpy().astype(dtype), scores)
+
+
+def test_the_order_is_that_of_the_scores_not_of_the_ranks(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", "1 Q0 a 1 0.5 t\n1 Q0 b 2 9 t\n1\tQ0\tc\t3\t9\tt\n")
+    assert read_run(path)["docno"].tolist() == ["c", "b", "a"]
+
+
+def test_an_empty_run_is_written_and_read(tmp_path: Path) -> None:
+    write_run(RUN.head(0), tmp_path / "run", "x")
+    assert read_run(tmp_path / "run").columns.tolist() == ["qid", "docno", "score", "rank"]
+    assert read_run(tmp_path / "run").empty
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 Q0 d 1 2.0", r"run, line 2: expected a line 'qid Q0 docno rank score tag', found '1 Q0 d 1 2.0'"),
+        ("1 Q0 d 1 2.0 my tag", "line 2: expected a line"),
+        ("", "line 2: expected a line"),
+        ("1 Q0 d 1 high t", "line 2: expected a line"),
+        ("1 Q0 d 1 nan t", "line 2: expected a number as score"),
+        ("1 Q0 a 2 1.0 t", "line 2: expected a document once for a query, found 'a again for 1'"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    path = write(tmp_path / "run", f"1 Q0 a 1 3.0 t\n{line}\n2 Q0 a 1 3.0 t\n")
+    with pytest.raises(MalformedFileError, match=message):
+        read_run(path)
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").write_bytes(b"1 Q0 \xff 1 3.0 t\n")
+    with pytest.raises(MalformedFileError, match="line 1: expected a line"):
+        read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "tag", "message"),
+    [
+        ({"docno": "a b"}, "t", "cannot hold the docno 'a b'"),
+        ({"docno": "a\u00a0b"}, "t", "cannot hold the docno"),
+        ({"docno": ""}, "t", "cannot hold the docno ''"),
+        ({"qid": "1\t"}, "t", r"cannot hold the qid '1\\t'"),
+        ({}, "my run", "cannot hold the tag 'my run'"),
+        ({"score": float("nan")}, "t", "query q2: document a has no score"),
+        ({"docno": "c", "qid": "q2"}, "t", "query q2: document c comes twice"),
+    ],
+)
+def test_what_the_format_cannot_hold_is_refused_and_nothing_written(
+    tmp_path: Path, change: dict[str, object], tag: str, message: str
+) -> None:
+    run = RUN.copy()
+    for column, value in change.items():
+        run.loc[0, column] = value
+    with pytest.raises(EvaluationError, match=message):
+        write_run(run, tmp_path / "run", tag)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_columns_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="columns qid docno score; docno score missing, found qid query"):
+        write_run(pd.DataFrame(columns=["qid", "query"]), tmp_path / "run", "t")

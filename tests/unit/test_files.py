@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, open_binary, read_json, write_json
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "inner/x.txt"])
+def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
+    with atomic_open(tmp_path / name) as stream:
+        stream.write("größe\n日本\n")
+        assert not (tmp_path / name).exists()
+    with open_binary(tmp_path / name) as stream:
+        assert stream.read() == "größe\n日本\n".encode()
+    assert names((tmp_path / name).parent) == [Path(name).name]
+
+
+def test_a_name_in_gz_is_compressed(tmp_path: Path) -> None:
+    with atomic_open(tmp_path / "x.gz", "wb") as stream:
+        stream.write(b"abc")
+    assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == b"abc"
+
+
+@pytest.mark.parametrize("name", ["x", "x.gz"])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_file_that_fails_leaves_what_was_there(tmp_path: Path, name: str, old: bytes | None) -> None:
+    if old is not None:
+        (tmp_path / name).write_bytes(old)
+    with pytest.raises(KeyboardInterrupt), atomic_open(tmp_path / name) as stream:
+        stream.write("new")
+        stream.flush()
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ([] if old is None else [name])
+    assert old is None or (tmp_path / name).read_bytes() == old
+
+
+def test_a_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("old", encoding="utf-8")
+    with atomic_path(tmp_path / "x") as temporary:
+        temporary.write_text("new", encoding="utf-8")
+        assert (tmp_path / "x").read_text(encoding="utf-8") == "old"
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "new"
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_folder_takes_the_place_of_the_old_one_with_nothing_left_over(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "x"
+    target.mkdir(parents=True)
+    (target / "old").write_text("old", encoding="utf-8")
+    with atomic_folder(target) as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "new").write_text("new", encoding="utf-8")
+        assert names(target) == ["old"]
+    assert names(target.parent) == ["x"]
+    assert names(target) == ["inner"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path, old: bool) -> None:
+    if old:
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "old").write_text("old", encoding="utf-8")
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "x") as folder:
+        (folder / "new").write_text("new", encoding="utf-8")
+        raise ZeroDivisionError
+    assert names(tmp_path) == (["x"] if old else [])
+    assert not old or names(tmp_path / "x") == ["old"]
+
+
+def test_json_goes_there_and_back(tmp_path: Path) -> None:
+    value = {"größe": [1, 2.5, None, True], "x": {"y": "日"}}
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "x.json", {"bad": object()})
+    assert read_json(tmp_path / "x.json") == value
+    assert names(tmp_path) == ["x.json"]
+
+
+def test_the_hash_tells_names_contents_and_order(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a", "b", "c")]
+    for file, content in zip(files, [b"12", b"3", b"12"], strict=True):
+        file.write_bytes(content)
+    a, b, c = files
+    assert hash_files([a, b]) == hash_files([a, b])
+    before = hash_files([a, b])
+    hashes = [before, hash_files([b, a]), hash_files([a]), hash_files([c])]
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"23")
+    hashes.append(hash_files([a, b]))
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("ANCE_IR_CACHE")
+    assert cache_folder() == Path.home() / ".cache" / "ance_ir"
