@@ -1,0 +1,51 @@
+"""Positives, and what must never be a negative."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import DatasetNotFoundError, TrainingError
+from ance_ir.training import TrainingQueries
+
+
+def test_judgements_of_zero_are_no_positives(queries: TrainingQueries, dataset: Dataset) -> None:
+    store = dataset.store()
+    assert [store.docnos(documents).tolist() for documents in queries.positives[:3]] == [["d0"], ["d1"], ["d2"]]
+    assert queries.texts[0].startswith("who ")
+    assert queries.documents == len(store)
+
+
+def test_duplicates_of_a_positive_by_text_are_excluded(queries: TrainingQueries, dataset: Dataset) -> None:
+    store = dataset.store()
+    assert sorted(store.docnos(queries.excluded[0])) == ["d0", "twin"]
+    assert store.docnos(queries.excluded[1]).tolist() == ["d1"]
+
+
+def _write(folder: Path, qrels: str) -> Dataset:
+    documents = [{"docno": name, "text": f"text of {name}"} for name in "abc"]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    (folder / "queries.train.tsv").write_text("1\tfirst\n2\tsecond\n")
+    (folder / "qrels.train.txt").write_text(qrels)
+    return load_dataset(folder)
+
+
+def test_every_positive_counts_and_queries_without_one_are_left_out(tmp_path: Path) -> None:
+    dataset = _write(tmp_path, "1 0 c 1\n1 0 a 2\n1 0 gone 1\n2 0 b 0\n")
+    queries = TrainingQueries.load(dataset, dataset.store())
+    assert queries.qids == ["1"]
+    assert queries.positives[0].tolist() == [0, 2]
+
+
+def test_a_split_without_positives_is_refused(tmp_path: Path) -> None:
+    dataset = _write(tmp_path, "1 0 gone 1\n2 0 b 0\n")
+    with pytest.raises(TrainingError, match="none of 2 queries has a relevant document"):
+        TrainingQueries.load(dataset, dataset.store())
+
+
+def test_a_split_that_is_not_there_is_named(dataset: Dataset) -> None:
+    with pytest.raises(DatasetNotFoundError, match="dev"):
+        TrainingQueries.load(dataset, dataset.store(), "dev")

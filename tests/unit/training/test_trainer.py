@@ -1,0 +1,213 @@
+"""The loop: it learns, it resumes exactly, it fails clearly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import TrainingError
+from ance_ir.indexes import AnnNegatives, FirstP
+from ance_ir.models import DenseEncoder
+from ance_ir.training import NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
+from tests.tiny import encoder
+
+Make = Callable[..., Trainer]
+
+
+class Interrupted(Exception):
+    """Stands for whatever ends a process."""
+
+
+class Breaking(RandomNegatives):
+    """Random negatives that fail at a given draw."""
+
+    def __init__(self, queries: TrainingQueries, at: int) -> None:
+        super().__init__(queries)
+        self._left = at
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        self._left -= 1
+        if self._left < 0:
+            raise Interrupted
+        return super().draw(queries, count, generator)
+
+
+class BreakingAnn(AnnNegatives):
+    """ANN negatives that fail at a given draw."""
+
+    left = 10**9
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        self.left -= 1
+        if self.left < 0:
+            raise Interrupted
+        return super().draw(queries, count, generator)
+
+
+@pytest.fixture
+def make(dataset: Dataset, queries: TrainingQueries) -> Make:
+    def made(folder: Path, source: NegativeSource | None = None, model: DenseEncoder | None = None, **settings: Any) -> Trainer:
+        told = {"steps": 12, "batch_size": 4, "learning_rate": 1e-3, "refresh_every": 4, "negatives": 2, **settings}
+        return Trainer(
+            model or encoder(),
+            queries,
+            dataset.store(),
+            FirstP(),
+            source or RandomNegatives(queries),
+            TrainingSettings(**told),
+            folder,
+            dataset={"name": "tiny"},
+        )
+
+    return made
+
+
+def _told(folder: Path) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in read_metrics(folder / "metrics.jsonl")]
+
+
+def _equal(one: DenseEncoder, other: DenseEncoder) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_the_loss_falls(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "run", steps=60, dropout=False).train()
+    losses = [line["loss"] for line in _told(tmp_path / "run")]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_what_is_logged(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "run", clip=1e-3, accumulation=2).train()
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [line["step"] for line in lines] == list(range(12))
+    assert [line["staleness"] for line in lines] == [0, 1, 2, 3] * 3
+    assert min(line["grad_norm"] for line in lines) > 1e-2, "the norm is taken before clipping"
+    assert all(line["tokens"] > 0 and line["learning_rate"] > 0 for line in lines)
+
+
+@pytest.mark.parametrize("broken_at", [1, 4, 6, 11])
+@pytest.mark.parametrize("dropout", [True, False])
+def test_a_run_that_was_broken_off_ends_the_same(
+    make: Make, tmp_path: Path, queries: TrainingQueries, broken_at: int, dropout: bool
+) -> None:
+    unbroken = make(tmp_path / "a", dropout=dropout).train()
+    with pytest.raises(Interrupted):
+        make(tmp_path / "b", Breaking(queries, broken_at), dropout=dropout).train()
+    resumed = make(tmp_path / "b", dropout=dropout).train()
+    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert _equal(unbroken, resumed)
+
+
+@pytest.mark.parametrize("checkpoint_every", [4, 3])
+@pytest.mark.parametrize("broken_at", [2, 5, 8])
+def test_ann_negatives_resume_exactly(
+    make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries, broken_at: int, checkpoint_every: int
+) -> None:
+    def source() -> BreakingAnn:
+        return BreakingAnn(queries, dataset.store(), FirstP(), depth=5)
+
+    unbroken = make(tmp_path / "a", source(), checkpoint_every=checkpoint_every).train()
+    breaking = source()
+    breaking.left = broken_at
+    with pytest.raises(Interrupted):
+        make(tmp_path / "b", breaking, checkpoint_every=checkpoint_every).train()
+    resumed = make(tmp_path / "b", source(), checkpoint_every=checkpoint_every).train()
+    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert _equal(unbroken, resumed)
+
+
+def test_dropout_follows_the_seed_and_leaves_the_global_generator_alone(make: Make, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    make(tmp_path / "a").train()
+    assert torch.equal(torch.rand(1), expected)
+    make(tmp_path / "b").train()
+    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    make(tmp_path / "c", seed=1).train()
+    assert _told(tmp_path / "a") != _told(tmp_path / "c")
+
+
+def test_a_finished_run_is_opened_not_repeated(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
+    trained = make(tmp_path / "run").train()
+    again = make(tmp_path / "run", Breaking(queries, 0)).train()
+    assert _equal(trained, again)
+    opened = DenseEncoder.from_pretrained(tmp_path / "run", device="cpu")
+    assert opened.fingerprint() == trained.fingerprint()
+
+
+def test_only_the_last_checkpoints_stay(make: Make, tmp_path: Path) -> None:
+    trainer = make(tmp_path / "run", checkpoint_every=2, keep_checkpoints=2)
+    trainer.train()
+    assert [step for step, _ in trainer.run.checkpoints()] == [8, 10]
+
+
+def test_a_folder_with_another_run_is_refused(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"settings\.batch_size was 4, is 5"):
+        make(tmp_path / "run", batch_size=5)
+    with pytest.raises(TrainingError, match=r"model\.fingerprint was"):
+        make(tmp_path / "run", model=encoder(seed=1))
+
+
+def test_a_folder_with_something_else_is_refused(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(TrainingError, match=r"no training run, but holds thesis\.tex"):
+        make(tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
+    with pytest.raises(Interrupted):
+        make(tmp_path / "run", Breaking(queries, 6)).train()
+    trainer = make(tmp_path / "run")
+    load = trainer.run.load
+
+    def poisoned(model: DenseEncoder, optimiser: torch.optim.Optimizer) -> int:
+        done = load(model, optimiser)
+        next(model.parameters()).data.fill_(float("nan"))
+        return done
+
+    trainer.run.load = poisoned  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="the loss is nan at step 4"):
+        trainer.train()
+    assert [step for step, _ in trainer.run.checkpoints()] == [4]
+    make(tmp_path / "run").train()
+
+
+def test_a_damaged_checkpoint_is_named(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
+    with pytest.raises(Interrupted):
+        make(tmp_path / "run", Breaking(queries, 6)).train()
+    path = tmp_path / "run" / "checkpoints" / "step-000004" / "optimiser.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match=r"step-000004/optimiser\.safetensors"):
+        make(tmp_path / "run").train()
+    shutil.rmtree(path.parent)
+    make(tmp_path / "run").train()
+
+
+def test_leftovers_of_a_crash_are_removed(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "step-000004.partial-1234").mkdir(parents=True)
+    trainer = make(tmp_path / "run")
+    assert trainer.run.checkpoints() == []
+    assert not list((tmp_path / "run").rglob("*.partial-*"))
+
+
+def test_a_line_that_a_crash_cut_off_is_dropped(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
+    with pytest.raises(Interrupted):
+        make(tmp_path / "run", Breaking(queries, 6)).train()
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 6, "lo')
+    make(tmp_path / "run").train()
+    assert [line["step"] for line in _told(tmp_path / "run")] == list(range(12))
+    for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        json.loads(text)
