@@ -42,9 +42,12 @@ class DemoSettings:
         compare: whether to train with random negatives as well, and to compare FirstP with MaxP.
     """
 
-    steps: int = 64
+    steps: int = 48
     seed: int = 42
     compare: bool = False
+
+    def __post_init__(self) -> None:
+        self.training()
 
     def training(self) -> TrainingSettings:
         """The settings of a training run; the corpus is encoded twice while it lasts."""

@@ -64,7 +64,7 @@ def evaluate(run: pd.DataFrame, qrels: pd.DataFrame, measures: Sequence[str] = D
     run = run[run["qid"].isin(qids)]
     scored = pd.DataFrame({"query_id": run["qid"], "doc_id": run["docno"], "score": -run["rank"].astype(float)})
     judged = qrels.rename(columns={"qid": "query_id", "docno": "doc_id", "label": "relevance"})[["query_id", "doc_id", "relevance"]]
-    values = {measure: dict.fromkeys(qids, 0.0) for measure in parsed}
+    values: dict[Any, dict[str, float]] = {measure: {} for measure in parsed}
     for metric in _PIPELINE.iter_calc(parsed, judged, scored):
         values[metric.measure][metric.query_id] = float(metric.value)
     return pd.DataFrame({str(measure): value for measure, value in values.items()}, index=pd.Index(qids, name="qid"))

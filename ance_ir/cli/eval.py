@@ -16,7 +16,7 @@ Example:
 """
 
 
-@click.command(short_help="Evaluate systems on a dataset", epilog=EXAMPLE)
+@click.command("eval", short_help="Evaluate systems on a dataset", epilog=EXAMPLE)
 @dataset_option
 @click.option("--split", default="test", show_default=True, help="Which queries.")
 @click.option("--system", "systems", multiple=True, required=True, metavar="[NAME=]SYSTEM", help="bm25, an index, or stages joined by >>.")

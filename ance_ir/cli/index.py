@@ -15,7 +15,7 @@ Example:
 """
 
 
-@click.command(short_help="Encode a collection into an index", epilog=EXAMPLE)
+@click.command("index", short_help="Encode a collection into an index", epilog=EXAMPLE)
 @dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder, a training run or a hub name.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")

@@ -15,7 +15,7 @@ Example:
 """
 
 
-@click.command(short_help="Search an index", epilog=EXAMPLE)
+@click.command("search", short_help="Search an index", epilog=EXAMPLE)
 @click.argument("index", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("queries", nargs=-1)
 @click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of qid, tab, query.")

@@ -17,7 +17,7 @@ Example:
 """
 
 
-@click.command(short_help="Train a dense retriever", epilog=EXAMPLE)
+@click.command("train", short_help="Train a dense retriever", epilog=EXAMPLE)
 @dataset_option
 @click.option("--split", default="train", show_default=True, help="The queries to train on.")
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh (with --negatives ance).")

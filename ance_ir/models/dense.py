@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from ance_ir.errors import ModelError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad
 from ance_ir.models.text import PassageScheme, TextSettings, TextTokenizer
 from ance_ir.models.tower import Tower
@@ -71,10 +71,12 @@ class DenseEncoder(nn.Module):
 
         Raises:
             ModelError: it is not there or does not load.
+            UsageError: there is no such device.
         """
         from ance_ir.models.checkpoint import load_encoder
 
-        model = load_encoder(str(name)).to(default_device() if device is None else device)
+        place = _device(device)
+        model = load_encoder(str(name)).to(place)
         return (model.with_text(**text) if text else model).eval()
 
     def save(self, folder: Path | str) -> None:
@@ -168,9 +170,20 @@ class DenseEncoder(nn.Module):
         return PassageEncoder(self, progress)
 
 
-def default_device() -> torch.device:
-    """A GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _device(name: str | torch.device | None) -> torch.device:
+    """The device of a name; by default a GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"the device {str(name)!r} is not to be had here: {str(error).splitlines()[0]}") from error
+    return device
 
 
 def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int, progress: Progress | None = None) -> np.ndarray:

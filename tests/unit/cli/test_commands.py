@@ -1,0 +1,166 @@
+"""Each subcommand on a tiny collection with a tiny model, and what it says to mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ance_ir.cli.main import main
+from ance_ir.eval import read_run
+from ance_ir.indexes import AnceIndex
+from tests.tiny import encoder
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command: exit code, standard output, standard error."""
+
+    def ran(*arguments: Any) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        shown = capsys.readouterr()
+        return status, shown.out, shown.err
+
+    return ran
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    encoder().save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("collection")
+    texts = {
+        "d1": "the cat sleeps",
+        "d2": "a dog runs and a bird sings",
+        "d3": "the fish swims in the river",
+        "d4": "a king and a queen in the city",
+        "d5": "the moon and the star are old",
+    }
+    (folder / "corpus.jsonl").write_text("".join(json.dumps({"docno": docno, "text": text}) + "\n" for docno, text in texts.items()))
+    for split in ("", ".train"):
+        (folder / f"queries{split}.tsv").write_text("q1\twho sleeps cat\nq2\twhat swims fish\nq3\tking queen\n")
+        (folder / f"qrels{split}.txt").write_text("q1 0 d1 1\nq2 0 d3 1\nq3 0 d4 2\n")
+    return folder
+
+
+@pytest.fixture
+def index(run: Run, collection: Path, model: Path, tmp_path: Path) -> Path:
+    status, out, _ = run("index", "--dataset", collection, "--model", model, "--passages", "maxp:6,3", "--out", tmp_path / "x.ance")
+    assert status == 0, out
+    return tmp_path / "x.ance"
+
+
+def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
+    manifest = AnceIndex(index).manifest
+    assert manifest["documents"] == 5
+    assert manifest["encoding"]["passages"] == "MaxP(6, 3)"
+    status, _, err = run("index", "--dataset", collection, "--model", model, "--out", index)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "holds an index already; --overwrite takes its place" in err
+    status, out, _ = run("index", "--dataset", collection, "--model", model, "--out", index, "--overwrite", "--dtype", "float16")
+    assert status == 0
+    assert "5 documents, 5 vectors of 32 dimensions" in out
+    assert AnceIndex(index).store.dtype == "float16"
+
+
+def test_search(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
+    status, out, _ = run("search", index, "the cat sleeps", "-k", "3", "--dataset", collection)
+    assert status == 0
+    lines = out.split("\n")
+    assert lines[1] == "1: the cat sleeps"
+    assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
+    assert any("d1  the cat sleeps" in line for line in lines)
+    run_file = tmp_path / "run.txt"
+    status, out, _ = run("search", index, "--queries", collection / "queries.tsv", "--out", run_file, "--backend", "faiss")
+    assert status == 0
+    assert "15 results of 3 queries" in out
+    found = read_run(run_file)
+    assert sorted(found["qid"].unique()) == ["q1", "q2", "q3"]
+    assert len(found) == 15
+
+
+def test_eval(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
+    systems = ["--system", "bm25", "--system", f"dense={index}", "--system", f"cascade=bm25 % 2 >> {index}"]
+    out_folder = tmp_path / "results"
+    status, out, _ = run("eval", "--dataset", collection, *systems, "--baseline", "bm25", "--measure", "MRR@10", "--out", out_folder)
+    assert status == 0
+    assert [line.split()[0] for line in out.split("\n")[2:5]] == ["bm25", "dense", "cascade"]
+    results = json.loads((out_folder / "results.json").read_text())
+    assert results["systems"]["bm25"]["measures"]["RR@10"] == 1.0
+    assert results["settings"]["split"] == "test"
+    assert {path.name for path in (out_folder / "runs").iterdir()} == {"bm25.txt.gz", "dense.txt.gz", "cascade.txt.gz"}
+    cascade = read_run(out_folder / "runs" / "cascade.txt.gz")
+    assert cascade.groupby("qid").size().max() <= 2
+
+
+def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tuple[int, str, str]:
+    told = ["--dataset", collection, "--model", model, "--out", out, "--steps", "4", "--batch-size", "2", "--refresh-every", "2"]
+    return run("train", *told, "--learning-rate", "1e-3", *more)
+
+
+@pytest.mark.parametrize("negatives", ["ance", "bm25", "random"])
+def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negatives: str) -> None:
+    status, out, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--dev-split", "test", "--depth", "3")
+    assert status == 0, err
+    assert ("refresh at step 2" in out) == (negatives == "ance")
+    assert ("test RR@10" in out) == (negatives == "ance")
+    status, _, err = run("index", "--dataset", collection, "--model", tmp_path / "run", "--out", tmp_path / "x.ance")
+    assert status == 0, err
+    status, _, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--depth", "3", "--seed", "7")
+    assert status == 2
+    assert "settings.seed was 42, is 7" in err
+
+
+def test_an_index_of_another_model_is_refused(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
+    encoder(seed=5).save(tmp_path / "other")
+    status, _, err = run("eval", "--dataset", collection, "--system", str(index), "--model", tmp_path / "other")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "was built with" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["eval", "--dataset", "no-such-thing", "--system", "bm25"], "no-such-thing"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm26"], "a stage is bm25 or the path of an index; 'bm26' is neither"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 0"], "a cut-off is at least 1, not 0"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 10 >> bm25"], "bm25 only retrieves"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25 >>"], "not ''"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--system", "bm25"], "two systems are called 'bm25'"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--baseline", "x"], "the baseline 'x' is none of the systems"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--measure", "goodness"], "goodness"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--split", "dev"], "dev"),
+        (["index", "--dataset", "COLLECTION", "--model", "nope", "--out", "OUT"], "no model 'nope'"),
+        (["index", "--dataset", "COLLECTION", "--passages", "maxp:9", "--out", "OUT", "--model", "MODEL", "--device", "nix"], "nix"),
+        (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "longp", "--out", "OUT"], "passages are firstp"),
+        (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "maxp:500,2", "--out", "OUT"], "the model takes 64"),
+        (["search", "COLLECTION", "x"], "no manifest.json"),
+        (["search", "COLLECTION"], "give queries"),
+        (["search", "nowhere", "x"], "nowhere"),
+        (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "0"], "steps is at least 1"),
+        (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "COLLECTION", "--steps", "1"], "is no training run, but holds"),
+        (["demo", "--out", "COLLECTION"], "holds something else than a demo"),
+        (["demo", "--out", "OUT", "--steps", "0"], "steps is at least 1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    run: Run, collection: Path, model: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    places = {"COLLECTION": collection, "MODEL": model, "OUT": tmp_path / "out"}
+    status, _, err = run(*[places.get(argument, argument) for argument in arguments])
+    assert status == 2
+    said = [line for line in err.split("\n") if line.startswith("ance-ir: error: ")]
+    assert len(said) == 1
+    assert message in said[0]
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists(), "nothing half-written stays"
