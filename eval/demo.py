@@ -173,10 +173,9 @@ class _Demo:
         index = AnceIndex(self.out / f"{name}.ance")
         if index.built():
             return index
-        documents = dataset.documents()
-        count = documents.count if isinstance(passages, FirstP) else None
+        count = len(dataset.store()) if isinstance(passages, FirstP) else None
         with self._timed(f"index, {name}"):
-            return index_documents(index.folder, model, documents, passages, count=count, verbose=self.verbose)
+            return index_documents(index.folder, model, dataset.documents(), passages, count=count, verbose=self.verbose)
 
     def _plot(self) -> None:
         series = {scheme: pd.DataFrame(read_metrics(self.out / "training" / scheme / "metrics.jsonl")) for scheme in self._schemes()}

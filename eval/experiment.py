@@ -51,7 +51,7 @@ def evaluate_systems(
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(systems)}")
     queries, qrels = _judged(queries, qrels)
     runs, per_query, ms_per_query = {}, {}, {}
-    for name, system in tqdm(systems.items(), desc="evaluating", unit="system", disable=not verbose):
+    for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
         system.transform(queries.head(1))
         start = time.perf_counter()
         results = system.transform(queries)

@@ -55,7 +55,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
     ARTIFACT_TYPE = "dense_index"
     ARTIFACT_FORMAT = "ance_ir"
     ARTIFACT_PACKAGE_HINT = "ance_ir"
-    schematic: ClassVar = {"label": "ANCE index"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "ANCE index", "help_url": None}
 
     def __init__(self, path: Path | str, *, dtype: VectorType = "float32", overwrite: bool = False) -> None:
         super().__init__(path)
@@ -334,7 +334,7 @@ def index_documents(
         verbose: show progress.
         **options: of ``AnceIndex``.
     """
-    with tqdm(total=count, desc="encoding", unit="passage", disable=not verbose) as bar:
+    with tqdm(total=count, desc="encoding", unit=" passages", disable=not verbose) as bar:
         pipeline = passages >> model.passages(bar.update) >> AnceIndex(path, **options)
         index: AnceIndex = pipeline.index(iter(documents))  # type: ignore[attr-defined]
     return index

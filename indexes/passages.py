@@ -46,7 +46,7 @@ class _Scheme(pt.Transformer):
 class FirstP(_Scheme):
     """The document's first tokens are its only passage."""
 
-    schematic: ClassVar = {"label": "FirstP"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "FirstP", "help_url": None}
 
     def __init__(self, length: int | None = None) -> None:
         super().__init__(length)
@@ -65,7 +65,7 @@ class MaxP(_Scheme):
     A document scores as its best passage.
     """
 
-    schematic: ClassVar = {"label": "MaxP"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "MaxP", "help_url": None}
 
     def __init__(self, length: int | None = None, count: int = 4) -> None:
         super().__init__(length)
@@ -84,7 +84,7 @@ class MaxP(_Scheme):
 class SlidingWindow(_Scheme):
     """The whole document in overlapping passages, one every ``stride`` tokens; the last one may be shorter."""
 
-    schematic: ClassVar = {"label": "Sliding window"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Sliding window", "help_url": None}
     whole = True
 
     def __init__(self, length: int | None = None, stride: int = 64) -> None:

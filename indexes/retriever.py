@@ -60,7 +60,7 @@ class DenseRetriever(_OverIndex):
         FingerprintError: the index was built with another model.
     """
 
-    schematic: ClassVar = {"label": "Dense retriever"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Dense retriever", "help_url": None}
 
     def __init__(
         self, index: AnceIndex, model: DenseEncoder, num_results: int = 1000, *, backend: Backend = "exact", check: bool = True
@@ -110,7 +110,7 @@ class DenseScorer(_OverIndex):
         FingerprintError: the index was built with another model.
     """
 
-    schematic: ClassVar = {"label": "Dense scorer"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Dense scorer", "help_url": None}
 
     def __init__(self, index: AnceIndex, model: DenseEncoder, *, check: bool = True) -> None:
         super().__init__(index, model, check=check)

@@ -60,7 +60,7 @@ class DocumentStore:
         """
         logger.info("writing the documents to %s", folder)
         with atomic_folder(folder) as unfinished:
-            progress = tqdm(documents, total=count, desc="documents", unit="doc", disable=not verbose)
+            progress = tqdm(documents, total=count, desc="documents", unit=" documents", disable=not verbose)
             written = DocnoMap.write(_write_texts(progress, unfinished), unfinished)
             if not len(written):
                 raise DatasetError("the corpus holds no documents")

@@ -148,10 +148,10 @@ def _load_foreign(folder: Path) -> tuple[Tower, PreTrainedTokenizerBase, TextSet
         elif kind != "Transformer":
             raise ModelError(f"{folder}: the module {module['type']} is none of Transformer, Pooling, Dense, LayerNorm, Normalize")
     head = _head(dense, layer_norm, folder).to(backbone.dtype) if dense or layer_norm else None
-    config = next((_read(path) for path in sorted(folder.glob("sentence_*_config.json"))), {})
+    saved: dict[str, Any] = next((_read(path) for path in sorted(folder.glob("sentence_*_config.json"))), {})
     # newer versions of sentence-transformers keep the length with the tokeniser
-    length = int(config.get("max_seq_length") or min(tokenizer.model_max_length, positions))
-    text = TextSettings(passage_length=length, query_length=min(64, length), lower_case=bool(config.get("do_lower_case")))
+    length = int(saved.get("max_seq_length") or min(tokenizer.model_max_length, positions))
+    text = TextSettings(passage_length=length, query_length=min(64, length), lower_case=bool(saved.get("do_lower_case")))
     return Tower(backbone, pooling=pooling, head=head, normalize=normalize), tokenizer, text
 
 

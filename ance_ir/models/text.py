@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Protocol
 
 import pandas as pd
@@ -60,7 +60,8 @@ class TextSettings:
     def __post_init__(self) -> None:
         if self.query_length < 3 or self.passage_length < 3:
             raise UsageError(
-                f"lengths count the special tokens, so they start at 3: query_length={self.query_length}, passage_length={self.passage_length}"
+                "lengths count the special tokens, so they start at 3: "
+                f"query_length={self.query_length}, passage_length={self.passage_length}"
             )
         if not self.fields or any(field not in FIELDS for field in self.fields):
             raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {self.fields!r}")
@@ -121,7 +122,8 @@ class TextTokenizer:
             raise UsageError(f"passages of {length} tokens leave no room for text beside special tokens and prefix")
         documents = []
         for ids in self._bare([self._clean(prefix + text, cut=not scheme.whole) for text in texts]):
-            common = len(os.path.commonprefix([alone, ids]))  # the prefix's last token may have merged with the text's first
+            # the prefix's last token may have merged with the text's first
+            common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(alone, ids, strict=False)))
             before, own = self._before + ids[:common], ids[common:]
             windows = scheme.windows(len(own), room - common) or [(0, 0)]
             documents.append([before + own[start:end] + self._after for start, end in windows])

@@ -39,20 +39,20 @@ class Encoding:
 
 
 class QueryEncoder(pt.Transformer):
-    """Adds ``query_vec``, float32 ``[D]``, to a frame with ``query``.
+    """Adds ``query_vec``, float32 ``[D]``, to a frame with ``qid`` and ``query``.
 
     Args:
         model: the encoder.
     """
 
-    schematic: ClassVar = {"label": "Query encoder"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Query encoder", "help_url": None}
 
     def __init__(self, model: DenseEncoder) -> None:
         self.model = model
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Encode each distinct query once."""
-        pt.validate.columns(inp, includes=["query"])
+        pt.validate.columns(inp, includes=["qid", "query"])
         codes, queries = pd.factorize(inp["query"])
         vectors = self.model.encode_queries([str(query) for query in queries]) if len(queries) else np.zeros((0, 0))
         return inp.assign(query_vec=pd.Series([vectors[code] for code in codes], index=inp.index, dtype=object))
@@ -80,7 +80,7 @@ class PassageEncoder(pt.Transformer):
         progress: called with the number of passages of each batch that is done.
     """
 
-    schematic: ClassVar = {"label": "Passage encoder"}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Passage encoder", "help_url": None}
     batch_size = WINDOW
     """Documents that PyTerrier should hand over at once: they are sorted by length together."""
 

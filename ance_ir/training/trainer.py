@@ -120,7 +120,7 @@ class Trainer:
         if done != refreshed:
             self.negatives.refresh(self.model, self.run.negatives_folder(refreshed))
         with tqdm(
-            total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit="step", disable=not self.verbose
+            total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
         ) as bar:
             for step in range(done, settings.steps):
                 if step % settings.refresh_every == 0:

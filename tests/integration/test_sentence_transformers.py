@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -53,7 +54,8 @@ def test_lower_casing_is_done_by_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 @pytest.mark.parametrize("extras", ["", "head", "normalize", "head normalize"])
 def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, pooling: Pooling, extras: str) -> None:
-    modules = sentence_transformers.models
+    from sentence_transformers import models as modules
+
     encoder(kind).save(tmp_path / "start")
     parts: list[Any] = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32, pooling_mode=pooling)]
     if "head" in extras:
@@ -67,6 +69,17 @@ def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, 
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     assert model.text == TextSettings(passage_length=24, query_length=24)
     np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("lower_case", [False, True])
+def test_a_folder_with_its_older_settings_is_opened(tmp_path: Path, lower_case: bool) -> None:
+    encoder("roberta").save(tmp_path / "x")
+    (tmp_path / "x" / "ance_ir.json").unlink()
+    (tmp_path / "x" / "sentence_bert_config.json").unlink()
+    (tmp_path / "x" / "sentence_roberta_config.json").write_text(json.dumps({"max_seq_length": 12, "do_lower_case": lower_case}))
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    other = sentence_transformers.SentenceTransformer(str(tmp_path / "x"), device="cpu")
+    np.testing.assert_allclose(model.encode_passages(["The CAT", *PASSAGES]), other.encode(["The CAT", *PASSAGES]), atol=1e-5)
 
 
 def test_mini_lm_gives_the_vectors_of_sentence_transformers() -> None:
