@@ -16,10 +16,11 @@ Kind = Literal["bert", "roberta"]
 
 WIDTH = 32
 POSITIONS = 64
-WORDS = (
-    "the a of and is are what who how why when dense sparse retrieval ranking query passage document vector index token model paper title "
-    "cat dog bird fish tree river city king queen sun moon star red green blue small large old new fast slow runs sleeps sings swims"
-).split()
+TEXT = """
+the a of and is are what who how why when dense sparse retrieval ranking query passage document vector index token model paper title
+cat dog bird fish tree river city king queen sun moon star red green blue small large old new fast slow runs sleeps sings swims
+"""
+WORDS = TEXT.split()
 
 
 @cache

@@ -17,8 +17,16 @@ QRELS = pd.DataFrame(
 )
 RUN = pd.DataFrame(
     # q1: all equal, so c, b, a; q2 is missing; q3 has nothing relevant; q5 has no qrels
-    [("q5", "a", 1.0), ("q4", "a", 1.0), ("q4", "u", 0.5), ("q4", "b", 0.2), ("q1", "a", 2.0), ("q1", "b", 2.0), ("q1", "c", 2.0)]
-    + [("q3", "z", 1.0)],
+    [
+        ("q5", "a", 1.0),
+        ("q4", "a", 1.0),
+        ("q4", "u", 0.5),
+        ("q4", "b", 0.2),
+        ("q1", "a", 2.0),
+        ("q1", "b", 2.0),
+        ("q1", "c", 2.0),
+        ("q3", "z", 1.0),
+    ],
     columns=["qid", "docno", "score"],
 )
 

@@ -207,5 +207,5 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
 def test_a_separate_tower_that_is_missing_is_refused(tmp_path: Path) -> None:
     encoder(shared=False).save(tmp_path / "x")
     (tmp_path / "x" / "passage").rename(tmp_path / "moved")
-    with pytest.raises(ModelError, match="passage: no config.json"):
+    with pytest.raises(ModelError, match=r"passage: no config.json"):
         DenseEncoder.from_pretrained(tmp_path / "x")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -208,7 +209,7 @@ def test_passages_cover_the_text(text: str, length: int, count: int, stride: int
         return [part[1:-1] for part in passages]
 
     maxp = bodies(MaxP(length, count))
-    assert sum(maxp, []) == ids[: count * room]
+    assert list(chain(*maxp)) == ids[: count * room]
     assert len(maxp) == max(1, min(count, -(-len(ids) // room)))
     assert bodies(FirstP(length)) == [ids[:room]]
 

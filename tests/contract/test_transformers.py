@@ -1,0 +1,455 @@
+"""One contract for every transformer: what it may assume, what it must keep, how it composes."""
+
+from __future__ import annotations
+
+import pickle
+import unittest
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+import pytest
+
+from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
+from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
+from ance_ir.models import DenseEncoder
+from ance_ir.pipelines.bm25 import BM25Index
+from tests.tiny import WORDS, encoder
+
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
+
+DOCUMENTS = [
+    {"docno": f"d{number}", "title": WORDS[number], "text": " ".join(np.random.default_rng(number).choice(WORDS, number % 20 + 1))}
+    for number in range(30)
+]
+DOCUMENTS += [{"docno": "twin1", "title": "", "text": "king queen"}, {"docno": "twin2", "title": "", "text": "king queen"}]
+
+QUERIES = pd.DataFrame(
+    {
+        "qid": ["q1", "q9", "q3", "q4"],
+        "query": ["king queen", "the cat sleeps", "king queen", "dense retrieval of what"],
+        "query_0": ["original 1", "original 9", "original 3", "original 4"],
+        "topic": [10, 20, 30, 40],
+    }
+)
+RESULTS = QUERIES.iloc[[1, 0, 0, 1, 3, 0]].assign(
+    docno=["d3", "twin1", "d7", "d20", "d5", "twin2"], score=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], rank=[1, 2, 1, 0, 0, 0], source=list("abcdef")
+)
+FRAME = pd.DataFrame(DOCUMENTS).assign(year=range(len(DOCUMENTS)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What the transformers stand on."""
+
+    model: DenseEncoder
+    other: DenseEncoder
+    index: AnceIndex
+    bm25: BM25Index | None
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("contract")
+    model = encoder(head=8)
+    index: AnceIndex = (MaxP(8, 3) >> model.passages() >> AnceIndex(folder / "x.ance")).index(iter(DOCUMENTS))
+    try:
+        import pyterrier_pisa  # noqa: F401
+    except ImportError:
+        bm25 = None
+    else:
+        bm25 = BM25Index(folder / "x.bm25").index(iter(DOCUMENTS))
+    return World(model=model, other=encoder(head=8, seed=9), index=index, bm25=bm25)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A transformer, what it takes and what it adds.
+
+    Attributes:
+        make: makes it.
+        frame: an input with columns beside those that it needs.
+        inputs: the columns that it needs, one list for each way of calling it.
+        adds: the columns that come out beside the input's.
+        drops: the input's columns that do not come out.
+        change: an attribute that makes another transformer of it.
+    """
+
+    make: Callable[[World], pt.Transformer]
+    frame: pd.DataFrame
+    inputs: list[list[str]]
+    adds: list[str]
+    drops: tuple[str, ...] = ()
+    change: dict[str, Any] | None = None
+
+
+def bm25(world: World) -> pt.Transformer:
+    if world.bm25 is None:
+        pytest.skip("PISA is not installed")
+    return world.bm25.retriever(10)
+
+
+RANKED = ["docno", "score", "rank"]
+BY_QUERY = [["qid", "query_vec"], ["qid", "query"]]
+BY_PAIR = [["qid", "docno", "query_vec"], ["qid", "docno", "query"]]
+
+CASES = {
+    "FirstP": Case(make=lambda _: FirstP(8), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"length": 9}),
+    "MaxP": Case(make=lambda _: MaxP(8, 3), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"count": 4}),
+    "SlidingWindow": Case(
+        make=lambda _: SlidingWindow(8, 3), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"stride": 4}
+    ),
+    "PassageEncoder": Case(
+        make=lambda world: world.model.passages(), frame=FRAME, inputs=[["docno", "text"]], adds=["doc_vec", "encoding"]
+    ),
+    "MaxP >> PassageEncoder": Case(
+        make=lambda world: MaxP(8, 3) >> world.model.passages(),
+        frame=FRAME,
+        inputs=[["docno", "text"]],
+        adds=["doc_vec", "encoding"],
+        drops=("title", "text"),
+    ),
+    "QueryEncoder": Case(make=lambda world: world.model.queries(), frame=QUERIES, inputs=[["qid", "query"]], adds=["query_vec"]),
+    "DenseRetriever": Case(
+        make=lambda world: world.index.retriever(world.model, 10), frame=QUERIES, inputs=BY_QUERY, adds=RANKED, change={"num_results": 3}
+    ),
+    "DenseRetriever, Faiss": Case(
+        make=lambda world: world.index.retriever(world.model, 10, backend="faiss"),
+        frame=QUERIES,
+        inputs=BY_QUERY,
+        adds=RANKED,
+        change={"backend": "exact"},
+    ),
+    "QueryEncoder >> DenseRetriever": Case(
+        make=lambda world: world.model.queries() >> world.index.retriever(world.model, 10),
+        frame=QUERIES,
+        inputs=[["qid", "query"]],
+        adds=["query_vec", *RANKED],
+    ),
+    "DenseScorer": Case(
+        make=lambda world: world.index.scorer(world.model), frame=RESULTS, inputs=BY_PAIR, adds=["score", "rank"], change={"check": False}
+    ),
+    "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
+}
+ONE = {name: case for name, case in CASES.items() if ">>" not in name}
+RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever"]
+RANKERS = [*RETRIEVERS, "DenseScorer", "QueryEncoder >> DenseRetriever"]
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture(params=ONE)
+def single(request: pytest.FixtureRequest) -> Case:
+    return ONE[request.param]
+
+
+@pytest.fixture(params=RANKERS)
+def ranker(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture(params=RETRIEVERS)
+def retriever(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Equal frames, vectors to the last bits that padding may change."""
+    assert list(found.columns) == list(expected.columns)
+    assert len(found) == len(expected)
+    for column in expected.columns:
+        if column in ("query_vec", "doc_vec"):
+            np.testing.assert_allclose(np.stack(found[column].to_list()), np.stack(expected[column].to_list()), atol=1e-5)
+        elif column == "score":
+            np.testing.assert_allclose(found[column], expected[column], rtol=1e-5, atol=1e-5)
+        else:
+            assert found[column].tolist() == expected[column].tolist()
+
+
+def test_the_inputs_are_found_by_inspection(case: Case, world: World) -> None:
+    assert pt.inspect.transformer_inputs(case.make(world)) == case.inputs
+
+
+def test_the_outputs_found_by_inspection_are_those_that_come(case: Case, world: World) -> None:
+    transformer = case.make(world)
+    for inputs in case.inputs:
+        frame = (world.model.queries()(case.frame) if "query_vec" in inputs else case.frame)[inputs]
+        assert pt.inspect.transformer_outputs(transformer, inputs) == list(transformer(frame).columns)
+
+
+def test_every_column_survives_and_the_new_ones_come(case: Case, world: World) -> None:
+    found = case.make(world)(case.frame)
+    kept = [column for column in case.frame.columns if column not in case.drops]
+    assert set(found.columns) == {*kept, *case.adds}
+    key = "docno" if case.frame is FRAME else "qid"
+    columns = [column for column in kept if column not in (*case.adds, "qid", "docno")]
+    expected = case.frame.drop_duplicates(key).set_index(key)
+    assert len(found)
+    for column in columns:
+        if case.frame is RESULTS and column == "source":
+            expected_values = case.frame.set_index(["qid", "docno"])["source"]
+            assert [expected_values[pair] for pair in zip(found["qid"], found["docno"], strict=True)] == found["source"].tolist()
+        else:
+            keys = found[key].str.replace(r"#\d+$", "", regex=True)
+            assert expected.loc[keys, column].tolist() == found[column].tolist()
+
+
+def test_an_empty_frame_gives_an_empty_frame_with_the_same_columns(case: Case, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    transformer = case.make(world)
+    full = transformer(case.frame)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("an empty frame is no reason to encode")
+
+    for name in ("encode_queries", "encode_passages", "encode_documents", "fingerprint"):
+        monkeypatch.setattr(DenseEncoder, name, fail)
+    found = transformer(case.frame.iloc[:0])
+    assert list(found.columns) == list(full.columns)
+    assert len(found) == 0
+    for column in ("score", "rank"):
+        if column in found:
+            assert found[column].dtype == full[column].dtype
+
+
+def test_the_input_stays_as_it_was(case: Case, world: World) -> None:
+    frame = case.frame.copy(deep=True)
+    case.make(world)(frame)
+    pd.testing.assert_frame_equal(frame, case.frame)
+
+
+@pytest.mark.parametrize("labels", ["shuffled", "equal", "text"])
+def test_the_labels_of_rows_mean_nothing(case: Case, world: World, labels: str) -> None:
+    count = len(case.frame)
+    index = {"shuffled": range(count, 0, -1), "equal": [7] * count, "text": [f"r{number}" for number in range(count)]}[labels]
+    transformer = case.make(world)
+    found = transformer(case.frame.set_axis(pd.Index(index), axis=0))
+    assert_same(found, transformer(case.frame))
+
+
+def test_equal_questions_get_equal_answers(case: Case, world: World) -> None:
+    transformer = case.make(world)
+    assert_same(transformer(case.frame), transformer(case.frame))
+
+
+def test_wrong_columns_are_refused(case: Case, world: World) -> None:
+    transformer = case.make(world)
+    needed = {column for inputs in case.inputs for column in inputs}
+    for missing in case.inputs[0]:
+        frame = case.frame.drop(columns=needed if missing in ("query_vec", "query") else [missing], errors="ignore")
+        with pytest.raises(pt.validate.InputValidationError, match="does not match required columns"):
+            transformer(frame)
+
+
+def test_every_argument_is_an_attribute(single: Case, world: World) -> None:
+    transformer = single.make(world)
+    attributes = pt.inspect.transformer_attributes(transformer)
+    assert all(attribute.value is not pt.inspect.TransformerAttribute.MISSING for attribute in attributes)
+    copy = pt.inspect.transformer_apply_attributes(transformer)
+    assert copy is not transformer
+    assert_same(copy(single.frame), transformer(single.frame))
+
+
+def test_equality_follows_the_configuration(single: Case, world: World) -> None:
+    transformer, again = single.make(world), single.make(world)
+    copy = pt.inspect.transformer_apply_attributes(transformer)
+    assert transformer == again == copy
+    assert len({transformer, again, copy}) == 1
+    for other in ONE.values():
+        if other is not single:
+            assert transformer != other.make(world)
+    assert transformer != "something else"
+    if single.change:
+        changed = pt.inspect.transformer_apply_attributes(transformer, **single.change)
+        assert changed != transformer
+        assert all(getattr(changed, name) == value for name, value in single.change.items())
+    if hasattr(transformer, "model"):
+        options = {"check": False} if hasattr(transformer, "check") else {}
+        assert pt.inspect.transformer_apply_attributes(transformer, model=world.other, **options) != transformer
+
+
+def test_nothing_inside_is_a_stage(single: Case, world: World) -> None:
+    assert pt.inspect.subtransformers(single.make(world)) == {}
+
+
+def test_its_label_is_short(single: Case, world: World) -> None:
+    label = pt.schematic.transformer_schematic(single.make(world))["label"]
+    assert 0 < len(label) <= 20
+
+
+def test_pyterriers_own_contract(case: Case, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PT_TEST_TRANSFORMER_REPORTS", "0")
+    transformer = case.make(world)
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(pt.testing.transformer_test_class(lambda: transformer)).run(result)
+    assert result.testsRun
+    assert result.failures == result.errors == []
+
+
+def test_ranks_start_at_0_and_follow_scores_then_docnos(ranker: Case, world: World) -> None:
+    found = ranker.make(world)(ranker.frame)
+    assert found.groupby("qid", sort=False).ngroups == ranker.frame["qid"].nunique() or ranker.make is bm25
+    for _, results in found.groupby("qid", sort=False):
+        assert results["rank"].tolist() == list(range(len(results)))
+        best = sorted(zip(results["score"], results["docno"], strict=True), reverse=True)
+        assert results["docno"].tolist() == [docno for _, docno in best]
+        assert results["docno"].is_unique
+    assert found["rank"].dtype == np.int64
+    assert found["score"].dtype == np.float64
+    assert found.index.tolist() == list(range(len(found)))
+
+
+def test_a_query_alone_gets_the_answer_that_it_gets_among_others(ranker: Case, world: World) -> None:
+    transformer = ranker.make(world)
+    together = transformer(ranker.frame)
+    apart = [transformer(ranker.frame[ranker.frame["qid"] == qid]) for qid in ranker.frame["qid"].drop_duplicates()]
+    assert_same(pd.concat(apart, ignore_index=True), together)
+
+
+def test_queries_with_the_same_text_get_the_same_answer(ranker: Case, world: World) -> None:
+    frame = ranker.frame[ranker.frame["qid"] == "q1"]
+    twice = pd.concat([frame, frame.assign(qid="again")])
+    found = ranker.make(world)(twice)
+    first, second = (found[found["qid"] == qid] for qid in ("q1", "again"))
+    assert len(first)
+    assert_same(second.drop(columns="qid"), first.drop(columns="qid"))
+
+
+def test_a_cutoff_is_fused(retriever: Case, world: World) -> None:
+    transformer = retriever.make(world)
+    full = transformer(QUERIES)
+    assert transformer.fuse_rank_cutoff(10) is transformer.fuse_rank_cutoff(50) is transformer
+    cut = transformer % 3
+    assert type(cut) is type(transformer)
+    assert cut.num_results == 3
+    assert transformer.num_results == 10
+    assert_same(cut(QUERIES), full[full["rank"] < 3].reset_index(drop=True))
+    assert cut == pt.inspect.transformer_apply_attributes(transformer, num_results=3)
+    with pytest.raises(UsageError, match="at least 1 document is to be found, not 0"):
+        _ = transformer % 0
+
+
+@pytest.mark.parametrize("name", ["DenseRetriever", "DenseRetriever, Faiss"])
+def test_more_results_than_documents_are_all_documents(name: str, world: World) -> None:
+    backend = "faiss" if "Faiss" in name else "exact"
+    found = world.index.retriever(world.model, 1000, backend=backend)(QUERIES)
+    docnos = {document["docno"] for document in DOCUMENTS}
+    assert all(set(results["docno"]) == docnos and len(results) == len(docnos) for _, results in found.groupby("qid"))
+
+
+def test_twins_are_ordered_by_docno(world: World) -> None:
+    found = world.index.retriever(world.model)(QUERIES)
+    for _, results in found.groupby("qid"):
+        ranks = results.set_index("docno")["rank"]
+        assert ranks["twin1"] == ranks["twin2"] + 1
+
+
+@pytest.mark.parametrize("backend", ["exact", "faiss"])
+def test_scorer_and_retriever_agree(world: World, backend: str) -> None:
+    found = world.index.retriever(world.model, backend=backend)(QUERIES)
+    again = world.index.scorer(world.model)(found.sample(frac=1, random_state=0).drop(columns=["score", "rank"]))
+    columns = ["qid", "docno", "score", "rank"]
+    assert_same(*(frame[columns].sort_values(["qid", "rank"]).reset_index(drop=True) for frame in (again, found)))
+
+
+def test_query_vectors_are_used_where_there_are_any(ranker: Case, world: World) -> None:
+    if ranker.make is bm25:
+        pytest.skip("BM25 has no vectors")
+    transformer = ranker.make(world)
+    if ranker is CASES["QueryEncoder >> DenseRetriever"]:
+        transformer = world.index.retriever(world.model, 10)
+    with_vectors = world.model.queries()(ranker.frame)
+    assert_same(transformer(with_vectors).drop(columns="query_vec"), transformer(ranker.frame))
+    misleading = with_vectors.assign(query="red moon")
+    assert transformer(misleading)["docno"].tolist() == transformer(with_vectors)["docno"].tolist()
+
+
+@pytest.mark.parametrize(
+    "compose",
+    [
+        lambda one, two: one + two,
+        lambda one, two: one >> (two.index.scorer(two.model) ** pt.apply.doc_score(lambda row: 1.0)),
+        lambda one, two: one | two,
+        lambda one, two: one & two,
+        lambda one, two: one ^ two,
+        lambda one, two: 2.0 * one,
+        lambda one, two: one >> pt.apply.doc_score(lambda row: row["score"] + 1),
+        lambda one, two: one % 2 >> pt.apply.query(lambda row: row["query"] + " x"),
+    ],
+)
+def test_it_composes(retriever: Case, world: World, compose: Callable[[Any, Any], pt.Transformer]) -> None:
+    pipeline = compose(retriever.make(world), world.index.retriever(world.model, 5))
+    found = pipeline(QUERIES)
+    assert {"qid", "query", "docno"} <= set(found.columns)
+    assert len(found)
+    assert pt.inspect.transformer_outputs(pipeline, ["qid", "query"])
+
+
+def test_a_cascade(retriever: Case, world: World) -> None:
+    first = retriever.make(world)
+    cascade = (first % 4 >> world.index.scorer(world.model)) % 2
+    found = cascade(QUERIES)
+    expected = world.index.scorer(world.model)((first % 4)(QUERIES))
+    assert_same(found.reset_index(drop=True), expected[expected["rank"] < 2].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("name", ["DenseRetriever", "DenseScorer"])
+def test_another_model_is_refused_unless_asked_for(name: str, world: World) -> None:
+    make: Callable[..., pt.Transformer] = world.index.retriever if name == "DenseRetriever" else world.index.scorer
+    for other in (world.other, world.model.with_text(passage_length=30)):
+        with pytest.raises(FingerprintError, match="use the same model and text settings, or check=False"):
+            make(other)
+        found = make(other, check=False)(CASES[name].frame)
+        assert len(found)
+
+
+def test_documents_that_the_index_does_not_hold(world: World) -> None:
+    scorer = world.index.scorer(world.model)
+    frame = pd.DataFrame({"qid": ["1"] * 3, "query": ["king"] * 3, "docno": ["d1", "new", "d2"]})
+    with pytest.raises(DocumentNotFoundError, match=r"does not hold 1 of the documents, e.g. 'new'; add a text column"):
+        scorer(frame)
+    text = pd.Series([None, "red moon", float("nan")], dtype=object)
+    title = pd.Series([None, "the cat", None], dtype=object)
+    found = scorer(frame.assign(text=text, title=title)).set_index("docno")["score"]
+    query = world.model.encode_queries(["king"])[0]
+    assert found["new"] == pytest.approx(float(query @ world.model.encode_passages(["the cat red moon"])[0]), rel=1e-4)
+    known = scorer(frame[frame["docno"] != "new"]).set_index("docno")["score"]
+    assert found[known.index].tolist() == pytest.approx(known.tolist())
+    only_new = scorer(frame.assign(docno=["x", "y", "z"], text="moon"))
+    assert only_new["docno"].tolist() == ["z", "y", "x"], "equal texts score equally"
+
+
+def test_arguments_that_cannot_be_meant_are_refused(world: World, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least 1 document is to be found, not 0"):
+        DenseRetriever(world.index, world.model, 0)
+    for make in (DenseRetriever, DenseScorer):
+        with pytest.raises(IndexingError, match="there is no index"):
+            make(AnceIndex(tmp_path / "none"), world.model)
+
+
+def test_passages_keep_the_place_of_their_documents(world: World) -> None:
+    found = (MaxP(8, 3) >> world.model.passages())(FRAME)
+    counts = [len(parts) for parts in world.model.tokenizer.cut(world.model.text.join_frame(FRAME), MaxP(8, 3))]
+    assert found["docno"].tolist() == [
+        f"{docno}#{number}" for docno, count in zip(FRAME["docno"], counts, strict=True) for number in range(count)
+    ]
+    assert {encoding.passages for encoding in found["encoding"]} == {"MaxP(8, 3)"}
+    assert {encoding.passages for encoding in world.model.passages()(FRAME)["encoding"]} == {None}
+    assert {encoding.fingerprint for encoding in found["encoding"]} == {world.model.fingerprint()}
+
+
+@pytest.mark.parametrize("scheme", [FirstP(8), MaxP(8, 3), SlidingWindow(8, 3)], ids=repr)
+def test_a_scheme_can_be_pickled(scheme: pt.Transformer) -> None:
+    assert pickle.loads(pickle.dumps(scheme)) == scheme  # noqa: S301
+
+
+def test_a_pickled_retriever_answers_the_same(world: World) -> None:
+    retriever = world.index.retriever(world.model, 5)
+    again = pickle.loads(pickle.dumps(retriever))  # noqa: S301
+    assert_same(again(QUERIES), retriever(QUERIES))

@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyterrier as pt
+import pytest
+
+from ance_ir.errors import AnceError, DamagedIndexError, DatasetError, FingerprintError, IndexingError, ModelError, UsageError
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, index_documents
+from ance_ir.indexes.vectors import VectorType
+from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
+from tests.tiny import WORDS, encoder
+
+Row = dict[str, Any]
+
+DOCUMENTS = [
+    {"docno": "d1", "title": "the cat", "text": "cat " * 30},
+    {"docno": "a#b", "text": "dog"},
+    {"docno": "a#b#0", "text": " ".join(WORDS)},
+    {"docno": "größe/日本 \U0001f600", "text": ""},
+    {"docno": "#", "text": "red moon"},
+    {"docno": "10", "text": "king queen"},
+    {"docno": "9", "text": "king queen"},
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> DenseEncoder:
+    return encoder(head=8)
+
+
+def stream(documents: list[dict[str, Any]] = DOCUMENTS) -> Iterator[dict[str, Any]]:
+    """A generator: it can be read once, and knows no length."""
+    yield from documents
+
+
+def build(path: Path, model: DenseEncoder, scheme: PassageScheme | None = None, **options: Any) -> AnceIndex:
+    scheme = scheme or MaxP(8, 3)
+    index: AnceIndex = (scheme >> model.passages() >> AnceIndex(path, **options)).index(stream())  # type: ignore[operator]
+    return index
+
+
+def rows(*docnos: str, dimension: int = 3, encoding: Encoding | None = None) -> list[Row]:
+    vectors = np.random.default_rng(0).normal(size=(len(docnos), dimension)).astype(np.float32)
+    made: list[Row] = [{"docno": docno, "doc_vec": vector} for docno, vector in zip(docnos, vectors, strict=True)]
+    return [{**row, "encoding": encoding} for row in made] if encoding else made
+
+
+PASSAGES = Encoding(model="m", fingerprint="f", similarity="dot", passages="MaxP(8, 3)", text=TextSettings())
+
+
+@pytest.mark.parametrize("scheme", [FirstP(8), FirstP(), MaxP(8, 3), SlidingWindow(8, 4)], ids=repr)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, scheme: PassageScheme, dtype: VectorType) -> None:
+    index = build(tmp_path / "x.ance", model, scheme, dtype=dtype)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.ance"]
+    texts = [model.text.join(document) for document in DOCUMENTS]
+    vectors, counts = model.encode_documents(texts, scheme)
+    manifest = json.loads((tmp_path / "x.ance" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest == json.loads(json.dumps(index.manifest))
+    assert TextSettings.from_json(manifest["encoding"].pop("text")) == model.text
+    assert manifest["encoding"] == {
+        "model": "tiny",
+        "fingerprint": model.fingerprint(),
+        "similarity": "dot",
+        "passages": repr(scheme),
+    }
+    expected = {
+        "format": 1,
+        "documents": 7,
+        "vectors": int(counts.sum()),
+        "dimension": 8,
+        "dtype": dtype,
+        "most_passages": int(counts.max()),
+    }
+    assert {key: manifest[key] for key in expected} == expected
+    assert len(index) == 7
+    index.store.verify()
+    np.testing.assert_allclose(index.store.get(np.arange(len(vectors))), vectors, atol=1e-5 if dtype == "float32" else 5e-3)
+
+    docnos = [document["docno"] for document in DOCUMENTS]
+    assert index.docnos(np.arange(7)).tolist() == docnos
+    assert index.numbers(docnos).tolist() == list(range(7))
+    assert index.numbers(["d", "a", "a#b#1", "01", ""]).tolist() == [-1] * 5
+
+    queries = model.encode_queries(["king queen", "the cat", "moon"])
+    stored = vectors.astype(dtype).astype(np.float64)
+    best = np.maximum.reduceat((queries.astype(np.float64)[:, None] * stored).sum(-1), np.cumsum(counts) - counts, axis=1)
+    scores, documents = index.search_vectors(queries, 100)
+    assert scores.shape == (3, 7)
+    np.testing.assert_allclose(scores, np.take_along_axis(best, documents, 1), atol=2e-2 if dtype == "float16" else 1e-4)
+    names = np.array(docnos)
+    for query in range(3):
+        order = sorted(range(7), key=lambda i: (np.float32(best[query, i]), names[i].encode()), reverse=True)
+        if dtype == "float32":
+            assert documents[query].tolist() == order
+    asked, pairs = np.array([0, 0, 1, 2, 2, 1, 0]), np.array([3, 2, 0, 2, 6, 2, 1])
+    found = index.document_scores(queries[asked], pairs)
+    np.testing.assert_allclose(found, best[asked, pairs], atol=1e-4 if dtype == "float32" else 2e-2)
+    assert index.document_scores(queries[:0], pairs[:0]).shape == (0,)
+
+
+def test_equal_documents_are_ordered_by_docno(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model)
+    for backend in ("exact", "faiss"):
+        _, documents = index.search_vectors(model.encode_queries(["king queen", "cat"]), 7, index.searcher(backend))
+        for ranking in documents:
+            found = index.docnos(ranking).tolist()
+            assert found.index("9") + 1 == found.index("10")
+
+
+def test_one_call_does_the_same_and_shows_progress(tmp_path: Path, model: DenseEncoder, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = build(tmp_path / "x", model)
+    index = index_documents(tmp_path / "y", model, stream(), MaxP(8, 3), dtype="float32")
+    assert {**index.manifest} == {**expected.manifest}
+    assert capsys.readouterr() == ("", "")
+    index_documents(tmp_path / "z", model, stream(), MaxP(8, 3), verbose=True)
+    assert "encoding" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [1, 4096, 4097])
+def test_rows_without_a_model(tmp_path: Path, count: int) -> None:
+    given = rows(*(f"d{number}" for number in range(count)))
+    index = AnceIndex(tmp_path / "x").index(iter(given))
+    assert (len(index), index.manifest["encoding"], index.manifest["most_passages"]) == (count, None, 0)
+    _, documents = index.search_vectors(np.eye(3, dtype=np.float32), count + 5)
+    assert documents.shape == (3, count)
+    assert sorted(documents[0].tolist()) == list(range(count))
+
+
+FAILURES: dict[str, tuple[Callable[[], Any], type[BaseException], str]] = {
+    "nothing": (lambda: iter([]), IndexingError, "there was no document to index"),
+    "a docno twice": (lambda: rows("a", "b", "a"), DatasetError, "the docno 'a' occurs more than once"),
+    "a docno twice in a row": (lambda: rows("a", "a"), DatasetError, "the docno 'a' occurs more than once"),
+    "a document twice": (
+        lambda: rows("a#0", "a#1", "b#0", "a#0", encoding=PASSAGES),
+        DatasetError,
+        "the docno 'a' occurs more than once",
+    ),
+    "a document twice in a row": (
+        lambda: rows("a#0", "a#1", "a#0", "a#1", encoding=PASSAGES),
+        DatasetError,
+        "the docno 'a' occurs more than once",
+    ),
+    "an empty docno": (lambda: rows("a", ""), IndexingError, "row 2: a docno was expected, found ''"),
+    "a passage without a number": (lambda: rows("a#0", "b", encoding=PASSAGES), IndexingError, "row 2: a docno was expected, found 'b'"),
+    "two models": (
+        lambda: [*rows("a#0", encoding=PASSAGES), *rows("b#0", encoding=Encoding(**{**vars(PASSAGES), "fingerprint": "g"}))],
+        IndexingError,
+        "row 'b#0' was encoded by .*'g'.*, those before it by .*'f'",
+    ),
+    "some without a model": (lambda: [*rows("a"), *rows("b", encoding=PASSAGES)], IndexingError, "those before it by None"),
+    "another model after many": (
+        lambda: [*rows(*map(str, range(4096))), *rows("x", encoding=PASSAGES)],
+        IndexingError,
+        "those before it by None",
+    ),
+    "two dimensions": (lambda: [*rows("a"), *rows("b", dimension=4)], IndexingError, "vectors of 3 and 4 dimensions"),
+    "another dimension after many": (
+        lambda: [*rows(*map(str, range(4096))), *rows("x", dimension=4)],
+        IndexingError,
+        "vectors of 4 dimensions after vectors of 3",
+    ),
+    "not a number": (lambda: [{"docno": "a", "doc_vec": np.array([1, np.nan])}], IndexingError, "not a number"),
+}
+
+
+def failing() -> Iterator[Row]:
+    yield from rows(*map(str, range(5000)))
+    raise KeyboardInterrupt("stopped")
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("failure", [*FAILURES, "a stream that ends early"])
+def test_what_cannot_be_indexed_leaves_nothing_behind(tmp_path: Path, failure: str, old: bool) -> None:
+    if old:
+        AnceIndex(tmp_path / "x").index(rows("old"))
+    make, error, message = FAILURES.get(failure, (failing, KeyboardInterrupt, "stopped"))
+    with pytest.raises(error, match=message):
+        AnceIndex(tmp_path / "x", overwrite=old).index(make())
+    assert [entry.name for entry in tmp_path.iterdir()] == (["x"] if old else [])
+    if old:
+        assert AnceIndex(tmp_path / "x").docnos(np.array([0])).tolist() == ["old"]
+
+
+def test_documents_that_fail_leave_nothing_behind(tmp_path: Path, model: DenseEncoder) -> None:
+    def broken() -> Iterator[dict[str, str]]:
+        yield from DOCUMENTS  # type: ignore[misc]
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError, match="gone"):
+        (FirstP() >> model.passages() >> AnceIndex(tmp_path / "x")).index(broken())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_is_not_overwritten_unasked(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model)
+    index.searcher("faiss")
+    with pytest.raises(IndexingError, match="holds an index already; choose another path, or overwrite=True"):
+        build(tmp_path / "x", model)
+    again = AnceIndex(tmp_path / "x", overwrite=True)
+    assert len(again) == 7
+    again.index(rows("new"))
+    assert (len(again), again.docnos(np.array([0])).tolist(), again.numbers(["new", "d1"]).tolist()) == (1, ["new"], [0, -1])
+    assert again.search_vectors(np.ones((1, 3), dtype=np.float32), 5)[1].tolist() == [[0]]
+    assert not (tmp_path / "x" / "faiss-flat.index").exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"x")
+    for path in (tmp_path / "photos", tmp_path / "photos" / "1.jpg"):
+        with pytest.raises(IndexingError, match="holds files that are no index, which would be lost"):
+            AnceIndex(path).index(rows("a"))
+    assert (tmp_path / "photos" / "1.jpg").read_bytes() == b"x"
+    (tmp_path / "empty").mkdir()
+    assert len(AnceIndex(tmp_path / "empty").index(rows("a"))) == 1
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json, so this is no complete index; build it again"),
+    "broken manifest": (lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json: expected JSON"),
+    "other format": (
+        lambda folder: (folder / "manifest.json").write_text('{"format": 2}', encoding="utf-8"),
+        "format 2 is not 1; build it again",
+    ),
+    "missing shard": (lambda folder: (folder / "vectors-00000.npy").unlink(), "vectors-00000.npy: the shard cannot be read"),
+    "missing order": (lambda folder: (folder / "tie_order.npy").unlink(), "tie_order.npy cannot be read"),
+    "broken offsets": (lambda folder: (folder / "offsets.npy").write_bytes(b"no"), "offsets.npy cannot be read"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_index_is_refused(tmp_path: Path, model: DenseEncoder, damage: str) -> None:
+    build(tmp_path / "x", model)
+    spoil, message = DAMAGES[damage]
+    spoil(tmp_path / "x")
+    index = AnceIndex(tmp_path / "x")
+    with pytest.raises(DamagedIndexError, match=message):
+        index.search_vectors(np.ones((1, 8), dtype=np.float32), 3)
+
+
+def test_a_missing_index_names_what_to_do(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x")
+    assert not index.built()
+    with pytest.raises(IndexingError, match="there is no index; build one with `ance-ir index`"):
+        len(index)
+
+
+def test_searches_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x").index(rows("a", "b"))
+    with pytest.raises(UsageError, match="at least 1 document is to be found, not 0"):
+        index.search_vectors(np.ones((1, 3), dtype=np.float32), 0)
+    with pytest.raises(IndexingError, match="vectors of 3 dimensions, the queries have 4"):
+        index.search_vectors(np.ones((1, 4), dtype=np.float32), 1)
+    with pytest.raises(UsageError, match="the backends are exact and faiss, not 'hnsw'"):
+        index.searcher("hnsw")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="stored as float16 or float32"):
+        AnceIndex(tmp_path / "y", dtype="int8").index(rows("a"))  # type: ignore[arg-type]
+
+
+def test_another_model_is_refused(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model)
+    index.check_model(model)
+    with pytest.raises(
+        FingerprintError, match=r"was built with tiny \(\w{12}\), not with tiny \(\w{12}\); use the same model .* check=False"
+    ):
+        index.check_model(encoder(head=8, seed=3))
+    with pytest.raises(FingerprintError, match="check=False"):
+        index.check_model(model.with_text(query_length=9))
+    with pytest.raises(FingerprintError, match="vectors of 8 dimensions, tiny makes 32"):
+        index.check_model(encoder())
+    AnceIndex(tmp_path / "y").index(rows("a", dimension=8)).check_model(encoder(head=8, seed=3))
+
+
+def test_an_index_opens_its_model(tmp_path: Path, model: DenseEncoder) -> None:
+    model.save(tmp_path / "model")
+    loaded = DenseEncoder.from_pretrained(tmp_path / "model", query_prefix="cat ")
+    index = build(tmp_path / "x", loaded)
+    again = AnceIndex(tmp_path / "x").model(device="cpu")
+    assert (again.fingerprint(), again.text) == (loaded.fingerprint(), loaded.text)
+    (tmp_path / "model").rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match=r"no model .*model"):
+        index.model()
+    assert index.model(str(tmp_path / "moved")).fingerprint() == loaded.fingerprint()
+    encoder(head=8, seed=3).save(tmp_path / "model")
+    with pytest.raises(FingerprintError, match="was built with"):
+        index.model()
+    with pytest.raises(IndexingError, match="built from vectors and does not say by which model"):
+        AnceIndex(tmp_path / "y").index(rows("a")).model()
+
+
+def test_an_index_travels_as_its_path(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model, dtype="float16")
+    queries = model.encode_queries(["king"])
+    before = index.search_vectors(queries, 3)
+    pickled = pickle.dumps(index)
+    assert len(pickled) < 2000
+    copy = pickle.loads(pickled)  # noqa: S301
+    assert copy == index
+    assert hash(copy) == hash(index)
+    assert copy != AnceIndex(tmp_path / "y")
+    assert (copy.path, copy.dtype, copy.overwrite) == (tmp_path / "x", "float16", False)
+    for expected, found in zip(before, copy.search_vectors(queries, 3), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_it_is_a_pyterrier_artifact(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model)
+    meta = json.loads((tmp_path / "x" / "pt_meta.json").read_text(encoding="utf-8"))
+    assert {key: meta[key] for key in ("type", "format", "package_hint")} == {
+        "type": "dense_index",
+        "format": "ance_ir",
+        "package_hint": "ance_ir",
+    }
+    assert pt.inspect.artifact_type_format(index) == ("dense_index", "ance_ir")
+    assert pt.inspect.indexer_inputs(index) == [["docno", "doc_vec"]]
+    assert AnceIndex.load(tmp_path / "x") == index
+    if not any(entry.name == "dense_index.ance_ir" for entry in pt.utils.entry_points("pyterrier.artifact")):
+        pytest.skip("the package is not installed, so its entry points are unknown")
+    loaded = pt.Artifact.load(str(tmp_path / "x"))
+    assert isinstance(loaded, AnceIndex)
+    assert loaded == index
+
+
+def test_every_refusal_has_the_one_root() -> None:
+    assert all(issubclass(error, AnceError) for _, error, _ in FAILURES.values())

@@ -1,0 +1,224 @@
+"""Exact and flat Faiss search against float64 brute force; ties in docno-descending order."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ance_ir.errors import DamagedIndexError
+from ance_ir.indexes.documents import search_documents
+from ance_ir.indexes.exact import ExactSearcher
+from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
+from ance_ir.indexes.search import Searcher, TieOrder
+from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
+
+Backend = Literal["exact", "faiss"]
+BACKENDS: list[Backend] = ["exact", "faiss"]
+
+
+def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32", shard_rows: int = 1 << 20) -> VectorStore:
+    writer = VectorWriter(folder, dtype, shard_bytes=shard_rows * vectors.shape[1] * np.dtype(dtype).itemsize)
+    writer.append(vectors)
+    return VectorStore(folder, writer.finish())
+
+
+def make_searcher(backend: Backend, store: VectorStore, tie_order: TieOrder, **options: Any) -> Searcher:
+    if backend == "exact":
+        return ExactSearcher(store, tie_order, **options)
+    build_flat(store, store.folder / "flat.index")
+    return FaissSearcher(store.folder / "flat.index", store, tie_order)
+
+
+def brute_force(vectors: np.ndarray, queries: np.ndarray, ties: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores are those of float64, told apart as far as float32 can; equal ones by ``ties``."""
+    scores = (queries[:, None, :].astype(np.float64) * vectors[None].astype(np.float64)).sum(-1).astype(np.float32)
+    order = np.lexsort((np.broadcast_to(ties, scores.shape), -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, 1), order
+
+
+def check(
+    backend: Backend,
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    seed: int = 0,
+    dtype: VectorType = "float32",
+    shard_rows: int = 1 << 20,
+    **options: Any,
+) -> None:
+    """The ranking is brute force's, for the batch and for one query at a time."""
+    ties = np.random.default_rng(seed).permutation(len(vectors))
+    with tempfile.TemporaryDirectory() as folder:
+        store = make_store(Path(folder), vectors, dtype, shard_rows)
+        searcher = make_searcher(backend, store, lambda rows: ties[rows], **options)
+        stored = vectors.astype(dtype).astype(np.float32)
+        expected_scores, expected_rows = brute_force(stored, queries, ties, k)
+        scores, rows = searcher.search(queries, k)
+        assert scores.shape == rows.shape == (len(queries), min(k, len(vectors)))
+        assert (scores.dtype, rows.dtype) == (np.float32, np.int64)
+        assert (rows >= 0).all()
+        np.testing.assert_array_equal(rows, expected_rows)
+        noise = 1e-5 * max(1.0, float(np.abs(expected_scores).max(initial=0)))
+        np.testing.assert_allclose(scores, expected_scores, atol=noise, rtol=0)
+        for number in range(min(3, len(queries))):
+            _, alone = searcher.search(queries[number : number + 1], k)
+            np.testing.assert_array_equal(alone[0], rows[number], err_msg="alone the query is ranked otherwise")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_many_exact_ties(backend: Backend, data: st.DataObject) -> None:
+    rows, dimension, queries = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
+    values = st.lists(st.integers(-1, 1), min_size=dimension, max_size=dimension)
+    vectors = np.array(data.draw(st.lists(values, min_size=rows, max_size=rows)), dtype=np.float32)
+    asked = np.array(data.draw(st.lists(values, min_size=queries, max_size=queries)), dtype=np.float32)
+    check(backend, vectors, asked, data.draw(st.integers(1, 70)), data.draw(st.integers(0, 5)), shard_rows=data.draw(st.integers(1, 70)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 1 << 30),
+    rows=st.integers(1, 300),
+    dimension=st.integers(1, 70),
+    k=st.integers(1, 320),
+    distinct=st.integers(1, 300),
+    norm=st.sampled_from([1e-3, 1.0, 27.0]),
+)
+def test_real_vectors_with_duplicates(
+    backend: Backend, dtype: VectorType, seed: int, rows: int, dimension: int, k: int, distinct: int, norm: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(min(distinct, rows), dimension))[rng.integers(0, min(distinct, rows), rows)]
+    vectors *= norm / np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries = rng.normal(size=(3, dimension)) * norm / np.sqrt(dimension)
+    check(backend, vectors.astype(np.float32), queries.astype(np.float32), k, seed, dtype, shard_rows=100)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("k", [1, 10, 1023, 1024, 1025, 3500, 5000])
+@pytest.mark.parametrize("kind", ["random", "few", "equal"])
+def test_blocks_smaller_than_the_corpus(backend: Backend, k: int, kind: str) -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(3500, 6)).astype(np.float32)
+    if kind == "few":
+        vectors = vectors[rng.integers(0, 7, 3500)]
+    elif kind == "equal":
+        vectors = np.repeat(vectors[:1], 3500, axis=0)
+    queries = rng.normal(size=(2, 6)).astype(np.float32)
+    check(backend, vectors, queries, k, shard_rows=2500, **({"memory_budget": 1} if backend == "exact" else {}))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scores_of_hundreds_closer_than_float32_tells(backend: Backend) -> None:
+    """As of models without normalisation: norms of 27, scores near 700, most of them within a few units of the last place."""
+    rng = np.random.default_rng(2)
+    centre = rng.normal(size=768)
+    vectors = centre + rng.normal(size=(2000, 768)) * 1e-6 * rng.integers(0, 3, (2000, 1))
+    vectors *= 27 / np.linalg.norm(centre)
+    queries = (centre + rng.normal(size=(40, 768)) * 0.01) * 27 / np.linalg.norm(centre)
+    check(backend, vectors.astype(np.float32), queries.astype(np.float32), 100)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_zero_vectors_and_zero_queries(backend: Backend) -> None:
+    vectors = np.zeros((20, 3), dtype=np.float32)
+    vectors[:5] = np.random.default_rng(0).normal(size=(5, 3))
+    check(backend, vectors, np.array([[0, 0, 0], [1, 2, 3]], dtype=np.float32), 12)
+    check(backend, np.zeros((20, 3), dtype=np.float32), np.ones((2, 3), dtype=np.float32), 12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_queries(tmp_path: Path, backend: Backend) -> None:
+    store = make_store(tmp_path, np.ones((4, 3), dtype=np.float32))
+    scores, rows = make_searcher(backend, store, lambda rows: rows).search(np.zeros((0, 3), dtype=np.float32), 2)
+    assert scores.shape == rows.shape == (0, 2)
+
+
+def test_more_queries_than_a_block_of_them() -> None:
+    rng = np.random.default_rng(3)
+    check("exact", rng.integers(-2, 3, (50, 3)).astype(np.float32), rng.integers(-2, 3, (2100, 3)).astype(np.float32), 5)
+
+
+def test_a_faiss_file_that_is_not_the_stores_is_refused(tmp_path: Path) -> None:
+    for name, rows in (("a", 4), ("b", 5)):
+        (tmp_path / name).mkdir()
+        build_flat(make_store(tmp_path / name, np.ones((rows, 3), dtype=np.float32)), tmp_path / f"{name}.index")
+    store = make_store(tmp_path / "a", np.ones((4, 3), dtype=np.float32))
+    with pytest.raises(DamagedIndexError, match="expected 4 vectors of 3 dimensions, found 5 vectors of 3 dimensions; build it again"):
+        FaissSearcher(tmp_path / "b.index", store, lambda rows: rows)
+    (tmp_path / "b.index").write_bytes(b"nothing")
+    with pytest.raises(DamagedIndexError, match="Faiss cannot read it"):
+        FaissSearcher(tmp_path / "b.index", store, lambda rows: rows)
+
+
+class Padding:
+    """A searcher that finds only some rows, as approximate ones may, and pads."""
+
+    def __init__(self, inner: Searcher, found: int) -> None:
+        self.inner = inner
+        self.found = found
+
+    def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        scores, rows = self.inner.search(queries_QD, k)
+        scores[:, self.found :], rows[:, self.found :] = -np.inf, -1
+        return scores, rows
+
+
+def passage_tie_order(offsets: np.ndarray, ties: np.ndarray) -> TieOrder:
+    documents = np.repeat(np.arange(len(ties)), np.diff(offsets))
+    return lambda rows: ties[documents[rows]] * 1000 + rows - offsets[documents[rows]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 1 << 30),
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    k=st.integers(1, 50),
+    integral=st.booleans(),
+)
+def test_documents_score_as_their_best_passage(backend: Backend, seed: int, counts: list[int], k: int, integral: bool) -> None:
+    rng = np.random.default_rng(seed)
+    offsets = np.cumsum([0, *counts])
+    shape = (int(offsets[-1]), 3)
+    vectors = (rng.integers(-1, 2, shape) if integral else rng.normal(size=shape)).astype(np.float32)
+    queries = (rng.integers(-1, 2, (3, 3)) if integral else rng.normal(size=(3, 3))).astype(np.float32)
+    ties = rng.permutation(len(counts))
+    scores = (queries[:, None, :].astype(np.float64) * vectors[None].astype(np.float64)).sum(-1).astype(np.float32)
+    best = np.maximum.reduceat(scores, offsets[:-1], axis=1)
+    expected = np.lexsort((np.broadcast_to(ties, best.shape), -best), axis=1)[:, :k]
+    with tempfile.TemporaryDirectory() as folder:
+        searcher = make_searcher(backend, make_store(Path(folder), vectors), passage_tie_order(offsets, ties))
+        found_scores, found = search_documents(searcher, queries, k, offsets)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found_scores, np.take_along_axis(best, expected, 1), atol=1e-5)
+
+
+def test_one_document_with_most_of_the_passages(tmp_path: Path) -> None:
+    """Its passages fill every ranking of passages up to the last."""
+    offsets = np.array([0, 3000, 3001, 3002])
+    vectors = np.ones((3002, 2), dtype=np.float32)
+    vectors[3000:] = [[0.5, 0], [0.25, 0]]
+    ties = np.arange(3)
+    searcher = make_searcher("exact", make_store(tmp_path, vectors), passage_tie_order(offsets, ties))
+    scores, documents = search_documents(searcher, np.array([[1, 0], [0, 1]], dtype=np.float32), 3, offsets)
+    assert documents.tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert scores.tolist() == [[1, 0.5, 0.25], [1, 0, 0]]
+
+
+def test_a_search_that_finds_too_few_passages_is_padded(tmp_path: Path) -> None:
+    offsets = np.array([0, 2, 4, 6])
+    vectors = np.array([[6], [5], [4], [3], [2], [1]], dtype=np.float32)
+    searcher = make_searcher("exact", make_store(tmp_path, vectors), passage_tie_order(offsets, np.arange(3)))
+    scores, documents = search_documents(Padding(searcher, 3), np.ones((1, 1), dtype=np.float32), 3, offsets)
+    assert documents.tolist() == [[0, 1, -1]]
+    assert scores.tolist() == [[6, 4, -np.inf]]
