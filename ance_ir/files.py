@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from ance_ir.errors import UsageError
+
 TEMPORARY = ".partial-"
 """What the name of unfinished work holds; such files and folders are safe to delete."""
 
@@ -56,9 +58,19 @@ def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path | str) -> Iterator[Path]:
-    """Yield a new temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure."""
+def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
+    """Yield a new temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
+
+    Args:
+        path: the folder; what was there is lost.
+        marker: a file that every such folder holds. A folder without it, unless it is empty, is somebody's and stays.
+
+    Raises:
+        UsageError: there is something else at the path.
+    """
     path = Path(path)
+    if path.is_file() or (path.is_dir() and not (path / marker).exists() and any(path.iterdir())):
+        raise UsageError(f"{path} holds something else (there is no {marker} in it), which would be lost; choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     temporary.mkdir()

@@ -1,7 +1,7 @@
 """The one order of results: score, highest first; equal scores by docno, last first.
 
 It is trec_eval's order, so a run file that we write is read by every tool of the field in the order in which we ranked it.
-Docnos compare as strings, which for UTF-8 is the order of their bytes.
+Docnos compare as strings, which for UTF-8 is the order of their bytes; scores compare as float32, in which trec_eval holds them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     by_docno = np.argsort(results["docno"].to_numpy(dtype=object), kind="stable")
     docno = np.empty(len(results), dtype=np.int64)
     docno[by_docno] = np.arange(len(results))
-    order = np.lexsort((-docno, -results["score"].to_numpy(dtype=np.float64), query))
+    order = np.lexsort((-docno, -results["score"].to_numpy(dtype=np.float32), query))
     ranked = results.iloc[order].reset_index(drop=True)
     query = query[order]
     starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])

@@ -42,7 +42,7 @@ class DemoSettings:
         compare: whether to train with random negatives as well, and to compare FirstP with MaxP.
     """
 
-    steps: int = 48
+    steps: int = 32
     seed: int = 42
     compare: bool = False
 

@@ -74,14 +74,13 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         another, belong together.
 
         Raises:
-            IndexingError: there is something at the path, or a vector is not finite or of another dimension.
+            IndexingError: there is an index at the path, or a vector is not finite or of another dimension.
+            UsageError: there is something else at the path.
             DatasetError: a docno comes twice.
         """
         if not self.overwrite and self.built():
             raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
-        if not self.overwrite and (self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()))):
-            raise IndexingError(f"{self.folder} holds files that are no index, which would be lost; choose another path")
-        with atomic_folder(self.folder) as folder:
+        with atomic_folder(self.folder, "manifest.json") as folder:
             (folder / "docnos").mkdir()
             build = _Build(VectorWriter(folder, self.dtype))
             docnos = DocnoMap.write(build.consume(iter), folder / "docnos")
@@ -104,7 +103,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         return self
 
     def _forget(self) -> None:
-        for name in ("manifest", "store", "_docnos", "_tie_orders", "_offsets"):
+        for name in ("manifest", "store", "_docnos", "_tie_orders", "_offsets", "_faiss"):
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
@@ -122,8 +121,8 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
         except ValueError as error:
             raise DamagedIndexError(f"{self.folder / 'manifest.json'}: expected JSON, {error}") from error
-        if manifest.get("format") != FORMAT:
-            raise DamagedIndexError(f"{self.folder}: format {manifest.get('format')!r} is not {FORMAT}; build it again")
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise DamagedIndexError(f"{self.folder}: its manifest is not of format {FORMAT}; build it again")
         return manifest
 
     @cached_property
@@ -174,6 +173,10 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             return ExactSearcher(self.store, self._tie_order, memory_budget=memory_budget, device=device)
         if backend != "faiss":
             raise UsageError(f"the backends are exact and faiss, not {backend!r}")
+        return self._faiss
+
+    @cached_property
+    def _faiss(self) -> Searcher:
         from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
 
         path = self.folder / "faiss-flat.index"

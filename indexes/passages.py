@@ -36,6 +36,13 @@ class _Scheme(pt.Transformer):
         pt.validate.columns(inp, includes=["docno", "text"])
         return inp.assign(passages=pd.Series([self] * len(inp), index=inp.index, dtype=object))
 
+    def __str__(self) -> str:
+        """What ``parse_passages`` reads."""
+        name = next(name for name, (kind, _) in _NAMES.items() if type(self) is kind)
+        numbers = re.findall(r"\d+|None", repr(self))
+        written = ",".join("" if number == "None" else number for number in numbers)
+        return f"{name}:{written}" if written else name
+
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and repr(other) == repr(self)
 
@@ -108,11 +115,11 @@ _NAMES = {"firstp": (FirstP, 1), "maxp": (MaxP, 2), "sliding": (SlidingWindow, 2
 
 def parse_passages(text: str) -> PassageScheme:
     """A scheme from its name on the command line: ``firstp``, ``firstp:128``, ``maxp:512,4``, ``sliding:256,128``."""
-    match = re.fullmatch(r"(\w+)(?::(\d+)(?:,(\d+))?)?", text.strip().lower())
+    match = re.fullmatch(r"(\w+)(?::(?=.*\d)(\d*)(?:,(\d+))?)?", text.strip().lower())
     if not match or match[1] not in _NAMES:
         raise UsageError(f"passages are firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE], not {text!r}")
     kind, most = _NAMES[match[1]]
-    numbers = [int(number) for number in match.groups()[1:] if number]
+    numbers = [int(number) if number else None for number in match.groups()[1:] if number is not None]
     if len(numbers) > most:
         raise UsageError(f"{match[1]} takes {most} number, not {len(numbers)}: {text!r}")
     scheme: PassageScheme = kind(*numbers)

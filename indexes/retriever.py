@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyterrier as pt
 
 from ance_ir.errors import DocumentNotFoundError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex, Backend
+from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
 from ance_ir.ranking import rank_results
 
@@ -65,10 +67,8 @@ class DenseRetriever(_OverIndex):
     def __init__(
         self, index: AnceIndex, model: DenseEncoder, num_results: int = 1000, *, backend: Backend = "exact", check: bool = True
     ) -> None:
-        if num_results < 1:
-            raise UsageError(f"at least 1 document is to be found, not {num_results}")
         super().__init__(index, model, check=check)
-        self.num_results = num_results
+        self.num_results = _at_least_one(num_results)
         self.backend = backend
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
@@ -87,9 +87,11 @@ class DenseRetriever(_OverIndex):
 
     def fuse_rank_cutoff(self, k: int) -> DenseRetriever:
         """The same retriever with at most k results."""
-        if self.num_results <= k:
+        if self.num_results <= _at_least_one(k):
             return self
-        return DenseRetriever(self.index, self.model, k, backend=self.backend, check=self.check)
+        stricter = copy.copy(self)  # not checked again: hashing a model's weights takes a while
+        stricter.num_results = k
+        return stricter
 
     def __mod__(self, right: int) -> DenseRetriever:
         return self.fuse_rank_cutoff(right)
@@ -132,14 +134,28 @@ class DenseScorer(_OverIndex):
         known = numbers >= 0
         scores[known] = self.index.document_scores(queries[known], numbers[known])
         if not known.all():
-            scores[~known] = np.einsum("nd,nd->n", self._encode_texts(inp[~known]), queries[~known])
+            scores[~known] = self._score_texts(self._texts(inp[~known]), queries[~known])
         return rank_results(inp.assign(score=scores))
 
-    def _encode_texts(self, unknown: pd.DataFrame) -> np.ndarray:
+    def _score_texts(self, texts: list[str], queries_ND: np.ndarray) -> np.ndarray:
+        """Scores of texts, cut into passages as the index's documents were, float32 ``[N]``."""
+        encoding = self.index.manifest["encoding"]
+        scheme = parse_passages(encoding["passages"]) if encoding and encoding["passages"] else FirstP()
+        vectors, counts = self.model.encode_documents(texts, scheme)
+        products = np.einsum("nd,nd->n", vectors, np.repeat(queries_ND, counts, axis=0))
+        return np.maximum.reduceat(products, np.cumsum(counts) - counts)
+
+    def _texts(self, unknown: pd.DataFrame) -> list[str]:
         if "text" not in unknown.columns:
             missing = unknown["docno"].drop_duplicates()
             raise DocumentNotFoundError(
                 f"{self.index.folder} does not hold {len(missing)} of the documents, e.g. {missing.iloc[0]!r}; "
                 "add a text column to encode them"
             )
-        return self.model.encode_passages(self.model.text.join_frame(unknown))
+        return self.model.text.join_frame(unknown)
+
+
+def _at_least_one(num_results: int) -> int:
+    if num_results < 1:
+        raise UsageError(f"at least 1 document is to be found, not {num_results}")
+    return num_results

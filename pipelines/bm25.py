@@ -104,7 +104,7 @@ class BM25Index(pt.Indexer):
         """
         if self.built() and not self.overwrite:
             raise IndexingError(f"{self.path} holds an index already; choose another path, or overwrite=True")
-        with atomic_folder(self.path) as folder:
+        with atomic_folder(self.path, "manifest.json") as folder:
             for name in ("pisa", "docnos"):
                 (folder / name).mkdir()
             with _builder(folder / "pisa", self.stemmer, self.threads, K1, B) as add:
@@ -176,7 +176,7 @@ class BM25Index(pt.Indexer):
         return self._engines[k1, b]
 
     def _prepare(self, folder: Path, k1: float, b: float) -> None:
-        with atomic_folder(folder) as fresh:
+        with atomic_folder(folder, "fwd.documents") as fresh:
             for file in (self.path / "pisa").iterdir():
                 if not file.name.startswith("bm25."):
                     (fresh / file.name).symlink_to(Path("..", "pisa", file.name))

@@ -43,7 +43,7 @@ def build(library: Path, folder: Path) -> None:
     """Write the collection of the Python files under ``library`` to a collection directory; equal sources give equal bytes."""
     docnos: dict[str, int] = {}
     relevant: dict[str, list[str]] = {}
-    with atomic_folder(folder) as unfinished:
+    with atomic_folder(folder, "corpus.jsonl") as unfinished:
         with (unfinished / "corpus.jsonl").open("w", encoding="utf-8", newline="\n") as corpus:
             for definition in _library_definitions(library):
                 if definition.body_words < BODY_WORDS:

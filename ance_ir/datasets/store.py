@@ -59,7 +59,7 @@ class DocumentStore:
             DatasetError: no documents, or a docno that occurs twice.
         """
         logger.info("writing the documents to %s", folder)
-        with atomic_folder(folder) as unfinished:
+        with atomic_folder(folder, "documents.jsonl") as unfinished:
             progress = tqdm(documents, total=count, desc="documents", unit=" documents", disable=not verbose)
             written = DocnoMap.write(_write_texts(progress, unfinished), unfinished)
             if not len(written):

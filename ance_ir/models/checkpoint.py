@@ -57,7 +57,7 @@ def load_encoder(name: str) -> DenseEncoder:
 
 def save_encoder(model: DenseEncoder, folder: Path) -> None:
     """Write a checkpoint folder, whole or not at all; see ``DenseEncoder.save``."""
-    with atomic_folder(folder) as target:
+    with atomic_folder(folder, SETTINGS) as target:
         towers = {"": model.query_tower} if model.shared else {"query": model.query_tower, "passage": model.passage_tower}
         for part, tower in towers.items():
             (target / part).mkdir(exist_ok=True)
@@ -120,14 +120,10 @@ def _load_foreign(folder: Path) -> tuple[Tower, PreTrainedTokenizerBase, TextSet
     if not (folder / "config.json").exists():
         raise ModelError(f"{folder}: no config.json, so this is no checkpoint folder")
     backbone, tokenizer = _load_backbone(folder)
-    positions = getattr(backbone.config, "max_position_embeddings", 512)
     if not (folder / "modules.json").exists():
-        longest = min(512, positions)
-        return (
-            Tower(backbone, pooling="mean", normalize=True),
-            tokenizer,
-            TextSettings(passage_length=longest, query_length=min(64, longest)),
-        )
+        tower = Tower(backbone, pooling="mean", normalize=True)
+        longest = min(tokenizer.model_max_length, tower.longest, 512)
+        return tower, tokenizer, TextSettings(passage_length=longest, query_length=min(64, longest))
     pooling: Pooling = "mean"
     dense: dict[str, Any] = {}
     layer_norm: dict[str, Any] = {}
@@ -148,11 +144,23 @@ def _load_foreign(folder: Path) -> tuple[Tower, PreTrainedTokenizerBase, TextSet
         elif kind != "Transformer":
             raise ModelError(f"{folder}: the module {module['type']} is none of Transformer, Pooling, Dense, LayerNorm, Normalize")
     head = _head(dense, layer_norm, folder).to(backbone.dtype) if dense or layer_norm else None
+    tower = Tower(backbone, pooling=pooling, head=head, normalize=normalize)
+    return tower, tokenizer, _text_settings(folder, min(tokenizer.model_max_length, tower.longest))
+
+
+def _text_settings(folder: Path, longest: int) -> TextSettings:
+    """Lengths, case and prompts of a sentence-transformers folder, whose newer versions keep the length with the tokeniser."""
     saved: dict[str, Any] = next((_read(path) for path in sorted(folder.glob("sentence_*_config.json"))), {})
-    # newer versions of sentence-transformers keep the length with the tokeniser
-    length = int(saved.get("max_seq_length") or min(tokenizer.model_max_length, positions))
-    text = TextSettings(passage_length=length, query_length=min(64, length), lower_case=bool(saved.get("do_lower_case")))
-    return Tower(backbone, pooling=pooling, head=head, normalize=normalize), tokenizer, text
+    named = folder / "config_sentence_transformers.json"
+    prompts = (_read(named).get("prompts") if named.exists() else None) or {}
+    length = min(int(saved.get("max_seq_length") or longest), longest)
+    return TextSettings(
+        passage_length=length,
+        query_length=min(64, length),
+        lower_case=bool(saved.get("do_lower_case")),
+        query_prefix=prompts.get("query") or "",
+        passage_prefix=prompts.get("document") or prompts.get("passage") or "",
+    )
 
 
 def _load_backbone(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int], object]
 """Called with the number of texts that were just done."""
 
-TOKEN_BUDGET = {"cpu": 8_192, "cuda": 131_072}
-"""Tokens of an encoding batch, padding counted."""
+TOKEN_BUDGET = {"cpu": 4_096, "cuda": 131_072}
+"""Tokens of an encoding batch, padding counted. On a CPU larger ones are slower: their activations outgrow what malloc reuses."""
 
 
 class DenseEncoder(nn.Module):
@@ -56,7 +56,8 @@ class DenseEncoder(nn.Module):
             raise ModelError(f"the towers' dimensions differ: {self.query_tower.dimension} and {self.passage_tower.dimension}")
         if self.query_tower.normalize != self.passage_tower.normalize:
             raise ModelError("one tower normalises its vectors, the other does not")
-        self.tokenizer = TextTokenizer(tokenizer, text)
+        longest = min(tokenizer.model_max_length, self.query_tower.longest, self.passage_tower.longest)
+        self.tokenizer = TextTokenizer(tokenizer, text, longest)
         self.name = name
 
     @classmethod
@@ -116,7 +117,10 @@ class DenseEncoder(nn.Module):
         return self.query_tower.device
 
     def fingerprint(self) -> str:
-        """Hash (128 bits, hexadecimal) of weights, pooling and text settings; computed afresh at each call, since training changes it."""
+        """Hash (128 bits, hexadecimal) of weights, pooling, vocabulary and text settings.
+
+        Computed afresh at each call, since training changes it.
+        """
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self.state_dict().items()):
             if ".backbone.pooler." in name:  # never used, and made up at each load where a checkpoint lacks it
@@ -124,7 +128,7 @@ class DenseEncoder(nn.Module):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.numel() else b"")
         towers = [(tower.pooling, tower.normalize) for tower in (self.query_tower, self.passage_tower)]
-        digest.update(json.dumps([towers, asdict(self.text)], sort_keys=True).encode())
+        digest.update(json.dumps([towers, self.tokenizer.vocabulary_hash, asdict(self.text)], sort_keys=True).encode())
         return digest.hexdigest()
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:

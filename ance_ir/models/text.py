@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import takewhile
 from typing import Any, Protocol
 
@@ -85,19 +88,38 @@ class TextSettings:
 
 
 class TextTokenizer:
-    """Turns texts into token ids as the settings say. Wraps a fast Hugging Face tokeniser."""
+    """Turns texts into token ids as the settings say.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: TextSettings) -> None:
+    Args:
+        tokenizer: a fast Hugging Face tokeniser.
+        settings: how the model wants its text.
+        longest: the most tokens that the model takes.
+
+    Raises:
+        ModelError: the tokeniser is not a fast one.
+        UsageError: a length in the settings is more than the model takes.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, longest: int) -> None:
         if not tokenizer.is_fast:
             raise ModelError(
                 f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}"
             )
+        for name in ("query_length", "passage_length"):
+            if getattr(settings, name) > longest:
+                raise UsageError(f"{name} {getattr(settings, name)} is more than the {longest} tokens that the model takes")
         self.tokenizer = tokenizer
         self.settings = settings
+        self.longest = longest
         self.pad_id = int(tokenizer.pad_token_id or 0)
         bare, full = self._bare(["a"])[0], self._encode(["a"], settings.query_length)[0]
         start = next(i for i in range(len(full)) if full[i : i + len(bare)] == bare)
         self._before, self._after = full[:start], full[start + len(bare) :]
+
+    @cached_property
+    def vocabulary_hash(self) -> str:
+        """Hash of the tokens and their ids."""
+        return hashlib.blake2b(json.dumps(sorted(self.tokenizer.get_vocab().items())).encode(), digest_size=16).hexdigest()
 
     def queries(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of queries, special tokens included, at most ``query_length`` each."""
@@ -115,8 +137,8 @@ class TextTokenizer:
         prefix = self.settings.passage_prefix
         alone = self._bare([self._clean(prefix)])[0] if prefix else []
         length = scheme.length or self.settings.passage_length
-        if length > self.tokenizer.model_max_length:
-            raise UsageError(f"passages of {length} tokens: the model takes {self.tokenizer.model_max_length}")
+        if length > self.longest:
+            raise UsageError(f"passages of {length} tokens are more than the {self.longest} that the model takes")
         room = length - len(self._before) - len(self._after)
         if room <= len(alone):
             raise UsageError(f"passages of {length} tokens leave no room for text beside special tokens and prefix")

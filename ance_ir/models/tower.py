@@ -62,6 +62,15 @@ class Tower(nn.Module):
         """D."""
         return self.head.linear.out_features if self.head is not None else int(self.backbone.config.hidden_size)
 
+    @property
+    def longest(self) -> int:
+        """The most tokens that the backbone has positions for."""
+        embeddings = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
+        if not isinstance(embeddings, nn.Embedding):
+            return int(getattr(self.backbone.config, "max_position_embeddings", None) or 10**9)
+        # RoBERTa's positions begin after its padding index
+        return embeddings.num_embeddings - (0 if embeddings.padding_idx is None else embeddings.padding_idx + 1)
+
     def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Vectors, ``[B, D]``, of padded token ids and their mask."""
         hidden_BLH = self.backbone(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state

@@ -28,7 +28,7 @@ class Encoding:
         fingerprint: the model's fingerprint.
         text: its text settings.
         similarity: ``"dot"`` or ``"cosine"``.
-        passages: the passage scheme's text form, e.g. ``MaxP(512, 4)``; ``None`` where the rows are documents, not passages.
+        passages: the passage scheme's text form, e.g. ``maxp:512,4``; ``None`` where the rows are documents, not passages.
     """
 
     model: str

@@ -73,7 +73,7 @@ class TrainingRun:
 
     def save(self, step: int, model: DenseEncoder, optimiser: torch.optim.Optimizer, keep: int) -> None:
         """Write the checkpoint after ``step`` steps, whole or not at all, and remove all but the last ``keep``."""
-        with atomic_folder(self.folder / "checkpoints" / f"step-{step:06d}") as folder:
+        with atomic_folder(self.folder / "checkpoints" / f"step-{step:06d}", "optimiser.safetensors") as folder:
             model.save(folder / "model")
             save_optimiser(optimiser, folder / "optimiser.safetensors")
         for _, old in self.checkpoints()[:-keep]:

@@ -439,7 +439,7 @@ def test_passages_keep_the_place_of_their_documents(world: World) -> None:
     assert found["docno"].tolist() == [
         f"{docno}#{number}" for docno, count in zip(FRAME["docno"], counts, strict=True) for number in range(count)
     ]
-    assert {encoding.passages for encoding in found["encoding"]} == {"MaxP(8, 3)"}
+    assert {encoding.passages for encoding in found["encoding"]} == {"maxp:8,3"}
     assert {encoding.passages for encoding in world.model.passages()(FRAME)["encoding"]} == {None}
     assert {encoding.fingerprint for encoding in found["encoding"]} == {world.model.fingerprint()}
 

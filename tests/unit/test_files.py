@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ance_ir.errors import UsageError
 from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, open_binary, read_json, write_json
 
 
@@ -54,7 +55,7 @@ def test_a_folder_takes_the_place_of_the_old_one_with_nothing_left_over(tmp_path
     target = tmp_path / "deep" / "x"
     target.mkdir(parents=True)
     (target / "old").write_text("old", encoding="utf-8")
-    with atomic_folder(target) as folder:
+    with atomic_folder(target, "old") as folder:
         (folder / "inner").mkdir()
         (folder / "inner" / "new").write_text("new", encoding="utf-8")
         assert names(target) == ["old"]
@@ -67,11 +68,28 @@ def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path, old: bool) ->
     if old:
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "old").write_text("old", encoding="utf-8")
-    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "x") as folder:
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "x", "old") as folder:
         (folder / "new").write_text("new", encoding="utf-8")
         raise ZeroDivisionError
     assert names(tmp_path) == (["x"] if old else [])
     assert not old or names(tmp_path / "x") == ["old"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_folder_never_takes_the_place_of_something_else(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "thesis"
+    if kind == "folder":
+        target.mkdir()
+        (target / "chapter1.tex").write_text("precious", encoding="utf-8")
+    else:
+        target.write_text("precious", encoding="utf-8")
+    with (
+        pytest.raises(UsageError, match=r"thesis holds something else \(there is no manifest\.json in it\)"),
+        atomic_folder(target, "manifest.json"),
+    ):
+        pytest.fail("the block was entered")
+    assert names(tmp_path) == ["thesis"]
+    assert kind == "file" or names(target) == ["chapter1.tex"]
 
 
 def test_json_goes_there_and_back(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def index(run: Run, collection: Path, model: Path, tmp_path: Path) -> Path:
 def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     manifest = AnceIndex(index).manifest
     assert manifest["documents"] == 5
-    assert manifest["encoding"]["passages"] == "MaxP(6, 3)"
+    assert manifest["encoding"]["passages"] == "maxp:6,3"
     status, _, err = run("index", "--dataset", collection, "--model", model, "--out", index)
     assert (status, err.count("\n")) == (2, 1)
     assert "holds an index already; --overwrite takes its place" in err
@@ -143,7 +143,10 @@ def test_an_index_of_another_model_is_refused(index: Path, run: Run, collection:
         (["index", "--dataset", "COLLECTION", "--model", "nope", "--out", "OUT"], "no model 'nope'"),
         (["index", "--dataset", "COLLECTION", "--passages", "maxp:9", "--out", "OUT", "--model", "MODEL", "--device", "nix"], "nix"),
         (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "longp", "--out", "OUT"], "passages are firstp"),
-        (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "maxp:500,2", "--out", "OUT"], "the model takes 64"),
+        (
+            ["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "maxp:500,2", "--out", "OUT"],
+            "more than the 64 that the model takes",
+        ),
         (["search", "COLLECTION", "x"], "no manifest.json"),
         (["search", "COLLECTION"], "give queries"),
         (["search", "nowhere", "x"], "nowhere"),

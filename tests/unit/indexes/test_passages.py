@@ -15,6 +15,7 @@ from ance_ir.models import PassageScheme
         ("firstp", FirstP()),
         ("firstp:128", FirstP(128)),
         ("maxp", MaxP()),
+        ("maxp:,3", MaxP(count=3)),
         (" MaxP:512 ", MaxP(512, 4)),
         ("maxp:512,8", MaxP(512, 8)),
         ("sliding:256,128", SlidingWindow(256, 128)),
@@ -22,6 +23,7 @@ from ance_ir.models import PassageScheme
 )
 def test_a_scheme_from_the_command_line(text: str, scheme: PassageScheme) -> None:
     assert parse_passages(text) == scheme
+    assert parse_passages(str(scheme)) == scheme
 
 
 @pytest.mark.parametrize("text", ["", "maxp:", "maxp:a", "maxp:1,2,3", "lastp", "firstp(3)", "maxp:-3"])

@@ -13,7 +13,7 @@ from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import PassageScheme, TextSettings
 from ance_ir.models.text import TextTokenizer
-from tests.tiny import WORDS, Kind, bert_tokenizer, tokenizer_of
+from tests.tiny import POSITIONS, WORDS, Kind, bert_tokenizer, encoder, tokenizer_of
 
 CLS, SEP = bert_tokenizer().convert_tokens_to_ids(["[CLS]", "[SEP]"])
 TEXTS = [
@@ -41,7 +41,9 @@ def passage(*words: str) -> list[int]:
 
 
 def cut(text: str, scheme: PassageScheme, kind: Kind = "bert", **options: Any) -> list[list[int]]:
-    return TextTokenizer(tokenizer_of(kind), TextSettings(**{"query_length": 16, "passage_length": 32, **options})).cut([text], scheme)[0]
+    return TextTokenizer(tokenizer_of(kind), TextSettings(**{"query_length": 16, "passage_length": 32, **options}), POSITIONS).cut(
+        [text], scheme
+    )[0]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def test_tokens_are_those_of_the_tokeniser(kind: Kind, prefix: str, lower_case: 
     tokenizer = TextTokenizer(
         tokenizer_of(kind),
         TextSettings(query_length=5, passage_length=20, query_prefix=prefix, passage_prefix=prefix, lower_case=lower_case),
+        POSITIONS,
     )
     given_text = (prefix + text).replace("\ud800", "\ufffd")
     given_text = given_text.lower() if lower_case else given_text
@@ -112,19 +115,19 @@ def test_tokens_are_those_of_the_tokeniser(kind: Kind, prefix: str, lower_case: 
 
 
 def test_lower_casing_reaches_a_tokeniser_that_keeps_case() -> None:
-    kept, lowered = (TextTokenizer(tokenizer_of("roberta"), TextSettings(lower_case=lower)) for lower in (False, True))
+    kept, lowered = (TextTokenizer(tokenizer_of("roberta"), TextSettings(lower_case=lower), 512) for lower in (False, True))
     assert kept.queries(["THE CAT"]) != kept.queries(["the cat"])
     assert lowered.queries(["THE CAT"]) == kept.queries(["the cat"])
 
 
 def test_texts_are_cut_at_the_given_number_of_characters() -> None:
     text = "a" * 9_999 + " cat dog"
-    limited = TextTokenizer(bert_tokenizer(), TextSettings(passage_length=60, fields=("text",)))
+    limited = TextTokenizer(bert_tokenizer(), TextSettings(passage_length=60, fields=("text",)), POSITIONS)
     assert limited.settings.max_characters == 10_000
     assert limited.passages([text]) == limited.passages([text[:10_000]]) == [passage("[UNK]")]
     assert limited.cut([text], FirstP()) == [[passage("[UNK]")]]
     assert limited.cut([text], SlidingWindow()) == [[passage("[UNK]", "cat", "dog")]]
-    unlimited = TextTokenizer(bert_tokenizer(), TextSettings(passage_length=60, max_characters=None))
+    unlimited = TextTokenizer(bert_tokenizer(), TextSettings(passage_length=60, max_characters=None), POSITIONS)
     assert unlimited.passages([text]) == [passage("[UNK]", "cat", "dog")]
 
 
@@ -175,7 +178,7 @@ def test_a_text_without_tokens_is_one_passage(scheme: PassageScheme, text: str, 
 
 @pytest.mark.parametrize("scheme", [FirstP(65), MaxP(512, 4), SlidingWindow(100, 50)], ids=repr)
 def test_a_scheme_longer_than_the_model_is_refused(scheme: PassageScheme) -> None:
-    with pytest.raises(UsageError, match=r"passages of \d+ tokens: the model takes 64"):
+    with pytest.raises(UsageError, match=r"passages of \d+ tokens are more than the 64 that the model takes"):
         cut("cat", scheme)
 
 
@@ -189,9 +192,11 @@ def test_a_prefix_that_fills_the_passage_is_refused() -> None:
 @given(ANY_TEXT, st.integers(3, 40), st.sampled_from(["bert", "roberta"]), st.booleans(), st.sampled_from(["", "passage: ", "The"]))
 def test_first_p_is_what_the_model_makes_of_a_whole_passage(text: str, length: int, kind: Kind, lower_case: bool, prefix: str) -> None:
     options = TextSettings(passage_length=64, lower_case=lower_case, passage_prefix=prefix)
-    tokenizer = TextTokenizer(tokenizer_of(kind), options)
+    tokenizer = TextTokenizer(tokenizer_of(kind), options, POSITIONS)
     length += 20 if prefix else 0
-    shorter = TextTokenizer(tokenizer_of(kind), TextSettings(passage_length=length, lower_case=lower_case, passage_prefix=prefix))
+    shorter = TextTokenizer(
+        tokenizer_of(kind), TextSettings(passage_length=length, lower_case=lower_case, passage_prefix=prefix), POSITIONS
+    )
     assert tokenizer.cut([text], FirstP(length))[0] == shorter.passages([text])
 
 
@@ -228,5 +233,12 @@ def test_a_slow_tokeniser_is_refused(text: str) -> None:
         name_or_path = "slow"
 
     with pytest.raises(ModelError, match=r"slow: a fast tokeniser \(tokenizer.json\) is needed, this one is Slow") as caught:
-        TextTokenizer(Slow(), TextSettings())  # type: ignore[arg-type]
+        TextTokenizer(Slow(), TextSettings(), 512)  # type: ignore[arg-type]
     assert isinstance(caught.value, AnceError)
+
+
+@pytest.mark.parametrize("name", ["query_length", "passage_length"])
+def test_a_length_beyond_the_models_positions_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} 65 is more than the 64 tokens that the model takes"):
+        encoder(text={name: 65})
+    assert encoder("roberta", text={name: 64}).encode_queries([" ".join(WORDS)]).shape == (1, 32)
