@@ -1,6 +1,6 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check
+.PHONY: help setup demo test test-slow check bench
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -34,6 +34,10 @@ check: setup ## lint, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy -p ance_ir
+
+bench: setup ## search and encoding beside the alternatives
+	$(VENV)/bin/ance-ir bench search
+	$(VENV)/bin/ance-ir bench encode
 
 # A virtual environment that holds the pinned torch and nothing else of ours. The processor-only build is a tenth of the
 # ordinary one: take it from the configured sources if they have it, else from PyTorch's own index, else whatever there is.

@@ -399,6 +399,14 @@ def test_a_cascade(retriever: Case, world: World) -> None:
     assert_same(found.reset_index(drop=True), expected[expected["rank"] < 2].reset_index(drop=True))
 
 
+def test_documents_that_the_index_does_not_hold_are_cut_as_those_that_it_holds(world: World) -> None:
+    documents = [document for document in DOCUMENTS if document["docno"] in {"d1", "d2", "d3", "d4"}]
+    renamed = [{**document, "docno": f"new-{document['docno']}"} for document in documents]
+    frames = [pd.DataFrame(rows).assign(qid="1", query="king of the river") for rows in (documents, renamed)]
+    held, unseen = (world.index.scorer(world.model)(frame).set_index("docno")["score"] for frame in frames)
+    assert unseen[[f"new-{docno}" for docno in held.index]].tolist() == pytest.approx(held.tolist(), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["DenseRetriever", "DenseScorer"])
 def test_another_model_is_refused_unless_asked_for(name: str, world: World) -> None:
     make: Callable[..., pt.Transformer] = world.index.retriever if name == "DenseRetriever" else world.index.scorer

@@ -216,7 +216,7 @@ def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "1.jpg").write_bytes(b"x")
     for path in (tmp_path / "photos", tmp_path / "photos" / "1.jpg"):
-        with pytest.raises(UsageError, match="holds something else .*, which would be lost"):
+        with pytest.raises(UsageError, match=r"holds something else .*, which would be lost"):
             AnceIndex(path).index(rows("a"))
     assert (tmp_path / "photos" / "1.jpg").read_bytes() == b"x"
     (tmp_path / "empty").mkdir()
