@@ -31,10 +31,10 @@ class UsageError(AnceError, ValueError):
 
 
 class MissingDependencyError(AnceError, ImportError):
-    """An optional package is not installed; the message names the command that installs it."""
+    """A package is not installed; the message names what is to be done."""
 
-    def __init__(self, package: str, needed_for: str, extra: str) -> None:
-        super().__init__(f"{needed_for} needs the package {package}: pip install 'ance_ir[{extra}]'")
+    def __init__(self, package: str, needed_for: str, remedy: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package}: {remedy}")
 
 
 class DatasetError(AnceError):

@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import os
+import platform
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -20,7 +23,9 @@ from typing import IO, Any
 from ance_ir.errors import UsageError
 
 TEMPORARY = ".partial-"
-"""What the name of unfinished work holds; such files and folders are safe to delete."""
+"""What the name of unfinished work holds, before the machine and the process that it belongs to."""
+
+_HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "localhost"
 
 
 def cache_folder() -> Path:
@@ -29,13 +34,31 @@ def cache_folder() -> Path:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f"{path.name}{TEMPORARY}{uuid.uuid4().hex[:8]}")
+    return path.with_name(f"{path.name}{TEMPORARY}{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Remove from a folder the unfinished work, of ``name`` or of all names, whose process on this machine has gone."""
+    for entry in folder.glob(f"{name}*{TEMPORARY}*"):
+        host, _, rest = entry.name.rpartition(TEMPORARY)[2].rpartition("-")[0].rpartition("-")
+        if host == _HOST and rest.isdigit() and not _runs(int(rest)):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure."""
-    path = Path(path)
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
@@ -51,9 +74,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 @contextlib.contextmanager
 def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """Open ``path`` for writing, ``"w"`` (UTF-8) or ``"wb"``, so that it appears whole or not at all. A name in ``.gz`` is compressed."""
-    opener: Any = gzip.open if str(path).endswith(".gz") else open
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    with atomic_path(path) as temporary, opener(temporary, mode if "b" in mode else mode + "t", **text) as stream:
+    with atomic_path(path) as temporary, temporary.open("wb") as plain, contextlib.ExitStack() as stack:
+        stream: Any = plain
+        if str(path).endswith(".gz"):  # no name and no time inside: equal content gives equal bytes
+            stream = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=plain, mtime=0))
+        if "b" not in mode:
+            stream = stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
         yield stream
 
 
@@ -68,10 +94,11 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
     Raises:
         UsageError: there is something else at the path.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if path.is_file() or (path.is_dir() and not (path / marker).exists() and any(path.iterdir())):
         raise UsageError(f"{path} holds something else (there is no {marker} in it), which would be lost; choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent, path.name)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
@@ -82,7 +109,7 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Flush the folder ``source`` and rename it to ``target``; a folder that was there is removed afterwards."""
+    """Flush the folder ``source`` and rename it to ``target``; a folder that was there steps aside first and is removed afterwards."""
     for entry in source.rglob("*"):
         if entry.is_file():
             with entry.open("rb") as written:
@@ -91,7 +118,12 @@ def replace_folder(source: Path, target: Path) -> None:
     if target.exists():
         old = _temporary(target)
         target.rename(old)
-    source.rename(target)
+    try:
+        source.rename(target)
+    except BaseException:
+        if old is not None:
+            old.rename(target)
+        raise
     _sync_folder(target.parent)
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)

@@ -105,7 +105,7 @@ def bench_encode(
     try:
         library = importlib.import_module("sentence_transformers")
     except ImportError as error:
-        raise MissingDependencyError("sentence-transformers", "this benchmark", "test") from error
+        raise MissingDependencyError("sentence-transformers", "this benchmark", "pip install sentence-transformers") from error
     encoder = DenseEncoder.from_pretrained(model, device=device, passage_length=length)
     texts = [encoder.text.join(document) for _, document in zip(range(documents), dataset.documents(), strict=False)]
     with tempfile.TemporaryDirectory() as folder:

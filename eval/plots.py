@@ -65,7 +65,7 @@ def _figure() -> Any:
         backend = importlib.import_module("matplotlib.backends.backend_agg")
         figure = importlib.import_module("matplotlib.figure").Figure(figsize=(10, 4.2), layout="constrained")
     except ImportError as error:
-        raise MissingDependencyError("matplotlib", "a figure", "report") from error
+        raise MissingDependencyError("matplotlib", "a figure", "pip install 'ance_ir[report]'") from error
     backend.FigureCanvasAgg(figure)
     return figure
 

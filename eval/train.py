@@ -66,10 +66,10 @@ def train_on_dataset(
     if scheme == "random":
         source = RandomNegatives(queries)
     elif scheme == "bm25":
-        # some of what is found will turn out to be relevant; the depth counts what is left
+        # some of what is found will be excluded; the depth counts what is left
         most_excluded = max(len(excluded) for excluded in queries.excluded)
         run = dataset_bm25(dataset).retriever(depth + most_excluded, verbose=verbose).transform(dataset.queries(split))
-        source = CandidateNegatives.from_run(queries, run, store, depth=depth + most_excluded, name="bm25")
+        source = CandidateNegatives.from_run(queries, run, store, depth=depth, name="bm25")
     else:
         source = AnnNegatives(
             queries,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import atomic_open, read_json, write_json
 from ance_ir.indexes.ance_index import AnceIndex, index_documents
+from ance_ir.indexes.passages import FirstP
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.training import CandidateNegatives, TrainingQueries
 
@@ -55,6 +56,7 @@ class AnnNegatives:
     ) -> None:
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
+        self.settings: Mapping[str, Any] = {"depth": depth}
         self._queries = queries
         self._store = store
         self._passages = passages
@@ -81,7 +83,7 @@ class AnnNegatives:
                 report |= self._evaluate(index, model)
             with atomic_open(folder / "candidates.npy", "wb") as stream:
                 np.save(stream, candidates, allow_pickle=False)
-        self._mined = CandidateNegatives(self._queries, [row[row >= 0] for row in candidates], self.name)
+        self._mined = CandidateNegatives(self._queries, [row[row >= 0] for row in candidates], self.name, self._depth)
         if before is not None:
             report["overlap_with_previous"] = _overlap(before.candidates, self._mined.candidates)
         write_json(report_path, report)
@@ -90,6 +92,15 @@ class AnnNegatives:
                 if old.parent != folder:
                     shutil.rmtree(old)
         return report
+
+    def restore(self, folder: Path) -> None:
+        """Read the candidates that were mined into a folder; see ``NegativeSource.restore``."""
+        if not (folder / "report.json").exists():
+            raise TrainingError(
+                f"{folder}: the negatives in use at the checkpoint are gone; delete the checkpoint to go on from the one before"
+            )
+        candidates = np.load(folder / "candidates.npy", allow_pickle=False)
+        self._mined = CandidateNegatives(self._queries, [row[row >= 0] for row in candidates], self.name, self._depth)
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
@@ -102,7 +113,8 @@ class AnnNegatives:
         if index.built() and index.manifest["encoding"]["fingerprint"] == model.fingerprint():
             return index
         documents = (self._store[number] for number in range(len(self._store)))
-        return index_documents(path, model, documents, self._passages, count=len(self._store), verbose=self._verbose, overwrite=True)
+        count = len(self._store) if isinstance(self._passages, FirstP) else None
+        return index_documents(path, model, documents, self._passages, count=count, verbose=self._verbose, overwrite=True)
 
     def _mine(self, model: DenseEncoder, index: AnceIndex) -> tuple[np.ndarray, dict[str, Any]]:
         """Candidates, int32 ``[Q, depth]``, and the mean score of the first ten."""

@@ -69,7 +69,7 @@ class FirstP(_Scheme):
 class MaxP(_Scheme):
     """The document's first tokens in up to ``count`` passages that do not overlap; the last one may be shorter.
 
-    A document scores as its best passage.
+    A document scores as its best passage. The model's ``max_characters`` cuts the text first; raise it for more than about 2,000 tokens.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "MaxP", "help_url": None}

@@ -13,6 +13,7 @@ from ance_ir.errors import DocumentNotFoundError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex, Backend
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
+from ance_ir.models.transformers import query_vectors
 from ance_ir.ranking import rank_results
 
 
@@ -30,9 +31,7 @@ class _OverIndex(pt.Transformer):
         """A vector for each row, ``[len(frame), D]``: ``query_vec`` where the frame has it, ``query`` encoded otherwise, each text once."""
         if "query_vec" in frame.columns:
             return np.stack(frame["query_vec"].to_list()).astype(np.float32)
-        codes, queries = pd.factorize(frame["query"])
-        vectors: np.ndarray = self.model.encode_queries([str(query) for query in queries])[codes]
-        return vectors
+        return query_vectors(self.model, frame)
 
     def subtransformers(self) -> dict[str, Any]:
         """None."""

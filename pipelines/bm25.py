@@ -291,8 +291,8 @@ def _pisa() -> Any:
     try:
         return importlib.import_module("pyterrier_pisa")
     except ImportError as error:
-        package = "pyterrier-pisa (Linux on x86-64 only; elsewhere use PyTerrier's own BM25)"
-        raise MissingDependencyError(package, "BM25Index", "terrier") from error
+        remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use PyTerrier's own BM25"
+        raise MissingDependencyError("pyterrier-pisa", "BM25Index", remedy) from error
 
 
 @contextlib.contextmanager

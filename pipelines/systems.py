@@ -48,7 +48,7 @@ class Systems:
         Raises:
             UsageError: the text is no system.
         """
-        match = re.fullmatch(r"\s*(?:([^=>%]+?)\s*=)?\s*(.+?)\s*", text)
+        match = re.fullmatch(r"\s*(?:([^=>%/]+?)\s*=)?\s*(.+?)\s*", text)
         if not match:
             raise UsageError(f"a system is [NAME=]STAGE [% K] [>> STAGE [% K]] …, not {text!r}")
         name, expression = match[1] or match[2], match[2]

@@ -126,7 +126,7 @@ class DenseEncoder(nn.Module):
             if ".backbone.pooler." in name:  # never used, and made up at each load where a checkpoint lacks it
                 continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.numel() else b"")
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
         towers = [(tower.pooling, tower.normalize) for tower in (self.query_tower, self.passage_tower)]
         digest.update(json.dumps([towers, self.tokenizer.vocabulary_hash, asdict(self.text)], sort_keys=True).encode())
         return digest.hexdigest()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.errors import UsageError
 from ance_ir.models.batching import WINDOW
 from ance_ir.models.text import FIELDS, TextSettings
 
@@ -38,6 +39,22 @@ class Encoding:
     passages: str | None
 
 
+def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
+    """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
+
+    Raises:
+        UsageError: a query is no string.
+    """
+    for qid, query in zip(frame["qid"], frame["query"], strict=True):
+        if not isinstance(query, str):
+            raise UsageError(f"query {qid} must be a string, found {query!r}")
+    codes, texts = pd.factorize(frame["query"])
+    if not len(texts):
+        return np.zeros((0, model.dimension), dtype=np.float32)
+    vectors: np.ndarray = model.encode_queries(list(texts))[codes]
+    return vectors
+
+
 class QueryEncoder(pt.Transformer):
     """Adds ``query_vec``, float32 ``[D]``, to a frame with ``qid`` and ``query``.
 
@@ -53,9 +70,8 @@ class QueryEncoder(pt.Transformer):
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Encode each distinct query once."""
         pt.validate.columns(inp, includes=["qid", "query"])
-        codes, queries = pd.factorize(inp["query"])
-        vectors = self.model.encode_queries([str(query) for query in queries]) if len(queries) else np.zeros((0, 0))
-        return inp.assign(query_vec=pd.Series([vectors[code] for code in codes], index=inp.index, dtype=object))
+        vectors = query_vectors(self.model, inp)
+        return inp.assign(query_vec=pd.Series(list(vectors), index=inp.index, dtype=object))
 
     def subtransformers(self) -> dict[str, Any]:
         """None: the model is no pipeline stage."""

@@ -6,15 +6,16 @@ Drawing depends on nothing but the generator that is handed in, so the same seed
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import DocumentStore
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models import DenseEncoder
 from ance_ir.training.queries import TrainingQueries
 
@@ -28,12 +29,22 @@ class NegativeSource(Protocol):
     """
 
     name: str
+    settings: Mapping[str, Any]
+    """What else decides which negatives are drawn; part of the run's manifest."""
 
     def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
-        """Mine anew with the model as it is now, or read what an unbroken run would have mined from ``folder``, where it is kept.
+        """Mine anew with the model as it is now, and keep what was mined in ``folder``; read it where it is there already.
 
         Returns:
             What there is to report; empty where there is nothing to refresh.
+        """
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Go on with what was mined into ``folder``.
+
+        Raises:
+            TrainingError: it is not there.
         """
         ...
 
@@ -59,6 +70,7 @@ class RandomNegatives:
     """
 
     name = "random"
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, queries: TrainingQueries) -> None:
         self._queries = queries
@@ -71,6 +83,9 @@ class RandomNegatives:
     def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
         """Nothing to do."""
         return {}
+
+    def restore(self, folder: Path) -> None:
+        """Nothing to do."""
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
@@ -89,13 +104,17 @@ class CandidateNegatives:
 
     Args:
         queries: the training queries.
-        candidates: for each query document numbers, int64; excluded ones are taken out here.
+        candidates: for each query document numbers, int64, best first; excluded ones are taken out here.
         name: what the source is called.
+        depth: how many of those that are left are drawn from.
     """
 
-    def __init__(self, queries: TrainingQueries, candidates: Sequence[np.ndarray], name: str) -> None:
+    def __init__(self, queries: TrainingQueries, candidates: Sequence[np.ndarray], name: str, depth: int) -> None:
+        if depth < 1:
+            raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
         self.name = name
-        self.candidates = [found[~np.isin(found, excluded)] for found, excluded in zip(candidates, queries.excluded, strict=True)]
+        self.settings: Mapping[str, Any] = {"depth": depth}
+        self.candidates = [found[~np.isin(found, excluded)][:depth] for found, excluded in zip(candidates, queries.excluded, strict=True)]
         self._random = RandomNegatives(queries)
         empty = sum(not len(found) for found in self.candidates)
         if empty:
@@ -103,12 +122,12 @@ class CandidateNegatives:
 
     @classmethod
     def from_run(cls, queries: TrainingQueries, run: pd.DataFrame, store: DocumentStore, *, depth: int, name: str) -> CandidateNegatives:
-        """Candidates are each query's first ``depth`` results in a run (``qid``, ``docno``, ``rank`` from 0).
+        """Candidates are each query's first results in a run (``qid``, ``docno``, ``rank`` from 0).
 
         Raises:
             TrainingError: the run has none of the queries, or documents that the corpus does not hold.
         """
-        run = run[(run["rank"] < depth) & run["qid"].isin(set(queries.qids))]
+        run = run[run["qid"].isin(set(queries.qids))].sort_values("rank", kind="stable")
         if run.empty:
             raise TrainingError(f"the run {name} has results for none of the {len(queries)} training queries")
         numbers = store.numbers(list(run["docno"]))
@@ -118,11 +137,14 @@ class CandidateNegatives:
             )
         by_query = pd.Series(numbers, index=run.index).groupby(run["qid"]).agg(np.array)
         nothing = np.zeros(0, dtype=np.int64)
-        return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name)
+        return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name, depth)
 
     def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
         """Nothing to do."""
         return {}
+
+    def restore(self, folder: Path) -> None:
+        """Nothing to do."""
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""

@@ -9,16 +9,18 @@ runs/x/model/                       the trained model; the sign that it ended
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ance_ir.errors import TrainingError
-from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, read_json, write_json
+from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, read_json, remove_leftovers, write_json
 from ance_ir.models import DenseEncoder
 from ance_ir.training.optimisation import load_optimiser, save_optimiser
 
@@ -49,8 +51,22 @@ class TrainingRun:
                     f"{self.folder} is no training run, but holds {', '.join(sorted(strangers)[:3])}; choose another folder"
                 )
             write_json(path, told)
-        for unfinished in self.folder.rglob(f"*{TEMPORARY}*"):
-            shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
+        for folder in (self.folder, self.folder / "checkpoints", *self.folder.glob("negatives/*")):
+            remove_leftovers(folder)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process alone.
+
+        Raises:
+            TrainingError: another process has it.
+        """
+        with (self.folder / "run.lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainingError(f"{self.folder}: another process is training there; wait for it, or choose another folder") from None
+            yield
 
     @property
     def model_folder(self) -> Path:

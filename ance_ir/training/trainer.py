@@ -62,7 +62,8 @@ class Trainer:
         dataset: dict[str, str],
         verbose: bool = False,
     ) -> None:
-        self.model = model
+        model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before the folder is claimed
+        self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries
         self.store = store
         self.passages = passages
@@ -74,7 +75,7 @@ class Trainer:
             "settings": asdict(settings),
             "model": {"name": model.name, "fingerprint": model.fingerprint(), "text": asdict(model.text)},
             "passages": str(passages),
-            "negatives": negatives.name,
+            "negatives": {"name": negatives.name, **negatives.settings},
             "dataset": dataset,
             "environment": environment(),
         }
@@ -92,6 +93,10 @@ class Trainer:
         Raises:
             TrainingError: the loss is not a number, or a checkpoint cannot be read.
         """
+        with self.run.locked():
+            return self._train(on_refresh)
+
+    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> DenseEncoder:
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
             return DenseEncoder.from_pretrained(self.run.model_folder, device=self.model.device)
@@ -105,6 +110,7 @@ class Trainer:
         finally:
             log.close()
         self.model.save(self.run.model_folder)
+        self.model.name = str(self.run.model_folder.resolve())
         return self.model
 
     def _loop(
@@ -118,7 +124,7 @@ class Trainer:
         every = settings.checkpoint_every or settings.refresh_every
         refreshed = done - done % settings.refresh_every
         if done != refreshed:
-            self.negatives.refresh(self.model, self.run.negatives_folder(refreshed))
+            self.negatives.restore(self.run.negatives_folder(refreshed))
         with tqdm(
             total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
         ) as bar:
@@ -156,15 +162,20 @@ class Trainer:
                 tokens += encoded
         self.model.eval()
         if not math.isfinite(total):
-            raise TrainingError(
-                f"the loss is {total} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "
-                "a lower learning rate or a longer warm-up may help"
-            )
+            raise self._diverged("loss", total, step)
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
+        if not math.isfinite(norm):
+            raise self._diverged("gradient's norm", norm, step)
         optimiser.step()
         seconds = time.perf_counter() - began
         return {"step": step, "loss": total, "grad_norm": norm, "learning_rate": rate, "tokens": tokens, "seconds": round(seconds, 4)}
+
+    def _diverged(self, what: str, value: float, step: int) -> TrainingError:
+        return TrainingError(
+            f"the {what} is {value} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "
+            "a lower learning rate or a longer warm-up may help"
+        )
 
 
 def environment() -> dict[str, str]:

@@ -461,3 +461,11 @@ def test_a_pickled_retriever_answers_the_same(world: World) -> None:
     retriever = world.index.retriever(world.model, 5)
     again = pickle.loads(pickle.dumps(retriever))  # noqa: S301
     assert_same(again(QUERIES), retriever(QUERIES))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), 7])
+@pytest.mark.parametrize("make", [lambda world: world.model.queries(), lambda world: world.index.retriever(world.model)])
+def test_a_query_that_is_no_string_is_refused(make: Callable[[World], pt.Transformer], missing: object, world: World) -> None:
+    frame = pd.DataFrame({"qid": ["1", "2"], "query": pd.Series(["king", missing], dtype=object)})
+    with pytest.raises(UsageError, match="query 2 must be a string, found"):
+        make(world)(frame)

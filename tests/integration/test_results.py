@@ -39,9 +39,9 @@ def test_figures_are_those_written_down(
     for command in commands:
         arguments = shlex.split(command)[1:]
         assert main(arguments) == 0, capsys.readouterr().err
+        lines = capsys.readouterr().out.splitlines()
         if arguments[0] == "eval":
             split = arguments[arguments.index("--split") + 1] if "--split" in arguments else "test"
-            lines = capsys.readouterr().out.splitlines()
             measures = lines[0].split()[1:-1]
             for line in lines[2:4]:
                 system, *values = line.replace("†", "").split()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,44 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
     assert cache_folder() == tmp_path
     monkeypatch.delenv("ANCE_IR_CACHE")
     assert cache_folder() == Path.home() / ".cache" / "ance_ir"
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a.gz", "b.gz"):
+        with atomic_open(tmp_path / name) as stream:
+            stream.write("größe\n")
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    with gzip.open(tmp_path / "a.gz", "rt", encoding="utf-8") as stream:
+        assert stream.read() == "größe\n"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from ance_ir.files import atomic_folder
+with atomic_folder({str(tmp_path / "x")!r}, "manifest.json") as folder:
+    (folder / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent.parent)
+    assert len(names(tmp_path)) == 1
+    with atomic_folder(tmp_path / "x", "manifest.json") as folder:
+        (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    assert names(tmp_path) == ["x"]
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "old").write_text("old", encoding="utf-8")
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if target.name == "x" and (self / "new").exists():
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "x", "old") as folder:
+        (folder / "new").write_text("new", encoding="utf-8")
+    assert names(tmp_path) == ["x"]
+    assert names(tmp_path / "x") == ["old"]

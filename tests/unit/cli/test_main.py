@@ -117,7 +117,10 @@ def test_wrong_usage_is_one_line(arguments: list[str], expected: str, as_search:
         (AnceError(), "AnceError"),
         (DocumentNotFoundError("the corpus holds no d1"), "the corpus holds no d1"),
         (MalformedFileError("q.tsv", 3, "qid TAB text", "x\ny"), "q.tsv, line 3: expected qid TAB text, found 'x\\ny'"),
-        (MissingDependencyError("jinja2", "a report", "report"), "a report needs the package jinja2: pip install 'ance_ir[report]'"),
+        (
+            MissingDependencyError("jinja2", "a report", "pip install 'ance_ir[report]'"),
+            "a report needs the package jinja2: pip install 'ance_ir[report]'",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
         (PermissionError(errno.EACCES, "Permission denied", "/out"), "/out: Permission denied"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "in.tsv"), "in.tsv: No such file or directory"),

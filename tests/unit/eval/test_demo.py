@@ -11,6 +11,7 @@ import pytest
 
 from ance_ir.errors import TrainingError
 from ance_ir.eval import DemoSettings, demo, read_run, run_demo
+from ance_ir.indexes import AnceIndex
 from tests.tiny import WORDS, encoder
 
 
@@ -61,6 +62,8 @@ def test_what_the_demo_shows_and_leaves(show: Any, tmp_path: Path) -> None:
     assert (out / "report.md").read_text().endswith(said.split("\n\n", 1)[1][-200:] + "\n")
     assert (out / "training.png").read_bytes().startswith(b"\x89PNG")
     assert len(read_run(out / "runs" / "ANCE.txt.gz")) == 20 * 60
+    opened = AnceIndex(out / "ance.ance")
+    assert opened.model(device="cpu").fingerprint() == opened.manifest["encoding"]["fingerprint"], "the commands to try next open it"
 
 
 def test_the_same_seed_gives_the_same_figures(show: Any, tmp_path: Path) -> None:

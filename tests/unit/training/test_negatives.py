@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.training import CandidateNegatives, RandomNegatives, TrainingQueries
 
 
@@ -43,7 +43,7 @@ def test_a_query_whose_positives_are_the_whole_corpus_is_refused() -> None:
 
 
 def test_candidates_lose_what_is_excluded_and_are_drawn_evenly() -> None:
-    source = CandidateNegatives(_queries([[0], [5]], 10), [np.array([0, 1, 2]), np.array([5, 6])], "given")
+    source = CandidateNegatives(_queries([[0], [5]], 10), [np.array([0, 1, 2]), np.array([5, 6])], "given", 9)
     generator = np.random.default_rng(0)
     drawn = np.stack([source.draw(np.array([0, 1]), 2, generator) for _ in range(200)])
     assert set(np.unique(drawn[:, 0])) == {1, 2}
@@ -53,7 +53,7 @@ def test_candidates_lose_what_is_excluded_and_are_drawn_evenly() -> None:
 
 def test_a_query_without_candidates_draws_from_the_corpus(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="ance_ir"):
-        source = CandidateNegatives(_queries([[0]], 10), [np.array([0])], "given")
+        source = CandidateNegatives(_queries([[0]], 10), [np.array([0])], "given", 9)
     assert "given: 1 of 1 queries have no candidates" in caplog.text
     drawn = np.concatenate([source.draw(np.array([0]), 3, np.random.default_rng(seed))[0] for seed in range(50)])
     assert set(drawn) == set(range(1, 10))
@@ -69,8 +69,8 @@ def test_the_same_seed_gives_the_same_negatives() -> None:
 def test_candidates_from_a_run(dataset: Dataset, queries: TrainingQueries) -> None:
     store = dataset.store()
     run = pd.DataFrame({"qid": ["q0"] * 4 + ["q1"], "docno": ["twin", "d7", "d0", "d9", "d3"], "rank": [0, 1, 2, 3, 0]})
-    source = CandidateNegatives.from_run(queries, run, store, depth=3, name="bm25")
-    assert store.docnos(source.candidates[0]).tolist() == ["d7"]
+    source = CandidateNegatives.from_run(queries, run, store, depth=1, name="bm25")
+    assert store.docnos(source.candidates[0]).tolist() == ["d7"], "the depth counts what is left once positives and their twins are out"
     assert store.docnos(source.candidates[1]).tolist() == ["d3"]
     assert len(source.candidates[2]) == 0
 
@@ -82,3 +82,8 @@ def test_a_run_of_other_queries_or_documents_is_refused(dataset: Dataset, querie
         CandidateNegatives.from_run(
             queries, pd.DataFrame({"qid": ["q0"], "docno": ["nope"], "rank": [0]}), dataset.store(), depth=3, name="r"
         )
+
+
+def test_a_depth_of_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 1 document, not 0"):
+        CandidateNegatives(_queries([[0]], 10), [np.array([1])], "given", 0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 import torch
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import TrainingError
-from ance_ir.indexes import AnnNegatives, FirstP
+from ance_ir.errors import TrainingError, UsageError
+from ance_ir.files import atomic_folder
+from ance_ir.indexes import AnnNegatives, FirstP, MaxP
 from ance_ir.models import DenseEncoder
 from ance_ir.training import NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
 from tests.tiny import encoder
@@ -196,10 +199,14 @@ def test_a_damaged_checkpoint_is_named(make: Make, tmp_path: Path, queries: Trai
 
 def test_leftovers_of_a_crash_are_removed(make: Make, tmp_path: Path) -> None:
     make(tmp_path / "run")
-    (tmp_path / "run" / "checkpoints" / "step-000004.partial-1234").mkdir(parents=True)
-    trainer = make(tmp_path / "run")
-    assert trainer.run.checkpoints() == []
-    assert not list((tmp_path / "run").rglob("*.partial-*"))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with atomic_folder(tmp_path / "run" / "checkpoints" / "step-000004", "x") as alive:
+        gone = alive.with_name(alive.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+        shutil.copytree(alive, gone)
+        make(tmp_path / "run")
+        assert alive.exists(), "another process's unfinished work stays"
+        assert not gone.exists()
 
 
 def test_a_line_that_a_crash_cut_off_is_dropped(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
@@ -211,3 +218,57 @@ def test_a_line_that_a_crash_cut_off_is_dropped(make: Make, tmp_path: Path, quer
     assert [line["step"] for line in _told(tmp_path / "run")] == list(range(12))
     for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         json.loads(text)
+
+
+def test_a_gradient_that_is_no_number_ends_the_run_before_the_weights_change(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(tmp_path / "run")
+    before = trainer.model.fingerprint()
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+    with pytest.raises(TrainingError, match="the gradient's norm is inf at step 0"):
+        trainer.train()
+    assert trainer.model.fingerprint() == before
+
+
+def test_two_processes_cannot_train_in_one_folder(make: Make, tmp_path: Path) -> None:
+    trainer = make(tmp_path / "run")
+    with make(tmp_path / "run").run.locked(), pytest.raises(TrainingError, match="another process is training there"):
+        trainer.train()
+    trainer.train()
+
+
+def test_a_scheme_that_the_model_cannot_take_leaves_the_folder_free(make: Make, tmp_path: Path, dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match="more than the 64 that the model takes"):
+        Trainer(
+            encoder(),
+            TrainingQueries.load(dataset, dataset.store()),
+            dataset.store(),
+            MaxP(500, 2),
+            RandomNegatives(TrainingQueries.load(dataset, dataset.store())),
+            TrainingSettings(steps=1),
+            tmp_path / "run",
+            dataset={"name": "tiny"},
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_depth_is_another_run(make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries) -> None:
+    make(tmp_path / "run", AnnNegatives(queries, dataset.store(), FirstP(), depth=5))
+    with pytest.raises(TrainingError, match=r"negatives\.depth was 5, is 6"):
+        make(tmp_path / "run", AnnNegatives(queries, dataset.store(), FirstP(), depth=6))
+
+
+def test_mined_negatives_that_are_gone_are_missed(make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries) -> None:
+    breaking = BreakingAnn(queries, dataset.store(), FirstP(), depth=5)
+    breaking.left = 7
+    with pytest.raises(Interrupted):
+        make(tmp_path / "run", breaking, checkpoint_every=3).train()
+    shutil.rmtree(tmp_path / "run" / "negatives" / "step-000004")
+    with pytest.raises(TrainingError, match="the negatives in use at the checkpoint are gone"):
+        make(tmp_path / "run", AnnNegatives(queries, dataset.store(), FirstP(), depth=5), checkpoint_every=3).train()
+
+
+def test_the_trained_model_names_its_folder(make: Make, tmp_path: Path) -> None:
+    assert make(tmp_path / "run").train().name == str(tmp_path / "run" / "model")
+    assert make(tmp_path / "run").train().name == str(tmp_path / "run" / "model")

@@ -1,0 +1,19 @@
+"""What the demo promises, on the embedded collection with the embedded model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ance_ir.eval import DemoSettings, run_demo
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+
+def test_ance_beats_the_encoder_as_it_comes_and_random_negatives(tmp_path: Path) -> None:
+    results = run_demo(DemoSettings(compare=True), tmp_path / "demo", device="cpu", say=lambda line: None)
+    found = {system: values["measures"]["RR@10"] for system, values in results["systems"].items()}
+    assert found["ANCE"] >= found["zero-shot"] + 0.04
+    assert found["ANCE"] > found["random negatives"]
+    assert found["zero-shot"] > found["BM25"]
