@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -26,19 +26,18 @@ from tqdm.auto import tqdm
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import atomic_folder, read_json, write_json
-from ance_ir.indexes.docnos import DocumentRows, tie_order
+from ance_ir.indexes.build import IndexBuild
+from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import MEMORY_BUDGET, ExactSearcher
 from ance_ir.indexes.search import Searcher
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
-from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
-from ance_ir.models.batching import chunks
+from ance_ir.models import DenseEncoder, PassageScheme, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 
 FORMAT = 1
-_APPEND = 4096
 
 Backend = Literal["exact", "faiss"]
 
@@ -82,7 +81,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
         with atomic_folder(self.folder, "manifest.json") as folder:
             (folder / "docnos").mkdir()
-            build = _Build(VectorWriter(folder, self.dtype))
+            build = IndexBuild(VectorWriter(folder, self.dtype))
             docnos = DocnoMap.write(build.consume(iter), folder / "docnos")
             if not len(docnos):
                 raise IndexingError("there was no document to index")
@@ -283,37 +282,6 @@ class AnceIndex(pt.Artifact, pt.Indexer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.folder, "folder": self.folder, "dtype": self.dtype, "overwrite": self.overwrite}
-
-
-class _Build:
-    """An index in the making: takes rows, writes vectors, tells docnos."""
-
-    def __init__(self, vectors: VectorWriter) -> None:
-        self.vectors = vectors
-        self.rows = DocumentRows()
-        self.encoding: Encoding | None = None
-
-    @property
-    def passages(self) -> bool:
-        """Whether rows are passages, several of which may belong to one document."""
-        return self.encoding is not None and self.encoding.passages is not None
-
-    def consume(self, stream: Iterable[dict[str, Any]]) -> Iterator[str]:
-        """Write the rows' vectors; yield the docno of each document."""
-        for rows in chunks(stream, _APPEND):
-            self._check_encoding(rows)
-            dimensions = sorted({len(row["doc_vec"]) for row in rows})
-            if len(dimensions) > 1:
-                raise IndexingError(f"vectors of {' and '.join(map(str, dimensions))} dimensions")
-            self.vectors.append(np.stack([row["doc_vec"] for row in rows]))
-            yield from self.rows.documents([str(row["docno"]) for row in rows], passages=self.passages)
-
-    def _check_encoding(self, rows: list[dict[str, Any]]) -> None:
-        if self.rows.rows == 0:
-            self.encoding = rows[0].get("encoding")
-        for row in rows:
-            if row.get("encoding") != self.encoding:
-                raise IndexingError(f"row {row['docno']!r} was encoded by {row.get('encoding')}, those before it by {self.encoding}")
 
 
 def index_documents(

@@ -7,18 +7,11 @@ A complete index is a folder::
     x.bm25/pisa-k1-1.2-b-0.75/         links to them, with the bounds for other parameters; made when first asked for
     x.bm25/docnos/                     number to docno: PISA itself knows documents by number only
     x.bm25/tie_order.npy               int64 [documents]; of two documents with equal scores the one with the smaller number comes first
-
-PISA writes progress to the standard streams and ends the process when it meets an error, so whatever builds runs in a process of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -28,9 +21,10 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import DocnoMap
-from ance_ir.errors import DamagedIndexError, IndexingError, MissingDependencyError, UsageError
+from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import atomic_folder, read_json, write_json
 from ance_ir.indexes.docnos import tie_order
+from ance_ir.pipelines.pisa import builder, feed, pisa
 
 Stemmer = Literal["porter2", "krovetz", "none"]
 Stopwords = Literal["terrier", "lucene", "none"]
@@ -40,16 +34,6 @@ K1, B = 0.9, 0.4
 
 _ALGORITHM = "maxscore"
 """Of PISA's algorithms the fast one that adds up a document's terms always in the same order, so that equal documents score equally."""
-
-_BUILDER = """
-import sys
-from pyterrier_pisa import PisaIndex
-folder, stemmer, threads, k1, b = sys.argv[1:]
-index = PisaIndex(folder, stemmer=stemmer, threads=int(threads))
-if not index.built():
-    index.indexer("text").index({"docno": str(number), "text": text} for number, text in enumerate(sys.stdin))
-index.bm25(k1=float(k1), b=float(b), num_results=1)
-"""
 
 
 class BM25Index(pt.Indexer):
@@ -78,7 +62,7 @@ class BM25Index(pt.Indexer):
         threads: int = 1,
         overwrite: bool = False,
     ) -> None:
-        _pisa()
+        pisa()
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
         for name, value, known in (("stemmer", stemmer, get_args(Stemmer)), ("stopwords", stopwords, get_args(Stopwords))):
@@ -107,11 +91,11 @@ class BM25Index(pt.Indexer):
         with atomic_folder(self.path, "manifest.json") as folder:
             for name in ("pisa", "docnos"):
                 (folder / name).mkdir()
-            with _builder(folder / "pisa", self.stemmer, self.threads, K1, B) as add:
-                docnos = DocnoMap.write(_feed(iter, add), folder / "docnos")
+            with builder(folder / "pisa", self.stemmer, self.threads, K1, B) as add:
+                docnos = DocnoMap.write(feed(iter, add), folder / "docnos")
                 if not len(docnos):
                     raise IndexingError("there was no document to index")
-            indexed = _pisa().PisaIndex(str(folder / "pisa"), stemmer=self.stemmer).num_docs()
+            indexed = pisa().PisaIndex(str(folder / "pisa"), stemmer=self.stemmer).num_docs()
             if indexed != len(docnos):
                 raise IndexingError(f"{len(docnos)} documents were given, PISA indexed {indexed}")
             np.save(folder / "tie_order.npy", tie_order(docnos), allow_pickle=False)
@@ -171,7 +155,7 @@ class BM25Index(pt.Indexer):
             folder = self.path / ("pisa" if (k1, b) == (K1, B) else f"pisa-k1-{k1}-b-{b}")
             if not folder.exists():
                 self._prepare(folder, k1, b)
-            index = _pisa().PisaIndex(str(folder), stemmer=self.stemmer, stops=self.stopwords, threads=self.threads)
+            index = pisa().PisaIndex(str(folder), stemmer=self.stemmer, stops=self.stopwords, threads=self.threads)
             self._engines[k1, b] = index.bm25(k1=k1, b=b, query_algorithm=_ALGORITHM)
         return self._engines[k1, b]
 
@@ -180,7 +164,7 @@ class BM25Index(pt.Indexer):
             for file in (self.path / "pisa").iterdir():
                 if not file.name.startswith("bm25."):
                     (fresh / file.name).symlink_to(Path("..", "pisa", file.name))
-            with _builder(fresh, self.stemmer, self.threads, k1, b):
+            with builder(fresh, self.stemmer, self.threads, k1, b):
                 pass
 
     def __repr__(self) -> str:
@@ -285,68 +269,6 @@ class BM25Retriever(pt.Transformer):
 
     def __hash__(self) -> int:
         return hash(self._configuration())
-
-
-def _pisa() -> Any:
-    try:
-        return importlib.import_module("pyterrier_pisa")
-    except ImportError as error:
-        remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use PyTerrier's own BM25"
-        raise MissingDependencyError("pyterrier-pisa", "BM25Index", remedy) from error
-
-
-@contextlib.contextmanager
-def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> Iterator[Callable[[str], None]]:
-    """Run PISA on ``folder`` in a process of its own: yield a function that hands it a document, a line of text; wait until it is done."""
-    arguments = [str(folder.absolute()), stemmer, str(threads), str(k1), str(b)]
-    command = [sys.executable, "-X", "utf8", "-P", "-c", _BUILDER, *arguments]
-    with (
-        tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, encoding="utf-8", errors="replace") as process,
-    ):
-
-        def failure() -> IndexingError:
-            log.seek(0)
-            lines = log.read().decode(errors="replace").split("\n")
-            reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
-            return IndexingError(f"PISA could not build the index, which needs a document with a word of ASCII letters or digits: {reason}")
-
-        def add(line: str) -> None:
-            try:
-                process.stdin.write(line)  # type: ignore[union-attr]
-            except BrokenPipeError:
-                raise failure() from None
-
-        try:
-            yield add
-            process.communicate()
-        except BaseException:
-            process.kill()
-            process.communicate()
-            raise
-        if process.returncode:
-            raise failure()
-
-
-def _feed(documents: Iterable[dict[str, Any]], add: Callable[[str], None]) -> Iterator[str]:
-    for document in documents:
-        add(_line(document))
-        yield document["docno"]
-
-
-def _line(document: dict[str, Any]) -> str:
-    """A document's title and text on one line.
-
-    Raises:
-        IndexingError: its docno, title or text is no string.
-    """
-    docno, title, text = (document.get(name) for name in ("docno", "title", "text"))
-    if not isinstance(docno, str) or not docno:
-        raise IndexingError(f"a document's docno must be a string of at least one character, found {docno!r}")
-    for name, value in (("title", title or ""), ("text", text)):
-        if not isinstance(value, str):
-            raise IndexingError(f"document {docno}: its {name} must be a string, found {value!r}")
-    return f"{title or ''} {text}".replace("\r", " ").replace("\n", " ") + "\n"
 
 
 def _clean(qid: str, query: object) -> str:

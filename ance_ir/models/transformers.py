@@ -55,7 +55,23 @@ def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
     return vectors
 
 
-class QueryEncoder(pt.Transformer):
+class _Encoder(pt.Transformer):
+    """Common to both: equal if the model is the same; the model is no pipeline stage."""
+
+    model: DenseEncoder
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None: the model is no pipeline stage."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.model is self.model
+
+    def __hash__(self) -> int:
+        return hash((type(self), id(self.model)))
+
+
+class QueryEncoder(_Encoder):
     """Adds ``query_vec``, float32 ``[D]``, to a frame with ``qid`` and ``query``.
 
     Args:
@@ -73,18 +89,8 @@ class QueryEncoder(pt.Transformer):
         vectors = query_vectors(self.model, inp)
         return inp.assign(query_vec=pd.Series(list(vectors), index=inp.index, dtype=object))
 
-    def subtransformers(self) -> dict[str, Any]:
-        """None: the model is no pipeline stage."""
-        return {}
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.model is self.model
-
-    def __hash__(self) -> int:
-        return hash((type(self), id(self.model)))
-
-
-class PassageEncoder(pt.Transformer):
+class PassageEncoder(_Encoder):
     """Adds ``doc_vec``, float32 ``[D]``, and ``encoding`` to a frame with ``docno`` and ``text`` (``title``, ``url``).
 
     After a passage scheme (``MaxP(512, 4) >> model.passages()``) a row for each passage comes out, ``docno`` being ``docno#0``,
@@ -133,13 +139,3 @@ class PassageEncoder(pt.Transformer):
             doc_vec=pd.Series(list(vectors), index=rows.index, dtype=object),
             encoding=pd.Series([encoding] * len(rows), index=rows.index, dtype=object),
         )
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None: the model is no pipeline stage."""
-        return {}
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.model is self.model
-
-    def __hash__(self) -> int:
-        return hash((type(self), id(self.model)))

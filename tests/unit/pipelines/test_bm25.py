@@ -261,7 +261,7 @@ def test_what_cannot_be_indexed_leaves_nothing(tmp_path: Path, documents: Any, e
 
 
 def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ance_ir.pipelines.bm25._BUILDER", "raise SystemExit('no more memory')")
+    monkeypatch.setattr("ance_ir.pipelines.pisa._BUILDER", "raise SystemExit('no more memory')")
     endless = ({"docno": str(number), "text": "word " * 1000} for number in range(10_000_000))
     with pytest.raises(IndexingError, match=r"PISA could not build the index.*: no more memory"):
         BM25Index(tmp_path / "x").index(endless)
@@ -269,9 +269,9 @@ def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_documents_that_get_lost_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ance_ir.pipelines import bm25
+    from ance_ir.pipelines import pisa
 
-    monkeypatch.setattr(bm25, "_BUILDER", bm25._BUILDER.replace("enumerate(sys.stdin)", "list(enumerate(sys.stdin))[1:]"))
+    monkeypatch.setattr(pisa, "_BUILDER", pisa._BUILDER.replace("enumerate(sys.stdin)", "list(enumerate(sys.stdin))[1:]"))
     with pytest.raises(IndexingError, match="36 documents were given, PISA indexed 35"):
         BM25Index(tmp_path / "x").index(iter(DOCUMENTS))
 

@@ -1,0 +1,59 @@
+"""An index in the making: rows in, vectors on disk and docnos out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ance_ir.errors import IndexingError
+from ance_ir.indexes.docnos import DocumentRows
+from ance_ir.indexes.vectors import VectorWriter
+from ance_ir.models import Encoding
+from ance_ir.models.batching import chunks
+
+_APPEND = 4096
+
+
+class IndexBuild:
+    """Takes rows with ``docno``, ``doc_vec`` and perhaps ``encoding``; writes their vectors; tells the docnos of their documents.
+
+    Args:
+        vectors: where vectors go.
+
+    Attributes:
+        rows: which rows belong to which document.
+        encoding: how the rows were encoded, where they say.
+    """
+
+    def __init__(self, vectors: VectorWriter) -> None:
+        self.vectors = vectors
+        self.rows = DocumentRows()
+        self.encoding: Encoding | None = None
+
+    @property
+    def passages(self) -> bool:
+        """Whether rows are passages, several of which may belong to one document."""
+        return self.encoding is not None and self.encoding.passages is not None
+
+    def consume(self, stream: Iterable[dict[str, Any]]) -> Iterator[str]:
+        """Write the rows' vectors; yield the docno of each document.
+
+        Raises:
+            IndexingError: rows of different encodings or dimensions, or without a docno.
+        """
+        for rows in chunks(stream, _APPEND):
+            self._check_encoding(rows)
+            dimensions = sorted({len(row["doc_vec"]) for row in rows})
+            if len(dimensions) > 1:
+                raise IndexingError(f"vectors of {' and '.join(map(str, dimensions))} dimensions")
+            self.vectors.append(np.stack([row["doc_vec"] for row in rows]))
+            yield from self.rows.documents([str(row["docno"]) for row in rows], passages=self.passages)
+
+    def _check_encoding(self, rows: list[dict[str, Any]]) -> None:
+        if self.rows.rows == 0:
+            self.encoding = rows[0].get("encoding")
+        for row in rows:
+            if row.get("encoding") != self.encoding:
+                raise IndexingError(f"row {row['docno']!r} was encoded by {row.get('encoding')}, those before it by {self.encoding}")
