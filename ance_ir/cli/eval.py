@@ -23,7 +23,7 @@ Example:
 @click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
 @click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: RR@10 nDCG@10 R@100]")
 @click.option("-k", "--num-results", type=int, default=1000, show_default=True, help="Documents a query.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write results.json, per_query.tsv and runs/ there.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where everything is written.")
 @click.option("--model", help="Where the indexes' model is now, if it has moved.")
 @device_option
 def command(
@@ -33,14 +33,14 @@ def command(
     baseline: str | None,
     measures: tuple[str, ...],
     num_results: int,
-    out: Path | None,
+    out: Path,
     model: str | None,
     device: str | None,
 ) -> None:
     """Evaluate systems on a dataset.
 
     A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance". The first stage
-    retrieves, those after it score what it found.
+    retrieves, those after it score what it found. The means are shown; they, the values of each query, and the runs are written to --out.
     """
     from ance_ir import load_dataset
     from ance_ir.eval import DEFAULT_MEASURES, evaluate_systems, parse_measures
@@ -59,7 +59,6 @@ def command(
         pipelines[name] = pipeline
     found = evaluate_systems(pipelines, queries, qrels, measures or DEFAULT_MEASURES, baseline=baseline, verbose=True)
     click.echo(found.to_text())
-    if out is not None:
-        told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "systems": list(systems), "k": num_results}
-        found.save(out, {**told, "environment": environment()})
-        click.echo(f"results.json, per_query.tsv and runs/ are in {out}")
+    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "systems": list(systems), "k": num_results}
+    found.save(out, {**told, "environment": environment()})
+    click.echo(f"results.json, per_query.tsv and runs/ are in {out}")

@@ -121,7 +121,10 @@ def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negative
     assert "settings.seed was 42, is 7" in err
 
 
-def test_an_index_of_another_model_is_refused(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
+def test_an_index_of_another_model_is_refused(
+    index: Path, run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     encoder(seed=5).save(tmp_path / "other")
     status, _, err = run("eval", "--dataset", collection, "--system", str(index), "--model", tmp_path / "other")
     assert (status, err.count("\n")) == (2, 1)
