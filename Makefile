@@ -9,7 +9,7 @@ VENV ?= .venv
 ARGS ?=
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-# The collections of the sister folder, where it exists, unless the variable is set (even to nothing).
+# Real collections, where they lie beside the checkout, unless the variable is set (even to nothing).
 ifeq ($(origin ANCE_IR_DATA),undefined)
 ifneq ($(wildcard ../shared/data/.),)
 export ANCE_IR_DATA := $(abspath ../shared/data)

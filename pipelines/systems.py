@@ -75,7 +75,8 @@ class Systems:
             raise UsageError(f"a stage is bm25 or the path of an index; {stage!r} is neither")
         index = AnceIndex(stage)
         model = self._open_model(index)
-        return index.retriever(model, self._num_results) if retrieves else index.scorer(model)
+        # index.model() has checked it, or it is another index's of the same fingerprint
+        return index.retriever(model, self._num_results, check=False) if retrieves else index.scorer(model, check=False)
 
     def _open_model(self, index: AnceIndex) -> DenseEncoder:
         encoding = index.manifest["encoding"]
