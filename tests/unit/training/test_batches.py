@@ -70,3 +70,11 @@ def test_gradients_reach_both_towers(dataset: Dataset, queries: TrainingQueries)
     for tower in (model.query_tower, model.passage_tower):
         gradients = [weight.grad for weight in tower.parameters() if weight.requires_grad]
         assert any(gradient is not None and torch.linalg.norm(gradient) > 0 for gradient in gradients)
+
+
+def test_each_step_draws_anew() -> None:
+    alike = np.array([0])
+    queries = TrainingQueries(qids=["q"], texts=["who"], positives=[alike], excluded=[alike], documents=10_000)
+    drawn = [_batches(queries, batch_size=1, negatives=5).of_step(step)[0].negatives for step in range(3)]
+    assert (drawn[0] != drawn[1]).any()
+    assert (drawn[1] != drawn[2]).any()
