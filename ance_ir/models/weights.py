@@ -1,0 +1,163 @@
+"""Weights from files: read without running anybody's code, and accounted for name by name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import MODEL_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from ance_ir.errors import ModelError
+from ance_ir.files import read_json
+
+logger = logging.getLogger(__name__)
+
+_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+_KNOWN_LEFTOVER = re.compile(
+    r"(.*\.)?(pooler|classifier|cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|position_ids)(\..*)?|(head|decoder)\..*"
+)
+"""Parts that backbones are published with and that an encoder does not use: poolers, classifiers, heads of masked language models."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a folder (safetensors, else PyTorch's format; sharded or not) or of a file, on the CPU.
+
+    Raises:
+        ModelError: there are none, or a file cannot be read, or holds more than weights.
+    """
+    if path.is_file():
+        return _read_file(path)
+    found = next((path / name for name in _FILES if (path / name).exists()), None)
+    if found is None:
+        raise ModelError(f"{path}: no weights; one of {', '.join(_FILES)} was expected")
+    if found.suffix != ".json":
+        return _read_file(found)
+    shards = sorted(set(read_settings(found).get("weight_map", {}).values()))
+    for shard in shards:
+        if Path(shard).name != shard or not (path / shard).is_file():
+            raise ModelError(f"{found} names the shard {shard!r}, which is not in the folder")
+    return {name: tensor for shard in shards for name, tensor in _read_file(path / shard).items()}
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path} cannot be read: {error}") from error
+    weights = read_torch(path)
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ModelError(f"{path}: weights by name were expected, and nothing else")
+    return dict(weights)
+
+
+def read_torch(path: Path) -> Any:
+    """What ``torch.save`` wrote, as long as it is tensors and plain values; nothing else is unpickled.
+
+    Raises:
+        ModelError: the file is damaged, or would run code.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)|getattr|__reduce__|REDUCE", str(error))
+        what = f" ({named[1] or named[0]})" if named else ""
+        raise ModelError(
+            f"{path} is damaged, or holds more than tensors and plain values{what}, and reading that could run any code; it was refused. "
+            "If you trust where it comes from, open it there and save its weights as safetensors"
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+
+
+def read_settings(path: Path) -> Any:
+    """A JSON file of a checkpoint.
+
+    Raises:
+        ModelError: it is missing or is not JSON.
+    """
+    try:
+        return read_json(path)
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: expected JSON, {error}") from error
+
+
+def build(
+    config: PretrainedConfig, weights: Mapping[str, Tensor], where: str, *, mapping: Any = MODEL_MAPPING, may_lack: str = r"pooler\..*"
+) -> tuple[PreTrainedModel, tuple[str, ...]]:
+    """A Hugging Face model whose every parameter came from the weights.
+
+    Args:
+        config: its configuration.
+        weights: by name, with or without the architecture's prefix.
+        where: the file or folder that they came from, for messages.
+        mapping: from the configuration's class to the model's.
+        may_lack: names (a regular expression, matched whole) that may be missing; they are initialised as the library does.
+
+    Returns:
+        The model, in the weights' precision, and the names of the weights that it has no use for, sorted, but for those that are known to
+        go with published backbones.
+
+    Raises:
+        ModelError: parameters that the weights lack, or that have another shape there.
+    """
+    if type(config) not in mapping:
+        raise ModelError(f"{where}: there is no encoder for the model type {config.model_type!r}")
+    dtype = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), torch.float32)
+    with quiet_transformers():
+        model, found = mapping[type(config)].from_pretrained(
+            None, config=config, state_dict=dict(weights), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    missing = sorted(name for name in found["missing_keys"] if not re.fullmatch(may_lack, name))
+    misshapen = sorted(f"{name} is {list(came)}, not {list(expected)}" for name, came, expected in found["mismatched_keys"])
+    if misshapen:
+        raise ModelError(f"{where}: weights of another shape than config.json says: {some(misshapen)}")
+    if missing:
+        raise ModelError(f"{where}: {len(missing)} parameters of the model are not in the file: {some(missing)}")
+    unused = tuple(sorted(name for name in found["unexpected_keys"] if not _KNOWN_LEFTOVER.fullmatch(name)))
+    return model, unused
+
+
+def some(names: list[str] | tuple[str, ...], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+    """The tokeniser of a folder.
+
+    Raises:
+        ModelError: there is none.
+    """
+    try:
+        with quiet_transformers():
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # whatever the tokenisers' own code and the parsers below it raise
+        raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
+    return tokenizer
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without the progress bars and load reports of transformers; what matters of them is checked here."""
+    bars, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
