@@ -27,7 +27,7 @@ from ance_ir.training import TrainingSettings, environment, read_metrics
 
 DATASET = "python-stdlib"
 MODEL = "all-MiniLM-L6-v2"
-_TEXT = {"query_length": 32, "passage_length": 96}
+_TEXT: dict[str, Any] = {"query_length": 32, "passage_length": 96}
 _RESULTS = 100
 _EXAMPLES = 3
 

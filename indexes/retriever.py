@@ -13,6 +13,7 @@ from ance_ir.errors import DocumentNotFoundError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex, Backend
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
+from ance_ir.models.text import Text
 from ance_ir.models.transformers import query_vectors
 from ance_ir.ranking import rank_results
 
@@ -136,7 +137,7 @@ class DenseScorer(_OverIndex):
             scores[~known] = self._score_texts(self._texts(inp[~known]), queries[~known])
         return rank_results(inp.assign(score=scores))
 
-    def _score_texts(self, texts: list[str], queries_ND: np.ndarray) -> np.ndarray:
+    def _score_texts(self, texts: list[Text], queries_ND: np.ndarray) -> np.ndarray:
         """Scores of texts, cut into passages as the index's documents were, float32 ``[N]``."""
         encoding = self.index.manifest["encoding"]
         scheme = parse_passages(encoding["passages"]) if encoding and encoding["passages"] else FirstP()
@@ -144,7 +145,7 @@ class DenseScorer(_OverIndex):
         products = np.einsum("nd,nd->n", vectors, np.repeat(queries_ND, counts, axis=0))
         return np.maximum.reduceat(products, np.cumsum(counts) - counts)
 
-    def _texts(self, unknown: pd.DataFrame) -> list[str]:
+    def _texts(self, unknown: pd.DataFrame) -> list[Text]:
         if "text" not in unknown.columns:
             missing = unknown["docno"].drop_duplicates()
             raise DocumentNotFoundError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -22,11 +22,25 @@ def device_option(command: F) -> F:
     return click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, …  [default: a GPU where there is one]")(command)
 
 
-def length_options(command: F) -> F:
-    """``--query-length`` and ``--passage-length``."""
-    passages = click.option("--passage-length", type=int, metavar="N", help="Tokens of a passage.  [default: the model's]")
+def text_options(command: F) -> F:
+    """``--query-length``, ``--passage-length`` and ``--text``."""
     queries = click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: the model's]")
-    return queries(passages(command))
+    passages = click.option("--passage-length", type=int, metavar="N", help="Tokens of a passage.  [default: the model's]")
+    others = click.option(
+        "--text",
+        "text",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Change a text setting of the model, e.g. lower_case=yes or fields=url,title,text; `ance-ir info` lists them.",
+    )
+    return queries(passages(others(command)))
+
+
+def text_settings(query_length: int | None, passage_length: int | None, text: Iterable[str]) -> dict[str, Any]:
+    """What ``text_options`` were given, as arguments of ``from_pretrained``."""
+    from ance_ir.models.text import parse_settings
+
+    return {**given(query_length=query_length, passage_length=passage_length), **parse_settings(text)}
 
 
 def given(**options: Any) -> dict[str, Any]:

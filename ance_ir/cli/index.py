@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, length_options
+from ance_ir.cli._options import dataset_option, device_option, text_options, text_settings
 
 EXAMPLE = """
 \b
@@ -22,7 +22,7 @@ Example:
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
-@length_options
+@text_options
 @device_option
 def command(
     dataset: str,
@@ -33,6 +33,7 @@ def command(
     overwrite: bool,
     query_length: int | None,
     passage_length: int | None,
+    text: tuple[str, ...],
     device: str | None,
 ) -> None:
     """Encode a collection into an index."""
@@ -44,7 +45,7 @@ def command(
         raise IndexingError(f"{out} holds an index already; --overwrite takes its place")
     scheme = parse_passages(passages)
     documents = load_dataset(dataset).documents()
-    encoder = DenseEncoder.from_pretrained(model, device=device, **given(query_length=query_length, passage_length=passage_length))
+    encoder = DenseEncoder.from_pretrained(model, device=device, **text_settings(query_length, passage_length, text))
     count = documents.count if isinstance(scheme, FirstP) else None
     index = index_documents(out, encoder, documents, scheme, count=count, verbose=True, dtype=dtype, overwrite=overwrite)
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")

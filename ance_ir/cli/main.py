@@ -30,6 +30,7 @@ SUMMARIES = {
     "index": "Encode a collection into an index",
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",
+    "info": "Show what a model is and how it reads text",
     "bench": "Measure search and encoding beside the alternatives",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""

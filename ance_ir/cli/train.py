@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, length_options
+from ance_ir.cli._options import dataset_option, device_option, text_options, text_settings
 
 EXAMPLE = """
 \b
@@ -22,6 +22,7 @@ Example:
 @click.option("--split", default="train", show_default=True, help="The queries to train on.")
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh (with --negatives ance).")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
+@click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
 @click.option("--negatives", type=click.Choice(["ance", "bm25", "random"]), default="ance", show_default=True, help="Where they come from.")
 @click.option(
@@ -41,13 +42,14 @@ Example:
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
 @click.option("--no-dropout", is_flag=True, help="Switch the backbone's dropout off.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Of everything random.")
-@length_options
+@text_options
 @device_option
 def command(
     dataset: str,
     split: str,
     dev_split: str | None,
     model: str,
+    head: Literal["ance"] | None,
     out: Path,
     negatives: str,
     depth: int,
@@ -57,6 +59,7 @@ def command(
     no_dropout: bool,
     query_length: int | None,
     passage_length: int | None,
+    text: tuple[str, ...],
     device: str | None,
     **settings: Any,
 ) -> None:
@@ -70,7 +73,8 @@ def command(
     from ance_ir.indexes import parse_passages
     from ance_ir.training import TrainingSettings
 
-    encoder = DenseEncoder.from_pretrained(model, device=device, **given(query_length=query_length, passage_length=passage_length))
+    told = text_settings(query_length, passage_length, text)
+    encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, **told)
     if temperature is None:
         temperature = 0.05 if encoder.similarity == "cosine" else 1.0
     options = TrainingSettings(negatives=negatives_per_query, temperature=temperature, dropout=not no_dropout, **settings)

@@ -1,19 +1,39 @@
-"""The model card that goes with a saved checkpoint."""
+"""What a model says of itself: for ``ance-ir info``, and for the model card that goes with a saved checkpoint."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ance_ir.models.dense import DenseEncoder
 
 
+def describe(model: DenseEncoder) -> dict[str, str]:
+    """Properties of a model in words, its fingerprint last; the text settings are ``describe_text``'s."""
+    tower = model.query_tower
+    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return {
+        "backbone": f"{tower.backbone.config.model_type}, {weights:.1f} M weights, {str(tower.backbone.dtype).removeprefix('torch.')}",
+        "towers": "one for queries and passages" if model.shared else "separate ones for queries and passages",
+        "pooling": "position 0" if tower.pooling == "cls" else "mean over tokens",
+        "head": "none" if tower.head is None else str(tower.head),
+        "vector": f"{model.dimension} dimensions",
+        "score": "cosine" if model.similarity == "cosine" else "dot product",
+        "longest": f"{model.tokenizer.longest} tokens",
+        "fingerprint": model.fingerprint(),
+    }
+
+
+def describe_text(model: DenseEncoder) -> dict[str, str]:
+    """The text settings by the name under which they can be changed."""
+    return {name: ",".join(value) if isinstance(value, tuple) else repr(value) for name, value in asdict(model.text).items()}
+
+
 def model_card(model: DenseEncoder) -> str:
     """A Hugging Face model card, filled in with what the model knows of itself."""
-    tower, text = model.query_tower, model.text
-    towers = "one tower for queries and passages" if model.shared else "separate towers for queries and passages"
-    head = "Linear and LayerNorm head" if tower.head is not None else "no head"
-    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    rows = "\n".join(f"| {name} | {value} |" for name, value in describe(model).items())
+    settings = "\n".join(f"| `{name}` | `{value}` |" for name, value in describe_text(model).items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
@@ -26,13 +46,13 @@ Trained or saved with `ance_ir`.
 
 | | |
 |---|---|
-| backbone | {tower.backbone.config.model_type}, {weights:.1f} M weights, {towers} |
-| vector | {model.dimension} dimensions, {tower.pooling} pooling, {head} |
-| score | {model.similarity} |
-| query | {text.query_length} tokens, prefix {text.query_prefix!r} |
-| passage | {text.passage_length} tokens, fields {", ".join(text.fields)} joined by {text.separator!r}, prefix {text.passage_prefix!r} |
-| lower-cased by the package | {"yes" if text.lower_case else "no"} |
-| fingerprint | `{model.fingerprint()}` |
+{rows}
+
+Text settings:
+
+| | |
+|---|---|
+{settings}
 
 ```python
 from ance_ir import DenseEncoder

