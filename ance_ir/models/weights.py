@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 _KNOWN_LEFTOVER = re.compile(
-    r"(.*\.)?(pooler|classifier|cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|position_ids)(\..*)?|(head|decoder)\..*"
+    r"(.*\.)?(pooler|classifier|pre_classifier|cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|position_ids)(\..*)?|(head|decoder)\..*"
 )
 """Parts that backbones are published with and that an encoder does not use: poolers, classifiers, heads of masked language models."""
 

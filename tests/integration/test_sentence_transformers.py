@@ -71,6 +71,53 @@ def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, 
     np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES), atol=1e-5)
 
 
+@pytest.mark.parametrize("activation", ["Identity", "Tanh", "ReLU", "GELU"])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("safe", [False, True])
+def test_heads_of_sentence_transformers_go_both_ways(tmp_path: Path, activation: str, bias: bool, norm: bool, safe: bool) -> None:
+    import torch
+    from sentence_transformers import models as modules
+
+    encoder().save(tmp_path / "start")
+    dense = modules.Dense(32, 12, bias=bias, activation_function=getattr(torch.nn, activation)())
+    parts: list[Any] = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32), dense]
+    if norm:
+        parts.append(modules.LayerNorm(12))
+        parts[-1].norm.weight.data.uniform_(0.5, 1.5)
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu")
+    other.save(str(tmp_path / "x"), safe_serialization=safe)
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    expected = other.encode(PASSAGES)
+    np.testing.assert_allclose(model.encode_passages(PASSAGES), expected, atol=1e-5)
+    model.save(tmp_path / "again")
+    again = sentence_transformers.SentenceTransformer(str(tmp_path / "again"), device="cpu")
+    np.testing.assert_allclose(again.encode(PASSAGES), expected, atol=1e-5)
+    assert DenseEncoder.from_pretrained(tmp_path / "again", device="cpu").fingerprint() == model.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "default", "for_queries", "for_passages"),
+    [
+        ({"query": "query: ", "document": "passage: "}, None, "query", "document"),
+        ({"query": "query: ", "passage": "passage: "}, None, "query", "passage"),
+        ({"all": "query: "}, "all", "all", "all"),
+    ],
+)
+def test_prompts_are_those_of_the_folder(
+    tmp_path: Path, prompts: dict[str, str], default: str | None, for_queries: str, for_passages: str
+) -> None:
+    from sentence_transformers import models as modules
+
+    encoder().save(tmp_path / "start")
+    parts = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32)]
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", prompts=prompts, default_prompt_name=default)
+    other.save(str(tmp_path / "x"))
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    np.testing.assert_allclose(model.encode_queries(QUESTIONS), other.encode(QUESTIONS, prompt_name=for_queries), atol=1e-5)
+    np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES, prompt_name=for_passages), atol=1e-5)
+
+
 @pytest.mark.parametrize("lower_case", [False, True])
 def test_a_folder_with_its_older_settings_is_opened(tmp_path: Path, lower_case: bool) -> None:
     encoder("roberta").save(tmp_path / "x")

@@ -60,6 +60,21 @@ def index(run: Run, collection: Path, model: Path, tmp_path: Path) -> Path:
     return tmp_path / "x.ance"
 
 
+def test_info(run: Run, model: Path) -> None:
+    status, out, _ = run("info", model)
+    assert status == 0
+    rows = {line.split("  ")[1]: line.split("  ", 2)[-1].strip() for line in out.splitlines() if line.startswith("  ")}
+    assert rows["layout"] == "ance_ir"
+    assert rows["vector"] == "32 dimensions"
+    assert rows["query_length"] == "16"
+    assert "text settings, from ance_ir.json\n" in out
+    status, changed, _ = run("info", model, "--query-length", "9", "--text", "separator=<sep>", "--text", "lower_case=yes")
+    assert status == 0
+    assert "text settings, from ance_ir.json; lower_case, query_length, separator changed by the caller\n" in changed
+    fingerprints = {line for shown in (out, changed) for line in shown.splitlines() if "fingerprint" in line}
+    assert len(fingerprints) == 2
+
+
 def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     manifest = AnceIndex(index).manifest
     assert manifest["documents"] == 5
@@ -150,6 +165,11 @@ def test_an_index_of_another_model_is_refused(
             ["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "maxp:500,2", "--out", "OUT"],
             "more than the 64 that the model takes",
         ),
+        (["info", "nope"], "no model 'nope'"),
+        (["info", "COLLECTION"], "no config.json, so this is no checkpoint folder"),
+        (["info", "MODEL", "--text", "colour=red"], "a text setting is NAME=VALUE with one of the names query_length"),
+        (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--text", "lower_case=perhaps", "--out", "OUT"], "is yes or no"),
+        (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--head", "ance", "--out", "OUT", "--steps", "1"], "no bare backbone"),
         (["search", "COLLECTION", "x"], "no manifest.json"),
         (["search", "COLLECTION"], "give queries"),
         (["search", "nowhere", "x"], "nowhere"),

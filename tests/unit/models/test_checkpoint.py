@@ -157,7 +157,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "broken modules": (lambda folder: (folder / "modules.json").write_text("", encoding="utf-8"), "modules.json: expected JSON"),
     "unknown module": (
         lambda folder: rewrite(folder / "modules.json", lambda value: [*value, {"path": "x", "type": "a.b.CNN"}]),
-        "the module a.b.CNN is none of Transformer, Pooling, Dense, LayerNorm, Normalize",
+        "its modules are Transformer, Pooling, Dense, LayerNorm, CNN; Transformer, Pooling, Dense, LayerNorm, Normalize are understood",
     ),
     "unknown pooling": (
         lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {"pooling_mode_max_tokens": True}),
@@ -168,29 +168,48 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         "is neither cls nor mean",
     ),
     "no pooling folder": (lambda folder: (folder / "1_Pooling" / "config.json").unlink(), "config.json: expected JSON"),
+    "modules in another order": (
+        lambda folder: rewrite(folder / "modules.json", lambda value: [*value[:2], value[3], value[2]]),
+        "its modules are Transformer, Pooling, LayerNorm, Dense; .* in this order",
+    ),
     "no layer norm": (
-        lambda folder: rewrite(folder / "modules.json", lambda value: [module for module in value if "LayerNorm" not in module["type"]]),
-        "a head is a Dense and a LayerNorm module; one of them is missing",
+        lambda folder: (folder / "3_LayerNorm" / "model.safetensors").unlink(),
+        "3_LayerNorm: no weights; one of model.safetensors, ",
     ),
     "no dense": (
         lambda folder: rewrite(folder / "modules.json", lambda value: [module for module in value if "Dense" not in module["type"]]),
-        "one of them is missing",
+        "a LayerNorm module is understood after a Dense module only",
     ),
-    "dense with tanh": (
-        lambda folder: rewrite(folder / "2_Dense" / "config.json", lambda value: {**value, "activation_function": "torch.nn.Tanh"}),
-        "a Dense module with identity activation and a bias was expected",
+    "dense with silu": (
+        lambda folder: rewrite(folder / "2_Dense" / "config.json", lambda value: {**value, "activation_function": "torch.nn.SiLU"}),
+        "a Dense module with activation Identity, Tanh, ReLU, GELU and no residual is understood, found torch.nn.SiLU",
     ),
-    "dense without bias": (lambda folder: without(folder / "2_Dense" / "model.safetensors", "linear.bias"), '(?s)does not load: .*"bias"'),
+    "dense without bias": (
+        lambda folder: without(folder / "2_Dense" / "model.safetensors", "linear.bias"),
+        r"2_Dense: the parameters .*'bias': \[8\].* were expected, found {'weight': \[8, 32\]}",
+    ),
+    "dense without weight": (
+        lambda folder: without(folder / "2_Dense" / "model.safetensors", "linear.weight"),
+        "2_Dense: linear.weight is not in the file",
+    ),
+    "a layer less": (
+        lambda folder: rewrite(folder / "config.json", lambda value: {**value, "num_hidden_layers": 3}),
+        "16 parameters of the model are not in the file: encoder.layer.2",
+    ),
+    "pooling without the prompt": (
+        lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {**value, "include_prompt": False}),
+        "pooling that leaves out the prompt is not understood",
+    ),
     "truncated head": (
         lambda folder: (folder / "3_LayerNorm" / "model.safetensors").write_bytes(b"\x00" * 20),
-        "does not load: Error while deserializing header",
+        "model.safetensors cannot be read: Error while deserializing header",
     ),
     "truncated backbone": (
         lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:999]),
-        "does not load: ",
+        "x/model.safetensors cannot be read: ",
     ),
-    "no backbone": (lambda folder: (folder / "model.safetensors").unlink(), "does not load: "),
-    "no tokeniser": (lambda folder: (folder / "tokenizer.json").unlink(), "does not load: "),
+    "no backbone": (lambda folder: (folder / "model.safetensors").unlink(), "x: no weights; one of model.safetensors, "),
+    "no tokeniser": (lambda folder: (folder / "tokenizer.json").unlink(), "x: the tokeniser does not load: "),
 }
 
 

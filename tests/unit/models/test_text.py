@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import PassageScheme, TextSettings
+from ance_ir.models.text import parse_settings
 from ance_ir.models.tokenizing import TextTokenizer
 from tests.tiny import POSITIONS, WORDS, Kind, bert_tokenizer, encoder, tokenizer_of
 
@@ -27,6 +28,7 @@ TEXTS = [
     "[CLS] the [SEP]",
     "\x00 nul \u200b",
     " ".join(WORDS * 2),
+    "x " * 50_000,
 ]
 ANY_TEXT = st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join)
 
@@ -104,7 +106,7 @@ def test_tokens_are_those_of_the_tokeniser(kind: Kind, prefix: str, lower_case: 
         TextSettings(query_length=5, passage_length=20, query_prefix=prefix, passage_prefix=prefix, lower_case=lower_case),
         POSITIONS,
     )
-    given_text = (prefix + text).replace("\ud800", "\ufffd")
+    given_text = (prefix + text)[:10_000].replace("\ud800", "\ufffd")
     given_text = given_text.lower() if lower_case else given_text
     for method, length in ((tokenizer.queries, 5), (tokenizer.passages, 20)):
         expected = tokenizer_of(kind)(given_text, truncation=True, max_length=length)["input_ids"]
@@ -224,6 +226,104 @@ def test_passages_cover_the_text(text: str, length: int, count: int, stride: int
     ends = [start + room for start in range(0, step * len(sliding), step)]
     assert ends[-1] >= len(ids), "the end of the text is left out"
     assert len(sliding) == 1 or ends[-2] < len(ids), "a window holds nothing new"
+
+
+TITLED = TextSettings(query_length=16, passage_length=32, title_pair=True)
+
+
+def test_a_title_and_its_text_are_a_pair() -> None:
+    assert TITLED.join({"docno": "d", "title": "T", "text": "x"}) == ("T", "x")
+    assert TITLED.join({"docno": "d", "title": "", "text": "x"}) == "x"
+    assert TextSettings(title_pair=True, fields=("url", "title", "text"), separator="|").join(
+        {"docno": "d", "url": "u", "title": "T", "text": "x"}
+    ) == ("T", "u|x")
+    assert TITLED.join_frame(pd.DataFrame({"docno": ["a", "b"], "title": ["T", None], "text": ["x", "y"]})) == [("T", "x"), "y"]
+
+
+@settings(deadline=None, max_examples=150)
+@given(ANY_TEXT, ANY_TEXT, st.integers(4, 40), st.sampled_from(["bert", "roberta"]), st.booleans(), st.sampled_from(["", "passage: "]))
+def test_pairs_are_those_of_the_tokeniser(title: str, text: str, length: int, kind: Kind, lower_case: bool, prefix: str) -> None:
+    length += 20 if prefix else 1
+    options = TextSettings(passage_length=length, title_pair=True, lower_case=lower_case, passage_prefix=prefix)
+    tokenizer = TextTokenizer(tokenizer_of(kind), options, POSITIONS)
+    cleaned = [one.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for one in (prefix + title, text)]
+    columns = [[one.lower() if lower_case else one] for one in cleaned]
+    expected = tokenizer_of(kind)(*columns, truncation=True, max_length=length)["input_ids"][0]
+    assert tokenizer.passages([(title, text)]) == [expected]
+    assert tokenizer.passages([text, (title, text), ""])[1] == expected
+    assert tokenizer.cut([(title, text)], FirstP()) == [[expected]]
+    assert tokenizer.cut(["the", (title, text), "a"], FirstP())[1] == [expected]
+
+
+def test_every_passage_of_a_pair_begins_with_its_title() -> None:
+    tokenizer = TextTokenizer(bert_tokenizer(), TITLED, POSITIONS)
+    assert tokenizer.cut([("the moon", "cat dog bird fish tree")], MaxP(8, 4)) == [
+        [[*passage("the", "moon"), *tokens("cat", "dog", "bird"), SEP], [*passage("the", "moon"), *tokens("fish", "tree"), SEP]]
+    ]
+    assert tokenizer.cut([("the moon", "")], MaxP(8, 4)) == [[[*passage("the", "moon"), SEP]]]
+    long_title = tokenizer.cut([(TEN, "cat dog bird fish tree")], MaxP(9, 3))[0]
+    assert long_title == [
+        [*passage("cat", "dog", "bird"), *tokens(word, other, third), SEP] for word, other, third in [("cat", "dog", "bird")]
+    ] + [[*passage("cat", "dog", "bird"), *tokens("fish", "tree"), SEP]]
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_a_pair_of_very_long_texts_is_cut_at_the_given_number_of_characters(kind: Kind) -> None:
+    tokenizer = TextTokenizer(tokenizer_of(kind), TITLED, POSITIONS)
+    title, text = "cat " * 25_000, "a" * 9_999 + " dog"
+    expected = tokenizer_of(kind)(title[:10_000], text[:10_000], truncation=True, max_length=32)["input_ids"]
+    assert tokenizer.passages([(title, text)]) == tokenizer.cut([(title, text)], FirstP())[0] == [expected]
+
+
+def test_a_pair_that_leaves_no_room_is_refused() -> None:
+    tokenizer = TextTokenizer(tokenizer_of("roberta"), TITLED, POSITIONS)
+    assert len(tokenizer.cut([("cat", "dog")], FirstP(5))[0][0]) == 5
+    with pytest.raises(UsageError, match="passages of 4 tokens leave no room for text"):
+        tokenizer.cut([("cat", "dog")], FirstP(4))
+
+
+def test_a_question_mark_is_stripped_once() -> None:
+    tokenizer = TextTokenizer(bert_tokenizer(), TextSettings(strip_question_mark=True), 512)
+    kept = TextTokenizer(bert_tokenizer(), TextSettings(), 512)
+    asked = ["who sings?", "who sings", "who sings??", "?", ""]
+    assert tokenizer.queries(asked) == kept.queries(["who sings", "who sings", "who sings?", "", ""])
+    assert tokenizer.passages(asked) == kept.passages(asked)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([], {}),
+        (["query_length=9", "separator= <sep> "], {"query_length": 9, "separator": " <sep> "}),
+        (["fields=url,title", "lower_case=Yes", "title_pair=no"], {"fields": ("url", "title"), "lower_case": True, "title_pair": False}),
+        (["max_characters=none", "query_prefix=a=b"], {"max_characters": None, "query_prefix": "a=b"}),
+        (["max_characters=7"], {"max_characters": 7}),
+    ],
+)
+def test_settings_from_the_command_line(told: list[str], expected: dict[str, Any]) -> None:
+    assert parse_settings(told) == expected
+    TextSettings(**expected)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("colour=red", r"NAME=VALUE with one of the names query_length, .*, not 'colour=red'"),
+        ("lower_case", "NAME=VALUE"),
+        ("lower_case=maybe", "lower_case is yes or no, not 'maybe'"),
+        ("query_length=none", "query_length is a number, not 'none'"),
+        ("query_length=-3", "query_length is a number, not '-3'"),
+        ("max_characters=many", "max_characters is a number, not 'many'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(told: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_settings([told])
+
+
+def test_changed_settings_are_named() -> None:
+    with pytest.raises(UsageError, match=r"there is no text setting colour; the settings are query_length, "):
+        TextSettings().changed(colour=1)
 
 
 @pytest.mark.parametrize("text", ["the cat", "a"])
