@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import MODEL_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import MODEL_MAPPING, AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from ance_ir.errors import ModelError
@@ -92,6 +92,21 @@ def read_settings(path: Path) -> Any:
         return read_json(path)
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: expected JSON, {error}") from error
+
+
+def load_config(folder: Path) -> PretrainedConfig:
+    """The configuration of a folder's model.
+
+    Raises:
+        ModelError: there is none, or it is of no known model.
+    """
+    read_settings(folder / "config.json")
+    try:
+        with quiet_transformers():
+            config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever the many configuration classes raise
+        raise ModelError(f"{folder / 'config.json'}: the model's configuration does not load: {error}") from error
+    return config
 
 
 def build(

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
-from transformers import AutoConfig
 
 from ance_ir.errors import ModelError
 from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build, load_tokenizer
+from ance_ir.models.weights import build, load_config, load_tokenizer
 
 _PREFIX = "ance_encoder."
 _HEAD = {
@@ -45,9 +44,7 @@ def open_ance(folder: Path, weights: Mapping[str, Tensor]) -> Opened:
     dimension, width = weights["embeddingHead.weight"].shape
     head = Head(width, dimension)
     head.load_state_dict({ours: weights[theirs] for theirs, ours in _HEAD.items()})
-    backbone, unused = build(
-        AutoConfig.from_pretrained(folder), {name: tensor for name, tensor in weights.items() if name not in _HEAD}, str(folder)
-    )
+    backbone, unused = build(load_config(folder), {name: tensor for name, tensor in weights.items() if name not in _HEAD}, str(folder))
     tokenizer, tower = load_tokenizer(folder), Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
     most = longest(tokenizer, tower)
     return Opened(

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig
 
 from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build, load_tokenizer
+from ance_ir.models.weights import build, load_config, load_tokenizer
 
 
 def open_backbone(folder: Path, weights: Mapping[str, Tensor], *, head: bool, seed: int) -> Opened:
@@ -24,7 +23,7 @@ def open_backbone(folder: Path, weights: Mapping[str, Tensor], *, head: bool, se
         head: put a fresh head of the paper's models on it, over position 0; without it, mean pooling and cosine.
         seed: of the fresh head.
     """
-    backbone, unused = build(AutoConfig.from_pretrained(folder), weights, str(folder))
+    backbone, unused = build(load_config(folder), weights, str(folder))
     if head:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

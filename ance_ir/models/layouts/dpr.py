@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from transformers import AutoConfig, BertConfig, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import BertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
 from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.source import resolve
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build, load_tokenizer, read_settings, read_torch, read_weights
+from ance_ir.models.weights import build, load_config, load_tokenizer, read_settings, read_torch, read_weights
 
 _SIDES = {"question_encoder.": "question", "ctx_encoder.": "context"}
 _BACKBONE = "bert-base-uncased"
@@ -46,7 +46,7 @@ def open_dpr(folders: tuple[Path, Path]) -> Opened:
         if _SIDES[prefix] in towers:
             raise ModelError(f"{folders[0]} and {folders[1]} are both a {_SIDES[prefix]} encoder; one of each kind is needed")
         own = {name.removeprefix(prefix).removeprefix("bert_model."): tensor for name, tensor in weights.items()}
-        towers[_SIDES[prefix]] = (*_tower(_bert_config(AutoConfig.from_pretrained(folder)), own, str(folder)), folder)
+        towers[_SIDES[prefix]] = (*_tower(_bert_config(load_config(folder)), own, str(folder)), folder)
     (question, unused_q, home), (context, unused_c, _) = towers["question"], towers["context"]
     return _opened("DPR, Hugging Face", question, context, load_tokenizer(home), LENGTH, unused_q + unused_c)
 
@@ -66,7 +66,7 @@ def open_dpr_file(path: Path) -> Opened:
     told: dict[str, Any] = dict(fields.get("encoder_params") or {})
     beside = (path.parent / "config.json").exists()
     home = path.parent if beside else _resolve_backbone(str(told.get("pretrained_model_cfg") or _BACKBONE), path)
-    config = AutoConfig.from_pretrained(home)
+    config = load_config(home)
     towers, unused, taken = [], [], 0
     for prefix in ("question_model.", "ctx_model."):
         own = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}

@@ -12,6 +12,7 @@ import pytest
 from ance_ir.cli.main import main
 from ance_ir.eval import read_run
 from ance_ir.indexes import AnceIndex
+from tests.published import dpr_encoders, write_dpr
 from tests.tiny import encoder
 
 Run = Callable[..., tuple[int, str, str]]
@@ -86,6 +87,25 @@ def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     assert status == 0
     assert "5 documents, 5 vectors of 32 dimensions" in out
     assert AnceIndex(index).store.dtype == "float16"
+
+
+def test_two_towers_that_were_published_apart_are_one_model(
+    run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_dpr(tmp_path / "dpr", dpr_encoders())
+    pair = "dpr/question,dpr/context"
+    status, out, err = run("index", "--dataset", collection, "--model", pair, "--out", "x.ance")
+    assert (status, err.count("error")) == (0, 0)
+    assert "5 documents, 5 vectors of 32 dimensions" in out
+    monkeypatch.chdir(tmp_path.parent)
+    status, out, _ = run("search", tmp_path / "x.ance", "the cat sleeps?")
+    assert status == 0
+    same = run("search", tmp_path / "x.ance", "the cat sleeps")[1]
+    assert out.splitlines()[2:] == same.splitlines()[2:], "a question loses its mark"
+    status, out, err = run("train", "--dataset", collection, "--model", tmp_path / "dpr", "--steps", "1", "--out", tmp_path / "run")
+    assert status == 0, err
+    assert run("info", tmp_path / "run")[1].count("separate ones for queries and passages") == 1
 
 
 def test_search(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:

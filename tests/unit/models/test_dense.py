@@ -141,9 +141,18 @@ def change_weight(model: DenseEncoder) -> DenseEncoder:
 
 
 def change_head(model: DenseEncoder) -> DenseEncoder:
-    assert model.query_tower.head is not None
+    assert model.query_tower.head is not None and model.query_tower.head.norm is not None
     with torch.no_grad():
         model.query_tower.head.norm.bias[0] += 1e-4
+    return model
+
+
+def change_activation(model: DenseEncoder) -> DenseEncoder:
+    old = model.query_tower.head
+    assert old is not None
+    new = Head(old.linear.in_features, old.linear.out_features, activation="tanh")
+    new.load_state_dict(old.state_dict())
+    model.query_tower.head = new
     return model
 
 
@@ -160,6 +169,7 @@ def change_normalize(model: DenseEncoder) -> DenseEncoder:
 CHANGES: list[Callable[[DenseEncoder], DenseEncoder]] = [
     change_weight,
     change_head,
+    change_activation,
     change_pooling,
     change_normalize,
     lambda model: model.half(),
@@ -167,6 +177,8 @@ CHANGES: list[Callable[[DenseEncoder], DenseEncoder]] = [
     lambda model: model.with_text(passage_length=31),
     lambda model: model.with_text(fields=("text",)),
     lambda model: model.with_text(separator="  "),
+    lambda model: model.with_text(title_pair=True),
+    lambda model: model.with_text(strip_question_mark=True),
     lambda model: model.with_text(lower_case=True),
     lambda model: model.with_text(max_characters=None),
     lambda model: model.with_text(query_prefix="q"),
