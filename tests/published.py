@@ -15,6 +15,7 @@ from tests.tiny import POSITIONS, WIDTH, backbone, bert_tokenizer, roberta_token
 
 Stored = Literal["bin", "safetensors", "shards of bin", "shards of safetensors"]
 DIMENSION = 24
+MICROSOFT = "RobertaDot_NLL_LN"
 
 
 def write_weights(folder: Path, weights: dict[str, Tensor], stored: Stored) -> None:
@@ -48,10 +49,17 @@ def ance_weights(prefix: str = "") -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in weights.items()}
 
 
-def write_ance(folder: Path, weights: dict[str, Tensor], architecture: str = "RobertaDot_NLL_LN", stored: Stored = "bin") -> Path:
-    """A folder as Microsoft's and castorini's: the tokeniser in RoBERTa's two files."""
+def write_ance(folder: Path, weights: dict[str, Tensor], architecture: str = MICROSOFT, stored: Stored = "bin") -> Path:
+    """A folder as Microsoft's and castorini's: the tokeniser in RoBERTa's two files.
+
+    Microsoft's were written by transformers 2.3, which named no model type.
+    """
     folder.mkdir(parents=True)
     config = {**backbone("roberta").config.to_dict(), "architectures": [architecture]}
+    if architecture == MICROSOFT:
+        of_old = {"finetuning_task": "MSMarco", "output_past": True, "pruned_heads": {}, "torchscript": False, "use_bfloat16": False}
+        unknown = ("model_type", "transformers_version", "dtype")
+        config = {**{name: value for name, value in config.items() if name not in unknown}, **of_old}
     (folder / "config.json").write_text(json.dumps(config))
     roberta_tokenizer().backend_tokenizer.model.save(str(folder))
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": POSITIONS, "do_lower_case": True}))

@@ -15,7 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import MODEL_MAPPING, AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from ance_ir.errors import ModelError
@@ -94,16 +95,25 @@ def read_settings(path: Path) -> Any:
         raise ModelError(f"{path}: expected JSON, {error}") from error
 
 
-def load_config(folder: Path) -> PretrainedConfig:
+def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
     """The configuration of a folder's model.
+
+    Args:
+        folder: with ``config.json``.
+        usual: the model type where the file names none, as those of transformers before 2.4.
 
     Raises:
         ModelError: there is none, or it is of no known model.
     """
-    read_settings(folder / "config.json")
+    told = read_settings(folder / "config.json")
+    model_type = told.get("model_type") or usual
+    if model_type is None:  # without this the library would go by the folder's name
+        raise ModelError(f'{folder / "config.json"} names no model_type; add it, e.g. "bert"')
+    if model_type not in CONFIG_MAPPING:
+        raise ModelError(f"{folder / 'config.json'}: transformers {transformers_version} knows no model of the type {model_type!r}")
     try:
         with quiet_transformers():
-            config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(told)
     except Exception as error:  # whatever the many configuration classes raise
         raise ModelError(f"{folder / 'config.json'}: the model's configuration does not load: {error}") from error
     return config
@@ -150,15 +160,19 @@ def some(names: list[str] | tuple[str, ...], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenizerBase:
     """The tokeniser of a folder.
+
+    Args:
+        folder: with the tokeniser's files.
+        config: of the model that it belongs to, which tells its kind where the files do not.
 
     Raises:
         ModelError: there is none.
     """
     try:
         with quiet_transformers():
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), config=config, local_files_only=True)
     except Exception as error:  # whatever the tokenisers' own code and the parsers below it raise
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
     return tokenizer

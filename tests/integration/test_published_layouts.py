@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -335,8 +336,16 @@ def test_an_index_of_shards_that_points_elsewhere_is_refused(tmp_path: Path, sha
 def test_a_model_type_without_an_encoder_is_refused(tmp_path: Path) -> None:
     write_bert(tmp_path / "x")
     (tmp_path / "x" / "config.json").write_text('{"model_type": "no-such-type"}')
-    with pytest.raises(ModelError, match="no-such-type"):
+    with pytest.raises(ModelError, match=r"config.json: transformers .* knows no model of the type 'no-such-type'"):
         DenseEncoder.from_pretrained(tmp_path / "x")
+
+
+def test_the_name_of_a_folder_tells_no_model_type(tmp_path: Path) -> None:
+    folder = write_bert(tmp_path / "my-bert-base")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({name: value for name, value in config.items() if name != "model_type"}))
+    with pytest.raises(ModelError, match=r'names no model_type; add it, e\.g\. "bert"'):
+        DenseEncoder.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("layout", ["ance", "dpr", "backbone"])

@@ -44,8 +44,9 @@ def open_ance(folder: Path, weights: Mapping[str, Tensor]) -> Opened:
     dimension, width = weights["embeddingHead.weight"].shape
     head = Head(width, dimension)
     head.load_state_dict({ours: weights[theirs] for theirs, ours in _HEAD.items()})
-    backbone, unused = build(load_config(folder), {name: tensor for name, tensor in weights.items() if name not in _HEAD}, str(folder))
-    tokenizer, tower = load_tokenizer(folder), Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
+    rest = {name: tensor for name, tensor in weights.items() if name not in _HEAD}
+    backbone, unused = build(load_config(folder, "roberta"), rest, str(folder))
+    tokenizer, tower = load_tokenizer(folder, backbone.config), Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
     most = longest(tokenizer, tower)
     return Opened(
         layout="ANCE",

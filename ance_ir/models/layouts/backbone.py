@@ -31,7 +31,7 @@ def open_backbone(folder: Path, weights: Mapping[str, Tensor], *, head: bool, se
             tower = Tower(backbone, pooling="cls", head=Head(width, width).to(backbone.dtype))
     else:
         tower = Tower(backbone, pooling="mean", normalize=True)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, backbone.config)
     most = min(longest(tokenizer, tower), 512)
     return Opened(
         layout="backbone with a fresh head" if head else "backbone",

@@ -48,7 +48,7 @@ def open_dpr(folders: tuple[Path, Path]) -> Opened:
         own = {name.removeprefix(prefix).removeprefix("bert_model."): tensor for name, tensor in weights.items()}
         towers[_SIDES[prefix]] = (*_tower(_bert_config(load_config(folder)), own, str(folder)), folder)
     (question, unused_q, home), (context, unused_c, _) = towers["question"], towers["context"]
-    return _opened("DPR, Hugging Face", question, context, load_tokenizer(home), LENGTH, unused_q + unused_c)
+    return _opened("DPR, Hugging Face", question, context, load_tokenizer(home, question.backbone.config), LENGTH, unused_q + unused_c)
 
 
 def open_dpr_file(path: Path) -> Opened:
@@ -77,7 +77,7 @@ def open_dpr_file(path: Path) -> Opened:
     if taken < len(weights):
         unused += sorted(name for name in weights if not name.startswith(("question_model.", "ctx_model.")))
     length = int(told.get("sequence_length") or LENGTH)
-    return _opened("DPR, one file", towers[0], towers[1], load_tokenizer(home), length, tuple(unused))
+    return _opened("DPR, one file", towers[0], towers[1], load_tokenizer(home, config), length, tuple(unused))
 
 
 def _resolve_backbone(name: str, path: Path) -> Path:

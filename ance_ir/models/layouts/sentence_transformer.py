@@ -38,7 +38,7 @@ def open_sentence_transformer(folder: Path) -> Opened:
         raise ModelError(f"{folder}: a LayerNorm module is understood after a Dense module only")
     head = _head(paths["Dense"], paths.get("LayerNorm")).to(backbone.dtype) if "Dense" in paths else None
     pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else "mean"
-    tower, tokenizer = Tower(backbone, pooling=pooling, head=head, normalize="Normalize" in paths), load_tokenizer(home)
+    tower, tokenizer = Tower(backbone, pooling=pooling, head=head, normalize="Normalize" in paths), load_tokenizer(home, backbone.config)
     return Opened(
         layout="sentence-transformers",
         query=tower,
