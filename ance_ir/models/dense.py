@@ -76,7 +76,7 @@ class DenseEncoder(nn.Module):
         """
         from ance_ir.models.checkpoint import load_encoder
 
-        place = _device(device)
+        place = find_device(device)
         model = load_encoder(str(name)).to(place)
         return (model.with_text(**text) if text else model).eval()
 
@@ -174,7 +174,7 @@ class DenseEncoder(nn.Module):
         return PassageEncoder(self, progress)
 
 
-def _device(name: str | torch.device | None) -> torch.device:
+def find_device(name: str | torch.device | None) -> torch.device:
     """The device of a name; by default a GPU where there is one.
 
     Raises:
