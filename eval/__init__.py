@@ -9,6 +9,7 @@ from ance_ir.eval.plots import plot_training
 from ance_ir.eval.runs import read_run, write_run
 from ance_ir.eval.significance import compare
 from ance_ir.eval.train import train_on_dataset
+from ance_ir.eval.train_reranker import train_reranker_on_dataset
 
 __all__ = [
     "DEFAULT_MEASURES",
@@ -25,6 +26,7 @@ __all__ = [
     "read_run",
     "run_demo",
     "train_on_dataset",
+    "train_reranker_on_dataset",
     "wins",
     "write_run",
 ]

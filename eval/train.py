@@ -13,7 +13,15 @@ from ance_ir.indexes import AnceIndex, AnnNegatives
 from ance_ir.indexes.negatives import DEPTH
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.pipelines import dataset_bm25
-from ance_ir.training import CandidateNegatives, NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
+from ance_ir.training import (
+    CandidateNegatives,
+    DenseObjective,
+    NegativeSource,
+    RandomNegatives,
+    Trainer,
+    TrainingQueries,
+    TrainingSettings,
+)
 
 SCHEMES = ("ance", "bm25", "random")
 DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
@@ -62,7 +70,7 @@ def train_on_dataset(
         raise UsageError(f"negatives come from {', '.join(SCHEMES)}, not {scheme!r}")
     store = dataset.store(verbose=verbose)
     queries = TrainingQueries.load(dataset, store, split)
-    source: NegativeSource
+    source: NegativeSource[DenseEncoder]
     if scheme == "random":
         source = RandomNegatives(queries)
     elif scheme == "bm25":
@@ -81,10 +89,7 @@ def train_on_dataset(
             verbose=verbose,
         )
     trainer = Trainer(
-        model,
-        queries,
-        store,
-        passages,
+        DenseObjective(model, queries, store, passages),
         source,
         settings,
         folder,

@@ -1,7 +1,8 @@
 """Systems from text: what ``ance-ir eval --system`` accepts.
 
-A system is stages joined by ``>>``, each perhaps with a cut-off: ``bm25``, ``x.ance``, ``bm25 % 100 >> x.ance``.
-The first stage retrieves, the ones after it score what it found. ``NAME=…`` before it names the system.
+A system is stages joined by ``>>``, each perhaps with a cut-off: ``bm25``, ``x.ance``, ``bm25 % 100 >> x.ance``,
+``bm25 % 100 >> runs/bert``. The first stage retrieves, the ones after it score what it found: an index with its vectors, the folder of a
+reranker with the dataset's texts. ``NAME=…`` before it names the system.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex
-from ance_ir.models import DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.cross_checkpoint import is_cross_encoder
 from ance_ir.pipelines.bm25 import BM25Index
+from ance_ir.pipelines.reranker import BertReranker
 
 
 def dataset_bm25(dataset: Dataset) -> BM25Index:
@@ -41,6 +44,7 @@ class Systems:
         self._device = device
         self._model = model
         self._models: dict[str, DenseEncoder] = {}
+        self._rerankers: dict[Path, CrossEncoder] = {}
 
     def parse(self, text: str) -> tuple[str, pt.Transformer]:
         """The name and the pipeline of a system.
@@ -56,7 +60,9 @@ class Systems:
         for stage in expression.split(">>"):
             parsed = re.fullmatch(r"\s*([^%]+?)\s*(?:%\s*(\d+)\s*)?", stage)
             if not parsed:
-                raise UsageError(f"system {name}: a stage is bm25 or the path of an index, with % and a number after it, not {stage!r}")
+                raise UsageError(
+                    f"system {name}: a stage is bm25 or the path of an index or a reranker, with % and a number after it, not {stage!r}"
+                )
             transformer = self._stage(parsed[1], retrieves=pipeline is None)
             pipeline = transformer if pipeline is None else pipeline >> transformer
             if parsed[2]:
@@ -72,11 +78,22 @@ class Systems:
                 raise UsageError("bm25 only retrieves, so it is the first stage of a system")
             return dataset_bm25(self._dataset).retriever(self._num_results)
         if not Path(stage).is_dir():
-            raise UsageError(f"a stage is bm25 or the path of an index; {stage!r} is neither")
+            raise UsageError(f"a stage is bm25 or the path of an index or a reranker; {stage!r} is neither")
+        if is_cross_encoder(Path(stage)):
+            if retrieves:
+                raise UsageError(f"{stage} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage}")
+            return self._reranker(Path(stage))
         index = AnceIndex(stage)
         model = self._open_model(index)
         # index.model() has checked it, or it is another index's of the same fingerprint
         return index.retriever(model, self._num_results, check=False) if retrieves else index.scorer(model, check=False)
+
+    def _reranker(self, folder: Path) -> pt.Transformer:
+        folder = folder.resolve()
+        if folder not in self._rerankers:
+            self._rerankers[folder] = CrossEncoder.from_pretrained(folder, device=self._device)
+        model = self._rerankers[folder]
+        return self._dataset.text_loader(model.settings.fields) >> BertReranker(model)
 
     def _open_model(self, index: AnceIndex) -> DenseEncoder:
         encoding = index.manifest["encoding"]

@@ -43,6 +43,23 @@ def text_settings(query_length: int | None, passage_length: int | None, text: It
     return {**given(query_length=query_length, passage_length=passage_length), **parse_settings(text)}
 
 
+def optimisation_options(command: F) -> F:
+    """The options of a training run that go into ``TrainingSettings`` by their names."""
+    options = [
+        click.option("--steps", type=int, required=True, help="Optimiser steps."),
+        click.option("--batch-size", type=int, default=16, show_default=True, help="Queries of a batch."),
+        click.option("--accumulation", type=int, default=1, show_default=True, help="Batches of a step."),
+        click.option("--learning-rate", type=float, default=1e-5, show_default=True, help="Its peak."),
+        click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the peak."),
+        click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Of AdamW, on matrices."),
+        click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient."),
+        click.option("--seed", type=int, default=42, show_default=True, help="Of everything random."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}

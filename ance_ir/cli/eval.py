@@ -19,7 +19,14 @@ Example:
 @click.command("eval", short_help="Evaluate systems on a dataset", epilog=EXAMPLE)
 @dataset_option
 @click.option("--split", default="test", show_default=True, help="Which queries.")
-@click.option("--system", "systems", multiple=True, required=True, metavar="[NAME=]SYSTEM", help="bm25, an index, or stages joined by >>.")
+@click.option(
+    "--system",
+    "systems",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]SYSTEM",
+    help="bm25, an index, or stages joined by >>, rerankers among them.",
+)
 @click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
 @click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: RR@10 nDCG@10 R@100]")
 @click.option("-k", "--num-results", type=int, default=1000, show_default=True, help="Documents a query.")
@@ -39,8 +46,9 @@ def command(
 ) -> None:
     """Evaluate systems on a dataset.
 
-    A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance". The first stage
-    retrieves, those after it score what it found. The means are shown; they, the values of each query, and the runs are written to --out.
+    A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance",
+    "bm25 % 100 >> runs/bert". The first stage retrieves, those after it (indexes, rerankers) score what it found. The means are shown;
+    they, the values of each query, and the runs are written to --out.
     """
     from ance_ir import load_dataset
     from ance_ir.eval import DEFAULT_MEASURES, evaluate_systems, parse_measures

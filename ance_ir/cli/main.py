@@ -1,6 +1,6 @@
 """The command ``ance-ir``: its options, the table of its subcommands, and what it says when something goes wrong.
 
-A subcommand is the object ``command`` of ``ance_ir/cli/<name>.py``, imported when it is called or asked for its help.
+A subcommand is the object ``command`` of ``ance_ir/cli/<name>.py``, "_" for "-", imported when it is called or asked for its help.
 Exit codes: 0 done, 1 the reader of our output has gone, 2 refused or impossible (one line says why), 130 interrupted.
 """
 
@@ -27,6 +27,7 @@ PROGRAM = "ance-ir"
 SUMMARIES = {
     "demo": "Train, index and evaluate on a collection that needs no download",
     "train": "Train a dense retriever",
+    "train-reranker": "Train a reranker (cross-encoder)",
     "index": "Encode a collection into an index",
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",
@@ -53,7 +54,7 @@ class LazyGroup(click.Group):
         """Import a subcommand; ``None`` where there is none of that name."""
         if cmd_name not in SUMMARIES:
             return None
-        command: click.Command = importlib.import_module(f"ance_ir.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"ance_ir.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, text_options, text_settings
+from ance_ir.cli._options import dataset_option, device_option, optimisation_options, text_options, text_settings
 
 EXAMPLE = """
 \b
@@ -29,19 +29,12 @@ Example:
     "--depth", type=int, default=200, show_default=True, help="Documents of a ranking that ance and bm25 negatives are drawn from."
 )
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
-@click.option("--steps", type=int, required=True, help="Optimiser steps.")
-@click.option("--batch-size", type=int, default=16, show_default=True, help="Queries of a batch.")
-@click.option("--accumulation", type=int, default=1, show_default=True, help="Batches of a step.")
+@optimisation_options
 @click.option("--negatives-per-query", type=int, default=1, show_default=True, help="Negatives drawn for each query.")
-@click.option("--learning-rate", type=float, default=1e-5, show_default=True, help="Its peak.")
-@click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the peak.")
-@click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Of AdamW, on matrices.")
-@click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient.")
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
 @click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two minings of negatives.")
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
 @click.option("--no-dropout", is_flag=True, help="Switch the backbone's dropout off.")
-@click.option("--seed", type=int, default=42, show_default=True, help="Of everything random.")
 @text_options
 @device_option
 def command(

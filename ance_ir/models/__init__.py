@@ -1,8 +1,21 @@
-"""Dense encoders: their text settings, their towers, their checkpoints."""
+"""Dense encoders and cross-encoders: their text settings, their checkpoints."""
 
+from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.dense import DenseEncoder
+from ance_ir.models.pairs import PairSettings
 from ance_ir.models.text import PassageScheme, TextSettings
 from ance_ir.models.tower import Head, Tower
 from ance_ir.models.transformers import Encoding, PassageEncoder, QueryEncoder
 
-__all__ = ["DenseEncoder", "Encoding", "Head", "PassageEncoder", "PassageScheme", "QueryEncoder", "TextSettings", "Tower"]
+__all__ = [
+    "CrossEncoder",
+    "DenseEncoder",
+    "Encoding",
+    "Head",
+    "PairSettings",
+    "PassageEncoder",
+    "PassageScheme",
+    "QueryEncoder",
+    "TextSettings",
+    "Tower",
+]

@@ -113,7 +113,7 @@ class DenseEncoder(nn.Module):
         """
         from ance_ir.models.checkpoint import load_encoder
 
-        place = _device(device)
+        place = find_device(device)
         model = load_encoder(",".join(map(str, name)) if isinstance(name, tuple) else str(name), head, seed).to(place)
         if model.origin.unused:
             logger.warning("%s: weights that have no place in the encoder: %s", model.name, some(model.origin.unused))
@@ -223,7 +223,7 @@ class DenseEncoder(nn.Module):
         return PassageEncoder(self, progress)
 
 
-def _device(name: str | torch.device | None) -> torch.device:
+def find_device(name: str | torch.device | None) -> torch.device:
     """The device of a name; by default a GPU where there is one.
 
     Raises:

@@ -83,11 +83,7 @@ class Tower(nn.Module):
     @property
     def longest(self) -> int:
         """The most tokens that the backbone has positions for."""
-        embeddings = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
-        if not isinstance(embeddings, nn.Embedding):
-            return int(getattr(self.backbone.config, "max_position_embeddings", None) or 10**9)
-        # RoBERTa's positions begin after its padding index
-        return embeddings.num_embeddings - (0 if embeddings.padding_idx is None else embeddings.padding_idx + 1)
+        return positions(self.backbone)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Vectors, ``[B, D]``, of padded token ids and their mask."""
@@ -104,3 +100,12 @@ class Tower(nn.Module):
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
+
+
+def positions(backbone: nn.Module) -> int:
+    """The most tokens that a backbone has positions for."""
+    embeddings = getattr(getattr(backbone, "embeddings", None), "position_embeddings", None)
+    if not isinstance(embeddings, nn.Embedding):
+        return int(getattr(backbone.config, "max_position_embeddings", None) or 10**9)
+    # RoBERTa's positions begin after its padding index
+    return embeddings.num_embeddings - (0 if embeddings.padding_idx is None else embeddings.padding_idx + 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +44,7 @@ class Batches:
     Queries come in an order that is shuffled anew for each pass over them; of several positives one is drawn each time.
     """
 
-    def __init__(self, queries: TrainingQueries, negatives: NegativeSource, settings: TrainingSettings) -> None:
+    def __init__(self, queries: TrainingQueries, negatives: NegativeSource[Any], settings: TrainingSettings) -> None:
         self.queries = queries
         self.negatives = negatives
         self.settings = settings
@@ -100,8 +102,26 @@ def score(
 
 
 def _encode(model: DenseEncoder, tower: torch.nn.Module, sequences: list[list[int]]) -> Tensor:
-    """Vectors with gradients, ``[len(sequences), D]``, encoded in parts of similar length."""
-    budget = _TOKEN_BUDGET.get(model.device.type, _TOKEN_BUDGET["cpu"])
-    parts = list(length_sorted_batches([len(sequence) for sequence in sequences], budget))
-    vectors = torch.cat([tower(*pad([sequences[i] for i in part], model.tokenizer.pad_id, model.device)) for part in parts])
-    return vectors[torch.from_numpy(np.argsort(np.concatenate(parts))).to(model.device)]
+    """Vectors with gradients, ``[len(sequences), D]``."""
+
+    def encode(part: np.ndarray) -> Tensor:
+        vectors: Tensor = tower(*pad([sequences[i] for i in part], model.tokenizer.pad_id, model.device))
+        return vectors
+
+    return in_parts(encode, [len(sequence) for sequence in sequences], model.device)
+
+
+def in_parts(forward: Callable[[np.ndarray], Tensor], lengths: Sequence[int], device: torch.device) -> Tensor:
+    """Run sequences through a model in parts of similar length.
+
+    Args:
+        forward: given places of sequences returns a row for each.
+        lengths: tokens of each sequence.
+        device: where the model is.
+
+    Returns:
+        The rows, in the sequences' order.
+    """
+    parts = list(length_sorted_batches(lengths, _TOKEN_BUDGET.get(device.type, _TOKEN_BUDGET["cpu"])))
+    rows = torch.cat([forward(part) for part in parts])
+    return rows[torch.from_numpy(np.argsort(np.concatenate(parts))).to(device)]

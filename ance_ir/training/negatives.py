@@ -9,20 +9,22 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import TrainingError, UsageError
-from ance_ir.models import DenseEncoder
 from ance_ir.training.queries import TrainingQueries
 
 logger = logging.getLogger(__name__)
 
 
-class NegativeSource(Protocol):
+Model_contra = TypeVar("Model_contra", contravariant=True)
+
+
+class NegativeSource(Protocol[Model_contra]):
     """Gives negatives for training queries, never one of a query's excluded documents.
 
     ``ance_ir.indexes.AnnNegatives`` mines them from an index of the whole corpus, made with the model that is being trained.
@@ -32,7 +34,7 @@ class NegativeSource(Protocol):
     settings: Mapping[str, Any]
     """What else decides which negatives are drawn; part of the run's manifest."""
 
-    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+    def refresh(self, model: Model_contra, folder: Path) -> dict[str, Any]:
         """Mine anew with the model as it is now, and keep what was mined in ``folder``; read it where it is there already.
 
         Returns:
@@ -80,7 +82,7 @@ class RandomNegatives:
                     f"query {qid!r}: all {queries.documents} documents of the corpus are relevant, none is left as a negative"
                 )
 
-    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+    def refresh(self, model: object, folder: Path) -> dict[str, Any]:
         """Nothing to do."""
         return {}
 
@@ -139,7 +141,7 @@ class CandidateNegatives:
         nothing = np.zeros(0, dtype=np.int64)
         return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name, depth)
 
-    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+    def refresh(self, model: object, folder: Path) -> dict[str, Any]:
         """Nothing to do."""
         return {}
 

@@ -15,14 +15,17 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from ance_ir.errors import TrainingError
 from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, read_json, remove_leftovers, write_json
-from ance_ir.models import DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.training.optimisation import load_optimiser, save_optimiser
+
+Model = TypeVar("Model", bound=DenseEncoder | CrossEncoder)
+"""What can be trained."""
 
 
 class TrainingRun:
@@ -87,7 +90,7 @@ class TrainingRun:
         found = sorted((self.folder / "checkpoints").glob("step-*"))
         return [(int(path.name.removeprefix("step-")), path) for path in found if TEMPORARY not in path.name]
 
-    def save(self, step: int, model: DenseEncoder, optimiser: torch.optim.Optimizer, keep: int) -> None:
+    def save(self, step: int, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer, keep: int) -> None:
         """Write the checkpoint after ``step`` steps, whole or not at all, and remove all but the last ``keep``."""
         with atomic_folder(self.folder / "checkpoints" / f"step-{step:06d}", "optimiser.safetensors") as folder:
             model.save(folder / "model")
@@ -95,7 +98,7 @@ class TrainingRun:
         for _, old in self.checkpoints()[:-keep]:
             shutil.rmtree(old)
 
-    def load(self, model: DenseEncoder, optimiser: torch.optim.Optimizer) -> int:
+    def load(self, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> int:
         """Restore the newest checkpoint, if there is one.
 
         Returns:
@@ -108,9 +111,13 @@ class TrainingRun:
         if not checkpoints:
             return 0
         step, folder = checkpoints[-1]
-        model.load_state_dict(DenseEncoder.from_pretrained(folder / "model", device="cpu").state_dict())
+        _load_weights(model, folder / "model")
         load_optimiser(optimiser, folder / "optimiser.safetensors")
         return step
+
+    def load_trained(self, model: DenseEncoder | CrossEncoder) -> None:
+        """Give the model the weights that the ended run left."""
+        _load_weights(model, self.model_folder)
 
     def open_log(self, step: int) -> MetricsLog:
         """The log, cut back to the steps before ``step``."""
@@ -145,6 +152,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
+
+
+def _load_weights(model: DenseEncoder | CrossEncoder, folder: Path) -> None:
+    model.load_state_dict(type(model).from_pretrained(folder, device="cpu").state_dict())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy
 import torch
@@ -17,32 +17,28 @@ import transformers
 from tqdm.auto import tqdm
 
 from ance_ir import __version__
-from ance_ir.datasets import DocumentStore
 from ance_ir.errors import TrainingError
-from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.training.batches import Batches, score
-from ance_ir.training.losses import pairwise_nll
+from ance_ir.training.batches import Batches
 from ance_ir.training.negatives import NegativeSource
+from ance_ir.training.objectives import Objective
 from ance_ir.training.optimisation import adamw, learning_rate
-from ance_ir.training.queries import TrainingQueries
-from ance_ir.training.run import TrainingRun
+from ance_ir.training.run import Model, TrainingRun
 from ance_ir.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
 
-class Trainer:
-    """Trains an encoder; a run that was broken off goes on where it stopped and ends the same.
+class Trainer(Generic[Model]):
+    """Trains a model; a run that was broken off goes on where it stopped and ends the same.
 
     Args:
-        model: trained in place.
-        queries: with their positives.
-        store: the documents' texts.
-        passages: how a document is cut for training; it scores as its best passage.
+        objective: the model, which is trained in place, and its loss.
         negatives: where negatives come from.
         settings: of the run.
         folder: where the run is kept.
         dataset: the dataset's name and fingerprint, for the manifest.
+        evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
+            step's line in the log.
         verbose: show progress.
 
     Raises:
@@ -51,37 +47,32 @@ class Trainer:
 
     def __init__(
         self,
-        model: DenseEncoder,
-        queries: TrainingQueries,
-        store: DocumentStore,
-        passages: PassageScheme,
-        negatives: NegativeSource,
+        objective: Objective[Model],
+        negatives: NegativeSource[Model],
         settings: TrainingSettings,
         folder: Path | str,
         *,
         dataset: dict[str, str],
+        evaluate: Callable[[int], Mapping[str, float]] | None = None,
         verbose: bool = False,
     ) -> None:
-        model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before the folder is claimed
-        self.model = model.float()  # in half precision small updates would vanish
-        self.queries = queries
-        self.store = store
-        self.passages = passages
+        self.objective = objective
+        self.model = objective.model
         self.settings = settings
         self.negatives = negatives
-        self.batches = Batches(queries, negatives, settings)
+        self.batches = Batches(objective.queries, negatives, settings)
+        self.evaluate = evaluate
         self.verbose = verbose
         manifest = {
             "settings": asdict(settings),
-            "model": {"name": model.name, "fingerprint": model.fingerprint(), "text": asdict(model.text)},
-            "passages": str(passages),
+            **objective.told,
             "negatives": {"name": negatives.name, **negatives.settings},
             "dataset": dataset,
             "environment": environment(),
         }
         self.run = TrainingRun(folder, manifest)
 
-    def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> DenseEncoder:
+    def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> Model:
         """Train to the end.
 
         Args:
@@ -96,10 +87,11 @@ class Trainer:
         with self.run.locked():
             return self._train(on_refresh)
 
-    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> DenseEncoder:
+    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> Model:
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
-            return DenseEncoder.from_pretrained(self.run.model_folder, device=self.model.device)
+            self.run.load_trained(self.model)
+            return self._named()
         optimiser = adamw(self.model, self.settings)
         done = self.run.load(self.model, optimiser)
         if done:
@@ -110,6 +102,9 @@ class Trainer:
         finally:
             log.close()
         self.model.save(self.run.model_folder)
+        return self._named()
+
+    def _named(self) -> Model:
         self.model.name = str(self.run.model_folder.resolve())
         return self.model
 
@@ -135,10 +130,12 @@ class Trainer:
                         on_refresh(step, report)
                     refreshed = step
                 line = self._step(step, optimiser)
-                log({**line, "staleness": step - refreshed})
+                due = (step + 1) % every == 0 or step + 1 == settings.steps
+                found = self.evaluate(step + 1) if due and self.evaluate is not None else {}
+                log({**line, "staleness": step - refreshed, **found})
                 bar.update()
                 bar.set_postfix(loss=f"{line['loss']:.4f}", grad=f"{line['grad_norm']:.3f}", stale=step - refreshed)
-                if (step + 1) % every == 0 and step + 1 < settings.steps:
+                if due and step + 1 < settings.steps:
                     self.run.save(step + 1, self.model, optimiser, settings.keep_checkpoints)
 
     def _step(self, step: int, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
@@ -155,11 +152,11 @@ class Trainer:
         with torch.random.fork_rng(devices=[self.model.device] if self.model.device.type == "cuda" else []):
             torch.manual_seed(self.batches.dropout_seed(step))
             for batch in batches:
-                positive_B, negative_BN, encoded = score(self.model, batch, self.queries, self.store, self.passages)
-                loss = pairwise_nll(positive_B / settings.temperature, negative_BN / settings.temperature) / len(batches)
+                loss, read = self.objective.loss(batch, settings.temperature)
+                loss = loss / len(batches)
                 loss.backward()
                 total += float(loss.detach())
-                tokens += encoded
+                tokens += read
         self.model.eval()
         if not math.isfinite(total):
             raise self._diverged("loss", total, step)

@@ -19,10 +19,10 @@ from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import atomic_folder
 from ance_ir.indexes import AnnNegatives, FirstP, MaxP
 from ance_ir.models import DenseEncoder
-from ance_ir.training import NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
+from ance_ir.training import DenseObjective, NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
 from tests.tiny import encoder
 
-Make = Callable[..., Trainer]
+Make = Callable[..., Trainer[DenseEncoder]]
 
 
 class Interrupted(Exception):
@@ -57,13 +57,12 @@ class BreakingAnn(AnnNegatives):
 
 @pytest.fixture
 def make(dataset: Dataset, queries: TrainingQueries) -> Make:
-    def made(folder: Path, source: NegativeSource | None = None, model: DenseEncoder | None = None, **settings: Any) -> Trainer:
+    def made(
+        folder: Path, source: NegativeSource[DenseEncoder] | None = None, model: DenseEncoder | None = None, **settings: Any
+    ) -> Trainer[DenseEncoder]:
         told = {"steps": 12, "batch_size": 4, "learning_rate": 1e-3, "refresh_every": 4, "negatives": 2, **settings}
         return Trainer(
-            model or encoder(),
-            queries,
-            dataset.store(),
-            FirstP(),
+            DenseObjective(model or encoder(), queries, dataset.store(), FirstP()),
             source or RandomNegatives(queries),
             TrainingSettings(**told),
             folder,
@@ -241,10 +240,7 @@ def test_two_processes_cannot_train_in_one_folder(make: Make, tmp_path: Path) ->
 def test_a_scheme_that_the_model_cannot_take_leaves_the_folder_free(make: Make, tmp_path: Path, dataset: Dataset) -> None:
     with pytest.raises(UsageError, match="more than the 64 that the model takes"):
         Trainer(
-            encoder(),
-            TrainingQueries.load(dataset, dataset.store()),
-            dataset.store(),
-            MaxP(500, 2),
+            DenseObjective(encoder(), TrainingQueries.load(dataset, dataset.store()), dataset.store(), MaxP(500, 2)),
             RandomNegatives(TrainingQueries.load(dataset, dataset.store())),
             TrainingSettings(steps=1),
             tmp_path / "run",

@@ -1,0 +1,220 @@
+"""How a cross-encoder wants its pairs of query and document, and the tokenising of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from ance_ir.errors import ModelError, UsageError
+from ance_ir.models.batching import pad
+from ance_ir.models.text import FIELDS, PassageScheme
+
+Score = Literal["logit", "probability"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """The settings of a cross-encoder; part of its fingerprint.
+
+    Attributes:
+        pair_length: tokens of a pair, special ones counted. What does not fit is cut off the document's end.
+        query_length: tokens of a query, special ones not counted; a longer one loses its end, whatever the document. ``None``: half as
+            many as of a pair.
+        fields: the document's fields that are joined, in this order; a field that a document lacks is skipped.
+        separator: what joins them.
+        lower_case: lower-case both texts here, before the tokeniser.
+        max_characters: cut texts to so many characters first; ``None`` never cuts.
+        query_prefix: put before each query.
+        score: ``"logit"`` is the log-odds of relevance: the model's only logit, or that of the relevant class less that of the other.
+            ``"probability"`` is their sigmoid, which for two logits is the softmax. It orders alike as far as it can: in float32 all
+            log-odds above 17 have the probability 1.
+        relevant_class: of two logits the relevant one's, 0 or 1.
+    """
+
+    pair_length: int = 512
+    query_length: int | None = None
+    fields: tuple[str, ...] = ("title", "text")
+    separator: str = " "
+    lower_case: bool = False
+    max_characters: int | None = None
+    query_prefix: str = ""
+    score: Score = "logit"
+    relevant_class: int = 1
+
+    def __post_init__(self) -> None:
+        if self.query_length is not None and self.query_length < 1:
+            raise UsageError(f"query_length is at least 1 token or None, not {self.query_length}")
+        if not self.fields or any(field not in FIELDS for field in self.fields):
+            raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {self.fields!r}")
+        if self.max_characters is not None and self.max_characters < 1:
+            raise UsageError(f"max_characters is a positive number or None, not {self.max_characters}")
+        if self.score not in get_args(Score):
+            raise UsageError(f"score is one of {', '.join(get_args(Score))}, not {self.score!r}")
+        if self.relevant_class not in (0, 1):
+            raise UsageError(f"relevant_class is 0 or 1, not {self.relevant_class!r}")
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PairSettings:
+        """The settings in a checkpoint's JSON."""
+        return cls(**{**value, "fields": tuple(value["fields"])})
+
+    def join(self, document: Mapping[str, Any]) -> str:
+        """The text of a document: its fields, joined."""
+        values = (document.get(field) for field in self.fields)
+        return self.separator.join(value for value in values if isinstance(value, str) and value)
+
+    def join_frame(self, documents: pd.DataFrame) -> list[str]:
+        """The texts of a frame of documents."""
+        fields = [field for field in self.fields if field in documents.columns]
+        return [self.join(dict(zip(fields, values, strict=True))) for values in documents[fields].itertuples(index=False, name=None)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """Token ids of a pair; those from ``second`` on are of token type 1, where the model has types."""
+
+    ids: list[int]
+    second: int
+
+
+class PairTokenizer:
+    """Turns queries and documents into token ids as the settings say: the same as the tokeniser's own, called on the two texts.
+
+    Args:
+        tokenizer: a fast Hugging Face tokeniser.
+        settings: how the model wants its pairs.
+        longest: the most tokens that the model takes.
+        token_types: whether the model tells the two texts apart by token types.
+
+    Raises:
+        ModelError: the tokeniser is not a fast one, or joins two texts in a way that is not known here.
+        UsageError: the settings' length is more than the model takes, or leaves no room for text.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PairSettings, longest: int, *, token_types: bool) -> None:
+        if not tokenizer.is_fast:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}"
+            )
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.longest = longest
+        self.token_types = token_types
+        self.pad_id = int(tokenizer.pad_token_id or 0)
+        self._before, self._between, self._after, self._types_from_second = _template(tokenizer, token_types)
+        self._room(settings.pair_length)
+
+    @cached_property
+    def vocabulary_hash(self) -> str:
+        """Hash of the tokens and their ids."""
+        return hashlib.blake2b(json.dumps(sorted(self.tokenizer.get_vocab().items())).encode(), digest_size=16).hexdigest()
+
+    def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
+        """The pairs of each query and text, one for each passage; a text without any token has one, with nothing in it.
+
+        Each passage comes with the query and special tokens of its own. Without a scheme the text is its only passage and is cut where
+        the pair is full. A query that fills a pair is cut so that one token of the text has room.
+
+        Args:
+            queries: ``[N]``.
+            texts: ``[N]``.
+            scheme: how texts are cut; its length is that of the pairs.
+
+        Raises:
+            UsageError: the scheme's pairs are longer than the model takes.
+        """
+        length = (scheme.length if scheme is not None else None) or self.settings.pair_length
+        room = self._room(length)
+        prefix = self.settings.query_prefix
+        asked = self._distinct([prefix + query for query in queries])
+        read = self._distinct(texts, cut=scheme is None or not scheme.whole)
+        most = min(self.settings.query_length or length // 2, room - 1)
+        found = []
+        for query, text in zip(queries, texts, strict=True):
+            query_ids = asked[prefix + query][:most]
+            left = room - len(query_ids)
+            windows = (scheme.windows(len(read[text]), left) if scheme is not None else None) or [(0, left)]
+            found.append([self._pair(query_ids, read[text][start:end]) for start, end in windows])
+        return found
+
+    def pad(self, pairs: Sequence[Pair], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor | None]:
+        """Token ids, mask and, where the model has them, token types; int64 ``[B, L]`` each."""
+        ids_BL, mask_BL = pad([pair.ids for pair in pairs], self.pad_id, device)
+        if not self.token_types:
+            return ids_BL, mask_BL, None
+        second_B1 = torch.tensor([[pair.second] for pair in pairs], device=device)
+        types_BL = (torch.arange(ids_BL.shape[1], device=device) >= second_B1).long() * mask_BL
+        return ids_BL, mask_BL, types_BL
+
+    def _pair(self, query: list[int], text: list[int]) -> Pair:
+        first = [*self._before, *query, *self._between]
+        ids = [*first, *text, *self._after]
+        return Pair(ids, len(first) if self._types_from_second else len(ids))
+
+    def _room(self, length: int) -> int:
+        """Tokens of text in a pair."""
+        if length > self.longest:
+            raise UsageError(f"pairs of {length} tokens are more than the {self.longest} that the model takes")
+        room = length - len(self._before) - len(self._between) - len(self._after)
+        if room < 2:
+            raise UsageError(f"pairs of {length} tokens leave no room for two texts beside special tokens")
+        return room
+
+    def _distinct(self, texts: Sequence[str], *, cut: bool = True) -> dict[str, list[int]]:
+        """Token ids of each distinct text, without special ones."""
+        distinct = list(dict.fromkeys(texts))
+        return dict(zip(distinct, _bare(self.tokenizer, [self._clean(text, cut) for text in distinct]), strict=True))
+
+    def _clean(self, text: str, cut: bool) -> str:
+        if cut and self.settings.max_characters is not None:
+            text = text[: self.settings.max_characters]
+        if not text.isascii():  # lone surrogates cannot be encoded, and would stop the tokeniser
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.lower() if self.settings.lower_case else text
+
+
+def _bare(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    encoded: list[list[int]] = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+    return encoded
+
+
+def _template(tokenizer: PreTrainedTokenizerBase, token_types: bool) -> tuple[list[int], list[int], list[int], bool]:
+    """The special tokens before, between and after the two texts of a pair, and whether token type 1 begins with the second text."""
+    first, second = _bare(tokenizer, ["a"])[0], _bare(tokenizer, ["b"])[0]
+    encoded = tokenizer("a", "b", return_token_type_ids=True)
+    ids, types = encoded["input_ids"], encoded["token_type_ids"]
+    start = _find(first, ids, 0)
+    then = _find(second, ids, start + len(first))
+    found = ids[:start], ids[start + len(first) : then], ids[then + len(second) :]
+    if token_types and types not in ([0] * len(ids), [0] * then + [1] * (len(ids) - then)):
+        raise ModelError(f"{tokenizer.name_or_path}: the token types {types} of a pair do not begin with the second text, as they should")
+    return *found, token_types and any(types)
+
+
+def _find(part: list[int], whole: list[int], start: int) -> int:
+    return next(i for i in range(start, len(whole)) if whole[i : i + len(part)] == part)
+
+
+def distinct_pairs(queries: Sequence[str], texts: Sequence[str]) -> tuple[list[int], np.ndarray]:
+    """Positions at which pairs occur first, and for each pair, int64 ``[N]``, which of those it is."""
+    numbers: dict[tuple[str, str], int] = {}
+    firsts: list[int] = []
+    codes = np.empty(len(queries), dtype=np.int64)
+    for position, pair in enumerate(zip(queries, texts, strict=True)):
+        if pair not in numbers:
+            numbers[pair] = len(firsts)
+            firsts.append(position)
+        codes[position] = numbers[pair]
+    return firsts, codes

@@ -1,0 +1,110 @@
+"""What a run trains, and what it minimises: the part of training that differs between a dense encoder and a reranker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from torch import Tensor
+
+from ance_ir.datasets import DocumentStore
+from ance_ir.errors import UsageError
+from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
+from ance_ir.training.batches import Batch, in_parts, score
+from ance_ir.training.losses import hinge, pairwise_nll, softmax_cross_entropy
+from ance_ir.training.queries import TrainingQueries
+from ance_ir.training.run import Model
+
+RerankerLoss = Literal["cross-entropy", "margin"]
+
+_RERANKER_LOSSES = MappingProxyType({"cross-entropy": softmax_cross_entropy, "margin": hinge})
+
+
+class Objective(Protocol[Model]):
+    """The loss of a model on a batch.
+
+    Attributes:
+        model: trained in place.
+        queries: with their positives.
+        told: what the run's manifest says of it.
+    """
+
+    model: Model
+    queries: TrainingQueries
+    told: Mapping[str, Any]
+
+    def loss(self, batch: Batch, temperature: float) -> tuple[Tensor, int]:
+        """The loss, a scalar with gradients, and the number of tokens that were read.
+
+        Args:
+            batch: what to compute it on.
+            temperature: scores are divided by it.
+        """
+        ...
+
+
+class DenseObjective:
+    """Pairwise negative log-likelihood of a dense encoder's positives (paper, equation 6).
+
+    Args:
+        model: trained in place.
+        queries: with their positives.
+        store: the documents' texts.
+        passages: how a document is cut for training; it scores as its best passage.
+    """
+
+    def __init__(self, model: DenseEncoder, queries: TrainingQueries, store: DocumentStore, passages: PassageScheme) -> None:
+        model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
+        self.model = model.float()  # in half precision small updates would vanish
+        self.queries = queries
+        self._store = store
+        self._passages = passages
+        described = {"name": model.name, "fingerprint": model.fingerprint(), "text": asdict(model.text)}
+        self.told: Mapping[str, Any] = {"model": described, "passages": str(passages)}
+
+    def loss(self, batch: Batch, temperature: float) -> tuple[Tensor, int]:
+        """See ``Objective.loss``."""
+        positive_B, negative_BN, tokens = score(self.model, batch, self.queries, self._store, self._passages)
+        return pairwise_nll(positive_B / temperature, negative_BN / temperature), tokens
+
+
+class RerankerObjective:
+    """A cross-encoder is to score a query's positive above its negatives. A document is cut where its pair is full: its first passage.
+
+    Args:
+        model: trained in place.
+        queries: with their positives.
+        store: the documents' texts.
+        loss: ``"cross-entropy"``, a softmax over the positive and its negatives, or ``"margin"``, which asks for a difference of 1 in each
+            pair; both on log-odds.
+    """
+
+    def __init__(self, model: CrossEncoder, queries: TrainingQueries, store: DocumentStore, loss: RerankerLoss = "cross-entropy") -> None:
+        if loss not in get_args(RerankerLoss):
+            raise UsageError(f"the loss is one of {', '.join(get_args(RerankerLoss))}, not {loss!r}")
+        self.model = model.float()  # in half precision small updates would vanish
+        self.queries = queries
+        self._store = store
+        self._loss = _RERANKER_LOSSES[loss]
+        described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
+        self.told: Mapping[str, Any] = {"model": described, "loss": loss}
+
+    def loss(self, batch: Batch, temperature: float) -> tuple[Tensor, int]:
+        """See ``Objective.loss``."""
+        model, tokenizer = self.model, self.model.tokenizer
+        documents_BK = np.concatenate([batch.positives[:, None], batch.negatives], axis=1)
+        asked = [self.queries.texts[query] for query in np.repeat(batch.queries, documents_BK.shape[1])]
+        texts = {number: model.settings.join(self._store[number]) for number in np.unique(documents_BK).tolist()}
+        passages = tokenizer.pairs(asked, [texts[number] for number in documents_BK.ravel().tolist()])
+        pairs = [pair for (pair,) in passages]
+        lengths = [len(pair.ids) for pair in pairs]
+
+        def read(part: np.ndarray) -> Tensor:
+            log_odds: Tensor = model(*tokenizer.pad([pairs[i] for i in part], model.device))
+            return log_odds
+
+        scores_BK = in_parts(read, lengths, model.device).view(documents_BK.shape) / temperature
+        return self._loss(scores_BK[:, 0], scores_BK[:, 1:]), sum(lengths)

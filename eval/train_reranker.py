@@ -1,0 +1,111 @@
+"""Training a reranker on a dataset, with negatives from wherever its first stage finds documents; evaluated as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.errors import UsageError
+from ance_ir.eval.measures import evaluate
+from ance_ir.eval.runs import read_run
+from ance_ir.files import hash_files
+from ance_ir.models import CrossEncoder
+from ance_ir.pipelines import BertReranker, Systems, dataset_bm25
+from ance_ir.training import (
+    CandidateNegatives,
+    RandomNegatives,
+    RerankerLoss,
+    RerankerObjective,
+    Trainer,
+    TrainingQueries,
+    TrainingSettings,
+)
+
+DEV_MEASURES = ("RR@10", "nDCG@10")
+
+
+def train_reranker_on_dataset(
+    dataset: Dataset,
+    model: CrossEncoder,
+    folder: Path | str,
+    settings: TrainingSettings,
+    *,
+    loss: RerankerLoss = "cross-entropy",
+    negatives: str = "bm25",
+    depth: int = 100,
+    split: str = "train",
+    dev_split: str | None = None,
+    dev_depth: int = 20,
+    say: Callable[[str], object] | None = None,
+    verbose: bool = False,
+) -> CrossEncoder:
+    """Train a reranker on a dataset's queries; what was broken off goes on.
+
+    Args:
+        dataset: documents, queries and judgements.
+        model: where to start; trained in place.
+        folder: of the run.
+        settings: of the run.
+        loss: see ``RerankerObjective``.
+        negatives: where they come from: ``"random"``, the path of a TREC run file, or a system as ``Systems`` reads it, e.g. ``"bm25"``.
+        depth: documents of a ranking that negatives are drawn from.
+        split: the queries to train on.
+        dev_split: queries to evaluate on at each checkpoint and at the end, by reranking what BM25 finds.
+        dev_depth: documents a query that are reranked then.
+        say: told in a line what each evaluation found.
+        verbose: show progress.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        UsageError: the negatives are no system.
+        TrainingError: the folder holds another run, or training fails.
+    """
+    store = dataset.store(verbose=verbose)
+    queries = TrainingQueries.load(dataset, store, split)
+    trainer = Trainer(
+        RerankerObjective(model, queries, store, loss),
+        _negatives(dataset, store, queries, negatives, depth, split, str(model.device)),
+        settings,
+        folder,
+        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
+        evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split else None,
+        verbose=verbose,
+    )
+    return trainer.train()
+
+
+def _negatives(
+    dataset: Dataset, store: DocumentStore, queries: TrainingQueries, text: str, depth: int, split: str, device: str
+) -> RandomNegatives | CandidateNegatives:
+    if depth < 1:
+        raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
+    if text == "random":
+        return RandomNegatives(queries)
+    if Path(text).is_file():  # a file that changed is another source
+        return CandidateNegatives.from_run(queries, read_run(text), store, depth=depth, name=f"run {hash_files([Path(text)])}")
+    # some of what is found will be excluded; the depth counts what is left
+    most_excluded = max(len(excluded) for excluded in queries.excluded)
+    _, system = Systems(dataset, num_results=depth + most_excluded, device=device).parse(text)
+    return CandidateNegatives.from_run(queries, system.transform(dataset.queries(split)), store, depth=depth, name=text)
+
+
+def _evaluator(
+    dataset: Dataset, model: CrossEncoder, split: str, depth: int, say: Callable[[str], object] | None
+) -> Callable[[int], Mapping[str, float]]:
+    queries, qrels = dataset.queries(split), dataset.qrels(split)
+    queries = queries[queries["qid"].isin(qrels["qid"])]
+    first = dataset_bm25(dataset).retriever(depth).transform(queries)
+    found = dataset.text_loader(model.settings.fields).transform(first)
+    reranker = BertReranker(model)
+
+    def measure(step: int) -> dict[str, float]:
+        values = evaluate(reranker.transform(found), qrels, DEV_MEASURES)
+        means = {f"{split} {name}": round(float(value), 4) for name, value in values.mean().items()}
+        if say is not None:
+            say(f"after step {step}: {', '.join(f'{name} {value:.4f}' for name, value in means.items())}")
+        return means
+
+    return measure
