@@ -76,12 +76,15 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
     return CrossEncoder(classifier, tokenizer, PairSettings(**{**said, **changes}), name=name, leftover=leftover)
 
 
-def is_cross_encoder(folder: Path) -> bool:
-    """Whether a folder, perhaps a training run's, holds a sequence-classification model."""
-    for config in (folder / "config.json", folder / "model" / "config.json"):
-        if config.exists():
-            return any(str(name).endswith("ForSequenceClassification") for name in read_settings(config).get("architectures") or ())
-    return False
+def is_cross_encoder(name: str | Path) -> bool:
+    """Whether a checkpoint is a sequence-classification model.
+
+    Raises:
+        ModelError: it is not there, or its configuration cannot be read.
+    """
+    path = resolve(str(name)) / "config.json"
+    architectures = read_settings(path).get("architectures") if path.exists() else None
+    return any(str(architecture).endswith("ForSequenceClassification") for architecture in architectures or ())
 
 
 def save_cross_encoder(model: CrossEncoder, folder: Path) -> None:

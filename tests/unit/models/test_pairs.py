@@ -116,7 +116,7 @@ def test_settings_of_text() -> None:
     ours = _tokenizer("bert", query_prefix="query ", max_characters=8)
     ((pair,),) = ours.pairs(["king"], ["moon and star"])
     assert pair.ids == pair_tokenizer("bert")("query ki", "moon and")["input_ids"]
-    ((pair,), (other,)) = ours.pairs(["a", "a"], ["moon and star", "moon"], SlidingWindow(20, 4))
+    ((pair,),) = ours.pairs(["a"], ["moon and star"], SlidingWindow(20, 4))
     assert pair.ids == pair_tokenizer("bert")("query a", "moon and star")["input_ids"], "a scheme that covers all is not cut"
     assert PairSettings(fields=("title", "text"), separator=" | ").join({"title": "a", "text": "b", "url": "c"}) == "a | b"
     assert PairSettings().join({"title": "", "text": None}) == ""
