@@ -17,6 +17,7 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.precision import Precision
 from ance_ir.pipelines.bm25 import BM25Index
 from ance_ir.pipelines.reranker import BertReranker
 
@@ -35,13 +36,23 @@ class Systems:
         num_results: documents a query.
         device: where models compute.
         model: opens the indexes' model from another place than where it was when they were built.
+        precision: what the indexes' model computes in; by default its checkpoint's own.
     """
 
-    def __init__(self, dataset: Dataset, *, num_results: int = 1000, device: str | None = None, model: str | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        num_results: int = 1000,
+        device: str | None = None,
+        model: str | None = None,
+        precision: Precision | None = None,
+    ) -> None:
         self._dataset = dataset
         self._num_results = num_results
         self._device = device
         self._model = model
+        self._precision = precision
         self._models: dict[str, DenseEncoder] = {}
         self._rerankers: dict[Path, CrossEncoder] = {}
 
@@ -102,5 +113,5 @@ class Systems:
         encoding = index.manifest["encoding"]
         key = encoding["fingerprint"] if encoding else ""
         if key not in self._models:
-            self._models[key] = index.model(self._model, self._device)
+            self._models[key] = index.model(self._model, self._device, self._precision)
         return self._models[key]

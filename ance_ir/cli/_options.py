@@ -11,6 +11,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""Those of ``ance_ir.models.precision``, written here so that no help imports torch."""
+
 
 def dataset_option(command: F) -> F:
     """``--dataset``."""
@@ -20,6 +23,12 @@ def dataset_option(command: F) -> F:
 def device_option(command: F) -> F:
     """``--device``."""
     return click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, …  [default: a GPU where there is one]")(command)
+
+
+def precision_option(command: F) -> F:
+    """``--precision``."""
+    told = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"
+    return click.option("--precision", type=click.Choice(PRECISIONS), help=told)(command)
 
 
 def text_options(command: F) -> F:

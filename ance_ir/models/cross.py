@@ -20,7 +20,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.batching import WINDOW, length_sorted_batches
-from ance_ir.models.dense import TOKEN_BUDGET, Progress, find_device
+from ance_ir.models.dense import find_device
+from ance_ir.models.encoding import Progress, evaluating, token_budget
+from ance_ir.models.packing import packed_weights
 from ance_ir.models.pairs import Pair, PairSettings, PairTokenizer, distinct_pairs
 from ance_ir.models.text import PassageScheme
 from ance_ir.models.tower import positions
@@ -192,19 +194,12 @@ class CrossEncoder(nn.Module):
     def _read(self, pairs: list[Pair], progress: Progress | None) -> np.ndarray:
         """Log-odds of tokenised pairs, float32 ``[len(pairs)]``, read in batches of similar length."""
         logits = np.empty(len(pairs), dtype=np.float32)
-        device = self.device
-        budget = TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
-        training = [module for module in self.modules() if module.training]
-        self.eval()
-        try:
-            with torch.inference_mode():
-                for batch in length_sorted_batches([len(pair.ids) for pair in pairs], budget):
-                    logits[batch] = self(*self.tokenizer.pad([pairs[i] for i in batch], device)).cpu().numpy()
-                    if progress is not None:
-                        progress(len(batch))
-        finally:
-            for module in training:
-                module.training = True
+        lengths = [len(pair.ids) for pair in pairs]
+        with torch.inference_mode(), evaluating(self), packed_weights(self, sum(lengths)):
+            for batch in length_sorted_batches(lengths, token_budget(self.device)):
+                logits[batch] = self(*self.tokenizer.pad([pairs[i] for i in batch], self.device)).cpu().numpy()
+                if progress is not None:
+                    progress(len(batch))
         return logits
 
     def _activated(self, log_odds: np.ndarray) -> np.ndarray:

@@ -54,9 +54,13 @@ class DenseObjective:
         queries: with their positives.
         store: the documents' texts.
         passages: how a document is cut for training; it scores as its best passage.
+
+    Raises:
+        UsageError: the encoder was converted to another precision than its checkpoint's, or cannot take such passages.
     """
 
     def __init__(self, model: DenseEncoder, queries: TrainingQueries, store: DocumentStore, passages: PassageScheme) -> None:
+        model.check_unconverted("trained")
         model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries
