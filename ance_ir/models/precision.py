@@ -30,6 +30,8 @@ def at_precision(model: DenseEncoder, precision: Precision) -> DenseEncoder:
     if model.precision == precision:
         return model
     model.check_unconverted("converted again")
+    if precision == "int8" and model.device.type != "cpu":
+        raise UsageError(f"int8 is computed on a CPU, not on {model.device}; bfloat16 is fast there")
     conversion = Conversion(precision=precision, weights=model.weights_hash())
     query = _converted(model.query_tower, precision)
     passage = None if model.shared else _converted(model.passage_tower, precision)
