@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import pandas as pd
 import pytest
 
+from ance_ir.cli._options import PRECISIONS
 from ance_ir.cli.main import main
+from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
 from ance_ir.indexes import AnceIndex
+from ance_ir.models.precision import Precision
 from tests.published import dpr_encoders, write_dpr
 from tests.tiny import cross_encoder, encoder
 
@@ -122,6 +126,44 @@ def test_search(index: Path, run: Run, collection: Path, tmp_path: Path) -> None
     found = read_run(run_file)
     assert sorted(found["qid"].unique()) == ["q1", "q2", "q3"]
     assert len(found) == 15
+
+
+def test_precision(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    half = ("--precision", "bfloat16")
+    status, _, err = run("index", "--dataset", collection, "--model", model, "--out", tmp_path / "x.ance", *half)
+    assert status == 0, err
+    assert AnceIndex(tmp_path / "x.ance").manifest["encoding"]["precision"] == "bfloat16"
+    assert run("search", tmp_path / "x.ance", "the cat sleeps", *half)[0] == 0
+    status, _, err = run("search", tmp_path / "x.ance", "the cat sleeps")
+    assert status == 0, err
+    told = ("--dataset", collection, "--system", f"dense={tmp_path / 'x.ance'}", "--out", tmp_path / "results")
+    assert run("eval", *told, *half)[0] == 0
+    assert run("search", tmp_path / "x.ance", "the cat sleeps", "--precision", "int4")[0] == 2
+    assert get_args(Precision) == PRECISIONS
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_bench_encode(form: str, run: Run, collection: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = pd.DataFrame([{"dataset": "d", "contender": "ance_ir", "texts/s": 1234.5, "mean cosine": 0.99951}])
+    asked: dict[str, Any] = {}
+
+    def bench(datasets: list[Dataset], model: str, **options: Any) -> pd.DataFrame:
+        asked.update(options, datasets=len(datasets))
+        return found
+
+    monkeypatch.setattr("ance_ir.eval.bench.bench_encode", bench)
+    told = ("--dataset", collection, "--dataset", collection, "--model", model, "--precision", "int8", "--documents", "7", "--format", form)
+    status, out, err = run("bench", "encode", *told)
+    assert status == 0, err
+    assert (asked["datasets"], asked["documents"], asked["precisions"]) == (2, 7, ("int8",))
+    last = {
+        "text": "d          ance_ir    1,234       0.9995",
+        "json": "]",
+        "markdown": "| d | ance_ir | 1,234 | 0.9995 |",
+    }
+    assert out.splitlines()[-1] == last[form]
+    if form == "json":
+        assert json.loads(out)[0]["texts/s"] == 1234.5
 
 
 def test_eval(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:

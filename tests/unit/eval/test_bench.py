@@ -16,6 +16,7 @@ from ance_ir.errors import UsageError
 from ance_ir.eval.bench import bench_encode, bench_search
 from ance_ir.eval.bench.rounds import alternate, medians, ratio
 from ance_ir.eval.bench.work import operations, peak_memory
+from ance_ir.models.encoding import TOKEN_BUDGET
 from tests.tiny import encoder
 
 
@@ -50,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
 def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)
+    monkeypatch.setitem(TOKEN_BUDGET, "cpu", 64)
     dataset = load_dataset(folder)
     found = bench_encode(
         [dataset, dataset], str(folder / "model"), documents=40, length=32, rounds=1, precisions=["bfloat16"], device="cpu"

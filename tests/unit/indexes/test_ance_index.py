@@ -51,7 +51,7 @@ def rows(*docnos: str, dimension: int = 3, encoding: Encoding | None = None) -> 
     return [{**row, "encoding": encoding} for row in made] if encoding else made
 
 
-PASSAGES = Encoding(model="m", fingerprint="f", similarity="dot", passages="MaxP(8, 3)", text=TextSettings())
+PASSAGES = Encoding(model="m", fingerprint="f", similarity="dot", passages="MaxP(8, 3)", precision="float32", text=TextSettings())
 
 
 @pytest.mark.parametrize("scheme", [FirstP(8), FirstP(), MaxP(8, 3), SlidingWindow(8, 4)], ids=repr)
@@ -69,6 +69,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
         "fingerprint": model.fingerprint(),
         "similarity": "dot",
         "passages": str(scheme),
+        "precision": "float32",
     }
     expected = {
         "format": 1,

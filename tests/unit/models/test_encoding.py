@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_what_is_made_ahead_is_the_same_and_no_more_than_asked_for() -> None:
     stream.close()
     assert not helpers()
     assert list(ahead(make(), 3)) == list(range(50))
+
+
+def test_closing_makes_no_more() -> None:
+    made: list[int] = []
+
+    def make() -> Iterator[int]:
+        for number in range(50):
+            time.sleep(0.02)
+            made.append(number)
+            yield number
+
+    stream = ahead(make(), 40)
+    assert next(stream) == 0
+    stream.close()
+    assert len(made) < 20
 
 
 def test_an_error_comes_in_its_place() -> None:

@@ -19,6 +19,7 @@ from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import atomic_folder
 from ance_ir.indexes import AnnNegatives, FirstP, MaxP
 from ance_ir.models import DenseEncoder
+from ance_ir.models.precision import at_precision
 from ance_ir.training import DenseObjective, NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
 from tests.tiny import encoder
 
@@ -268,3 +269,9 @@ def test_mined_negatives_that_are_gone_are_missed(make: Make, tmp_path: Path, da
 def test_the_trained_model_names_its_folder(make: Make, tmp_path: Path) -> None:
     assert make(tmp_path / "run").train().name == str(tmp_path / "run" / "model")
     assert make(tmp_path / "run").train().name == str(tmp_path / "run" / "model")
+
+
+def test_a_converted_encoder_is_not_trained(queries: TrainingQueries, dataset: Dataset) -> None:
+    model = at_precision(encoder(), "bfloat16")
+    with pytest.raises(UsageError, match="tiny was opened in bfloat16 and cannot be trained; open it without precision="):
+        DenseObjective(model, queries, dataset.store(), FirstP())
