@@ -21,13 +21,27 @@ Example:
 def command(model: str, query_length: int | None, passage_length: int | None, text: tuple[str, ...]) -> None:
     """Show what MODEL is and how it reads text.
 
-    MODEL is a folder, a training run, a DPR file, a hub name, or two names with a comma between them for towers that are published apart.
+    MODEL is an encoder or a reranker: a folder, a training run, a DPR file, a hub name, or two names with a comma between them for towers
+    that are published apart. The options are for encoders.
     """
-    from ance_ir import DenseEncoder
+    from ance_ir import CrossEncoder, DenseEncoder
     from ance_ir.models.card import describe, describe_text
+    from ance_ir.models.cross_card import describe_cross_encoder, describe_pairs
+    from ance_ir.models.cross_checkpoint import is_cross_encoder
     from ance_ir.models.published import PUBLISHED
+    from ance_ir.models.source import resolve
 
-    encoder = DenseEncoder.from_pretrained(model, device="cpu", **text_settings(query_length, passage_length, text))
+    told = text_settings(query_length, passage_length, text)
+    if "," not in model and is_cross_encoder(resolve(model)):
+        if told:
+            raise click.UsageError(f"{model} is a reranker, which has no text settings of an encoder")
+        reranker = CrossEncoder.from_pretrained(model, device="cpu")
+        click.echo(reranker.name)
+        _table({"layout": "reranker", **describe_cross_encoder(reranker), "unused weights": ", ".join(reranker.unused) or "none"})
+        click.echo("settings of pairs")
+        _table(describe_pairs(reranker))
+        return
+    encoder = DenseEncoder.from_pretrained(model, device="cpu", **told)
     known = {"published as": f"--passages {PUBLISHED[model].passages}"} if model in PUBLISHED else {}
     unused = {"unused weights": ", ".join(encoder.origin.unused) or "none"}
     click.echo(encoder.name)

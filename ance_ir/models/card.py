@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ance_ir.models.dense import DenseEncoder
@@ -27,7 +28,12 @@ def describe(model: DenseEncoder) -> dict[str, str]:
 
 def describe_text(model: DenseEncoder) -> dict[str, str]:
     """The text settings by the name under which they can be changed."""
-    return {name: ",".join(value) if isinstance(value, tuple) else repr(value) for name, value in asdict(model.text).items()}
+    return said(asdict(model.text))
+
+
+def said(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings in words."""
+    return {name: ",".join(value) if isinstance(value, tuple) else repr(value) for name, value in settings.items()}
 
 
 def model_card(model: DenseEncoder) -> str:

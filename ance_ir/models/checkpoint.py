@@ -97,6 +97,8 @@ def _open_ours(folder: Path) -> Opened:
         raise ModelError(
             f"{folder / SETTINGS}: format {settings.get('format')!r} is not {FORMAT}; a newer version of this package wrote it"
         )
+    if settings.get("kind") == "cross-encoder":
+        raise ModelError(f"{folder} holds a reranker, not an encoder of queries and passages; CrossEncoder.from_pretrained opens it")
     parts = [folder] if settings["towers"] == "shared" else [folder / "query", folder / "passage"]
     for part in parts:
         if not (part / "config.json").exists():

@@ -1,19 +1,38 @@
-"""The model card that goes with a saved cross-encoder."""
+"""What a cross-encoder says of itself: for ``ance-ir info``, and for the model card that goes with a saved one."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from ance_ir.models.card import said
 
 if TYPE_CHECKING:
     from ance_ir.models.cross import CrossEncoder
 
 
+def describe_cross_encoder(model: CrossEncoder) -> dict[str, str]:
+    """Properties of a cross-encoder in words, its fingerprint last; the settings are ``describe_pairs``'s."""
+    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    config = model.classifier.config
+    one = config.num_labels == 1
+    return {
+        "backbone": f"{config.model_type}, {weights:.1f} M weights, {str(model.classifier.dtype).removeprefix('torch.')}",
+        "logits": "one" if one else f"two; class {model.settings.relevant_class} is the relevant one",
+        "longest": f"{model.tokenizer.longest} tokens",
+        "fingerprint": model.fingerprint(),
+    }
+
+
+def describe_pairs(model: CrossEncoder) -> dict[str, str]:
+    """The settings by the name under which they can be changed."""
+    return said(asdict(model.settings))
+
+
 def cross_encoder_card(model: CrossEncoder) -> str:
     """A Hugging Face model card, filled in with what the model knows of itself."""
-    settings = model.settings
-    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    logits = "one logit" if model.classifier.config.num_labels == 1 else f"two logits, class {settings.relevant_class} is the relevant one"
-    query = "half of the pair" if settings.query_length is None else f"{settings.query_length} tokens"
+    rows = "\n".join(f"| {name} | {value} |" for name, value in describe_cross_encoder(model).items())
+    settings = "\n".join(f"| `{name}` | `{value}` |" for name, value in describe_pairs(model).items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: text-ranking
@@ -26,13 +45,13 @@ Trained or saved with `ance_ir`.
 
 | | |
 |---|---|
-| backbone | {model.classifier.config.model_type}, {weights:.1f} M weights |
-| score | {settings.score}, from {logits} |
-| pair | {settings.pair_length} tokens; the document is cut |
-| query | at most {query}, prefix {settings.query_prefix!r} |
-| document | fields {", ".join(settings.fields)} joined by {settings.separator!r} |
-| lower-cased by the package | {"yes" if settings.lower_case else "no"} |
-| fingerprint | `{model.fingerprint()}` |
+{rows}
+
+Settings:
+
+| | |
+|---|---|
+{settings}
 
 ```python
 from ance_ir import CrossEncoder

@@ -83,6 +83,16 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
     return CrossEncoder(classifier, tokenizer, PairSettings(**{**said, **changes}), name=name, unused=unused)
 
 
+def is_cross_encoder(folder: Path) -> bool:
+    """Whether a folder says that it holds a reranker."""
+    if (folder / SETTINGS).exists():
+        return bool(read_settings(folder / SETTINGS).get("kind") == KIND)
+    if not (folder / "config.json").exists():
+        return False
+    architectures = read_settings(folder / "config.json").get("architectures") or ()
+    return any(str(name).endswith("ForSequenceClassification") for name in architectures)
+
+
 def save_cross_encoder(model: CrossEncoder, folder: Path) -> None:
     """Write a checkpoint folder, whole or not at all; see ``CrossEncoder.save``."""
     labels = model.classifier.config.num_labels

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.batching import pad
 from ance_ir.models.text import FIELDS, PassageScheme
+from ance_ir.models.tokenizing import FastTokenizer
 
 Score = Literal["logit", "probability"]
 
@@ -87,7 +85,7 @@ class Pair:
     second: int
 
 
-class PairTokenizer:
+class PairTokenizer(FastTokenizer):
     """Turns queries and documents into token ids as the settings say: the same as the tokeniser's own, called on the two texts.
 
     Args:
@@ -102,22 +100,12 @@ class PairTokenizer:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PairSettings, longest: int, *, token_types: bool) -> None:
-        if not tokenizer.is_fast:
-            raise ModelError(
-                f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}"
-            )
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, lower_case=settings.lower_case, max_characters=settings.max_characters)
         self.settings = settings
         self.longest = longest
         self.token_types = token_types
-        self.pad_id = int(tokenizer.pad_token_id or 0)
-        self._before, self._between, self._after, self._types_from_second = _template(tokenizer, token_types)
+        self._before, self._between, self._after, self._types_from_second = self._template()
         self._room(settings.pair_length)
-
-    @cached_property
-    def vocabulary_hash(self) -> str:
-        """Hash of the tokens and their ids."""
-        return hashlib.blake2b(json.dumps(sorted(self.tokenizer.get_vocab().items())).encode(), digest_size=16).hexdigest()
 
     def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
         """The pairs of each query and text, one for each passage; a text without any token has one, with nothing in it.
@@ -173,34 +161,21 @@ class PairTokenizer:
     def _distinct(self, texts: Sequence[str], *, cut: bool = True) -> dict[str, list[int]]:
         """Token ids of each distinct text, without special ones."""
         distinct = list(dict.fromkeys(texts))
-        return dict(zip(distinct, _bare(self.tokenizer, [self._clean(text, cut) for text in distinct]), strict=True))
+        return dict(zip(distinct, self.bare([self.clean(text, cut) for text in distinct]), strict=True))
 
-    def _clean(self, text: str, cut: bool) -> str:
-        if cut and self.settings.max_characters is not None:
-            text = text[: self.settings.max_characters]
-        if not text.isascii():  # lone surrogates cannot be encoded, and would stop the tokeniser
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return text.lower() if self.settings.lower_case else text
-
-
-def _bare(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
-    if not texts:
-        return []
-    encoded: list[list[int]] = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-    return encoded
-
-
-def _template(tokenizer: PreTrainedTokenizerBase, token_types: bool) -> tuple[list[int], list[int], list[int], bool]:
-    """The special tokens before, between and after the two texts of a pair, and whether token type 1 begins with the second text."""
-    first, second = _bare(tokenizer, ["a"])[0], _bare(tokenizer, ["b"])[0]
-    encoded = tokenizer("a", "b", return_token_type_ids=True)
-    ids, types = encoded["input_ids"], encoded["token_type_ids"]
-    start = _find(first, ids, 0)
-    then = _find(second, ids, start + len(first))
-    found = ids[:start], ids[start + len(first) : then], ids[then + len(second) :]
-    if token_types and types not in ([0] * len(ids), [0] * then + [1] * (len(ids) - then)):
-        raise ModelError(f"{tokenizer.name_or_path}: the token types {types} of a pair do not begin with the second text, as they should")
-    return *found, token_types and any(types)
+    def _template(self) -> tuple[list[int], list[int], list[int], bool]:
+        """The special tokens before, between and after the two texts of a pair, and whether token type 1 begins with the second text."""
+        first, second = self.bare(["a"])[0], self.bare(["b"])[0]
+        encoded = self.tokenizer("a", "b", return_token_type_ids=True)
+        ids, types = encoded["input_ids"], encoded["token_type_ids"]
+        start = _find(first, ids, 0)
+        then = _find(second, ids, start + len(first))
+        found = ids[:start], ids[start + len(first) : then], ids[then + len(second) :]
+        if self.token_types and types not in ([0] * len(ids), [0] * then + [1] * (len(ids) - then)):
+            raise ModelError(
+                f"{self.tokenizer.name_or_path}: the token types {types} of a pair do not begin with the second text, as they should"
+            )
+        return *found, self.token_types and any(types)
 
 
 def _find(part: list[int], whole: list[int], start: int) -> int:

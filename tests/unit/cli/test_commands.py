@@ -93,6 +93,17 @@ def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     assert AnceIndex(index).store.dtype == "float16"
 
 
+def test_info_of_a_reranker(run: Run, tmp_path: Path) -> None:
+    cross_encoder(labels=2, pair_length=20).save(tmp_path / "bert")
+    status, out, _ = run("info", tmp_path / "bert")
+    assert status == 0
+    assert "  logits          two; class 1 is the relevant one\n" in out
+    assert "  pair_length     20\n" in out
+    status, _, err = run("info", tmp_path / "bert", "--query-length", "9")
+    assert status == 2
+    assert "is a reranker, which has no text settings of an encoder" in err
+
+
 def test_two_towers_that_were_published_apart_are_one_model(
     run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import ance_ir.models.checkpoint as checkpoint
 from ance_ir.errors import ModelError
 from ance_ir.models import DenseEncoder
 from ance_ir.models.tower import Pooling
-from tests.tiny import Kind, backbone, bert_tokenizer, encoder
+from tests.tiny import Kind, backbone, bert_tokenizer, cross_encoder, encoder
 
 TEXTS = ["the cat sleeps", "", "Dense Retrieval", "who sings when the moon is red", "日本"]
 TEXT_SETTINGS = {
@@ -220,6 +220,12 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
     spoil, message = DAMAGES[damage]
     spoil(tmp_path / "x")
     with pytest.raises(ModelError, match=message):
+        DenseEncoder.from_pretrained(tmp_path / "x")
+
+
+def test_a_reranker_is_no_dense_encoder(tmp_path: Path) -> None:
+    cross_encoder().save(tmp_path / "x")
+    with pytest.raises(ModelError, match=r"x holds a reranker, .*CrossEncoder\.from_pretrained opens it"):
         DenseEncoder.from_pretrained(tmp_path / "x")
 
 
