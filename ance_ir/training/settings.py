@@ -15,7 +15,7 @@ class TrainingSettings:
         steps: optimiser steps.
         batch_size: queries of a batch.
         accumulation: batches whose gradients make one step.
-        negatives: negatives drawn for each query.
+        negatives: negatives drawn for each query, beside those of its batch, if any.
         learning_rate: its peak.
         warm_up_steps: steps over which the learning rate rises from 0; after them it falls to 0, linearly, over the whole run.
         weight_decay: of AdamW, on matrices only.
@@ -44,9 +44,11 @@ class TrainingSettings:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulation", "negatives", "refresh_every", "keep_checkpoints"):
+        for name in ("steps", "batch_size", "accumulation", "refresh_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+        if self.negatives < 0:
+            raise UsageError(f"negatives is at least 0, not {self.negatives}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise UsageError(f"checkpoint_every is at least 1, not {self.checkpoint_every}")
         for name in ("learning_rate", "clip", "temperature"):

@@ -119,13 +119,13 @@ class Trainer(Generic[Model]):
         every = settings.checkpoint_every or settings.refresh_every
         refreshed = done - done % settings.refresh_every
         if done != refreshed:
-            self.negatives.restore(self.run.negatives_folder(refreshed))
+            self.negatives.restore(self.run.negatives_folder(refreshed), refreshed)
         with tqdm(
             total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
         ) as bar:
             for step in range(done, settings.steps):
                 if step % settings.refresh_every == 0:
-                    report = self.negatives.refresh(self.model, self.run.negatives_folder(step))
+                    report = self.negatives.refresh(self.model, self.run.negatives_folder(step), step)
                     if report and on_refresh is not None:
                         on_refresh(step, report)
                     refreshed = step
@@ -152,10 +152,8 @@ class Trainer(Generic[Model]):
         with torch.random.fork_rng(devices=[self.model.device] if self.model.device.type == "cuda" else []):
             torch.manual_seed(self.batches.dropout_seed(step))
             for batch in batches:
-                loss, read = self.objective.loss(batch, settings.temperature)
-                loss = loss / len(batches)
-                loss.backward()
-                total += float(loss.detach())
+                loss, read = self.objective.backward(batch, settings.temperature, 1 / len(batches))
+                total += loss / len(batches)
                 tokens += read
         self.model.eval()
         if not math.isfinite(total):
