@@ -79,7 +79,9 @@ class Systems:
             return dataset_bm25(self._dataset).retriever(self._num_results)
         if not Path(stage).is_dir():
             raise UsageError(f"a stage is bm25 or the path of an index or a reranker; {stage!r} is neither")
-        if is_cross_encoder(Path(stage)):
+        if any((Path(stage) / name).exists() for name in ("config.json", "run.json")):  # a model; an index has a manifest.json
+            if not is_cross_encoder(stage):
+                raise UsageError(f"{stage} holds a model, but no index and no reranker; ance-ir index makes an index with it")
             if retrieves:
                 raise UsageError(f"{stage} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage}")
             return self._reranker(Path(stage))

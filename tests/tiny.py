@@ -8,11 +8,25 @@ from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    ElectraConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    XLMRobertaConfig,
+)
 
-from ance_ir.models import DenseEncoder, Head, TextSettings, Tower
+from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, TextSettings, Tower
 
 Kind = Literal["bert", "roberta"]
+Architecture = Literal["bert", "roberta", "distilbert", "mpnet", "modernbert", "electra", "xlm-roberta"]
 
 WIDTH = 32
 POSITIONS = 64
@@ -123,3 +137,59 @@ def encoder(kind: Kind = "bert", *, shared: bool = True, seed: int = 0, text: di
     settings = TextSettings(**{"query_length": 16, "passage_length": 32, **(text or {})})
     passage = None if shared else tower(kind, seed=seed + 1, **options)
     return DenseEncoder(tower(kind, seed=seed, **options), passage, tokenizer_of(kind), settings, name="tiny").eval()
+
+
+_SHAPE = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48, "initializer_range": 0.3}
+
+
+@cache
+def pair_tokenizer(architecture: Architecture) -> PreTrainedTokenizerFast:
+    """The tokeniser of an architecture; BERT and ELECTRA are given token types."""
+    if architecture in ("roberta", "mpnet", "xlm-roberta"):
+        return roberta_tokenizer()
+    types = ["token_type_ids"] if architecture in ("bert", "electra") else []
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bert_tokenizer().backend_tokenizer,
+        model_max_length=POSITIONS,
+        model_input_names=["input_ids", *types, "attention_mask"],
+        **special,
+    )
+
+
+def classifier(architecture: Architecture = "bert", labels: int = 1, seed: int = 0, **config: Any) -> PreTrainedModel:
+    """A sequence-classification model of two layers; weights large enough for pairs to lie apart."""
+    words = {"vocab_size": len(pair_tokenizer(architecture)), "num_labels": labels, **config}
+    after_padding = {"max_position_embeddings": POSITIONS + 2, "pad_token_id": 1}
+    configs = {
+        "bert": lambda: BertConfig(max_position_embeddings=POSITIONS, **_SHAPE, **words),
+        "electra": lambda: ElectraConfig(max_position_embeddings=POSITIONS, embedding_size=WIDTH, **_SHAPE, **words),
+        "modernbert": lambda: ModernBertConfig(
+            max_position_embeddings=POSITIONS,
+            pad_token_id=0,
+            cls_token_id=2,
+            sep_token_id=3,
+            initializer_cutoff_factor=9.0,
+            **_SHAPE,
+            **words,
+        ),
+        "distilbert": lambda: DistilBertConfig(
+            max_position_embeddings=POSITIONS, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=48, initializer_range=0.3, **words
+        ),
+        "roberta": lambda: RobertaConfig(**after_padding, **_SHAPE, **words),
+        "mpnet": lambda: MPNetConfig(**after_padding, **_SHAPE, **words),
+        "xlm-roberta": lambda: XLMRobertaConfig(**after_padding, **_SHAPE, **words),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(configs[architecture]())
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.data.normal_(std=0.3)
+        return model.eval()
+
+
+def cross_encoder(architecture: Architecture = "bert", labels: int = 1, seed: int = 0, **settings: Any) -> CrossEncoder:
+    """A cross-encoder that reads pairs of at most 32 tokens."""
+    told = PairSettings(**{"pair_length": 32, **settings})
+    return CrossEncoder(classifier(architecture, labels, seed), pair_tokenizer(architecture), told, name="tiny").eval()

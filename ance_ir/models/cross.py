@@ -168,9 +168,9 @@ class CrossEncoder(nn.Module):
         """
         if len(queries) != len(texts):
             raise UsageError(f"as many queries as texts were expected, not {len(queries)} and {len(texts)}")
-        bad = next((text for text in (*queries, *texts) if not isinstance(text, str)), None)
-        if bad is not None:
-            raise UsageError(f"queries and texts are strings, found {bad!r}")
+        for text in (*queries, *texts):
+            if not isinstance(text, str):
+                raise UsageError(f"queries and texts are strings, found {text!r}")
         firsts, codes = distinct_pairs(queries, texts)
         found = np.empty(len(firsts), dtype=np.float32)
         for start in range(0, len(firsts), WINDOW):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from ance_ir.errors import ModelError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import atomic_folder, write_json
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.cross_card import cross_encoder_card
@@ -70,19 +70,21 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
     said = ours if ours is not None else _foreign_settings(folder, config, tokenizer, positions(classifier.base_model))
     if ours is None and "score" not in changes:
         said["score"] = "logit" if fresh_head else _score(folder, config)
-    try:
-        settings = PairSettings(**{**said, **changes})
-    except TypeError as error:
-        raise ModelError(f"{name}: {error}") from error
-    return CrossEncoder(classifier, tokenizer, settings, name=name, leftover=leftover)
+    known = [field.name for field in fields(PairSettings)]
+    for setting in {*said, *changes} - {*known}:
+        raise UsageError(f"unknown setting {setting!r}; the settings of a cross-encoder are {', '.join(known)}")
+    return CrossEncoder(classifier, tokenizer, PairSettings(**{**said, **changes}), name=name, leftover=leftover)
 
 
-def is_cross_encoder(folder: Path) -> bool:
-    """Whether a folder, perhaps a training run's, holds a sequence-classification model."""
-    for config in (folder / "config.json", folder / "model" / "config.json"):
-        if config.exists():
-            return any(str(name).endswith("ForSequenceClassification") for name in read_settings(config).get("architectures") or ())
-    return False
+def is_cross_encoder(name: str | Path) -> bool:
+    """Whether a checkpoint is a sequence-classification model.
+
+    Raises:
+        ModelError: it is not there, or its configuration cannot be read.
+    """
+    path = resolve(str(name)) / "config.json"
+    architectures = read_settings(path).get("architectures") if path.exists() else None
+    return any(str(architecture).endswith("ForSequenceClassification") for architecture in architectures or ())
 
 
 def save_cross_encoder(model: CrossEncoder, folder: Path) -> None:

@@ -16,9 +16,10 @@ import pytest
 
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
-from ance_ir.models import DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.pipelines.bm25 import BM25Index
-from tests.tiny import WORDS, encoder
+from ance_ir.pipelines.reranker import BertReranker
+from tests.tiny import WORDS, cross_encoder, encoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
 
@@ -40,6 +41,7 @@ RESULTS = QUERIES.iloc[[1, 0, 0, 1, 3, 0]].assign(
     docno=["d3", "twin1", "d7", "d20", "d5", "twin2"], score=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], rank=[1, 2, 1, 0, 0, 0], source=list("abcdef")
 )
 FRAME = pd.DataFrame(DOCUMENTS).assign(year=range(len(DOCUMENTS)))
+READ = RESULTS.merge(FRAME[["docno", "title", "text"]], on="docno")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ class World:
 
     model: DenseEncoder
     other: DenseEncoder
+    reranker: CrossEncoder
     index: AnceIndex
     bm25: BM25Index | None
 
@@ -63,7 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         bm25 = None
     else:
         bm25 = BM25Index(folder / "x.bm25").index(iter(DOCUMENTS))
-    return World(model=model, other=encoder(head=8, seed=9), index=index, bm25=bm25)
+    return World(model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), index=index, bm25=bm25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +136,18 @@ CASES = {
     "DenseScorer": Case(
         make=lambda world: world.index.scorer(world.model), frame=RESULTS, inputs=BY_PAIR, adds=["score", "rank"], change={"check": False}
     ),
+    "BertReranker": Case(
+        make=lambda world: BertReranker(world.reranker, MaxP(16, 2)),
+        frame=READ,
+        inputs=[["qid", "docno", "query", "text"]],
+        adds=["score", "rank"],
+        change={"passages": FirstP()},
+    ),
     "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
 RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever"]
-RANKERS = [*RETRIEVERS, "DenseScorer", "QueryEncoder >> DenseRetriever"]
+RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "QueryEncoder >> DenseRetriever"]
 
 
 @pytest.fixture(params=CASES)
@@ -193,9 +203,9 @@ def test_every_column_survives_and_the_new_ones_come(case: Case, world: World) -
     expected = case.frame.drop_duplicates(key).set_index(key)
     assert len(found)
     for column in columns:
-        if case.frame is RESULTS and column == "source":
-            expected_values = case.frame.set_index(["qid", "docno"])["source"]
-            assert [expected_values[pair] for pair in zip(found["qid"], found["docno"], strict=True)] == found["source"].tolist()
+        if column in ("source", "title", "text") and case.frame is not FRAME:
+            expected_values = case.frame.set_index(["qid", "docno"])[column]
+            assert [expected_values[pair] for pair in zip(found["qid"], found["docno"], strict=True)] == found[column].tolist()
         else:
             keys = found[key].str.replace(r"#\d+$", "", regex=True)
             assert expected.loc[keys, column].tolist() == found[column].tolist()
@@ -210,6 +220,8 @@ def test_an_empty_frame_gives_an_empty_frame_with_the_same_columns(case: Case, w
 
     for name in ("encode_queries", "encode_passages", "encode_documents", "fingerprint"):
         monkeypatch.setattr(DenseEncoder, name, fail)
+    for name in ("log_odds", "fingerprint"):
+        monkeypatch.setattr(CrossEncoder, name, fail)
     found = transformer(case.frame.iloc[:0])
     assert list(found.columns) == list(full.columns)
     assert len(found) == 0
@@ -271,7 +283,8 @@ def test_equality_follows_the_configuration(single: Case, world: World) -> None:
         assert all(getattr(changed, name) == value for name, value in single.change.items())
     if hasattr(transformer, "model"):
         options = {"check": False} if hasattr(transformer, "check") else {}
-        assert pt.inspect.transformer_apply_attributes(transformer, model=world.other, **options) != transformer
+        other = cross_encoder(seed=9) if isinstance(transformer, BertReranker) else world.other
+        assert pt.inspect.transformer_apply_attributes(transformer, model=other, **options) != transformer
 
 
 def test_nothing_inside_is_a_stage(single: Case, world: World) -> None:
@@ -359,8 +372,8 @@ def test_scorer_and_retriever_agree(world: World, backend: str) -> None:
 
 
 def test_query_vectors_are_used_where_there_are_any(ranker: Case, world: World) -> None:
-    if ranker.make is bm25:
-        pytest.skip("BM25 has no vectors")
+    if ranker is CASES["BM25Retriever"] or ranker is CASES["BertReranker"]:
+        pytest.skip("it has no vectors")
     transformer = ranker.make(world)
     if ranker is CASES["QueryEncoder >> DenseRetriever"]:
         transformer = world.index.retriever(world.model, 10)

@@ -13,7 +13,7 @@ from ance_ir.cli.main import main
 from ance_ir.eval import read_run
 from ance_ir.indexes import AnceIndex
 from tests.published import dpr_encoders, write_dpr
-from tests.tiny import encoder
+from tests.tiny import cross_encoder, encoder
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -156,6 +156,54 @@ def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negative
     assert "settings.seed was 42, is 7" in err
 
 
+@pytest.fixture(scope="module")
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "cross"
+    cross_encoder().save(folder)
+    return folder
+
+
+def _train_reranker(run: Run, collection: Path, model: Path, out: Path, *more: Any) -> tuple[int, str, str]:
+    told = ["--dataset", collection, "--model", model, "--out", out, "--steps", "4", "--batch-size", "2", "--checkpoint-every", "2"]
+    return run("train-reranker", *told, "--learning-rate", "1e-3", "--depth", "3", *more)
+
+
+@pytest.mark.parametrize("negatives", ["bm25", "random", "RUN", "bm25 % 4 >> INDEX"])
+@pytest.mark.parametrize("loss", ["cross-entropy", "margin"])
+def test_train_reranker(run: Run, collection: Path, reranker: Path, index: Path, tmp_path: Path, negatives: str, loss: str) -> None:
+    (tmp_path / "run.txt").write_text("".join(f"q{query} Q0 d{number} 0 {number} x\n" for query in (1, 2, 3) for number in range(1, 6)))
+    negatives = negatives.replace("RUN", str(tmp_path / "run.txt")).replace("INDEX", str(index))
+    told = ["--negatives", negatives, "--loss", loss, "--dev-split", "test", "--dev-depth", "2"]
+    status, out, err = _train_reranker(run, collection, reranker, tmp_path / "bert", *told)
+    assert status == 0, err
+    assert [line.split(":")[0] for line in out.split("\n") if "RR@10" in line] == ["after step 2", "after step 4"]
+    systems = ["--system", "bm25", "--system", f"bert=bm25 % 2 >> {tmp_path / 'bert'}"]
+    status, _, err = run("eval", "--dataset", collection, *systems, "--out", tmp_path / "results")
+    assert status == 0, err
+    status, _, err = _train_reranker(run, collection, reranker, tmp_path / "bert", *told, "--seed", "7")
+    assert (status, err.count("ance-ir: error")) == (2, 1)
+    assert "settings.seed was 42, is 7" in err
+
+
+def test_a_fresh_head_is_asked_for(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    status, _, err = _train_reranker(run, collection, model, tmp_path / "bert")
+    assert status == 2
+    assert "head='fresh'" in err
+    status, _, err = _train_reranker(run, collection, model, tmp_path / "bert", "--fresh-head", "--pair-length", "20")
+    assert status == 0, err
+    status, _, err = run("index", "--dataset", collection, "--model", tmp_path / "bert", "--out", tmp_path / "x.ance")
+    assert status == 2
+
+
+def test_a_run_file_that_changed_is_another_source(run: Run, collection: Path, reranker: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.txt"
+    for number, wanted in ((2, 0), (4, 2)):
+        path.write_text(f"q1 Q0 d{number} 0 1 x\n")
+        status, _, err = _train_reranker(run, collection, reranker, tmp_path / "bert", "--negatives", path)
+        assert status == wanted, err
+    assert "negatives.name was 'run " in err
+
+
 def test_an_index_of_another_model_is_refused(
     index: Path, run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +218,10 @@ def test_an_index_of_another_model_is_refused(
     ("arguments", "message"),
     [
         (["eval", "--dataset", "no-such-thing", "--system", "bm25"], "no-such-thing"),
-        (["eval", "--dataset", "COLLECTION", "--system", "bm26"], "a stage is bm25 or the path of an index; 'bm26' is neither"),
+        (
+            ["eval", "--dataset", "COLLECTION", "--system", "bm26"],
+            "a stage is bm25 or the path of an index or a reranker; 'bm26' is neither",
+        ),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 0"], "a cut-off is at least 1, not 0"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 10 >> bm25"], "bm25 only retrieves"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 >>"], "not ''"),
@@ -195,6 +246,44 @@ def test_an_index_of_another_model_is_refused(
         (["search", "nowhere", "x"], "nowhere"),
         (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "0"], "steps is at least 1"),
         (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "COLLECTION", "--steps", "1"], "is no training run, but holds"),
+        (
+            ["train-reranker", "--dataset", "COLLECTION", "--model", "MODEL", "--fresh-head", "--out", "OUT", "--steps", "0"],
+            "steps is at least 1",
+        ),
+        (
+            [
+                "train-reranker",
+                "--dataset",
+                "COLLECTION",
+                "--model",
+                "MODEL",
+                "--fresh-head",
+                "--out",
+                "OUT",
+                "--steps",
+                "1",
+                "--depth",
+                "0",
+            ],
+            "negatives are drawn from at least 1 document, not 0",
+        ),
+        (
+            [
+                "train-reranker",
+                "--dataset",
+                "COLLECTION",
+                "--model",
+                "MODEL",
+                "--fresh-head",
+                "--out",
+                "OUT",
+                "--steps",
+                "1",
+                "--negatives",
+                "x",
+            ],
+            "a stage is bm25 or the path of an index or a reranker; 'x' is neither",
+        ),
         (["demo", "--out", "COLLECTION"], "holds something else than a demo"),
         (["demo", "--out", "OUT", "--steps", "0"], "steps is at least 1"),
     ],

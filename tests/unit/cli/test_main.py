@@ -55,7 +55,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy(capsys: pytest.Captu
     shown = capsys.readouterr().out
     for name, summary in SUMMARIES.items():
         assert f"{name}  " in shown
-        assert summary in shown
+        assert summary in " ".join(shown.split())
     assert not HEAVY & modules_after("from ance_ir.cli.main import main; main(['--help'])")
 
 
@@ -67,7 +67,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_each_entry_of_the_table_is_a_command_with_that_summary(name: str) -> None:
-    command = importlib.import_module(f"ance_ir.cli.{name}").command
+    command = importlib.import_module(f"ance_ir.cli.{name.replace('-', '_')}").command
     assert isinstance(command, click.Command)
     assert command.name == name
     assert command.get_short_help_str(limit=1000) == SUMMARIES[name]
@@ -80,14 +80,14 @@ def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_every_option_of_a_command_is_explained(name: str) -> None:
-    command = importlib.import_module(f"ance_ir.cli.{name}").command
+    command = importlib.import_module(f"ance_ir.cli.{name.replace('-', '_')}").command
     bare = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
     assert bare == []
 
 
 def test_every_file_beside_main_is_in_the_table() -> None:
     files = {path.stem for path in (Path(ance_ir.__file__).parent / "cli").glob("*.py") if not path.stem.startswith("_")}
-    assert files == {"main", *SUMMARIES}
+    assert files == {"main", *(name.replace("-", "_") for name in SUMMARIES)}
 
 
 def test_without_arguments_the_help_is_shown_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,163 @@
+"""Training a reranker: its losses, its loop, its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import TrainingError, UsageError
+from ance_ir.models import CrossEncoder
+from ance_ir.training import (
+    NegativeSource,
+    RandomNegatives,
+    RerankerObjective,
+    Trainer,
+    TrainingQueries,
+    TrainingSettings,
+    hinge,
+    pairwise_nll,
+    read_metrics,
+    softmax_cross_entropy,
+)
+from ance_ir.training.batches import Batches
+from tests.tiny import cross_encoder
+
+Make = Callable[..., Trainer[CrossEncoder]]
+
+
+class Interrupted(Exception):
+    """Stands for whatever ends a process."""
+
+
+class Breaking(RandomNegatives):
+    """Random negatives that fail at a given draw."""
+
+    def __init__(self, queries: TrainingQueries, at: int) -> None:
+        super().__init__(queries)
+        self._left = at
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        self._left -= 1
+        if self._left < 0:
+            raise Interrupted
+        return super().draw(queries, count, generator)
+
+
+@pytest.fixture
+def make(dataset: Dataset, queries: TrainingQueries) -> Make:
+    def made(
+        folder: Path,
+        source: NegativeSource[CrossEncoder] | None = None,
+        loss: Any = "cross-entropy",
+        evaluate: Callable[[int], dict[str, float]] | None = None,
+        model: CrossEncoder | None = None,
+        **settings: Any,
+    ) -> Trainer[CrossEncoder]:
+        told = {"steps": 12, "batch_size": 4, "learning_rate": 1e-3, "checkpoint_every": 4, "negatives": 2, **settings}
+        return Trainer(
+            RerankerObjective(model or cross_encoder(), queries, dataset.store(), loss),
+            source or RandomNegatives(queries),
+            TrainingSettings(**told),
+            folder,
+            dataset={"name": "tiny"},
+            evaluate=evaluate,
+        )
+
+    return made
+
+
+def _told(folder: Path) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in read_metrics(folder / "metrics.jsonl")]
+
+
+def _equal(one: CrossEncoder, other: CrossEncoder) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_losses() -> None:
+    positive, negative = torch.tensor([2.0, 0.0]), torch.tensor([[1.5, -3.0], [0.5, 2.0]])
+    wanted = np.mean([-np.log(np.exp(2) / np.exp([2, 1.5, -3]).sum()), -np.log(1 / np.exp([0, 0.5, 2]).sum())])
+    assert float(softmax_cross_entropy(positive, negative)) == pytest.approx(wanted)
+    assert float(hinge(positive, negative)) == pytest.approx((0.5 + 0 + 1.5 + 3) / 4)
+    one = negative[:, :1]
+    assert float(softmax_cross_entropy(positive, one)) == pytest.approx(float(pairwise_nll(positive, one)))
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+def test_the_loss_is_that_of_the_scores(dataset: Dataset, queries: TrainingQueries, labels: int) -> None:
+    model, store = cross_encoder(labels=labels, pair_length=14), dataset.store()
+    batch = Batches(queries, RandomNegatives(queries), TrainingSettings(steps=1, batch_size=5, negatives=3)).of_step(0)[0]
+    scores = [
+        [
+            float(model.log_odds([queries.texts[query]], [store[int(number)]["text"]])[0]) / 2
+            for number in [batch.positives[row], *batch.negatives[row]]
+        ]
+        for row, query in enumerate(batch.queries)
+    ]
+    found = torch.tensor(scores)
+    for name, loss in (("cross-entropy", softmax_cross_entropy), ("margin", hinge)):
+        value, tokens = RerankerObjective(model, queries, store, name).loss(batch, 2.0)  # type: ignore[arg-type]
+        assert float(value.detach()) == pytest.approx(float(loss(found[:, 0], found[:, 1:])), rel=1e-4)
+        assert value.requires_grad
+        assert tokens > 20 * 5
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "margin"])
+def test_the_loss_falls(make: Make, tmp_path: Path, loss: str) -> None:
+    make(tmp_path / "run", loss=loss, steps=60, dropout=False).train()
+    losses = [line["loss"] for line in _told(tmp_path / "run")]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+@pytest.mark.parametrize("broken_at", [1, 4, 6, 11])
+@pytest.mark.parametrize("dropout", [True, False])
+def test_a_run_that_was_broken_off_ends_the_same(
+    make: Make, tmp_path: Path, queries: TrainingQueries, broken_at: int, dropout: bool
+) -> None:
+    unbroken = make(tmp_path / "a", dropout=dropout).train()
+    with pytest.raises(Interrupted):
+        make(tmp_path / "b", Breaking(queries, broken_at), dropout=dropout).train()
+    resumed = make(tmp_path / "b", dropout=dropout).train()
+    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert _equal(unbroken, resumed)
+    again = make(tmp_path / "b", Breaking(queries, 0), dropout=dropout).train()
+    assert _equal(again, resumed)
+    assert again.name == str(tmp_path / "b" / "model")
+    assert CrossEncoder.from_pretrained(tmp_path / "b", device="cpu").fingerprint() == resumed.fingerprint()
+
+
+def test_evaluations_join_the_log_and_are_not_lost(make: Make, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def evaluate(step: int) -> dict[str, float]:
+        asked.append(step)
+        if asked == [4, 8]:
+            raise Interrupted
+        return {"dev RR@10": step / 100}
+
+    with pytest.raises(Interrupted):
+        make(tmp_path / "run", evaluate=evaluate).train()
+    make(tmp_path / "run", evaluate=evaluate).train()
+    assert asked == [4, 8, 8, 12]
+    assert {line["step"]: line["dev RR@10"] for line in _told(tmp_path / "run") if "dev RR@10" in line} == {3: 0.04, 7: 0.08, 11: 0.12}
+
+
+def test_another_loss_or_model_is_another_run(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    with pytest.raises(TrainingError, match="loss was 'cross-entropy', is 'margin'"):
+        make(tmp_path / "run", loss="margin")
+    with pytest.raises(TrainingError, match=r"model\.fingerprint was .*; model\.settings\.pair_length was 32, is 16"):
+        make(tmp_path / "run", model=cross_encoder(pair_length=16))
+    with pytest.raises(UsageError, match="the loss is one of cross-entropy, margin, not 'hinge'"):
+        make(tmp_path / "other", loss="hinge")
+
+
+def test_half_precision_is_trained_in_float32(make: Make, tmp_path: Path) -> None:
+    trainer = make(tmp_path / "run", model=cross_encoder().bfloat16())
+    assert {parameter.dtype for parameter in trainer.train().parameters()} == {torch.float32}
