@@ -60,6 +60,14 @@ def optimisation_options(command: F) -> F:
     return command
 
 
+def numbers(text: str) -> list[int]:
+    """The numbers in a list with commas."""
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() for part in parts):
+        raise click.UsageError(f"numbers with commas between them were expected, not {text!r}")
+    return [int(part) for part in parts]
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}

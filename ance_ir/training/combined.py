@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic
 
 import numpy as np
@@ -19,7 +20,7 @@ class InBatchNegatives:
         in_batch: ``"all"`` (DPR) or ``"hardest"`` (the paper's NCE negatives).
     """
 
-    settings: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, in_batch: InBatch) -> None:
         self.in_batch = in_batch
@@ -45,7 +46,7 @@ class MixedNegatives(Generic[Model_contra]):
         weights: of the sources, above 0.
 
     Raises:
-        UsageError: a weight is not above 0, or two sources disagree about the batch's documents.
+        UsageError: a weight is not above 0, nothing is drawn, or two sources disagree about the batch's documents.
     """
 
     def __init__(self, sources: Sequence[NegativeSource[Model_contra]], weights: Sequence[float]) -> None:
@@ -56,6 +57,8 @@ class MixedNegatives(Generic[Model_contra]):
             raise UsageError("negatives are in-batch or nce, not both")
         self.in_batch: InBatch = kinds.pop() if kinds else "none"
         drawn = [(source, weight) for source, weight in zip(sources, weights, strict=True) if not isinstance(source, InBatchNegatives)]
+        if not drawn:
+            raise UsageError("something that is drawn was expected beside in-batch negatives, e.g. random or bm25")
         self._sources = [source for source, _ in drawn]
         self._shares = np.array([weight for _, weight in drawn]) / sum(weight for _, weight in drawn)
         self.name = "+".join(source.name for source in sources)

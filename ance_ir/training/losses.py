@@ -68,5 +68,5 @@ DISTILLATIONS: Mapping[DistillationName, Callable[[Tensor, Tensor, Tensor, Tenso
 
 
 def _mean_over_pairs(each_BN: Tensor, negative_BN: Tensor) -> Tensor:
-    there_BN = negative_BN > -torch.inf
+    there_BN = negative_BN != -torch.inf  # what is no number counts, so that it shows
     return each_BN.masked_fill(~there_BN, 0).sum() / there_BN.sum().clamp(min=1)

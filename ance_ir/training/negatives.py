@@ -36,8 +36,11 @@ class NegativeSource(Protocol[Model_contra]):
     name: str
     settings: Mapping[str, Any]
     """What else decides which negatives are drawn; part of the run's manifest."""
-    in_batch: InBatch
-    """Which of a batch's documents are negatives beside those that are drawn."""
+
+    @property
+    def in_batch(self) -> InBatch:
+        """Which of a batch's documents are negatives beside those that are drawn."""
+        ...
 
     def refresh(self, model: Model_contra, folder: Path, step: int) -> dict[str, Any]:
         """Mine anew with the model as it is now, and keep what was mined in ``folder``; read it where it is there already.
