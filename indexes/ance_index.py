@@ -36,6 +36,7 @@ from ance_ir.models import DenseEncoder, PassageScheme, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
+    from ance_ir.models.precision import Precision
 
 FORMAT = 1
 
@@ -223,12 +224,14 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             return numbers, np.ones(len(numbers), dtype=np.int64)
         return self._offsets[numbers], self._offsets[numbers + 1] - self._offsets[numbers]
 
-    def model(self, name: str | None = None, device: str | None = None) -> DenseEncoder:
+    def model(self, name: str | None = None, device: str | None = None, precision: Precision | None = None) -> DenseEncoder:
         """Open the model that the index was built with, under the same text settings.
 
         Args:
             name: where it is now, if it has moved.
             device: where to put it.
+            precision: what to compute in, for queries as for passages that the index lacks; by default the checkpoint's own, whatever the
+                passages were encoded in.
 
         Raises:
             IndexingError: the index does not say which model made it.
@@ -238,7 +241,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         if encoding is None:
             raise IndexingError(f"{self.folder} was built from vectors and does not say by which model; open the model and pass it")
         settings = TextSettings.from_json(encoding["text"])
-        model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, **asdict(settings))
+        model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, precision=precision, **asdict(settings))
         self.check_model(model)
         return model
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import UsageError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.models.cross_checkpoint import is_cross_encoder
+from ance_ir.models.precision import Precision
 from ance_ir.pipelines.bm25 import BM25Index
 from ance_ir.pipelines.reranker import BertReranker
 
@@ -36,13 +36,23 @@ class Systems:
         num_results: documents a query.
         device: where models compute.
         model: opens the indexes' model from another place than where it was when they were built.
+        precision: what the indexes' model computes in; by default its checkpoint's own.
     """
 
-    def __init__(self, dataset: Dataset, *, num_results: int = 1000, device: str | None = None, model: str | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        num_results: int = 1000,
+        device: str | None = None,
+        model: str | None = None,
+        precision: Precision | None = None,
+    ) -> None:
         self._dataset = dataset
         self._num_results = num_results
         self._device = device
         self._model = model
+        self._precision = precision
         self._models: dict[str, DenseEncoder] = {}
         self._rerankers: dict[Path, CrossEncoder] = {}
 
@@ -80,11 +90,10 @@ class Systems:
         if not Path(stage).is_dir():
             raise UsageError(f"a stage is bm25 or the path of an index or a reranker; {stage!r} is neither")
         if any((Path(stage) / name).exists() for name in ("config.json", "run.json")):  # a model; an index has a manifest.json
-            if not is_cross_encoder(stage):
-                raise UsageError(f"{stage} holds a model, but no index and no reranker; ance-ir index makes an index with it")
+            reranker = self._reranker(Path(stage))
             if retrieves:
                 raise UsageError(f"{stage} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage}")
-            return self._reranker(Path(stage))
+            return reranker
         index = AnceIndex(stage)
         model = self._open_model(index)
         # index.model() has checked it, or it is another index's of the same fingerprint
@@ -93,7 +102,10 @@ class Systems:
     def _reranker(self, folder: Path) -> pt.Transformer:
         folder = folder.resolve()
         if folder not in self._rerankers:
-            self._rerankers[folder] = CrossEncoder.from_pretrained(folder, device=self._device)
+            try:
+                self._rerankers[folder] = CrossEncoder.from_pretrained(folder, device=self._device)
+            except ModelError as error:
+                raise UsageError(f"{folder} is no index, and does not open as a reranker: {error}") from error
         model = self._rerankers[folder]
         return self._dataset.text_loader(model.settings.fields) >> BertReranker(model)
 
@@ -101,5 +113,5 @@ class Systems:
         encoding = index.manifest["encoding"]
         key = encoding["fingerprint"] if encoding else ""
         if key not in self._models:
-            self._models[key] = index.model(self._model, self._device)
+            self._models[key] = index.model(self._model, self._device, self._precision)
         return self._models[key]

@@ -11,6 +11,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""Those of ``ance_ir.models.precision``, written here so that no help imports torch."""
+
 
 def dataset_option(command: F) -> F:
     """``--dataset``."""
@@ -20,6 +23,12 @@ def dataset_option(command: F) -> F:
 def device_option(command: F) -> F:
     """``--device``."""
     return click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, …  [default: a GPU where there is one]")(command)
+
+
+def precision_option(command: F) -> F:
+    """``--precision``."""
+    told = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"
+    return click.option("--precision", type=click.Choice(PRECISIONS), help=told)(command)
 
 
 def text_options(command: F) -> F:
@@ -50,9 +59,21 @@ def optimisation_options(command: F) -> F:
         click.option("--batch-size", type=int, default=16, show_default=True, help="Queries of a batch."),
         click.option("--accumulation", type=int, default=1, show_default=True, help="Batches of a step."),
         click.option("--learning-rate", type=float, default=1e-5, show_default=True, help="Its peak."),
+        click.option(
+            "--optimiser", type=click.Choice(["adamw", "lamb", "adafactor"]), default="adamw", show_default=True, help="Its name."
+        ),
+        click.option(
+            "--schedule",
+            type=click.Choice(["linear", "cosine", "constant"]),
+            default="linear",
+            show_default=True,
+            help="Of the learning rate after its warm-up.",
+        ),
         click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the peak."),
-        click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Of AdamW, on matrices."),
+        click.option("--weight-decay", type=float, default=0.0, show_default=True, help="On matrices."),
         click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient."),
+        click.option("--bfloat16", is_flag=True, help="Compute in bfloat16 where that is safe."),
+        click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time."),
         click.option("--seed", type=int, default=42, show_default=True, help="Of everything random."),
     ]
     for option in reversed(options):

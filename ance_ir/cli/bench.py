@@ -2,38 +2,107 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import click
 
-from ance_ir.cli._options import DATASET, device_option
+from ance_ir.cli._options import DATASET, PRECISIONS, device_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ance_ir.models.precision import Precision
 
 EXAMPLE = """
 \b
 Example:
   ance-ir bench search --vectors 20000
-  ance-ir bench encode --dataset python-stdlib
+  ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
 """
 
 
 @click.command("bench", short_help="Measure search and encoding beside the alternatives", epilog=EXAMPLE)
 @click.argument("what", type=click.Choice(["search", "encode"]))
-@click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="How many are searched.")
-@click.option("--dataset", default="python-stdlib", show_default=True, metavar="D", help=f"Whose documents are encoded. {DATASET}")
-@click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="How many are encoded.")
-@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder or a hub name.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds that count.")
+@click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: how many are searched.")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    default=["python-stdlib"],
+    show_default=True,
+    metavar="D",
+    help=f"encode: whose documents; may be repeated. {DATASET}",
+)
+@click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode: how many of each dataset.")
+@click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="encode: tokens that a text is cut to.")
+@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="encode: a folder or a hub name.")
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(PRECISIONS),
+    help="encode: ours also at this precision; may be repeated.  [default: all that can be had]",
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
 @device_option
-def command(what: str, vectors: int, dataset: str, documents: int, model: str, rounds: int, device: str | None) -> None:
+def command(
+    what: str,
+    vectors: int,
+    datasets: tuple[str, ...],
+    documents: int,
+    length: int,
+    model: str,
+    precisions: tuple[str, ...],
+    rounds: int,
+    form: str,
+    device: str | None,
+) -> None:
     """Measure search and encoding beside the alternatives.
 
-    The contenders run in turn, after a round that does not count; the medians are shown, and ours divided by the best of the others.
+    The contenders take turns in each round; the first round does not count, of the others the medians are shown. search: milliseconds, and
+    ours divided by the best of the others. encode: see docs/benchmarks.md for the columns.
     """
     from ance_ir import load_dataset
     from ance_ir.eval.bench import bench_encode, bench_search
 
     if what == "search":
+        title = f"exact search, {vectors:,} vectors, median milliseconds of {rounds} rounds"
         found = bench_search(vectors=vectors, rounds=rounds, verbose=True)
-        click.echo(f"exact search, {vectors:,} vectors, median milliseconds of {rounds} rounds")
     else:
-        found = bench_encode(load_dataset(dataset), model, documents=documents, rounds=rounds, device=device)
-        click.echo(f"encoding, median seconds of {rounds} rounds")
-    click.echo(found.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+        title = f"encoding the first {documents:,} documents, {length} tokens, {model}, medians of {rounds} rounds"
+        opened = [load_dataset(dataset) for dataset in datasets]
+        found = bench_encode(
+            opened,
+            model,
+            documents=documents,
+            length=length,
+            rounds=rounds,
+            precisions=cast("tuple[Precision, ...]", precisions) or None,
+            device=device,
+            verbose=True,
+        )
+    _show(title, found, form)
+
+
+def _show(title: str, found: pd.DataFrame, form: str) -> None:
+    if form == "json":
+        click.echo(found.to_json(orient="records", indent=2, force_ascii=False))
+        return
+    cells = [list(found.columns), *([_cell(value) for value in row] for row in found.itertuples(index=False, name=None))]
+    click.echo(f"{title}\n")
+    if form == "markdown":
+        cells.insert(1, ["---"] * len(found.columns))
+        click.echo("\n".join(f"| {' | '.join(row)} |" for row in cells))
+        return
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        click.echo(
+            "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        )
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}" if 0.9 < value <= 1 else f"{value:.2f}"

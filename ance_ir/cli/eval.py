@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option
+from ance_ir.cli._options import dataset_option, device_option, precision_option
+
+if TYPE_CHECKING:
+    from ance_ir.models.precision import Precision
 
 EXAMPLE = """
 \b
@@ -32,6 +36,7 @@ Example:
 @click.option("-k", "--num-results", type=int, default=1000, show_default=True, help="Documents a query.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where everything is written.")
 @click.option("--model", help="Where the indexes' model is now, if it has moved.")
+@precision_option
 @device_option
 def command(
     dataset: str,
@@ -42,6 +47,7 @@ def command(
     num_results: int,
     out: Path,
     model: str | None,
+    precision: Precision | None,
     device: str | None,
 ) -> None:
     """Evaluate systems on a dataset.
@@ -58,7 +64,7 @@ def command(
     parse_measures(measures or DEFAULT_MEASURES)
     source = load_dataset(dataset)
     queries, qrels = source.queries(split), source.qrels(split)
-    parser = Systems(source, num_results=num_results, device=device, model=model)
+    parser = Systems(source, num_results=num_results, device=device, model=model, precision=precision)
     pipelines = {}
     for text in systems:
         name, pipeline = parser.parse(text)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, text_options, text_settings
+from ance_ir.cli._options import dataset_option, device_option, precision_option, text_options, text_settings
+
+if TYPE_CHECKING:
+    from ance_ir.models.precision import Precision
 
 EXAMPLE = """
 \b
@@ -23,6 +27,7 @@ Example:
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
 @text_options
+@precision_option
 @device_option
 def command(
     dataset: str,
@@ -34,6 +39,7 @@ def command(
     query_length: int | None,
     passage_length: int | None,
     text: tuple[str, ...],
+    precision: Precision | None,
     device: str | None,
 ) -> None:
     """Encode a collection into an index."""
@@ -45,7 +51,7 @@ def command(
         raise IndexingError(f"{out} holds an index already; --overwrite takes its place")
     scheme = parse_passages(passages)
     documents = load_dataset(dataset).documents()
-    encoder = DenseEncoder.from_pretrained(model, device=device, **text_settings(query_length, passage_length, text))
+    encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
     count = documents.count if isinstance(scheme, FirstP) else None
     index = index_documents(out, encoder, documents, scheme, count=count, verbose=True, dtype=dtype, overwrite=overwrite)
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")

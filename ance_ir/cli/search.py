@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import DATASET, device_option
+from ance_ir.cli._options import DATASET, device_option, precision_option
+
+if TYPE_CHECKING:
+    from ance_ir.models.precision import Precision
 
 EXAMPLE = """
 \b
@@ -24,6 +28,7 @@ Example:
 @click.option("--out", type=click.Path(path_type=Path), help="Write a TREC run there instead of showing the results.")
 @click.option("--model", help="Where the index's model is now, if it has moved.")
 @click.option("--backend", type=click.Choice(["exact", "faiss"]), default="exact", show_default=True, help="What searches.")
+@precision_option
 @device_option
 def command(
     index: Path,
@@ -34,6 +39,7 @@ def command(
     out: Path | None,
     model: str | None,
     backend: str,
+    precision: Precision | None,
     device: str | None,
 ) -> None:
     """Search INDEX with QUERIES, or with those of a file."""
@@ -53,7 +59,7 @@ def command(
         else pd.DataFrame({"qid": [str(i + 1) for i in range(len(queries))], "query": list(queries)})
     )
     opened = AnceIndex(index)
-    results = opened.retriever(opened.model(model, device), num_results, backend=backend).transform(frame)
+    results = opened.retriever(opened.model(model, device, precision), num_results, backend=backend).transform(frame)
     if out is not None:
         write_run(results, out, "ance_ir")
         click.echo(f"{len(results):,} results of {len(frame):,} queries in {out}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,10 +20,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.batching import WINDOW, length_sorted_batches
-from ance_ir.models.dense import TOKEN_BUDGET, Progress, find_device
+from ance_ir.models.dense import find_device
+from ance_ir.models.encoding import Progress, evaluating, token_budget
+from ance_ir.models.packing import packed_weights
 from ance_ir.models.pairs import Pair, PairSettings, PairTokenizer, distinct_pairs
 from ance_ir.models.text import PassageScheme
 from ance_ir.models.tower import positions
+from ance_ir.models.weights import some
+
+logger = logging.getLogger(__name__)
 
 HeadChoice = Literal["trained", "fresh"]
 
@@ -35,7 +41,7 @@ class CrossEncoder(nn.Module):
         tokenizer: a fast Hugging Face tokeniser.
         settings: how the model wants its pairs.
         name: what it is called in messages and manifests.
-        leftover: names of weights in the checkpoint that the model has no use for.
+        unused: names of weights in the checkpoint that the model has no use for.
 
     Raises:
         ModelError: the model has other than one or two logits.
@@ -49,7 +55,7 @@ class CrossEncoder(nn.Module):
         settings: PairSettings,
         *,
         name: str = "unnamed",
-        leftover: tuple[str, ...] = (),
+        unused: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         labels = classifier.config.num_labels
@@ -57,7 +63,7 @@ class CrossEncoder(nn.Module):
             raise ModelError(f"{name}: a reranker has one logit or two, this model has {labels}")
         self.classifier = classifier
         self.name = name
-        self.leftover = leftover
+        self.unused = unused
         types = int(getattr(classifier.config, "type_vocab_size", None) or 0) > 1 and "token_type_ids" in tokenizer.model_input_names
         longest = min(tokenizer.model_max_length, positions(classifier.base_model))
         self.tokenizer = PairTokenizer(tokenizer, settings, longest, token_types=types)
@@ -93,7 +99,10 @@ class CrossEncoder(nn.Module):
         if head not in get_args(HeadChoice):
             raise UsageError(f"head is one of {', '.join(get_args(HeadChoice))}, not {head!r}")
         place = find_device(device)
-        return load_cross_encoder(str(name), settings, fresh_head=head == "fresh", seed=seed).to(place).eval()
+        model = load_cross_encoder(str(name), settings, fresh_head=head == "fresh", seed=seed)
+        if model.unused:
+            logger.warning("%s: weights that have no place in the model: %s", model.name, some(model.unused))
+        return model.to(place).eval()
 
     def save(self, folder: Path | str) -> None:
         """Write a folder, whole or not at all, that this package, ``AutoModelForSequenceClassification`` and sentence-transformers open."""
@@ -109,7 +118,7 @@ class CrossEncoder(nn.Module):
     def with_settings(self, **changes: Any) -> CrossEncoder:
         """The same model, not copied, under changed settings."""
         settings = replace(self.settings, **changes)
-        return CrossEncoder(self.classifier, self.tokenizer.tokenizer, settings, name=self.name, leftover=self.leftover)
+        return CrossEncoder(self.classifier, self.tokenizer.tokenizer, settings, name=self.name, unused=self.unused)
 
     @property
     def device(self) -> torch.device:
@@ -185,19 +194,12 @@ class CrossEncoder(nn.Module):
     def _read(self, pairs: list[Pair], progress: Progress | None) -> np.ndarray:
         """Log-odds of tokenised pairs, float32 ``[len(pairs)]``, read in batches of similar length."""
         logits = np.empty(len(pairs), dtype=np.float32)
-        device = self.device
-        budget = TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
-        training = [module for module in self.modules() if module.training]
-        self.eval()
-        try:
-            with torch.inference_mode():
-                for batch in length_sorted_batches([len(pair.ids) for pair in pairs], budget):
-                    logits[batch] = self(*self.tokenizer.pad([pairs[i] for i in batch], device)).cpu().numpy()
-                    if progress is not None:
-                        progress(len(batch))
-        finally:
-            for module in training:
-                module.training = True
+        lengths = [len(pair.ids) for pair in pairs]
+        with torch.inference_mode(), evaluating(self), packed_weights(self, sum(lengths)):
+            for batch in length_sorted_batches(lengths, token_budget(self.device)):
+                logits[batch] = self(*self.tokenizer.pad([pairs[i] for i in batch], self.device)).cpu().numpy()
+                if progress is not None:
+                    progress(len(batch))
         return logits
 
     def _activated(self, log_odds: np.ndarray) -> np.ndarray:

@@ -10,7 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import atomic_folder, write_json
@@ -51,14 +57,15 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
         name = str(Path(name).resolve())
     ours = _our_settings(folder)
     _check_modules(folder, fresh_head)
-    config, weights = load_config(folder), read_weights(folder)
+    weights = read_weights(folder)
+    config = load_config(folder, _architecture(weights))
     tokenizer = load_tokenizer(folder, config)
     if fresh_head:
         config.num_labels = 1
         weights = {key: value for key, value in weights.items() if not _HEAD.fullmatch(key)}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            classifier, leftover = _classifier(config, weights, name, may_lack=_MAY_BE_FRESH)
+            classifier, unused = _classifier(config, weights, name, may_lack=_MAY_BE_FRESH)
         classifier = classifier.float()
     else:
         if not any(_HEAD.fullmatch(key) for key in weights):
@@ -66,25 +73,14 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
                 f"{name} has no classification head ({config.model_type}), so it is no reranker; "
                 "head='fresh' gives it a new one, to be trained"
             )
-        classifier, leftover = _classifier(config, weights, name, may_lack="")
+        classifier, unused = _classifier(config, weights, name, may_lack="")
     said = ours if ours is not None else _foreign_settings(folder, config, tokenizer, positions(classifier.base_model))
     if ours is None and "score" not in changes:
         said["score"] = "logit" if fresh_head else _score(folder, config)
     known = [field.name for field in fields(PairSettings)]
     for setting in {*said, *changes} - {*known}:
         raise UsageError(f"unknown setting {setting!r}; the settings of a cross-encoder are {', '.join(known)}")
-    return CrossEncoder(classifier, tokenizer, PairSettings(**{**said, **changes}), name=name, leftover=leftover)
-
-
-def is_cross_encoder(name: str | Path) -> bool:
-    """Whether a checkpoint is a sequence-classification model.
-
-    Raises:
-        ModelError: it is not there, or its configuration cannot be read.
-    """
-    path = resolve(str(name)) / "config.json"
-    architectures = read_settings(path).get("architectures") if path.exists() else None
-    return any(str(architecture).endswith("ForSequenceClassification") for architecture in architectures or ())
+    return CrossEncoder(classifier, tokenizer, PairSettings(**{**said, **changes}), name=name, unused=unused)
 
 
 def save_cross_encoder(model: CrossEncoder, folder: Path) -> None:
@@ -125,6 +121,11 @@ def _classifier(
     config: PretrainedConfig, weights: Mapping[str, Tensor], where: str, *, may_lack: str
 ) -> tuple[PreTrainedModel, tuple[str, ...]]:
     return build(config, weights, where, mapping=MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, may_lack=may_lack)
+
+
+def _architecture(weights: Mapping[str, Tensor]) -> str | None:
+    """The model type by the weights' names, for configurations that name none: ``bert.encoder…``."""
+    return next((name for name in (key.split(".")[0] for key in weights) if name in CONFIG_MAPPING), None)
 
 
 def _our_settings(folder: Path) -> dict[str, Any] | None:

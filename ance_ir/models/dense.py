@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,22 +16,17 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad
+from ance_ir.models.encoding import Progress, encode
 from ance_ir.models.text import PassageScheme, Text, TextSettings
 from ance_ir.models.tokenizing import TextTokenizer
 from ance_ir.models.tower import Tower
 from ance_ir.models.weights import some
 
 if TYPE_CHECKING:
+    from ance_ir.models.precision import Precision
     from ance_ir.models.transformers import PassageEncoder, QueryEncoder
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int], object]
-"""Called with the number of texts that were just done."""
-
-TOKEN_BUDGET = {"cpu": 4_096, "cuda": 131_072}
-"""Tokens of an encoding batch, padding counted. On a CPU larger ones are slower: their activations outgrow what malloc reuses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +44,19 @@ class Origin:
     unused: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What an encoder at another precision than its checkpoint's was made from. It encodes; it is neither trained nor saved.
+
+    Attributes:
+        precision: what it computes in.
+        weights: hash of the weights before.
+    """
+
+    precision: Precision
+    weights: str
+
+
 class DenseEncoder(nn.Module):
     """A query tower and a passage tower, one and the same where they share weights.
 
@@ -59,6 +67,7 @@ class DenseEncoder(nn.Module):
         text: how the model wants its text.
         name: what it is called in messages and manifests.
         origin: what it was opened from.
+        conversion: what its towers were converted from, if they were.
     """
 
     def __init__(
@@ -70,6 +79,7 @@ class DenseEncoder(nn.Module):
         *,
         name: str = "unnamed",
         origin: Origin = Origin(),
+        conversion: Conversion | None = None,
     ) -> None:
         super().__init__()
         self.query_tower = query_tower
@@ -82,6 +92,7 @@ class DenseEncoder(nn.Module):
         self.tokenizer = TextTokenizer(tokenizer, text, longest)
         self.name = name
         self.origin = origin
+        self.conversion = conversion
 
     @classmethod
     def from_pretrained(
@@ -91,6 +102,7 @@ class DenseEncoder(nn.Module):
         head: Literal["ance"] | None = None,
         seed: int = 42,
         device: str | torch.device | None = None,
+        precision: Precision | None = None,
         **text: Any,
     ) -> DenseEncoder:
         """Open a checkpoint of any layout in ``docs/models.md``.
@@ -105,25 +117,45 @@ class DenseEncoder(nn.Module):
                 backbone has mean pooling and cosine otherwise.
             seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
+            precision: what to compute in: ``"float32"``, ``"bfloat16"``, or ``"int8"`` (CPU, needs the extra ``int8``); by default the
+                checkpoint's own. Another one than that encodes only.
             **text: fields of ``TextSettings`` to change.
 
         Raises:
             ModelError: it is not there, or does not load, or lacks parameters.
-            UsageError: there is no such device or text setting.
+            UsageError: there is no such device, text setting or precision.
+            MissingDependencyError: ``"int8"`` without its extra.
         """
         from ance_ir.models.checkpoint import load_encoder
+        from ance_ir.models.precision import at_precision
 
-        place = find_device(device)
+        place = find_device("cpu" if device is None and precision == "int8" else device)
         model = load_encoder(",".join(map(str, name)) if isinstance(name, tuple) else str(name), head, seed).to(place)
         if model.origin.unused:
             logger.warning("%s: weights that have no place in the encoder: %s", model.name, some(model.origin.unused))
+        if precision is not None:
+            model = at_precision(model, precision)
         return (model.with_text(**text) if text else model).eval()
 
     def save(self, folder: Path | str) -> None:
-        """Write a folder, whole or not at all, that this package and sentence-transformers open."""
+        """Write a folder, whole or not at all, that this package and sentence-transformers open.
+
+        Raises:
+            UsageError: the encoder was converted to another precision than its checkpoint's.
+        """
+        self.check_unconverted("saved")
         from ance_ir.models.checkpoint import save_encoder
 
         save_encoder(self, Path(folder))
+
+    def check_unconverted(self, use: str) -> None:
+        """Refuse what only an encoder at its checkpoint's own precision can be.
+
+        Raises:
+            UsageError: says what, and what to do.
+        """
+        if self.conversion is not None:
+            raise UsageError(f"{self.name} was opened in {self.conversion.precision} and cannot be {use}; open it without precision=")
 
     @property
     def text(self) -> TextSettings:
@@ -140,7 +172,9 @@ class DenseEncoder(nn.Module):
         text = self.text.changed(**changes)
         told = ", ".join(sorted(name for name in changes if getattr(text, name) != getattr(self.text, name)))
         origin = replace(self.origin, text=f"{self.origin.text}; {told} changed by the caller") if told else self.origin
-        return DenseEncoder(self.query_tower, tower, self.tokenizer.tokenizer, text, name=self.name, origin=origin)
+        return DenseEncoder(
+            self.query_tower, tower, self.tokenizer.tokenizer, text, name=self.name, origin=origin, conversion=self.conversion
+        )
 
     @property
     def shared(self) -> bool:
@@ -162,31 +196,42 @@ class DenseEncoder(nn.Module):
         """Where the weights lie."""
         return self.query_tower.device
 
+    @property
+    def precision(self) -> str:
+        """What is computed in: ``float32``, ``bfloat16``, ``int8``, …"""
+        return self.conversion.precision if self.conversion is not None else str(self.query_tower.backbone.dtype).removeprefix("torch.")
+
     def fingerprint(self) -> str:
         """Hash (128 bits, hexadecimal) of weights, pooling, vocabulary and text settings.
 
-        Computed afresh at each call, since training changes it.
+        Computed afresh at each call, since training changes it. A conversion to another precision keeps it: the vectors are the same but
+        for rounding, so queries may be encoded in one precision and passages in another.
         """
+        weights = self.weights_hash() if self.conversion is None else self.conversion.weights
+        towers = [
+            (tower.pooling, tower.normalize, tower.head.activation if tower.head is not None else "identity")
+            for tower in (self.query_tower, self.passage_tower)
+        ]
+        told = json.dumps([weights, towers, self.tokenizer.vocabulary_hash, asdict(self.text)], sort_keys=True)
+        return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+    def weights_hash(self) -> str:
+        """Hash (128 bits, hexadecimal) of the weights' names, types and values."""
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self.state_dict().items()):
             if ".backbone.pooler." in name:  # never used, and made up at each load where a checkpoint lacks it
                 continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
-        towers = [
-            (tower.pooling, tower.normalize, tower.head.activation if tower.head is not None else "identity")
-            for tower in (self.query_tower, self.passage_tower)
-        ]
-        digest.update(json.dumps([towers, self.tokenizer.vocabulary_hash, asdict(self.text)], sort_keys=True).encode())
         return digest.hexdigest()
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of queries, float32 ``[len(texts), D]``."""
-        return self._collect(self.query_tower, (self.tokenizer.queries(chunk) for chunk in chunks(texts, WINDOW)))
+        return encode(self.query_tower, texts, self.tokenizer.queries, self.tokenizer.pad_id)
 
     def encode_passages(self, texts: Sequence[Text]) -> np.ndarray:
         """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``."""
-        return self._collect(self.passage_tower, (self.tokenizer.passages(chunk) for chunk in chunks(texts, WINDOW)))
+        return encode(self.passage_tower, texts, self.tokenizer.passages, self.tokenizer.pad_id)
 
     def encode_documents(
         self, texts: Sequence[Text], scheme: PassageScheme, progress: Progress | None = None
@@ -201,14 +246,15 @@ class DenseEncoder(nn.Module):
         Returns:
             float32 vectors ``[passages, D]`` in the order of the documents, and int64 counts ``[len(texts)]`` of passages.
         """
-        documents = self.tokenizer.cut(texts, scheme)
-        counts = np.array([len(passages) for passages in documents], dtype=np.int64)
-        windows = chunks((ids for passages in documents for ids in passages), WINDOW)
-        return self._collect(self.passage_tower, windows, progress), counts
+        counts: list[int] = []
 
-    def _collect(self, tower: Tower, windows: Iterable[list[list[int]]], progress: Progress | None = None) -> np.ndarray:
-        vectors = [encode_tokens(tower, window, self.tokenizer.pad_id, progress) for window in windows]
-        return np.concatenate(vectors) if vectors else np.zeros((0, self.dimension), dtype=np.float32)
+        def cut(piece: list[Text]) -> list[list[int]]:
+            documents = self.tokenizer.cut(piece, scheme)
+            counts.extend(map(len, documents))
+            return [ids for passages in documents for ids in passages]
+
+        vectors = encode(self.passage_tower, texts, cut, self.tokenizer.pad_id, progress)
+        return vectors, np.array(counts, dtype=np.int64)
 
     def queries(self) -> QueryEncoder:
         """A PyTerrier transformer: ``query`` to ``query_vec``."""
@@ -237,27 +283,3 @@ def find_device(name: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"the device {str(name)!r} is not to be had here: {str(error).splitlines()[0]}") from error
     return device
-
-
-def encode_tokens(tower: Tower, sequences: list[list[int]], pad_id: int, progress: Progress | None = None) -> np.ndarray:
-    """Encode token ids in batches of similar length; the one encoding loop.
-
-    Returns:
-        float32 ``[len(sequences), D]``, in the order given.
-    """
-    vectors_ND = np.empty((len(sequences), tower.dimension), dtype=np.float32)
-    device = tower.device
-    budget = TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
-    training = [module for module in tower.modules() if module.training]
-    tower.eval()
-    try:
-        with torch.inference_mode():
-            for batch in length_sorted_batches([len(sequence) for sequence in sequences], budget):
-                encoded_BD = tower(*pad([sequences[i] for i in batch], pad_id, device))
-                vectors_ND[batch] = encoded_BD.float().cpu().numpy()
-                if progress is not None:
-                    progress(len(batch))
-    finally:
-        for module in training:
-            module.training = True
-    return vectors_ND

@@ -85,11 +85,13 @@ class Tower(nn.Module):
         """The most tokens that the backbone has positions for."""
         return positions(self.backbone)
 
-    def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-        """Vectors, ``[B, D]``, of padded token ids and their mask."""
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
+        """Vectors, ``[B, D]``, of padded token ids and their mask; ``None`` where there is no padding."""
         hidden_BLH = self.backbone(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
         if self.pooling == "cls":
             pooled_BH = hidden_BLH[:, 0]
+        elif mask_BL is None:
+            pooled_BH = hidden_BLH.float().mean(1).to(hidden_BLH.dtype)
         else:
             weights_BL1 = mask_BL.unsqueeze(-1).float()  # a sum of many in half precision would lose digits
             pooled_BH = ((hidden_BLH.float() * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1)).to(hidden_BLH.dtype)

@@ -14,7 +14,8 @@ from ance_ir.models.batching import WINDOW
 from ance_ir.models.text import FIELDS, TextSettings
 
 if TYPE_CHECKING:
-    from ance_ir.models.dense import DenseEncoder, Progress
+    from ance_ir.models.dense import DenseEncoder
+    from ance_ir.models.encoding import Progress
 
 PASSAGE_SEPARATOR = "#"
 """Stands between a document's docno and a passage's number: ``d7#0``, ``d7#1``, …"""
@@ -30,6 +31,7 @@ class Encoding:
         text: its text settings.
         similarity: ``"dot"`` or ``"cosine"``.
         passages: the passage scheme's text form, e.g. ``maxp:512,4``; ``None`` where the rows are documents, not passages.
+        precision: what the model computed in.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Encoding:
     text: TextSettings
     similarity: str
     passages: str | None
+    precision: str
 
 
 def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
@@ -134,6 +137,7 @@ class PassageEncoder(_Encoder):
             text=self.model.text,
             similarity=self.model.similarity,
             passages=passages,
+            precision=self.model.precision,
         )
         return rows.assign(
             doc_vec=pd.Series(list(vectors), index=rows.index, dtype=object),

@@ -36,7 +36,8 @@ class DenseObjective:
         grad_cache: encode a batch twice, in parts, so that memory does not bound its size (Gao et al. 2021); the gradients are the same.
 
     Raises:
-        UsageError: there is no such loss, or a teacher without a loss for it, or the other way round, or no such dimension.
+        UsageError: there is no such loss, or a teacher without a loss for it, or the other way round, or no such dimension; or
+            the encoder was converted to another precision than its checkpoint's.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class DenseObjective:
             raise UsageError(f"{', '.join(DISTILLATIONS)} need a teacher, and only they; the loss is {loss}")
         if any(not 0 < dimension < model.dimension for dimension in dimensions):
             raise UsageError(f"vectors of {model.dimension} dimensions can be cut to fewer, not to {', '.join(map(str, dimensions))}")
+        model.check_unconverted("trained")
         model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries

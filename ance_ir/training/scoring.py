@@ -60,7 +60,8 @@ def read_batch(model: DenseEncoder, batch: Batch, queries: TrainingQueries, stor
 
 def document_scores(query_BD: Tensor, passage_PD: Tensor, owner_P: Tensor, documents: int) -> Tensor:
     """Scores ``[B, U]`` in float32; a document scores as its best passage (paper, section 3.1)."""
-    scores_BP = query_BD.float() @ passage_PD.float().T
+    with torch.autocast(query_BD.device.type, enabled=False):
+        scores_BP = query_BD.float() @ passage_PD.float().T
     scores_BU = scores_BP.new_full((len(query_BD), documents), -torch.inf)
     return scores_BU.scatter_reduce(1, owner_P.expand(len(query_BD), -1), scores_BP, "amax")
 

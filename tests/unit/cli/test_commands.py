@@ -212,6 +212,8 @@ def test_a_run_file_that_changed_is_another_source(run: Run, collection: Path, r
         ["--negatives", "in-batch+2*bm25+random", "--negatives-per-query", "2", "--grad-cache"],
         ["--negatives", "bm25+random", "--loss", "bce", "--dimensions", "16,8"],
         ["--negatives", "ance", "--warm-up", "in-batch", "--loss", "nll"],
+        ["--negatives", "random", "--optimiser", "lamb", "--schedule", "cosine", "--loss", "nll", "--bfloat16"],
+        ["--negatives", "random", "--optimiser", "adafactor", "--schedule", "constant", "--loss", "nll", "--gradient-checkpointing"],
     ],
     ids=" ".join,
 )
@@ -223,6 +225,7 @@ def test_schemes_of_training(run: Run, collection: Path, model: Path, tmp_path: 
     assert manifest["loss"] == (told[told.index("--loss") + 1] if "--loss" in told else "nll")
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(losses) == 4
+    assert len(set(losses)) > 1
 
 
 def test_a_reranker_teaches(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:

@@ -5,18 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+import ance_ir.eval.bench.encode as encode
 from ance_ir.datasets import load_dataset
-from ance_ir.eval.bench import alternate, bench_encode, bench_search
+from ance_ir.errors import UsageError
+from ance_ir.eval.bench import bench_encode, bench_search
+from ance_ir.eval.bench.rounds import alternate, medians, ratio
+from ance_ir.eval.bench.work import operations, peak_memory
 from tests.tiny import encoder
 
 
 def test_contenders_run_in_turn_and_the_first_round_does_not_count() -> None:
     ran: list[str] = []
-    medians = alternate({name: lambda name=name: ran.append(name) for name in "ab"}, 2)  # type: ignore[misc]
+    seconds = alternate({name: lambda name=name: ran.append(name) for name in "ab"}, 2)  # type: ignore[misc]
     assert "".join(ran) == "ababab"
-    assert medians.keys() == {"a", "b"}
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    seconds = {"a": [2.0, 30.0, 4.0], "b": [1.0, 10.0, 4.0]}
+    assert ratio(seconds, "a", "b") == 2
+    assert medians(seconds) == {"a": 4.0, "b": 4.0}
 
 
 def test_search() -> None:
@@ -26,11 +39,52 @@ def test_search() -> None:
     assert (found["ours ÷ best"] - found["ance_ir"] / best).abs().max() < 1e-9
 
 
-def test_encode(tmp_path: Path) -> None:
-    pytest.importorskip("sentence_transformers")
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     encoder(normalize=True).save(tmp_path / "model")
     lines = [json.dumps({"docno": str(number), "text": "the cat sleeps " * (number % 5 + 1)}) for number in range(50)]
     (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
-    found = bench_encode(load_dataset(tmp_path), str(tmp_path / "model"), documents=40, length=32, rounds=1, device="cpu")
-    assert found["texts"].item() == 40
-    assert found[["ance_ir", "sentence-transformers", "plain loop"]].min(axis=None) > 0
+    return tmp_path
+
+
+def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)
+    dataset = load_dataset(folder)
+    found = bench_encode(
+        [dataset, dataset], str(folder / "model"), documents=40, length=32, rounds=1, precisions=["bfloat16"], device="cpu"
+    )
+    names = [name.partition(", batch")[0] for name in found["contender"]]
+    assert names == ["ance_ir", "ance_ir bfloat16", "sentence-transformers", "plain loop"] * 2
+    assert found.select_dtypes("number").min(axis=None) > 0
+    assert found["least cosine"].min() > 0.999
+    assert (found["least cosine"] <= found["mean cosine"]).all()
+    assert found["padded ÷ real"].min() >= 1
+    ours, loop = found[found["contender"] == "ance_ir"], found[found["contender"] == "plain loop"]
+    assert (ours["ours ×"] == 1).all()
+    assert (ours["padded ÷ real"].to_numpy() < loop["padded ÷ real"].to_numpy()).all()
+    tokens_a_text = 2 + 3 * np.mean([number % 5 + 1 for number in range(40)])
+    np.testing.assert_allclose(found["tokens/s"] / found["texts/s"], tokens_a_text)
+
+
+def test_operations_are_those_that_torch_counts() -> None:
+    tower = encoder().query_tower
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        tower.backbone.set_attn_implementation("eager")
+        tower(torch.ones(1, 20, dtype=torch.int64), None)
+    pooler = 2 * tower.backbone.pooler.dense.weight.numel()
+    assert operations(tower, [20]) == counted.get_total_flops() - pooler
+
+
+def test_memory_is_that_of_a_process_of_its_own(folder: Path) -> None:
+    held = np.ones(64 << 20, dtype=np.float32)  # 256 MiB, which the other process does not hold
+    assert peak_memory() > held.nbytes / 2**20
+    other = encode._peak("ance_ir", folder / "model", 32, "cpu", ["the cat sleeps"] * 10)
+    assert 50 < other < peak_memory()
+
+
+def test_a_model_that_reads_pairs_is_refused(folder: Path) -> None:
+    encoder(text={"title_pair": True}).save(folder / "pairs")
+    (folder / "corpus.jsonl").write_text(json.dumps({"docno": "1", "title": "cat", "text": "the cat"}))
+    with pytest.raises(UsageError, match="reads title and text as a pair"):
+        bench_encode([load_dataset(folder)], str(folder / "pairs"), precisions=[], length=32, device="cpu")

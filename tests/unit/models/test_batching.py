@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad
+from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad, token_windows
 
 
 @given(st.lists(st.integers(0, 700), max_size=200), st.integers(1, 3000))
@@ -40,3 +40,13 @@ def test_padding_is_on_the_right_and_masked() -> None:
     assert ids.tolist() == [[5, 6, 7], [8, 1, 1], [1, 1, 1]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
     assert str(ids.dtype) == str(mask.dtype) == "torch.int64"
+
+
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 100))
+def test_windows_hold_every_sequence_in_order(lengths: list[int], tokens: int) -> None:
+    sequences = [np.full(length, place) for place, length in enumerate(lengths)]
+    windows = list(token_windows(iter(sequences), tokens))
+    assert [id(one) for window in windows for one in window] == [id(one) for one in sequences]
+    assert all(windows)
+    for window in windows[:-1]:
+        assert sum(map(len, window)) >= tokens > sum(map(len, window[:-1]))

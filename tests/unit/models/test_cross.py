@@ -16,7 +16,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.models import CrossEncoder, PairSettings
-from ance_ir.models.cross_checkpoint import is_cross_encoder
 from tests.tiny import WORDS, Architecture, backbone, classifier, cross_encoder, encoder, pair_tokenizer
 
 QUERIES = ["king queen", "what is a cat", "", "the river"] * 5
@@ -58,7 +57,7 @@ def test_scores_are_hugging_faces(tmp_path: Path, architecture: Architecture, la
     model = CrossEncoder.from_pretrained(folder, device="cpu")
     logits = reference(folder, QUERIES, TEXTS)
     close(model.score(QUERIES, TEXTS), logits[:, 0] if labels == 1 else logits[:, 1] - logits[:, 0])
-    assert model.leftover == ()
+    assert model.unused == ()
     assert model.settings == PairSettings(pair_length=64)
 
 
@@ -181,7 +180,6 @@ def test_what_is_saved_opens_again(tmp_path: Path, labels: int) -> None:
     assert (again.score(QUERIES, TEXTS) == model.score(QUERIES, TEXTS)).all()
     others = AutoModelForSequenceClassification.from_pretrained(tmp_path / "x")
     assert all(torch.equal(value, others.state_dict()[name]) for name, value in model.classifier.state_dict().items())
-    assert is_cross_encoder(tmp_path / "x")
     model.save(tmp_path / "x")
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UsageError, match="holds something else"):
@@ -217,11 +215,24 @@ def test_no_parameter_is_made_up(tmp_path: Path, missing: str) -> None:
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
 
 
-def test_leftover_weights_are_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
+def test_a_folder_of_the_librarys_first_years(tmp_path: Path, architecture: Architecture) -> None:
+    folder = write(tmp_path / "bert-base", architecture, labels=2)
+    expected = CrossEncoder.from_pretrained(folder, device="cpu").score(QUERIES, TEXTS)
+    path = folder / "model.safetensors"
+    torch.save(load_file(path), folder / "pytorch_model.bin")
+    path.unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({key: config[key] for key in config if key not in ("model_type", "architectures")}))
+    assert (CrossEncoder.from_pretrained(folder, device="cpu").score(QUERIES, TEXTS) == expected).all()
+
+
+def test_leftover_weights_are_listed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "x") / "model.safetensors"
     more = {"bert.stranger": torch.zeros(2), "cls.predictions.bias": torch.zeros(2), "bert.embeddings.position_ids": torch.arange(64)}
     save_file({**load_file(path), **more}, path, {"format": "pt"})
-    assert CrossEncoder.from_pretrained(tmp_path / "x", device="cpu").leftover == ("bert.stranger",)
+    assert CrossEncoder.from_pretrained(tmp_path / "x", device="cpu").unused == ("bert.stranger",)
+    assert caplog.messages == [f"{tmp_path / 'x'}: weights that have no place in the model: bert.stranger"]
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
@@ -230,7 +241,6 @@ def test_a_backbone_needs_a_fresh_head_asked_for(tmp_path: Path, kind: Any) -> N
     pair_tokenizer(kind).save_pretrained(tmp_path / "x")
     with pytest.raises(ModelError, match=rf"no classification head \({kind}\), so it is no reranker; head='fresh' gives it a new one"):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    assert not is_cross_encoder(tmp_path / "x")
     one, same, other = (CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", head="fresh", seed=seed) for seed in (1, 1, 2))
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
     inner = {name: value for name, value in one.classifier.base_model.state_dict().items() if "pooler" not in name}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-import ance_ir.models.dense as dense
+import ance_ir.models.encoding as encoding
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import DenseEncoder, Head, PassageScheme, TextSettings, Tower
@@ -75,8 +75,9 @@ def test_the_order_of_texts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     order = rng.permutation(len(texts))
     shuffled = model.encode_passages([texts[i] for i in order])
     np.testing.assert_allclose(shuffled, vectors[order], atol=1e-5)
-    monkeypatch.setattr(dense, "WINDOW", 7)
-    monkeypatch.setitem(dense.TOKEN_BUDGET, "cpu", 50)
+    monkeypatch.setattr(encoding, "PIECE", 7)
+    monkeypatch.setitem(encoding.WINDOW_TOKENS, "cpu", 200)
+    monkeypatch.setitem(encoding.TOKEN_BUDGET, "cpu", 50)
     np.testing.assert_allclose(model.encode_passages(texts), vectors, atol=1e-5)
 
 

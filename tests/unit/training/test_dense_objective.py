@@ -196,3 +196,11 @@ def test_a_document_scores_as_its_best_passage() -> None:
     passage_PD = torch.tensor([[1.0, 5.0], [3.0, 2.0], [-4.0, 1.0]])
     scores = document_scores(query_BD, passage_PD, torch.tensor([0, 0, 1]), 2)
     assert scores.tolist() == [[3.0, -4.0], [5.0, 1.0]]
+
+
+def test_scores_stay_in_float32_under_autocast() -> None:
+    query_BD, passage_PD = torch.full((1, 4), 13.01), torch.tensor([[13.02] * 4, [13.03] * 4])
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = document_scores(query_BD, passage_PD, torch.tensor([0, 1]), 2)
+    assert scores.dtype == torch.float32
+    assert scores[0].tolist() == pytest.approx([4 * 13.01 * 13.02, 4 * 13.01 * 13.03], rel=1e-6)

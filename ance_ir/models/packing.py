@@ -1,0 +1,54 @@
+"""Linear layers in the layout that oneDNN's matrix product likes best, for as long as many texts are encoded on a CPU.
+
+torch hands float32 products to MKL, which uses AVX-512 on Intel's processors alone; oneDNN uses it on all. The weights are laid out
+anew for each encoding, since training may have changed them: that takes as long as encoding a few hundred tokens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+_TYPES = (torch.float32, torch.bfloat16)
+
+_FROM = 2_048
+"""Tokens from which on packing pays."""
+
+
+@contextlib.contextmanager
+def packed_weights(module: nn.Module, tokens: int) -> Iterator[None]:
+    """Let the linear layers of a module compute with packed copies of their weights; not for training.
+
+    A second copy of the layers' weights is held meanwhile. Nothing changes where there are few tokens to encode, layers are not on a CPU,
+    or torch comes without oneDNN.
+    """
+    packed = [layer for layer in module.modules() if type(layer) is nn.Linear and _packs(layer)] if tokens >= _FROM and _available() else []
+    try:
+        for layer in packed:
+            layer.forward = _packed(layer)  # type: ignore[assignment,method-assign]
+        yield
+    finally:
+        for layer in packed:
+            layer.__dict__.pop("forward", None)
+
+
+def _available() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _packs(layer: nn.Linear) -> bool:
+    return layer.weight.device.type == "cpu" and layer.weight.dtype in _TYPES and "forward" not in layer.__dict__
+
+
+def _packed(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
+    weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
+    bias = None if layer.bias is None else layer.bias.detach()
+
+    def forward(input: Tensor) -> Tensor:
+        output: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
+        return output
+
+    return forward

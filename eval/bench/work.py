@@ -1,0 +1,52 @@
+"""How much a model has to compute, how fast the machine multiplies matrices, how much memory a process has used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ance_ir.models import Tower
+from ance_ir.models.packing import packed_weights
+
+_SIZE = 2048
+
+
+def operations(tower: Tower, lengths: Sequence[int]) -> float:
+    """Floating-point operations to encode texts of so many tokens, padding not counted.
+
+    Two for each weight of a linear layer and token, and in each layer's attention four for each unit of the width and pair of tokens:
+    2 · weights · Σ length + 4 · layers · width · Σ length².
+    """
+    config = tower.backbone.config
+    linear = (module for name, module in tower.backbone.named_modules() if isinstance(module, nn.Linear) and "pooler" not in name)
+    weights = sum(module.weight.numel() for module in linear)
+    pairs = sum(length**2 for length in lengths)
+    return float(2 * weights * sum(lengths) + 4 * config.num_hidden_layers * config.hidden_size * pairs)
+
+
+def products(device: str) -> tuple[float, dict[str, Callable[[], object]]]:
+    """Float32 matrix products, the floating-point operations of each, and the ways to compute one: torch's own, and packed weights."""
+    layer = nn.Linear(_SIZE, _SIZE, bias=False, device=device).requires_grad_(False)
+    inputs = torch.randn(_SIZE, _SIZE, device=device)
+
+    def packed() -> None:
+        with packed_weights(layer, 4 * _SIZE):
+            for _ in range(4):
+                layer(inputs)
+
+    def plain() -> None:
+        for _ in range(4):
+            layer(inputs)
+
+    return 4 * 2.0 * _SIZE**3, {"product": plain, "packed product": packed}
+
+
+def peak_memory() -> float:
+    """Most MiB of memory that this process has had at once; not a number where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
+    return int(found[1]) / 1024 if found else float("nan")
