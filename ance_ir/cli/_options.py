@@ -59,14 +59,34 @@ def optimisation_options(command: F) -> F:
         click.option("--batch-size", type=int, default=16, show_default=True, help="Queries of a batch."),
         click.option("--accumulation", type=int, default=1, show_default=True, help="Batches of a step."),
         click.option("--learning-rate", type=float, default=1e-5, show_default=True, help="Its peak."),
+        click.option(
+            "--optimiser", type=click.Choice(["adamw", "lamb", "adafactor"]), default="adamw", show_default=True, help="Its name."
+        ),
+        click.option(
+            "--schedule",
+            type=click.Choice(["linear", "cosine", "constant"]),
+            default="linear",
+            show_default=True,
+            help="Of the learning rate after its warm-up.",
+        ),
         click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the peak."),
-        click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Of AdamW, on matrices."),
+        click.option("--weight-decay", type=float, default=0.0, show_default=True, help="On matrices."),
         click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient."),
+        click.option("--bfloat16", is_flag=True, help="Compute in bfloat16 where that is safe."),
+        click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time."),
         click.option("--seed", type=int, default=42, show_default=True, help="Of everything random."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def numbers(text: str) -> list[int]:
+    """The numbers in a list with commas."""
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() for part in parts):
+        raise click.UsageError(f"numbers with commas between them were expected, not {text!r}")
+    return [int(part) for part in parts]
 
 
 def given(**options: Any) -> dict[str, Any]:

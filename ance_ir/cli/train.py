@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, optimisation_options, text_options, text_settings
+from ance_ir.cli._options import dataset_option, device_option, numbers, optimisation_options, text_options, text_settings
+
+LOSSES = ["pairwise-nll", "nll", "bce", "hinge", "margin-mse", "kl"]
 
 EXAMPLE = """
 \b
@@ -24,13 +26,17 @@ Example:
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
-@click.option("--negatives", type=click.Choice(["ance", "bm25", "random"]), default="ance", show_default=True, help="Where they come from.")
-@click.option(
-    "--depth", type=int, default=200, show_default=True, help="Documents of a ranking that ance and bm25 negatives are drawn from."
-)
+@click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where they come from; see above.")
+@click.option("--warm-up", metavar="SOURCE", help="Where they come from at first.")
+@click.option("--warm-up-until", type=int, metavar="STEP", help="When the warm-up ends.  [default: at the first refresh after step 0]")
+@click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @optimisation_options
 @click.option("--negatives-per-query", type=int, default=1, show_default=True, help="Negatives drawn for each query.")
+@click.option("--loss", type=click.Choice(LOSSES), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]")
+@click.option("--teacher", metavar="MODEL", help="A cross-encoder to distil from, with --loss margin-mse or kl.")
+@click.option("--dimensions", metavar="D,…", help="Apply the loss also to vectors cut to so many dimensions, e.g. 256,64.")
+@click.option("--grad-cache", is_flag=True, help="Encode a batch twice, in parts, so that memory does not bound its size.")
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
 @click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two minings of negatives.")
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
@@ -49,6 +55,12 @@ def command(
     passages: str,
     temperature: float | None,
     negatives_per_query: int,
+    warm_up: str | None,
+    warm_up_until: int | None,
+    loss: Any,
+    teacher: str | None,
+    dimensions: str | None,
+    grad_cache: bool,
     no_dropout: bool,
     query_length: int | None,
     passage_length: int | None,
@@ -56,18 +68,25 @@ def command(
     device: str | None,
     **settings: Any,
 ) -> None:
-    """Train a dense retriever.
+    """Train a dense retriever. Broken off, the same command goes on and ends the same.
 
-    With ance negatives, the corpus is encoded with the model as it is, searched with the training queries, and new negatives are taken
-    from what it ranks first; again every --refresh-every steps. Broken off, the same command goes on and ends the same.
+    Negatives are ance: the corpus is encoded with the model as it is, searched with the training queries, and negatives are drawn from what
+    it ranks first; again every --refresh-every steps. Or random, bm25, the path of a run file, or a system as `ance-ir eval` takes it.
+    Or in-batch: the other documents of the batch; nce: of these the one that scores highest. Joined by + they are mixed, with weights:
+    2*bm25+random; in-batch+bm25 adds a drawn one to those of the batch.
+
+    Losses are pairwise-nll, each negative against its positive; nll, all of them at once; bce; hinge; and from a --teacher margin-mse
+    and kl.
     """
-    from ance_ir import DenseEncoder, load_dataset
+    from ance_ir import CrossEncoder, DenseEncoder, load_dataset
     from ance_ir.eval import train_on_dataset
     from ance_ir.indexes import parse_passages
     from ance_ir.training import TrainingSettings
 
     told = text_settings(query_length, passage_length, text)
     encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, **told)
+    if loss is None:
+        loss = "nll" if "in-batch" in negatives else "pairwise-nll"
     if temperature is None:
         temperature = 0.05 if encoder.similarity == "cosine" else 1.0
     options = TrainingSettings(negatives=negatives_per_query, temperature=temperature, dropout=not no_dropout, **settings)
@@ -77,6 +96,12 @@ def command(
         out,
         options,
         scheme=negatives,
+        warm_up=warm_up,
+        warm_up_until=warm_up_until,
+        loss=loss,
+        teacher=CrossEncoder.from_pretrained(teacher, device=device) if teacher else None,
+        dimensions=numbers(dimensions or ""),
+        grad_cache=grad_cache,
         passages=parse_passages(passages),
         depth=depth,
         split=split,

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 Model_contra = TypeVar("Model_contra", contravariant=True)
 
+InBatch = Literal["none", "all", "hardest"]
+"""Which documents of a batch, beside a query's own, are its negatives too: none, all (DPR), or the one that scores highest (NCE)."""
+
 
 class NegativeSource(Protocol[Model_contra]):
     """Gives negatives for training queries, never one of a query's excluded documents.
@@ -34,16 +37,26 @@ class NegativeSource(Protocol[Model_contra]):
     settings: Mapping[str, Any]
     """What else decides which negatives are drawn; part of the run's manifest."""
 
-    def refresh(self, model: Model_contra, folder: Path) -> dict[str, Any]:
+    @property
+    def in_batch(self) -> InBatch:
+        """Which of a batch's documents are negatives beside those that are drawn."""
+        ...
+
+    def refresh(self, model: Model_contra, folder: Path, step: int) -> dict[str, Any]:
         """Mine anew with the model as it is now, and keep what was mined in ``folder``; read it where it is there already.
+
+        Args:
+            model: as it is after ``step`` steps.
+            folder: of this refresh alone.
+            step: how many steps were done.
 
         Returns:
             What there is to report; empty where there is nothing to refresh.
         """
         ...
 
-    def restore(self, folder: Path) -> None:
-        """Go on with what was mined into ``folder``.
+    def restore(self, folder: Path, step: int) -> None:
+        """Go on with what was mined into ``folder`` after ``step`` steps.
 
         Raises:
             TrainingError: it is not there.
@@ -73,6 +86,7 @@ class RandomNegatives:
 
     name = "random"
     settings: Mapping[str, Any] = MappingProxyType({})
+    in_batch: InBatch = "none"
 
     def __init__(self, queries: TrainingQueries) -> None:
         self._queries = queries
@@ -82,11 +96,11 @@ class RandomNegatives:
                     f"query {qid!r}: all {queries.documents} documents of the corpus are relevant, none is left as a negative"
                 )
 
-    def refresh(self, model: object, folder: Path) -> dict[str, Any]:
+    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
         """Nothing to do."""
         return {}
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, step: int) -> None:
         """Nothing to do."""
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -110,6 +124,8 @@ class CandidateNegatives:
         name: what the source is called.
         depth: how many of those that are left are drawn from.
     """
+
+    in_batch: InBatch = "none"
 
     def __init__(self, queries: TrainingQueries, candidates: Sequence[np.ndarray], name: str, depth: int) -> None:
         if depth < 1:
@@ -141,11 +157,11 @@ class CandidateNegatives:
         nothing = np.zeros(0, dtype=np.int64)
         return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name, depth)
 
-    def refresh(self, model: object, folder: Path) -> dict[str, Any]:
+    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
         """Nothing to do."""
         return {}
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, step: int) -> None:
         """Nothing to do."""
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

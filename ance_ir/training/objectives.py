@@ -1,4 +1,4 @@
-"""What a run trains, and what it minimises: the part of training that differs between a dense encoder and a reranker."""
+"""What a run trains, and what it minimises: the protocol, and the reranker's; the dense encoder's is in ``dense_objective``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from torch import Tensor
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
-from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
-from ance_ir.training.batches import Batch, in_parts, score
-from ance_ir.training.losses import hinge, pairwise_nll, softmax_cross_entropy
+from ance_ir.models import CrossEncoder
+from ance_ir.training.batches import Batch
+from ance_ir.training.losses import hinge, nll
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.run import Model
+from ance_ir.training.scoring import in_parts
 
 RerankerLoss = Literal["cross-entropy", "margin"]
 
-_RERANKER_LOSSES = MappingProxyType({"cross-entropy": softmax_cross_entropy, "margin": hinge})
+_RERANKER_LOSSES = MappingProxyType({"cross-entropy": nll, "margin": hinge})
 
 
 class Objective(Protocol[Model]):
@@ -36,43 +37,18 @@ class Objective(Protocol[Model]):
     queries: TrainingQueries
     told: Mapping[str, Any]
 
-    def loss(self, batch: Batch, temperature: float) -> tuple[Tensor, int]:
-        """The loss, a scalar with gradients, and the number of tokens that were read.
+    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+        """Add the gradients of a batch's loss to those of the model.
 
         Args:
             batch: what to compute it on.
             temperature: scores are divided by it.
+            share: the gradients are multiplied by it.
+
+        Returns:
+            The loss, and the number of tokens that were read.
         """
         ...
-
-
-class DenseObjective:
-    """Pairwise negative log-likelihood of a dense encoder's positives (paper, equation 6).
-
-    Args:
-        model: trained in place.
-        queries: with their positives.
-        store: the documents' texts.
-        passages: how a document is cut for training; it scores as its best passage.
-
-    Raises:
-        UsageError: the encoder was converted to another precision than its checkpoint's, or cannot take such passages.
-    """
-
-    def __init__(self, model: DenseEncoder, queries: TrainingQueries, store: DocumentStore, passages: PassageScheme) -> None:
-        model.check_unconverted("trained")
-        model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
-        self.model = model.float()  # in half precision small updates would vanish
-        self.queries = queries
-        self._store = store
-        self._passages = passages
-        described = {"name": model.name, "fingerprint": model.fingerprint(), "text": asdict(model.text)}
-        self.told: Mapping[str, Any] = {"model": described, "passages": str(passages)}
-
-    def loss(self, batch: Batch, temperature: float) -> tuple[Tensor, int]:
-        """See ``Objective.loss``."""
-        positive_B, negative_BN, tokens = score(self.model, batch, self.queries, self._store, self._passages)
-        return pairwise_nll(positive_B / temperature, negative_BN / temperature), tokens
 
 
 class RerankerObjective:
@@ -96,8 +72,8 @@ class RerankerObjective:
         described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
         self.told: Mapping[str, Any] = {"model": described, "loss": loss}
 
-    def loss(self, batch: Batch, temperature: float) -> tuple[Tensor, int]:
-        """See ``Objective.loss``."""
+    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+        """See ``Objective.backward``."""
         model, tokenizer = self.model, self.model.tokenizer
         documents_BK = np.concatenate([batch.positives[:, None], batch.negatives], axis=1)
         asked = [self.queries.texts[query] for query in np.repeat(batch.queries, documents_BK.shape[1])]
@@ -111,4 +87,6 @@ class RerankerObjective:
             return log_odds
 
         scores_BK = in_parts(read, lengths, model.device).view(documents_BK.shape) / temperature
-        return self._loss(scores_BK[:, 0], scores_BK[:, 1:]), sum(lengths)
+        loss = self._loss(scores_BK[:, 0], scores_BK[:, 1:])
+        (loss * share).backward()
+        return float(loss.detach()), sum(lengths)

@@ -2,30 +2,87 @@
 
 from __future__ import annotations
 
+import importlib
+import math
+import re
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from ance_ir.errors import TrainingError
+from ance_ir.errors import MissingDependencyError, TrainingError
 from ance_ir.training.settings import TrainingSettings
 
+_LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
-def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW over the trainable weights; matrices decay, biases and norms do not."""
+
+def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """The optimiser of a run over the trainable weights; matrices decay, biases and norms do not.
+
+    LAMB is that of the reference implementation: no bias correction (``adam_debias`` switches it off), a trust ratio for each tensor,
+    weight norms clamped to [0, 10].
+
+    Raises:
+        MissingDependencyError: LAMB without its package.
+    """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
     others = [parameter for parameter in trainable if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    groups = [group for group in groups if group["params"]]
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    if settings.optimiser == "adafactor":
+        return torch.optim.Adafactor(groups, lr=settings.learning_rate)
+    try:
+        lamb = importlib.import_module("pytorch_optimizer").Lamb
+    except ImportError as error:
+        raise MissingDependencyError("pytorch-optimizer", "LAMB", "pip install 'ance_ir[train]'") from error
+    optimiser: torch.optim.Optimizer = lamb(
+        groups, lr=settings.learning_rate, eps=1e-8, weight_decouple=False, adam_debias=True, foreach=False
+    )
+    return optimiser
 
 
 def learning_rate(step: int, settings: TrainingSettings) -> float:
-    """The rate at a step: linear warm-up, then linear decay to 0 at the run's end."""
+    """The rate at a step: linear warm-up, then as the schedule says, to the run's end."""
     if step < settings.warm_up_steps:
         return settings.learning_rate * (step + 1) / settings.warm_up_steps
-    return settings.learning_rate * (settings.steps - step) / max(1, settings.steps - settings.warm_up_steps)
+    left = (settings.steps - step) / max(1, settings.steps - settings.warm_up_steps)
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * (left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def gradient_norms(model: nn.Module) -> dict[str, float]:
+    """Norms of the gradients of parts of the model: its embeddings, each third of its layers, and the rest (paper, figure 8).
+
+    Of separate towers both are counted together.
+    """
+    squares: dict[str, list[Tensor]] = {}
+    layers = [int(found[1]) for name, _ in model.named_parameters() if (found := _LAYER.search(name))]
+    count = max(layers, default=-1) + 1
+    for name, parameter in model.named_parameters():
+        if parameter.grad is None:
+            continue
+        found = _LAYER.search(name)
+        if found:
+            third = 3 * int(found[1]) // count
+            first, last = -(-third * count // 3) + 1, -(-(third + 1) * count // 3)
+            part = f"layers {first}-{last}" if first < last else f"layer {first}"
+        else:
+            part = "embeddings" if "embeddings" in name else "head"
+        squares.setdefault(part, []).append(parameter.grad.detach().float().square().sum())
+    return {part: float(torch.stack(values).sum().sqrt()) for part, values in squares.items()}
+
+
+def checkpoint_gradients(model: nn.Module) -> None:
+    """Let the Hugging Face models within compute their layers again for the gradients instead of keeping what is between."""
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            module.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def save_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal, get_args
 
 from ance_ir.errors import UsageError
+
+OptimiserName = Literal["adamw", "lamb", "adafactor"]
+ScheduleName = Literal["linear", "cosine", "constant"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,16 +19,20 @@ class TrainingSettings:
         steps: optimiser steps.
         batch_size: queries of a batch.
         accumulation: batches whose gradients make one step.
-        negatives: negatives drawn for each query.
+        negatives: negatives drawn for each query, beside those of its batch, if any.
         learning_rate: its peak.
-        warm_up_steps: steps over which the learning rate rises from 0; after them it falls to 0, linearly, over the whole run.
-        weight_decay: of AdamW, on matrices only.
+        optimiser: ``"adamw"``, ``"lamb"`` (the reference's) or ``"adafactor"``.
+        schedule: of the learning rate after its warm-up, over the whole run: ``"linear"`` or ``"cosine"`` to 0, or ``"constant"``.
+        warm_up_steps: steps over which the learning rate rises from 0.
+        weight_decay: on matrices only.
         clip: the gradient is scaled down to this norm.
         temperature: scores are divided by it in the loss; 1 for raw inner products (paper, equation 6), about 0.05 for cosines.
         refresh_every: steps after which the negatives are mined anew.
         checkpoint_every: steps after which a checkpoint is written; ``None``: at each refresh.
         keep_checkpoints: how many of them stay.
         dropout: whether the backbone's dropout is on.
+        bfloat16: compute in bfloat16 where that is safe (autocast); weights and optimiser stay in float32.
+        gradient_checkpointing: keep each layer's input only, and compute the rest again for the gradients: less memory, more time.
         seed: of everything random.
     """
 
@@ -33,6 +41,8 @@ class TrainingSettings:
     accumulation: int = 1
     negatives: int = 1
     learning_rate: float = 1e-5
+    optimiser: OptimiserName = "adamw"
+    schedule: ScheduleName = "linear"
     warm_up_steps: int = 0
     weight_decay: float = 0.0
     clip: float = 1.0
@@ -41,17 +51,24 @@ class TrainingSettings:
     checkpoint_every: int | None = None
     keep_checkpoints: int = 2
     dropout: bool = True
+    bfloat16: bool = False
+    gradient_checkpointing: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulation", "negatives", "refresh_every", "keep_checkpoints"):
+        for name in ("steps", "batch_size", "accumulation", "refresh_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+        if self.negatives < 0:
+            raise UsageError(f"negatives is at least 0, not {self.negatives}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise UsageError(f"checkpoint_every is at least 1, not {self.checkpoint_every}")
         for name in ("learning_rate", "clip", "temperature"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is above 0, not {getattr(self, name)}")
+        for name, known in (("optimiser", get_args(OptimiserName)), ("schedule", get_args(ScheduleName))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
         if not 0 <= self.warm_up_steps <= self.steps:
             raise UsageError(f"warm_up_steps lies between 0 and the run's {self.steps} steps, not at {self.warm_up_steps}")
         if self.weight_decay < 0 or self.seed < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import platform
@@ -21,7 +22,7 @@ from ance_ir.errors import TrainingError
 from ance_ir.training.batches import Batches
 from ance_ir.training.negatives import NegativeSource
 from ance_ir.training.objectives import Objective
-from ance_ir.training.optimisation import adamw, learning_rate
+from ance_ir.training.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
 from ance_ir.training.run import Model, TrainingRun
 from ance_ir.training.settings import TrainingSettings
 
@@ -61,6 +62,8 @@ class Trainer(Generic[Model]):
         self.settings = settings
         self.negatives = negatives
         self.batches = Batches(objective.queries, negatives, settings)
+        if settings.gradient_checkpointing:
+            checkpoint_gradients(self.model)
         self.evaluate = evaluate
         self.verbose = verbose
         manifest = {
@@ -92,7 +95,7 @@ class Trainer(Generic[Model]):
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
             return self._named()
-        optimiser = adamw(self.model, self.settings)
+        optimiser = make_optimiser(self.model, self.settings)
         done = self.run.load(self.model, optimiser)
         if done:
             logger.info("going on after step %d of %s", done, self.run.folder)
@@ -119,13 +122,13 @@ class Trainer(Generic[Model]):
         every = settings.checkpoint_every or settings.refresh_every
         refreshed = done - done % settings.refresh_every
         if done != refreshed:
-            self.negatives.restore(self.run.negatives_folder(refreshed))
+            self.negatives.restore(self.run.negatives_folder(refreshed), refreshed)
         with tqdm(
             total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
         ) as bar:
             for step in range(done, settings.steps):
                 if step % settings.refresh_every == 0:
-                    report = self.negatives.refresh(self.model, self.run.negatives_folder(step))
+                    report = self.negatives.refresh(self.model, self.run.negatives_folder(step), step)
                     if report and on_refresh is not None:
                         on_refresh(step, report)
                     refreshed = step
@@ -149,24 +152,26 @@ class Trainer(Generic[Model]):
         self.model.train(settings.dropout)
         batches = self.batches.of_step(step)
         total, tokens = 0.0, 0
-        with torch.random.fork_rng(devices=[self.model.device] if self.model.device.type == "cuda" else []):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng(devices=[self.model.device] if self.model.device.type == "cuda" else []))
             torch.manual_seed(self.batches.dropout_seed(step))
+            stack.enter_context(torch.autocast(self.model.device.type, torch.bfloat16, enabled=settings.bfloat16))
             for batch in batches:
-                loss, read = self.objective.loss(batch, settings.temperature)
-                loss = loss / len(batches)
-                loss.backward()
-                total += float(loss.detach())
+                loss, read = self.objective.backward(batch, settings.temperature, 1 / len(batches))
+                total += loss / len(batches)
                 tokens += read
         self.model.eval()
         if not math.isfinite(total):
             raise self._diverged("loss", total, step)
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        layers = {part: round(value, 6) for part, value in gradient_norms(self.model).items()}
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
         if not math.isfinite(norm):
             raise self._diverged("gradient's norm", norm, step)
         optimiser.step()
         seconds = time.perf_counter() - began
-        return {"step": step, "loss": total, "grad_norm": norm, "learning_rate": rate, "tokens": tokens, "seconds": round(seconds, 4)}
+        line = {"step": step, "loss": total, "grad_norm": norm, "grad_norms": layers, "learning_rate": rate}
+        return {**line, "tokens": tokens, "seconds": round(seconds, 4)}
 
     def _diverged(self, what: str, value: float, step: int) -> TrainingError:
         return TrainingError(

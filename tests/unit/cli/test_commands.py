@@ -257,6 +257,40 @@ def test_a_run_file_that_changed_is_another_source(run: Run, collection: Path, r
     assert "negatives.name was 'run " in err
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        ["--negatives", "in-batch"],
+        ["--negatives", "nce", "--loss", "hinge"],
+        ["--negatives", "in-batch+2*bm25+random", "--negatives-per-query", "2", "--grad-cache"],
+        ["--negatives", "bm25+random", "--loss", "bce", "--dimensions", "16,8"],
+        ["--negatives", "ance", "--warm-up", "in-batch", "--loss", "nll"],
+        ["--negatives", "random", "--optimiser", "lamb", "--schedule", "cosine", "--loss", "nll", "--bfloat16"],
+        ["--negatives", "random", "--optimiser", "adafactor", "--schedule", "constant", "--loss", "nll", "--gradient-checkpointing"],
+    ],
+    ids=" ".join,
+)
+def test_schemes_of_training(run: Run, collection: Path, model: Path, tmp_path: Path, told: list[str]) -> None:
+    status, out, err = _train(run, collection, model, tmp_path / "run", *told)
+    assert status == 0, err
+    assert ("refresh at step 2" in out) == ("ance" in told[1])
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert manifest["loss"] == (told[told.index("--loss") + 1] if "--loss" in told else "nll")
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert len(losses) == 4
+    assert len(set(losses)) > 1
+
+
+def test_a_reranker_teaches(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    cross_encoder().save(tmp_path / "teacher")
+    told = ["--negatives", "random", "--loss", "margin-mse", "--teacher", str(tmp_path / "teacher")]
+    status, _, err = _train(run, collection, model, tmp_path / "run", *told)
+    assert status == 0, err
+    status, _, err = _train(run, collection, model, tmp_path / "other", *told[:4])
+    assert status == 2
+    assert "margin-mse, kl need a teacher" in err
+
+
 def test_an_index_of_another_model_is_refused(
     index: Path, run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +370,32 @@ def test_an_index_of_another_model_is_refused(
                 "x",
             ],
             "a stage is bm25 or the path of an index or a reranker; 'x' is neither",
+        ),
+        (
+            ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "1", "--dimensions", "4,x"],
+            "numbers with commas between them were expected, not '4,x'",
+        ),
+        (
+            [
+                "train",
+                "--dataset",
+                "COLLECTION",
+                "--model",
+                "MODEL",
+                "--out",
+                "OUT",
+                "--steps",
+                "9",
+                "--warm-up",
+                "bm25",
+                "--warm-up-until",
+                "7",
+            ],
+            "a warm-up ends at a refresh, that is at a multiple of 1000 steps, not at 7",
+        ),
+        (
+            ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "1", "--negatives", "bm26"],
+            "negatives are random",
         ),
         (["demo", "--out", "COLLECTION"], "holds something else than a demo"),
         (["demo", "--out", "OUT", "--steps", "0"], "steps is at least 1"),

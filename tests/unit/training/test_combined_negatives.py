@@ -1,0 +1,143 @@
+"""Mixtures of negatives, those of the batch, and warm-ups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import UsageError
+from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.training import InBatchNegatives, MixedNegatives, RandomNegatives, TrainingQueries, WarmUp
+
+
+class Constant:
+    """Always the same document."""
+
+    def __init__(self, document: int) -> None:
+        self.settings: dict[str, Any] = {}
+        self.in_batch: Any = "none"
+        self.document = document
+        self.name = f"constant {document}"
+        self.calls: list[tuple[str, int]] = []
+
+    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
+        self.calls.append(("refresh", step))
+        return {self.name: step}
+
+    def restore(self, folder: Path, step: int) -> None:
+        self.calls.append(("restore", step))
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        return np.full((len(queries), count), self.document)
+
+
+def test_a_mixture_draws_by_weight() -> None:
+    mixed: MixedNegatives[object] = MixedNegatives([Constant(7), Constant(8)], [3, 1])
+    drawn = mixed.draw(np.arange(400), 10, np.random.default_rng(1))
+    assert drawn.shape == (400, 10)
+    assert (drawn == 7).mean() == pytest.approx(0.75, abs=0.03)
+    assert set(drawn.ravel()) == {7, 8}
+    assert (drawn == mixed.draw(np.arange(400), 10, np.random.default_rng(1))).all()
+    assert (drawn != mixed.draw(np.arange(400), 10, np.random.default_rng(2))).any()
+    assert mixed.name == "constant 7+constant 8"
+    assert mixed.settings == {"constant 7": {"weight": 3}, "constant 8": {"weight": 1}}
+
+
+def test_a_mixture_refreshes_and_restores_each_of_its_sources(tmp_path: Path) -> None:
+    sources = [Constant(7), Constant(8)]
+    mixed: MixedNegatives[object] = MixedNegatives(sources, [1, 1])
+    assert mixed.refresh(None, tmp_path, 4) == {"constant 7": 4, "constant 8": 4}
+    mixed.restore(tmp_path, 4)
+    assert [source.calls for source in sources] == [[("refresh", 4), ("restore", 4)]] * 2
+
+
+def test_documents_of_the_batch_join_a_mixture_without_weight() -> None:
+    mixed: MixedNegatives[object] = MixedNegatives([InBatchNegatives("all"), Constant(7)], [9, 1])
+    assert mixed.in_batch == "all"
+    assert (mixed.draw(np.arange(5), 3, np.random.default_rng(1)) == 7).all()
+    assert InBatchNegatives("hardest").draw(np.arange(5), 3, np.random.default_rng(1)).shape == (5, 0)
+    with pytest.raises(UsageError, match="in-batch or nce, not both"):
+        MixedNegatives([InBatchNegatives("all"), InBatchNegatives("hardest")], [1, 1])
+    with pytest.raises(UsageError, match=r"weights of negatives are above 0, not 0, 1"):
+        MixedNegatives([Constant(1), Constant(2)], [0, 1])
+    with pytest.raises(UsageError, match="beside in-batch"):
+        MixedNegatives([InBatchNegatives("all"), InBatchNegatives("all")], [1, 1])
+
+
+def test_a_warm_up_ends_at_its_step(tmp_path: Path) -> None:
+    first, then = Constant(7), Constant(8)
+    then.in_batch = "all"
+    source: WarmUp[object] = WarmUp(first, then, 20)
+    for step, document, in_batch in ((0, 7, "none"), (10, 7, "none"), (20, 8, "all"), (30, 8, "all")):
+        source.refresh(None, tmp_path, step)
+        assert (source.draw(np.arange(2), 1, np.random.default_rng(1)) == document).all()
+        assert source.in_batch == in_batch
+    assert (first.calls, then.calls) == ([("refresh", 0), ("refresh", 10)], [("refresh", 20), ("refresh", 30)])
+    source.restore(tmp_path, 10)
+    assert source.in_batch == "none"
+    assert first.calls[-1] == ("restore", 10)
+
+
+@pytest.fixture
+def named(dataset: Dataset, queries: TrainingQueries) -> NamedNegatives:
+    return NamedNegatives(dataset, dataset.store(), queries, split="train", depth=5, device="cpu", mined=lambda: Constant(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "in_batch"),
+    [
+        ("random", "random", "none"),
+        ("bm25", "bm25", "none"),
+        ("bm25 % 3", "bm25 % 3", "none"),
+        ("in-batch", "in-batch", "all"),
+        ("nce", "nce", "hardest"),
+        ("ance", "constant 3", "none"),
+        ("2*bm25+random", "bm25+random", "none"),
+        (" 0.5 * random + ance ", "random+constant 3", "none"),
+        ("in-batch+bm25", "in-batch+bm25", "all"),
+    ],
+)
+def test_sources_by_name(named: NamedNegatives, queries: TrainingQueries, text: str, name: str, in_batch: str) -> None:
+    source = named.make(text)
+    assert (source.name, source.in_batch) == (name, in_batch)
+    drawn = source.draw(np.arange(len(queries)), 2, np.random.default_rng(1))
+    if "ance" not in text:
+        assert not any(np.isin(row, excluded).any() for row, excluded in zip(drawn, queries.excluded, strict=True))
+
+
+def test_a_run_file_is_a_source(named: NamedNegatives, queries: TrainingQueries, tmp_path: Path) -> None:
+    path = tmp_path / "run+1.txt"
+    path.write_text("".join(f"{qid} Q0 other 1 2.0 x\n" for qid in queries.qids))
+    for text in (str(path), f"{tmp_path / 'plain.txt'}+random"):
+        (tmp_path / "plain.txt").write_bytes(path.read_bytes())
+        source = named.make(text)
+        drawn = source.draw(np.arange(len(queries)), 9, np.random.default_rng(1))
+        assert (drawn == queries.documents - 1).mean() >= 0.3
+        assert source.name.startswith("run ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"negatives are \[WEIGHT\*\]NAME, joined by \+, not ''"),
+        ("bm25+", "joined by"),
+        ("0*bm25+random", "weights of negatives are above 0"),
+        ("bm26", "negatives are random, in-batch, nce, ance, a run file or a system: a stage is bm25"),
+        ("in-batch+nce", "not both"),
+    ],
+)
+def test_what_is_no_source_is_refused(named: NamedNegatives, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        named.make(text)
+
+
+def test_a_reranker_is_refused_what_needs_vectors(dataset: Dataset, queries: TrainingQueries) -> None:
+    plain = NamedNegatives(dataset, dataset.store(), queries, split="train", depth=5, device="cpu")
+    for name in ("in-batch", "nce", "ance"):
+        with pytest.raises(UsageError, match=f"{name} negatives are for dense encoders; a reranker takes random ones"):
+            plain.make(name)
+    assert isinstance(plain.make("random"), RandomNegatives)

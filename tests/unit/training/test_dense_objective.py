@@ -1,0 +1,206 @@
+"""What a dense encoder is trained with: scores, in-batch negatives, Matryoshka, distillation, GradCache."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import UsageError
+from ance_ir.indexes import FirstP, MaxP
+from ance_ir.models import DenseEncoder
+from ance_ir.training import LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings
+from ance_ir.training.batches import Batch, Batches
+from ance_ir.training.scoring import document_scores, read_batch
+from tests.tiny import cross_encoder, encoder
+
+
+def draw(queries: TrainingQueries, **settings: int) -> Batch:
+    told = TrainingSettings(**{"steps": 100, "batch_size": 5, "negatives": 2, **settings})
+    return Batches(queries, RandomNegatives(queries), told).of_step(0)[0]
+
+
+def by_hand(model: DenseEncoder, batch: Batch, dataset: Dataset, queries: TrainingQueries, scheme: Any, dimension: int) -> dict[Any, float]:
+    """Scores of queries and documents, by number, from whole vectors made one at a time."""
+    store = dataset.store()
+    scores = {}
+    for query in batch.queries.tolist():
+        vector = model.encode_queries([queries.texts[query]])[0, :dimension]
+        for document in {*batch.positives.tolist(), *batch.negatives.ravel().tolist()}:
+            passages = model.encode_documents([store[document]["text"]], scheme)[0][:, :dimension]
+            if model.similarity == "cosine":
+                passages = passages / np.linalg.norm(passages, axis=1, keepdims=True)
+                vector = vector / np.linalg.norm(vector)
+            scores[query, document] = float((passages @ vector).max())
+    return scores
+
+
+def expected_loss(batch: Batch, queries: TrainingQueries, scores: dict[Any, float], name: Any, temperature: float) -> float:
+    rows = []
+    documents = sorted({document for _, document in scores})
+    for query, positive, drawn in zip(batch.queries.tolist(), batch.positives.tolist(), batch.negatives.tolist(), strict=True):
+        others = [document for document in documents if document not in queries.excluded[query]]
+        found = {
+            "none": drawn,
+            "all": others,
+            "hardest": [max(others, key=lambda document: scores[query, document])] if others else [],
+        }[batch.in_batch]
+        rows.append((scores[query, positive], [scores[query, document] for document in found]))
+    most = max(len(negatives) for _, negatives in rows)
+    positive_B = torch.tensor([positive for positive, _ in rows]) / temperature
+    negative_BN = torch.tensor([negatives + [-torch.inf] * (most - len(negatives)) for _, negatives in rows]) / temperature
+    return float(LOSSES[name](positive_B, negative_BN))
+
+
+@pytest.mark.parametrize("scheme", [FirstP(), MaxP(5, 3)], ids=str)
+@pytest.mark.parametrize("in_batch", ["none", "all", "hardest"])
+@pytest.mark.parametrize(("name", "shared", "normalize"), [("pairwise-nll", True, False), ("nll", False, True), ("hinge", True, True)])
+def test_losses_are_those_of_the_vectors(
+    dataset: Dataset, queries: TrainingQueries, scheme: Any, in_batch: Any, name: Any, shared: bool, normalize: bool
+) -> None:
+    model = encoder(shared=shared, normalize=normalize)
+    batch = dataclasses.replace(draw(queries), in_batch=in_batch)
+    loss, _ = DenseObjective(model, queries, dataset.store(), scheme, loss=name).backward(batch, 2.0, 1.0)
+    scores = by_hand(model, batch, dataset, queries, scheme, model.dimension)
+    assert loss == pytest.approx(expected_loss(batch, queries, scores, name, 2.0), rel=1e-4)
+
+
+def test_positives_of_a_query_and_their_twins_are_never_its_negatives_in_the_batch(dataset: Dataset, queries: TrainingQueries) -> None:
+    twin = len(dataset.store()) - 2
+    assert twin in queries.excluded[0]
+    batch = Batch(queries=np.array([0]), positives=np.array([0]), negatives=np.array([[twin]]), in_batch="all")
+    loss, _ = DenseObjective(encoder(), queries, dataset.store(), FirstP(), loss="nll").backward(batch, 1.0, 1.0)
+    assert loss == 0
+
+
+def gradients(objective: DenseObjective, batch: Batch, **options: float) -> list[torch.Tensor]:
+    objective.model.zero_grad()
+    objective.backward(batch, options.get("temperature", 1.0), options.get("share", 1.0))
+    return [weight.grad.clone() for weight in objective.model.parameters() if weight.grad is not None]
+
+
+@pytest.mark.parametrize("in_batch", ["none", "all", "hardest"])
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+@pytest.mark.parametrize(("shared", "normalize", "scheme"), [(True, True, FirstP()), (False, False, MaxP(5, 3))], ids=str)
+def test_grad_cache_gives_the_same_gradients(
+    dataset: Dataset,
+    queries: TrainingQueries,
+    monkeypatch: pytest.MonkeyPatch,
+    in_batch: Any,
+    temperature: float,
+    shared: bool,
+    normalize: bool,
+    scheme: Any,
+) -> None:
+    monkeypatch.setitem(__import__("ance_ir.training.scoring", fromlist=["x"])._TOKEN_BUDGET, "cpu", 20)  # many parts
+    model = encoder(shared=shared, normalize=normalize).eval()
+    batch = dataclasses.replace(draw(queries), in_batch=in_batch)
+    told: dict[str, Any] = {"loss": "nll", "dimensions": (8,)}
+    whole, parts = (
+        gradients(
+            DenseObjective(model, queries, dataset.store(), scheme, **told, grad_cache=cached), batch, temperature=temperature, share=0.5
+        )
+        for cached in (False, True)
+    )
+    assert len(whole) == len(parts) > 10
+    largest = max(float(gradient.abs().max()) for gradient in whole)
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-5 * largest)
+
+
+def test_grad_cache_meets_the_same_dropout_twice(dataset: Dataset, queries: TrainingQueries) -> None:
+    model = encoder().train()
+    objective = DenseObjective(model, queries, dataset.store(), FirstP(), grad_cache=True)
+    seen: list[torch.Tensor] = []
+    model.query_tower.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
+    torch.manual_seed(1)
+    objective.backward(draw(queries), 1.0, 1.0)
+    half = len(seen) // 2
+    assert half >= 2
+    for first, again in zip(seen[:half], seen[half:], strict=True):
+        torch.testing.assert_close(first, again)
+    model.eval()
+    objective.backward(draw(queries), 1.0, 1.0)
+    assert not torch.allclose(seen[0], seen[2 * half]), "the dropout was on"
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_matryoshka_averages_the_losses_of_cut_vectors(dataset: Dataset, queries: TrainingQueries, normalize: bool) -> None:
+    model, batch = encoder(normalize=normalize), draw(queries)
+    loss, _ = DenseObjective(model, queries, dataset.store(), FirstP(), dimensions=(16, 4)).backward(batch, 1.0, 1.0)
+    expected = [
+        expected_loss(batch, queries, by_hand(model, batch, dataset, queries, FirstP(), dimension), "pairwise-nll", 1.0)
+        for dimension in (4, 16, 32)
+    ]
+    assert loss == pytest.approx(float(np.mean(expected)), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["margin-mse", "kl"])
+def test_a_teacher_is_asked_about_positives_and_drawn_negatives(dataset: Dataset, queries: TrainingQueries, name: Any) -> None:
+    from ance_ir.training import DISTILLATIONS
+
+    model, teacher, batch, store = encoder(), cross_encoder(), draw(queries), dataset.store()
+    loss, _ = DenseObjective(model, queries, store, FirstP(), loss=name, teacher=teacher).backward(batch, 1.0, 1.0)
+    scores = by_hand(model, batch, dataset, queries, FirstP(), model.dimension)
+
+    def both(documents: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = [(query, document) for query, row in zip(batch.queries, documents, strict=True) for document in np.atleast_1d(row)]
+        taught = teacher.score([queries.texts[query] for query, _ in pairs], [store[int(document)]["text"] for _, document in pairs])
+        own = [scores[query, document] for query, document in pairs]
+        return torch.tensor(own).view(documents.shape), torch.from_numpy(taught).view(documents.shape)
+
+    (positive, taught_positive), (negative, taught_negative) = both(batch.positives), both(batch.negatives)
+    assert loss == pytest.approx(float(DISTILLATIONS[name](positive, negative, taught_positive, taught_negative)), rel=1e-4)
+    assert all(weight.grad is None for weight in teacher.parameters())
+
+
+def test_what_does_not_fit_together_is_refused(dataset: Dataset, queries: TrainingQueries) -> None:
+    store = dataset.store()
+    with pytest.raises(UsageError, match="the loss is one of pairwise-nll, nll, bce, hinge, margin-mse, kl, not 'mse'"):
+        DenseObjective(encoder(), queries, store, FirstP(), loss="mse")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="margin-mse, kl need a teacher, and only they; the loss is kl"):
+        DenseObjective(encoder(), queries, store, FirstP(), loss="kl")
+    with pytest.raises(UsageError, match="the loss is nll"):
+        DenseObjective(encoder(), queries, store, FirstP(), loss="nll", teacher=cross_encoder())
+    for dimension in (0, 32, 99):
+        with pytest.raises(UsageError, match=f"vectors of 32 dimensions can be cut to fewer, not to {dimension}"):
+            DenseObjective(encoder(), queries, store, FirstP(), dimensions=(dimension,))
+    objective = DenseObjective(encoder(), queries, store, FirstP(), loss="kl", teacher=cross_encoder())
+    with pytest.raises(UsageError, match="learns from drawn negatives"):
+        objective.backward(draw(queries, negatives=0), 1.0, 1.0)
+
+
+def test_each_text_is_read_once(dataset: Dataset, queries: TrainingQueries) -> None:
+    model, store = encoder(), dataset.store()
+    batch = Batch(queries=np.array([0, 1]), positives=np.array([0, 1]), negatives=np.array([[7, 7, 1], [7, 0, 8]]))
+    texts = [store[number]["text"] for number in (0, 1, 7, 8)]
+    expected = sum(map(len, model.tokenizer.passages(texts))) + sum(map(len, model.tokenizer.queries(queries.texts[:2])))
+    assert read_batch(model, batch, queries, store, FirstP()).tokens == expected
+    assert DenseObjective(model, queries, store, FirstP()).backward(batch, 1.0, 1.0)[1] == expected
+
+
+def test_gradients_reach_both_towers(dataset: Dataset, queries: TrainingQueries) -> None:
+    model = encoder(shared=False)
+    DenseObjective(model, queries, dataset.store(), FirstP()).backward(draw(queries), 1.0, 1.0)
+    for tower in (model.query_tower, model.passage_tower):
+        found = [weight.grad for weight in tower.parameters() if weight.requires_grad]
+        assert any(gradient is not None and torch.linalg.norm(gradient) > 0 for gradient in found)
+
+
+def test_a_document_scores_as_its_best_passage() -> None:
+    query_BD = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    passage_PD = torch.tensor([[1.0, 5.0], [3.0, 2.0], [-4.0, 1.0]])
+    scores = document_scores(query_BD, passage_PD, torch.tensor([0, 0, 1]), 2)
+    assert scores.tolist() == [[3.0, -4.0], [5.0, 1.0]]
+
+
+def test_scores_stay_in_float32_under_autocast() -> None:
+    query_BD, passage_PD = torch.full((1, 4), 13.01), torch.tensor([[13.02] * 4, [13.03] * 4])
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = document_scores(query_BD, passage_PD, torch.tensor([0, 1]), 2)
+    assert scores.dtype == torch.float32
+    assert scores[0].tolist() == pytest.approx([4 * 13.01 * 13.02, 4 * 13.01 * 13.03], rel=1e-6)
