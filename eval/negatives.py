@@ -13,7 +13,6 @@ from typing import Any
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.eval.runs import read_run
-from ance_ir.files import hash_files
 from ance_ir.pipelines import Systems
 from ance_ir.training import CandidateNegatives, InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries
 
@@ -62,7 +61,7 @@ class NamedNegatives:
         if Path(text).is_file():
             return self._of_run(Path(text))
         sources, weights = [], []
-        for part in text.split("+"):
+        for part in [text] if ">>" in text or Path(text).exists() else text.split("+"):
             match = re.fullmatch(r"\s*(?:(\d+(?:\.\d+)?)\s*\*)?\s*(.*?)\s*", part)
             assert match is not None
             if not match[2]:
@@ -90,5 +89,4 @@ class NamedNegatives:
         return CandidateNegatives.from_run(self._queries, found, self._store, depth=self._depth, name=name)
 
     def _of_run(self, path: Path) -> CandidateNegatives:
-        name = f"run {hash_files([path])}"  # a file that changed is another source
-        return CandidateNegatives.from_run(self._queries, read_run(path), self._store, depth=self._depth, name=name)
+        return CandidateNegatives.from_run(self._queries, read_run(path), self._store, depth=self._depth, name=f"run {path.name}")

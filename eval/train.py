@@ -32,7 +32,7 @@ def train_on_dataset(
     dev_split: str | None = None,
     warm_up: str | None = None,
     warm_up_until: int | None = None,
-    loss: LossName | DistillationName = "pairwise-nll",
+    loss: LossName | DistillationName | None = None,
     teacher: CrossEncoder | None = None,
     dimensions: Sequence[int] = (),
     grad_cache: bool = False,
@@ -54,7 +54,7 @@ def train_on_dataset(
         dev_split: queries to evaluate on at each refresh, from the vectors just made.
         warm_up: where they come from at first.
         warm_up_until: the step at which they change, one at which there is a refresh; the first refresh after step 0 by default.
-        loss: see ``DenseObjective``.
+        loss: see ``DenseObjective``; by default ``"nll"`` with in-batch negatives, else ``"pairwise-nll"``.
         teacher: likewise.
         dimensions: likewise.
         grad_cache: likewise.
@@ -78,6 +78,8 @@ def train_on_dataset(
 
     named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
     source = named.make(scheme)
+    if loss is None:
+        loss = "nll" if source.in_batch == "all" else "pairwise-nll"
     if warm_up is not None:
         until = settings.refresh_every if warm_up_until is None else warm_up_until
         if until < 1 or until % settings.refresh_every:

@@ -85,8 +85,6 @@ def command(
 
     told = text_settings(query_length, passage_length, text)
     encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, **told)
-    if loss is None:
-        loss = "nll" if "in-batch" in negatives else "pairwise-nll"
     if temperature is None:
         temperature = 0.05 if encoder.similarity == "cosine" else 1.0
     options = TrainingSettings(negatives=negatives_per_query, temperature=temperature, dropout=not no_dropout, **settings)

@@ -41,12 +41,17 @@ _ACTIVATION_CLASSES: dict[Activation, str] = {
 FreshHead = Literal["ance"]
 
 
-def load_encoder(name: str, head: FreshHead | None = None, seed: int = 42) -> DenseEncoder:
+def split_name(name: str) -> list[str]:
+    """The names in a text: one, or with commas between them those of towers that are published apart."""
+    return [name] if Path(name).exists() or "," not in name else [part.strip() for part in name.split(",")]
+
+
+def load_encoder(names: list[str], head: FreshHead | None = None, seed: int = 42) -> DenseEncoder:
     """Open a checkpoint; see ``DenseEncoder.from_pretrained``."""
-    names = [name] if Path(name).exists() or "," not in name else [part.strip() for part in name.split(",")]
+    name = ",".join(names)
     try:
         opened = _open_pair(names) if len(names) > 1 else _open(name, head, seed)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, UsageError) as error:
+    except (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError, UsageError) as error:
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
     if head is not None and "fresh head" not in opened.layout:
         raise ModelError(f"{name}: a fresh head was asked for, but this is no bare backbone ({opened.layout})")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.batching import WINDOW, length_sorted_batches
+from ance_ir.models.batching import length_sorted_batches
 from ance_ir.models.dense import find_device
 from ance_ir.models.encoding import Progress, evaluating, token_budget
 from ance_ir.models.packing import packed_weights
@@ -29,6 +29,9 @@ from ance_ir.models.tower import positions
 from ance_ir.models.weights import some
 
 logger = logging.getLogger(__name__)
+
+_WINDOW = 1_024
+"""Pairs, of documents of any length, that are tokenised and sorted by length together."""
 
 HeadChoice = Literal["trained", "fresh"]
 
@@ -182,8 +185,8 @@ class CrossEncoder(nn.Module):
                 raise UsageError(f"queries and texts are strings, found {text!r}")
         firsts, codes = distinct_pairs(queries, texts)
         found = np.empty(len(firsts), dtype=np.float32)
-        for start in range(0, len(firsts), WINDOW):
-            window = firsts[start : start + WINDOW]
+        for start in range(0, len(firsts), _WINDOW):
+            window = firsts[start : start + _WINDOW]
             passages = self.tokenizer.pairs([queries[i] for i in window], [texts[i] for i in window], scheme)
             logits = self._read([pair for pairs in passages for pair in pairs], progress)
             starts = np.cumsum([0, *map(len, passages[:-1])])
@@ -217,7 +220,8 @@ def _keep_logits_in_float32(classifier: PreTrainedModel, labels: int) -> None:
             return output
         assert isinstance(module, nn.Linear)
         bias = None if module.bias is None else module.bias.float()
-        return nn.functional.linear(inputs[0].float(), module.weight.float(), bias)
+        with torch.autocast(output.device.type, enabled=False):
+            return nn.functional.linear(inputs[0].float(), module.weight.float(), bias)
 
     if linear and not linear[-1]._forward_hooks:
         linear[-1].register_forward_hook(again)

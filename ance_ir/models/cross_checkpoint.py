@@ -8,7 +8,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import (
     CONFIG_MAPPING,
@@ -18,11 +17,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from ance_ir.errors import ModelError, UsageError
+from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import atomic_folder, write_json
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.cross_card import cross_encoder_card
 from ance_ir.models.pairs import PairSettings, Score
+from ance_ir.models.randomness import seeded
 from ance_ir.models.source import resolve
 from ance_ir.models.tower import positions
 from ance_ir.models.weights import build, load_config, load_tokenizer, quiet_transformers, read_settings, read_weights
@@ -50,6 +50,15 @@ _DEFAULT_LENGTH = 512
 
 def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: bool, seed: int) -> CrossEncoder:
     """Open a checkpoint; see ``CrossEncoder.from_pretrained``."""
+    try:
+        return _load(name, changes, fresh_head=fresh_head, seed=seed)
+    except (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, AnceError):
+            raise
+        raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
+
+
+def _load(name: str, changes: Mapping[str, Any], *, fresh_head: bool, seed: int) -> CrossEncoder:
     folder = resolve(name)
     if not (folder / "config.json").exists():
         raise ModelError(f"{name}: no config.json, so this is no checkpoint folder")
@@ -63,8 +72,7 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
     if fresh_head:
         config.num_labels = 1
         weights = {key: value for key, value in weights.items() if not _HEAD.fullmatch(key)}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             classifier, unused = _classifier(config, weights, name, may_lack=_MAY_BE_FRESH)
         classifier = classifier.float()
     else:
@@ -89,6 +97,8 @@ def is_cross_encoder(folder: Path) -> bool:
         return bool(read_settings(folder / SETTINGS).get("kind") == KIND)
     if not (folder / "config.json").exists():
         return False
+    if (folder / "modules.json").exists() and "Pooling" in (folder / "modules.json").read_text(encoding="utf-8"):
+        return False  # an encoder of sentence-transformers that began as a classifier
     architectures = read_settings(folder / "config.json").get("architectures") or ()
     return any(str(name).endswith("ForSequenceClassification") for name in architectures)
 

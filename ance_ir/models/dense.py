@@ -126,11 +126,11 @@ class DenseEncoder(nn.Module):
             UsageError: there is no such device, text setting or precision.
             MissingDependencyError: ``"int8"`` without its extra.
         """
-        from ance_ir.models.checkpoint import load_encoder
+        from ance_ir.models.checkpoint import load_encoder, split_name
         from ance_ir.models.precision import at_precision
 
         place = find_device("cpu" if device is None and precision == "int8" else device)
-        model = load_encoder(",".join(map(str, name)) if isinstance(name, tuple) else str(name), head, seed).to(place)
+        model = load_encoder([str(one) for one in name] if isinstance(name, tuple) else split_name(str(name)), head, seed).to(place)
         if model.origin.unused:
             logger.warning("%s: weights that have no place in the encoder: %s", model.name, some(model.origin.unused))
         if precision is not None:

@@ -32,10 +32,10 @@ TOKEN_BUDGET = {"cpu": 1_024, "cuda": 32_768}
 WINDOW_TOKENS = {"cpu": 65_536, "cuda": 524_288}
 """Tokens that are sorted by length together: many batches, for little padding, and few enough to be tokenised ahead."""
 
-PIECE = 256
+PIECE = 128
 """Texts that are tokenised at once; an interruption waits for so many at most."""
 
-LOOK_AHEAD = 16
+LOOK_AHEAD = 8
 """Pieces that are tokenised before they are needed."""
 
 
@@ -86,7 +86,7 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
         ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
         padded = lengths[batch[-1]] < ids_BL.shape[1]
         vectors_BD = tower(ids_BL, mask_BL if padded else None)
-        sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=True)
+        sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
         order.append(batch)
         start += len(batch)
         if progress is not None:

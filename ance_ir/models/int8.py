@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -107,11 +108,13 @@ def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
         )
     except Exception as error:  # OpenVINO's and the tracer's errors have no root of their own
         kind = tower.backbone.config.model_type
-        raise ModelError(f"OpenVINO does not convert this {kind} to int8: {str(error).strip().splitlines()[0]}") from error
+        told = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
+        raise ModelError(f"OpenVINO does not convert this {kind} to int8: {told[-1] if told else error!r}") from error
     request = compiled.create_infer_request()
+    turn = threading.Lock()
 
     def compute(ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-        # a copy: the next batch is written over the request's own output
-        return torch.from_numpy(request.infer([ids_BL.numpy(), mask_BL.numpy()])[0].copy())
+        with turn:  # a copy: the next batch is written over the request's own output
+            return torch.from_numpy(request.infer([ids_BL.numpy(), mask_BL.numpy()])[0].copy())
 
     return compute

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-_TYPES = (torch.float32, torch.bfloat16)
-
 _FROM = 2_048
 """Tokens from which on packing pays."""
 
@@ -36,11 +34,19 @@ def packed_weights(module: nn.Module, tokens: int) -> Iterator[None]:
 
 
 def _available() -> bool:
+    if torch.is_autocast_enabled("cpu"):  # the inputs would be of another type than the weights
+        return False
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+def _types() -> tuple[torch.dtype, ...]:
+    """What the processor multiplies."""
+    bfloat16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return (torch.float32, torch.bfloat16) if bfloat16 is not None and bfloat16() else (torch.float32,)
+
+
 def _packs(layer: nn.Linear) -> bool:
-    return layer.weight.device.type == "cpu" and layer.weight.dtype in _TYPES and "forward" not in layer.__dict__
+    return layer.weight.device.type == "cpu" and layer.weight.dtype in _types() and "forward" not in layer.__dict__
 
 
 def _packed(layer: nn.Linear) -> Callable[[Tensor], Tensor]:

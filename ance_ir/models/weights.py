@@ -172,7 +172,9 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
     """
     try:
         with quiet_transformers():
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), config=config, local_files_only=True)
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                str(folder), config=config, local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # whatever the tokenisers' own code and the parsers below it raise
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
     return tokenizer

@@ -62,8 +62,9 @@ class MixedNegatives(Generic[Model_contra]):
         self._sources = [source for source, _ in drawn]
         self._shares = np.array([weight for _, weight in drawn]) / sum(weight for _, weight in drawn)
         self.name = "+".join(source.name for source in sources)
+        told = zip(sources, weights, strict=True)
         self.settings: Mapping[str, Any] = {
-            source.name: {**source.settings, "weight": weight} for source, weight in zip(sources, weights, strict=True)
+            "sources": [{"name": source.name, "weight": weight, **source.settings} for source, weight in told]
         }
 
     def refresh(self, model: Model_contra, folder: Path, step: int) -> dict[str, Any]:

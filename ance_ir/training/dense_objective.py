@@ -15,6 +15,7 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.models.batching import pad
+from ance_ir.models.randomness import seeded
 from ance_ir.training.batches import Batch
 from ance_ir.training.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
 from ance_ir.training.negatives import InBatch
@@ -60,6 +61,8 @@ class DenseObjective:
             raise UsageError(f"vectors of {model.dimension} dimensions can be cut to fewer, not to {', '.join(map(str, dimensions))}")
         model.check_unconverted("trained")
         model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
+        if teacher is not None:
+            teacher.tokenizer.pairs([""], [""], passages)  # likewise
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries
         self._store = store
@@ -111,8 +114,7 @@ class DenseObjective:
     def _part(self, tower: nn.Module, sequences: list[list[int]], part: np.ndarray, seed: int | None) -> Tensor:
         with contextlib.ExitStack() as stack:
             if seed is not None:
-                stack.enter_context(torch.random.fork_rng(devices=[self.model.device] if self.model.device.type == "cuda" else []))
-                torch.manual_seed(seed + int(part[0]))
+                stack.enter_context(seeded(seed + int(part[0]), self.model.device))
             vectors: Tensor = tower(*pad([sequences[i] for i in part], self.model.tokenizer.pad_id, self.model.device))
         return vectors
 
@@ -141,7 +143,9 @@ class DenseObjective:
         documents_BK = np.concatenate([batch.positives[:, None], batch.negatives], axis=1)
         asked = [self.queries.texts[query] for query in np.repeat(batch.queries, documents_BK.shape[1])]
         texts = [self._teacher.settings.join(self._store[number]) for number in documents_BK.ravel().tolist()]
-        scores_BK = torch.from_numpy(self._teacher.log_odds(asked, texts, self._passages)).view(documents_BK.shape).to(self.model.device)
+        with torch.autocast(self._teacher.device.type, enabled=False):
+            scores_N = self._teacher.log_odds(asked, texts, self._passages)
+        scores_BK = torch.from_numpy(scores_N).view(documents_BK.shape).to(self.model.device)
         return scores_BK[:, 0], scores_BK[:, 1:]
 
 
@@ -153,4 +157,6 @@ def _positives_and_negatives(texts: BatchTexts, scores_BU: Tensor, in_batch: InB
     if in_batch == "none":
         return positive_B, drawn_BN
     allowed_BU = scores_BU.masked_fill(torch.from_numpy(~texts.allowed_BU).to(device), -torch.inf)
-    return positive_B, allowed_BU if in_batch == "all" else allowed_BU.max(1, keepdim=True).values
+    if in_batch == "all":  # those that were drawn are among them
+        return positive_B, allowed_BU
+    return positive_B, torch.cat([drawn_BN, allowed_BU.max(1, keepdim=True).values], dim=1)

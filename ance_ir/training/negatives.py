@@ -5,6 +5,7 @@ Drawing depends on nothing but the generator that is handed in, so the same seed
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ class NegativeSource(Protocol[Model_contra]):
 
         Args:
             queries: their numbers, int64 ``[B]``.
-            count: how many for each; of one query they differ, as long as it has so many.
+            count: how many for each; of one query they differ, as long as one source has so many.
             generator: the only source of randomness.
 
         Returns:
@@ -131,8 +132,11 @@ class CandidateNegatives:
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
         self.name = name
-        self.settings: Mapping[str, Any] = {"depth": depth}
         self.candidates = [found[~np.isin(found, excluded)][:depth] for found, excluded in zip(candidates, queries.excluded, strict=True)]
+        digest = hashlib.blake2b(digest_size=16)
+        for found in self.candidates:  # another run, or an index built anew, is another source
+            digest.update(len(found).to_bytes(8, "little") + np.ascontiguousarray(found, dtype=np.int64).tobytes())
+        self.settings: Mapping[str, Any] = {"depth": depth, "candidates": digest.hexdigest()}
         self._random = RandomNegatives(queries)
         empty = sum(not len(found) for found in self.candidates)
         if empty:

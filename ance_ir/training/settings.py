@@ -69,6 +69,8 @@ class TrainingSettings:
         for name, known in (("optimiser", get_args(OptimiserName)), ("schedule", get_args(ScheduleName))):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.gradient_checkpointing and not self.dropout:
+            raise UsageError("gradient checkpointing saves memory only while dropout is on; leave one of the two out")
         if not 0 <= self.warm_up_steps <= self.steps:
             raise UsageError(f"warm_up_steps lies between 0 and the run's {self.steps} steps, not at {self.warm_up_steps}")
         if self.weight_decay < 0 or self.seed < 0:

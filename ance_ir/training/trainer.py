@@ -18,7 +18,8 @@ import transformers
 from tqdm.auto import tqdm
 
 from ance_ir import __version__
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
+from ance_ir.models.randomness import seeded
 from ance_ir.training.batches import Batches
 from ance_ir.training.negatives import NegativeSource
 from ance_ir.training.objectives import Objective
@@ -65,6 +66,7 @@ class Trainer(Generic[Model]):
         if settings.gradient_checkpointing:
             checkpoint_gradients(self.model)
         self.evaluate = evaluate
+        self._check_negatives()
         self.verbose = verbose
         manifest = {
             "settings": asdict(settings),
@@ -74,6 +76,13 @@ class Trainer(Generic[Model]):
             "environment": environment(),
         }
         self.run = TrainingRun(folder, manifest)
+
+    def _check_negatives(self) -> None:
+        """Refuse settings under which there would be nothing to learn from."""
+        if not self.settings.negatives and self.negatives.in_batch == "none":
+            raise UsageError(f"{self.negatives.name}: at least 1 negative is to be drawn for each query, not 0")
+        if not self.settings.negatives and self.settings.batch_size == 1:
+            raise UsageError(f"{self.negatives.name}: a batch of 1 query holds no negatives; a batch_size above 1 was expected")
 
     def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> Model:
         """Train to the end.
@@ -129,6 +138,7 @@ class Trainer(Generic[Model]):
             for step in range(done, settings.steps):
                 if step % settings.refresh_every == 0:
                     report = self.negatives.refresh(self.model, self.run.negatives_folder(step), step)
+                    self._check_negatives()
                     if report and on_refresh is not None:
                         on_refresh(step, report)
                     refreshed = step
@@ -153,8 +163,7 @@ class Trainer(Generic[Model]):
         batches = self.batches.of_step(step)
         total, tokens = 0.0, 0
         with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.random.fork_rng(devices=[self.model.device] if self.model.device.type == "cuda" else []))
-            torch.manual_seed(self.batches.dropout_seed(step))
+            stack.enter_context(seeded(self.batches.dropout_seed(step), self.model.device))
             stack.enter_context(torch.autocast(self.model.device.type, torch.bfloat16, enabled=settings.bfloat16))
             for batch in batches:
                 loss, read = self.objective.backward(batch, settings.temperature, 1 / len(batches))

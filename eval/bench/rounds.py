@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
 OURS = "ance_ir"
 
 
@@ -17,6 +19,8 @@ def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[
         for name, run in contenders.items():
             began = time.perf_counter()
             run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             if counted:
                 seconds[name].append(time.perf_counter() - began)
     return seconds

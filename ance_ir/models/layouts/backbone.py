@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ance_ir.models.layouts.opened import Opened, longest
+from ance_ir.models.randomness import seeded
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
 from ance_ir.models.weights import build, load_config, load_tokenizer
@@ -25,8 +25,7 @@ def open_backbone(folder: Path, weights: Mapping[str, Tensor], *, head: bool, se
     """
     backbone, unused = build(load_config(folder), weights, str(folder))
     if head:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             width = int(backbone.config.hidden_size)
             tower = Tower(backbone, pooling="cls", head=Head(width, width).to(backbone.dtype))
     else:

@@ -95,11 +95,16 @@ def _text_settings(folder: Path, home: Path, most: int) -> TextSettings:
     config: dict[str, Any] = read_settings(named) if named.exists() else {}
     prompts: dict[str, str] = config.get("prompts") or {}
     usual = prompts.get(config.get("default_prompt_name") or "") or ""
+
+    def prompt(*names: str) -> str:  # one that is there and empty is meant
+        return next((prompts[name] or "" for name in names if name in prompts), usual)
+
     length = min(int(saved.get("max_seq_length") or most), most)
     return TextSettings(
         passage_length=length,
-        query_length=min(64, length),
+        query_length=length,
         lower_case=bool(saved.get("do_lower_case")),
-        query_prefix=prompts.get("query") or usual,
-        passage_prefix=prompts.get("document") or prompts.get("passage") or prompts.get("corpus") or usual,
+        max_characters=None,
+        query_prefix=prompt("query"),
+        passage_prefix=prompt("document", "passage", "corpus"),
     )

@@ -33,6 +33,7 @@ def test_interrupting_an_index(material: Path, tmp_path: Path, after: float) -> 
         [sys.executable, "-m", "ance_ir.cli.main", *told],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell has its background jobs ignore it
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert process.stderr is not None

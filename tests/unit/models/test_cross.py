@@ -297,3 +297,15 @@ def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
     with pytest.raises(ModelError, match="format 2 is not 1; a newer version"):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+def test_scores_stay_in_float32_under_autocast(labels: int) -> None:
+    model = cross_encoder(labels=labels)
+    seen: list[torch.dtype] = []
+    linear = [module for module in model.classifier.modules() if isinstance(module, torch.nn.Linear)][-1]
+    linear.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = model(torch.tensor([[2, 5, 3, 6, 3]]), torch.ones((1, 5), dtype=torch.int64))
+    assert scores.dtype == torch.float32
+    assert seen == [torch.float32]

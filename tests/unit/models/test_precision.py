@@ -161,3 +161,16 @@ def test_an_int8_tower_stays_where_it_is() -> None:
     model = at_precision(encoder(), "int8")
     assert str(model.to("meta").device) == "cpu"
     assert all(parameter.device.type == "meta" for parameter in model.parameters())
+
+
+def test_threads_share_an_int8_encoder() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    pytest.importorskip("openvino")
+    model = at_precision(encoder(), "int8")
+    texts = [[" ".join(WORDS[start : start + 1 + (start + length) % 20]) for start in range(30)] for length in range(8)]
+    alone = [model.encode_passages(part) for part in texts]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(model.encode_passages, texts * 5))
+    for found, expected in zip(together, alone * 5, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -44,7 +44,7 @@ def test_a_mixture_draws_by_weight() -> None:
     assert (drawn == mixed.draw(np.arange(400), 10, np.random.default_rng(1))).all()
     assert (drawn != mixed.draw(np.arange(400), 10, np.random.default_rng(2))).any()
     assert mixed.name == "constant 7+constant 8"
-    assert mixed.settings == {"constant 7": {"weight": 3}, "constant 8": {"weight": 1}}
+    assert mixed.settings == {"sources": [{"name": "constant 7", "weight": 3}, {"name": "constant 8", "weight": 1}]}
 
 
 def test_a_mixture_refreshes_and_restores_each_of_its_sources(tmp_path: Path) -> None:

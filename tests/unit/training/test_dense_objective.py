@@ -47,7 +47,7 @@ def expected_loss(batch: Batch, queries: TrainingQueries, scores: dict[Any, floa
         found = {
             "none": drawn,
             "all": others,
-            "hardest": [max(others, key=lambda document: scores[query, document])] if others else [],
+            "hardest": drawn + ([max(others, key=lambda document: scores[query, document])] if others else []),
         }[batch.in_batch]
         rows.append((scores[query, positive], [scores[query, document] for document in found]))
     most = max(len(negatives) for _, negatives in rows)
@@ -204,3 +204,18 @@ def test_scores_stay_in_float32_under_autocast() -> None:
         scores = document_scores(query_BD, passage_PD, torch.tensor([0, 1]), 2)
     assert scores.dtype == torch.float32
     assert scores[0].tolist() == pytest.approx([4 * 13.01 * 13.02, 4 * 13.01 * 13.03], rel=1e-6)
+
+
+def test_a_teacher_is_asked_outside_autocast(dataset: Dataset, queries: TrainingQueries) -> None:
+    model, teacher, batch = encoder(), cross_encoder(), draw(queries, negatives=4)
+    objective = DenseObjective(model, queries, dataset.store(), FirstP(), loss="kl", teacher=teacher)
+    expected = objective._taught(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = objective._taught(batch)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_scheme_that_the_teacher_cannot_take_is_refused(dataset: Dataset, queries: TrainingQueries) -> None:
+    with pytest.raises(UsageError, match="pairs of 4 tokens leave no room"):
+        DenseObjective(encoder(), queries, dataset.store(), FirstP(4), loss="kl", teacher=cross_encoder())

@@ -20,7 +20,16 @@ from ance_ir.files import atomic_folder
 from ance_ir.indexes import AnnNegatives, FirstP, MaxP
 from ance_ir.models import DenseEncoder
 from ance_ir.models.precision import at_precision
-from ance_ir.training import DenseObjective, NegativeSource, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
+from ance_ir.training import (
+    DenseObjective,
+    InBatchNegatives,
+    NegativeSource,
+    RandomNegatives,
+    Trainer,
+    TrainingQueries,
+    TrainingSettings,
+    read_metrics,
+)
 from tests.tiny import encoder
 
 Make = Callable[..., Trainer[DenseEncoder]]
@@ -275,3 +284,15 @@ def test_a_converted_encoder_is_not_trained(queries: TrainingQueries, dataset: D
     model = at_precision(encoder(), "bfloat16")
     with pytest.raises(UsageError, match="tiny was opened in bfloat16 and cannot be trained; open it without precision="):
         DenseObjective(model, queries, dataset.store(), FirstP())
+
+
+@pytest.mark.parametrize(
+    ("in_batch", "batch_size", "said"), [("none", 4, "at least 1 negative is to be drawn"), ("all", 1, "holds no negatives")]
+)
+def test_a_run_that_would_learn_nothing_is_refused(
+    make: Make, tmp_path: Path, queries: TrainingQueries, in_batch: Any, batch_size: int, said: str
+) -> None:
+    source: Any = RandomNegatives(queries) if in_batch == "none" else InBatchNegatives(in_batch)
+    with pytest.raises(UsageError, match=said):
+        make(tmp_path / "run", source, negatives=0, batch_size=batch_size)
+    assert not (tmp_path / "run").exists()
