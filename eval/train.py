@@ -80,10 +80,14 @@ def train_on_dataset(
     source = named.make(scheme)
     if loss is None:
         loss = "nll" if source.in_batch == "all" else "pairwise-nll"
+    if warm_up is None and warm_up_until is not None:
+        raise UsageError(f"warm_up_until {warm_up_until} without a warm_up, which says where negatives come from until then")
     if warm_up is not None:
         until = settings.refresh_every if warm_up_until is None else warm_up_until
         if until < 1 or until % settings.refresh_every:
             raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
+        if until >= settings.steps:
+            raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
         source = WarmUp(named.make(warm_up), source, until)
     trainer = Trainer(
         DenseObjective(model, queries, store, passages, loss=loss, teacher=teacher, dimensions=dimensions, grad_cache=grad_cache),

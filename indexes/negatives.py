@@ -61,7 +61,7 @@ class AnnNegatives:
         self._queries = queries
         self._store = store
         self._passages = passages
-        self._depth = depth
+        self._depth = min(depth, queries.documents)
         self._evaluate = evaluate
         self._keep_indexes = keep_indexes
         self._verbose = verbose

@@ -107,5 +107,5 @@ def command(
         say=click.echo,
         verbose=True,
     )
-    click.echo(f"trained model: {trained}")
+    click.echo(f"trained model: {trained.name}")
     click.echo(f"next: ance-ir index --dataset {dataset} --model {out} --passages {passages} --out {out}.ance")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -49,6 +49,8 @@ def split_name(name: str) -> list[str]:
 def load_encoder(names: list[str], head: FreshHead | None = None, seed: int = 42) -> DenseEncoder:
     """Open a checkpoint; see ``DenseEncoder.from_pretrained``."""
     name = ",".join(names)
+    if head not in (None, *get_args(FreshHead)):
+        raise UsageError(f"head is {' or '.join(get_args(FreshHead))} or None, not {head!r}")
     try:
         opened = _open_pair(names) if len(names) > 1 else _open(name, head, seed)
     except (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError, UsageError) as error:

@@ -79,7 +79,7 @@ def _load(name: str, changes: Mapping[str, Any], *, fresh_head: bool, seed: int)
         if not any(_HEAD.fullmatch(key) for key in weights):
             raise ModelError(
                 f"{name} has no classification head ({config.model_type}), so it is no reranker; "
-                "head='fresh' gives it a new one, to be trained"
+                "head='fresh' (--fresh-head) gives it a new one, to be trained"
             )
         classifier, unused = _classifier(config, weights, name, may_lack="")
     said = ours if ours is not None else _foreign_settings(folder, config, tokenizer, positions(classifier.base_model))
@@ -218,5 +218,5 @@ def _check_modules(folder: Path, fresh_head: bool) -> None:
     if kinds != ["Transformer"]:
         raise ModelError(
             f"{folder}: modules.json names {', '.join(kinds)}; a reranker is a Transformer with a classification head. "
-            "head='fresh' gives the transformer a new one, to be trained"
+            "head='fresh' (--fresh-head) gives the transformer a new one, to be trained"
         )

@@ -226,11 +226,21 @@ class DenseEncoder(nn.Module):
         return digest.hexdigest()
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of queries, float32 ``[len(texts), D]``."""
+        """Vectors of queries, float32 ``[len(texts), D]``.
+
+        Raises:
+            UsageError: one string instead of a list of them.
+        """
+        _check_texts(texts)
         return encode(self.query_tower, texts, self.tokenizer.queries, self.tokenizer.pad_id)
 
     def encode_passages(self, texts: Sequence[Text]) -> np.ndarray:
-        """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``."""
+        """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``.
+
+        Raises:
+            UsageError: one string instead of a list of them.
+        """
+        _check_texts(texts)
         return encode(self.passage_tower, texts, self.tokenizer.passages, self.tokenizer.pad_id)
 
     def encode_documents(
@@ -269,6 +279,11 @@ class DenseEncoder(nn.Module):
         return PassageEncoder(self, progress)
 
 
+def _check_texts(texts: Sequence[Text]) -> None:
+    if isinstance(texts, str):
+        raise UsageError(f"a list of texts was expected, not one text: [{texts[:40]!r}]")
+
+
 def find_device(name: str | torch.device | None) -> torch.device:
     """The device of a name; by default a GPU where there is one.
 
@@ -279,7 +294,7 @@ def find_device(name: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"the device {str(name)!r} is not to be had here: {str(error).splitlines()[0]}") from error
     return device

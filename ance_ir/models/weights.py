@@ -31,6 +31,9 @@ _KNOWN_LEFTOVER = re.compile(
 )
 """Parts that backbones are published with and that an encoder does not use: poolers, classifiers, heads of masked language models."""
 
+_BUFFER = re.compile(r"(position_ids|token_type_ids|num_batches_tracked)$")
+"""Whole numbers that are no weights."""
+
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The weights of a folder (safetensors, else PyTorch's format; sharded or not) or of a file, on the CPU.
@@ -140,6 +143,9 @@ def build(
     """
     if type(config) not in mapping:
         raise ModelError(f"{where}: there is no encoder for the model type {config.model_type!r}")
+    whole = sorted(name for name, tensor in weights.items() if not tensor.is_floating_point() and not _BUFFER.search(name))
+    if whole:
+        raise ModelError(f"{where}: weights that are whole numbers, as of a quantised model, are not understood: {some(whole)}")
     dtype = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), torch.float32)
     with quiet_transformers():
         model, found = mapping[type(config)].from_pretrained(
@@ -177,6 +183,9 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
             )
     except Exception as error:  # whatever the tokenisers' own code and the parsers below it raise
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
+    last = max(tokenizer.get_vocab().values(), default=0)
+    if last >= config.vocab_size:
+        raise ModelError(f"{folder}: the tokeniser's ids go up to {last}, the model has embeddings for {config.vocab_size} tokens only")
     return tokenizer
 
 

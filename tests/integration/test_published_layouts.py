@@ -16,7 +16,7 @@ import torch
 import transformers
 from torch import nn
 
-from ance_ir.errors import ModelError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder
 from tests.published import (
     DIMENSION,
@@ -213,12 +213,11 @@ def test_a_folder_with_code_of_its_own_is_refused(tmp_path: Path, opener: Any, m
         (folder / path).write_text(json.dumps(settings))
     (folder / "tok.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w').close()\nclass T: pass\n")
 
-    def ask(*_: object) -> str:
-        raise AssertionError("the user was asked")
-
-    monkeypatch.setattr("builtins.input", ask)
+    asked: list[object] = []
+    monkeypatch.setattr("builtins.input", lambda *prompt: asked.append(prompt) or "y")
     with pytest.raises(ModelError):
         opener.from_pretrained(folder)
+    assert asked == []
     assert not (tmp_path / "mark").exists()
 
 
@@ -234,6 +233,48 @@ def test_json_of_something_else_is_refused(tmp_path: Path, opener: Any, file: st
 def test_towers_whose_folders_have_commas_in_their_names(tmp_path: Path) -> None:
     question, context = write_dpr(tmp_path / "a,b", dpr_encoders())
     assert not DenseEncoder.from_pretrained((question, context), device="cpu").shared
+    assert not DenseEncoder.from_pretrained(tmp_path / "a,b", device="cpu").shared
+
+
+def test_a_tokeniser_of_another_model_is_refused(tmp_path: Path) -> None:
+    folder = write_bert(tmp_path / "x")
+    roberta_tokenizer().save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"the tokeniser's ids go up to \d+, the model has embeddings for \d+ tokens only"):
+        DenseEncoder.from_pretrained(folder)
+
+
+def test_a_quantised_model_is_refused(tmp_path: Path) -> None:
+    write_ance(tmp_path / "x", ance_weights())
+    name = "roberta.encoder.layer.0.output.dense.weight"
+    rewrite(tmp_path / "x" / "pytorch_model.bin", lambda weights: {**weights, name: weights[name].to(torch.int8)})
+    with pytest.raises(ModelError, match="whole numbers, as of a quantised model, are not understood: roberta"):
+        DenseEncoder.from_pretrained(tmp_path / "x")
+
+
+def test_positions_are_no_weights(tmp_path: Path) -> None:
+    write_ance(tmp_path / "x", {**ance_weights(), "roberta.embeddings.position_ids": torch.arange(POSITIONS + 2)[None]})
+    assert DenseEncoder.from_pretrained(tmp_path / "x", device="cpu").origin.unused == ()
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="head is ance or None, not 'bogus'"):
+        DenseEncoder.from_pretrained(write_bert(tmp_path / "x"), head="bogus")  # type: ignore[arg-type]
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    for encode in (model.encode_queries, model.encode_passages):
+        with pytest.raises(UsageError, match=r"a list of texts was expected, not one text: \['cat dog'\]"):
+            encode("cat dog")
+    with pytest.raises(UsageError, match="the device 'meta' is not to be had here"):
+        DenseEncoder.from_pretrained(tmp_path / "x", device="meta")
+
+
+def test_modules_outside_the_folder_are_refused(tmp_path: Path) -> None:
+    model = DenseEncoder.from_pretrained(write_bert(tmp_path / "bert"), device="cpu")
+    model.save(tmp_path / "x")
+    (tmp_path / "x" / "1_Pooling").rename(tmp_path / "elsewhere")
+    path = tmp_path / "x" / "modules.json"
+    path.write_text(path.read_text().replace("1_Pooling", "../elsewhere"))
+    with pytest.raises(ModelError, match="elsewhere, which is not in the folder"):
+        DenseEncoder.from_pretrained(tmp_path / "x")
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint at all", {"weights": 1}, {"model_dict": {"a": 1}}, [1, 2]])

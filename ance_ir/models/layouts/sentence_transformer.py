@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ def open_sentence_transformer(folder: Path) -> Opened:
     """
     modules = [(module["type"].rsplit(".", 1)[-1], folder / module["path"]) for module in read_settings(folder / MODULES)]
     names = [name for name, _ in modules]
+    outside = next((path for _, path in modules if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))), None)
+    if outside is not None:
+        raise ModelError(f"{folder}: {MODULES} names {outside}, which is not in the folder")
     if names != [name for name in ORDER if name in names] or names[:1] != ["Transformer"]:
         raise ModelError(f"{folder}: its modules are {', '.join(names)}; {', '.join(ORDER)} are understood, in this order")
     paths = dict(modules)

@@ -254,7 +254,7 @@ def test_a_run_file_that_changed_is_another_source(run: Run, collection: Path, r
         path.write_text(f"q1 Q0 d{number} 0 1 x\n")
         status, _, err = _train_reranker(run, collection, reranker, tmp_path / "bert", "--negatives", path)
         assert status == wanted, err
-    assert "negatives.name was 'run " in err
+    assert "negatives.candidates was " in err
 
 
 @pytest.mark.parametrize(
@@ -396,6 +396,14 @@ def test_an_index_of_another_model_is_refused(
         (
             ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "1", "--negatives", "bm26"],
             "negatives are random",
+        ),
+        (
+            ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "9", "--warm-up", "bm25"],
+            "the run ends after 9 steps, before the warm-up does, at 1000",
+        ),
+        (
+            ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "9", "--warm-up-until", "2"],
+            "warm_up_until 2 without a warm_up",
         ),
         (["demo", "--out", "COLLECTION"], "holds something else than a demo"),
         (["demo", "--out", "OUT", "--steps", "0"], "steps is at least 1"),
