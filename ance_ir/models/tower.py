@@ -96,7 +96,8 @@ class Tower(nn.Module):
             weights_BL1 = mask_BL.unsqueeze(-1).float()  # a sum of many in half precision would lose digits
             pooled_BH = ((hidden_BLH.float() * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1)).to(hidden_BLH.dtype)
         vectors_BD = self.head(pooled_BH) if self.head is not None else pooled_BH
-        return nn.functional.normalize(vectors_BD, dim=-1) if self.normalize else vectors_BD
+        # in half precision a vector's length would be off by half a percent
+        return nn.functional.normalize(vectors_BD.float(), dim=-1) if self.normalize else vectors_BD
 
     @property
     def device(self) -> torch.device:

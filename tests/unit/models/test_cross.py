@@ -239,7 +239,7 @@ def test_leftover_weights_are_listed(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_a_backbone_needs_a_fresh_head_asked_for(tmp_path: Path, kind: Any) -> None:
     backbone(kind).save_pretrained(tmp_path / "x")
     pair_tokenizer(kind).save_pretrained(tmp_path / "x")
-    with pytest.raises(ModelError, match=rf"no classification head \({kind}\), so it is no reranker; head='fresh' gives it a new one"):
+    with pytest.raises(ModelError, match=rf"no classification head \({kind}\), so it is no reranker; head='fresh' .* gives it a new"):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
     one, same, other = (CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", head="fresh", seed=seed) for seed in (1, 1, 2))
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
