@@ -26,13 +26,14 @@ def command(model: str, query_length: int | None, passage_length: int | None, te
     """
     from ance_ir import CrossEncoder, DenseEncoder
     from ance_ir.models.card import describe, describe_text
+    from ance_ir.models.checkpoint import split_name
     from ance_ir.models.cross_card import describe_cross_encoder, describe_pairs
     from ance_ir.models.cross_checkpoint import is_cross_encoder
     from ance_ir.models.published import PUBLISHED
     from ance_ir.models.source import resolve
 
     told = text_settings(query_length, passage_length, text)
-    if "," not in model and is_cross_encoder(resolve(model)):
+    if len(split_name(model)) == 1 and is_cross_encoder(resolve(model)):
         if told:
             raise click.UsageError(f"{model} is a reranker, which has no text settings of an encoder")
         reranker = CrossEncoder.from_pretrained(model, device="cpu")

@@ -7,15 +7,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
     from ance_ir.models.dense import DenseEncoder
 
 
 def describe(model: DenseEncoder) -> dict[str, str]:
     """Properties of a model in words, its fingerprint last; the text settings are ``describe_text``'s."""
     tower = model.query_tower
-    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     return {
-        "backbone": f"{tower.backbone.config.model_type}, {weights:.1f} M weights, {str(tower.backbone.dtype).removeprefix('torch.')}",
+        "backbone": describe_backbone(tower.backbone, model),
         "towers": "one for queries and passages" if model.shared else "separate ones for queries and passages",
         "pooling": "position 0" if tower.pooling == "cls" else "mean over tokens",
         "head": "none" if tower.head is None else str(tower.head),
@@ -24,6 +26,12 @@ def describe(model: DenseEncoder) -> dict[str, str]:
         "longest": f"{model.tokenizer.longest} tokens",
         "fingerprint": model.fingerprint(),
     }
+
+
+def describe_backbone(backbone: PreTrainedModel, model: nn.Module) -> str:
+    """Its kind and precision, and how large the whole model is."""
+    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return f"{backbone.config.model_type}, {weights:.1f} M weights, {str(backbone.dtype).removeprefix('torch.')}"
 
 
 def describe_text(model: DenseEncoder) -> dict[str, str]:
@@ -36,10 +44,13 @@ def said(settings: Mapping[str, Any]) -> dict[str, str]:
     return {name: ",".join(value) if isinstance(value, tuple) else repr(value) for name, value in settings.items()}
 
 
+def table(rows: Mapping[str, str]) -> str:
+    """A Markdown table of names and values."""
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
 def model_card(model: DenseEncoder) -> str:
     """A Hugging Face model card, filled in with what the model knows of itself."""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in describe(model).items())
-    settings = "\n".join(f"| `{name}` | `{value}` |" for name, value in describe_text(model).items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
@@ -50,15 +61,11 @@ tags: [ance_ir, dense-retrieval]
 
 Trained or saved with `ance_ir`.
 
-| | |
-|---|---|
-{rows}
+{table(describe(model))}
 
 Text settings:
 
-| | |
-|---|---|
-{settings}
+{table(describe_text(model))}
 
 ```python
 from ance_ir import DenseEncoder

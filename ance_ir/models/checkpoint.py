@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ance_ir.errors import ModelError, UsageError
@@ -26,7 +25,7 @@ from ance_ir.models.published import PUBLISHED
 from ance_ir.models.source import resolve
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Activation, Tower
-from ance_ir.models.weights import quiet_transformers, read_settings, read_weights
+from ance_ir.models.weights import FAULTS, quiet_transformers, read_settings, read_weights
 
 SETTINGS = "ance_ir.json"
 FORMAT = 1
@@ -53,7 +52,7 @@ def load_encoder(names: list[str], head: FreshHead | None = None, seed: int = 42
         raise UsageError(f"head is {' or '.join(get_args(FreshHead))} or None, not {head!r}")
     try:
         opened = _open_pair(names) if len(names) > 1 else _open(name, head, seed)
-    except (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError, UsageError) as error:
+    except (*FAULTS, UsageError) as error:
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
     if head is not None and "fresh head" not in opened.layout:
         raise ModelError(f"{name}: a fresh head was asked for, but this is no bare backbone ({opened.layout})")

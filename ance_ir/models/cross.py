@@ -26,7 +26,7 @@ from ance_ir.models.packing import packed_weights
 from ance_ir.models.pairs import Pair, PairSettings, PairTokenizer, distinct_pairs
 from ance_ir.models.text import PassageScheme
 from ance_ir.models.tower import positions
-from ance_ir.models.weights import some
+from ance_ir.models.weights import hash_weights, some
 
 logger = logging.getLogger(__name__)
 
@@ -130,12 +130,8 @@ class CrossEncoder(nn.Module):
 
     def fingerprint(self) -> str:
         """Hash (128 bits, hexadecimal) of weights, vocabulary and settings; computed afresh at each call, since training changes it."""
-        digest = hashlib.blake2b(digest_size=16)
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
-        digest.update(json.dumps([self.tokenizer.vocabulary_hash, asdict(self.settings)], sort_keys=True).encode())
-        return digest.hexdigest()
+        told = [hash_weights(self.state_dict()), self.tokenizer.vocabulary_hash, asdict(self.settings)]
+        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> Tensor:
         """Log-odds of relevance, float32 ``[B]``, of padded pairs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ance_ir.models.card import said
+from ance_ir.models.card import describe_backbone, said, table
 
 if TYPE_CHECKING:
     from ance_ir.models.cross import CrossEncoder
@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
 def describe_cross_encoder(model: CrossEncoder) -> dict[str, str]:
     """Properties of a cross-encoder in words, its fingerprint last; the settings are ``describe_pairs``'s."""
-    weights = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    config = model.classifier.config
-    one = config.num_labels == 1
+    one = model.classifier.config.num_labels == 1
     return {
-        "backbone": f"{config.model_type}, {weights:.1f} M weights, {str(model.classifier.dtype).removeprefix('torch.')}",
+        "backbone": describe_backbone(model.classifier, model),
         "logits": "one" if one else f"two; class {model.settings.relevant_class} is the relevant one",
         "longest": f"{model.tokenizer.longest} tokens",
         "fingerprint": model.fingerprint(),
@@ -31,8 +29,6 @@ def describe_pairs(model: CrossEncoder) -> dict[str, str]:
 
 def cross_encoder_card(model: CrossEncoder) -> str:
     """A Hugging Face model card, filled in with what the model knows of itself."""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in describe_cross_encoder(model).items())
-    settings = "\n".join(f"| `{name}` | `{value}` |" for name, value in describe_pairs(model).items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: text-ranking
@@ -43,15 +39,11 @@ tags: [ance_ir, cross-encoder, reranker]
 
 Trained or saved with `ance_ir`.
 
-| | |
-|---|---|
-{rows}
+{table(describe_cross_encoder(model))}
 
 Settings:
 
-| | |
-|---|---|
-{settings}
+{table(describe_pairs(model))}
 
 ```python
 from ance_ir import CrossEncoder

@@ -25,7 +25,7 @@ from ance_ir.models.pairs import PairSettings, Score
 from ance_ir.models.randomness import seeded
 from ance_ir.models.source import resolve
 from ance_ir.models.tower import positions
-from ance_ir.models.weights import build, load_config, load_tokenizer, quiet_transformers, read_settings, read_weights
+from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers, read_settings, read_weights
 
 SETTINGS = "ance_ir.json"
 FORMAT = 1
@@ -52,7 +52,7 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
     """Open a checkpoint; see ``CrossEncoder.from_pretrained``."""
     try:
         return _load(name, changes, fresh_head=fresh_head, seed=seed)
-    except (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except FAULTS as error:
         if isinstance(error, AnceError):
             raise
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error

@@ -20,7 +20,7 @@ from ance_ir.models.encoding import Progress, encode
 from ance_ir.models.text import PassageScheme, Text, TextSettings
 from ance_ir.models.tokenizing import TextTokenizer
 from ance_ir.models.tower import Tower
-from ance_ir.models.weights import some
+from ance_ir.models.weights import hash_weights, some
 
 if TYPE_CHECKING:
     from ance_ir.models.precision import Precision
@@ -216,14 +216,8 @@ class DenseEncoder(nn.Module):
         return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
     def weights_hash(self) -> str:
-        """Hash (128 bits, hexadecimal) of the weights' names, types and values."""
-        digest = hashlib.blake2b(digest_size=16)
-        for name, tensor in sorted(self.state_dict().items()):
-            if ".backbone.pooler." in name:  # never used, and made up at each load where a checkpoint lacks it
-                continue
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
-        return digest.hexdigest()
+        """Hash (128 bits, hexadecimal) of the weights' names, types and values, but for poolers, which are never used."""
+        return hash_weights({name: tensor for name, tensor in self.state_dict().items() if ".backbone.pooler." not in name})
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of queries, float32 ``[len(texts), D]``.

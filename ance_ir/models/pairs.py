@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.batching import pad
-from ance_ir.models.text import FIELDS, PassageScheme
+from ance_ir.models.text import PassageScheme, check_fields, documents_of, given_fields
 from ance_ir.models.tokenizing import FastTokenizer
 
 Score = Literal["logit", "probability"]
@@ -52,10 +52,7 @@ class PairSettings:
     def __post_init__(self) -> None:
         if self.query_length is not None and self.query_length < 1:
             raise UsageError(f"query_length is at least 1 token or None, not {self.query_length}")
-        if not self.fields or any(field not in FIELDS for field in self.fields):
-            raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {self.fields!r}")
-        if self.max_characters is not None and self.max_characters < 1:
-            raise UsageError(f"max_characters is a positive number or None, not {self.max_characters}")
+        check_fields(self.fields, self.max_characters)
         if self.score not in get_args(Score):
             raise UsageError(f"score is one of {', '.join(get_args(Score))}, not {self.score!r}")
         if self.relevant_class not in (0, 1):
@@ -68,13 +65,11 @@ class PairSettings:
 
     def join(self, document: Mapping[str, Any]) -> str:
         """The text of a document: its fields, joined."""
-        values = (document.get(field) for field in self.fields)
-        return self.separator.join(value for value in values if isinstance(value, str) and value)
+        return self.separator.join(given_fields(document, self.fields).values())
 
     def join_frame(self, documents: pd.DataFrame) -> list[str]:
         """The texts of a frame of documents."""
-        fields = [field for field in self.fields if field in documents.columns]
-        return [self.join(dict(zip(fields, values, strict=True))) for values in documents[fields].itertuples(index=False, name=None)]
+        return [self.join(document) for document in documents_of(documents, self.fields)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, Protocol, get_args, get_type_hints
 
@@ -71,10 +71,7 @@ class TextSettings:
                 "lengths count the special tokens, so they start at 3: "
                 f"query_length={self.query_length}, passage_length={self.passage_length}"
             )
-        if not self.fields or any(field not in FIELDS for field in self.fields):
-            raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {self.fields!r}")
-        if self.max_characters is not None and self.max_characters < 1:
-            raise UsageError(f"max_characters is a positive number or None, not {self.max_characters}")
+        check_fields(self.fields, self.max_characters)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TextSettings:
@@ -95,15 +92,37 @@ class TextSettings:
 
     def join(self, document: Mapping[str, Any]) -> Text:
         """The text of a document: its fields, joined; a pair with ``title_pair``, where there is a title."""
-        values = {field: value for field in self.fields if isinstance(value := document.get(field), str) and value}
+        values = given_fields(document, self.fields)
         title = values.pop("title", None) if self.title_pair else None
         text = self.separator.join(values.values())
         return text if title is None else (title, text)
 
     def join_frame(self, documents: pd.DataFrame) -> list[Text]:
         """The texts of a frame of documents."""
-        fields = [field for field in self.fields if field in documents.columns]
-        return [self.join(dict(zip(fields, values, strict=True))) for values in documents[fields].itertuples(index=False, name=None)]
+        return [self.join(document) for document in documents_of(documents, self.fields)]
+
+
+def check_fields(fields: Sequence[str], max_characters: int | None) -> None:
+    """Refuse settings that no document can be read with.
+
+    Raises:
+        UsageError: says which.
+    """
+    if not fields or any(field not in FIELDS for field in fields):
+        raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {fields!r}")
+    if max_characters is not None and max_characters < 1:
+        raise UsageError(f"max_characters is a positive number or None, not {max_characters}")
+
+
+def given_fields(document: Mapping[str, Any], fields: Sequence[str]) -> dict[str, str]:
+    """Those of the fields that a document has, in their order."""
+    return {field: value for field in fields if isinstance(value := document.get(field), str) and value}
+
+
+def documents_of(frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The documents of a frame, with those of the fields that it has."""
+    names = [field for field in fields if field in frame.columns]
+    return (dict(zip(names, values, strict=True)) for values in frame[names].itertuples(index=False, name=None))
 
 
 def parse_settings(told: Iterable[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import pickle
@@ -30,6 +31,9 @@ _KNOWN_LEFTOVER = re.compile(
     r"(.*\.)?(pooler|classifier|pre_classifier|cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|position_ids)(\..*)?|(head|decoder)\..*"
 )
 """Parts that backbones are published with and that an encoder does not use: poolers, classifiers, heads of masked language models."""
+
+FAULTS = (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
+"""What the libraries that read a checkpoint raise over one that is damaged."""
 
 _BUFFER = re.compile(r"(position_ids|token_type_ids|num_batches_tracked)$")
 """Whole numbers that are no weights."""
@@ -159,6 +163,16 @@ def build(
         raise ModelError(f"{where}: {len(missing)} parameters of the model are not in the file: {some(missing)}")
     unused = tuple(sorted(name for name in found["unexpected_keys"] if not _KNOWN_LEFTOVER.fullmatch(name)))
     return model, unused
+
+
+def hash_weights(weights: Mapping[str, Tensor]) -> str:
+    """Hash (128 bits, hexadecimal) of the names, types and values of weights, whatever their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content: Any = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b""
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def some(names: list[str] | tuple[str, ...], most: int = 5) -> str:

@@ -22,6 +22,7 @@ from ance_ir.models.tower import Head, Tower
 from ance_ir.models.weights import build, load_config, load_tokenizer, read_settings, read_torch, read_weights
 
 _SIDES = {"question_encoder.": "question", "ctx_encoder.": "context"}
+_MODELS = ("question_model.", "ctx_model.")
 _BACKBONE = "bert-base-uncased"
 LENGTH = 256
 
@@ -67,15 +68,12 @@ def open_dpr_file(path: Path) -> Opened:
     beside = (path.parent / "config.json").exists()
     home = path.parent if beside else _resolve_backbone(str(told.get("pretrained_model_cfg") or _BACKBONE), path)
     config = load_config(home)
-    towers, unused, taken = [], [], 0
-    for prefix in ("question_model.", "ctx_model."):
+    towers, unused = [], sorted(name for name in weights if not name.startswith(_MODELS))
+    for prefix in _MODELS:
         own = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
-        taken += len(own)
         tower, left = _tower(config, own, f"{path}, {prefix}*")
         towers.append(tower)
         unused += [prefix + name for name in left]
-    if taken < len(weights):
-        unused += sorted(name for name in weights if not name.startswith(("question_model.", "ctx_model.")))
     length = int(told.get("sequence_length") or LENGTH)
     return _opened("DPR, one file", towers[0], towers[1], load_tokenizer(home, config), length, tuple(unused))
 
