@@ -127,7 +127,7 @@ def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
 
 
 def build(
-    config: PretrainedConfig, weights: Mapping[str, Tensor], where: str, *, mapping: Any = MODEL_MAPPING, may_lack: str = r"pooler\..*"
+    config: PretrainedConfig, weights: Mapping[str, Tensor], where: str, *, mapping: Any = MODEL_MAPPING, may_lack: str
 ) -> tuple[PreTrainedModel, tuple[str, ...]]:
     """A Hugging Face model whose every parameter came from the weights.
 
@@ -162,6 +162,19 @@ def build(
     if missing:
         raise ModelError(f"{where}: {len(missing)} parameters of the model are not in the file: {some(missing)}")
     unused = tuple(sorted(name for name in found["unexpected_keys"] if not _KNOWN_LEFTOVER.fullmatch(name)))
+    return model, unused
+
+
+def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], where: str) -> tuple[PreTrainedModel, tuple[str, ...]]:
+    """An encoder's backbone, as ``build`` makes it; without a pooler, which it never uses, where the weights have none.
+
+    Raises:
+        ModelError: as ``build``.
+    """
+    with torch.random.fork_rng(devices=[]):  # a pooler that is thrown away again
+        model, unused = build(config, weights, where, may_lack=r"pooler\..*")
+    if not any(re.search(r"(^|\.)pooler\.", name) for name in weights) and getattr(model, "pooler", None) is not None:
+        model.pooler = None  # type: ignore[assignment]
     return model, unused
 
 

@@ -15,7 +15,7 @@ from ance_ir.errors import ModelError
 from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build, load_config, load_tokenizer
+from ance_ir.models.weights import build_backbone, load_config, load_tokenizer
 
 _PREFIX = "ance_encoder."
 _HEAD = {
@@ -45,7 +45,7 @@ def open_ance(folder: Path, weights: Mapping[str, Tensor]) -> Opened:
     head = Head(width, dimension)
     head.load_state_dict({ours: weights[theirs] for theirs, ours in _HEAD.items()})
     rest = {name: tensor for name, tensor in weights.items() if name not in _HEAD}
-    backbone, unused = build(load_config(folder, "roberta"), rest, str(folder))
+    backbone, unused = build_backbone(load_config(folder, "roberta"), rest, str(folder))
     tokenizer, tower = load_tokenizer(folder, backbone.config), Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
     most = longest(tokenizer, tower)
     return Opened(

@@ -11,7 +11,7 @@ from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.randomness import seeded
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build, load_config, load_tokenizer
+from ance_ir.models.weights import build_backbone, load_config, load_tokenizer
 
 
 def open_backbone(folder: Path, weights: Mapping[str, Tensor], *, head: bool, seed: int) -> Opened:
@@ -23,7 +23,7 @@ def open_backbone(folder: Path, weights: Mapping[str, Tensor], *, head: bool, se
         head: put a fresh head of the paper's models on it, over position 0; without it, mean pooling and cosine.
         seed: of the fresh head.
     """
-    backbone, unused = build(load_config(folder), weights, str(folder))
+    backbone, unused = build_backbone(load_config(folder), weights, str(folder))
     if head:
         with seeded(seed):
             width = int(backbone.config.hidden_size)

@@ -19,7 +19,7 @@ from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.source import resolve
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build, load_config, load_tokenizer, read_settings, read_torch, read_weights
+from ance_ir.models.weights import build_backbone, load_config, load_tokenizer, read_settings, read_torch, read_weights
 
 _SIDES = {"question_encoder.": "question", "ctx_encoder.": "context"}
 _MODELS = ("question_model.", "ctx_model.")
@@ -88,7 +88,9 @@ def _resolve_backbone(name: str, path: Path) -> Path:
 def _tower(config: PretrainedConfig, weights: Mapping[str, Tensor], where: str) -> tuple[Tower, tuple[str, ...]]:
     """A tower and the names of weights it has no use for; ``encode_proj`` is its head, where there is one."""
     projection = {name: weights[f"encode_proj.{name}"] for name in ("weight", "bias") if f"encode_proj.{name}" in weights}
-    backbone, unused = build(config, {name: tensor for name, tensor in weights.items() if not name.startswith("encode_proj.")}, where)
+    backbone, unused = build_backbone(
+        config, {name: tensor for name, tensor in weights.items() if not name.startswith("encode_proj.")}, where
+    )
     head = None
     if projection:
         dimension, width = projection["weight"].shape

@@ -12,7 +12,7 @@ from ance_ir.errors import ModelError
 from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Activation, Head, Pooling, Tower
-from ance_ir.models.weights import build, load_config, load_tokenizer, read_settings, read_weights
+from ance_ir.models.weights import build_backbone, load_config, load_tokenizer, read_settings, read_weights
 
 MODULES = "modules.json"
 ORDER = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
@@ -37,7 +37,7 @@ def open_sentence_transformer(folder: Path) -> Opened:
         raise ModelError(f"{folder}: its modules are {', '.join(names)}; {', '.join(ORDER)} are understood, in this order")
     paths = dict(modules)
     home = paths["Transformer"]
-    backbone, unused = build(load_config(home), read_weights(home), str(home))
+    backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
     if "LayerNorm" in paths and "Dense" not in paths:
         raise ModelError(f"{folder}: a LayerNorm module is understood after a Dense module only")
     head = _head(paths["Dense"], paths.get("LayerNorm")).to(backbone.dtype) if "Dense" in paths else None

@@ -109,7 +109,10 @@ def test_a_bare_backbone_is_mean_pooled_and_normalised(tmp_path: Path) -> None:
 
 def test_a_backbone_without_a_pooler_has_one_fingerprint(tmp_path: Path) -> None:
     folder = bare_backbone(tmp_path / "x", add_pooling_layer=False)
+    before = torch.random.get_rng_state()
     first, second = (DenseEncoder.from_pretrained(folder, device="cpu") for _ in range(2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert not any("pooler" in name for name in first.state_dict()), "none is made up"
     np.testing.assert_array_equal(first.encode_queries(TEXTS), second.encode_queries(TEXTS))
     assert first.fingerprint() == second.fingerprint()
 
