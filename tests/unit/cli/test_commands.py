@@ -10,16 +10,19 @@ from typing import Any, get_args
 import pandas as pd
 import pytest
 
+import ance_ir.cli.train as cli_train
 from ance_ir.cli._options import PRECISIONS
 from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
 from ance_ir.indexes import AnceIndex
 from ance_ir.models.precision import Precision
+from ance_ir.training import DISTILLATIONS, LOSSES
 from tests.published import dpr_encoders, write_dpr
 from tests.tiny import cross_encoder, encoder
 
 Run = Callable[..., tuple[int, str, str]]
+RERANKER = ["train-reranker", "--dataset", "COLLECTION", "--model", "MODEL", "--fresh-head", "--out", "OUT", "--steps"]
 
 
 @pytest.fixture
@@ -257,6 +260,10 @@ def test_a_run_file_that_changed_is_another_source(run: Run, collection: Path, r
     assert "negatives.candidates was " in err
 
 
+def test_every_loss_can_be_asked_for() -> None:
+    assert [*LOSSES, *DISTILLATIONS] == cli_train.LOSSES
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -334,41 +341,15 @@ def test_an_index_of_another_model_is_refused(
         (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "0"], "steps is at least 1"),
         (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "COLLECTION", "--steps", "1"], "is no training run, but holds"),
         (
-            ["train-reranker", "--dataset", "COLLECTION", "--model", "MODEL", "--fresh-head", "--out", "OUT", "--steps", "0"],
+            [*RERANKER, "0"],
             "steps is at least 1",
         ),
         (
-            [
-                "train-reranker",
-                "--dataset",
-                "COLLECTION",
-                "--model",
-                "MODEL",
-                "--fresh-head",
-                "--out",
-                "OUT",
-                "--steps",
-                "1",
-                "--depth",
-                "0",
-            ],
+            [*RERANKER, "1", "--depth", "0"],
             "negatives are drawn from at least 1 document, not 0",
         ),
         (
-            [
-                "train-reranker",
-                "--dataset",
-                "COLLECTION",
-                "--model",
-                "MODEL",
-                "--fresh-head",
-                "--out",
-                "OUT",
-                "--steps",
-                "1",
-                "--negatives",
-                "x",
-            ],
+            [*RERANKER, "1", "--negatives", "x"],
             "a stage is bm25 or the path of an index or a reranker; 'x' is neither",
         ),
         (

@@ -13,7 +13,7 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.models import DenseEncoder
-from ance_ir.training import LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings
+from ance_ir.training import LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings, scoring
 from ance_ir.training.batches import Batch, Batches
 from ance_ir.training.scoring import document_scores, read_batch
 from tests.tiny import cross_encoder, encoder
@@ -96,7 +96,7 @@ def test_grad_cache_gives_the_same_gradients(
     normalize: bool,
     scheme: Any,
 ) -> None:
-    monkeypatch.setitem(__import__("ance_ir.training.scoring", fromlist=["x"])._TOKEN_BUDGET, "cpu", 20)  # many parts
+    monkeypatch.setitem(scoring._TOKEN_BUDGET, "cpu", 20)  # many parts
     model = encoder(shared=shared, normalize=normalize).eval()
     batch = dataclasses.replace(draw(queries), in_batch=in_batch)
     told: dict[str, Any] = {"loss": "nll", "dimensions": (8,)}

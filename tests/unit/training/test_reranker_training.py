@@ -24,27 +24,10 @@ from ance_ir.training import (
 )
 from ance_ir.training.batches import Batches
 from ance_ir.training.losses import hinge, nll, pairwise_nll
+from tests.breaking import Breaking, Interrupted
 from tests.tiny import cross_encoder
 
 Make = Callable[..., Trainer[CrossEncoder]]
-
-
-class Interrupted(Exception):
-    """Stands for whatever ends a process."""
-
-
-class Breaking(RandomNegatives):
-    """Random negatives that fail at a given draw."""
-
-    def __init__(self, queries: TrainingQueries, at: int) -> None:
-        super().__init__(queries)
-        self._left = at
-
-    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-        self._left -= 1
-        if self._left < 0:
-            raise Interrupted
-        return super().draw(queries, count, generator)
 
 
 @pytest.fixture
