@@ -203,8 +203,8 @@ def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tu
 def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negatives: str) -> None:
     status, out, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--dev-split", "test", "--depth", "3")
     assert status == 0, err
-    assert ("refresh at step 2" in out) == (negatives == "ance")
-    assert ("test RR@10" in out) == (negatives == "ance")
+    for told in ("refresh at step 0", "refresh at step 2", "test RR@10", "suspected false negatives"):
+        assert told in out
     status, _, err = run("index", "--dataset", collection, "--model", tmp_path / "run", "--out", tmp_path / "x.ance")
     assert status == 0, err
     status, _, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--depth", "3", "--seed", "7")
