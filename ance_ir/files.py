@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from ance_ir.errors import UsageError
 
 TEMPORARY = ".partial-"
@@ -68,6 +70,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # of a write that failed, say on a full disk
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -82,6 +88,19 @@ def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
         if "b" not in mode:
             stream = stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
         yield stream
+
+
+class _Plain:
+    """A stream that numpy writes to as to any other; of a file it would not say why a write failed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
+
+
+def save_array(path: Path | str, array: np.ndarray) -> None:
+    """Write an ``npy`` file, whole or not at all."""
+    with atomic_open(path, "wb") as stream:
+        np.save(_Plain(stream), array, allow_pickle=False)
 
 
 @contextlib.contextmanager

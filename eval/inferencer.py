@@ -47,7 +47,7 @@ def run_inferencer(
         raise TrainingError(f"{folder}: this run takes no negatives from inferencers; train with --inferencers")
     found: Dataset = load_dataset(dataset or told["dataset"]["name"])
     if found.fingerprint != told["dataset"]["fingerprint"]:
-        raise TrainingError(f"{folder} was begun on another state of {told['dataset']['name']} than {found.name} is here")
+        raise TrainingError(f"{folder} was begun on another state of {told['dataset']['name']} than {found.source} is; see --dataset")
     store = found.store(verbose=verbose)
     queries = TrainingQueries.load(found, store, told["dataset"]["split"])
     miner = Mining.of_run(told).miner(

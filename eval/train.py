@@ -147,7 +147,7 @@ def threads_beside(inferencers: int) -> int:
 
 def _inferencers(folder: Path, dataset: Dataset, devices: Sequence[str | None]) -> Inferencers:
     """Inferencers that share this machine's processor cores with the trainer where they have no device of their own."""
-    base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), "--dataset", dataset.name, "--with-parent"]
+    base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), "--dataset", dataset.source, "--with-parent"]
     commands = [[*base, *(["--device", device] if device else [])] for device in devices]
     environment = dict(os.environ)
     environment.setdefault("OMP_NUM_THREADS", str(threads_beside(len(devices))))

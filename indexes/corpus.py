@@ -26,7 +26,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ance_ir.datasets import Document, DocumentStore
-from ance_ir.files import atomic_open, held_lock, read_json, remove_leftovers, write_json
+from ance_ir.files import held_lock, read_json, remove_leftovers, save_array, write_json
 from ance_ir.indexes.ance_index import FORMAT, AnceIndex
 from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.reuse import Reuse
@@ -143,8 +143,7 @@ class CorpusEncoding:
         vectors_PD, largest = checked_vectors(vectors_PD, np.dtype(np.float32))
         vectors = self.folder / f"vectors-{part:05d}.npy"
         for path, array in ((vectors, vectors_PD), (self.folder / f"counts-{part:05d}.npy", counts)):
-            with atomic_open(path, "wb") as stream:
-                np.save(stream, array, allow_pickle=False)
+            save_array(path, array)
         shard = Shard.of(vectors, len(vectors_PD))
         told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
         write_json(self.folder / f"part-{part:05d}.json", told)
@@ -155,8 +154,7 @@ class CorpusEncoding:
         counts = np.concatenate([np.load(self.folder / f"counts-{part:05d}.npy", allow_pickle=False) for part in range(self._parts)])
         offsets = np.append(0, np.cumsum(counts))
         for name, array in (("offsets", offsets), ("tie_order", self._tie_order), ("text_hashes", self._store.text_hashes)):
-            with atomic_open(self.folder / f"{name}.npy", "wb") as stream:
-                np.save(stream, array, allow_pickle=False)
+            save_array(self.folder / f"{name}.npy", array)
         self._store.docno_map.copy(self.folder / "docnos")
         manifest: dict[str, Any] = {
             "format": FORMAT,

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import atomic_open, hash_files
+from ance_ir.files import hash_files, save_array
 
 VectorType = Literal["float16", "float32"]
 
@@ -103,8 +103,7 @@ class VectorWriter:
 
     def _flush(self) -> None:
         path = self.folder / f"vectors-{len(self.shards):05d}.npy"
-        with atomic_open(path, "wb") as stream:
-            np.save(stream, self._buffer[: self._filled], allow_pickle=False)
+        save_array(path, self._buffer[: self._filled])
         self.shards.append(Shard.of(path, self._filled))
         self._filled = 0
 

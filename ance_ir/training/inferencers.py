@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 _RESTARTS = 3
 """How often an inferencer is started again without anything being published in between."""
 
+_WAIT = 0.5
+"""Seconds before the first of these starts; twice as many before each further one."""
+
 _PATIENCE = 10.0
 """Seconds that inferencers are given to end by themselves."""
 
@@ -79,7 +82,7 @@ class Inferencers:
                 one.given_up = True
                 logger.warning("%s; it is not started again, training goes on with the negatives it has", self._died(one))
             elif one.next_start == 0.0:
-                one.next_start = time.monotonic() + 0.5 * 2**one.restarts
+                one.next_start = time.monotonic() + _WAIT * 2**one.restarts
                 logger.warning("%s; it is started again", self._died(one))
             elif time.monotonic() >= one.next_start:
                 one.restarts += 1
@@ -106,8 +109,9 @@ class Inferencers:
             one.process = None
 
     def _start(self, one: _Inferencer) -> None:
-        if one.stream is not None:
-            one.stream.close()
+        for stream in (one.stream, one.process.stdin if one.process is not None else None):
+            if stream is not None:
+                stream.close()
         one.next_start = 0.0
         one.stream = one.log.open("ab")
         one.process = subprocess.Popen(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ance_ir.errors import TrainingError
-from ance_ir.files import atomic_open, read_json, write_json
+from ance_ir.files import read_json, save_array, write_json
 
 _ARRAYS = {"candidates_QK": "candidates.npy", "scores_QK": "scores.npy", "top_SN": "top.npy", "sample_S": "sample.npy"}
 _REPORT = "report.json"
@@ -48,8 +48,7 @@ class MinedNegatives:
     def publish(self, folder: Path) -> None:
         """Write it; nobody reads it before all of it is there."""
         for attribute, name in _ARRAYS.items():
-            with atomic_open(folder / name, "wb") as stream:
-                np.save(stream, getattr(self, attribute), allow_pickle=False)
+            save_array(folder / name, getattr(self, attribute))
         write_json(folder / _REPORT, dict(self.report))
 
     @classmethod

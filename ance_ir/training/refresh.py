@@ -58,21 +58,20 @@ class Miner(Protocol[Model_contra]):
 
 
 class Switches:
-    """From which step on negatives of which model were used; in a file."""
+    """From which step on negatives of which model were used, and how far the run has come in all its lives; in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._mined_at: dict[int, int] = {}
+        self.reached = -1
+        """The last step whose negatives are settled; −1 before the first."""
         if path.exists():
             try:
-                self._mined_at = {int(step): int(mined_at) for step, mined_at in read_json(path).items()}
-            except (ValueError, AttributeError) as error:
-                raise TrainingError(f"{path}: expected a step and a number for each change of negatives, {error}") from error
-
-    @property
-    def last(self) -> int:
-        """The last step at which they changed; −1 before."""
-        return max(self._mined_at, default=-1)
+                told = read_json(path)
+                self._mined_at = {int(step): int(mined_at) for step, mined_at in told["mined_at"].items()}
+                self.reached = int(told["reached"])
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise TrainingError(f"{path}: expected a step and a number for each change of negatives, {error!r}") from error
 
     def at(self, step: int) -> int | None:
         """What changed at a step."""
@@ -83,10 +82,20 @@ class Switches:
         earlier = [changed for changed in self._mined_at if changed < step]
         return self._mined_at[max(earlier)] if earlier else None
 
+    def reach(self, step: int) -> None:
+        """Settle the steps up to one."""
+        if step > self.reached:
+            self.reached = step
+            self._write()
+
     def add(self, step: int, mined_at: int) -> None:
         """Record a change; it is on disk when this returns."""
         self._mined_at[step] = mined_at
-        write_json(self._path, self._mined_at)
+        self.reached = max(self.reached, step)
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self._path, {"reached": self.reached, "mined_at": self._mined_at})
 
 
 class Refresher:
@@ -114,8 +123,13 @@ class Refresher:
         """For the run's manifest."""
         return {"kind": self.kind, **self._miner.settings} if self._miner is not None else None
 
-    def start(self, run: TrainingRun, done: int) -> None:
+    def start(self, run: TrainingRun, done: int, reached: int) -> None:
         """Go on after ``done`` steps with the negatives that were in use.
+
+        Args:
+            run: the run.
+            done: steps of the checkpoint that it goes on from.
+            reached: the last step that was logged before; −1 where none was.
 
         Raises:
             TrainingError: they are gone.
@@ -123,6 +137,8 @@ class Refresher:
         self._run = run
         self._switches = Switches(run.folder / "switches.json")
         self._waited = 0.0
+        if self._world.leads:
+            self._switches.reach(reached)
         if (mined_at := self._switches.before(done)) is not None:
             self._use(mined_at)
 
@@ -213,9 +229,9 @@ class AsynchronousRefresher(Refresher):
         super().__init__(batches, miner, world)
         self._inferencers = inferencers
 
-    def start(self, run: TrainingRun, done: int) -> None:
+    def start(self, run: TrainingRun, done: int, reached: int) -> None:
         """See ``Refresher.start``; starts the inferencers too."""
-        super().start(run, done)
+        super().start(run, done, reached)
         self._step = done
         if self._world.leads:
             run.beat(done, "training")
@@ -235,7 +251,7 @@ class AsynchronousRefresher(Refresher):
 
     def _newest(self, step: int) -> int | None:
         """The negatives to change to at a step, if any."""
-        if step <= self._switches.last:  # a step that is repeated after a crash
+        if step <= self._switches.reached:  # a step that is repeated after a crash
             return self._switches.at(step)
         self._run.beat(step, "training")
         waits = self._batches.negatives.at(step).mines and self.mined_at is None

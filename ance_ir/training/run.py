@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
 from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_leftovers, write_json
@@ -153,10 +154,24 @@ class TrainingRun:
         return [(int(path.name.removeprefix("step-")), path) for path in found if TEMPORARY not in path.name]
 
     def save(self, step: int, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> None:
-        """Write the checkpoint after ``step`` steps, whole or not at all."""
-        with atomic_folder(self.checkpoint_folder(step), "optimiser.safetensors") as folder:
+        """Write the checkpoint after ``step`` steps, whole or not at all.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        target = self.checkpoint_folder(step)
+        with _explained(target), atomic_folder(target, "optimiser.safetensors") as folder:
             model.save(folder / "model")
             save_optimiser(optimiser, folder / "optimiser.safetensors")
+
+    def save_trained(self, model: DenseEncoder | CrossEncoder) -> None:
+        """Write the model of the ended run.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        with _explained(self.model_folder):
+            model.save(self.model_folder)
 
     def prune(self, keep: int, also: Collection[int | None], oldest_needed: Callable[[int], int]) -> None:
         """Remove what no run that goes on needs.
@@ -202,6 +217,18 @@ class TrainingRun:
     def open_log(self, step: int) -> MetricsLog:
         """The log, cut back to the steps before ``step``."""
         return MetricsLog(self.folder / "metrics.jsonl", step)
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Say what could not be written, and what stands."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{target} cannot be written ({error}); the checkpoints that are complete are intact; "
+            "when there is room again, the same command goes on"
+        ) from error
 
 
 class MetricsLog:

@@ -134,15 +134,16 @@ class Trainer(Generic[Model]):
         done = self.run.load(self.model, optimiser)
         if done:
             logger.info("going on after step %d of %s", done, self.run.folder)
-        best = Best(read_metrics(self.run.folder / "metrics.jsonl"))
+        logged = read_metrics(self.run.folder / "metrics.jsonl")
+        best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
         self.world.wait()
         with contextlib.ExitStack() as stack:
-            log = stack.enter_context(contextlib.closing(self.run.open_log(done))) if self.world.leads else None
             if self.world.leads and not done and self.refresher.needs_first_checkpoint:
                 self.run.save(0, self.model, optimiser)
             state = "failed"
             stack.callback(lambda: self.refresher.stop(state))
-            self.refresher.start(self.run, done)
+            self.refresher.start(self.run, done, reached)  # which settles the logged steps, before the log is cut back
+            log = stack.enter_context(contextlib.closing(self.run.open_log(done))) if self.world.leads else None
             for step, line in self._lines(done, optimiser, on_refresh, best):
                 if log is not None:
                     log.write(line)
@@ -151,7 +152,7 @@ class Trainer(Generic[Model]):
                     kept = {best.step, self.run.task, *self.run.published()[-1:]}
                     self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
             if self.world.leads:
-                self.model.save(self.run.model_folder)
+                self.run.save_trained(self.model)
             state = "ended"
 
     def _due(self, done: int) -> bool:
