@@ -31,7 +31,7 @@ def run_inferencer(
 
     Args:
         folder: the run's, which other machines may share.
-        dataset: what the run's dataset is called here, where that is otherwise than where the run was begun.
+        dataset: the run's dataset, where it is found elsewhere than by the trainer.
         device: where to encode and search.
         precision: what to encode in; by default the checkpoint's own.
         patience: seconds without a sign of life of the trainer after which this ends.
@@ -45,7 +45,7 @@ def run_inferencer(
     told = run.manifest
     if (told.get("refresh") or {}).get("kind") != "asynchronous":
         raise TrainingError(f"{folder}: this run takes no negatives from inferencers; train with --inferencers")
-    found: Dataset = load_dataset(dataset or told["dataset"]["name"])
+    found: Dataset = load_dataset(dataset or told["environment"]["place"])
     if found.fingerprint != told["dataset"]["fingerprint"]:
         raise TrainingError(f"{folder} was begun on another state of {told['dataset']['name']} than {found.source} is; see --dataset")
     store = found.store(verbose=verbose)

@@ -125,6 +125,7 @@ def train_on_dataset(
         settings,
         folder,
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split, "dev_split": dev_split},
+        place=dataset.source,
         miner=miner,
         inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
         verbose=verbose,

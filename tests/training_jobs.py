@@ -106,9 +106,10 @@ def infer(collection: Path, folder: Path, phase: Synchronized[int] | None, patie
     dataset = load_dataset(collection)
     store = dataset.store()
     miner = AnnMiner(TrainingQueries.load(dataset, store), store, FirstP(), depth=5)
-    Inferencer(
+    inferencer = Inferencer(
         TrainingRun(folder), miner, lambda path: DenseEncoder.from_pretrained(path, device="cpu"), patience=patience, say=print
-    ).work()
+    )
+    inferencer.work()
 
 
 def encode_part_by_part(collection: Path, folder: Path, phase: Synchronized[int] | None, leads: bool) -> None:

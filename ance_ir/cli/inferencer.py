@@ -22,7 +22,7 @@ Example, on two machines that share a folder:
 
 @click.command("inferencer", short_help="Mine negatives for a training run", epilog=EXAMPLE)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--dataset", metavar="D", help="What the run's dataset is called here, if otherwise.")
+@click.option("--dataset", metavar="D", help="The run's dataset, where it is found elsewhere than by the trainer.")
 @device_option
 @precision_option
 @click.option("--patience", type=float, default=600.0, show_default=True, help="Seconds to wait for a sign of life of the trainer.")

@@ -43,6 +43,7 @@ class Trainer(Generic[Model]):
         settings: of the run.
         folder: where the run is kept.
         dataset: the dataset's name and fingerprint, for the manifest.
+        place: where the dataset is found, for inferencers; it may be another when the run goes on.
         miner: mines negatives, and evaluates; needed where they are mined.
         inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
@@ -62,6 +63,7 @@ class Trainer(Generic[Model]):
         folder: Path | str,
         *,
         dataset: Mapping[str, Any],
+        place: str | None = None,
         miner: Miner[Model] | None = None,
         inferencers: Inferencers | None = None,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
@@ -89,7 +91,7 @@ class Trainer(Generic[Model]):
             "negatives": {"name": negatives.name, **negatives.settings},
             "refresh": self.refresher.settings,
             "dataset": dataset,
-            "environment": environment(),
+            "environment": {**environment(), "place": place},
         }
         if self.world.leads:
             self.run.claim(manifest)

@@ -251,7 +251,7 @@ def test_inferencers_end_with_a_trainer_that_is_killed(tmp_path: Path) -> None:
             os.kill(process, 0)
         except ProcessLookupError:
             return True
-        return Path(f"/proc/{process}/stat").read_text().split()[2] == "Z"
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").split()[2] == "Z"
 
     _until(gone)
 
