@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.negatives import NamedNegatives
@@ -88,7 +88,7 @@ def train_on_dataset(
         UsageError: an unknown scheme, or settings that do not fit together.
         TrainingError: the folder holds another run, or training fails.
     """
-    store = shared_store(dataset, world, verbose)
+    store = world.lead_first(lambda: dataset.store(verbose=verbose))
     queries = TrainingQueries.load(dataset, store, split)
     mining = mining or Mining()
 
@@ -96,7 +96,7 @@ def train_on_dataset(
         return AnnNegatives(queries, draw=mining.draw, temperature=settings.temperature)
 
     named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
-    source = named.make(scheme)
+    source = world.lead_first(lambda: named.make(scheme))
     if loss is None:
         loss = "nll" if source.in_batch == "all" else "pairwise-nll"
     schedule: NegativeSchedule = source
@@ -108,7 +108,7 @@ def train_on_dataset(
             raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
         if until >= settings.steps:
             raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
-        schedule = WarmUp(named.make(warm_up), source, until)
+        schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
     miner = None
     if dev_split or any(schedule.at(step).mines for step in (0, settings.steps - 1)):
         device = str(model.device)
@@ -131,14 +131,6 @@ def train_on_dataset(
         verbose=verbose,
     )
     return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev_split)))
-
-
-def shared_store(dataset: Dataset, world: World, verbose: bool) -> DocumentStore:
-    """The documents; of several processes one writes them first."""
-    if world.leads:
-        store = dataset.store(verbose=verbose)
-    world.wait()
-    return store if world.leads else dataset.store()
 
 
 def threads_beside(inferencers: int) -> int:

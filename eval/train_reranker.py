@@ -8,7 +8,6 @@ from pathlib import Path
 from ance_ir.datasets import Dataset
 from ance_ir.eval.measures import evaluate
 from ance_ir.eval.negatives import NamedNegatives
-from ance_ir.eval.train import shared_store
 from ance_ir.models import CrossEncoder
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import (
@@ -64,11 +63,12 @@ def train_reranker_on_dataset(
         UsageError: the negatives are no system.
         TrainingError: the folder holds another run, or training fails.
     """
-    store = shared_store(dataset, world, verbose)
+    store = world.lead_first(lambda: dataset.store(verbose=verbose))
     queries = TrainingQueries.load(dataset, store, split)
+    named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device))
     trainer = Trainer(
         RerankerObjective(model, queries, store, loss, world),
-        NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device)).make(negatives),
+        world.lead_first(lambda: named.make(negatives)),
         settings,
         folder,
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},

@@ -231,8 +231,8 @@ class AsynchronousRefresher(Refresher):
 
     def start(self, run: TrainingRun, done: int, reached: int) -> None:
         """See ``Refresher.start``; starts the inferencers too."""
-        super().start(run, done, reached)
         self._step = done
+        super().start(run, done, reached)
         if self._world.leads:
             run.beat(done, "training")
             self._inferencers.start()

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 _PATIENCE = datetime.timedelta(days=7)
 """How long processes wait for each other: while one mines, the others do nothing. torchrun ends all when one fails."""
@@ -70,6 +73,13 @@ class World:
 
     def wait(self) -> None:
         """Until all processes are here."""
+
+    def lead_first(self, make: Callable[[], T]) -> T:
+        """What all processes make for themselves, the leading one first: the others find in the cache what it left there."""
+        if self.leads:
+            made = make()
+        self.wait()
+        return made if self.leads else make()
 
 
 ALONE = World()
