@@ -90,6 +90,7 @@ class CorpusEncoding:
         """
         index = AnceIndex(self.folder)
         if index.built() and index.manifest["encoding"]["fingerprint"] == self._encoding.fingerprint:
+            self._tidy()
             return index
         if not self._begun():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -104,7 +105,7 @@ class CorpusEncoding:
                 if not taken:
                     time.sleep(_POLL)
         self._finish()
-        return index
+        return AnceIndex(self.folder)
 
     def _begun(self) -> bool:
         path = self.folder / "corpus.json"
@@ -169,6 +170,10 @@ class CorpusEncoding:
         }
         write_json(self.folder / "pt_meta.json", AnceIndex(self.folder)._build_metadata())
         write_json(self.folder / "manifest.json", manifest)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what only an unfinished index needs."""
         for pattern in ("part-*.json", "part-*.lock", "counts-*.npy"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)

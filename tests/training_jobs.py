@@ -14,7 +14,7 @@ import torch
 
 from ance_ir.datasets import load_dataset
 from ance_ir.files import write_json
-from ance_ir.indexes import AnnMiner, FirstP, MaxP
+from ance_ir.indexes import AnnMiner, FirstP, MaxP, corpus
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
 from ance_ir.training import (
@@ -116,6 +116,7 @@ def encode_part_by_part(collection: Path, folder: Path, phase: Synchronized[int]
     """Encode the corpus, alone or beside others."""
     torch.set_num_threads(1)
     _announce(phase)
+    corpus.LEAST = 4  # ten parts
     encoding = CorpusEncoding(folder, load_dataset(collection).store(), encoder(), FirstP())
     if leads:
         encoding.lead()

@@ -1,0 +1,117 @@
+"""A corpus that several processes encode in parts."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import IndexingError
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, corpus, index_documents
+from ance_ir.indexes.corpus import CorpusEncoding
+from ance_ir.models import DenseEncoder
+from tests.tiny import encoder
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "LEAST", 4)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each text was encoded."""
+    counted: Counter[str] = Counter()
+    encode = DenseEncoder.encode_documents
+
+    def counting(self: DenseEncoder, texts: Any, *arguments: Any) -> Any:
+        counted.update(texts)
+        return encode(self, texts, *arguments)
+
+    monkeypatch.setattr(DenseEncoder, "encode_documents", counting)
+    return counted
+
+
+@pytest.mark.parametrize("scheme", [FirstP(), MaxP(4, 3)])
+def test_the_index_is_that_of_one_stream(dataset: Dataset, tmp_path: Path, scheme: Any) -> None:
+    model, store = encoder(), dataset.store()
+    index = CorpusEncoding(tmp_path / "a.ance", store, model, scheme).lead()
+    expected = index_documents(tmp_path / "b.ance", model, iter(store), scheme)
+    assert len(index.store.shards) == 10
+    differing = {"shards", "largest_norm"}
+    assert {k: v for k, v in index.manifest.items() if k not in differing} == {
+        k: v for k, v in expected.manifest.items() if k not in differing
+    }
+    assert index.manifest["largest_norm"] == pytest.approx(expected.manifest["largest_norm"], rel=1e-6)
+    rows = np.arange(len(expected.store))
+    assert index.store.get(rows) == pytest.approx(expected.store.get(rows), abs=1e-5)
+    queries = model.encode_queries(["who runs", "a queen"])
+    for one, other in zip(index.search_vectors(queries, 9), expected.search_vectors(queries, 9), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
+    assert (index.docnos(np.arange(38)) == expected.docnos(np.arange(38))).all()
+    index.store.verify()
+
+
+def test_nobody_encodes_what_another_has(dataset: Dataset, tmp_path: Path, seen: Counter[str]) -> None:
+    folder, store = tmp_path / "a.ance", dataset.store()
+    lead = CorpusEncoding(folder, store, encoder(), FirstP())
+
+    def help_on() -> None:
+        helper = CorpusEncoding(folder, store, encoder(), FirstP())
+        while not AnceIndex(folder).built():
+            helper.help()
+
+    threads = [threading.Thread(target=help_on) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    lead.lead()
+    for thread in threads:
+        thread.join(30)
+    twins = 2  # d0 and twin have the same text
+    assert sum(seen.values()) == len(store) == lead.encoded
+    assert max(seen.values()) == twins
+
+
+def test_work_goes_on_at_the_complete_parts(dataset: Dataset, tmp_path: Path, seen: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, store = encoder(), dataset.store()
+    with monkeypatch.context() as patched:
+        left = [6]
+
+        def breaking(*arguments: Any) -> bool:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return bool(take(*arguments))
+
+        take = CorpusEncoding._take
+        patched.setattr(CorpusEncoding, "_take", breaking)
+        with pytest.raises(KeyboardInterrupt):
+            CorpusEncoding(tmp_path / "a.ance", store, model, FirstP()).lead()
+    assert sum(seen.values()) == 24
+    assert not AnceIndex(tmp_path / "a.ance").built()
+    CorpusEncoding(tmp_path / "a.ance", store, model, FirstP()).lead()
+    assert sum(seen.values()) == 38
+    CorpusEncoding(tmp_path / "a.ance", store, model, FirstP()).lead()
+    assert sum(seen.values()) == 38, "an index that is complete is opened"
+
+
+def test_parts_of_another_model_are_not_taken(dataset: Dataset, tmp_path: Path, seen: Counter[str]) -> None:
+    store = dataset.store()
+    CorpusEncoding(tmp_path / "a.ance", store, encoder(), FirstP()).lead()
+    CorpusEncoding(tmp_path / "a.ance", store, encoder(seed=1), FirstP()).help()
+    assert sum(seen.values()) == 38, "who helps does not begin"
+    index = CorpusEncoding(tmp_path / "a.ance", store, encoder(seed=1), FirstP()).lead()
+    assert sum(seen.values()) == 76
+    index.check_model(encoder(seed=1))
+
+
+def test_vectors_that_are_no_numbers_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    model = encoder()
+    next(model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(IndexingError, match="infinite or not a number"):
+        CorpusEncoding(tmp_path / "a.ance", dataset.store(), model, FirstP()).lead()
