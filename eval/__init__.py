@@ -6,6 +6,7 @@ from ance_ir.eval.examples import Example, Ranking, format_example, wins
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.measures import DEFAULT_MEASURES, evaluate, parse_measures
 from ance_ir.eval.plots import plot_training
+from ance_ir.eval.run_page import write_run_page
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.runs import read_run, write_run
@@ -41,4 +42,5 @@ __all__ = [
     "train_reranker_on_dataset",
     "wins",
     "write_run",
+    "write_run_page",
 ]
