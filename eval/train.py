@@ -39,6 +39,7 @@ def train_on_dataset(
     keep_indexes: bool = False,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
+    tensorboard: bool = False,
 ) -> DenseEncoder:
     """Train a model on a dataset's queries; what was broken off goes on.
 
@@ -61,6 +62,7 @@ def train_on_dataset(
         keep_indexes: keep the index of every refresh.
         say: told in a line what each refresh found.
         verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
 
     Returns:
         The trained model.
@@ -96,6 +98,7 @@ def train_on_dataset(
         folder,
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
         verbose=verbose,
+        tensorboard=tensorboard,
     )
     return trainer.train(None if say is None else lambda step, report: say(_line(step, report)))
 

@@ -35,6 +35,7 @@ def train_reranker_on_dataset(
     dev_depth: int = 20,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
+    tensorboard: bool = False,
 ) -> CrossEncoder:
     """Train a reranker on a dataset's queries; what was broken off goes on.
 
@@ -51,6 +52,7 @@ def train_reranker_on_dataset(
         dev_depth: documents a query that are reranked then.
         say: told in a line what each evaluation found.
         verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
 
     Returns:
         The trained model.
@@ -69,6 +71,7 @@ def train_reranker_on_dataset(
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
         evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split else None,
         verbose=verbose,
+        tensorboard=tensorboard,
     )
     return trainer.train()
 

@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, numbers, optimisation_options, text_options, text_settings
+from ance_ir.cli._options import (
+    dataset_option,
+    device_option,
+    numbers,
+    optimisation_options,
+    tensorboard_option,
+    text_options,
+    text_settings,
+)
 
 LOSSES = ["pairwise-nll", "nll", "bce", "hinge", "margin-mse", "kl"]
 
@@ -42,6 +50,7 @@ Example:
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
 @click.option("--no-dropout", is_flag=True, help="Switch the backbone's dropout off.")
 @text_options
+@tensorboard_option
 @device_option
 def command(
     dataset: str,
@@ -65,6 +74,7 @@ def command(
     query_length: int | None,
     passage_length: int | None,
     text: tuple[str, ...],
+    tensorboard: bool,
     device: str | None,
     **settings: Any,
 ) -> None:
@@ -106,6 +116,7 @@ def command(
         dev_split=dev_split,
         say=click.echo,
         verbose=True,
+        tensorboard=tensorboard,
     )
     click.echo(f"trained model: {trained.name}")
     click.echo(f"next: ance-ir index --dataset {dataset} --model {out} --passages {passages} --out {out}.ance")

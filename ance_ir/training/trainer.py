@@ -21,6 +21,7 @@ from ance_ir import __version__
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models.randomness import seeded
 from ance_ir.training.batches import Batches
+from ance_ir.training.board import summary_writer
 from ance_ir.training.negatives import NegativeSource
 from ance_ir.training.objectives import Objective
 from ance_ir.training.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
@@ -42,9 +43,11 @@ class Trainer(Generic[Model]):
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
             step's line in the log.
         verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
 
     Raises:
         TrainingError: the folder holds another run.
+        MissingDependencyError: tensorboard is wanted and not installed.
     """
 
     def __init__(
@@ -57,7 +60,11 @@ class Trainer(Generic[Model]):
         dataset: dict[str, str],
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         verbose: bool = False,
+        tensorboard: bool = False,
     ) -> None:
+        if tensorboard:
+            summary_writer()
+        self.tensorboard = tensorboard
         self.objective = objective
         self.model = objective.model
         self.settings = settings
@@ -108,7 +115,7 @@ class Trainer(Generic[Model]):
         done = self.run.load(self.model, optimiser)
         if done:
             logger.info("going on after step %d of %s", done, self.run.folder)
-        log = self.run.open_log(done)
+        log = self.run.open_log(done, tensorboard=self.tensorboard)
         try:
             self._loop(done, optimiser, log.write, on_refresh)
         finally:
