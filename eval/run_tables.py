@@ -31,7 +31,7 @@ LEGEND = (
 def summary_table(runs: Sequence[LoggedRun]) -> Table:
     """A row for each run; ``LEGEND`` tells the columns."""
     measures = list(dict.fromkeys(name for run in runs for name in measures_of(run)))
-    firsts = list(dict.fromkeys(measures_of(run)[0] for run in runs if run.dev))
+    firsts = list(dict.fromkeys(measures_of(run)[0] for run in runs if measures_of(run)))
     return table_of([_summary(run, measures, firsts) for run in runs], left=3)
 
 
@@ -61,7 +61,7 @@ def _summary(run: LoggedRun, measures: Iterable[str], firsts: Iterable[str]) -> 
     for first in firsts:
         row[f"best {first}"] = NOTHING
     row["at step"] = NOTHING
-    if run.dev:
+    if measures_of(run):
         decisive = measures_of(run)[0]
         best = max((found for found in run.dev if decisive in found), key=lambda found: float(found[decisive]))
         row |= {f"best {decisive}": number(best[decisive]), "at step": str(best["step"])}

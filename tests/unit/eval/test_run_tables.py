@@ -82,7 +82,9 @@ def test_runs_evaluated_with_different_measures_stand_in_columns_of_their_own(tm
         if "dev" in line:
             line["dev"] = {"step": line["step"], "AP": line["step"] / 100}
     write_lines(other, lines)
-    one, two = rows(summary_table(read(write_logged_run(tmp_path / "a", steps=40), other)))
+    table = summary_table(read(write_logged_run(tmp_path / "a", steps=40), other))
+    assert table.header[5:11] == ["best RR@10", "best AP", "at step", "last RR@10", "last nDCG@10", "last AP"]
+    one, two = rows(table)
     assert (one["best RR@10"], one["best AP"], one["last AP"]) == ("0.4000", "–", "–")
     assert (two["best RR@10"], two["best AP"], two["at step"], two["last RR@10"]) == ("–", "0.3000", "30", "–")
 
