@@ -8,30 +8,44 @@ from ance_ir.eval.inferencer import run_inferencer
 from ance_ir.eval.measures import DEFAULT_MEASURES, evaluate, parse_measures
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.plots import plot_training
+from ance_ir.eval.run_page import write_run_page
+from ance_ir.eval.run_settings import differences_table, settings_table
+from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.runs import read_run, write_run
 from ance_ir.eval.significance import compare
+from ance_ir.eval.tables import Table
 from ance_ir.eval.train import threads_beside, train_on_dataset
 from ance_ir.eval.train_reranker import train_reranker_on_dataset
+from ance_ir.eval.training_runs import LoggedRun, read_training_runs
 
 __all__ = [
     "DEFAULT_MEASURES",
     "DemoSettings",
     "Evaluation",
     "Example",
+    "LEGEND",
+    "LoggedRun",
     "Mining",
     "Ranking",
+    "Table",
     "compare",
+    "differences_table",
     "evaluate",
     "evaluate_systems",
     "format_example",
     "parse_measures",
     "plot_training",
     "read_run",
+    "read_training_runs",
+    "refresh_table",
     "run_demo",
     "run_inferencer",
+    "settings_table",
+    "summary_table",
     "threads_beside",
     "train_on_dataset",
     "train_reranker_on_dataset",
     "wins",
     "write_run",
+    "write_run_page",
 ]

@@ -53,6 +53,7 @@ def train_on_dataset(
     world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
+    tensorboard: bool = False,
 ) -> DenseEncoder:
     """Train a model on a dataset's queries; what was broken off goes on.
 
@@ -80,6 +81,7 @@ def train_on_dataset(
         world: the processes that train together.
         say: told in a line what each refresh found.
         verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
 
     Returns:
         The trained model.
@@ -129,6 +131,7 @@ def train_on_dataset(
         miner=miner,
         inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
         verbose=verbose,
+        tensorboard=tensorboard,
     )
     return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev_split)))
 

@@ -38,6 +38,7 @@ def train_reranker_on_dataset(
     world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
+    tensorboard: bool = False,
 ) -> CrossEncoder:
     """Train a reranker on a dataset's queries; what was broken off goes on.
 
@@ -55,6 +56,7 @@ def train_reranker_on_dataset(
         world: the processes that train together.
         say: told in a line what each evaluation found.
         verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
 
     Returns:
         The trained model.
@@ -74,6 +76,7 @@ def train_reranker_on_dataset(
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
         evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split and world.leads else None,
         verbose=verbose,
+        tensorboard=tensorboard,
     )
     return trainer.train()
 

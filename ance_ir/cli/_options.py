@@ -28,6 +28,11 @@ def device_option(command: F) -> F:
     return click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, …  [default: a GPU where there is one]")(command)
 
 
+def tensorboard_option(command: F) -> F:
+    """``--tensorboard``."""
+    return click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too, into OUT/tensorboard.")(command)
+
+
 def precision_option(command: F) -> F:
     """``--precision``."""
     told = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"

@@ -32,6 +32,7 @@ SUMMARIES = {
     "index": "Encode a collection into an index",
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",
+    "runs": "Show training runs, side by side",
     "info": "Show what a model is and how it reads text",
     "bench": "Measure search and encoding beside the alternatives",
 }

@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, join, numbers, optimisation_options, text_options, text_settings
+from ance_ir.cli._options import (
+    dataset_option,
+    device_option,
+    join,
+    numbers,
+    optimisation_options,
+    tensorboard_option,
+    text_options,
+    text_settings,
+)
 
 DRAWS = ["uniform", "top", "score"]
 LOSSES = ["pairwise-nll", "nll", "bce", "hinge", "margin-mse", "kl"]
@@ -53,6 +62,7 @@ Example:
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
 @click.option("--no-dropout", is_flag=True, help="Switch the backbone's dropout off.")
 @text_options
+@tensorboard_option
 @device_option
 def command(
     dataset: str,
@@ -85,6 +95,7 @@ def command(
     query_length: int | None,
     passage_length: int | None,
     text: tuple[str, ...],
+    tensorboard: bool,
     device: str | None,
     **settings: Any,
 ) -> None:
@@ -146,6 +157,7 @@ def command(
         dev_split=dev_split,
         say=click.echo,
         verbose=True,
+        tensorboard=tensorboard,
     )
     if not world.leads:
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, join, optimisation_options
+from ance_ir.cli._options import dataset_option, device_option, given, join, optimisation_options, tensorboard_option
 
 EXAMPLE = """
 \b
@@ -42,6 +42,7 @@ Example:
 @click.option("--no-dropout", is_flag=True, help="Switch the model's dropout off.")
 @click.option("--pair-length", type=int, metavar="N", help="Tokens of query and document together.  [default: the model's]")
 @click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: half of a pair's]")
+@tensorboard_option
 @device_option
 def command(
     dataset: str,
@@ -58,6 +59,7 @@ def command(
     no_dropout: bool,
     pair_length: int | None,
     query_length: int | None,
+    tensorboard: bool,
     device: str | None,
     **settings: Any,
 ) -> None:
@@ -89,6 +91,7 @@ def command(
         world=world,
         say=click.echo,
         verbose=True,
+        tensorboard=tensorboard,
     )
     if not world.leads:
         return

@@ -7,6 +7,7 @@ runs/x/negatives/task.json          which checkpoint inferencers mine with
 runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step
 runs/x/progress.json                a sign of life for inferencers elsewhere
+runs/x/tensorboard/                 the same for TensorBoard, where that was asked for
 runs/x/model/                       the trained model; the sign that it ended
 """
 
@@ -26,6 +27,7 @@ from safetensors import SafetensorError
 from ance_ir.errors import AnceError, TrainingError
 from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_leftovers, write_json
 from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.training.board import Board
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.optimisation import load_optimiser, save_optimiser
 
@@ -214,9 +216,9 @@ class TrainingRun:
         """Give the model the weights that the ended run left."""
         _load_weights(model, self.model_folder)
 
-    def open_log(self, step: int) -> MetricsLog:
-        """The log, cut back to the steps before ``step``."""
-        return MetricsLog(self.folder / "metrics.jsonl", step)
+    def open_log(self, step: int, *, tensorboard: bool = False) -> MetricsLog:
+        """The log, cut back to the steps before ``step``; on request what is written to it goes to TensorBoard's folder too."""
+        return MetricsLog(self.folder / "metrics.jsonl", step, self.folder / "tensorboard" if tensorboard else None)
 
 
 @contextlib.contextmanager
@@ -232,22 +234,27 @@ def _explained(target: Path) -> Iterator[None]:
 
 
 class MetricsLog:
-    """Appends a JSON line a step."""
+    """Appends a JSON line a step, and writes it to a board, if there is to be one."""
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, board: Path | None = None) -> None:
         kept = [line for line in read_metrics(path) if line["step"] < step]
         with atomic_open(path) as stream:
             stream.writelines(json.dumps(line) + "\n" for line in kept)
+        self._board = Board(board, step, kept) if board is not None else None
         self._stream = path.open("a", encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append a line; it is in the file when this returns."""
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+        if self._board is not None:
+            self._board.write(line)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._stream.close()
+        if self._board is not None:
+            self._board.close()
 
 
 class Best:

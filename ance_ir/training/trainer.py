@@ -21,6 +21,7 @@ from ance_ir import __version__
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models.randomness import seeded
 from ance_ir.training.batches import Batches
+from ance_ir.training.board import summary_writer
 from ance_ir.training.inferencers import Inferencers
 from ance_ir.training.negatives import NegativeSchedule
 from ance_ir.training.objectives import Objective
@@ -49,10 +50,12 @@ class Trainer(Generic[Model]):
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
             step's line in the log.
         verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
 
     Raises:
         TrainingError: the folder holds another run.
         UsageError: settings under which there would be nothing to learn from.
+        MissingDependencyError: tensorboard is wanted and not installed.
     """
 
     def __init__(
@@ -68,7 +71,11 @@ class Trainer(Generic[Model]):
         inferencers: Inferencers | None = None,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         verbose: bool = False,
+        tensorboard: bool = False,
     ) -> None:
+        if tensorboard and self.world.leads:
+            summary_writer()
+        self.tensorboard = tensorboard
         self.objective = objective
         self.model = objective.model
         self.world = objective.world
@@ -145,7 +152,9 @@ class Trainer(Generic[Model]):
             state = "failed"
             stack.callback(lambda: self.refresher.stop(state))
             self.refresher.start(self.run, done, reached)  # which settles the logged steps, before the log is cut back
-            log = stack.enter_context(contextlib.closing(self.run.open_log(done))) if self.world.leads else None
+            log = None
+            if self.world.leads:
+                log = stack.enter_context(contextlib.closing(self.run.open_log(done, tensorboard=self.tensorboard)))
             for step, line in self._lines(done, optimiser, on_refresh, best):
                 if log is not None:
                     log.write(line)

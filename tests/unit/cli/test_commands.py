@@ -156,6 +156,18 @@ def test_precision(run: Run, collection: Path, model: Path, tmp_path: Path) -> N
     assert get_args(Precision) == PRECISIONS
 
 
+@pytest.mark.parametrize("command", [["train", "--negatives", "random"], ["train-reranker", "--fresh-head"]])
+def test_what_is_trained_can_be_watched(run: Run, collection: Path, model: Path, tmp_path: Path, command: list[str]) -> None:
+    pytest.importorskip("tensorboard")
+    told = ["--dataset", collection, "--model", model, "--steps", "2", "--batch-size", "2", "--out", tmp_path / "run"]
+    status, _, err = run(*command, *told, "--tensorboard")
+    assert status == 0, err
+    assert len(list((tmp_path / "run" / "tensorboard" / "train").iterdir())) == 1
+    status, out, err = run("runs", "show", tmp_path / "run")
+    assert status == 0, err
+    assert "ended, 2 steps" in out
+
+
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_bench_encode(form: str, run: Run, collection: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = pd.DataFrame([{"dataset": "d", "contender": "ance_ir", "texts/s": 1234.5, "mean cosine": 0.99951}])

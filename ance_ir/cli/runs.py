@@ -1,0 +1,43 @@
+"""``ance-ir runs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir runs show runs/x
+  ance-ir runs show runs --out comparison
+"""
+
+
+@click.group("runs", short_help="Show training runs, side by side", epilog=EXAMPLE)
+def command() -> None:
+    """Show training runs, side by side."""
+
+
+@command.command("show", short_help="Show how runs went, or go", epilog=EXAMPLE)
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write curves.png and index.html there.")
+def show(folders: tuple[Path, ...], out: Path | None) -> None:
+    """Show how runs of train and train-reranker went, or go at this moment.
+
+    DIR is a run's folder, or one with runs directly beneath it. A run has a row; of a single one its settings and its refreshes are shown
+    too. With --out curves are drawn, and a page is written that holds them, the table, and the settings in which the runs differ.
+    """
+    from ance_ir.eval import LEGEND, read_training_runs, refresh_table, settings_table, summary_table, write_run_page
+
+    runs = read_training_runs(folders)
+    click.echo(summary_table(runs).to_text())
+    click.echo(LEGEND)
+    if len(runs) == 1:
+        for table in (settings_table(runs[0]), refresh_table(runs[0])):
+            if table.rows:
+                click.echo(f"\n{table.to_text()}")
+    if out is None:
+        click.echo("\ncurves, and a page to compare runs: --out FOLDER")
+    else:
+        click.echo(f"\nwritten: {', '.join(map(str, write_run_page(runs, out)))}")

@@ -1,0 +1,51 @@
+"""Tables of text, for the terminal and for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+NOTHING = "–"
+"""Stands where there is no value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Cells as they are to be read.
+
+    Attributes:
+        header: of the columns.
+        rows: as long as the header each.
+        left: so many of the first columns are text, aligned left; the others hold numbers.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        rows = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(self._cells(row, widths)).rstrip() for row in rows]
+        lines.insert(1, "  ".join("─" * width for width in widths))
+        return "\n".join(lines)
+
+    def _cells(self, row: Sequence[str], widths: Sequence[int]) -> list[str]:
+        return [cell.ljust(width) if i < self.left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+
+
+def table_of(rows: Sequence[Mapping[str, str]], *, left: int = 1) -> Table:
+    """A table of rows that may lack cells.
+
+    Args:
+        rows: by column; columns come in the order in which they are first met, and those without a value in any row are left out.
+        left: see ``Table``.
+
+    Returns:
+        The table.
+    """
+    header = [
+        name for name in dict.fromkeys(name for row in rows for name in row) if any(row.get(name, NOTHING) != NOTHING for row in rows)
+    ]
+    return Table(header=header, rows=[[row.get(name, NOTHING) for name in header] for row in rows], left=left)

@@ -1,0 +1,132 @@
+"""Training runs as they lie on disk, whether they have ended, were broken off or go on at this moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.errors import TrainingError
+from ance_ir.files import read_json
+from ance_ir.training import read_metrics
+
+_MANIFEST = "run.json"
+_LOG = "metrics.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoggedRun:
+    """What a run's folder says at one moment.
+
+    Attributes:
+        name: the end of its path, long enough to tell it from the others that were read with it.
+        folder: where it lies.
+        manifest: what it was told.
+        ended: whether the trained model is there.
+        lines: of its log, a step each.
+        age: seconds since its log was written to; ``None`` where there is no log.
+    """
+
+    name: str
+    folder: Path
+    manifest: dict[str, Any]
+    ended: bool
+    lines: Sequence[dict[str, Any]]
+    age: float | None
+
+    @property
+    def steps(self) -> int:
+        """How many steps it is to take."""
+        return int(self.manifest["settings"]["steps"])
+
+    @property
+    def done(self) -> int:
+        """How many steps its log knows of."""
+        return int(self.lines[-1]["step"]) + 1 if self.lines else 0
+
+    @property
+    def refreshes(self) -> list[dict[str, Any]]:
+        """The reports of new negatives, each with the ``step`` at which they were first used."""
+        return [{"step": line["step"], **line["refresh"]} for line in self.lines if "refresh" in line]
+
+    @property
+    def dev(self) -> list[dict[str, Any]]:
+        """Dev evaluations: the measures, and in ``step`` how many steps the model had been trained."""
+        return [line["dev"] for line in self.lines if "dev" in line]
+
+    def values(self, name: str) -> pd.Series[float]:
+        """A number that lines hold, by step; empty where none has it."""
+        found = {int(line["step"]): float(line[name]) for line in self.lines if name in line}
+        return pd.Series(found, dtype=float)
+
+
+def read_training_runs(folders: Iterable[Path | str]) -> list[LoggedRun]:
+    """Read runs, also while they are written.
+
+    Args:
+        folders: each a run's, or one directly beneath which runs lie.
+
+    Returns:
+        The runs in the order given, those of one folder by name, each once.
+
+    Raises:
+        TrainingError: a folder that is not there, or is no run's and holds none.
+    """
+    found: dict[Path, Path] = {}
+    for folder in map(Path, folders):
+        for run in _runs(folder):
+            found.setdefault(run.resolve(), run)
+    names = _names(list(found))
+    return [_read(run, name) for run, name in zip(found.values(), names, strict=True)]
+
+
+def _runs(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise TrainingError(f"{folder}: the folder of a training run was expected, there is {'a file' if folder.exists() else 'nothing'}")
+    if (folder / _MANIFEST).exists():
+        return [folder]
+    beneath = sorted(path.parent for path in folder.glob(f"*/{_MANIFEST}"))
+    if not beneath:
+        entries = sorted(entry.name for entry in folder.iterdir())
+        holds = ", ".join(entries[:3]) + (", …" if len(entries) > 3 else "") if entries else "nothing"
+        raise TrainingError(
+            f"{folder} is no training run, nor are there any directly beneath it: a {_MANIFEST} was expected, the folder holds {holds}"
+        )
+    return beneath
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Of each path the shortest end that no other has."""
+
+    def end(folder: Path, parts: int) -> tuple[str, ...]:
+        return folder.parts[-parts:]
+
+    names = []
+    for folder in folders:
+        parts = 1
+        while parts < len(folder.parts) and sum(end(other, parts) == end(folder, parts) for other in folders) > 1:
+            parts += 1
+        names.append(str(Path(*end(folder, parts))))
+    return names
+
+
+def _read(folder: Path, name: str) -> LoggedRun:
+    try:
+        manifest = read_json(folder / _MANIFEST)
+    except ValueError as error:
+        raise TrainingError(f"{folder / _MANIFEST}: expected JSON, {error}") from error
+    settings = manifest.get("settings") if isinstance(manifest, dict) else None
+    if not isinstance(settings, dict) or not isinstance(settings.get("steps"), int):
+        raise TrainingError(f"{folder / _MANIFEST}: the settings of a training run were expected, with its steps; it is something else's")
+    ended = (folder / "model").exists()  # looked at first: what has ended is logged to the end
+    log = folder / _LOG
+    age = max(0.0, time.time() - log.stat().st_mtime) if log.exists() else None
+    lines = read_metrics(log) if log.exists() else []
+    for number, line in enumerate(lines, 1):
+        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+            raise TrainingError(f"{log}, line {number}: expected an object with a step, found {str(line)[:80]!r}")
+    return LoggedRun(name=name, folder=folder, manifest=manifest, ended=ended, lines=lines, age=age)
