@@ -25,6 +25,12 @@ def device_option(command: F) -> F:
     return click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, …  [default: a GPU where there is one]")(command)
 
 
+def layers_option(command: F) -> F:
+    """``--layers``."""
+    told = "Keep only the first N layers of the encoder to start from; 0: its embeddings alone.  [default: all]"
+    return click.option("--layers", type=int, metavar="N", help=told)(command)
+
+
 def precision_option(command: F) -> F:
     """``--precision``."""
     told = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, numbers, optimisation_options, text_options, text_settings
+from ance_ir.cli._options import dataset_option, device_option, layers_option, numbers, optimisation_options, text_options, text_settings
 
 LOSSES = ["pairwise-nll", "nll", "bce", "hinge", "margin-mse", "kl"]
 
@@ -25,6 +25,7 @@ Example:
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh (with --negatives ance).")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
+@layers_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
 @click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where they come from; see above.")
 @click.option("--warm-up", metavar="SOURCE", help="Where they come from at first.")
@@ -49,6 +50,7 @@ def command(
     dev_split: str | None,
     model: str,
     head: Literal["ance"] | None,
+    layers: int | None,
     out: Path,
     negatives: str,
     depth: int,
@@ -84,7 +86,7 @@ def command(
     from ance_ir.training import TrainingSettings
 
     told = text_settings(query_length, passage_length, text)
-    encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, **told)
+    encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, layers=layers, **told)
     if temperature is None:
         temperature = 0.05 if encoder.similarity == "cosine" else 1.0
     options = TrainingSettings(negatives=negatives_per_query, temperature=temperature, dropout=not no_dropout, **settings)

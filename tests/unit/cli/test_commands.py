@@ -288,6 +288,19 @@ def test_schemes_of_training(run: Run, collection: Path, model: Path, tmp_path: 
     assert len(set(losses)) > 1
 
 
+@pytest.mark.parametrize("layers", [0, 1])
+def test_a_shortened_encoder_is_trained_and_goes_on(run: Run, collection: Path, model: Path, tmp_path: Path, layers: int) -> None:
+    for _ in range(2):
+        status, _, err = _train(run, collection, model, tmp_path / "run", "--negatives", "random", "--layers", str(layers))
+        assert status == 0, err
+    parts = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])["grad_norms"].keys()
+    assert parts == ({"embeddings", "layer 1"} if layers else {"embeddings"})
+    assert f"the first {layers} of 2 layers" not in run("info", tmp_path / "run")[1], "what was saved has no others"
+    status, _, err = _train(run, collection, model, tmp_path / "other", "--layers", "3")
+    assert status == 2
+    assert "has 2 layers, of which 0 to 2 can be kept, not 3" in err
+
+
 def test_a_reranker_teaches(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
     cross_encoder().save(tmp_path / "teacher")
     told = ["--negatives", "random", "--loss", "margin-mse", "--teacher", str(tmp_path / "teacher")]
