@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ance_ir.errors import EvaluationError, MissingDependencyError
@@ -16,6 +15,9 @@ from ance_ir.files import atomic_path
 _COLUMNS = ["step", "loss", "grad_norm"]
 _COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
 """Okabe and Ito's, which the colour-blind can tell apart."""
+
+_STYLES = ["-", "--", ":"]
+"""Of more lines than colours the next ones are broken."""
 
 
 def plot_training(series: Mapping[str, pd.DataFrame], path: Path | str) -> None:
@@ -39,13 +41,14 @@ def plot_training(series: Mapping[str, pd.DataFrame], path: Path | str) -> None:
             raise EvaluationError(f"{scheme}: expected rows of {' '.join(_COLUMNS)}, found {len(values)} of {' '.join(values.columns)}")
     figure = _figure()
     loss, norm = figure.subplots(1, 2)
-    for (scheme, values), colour in zip(series.items(), _colours(len(series)), strict=True):
+    for number, (scheme, values) in enumerate(series.items()):
+        colour, style = _COLOURS[number % len(_COLOURS)], _STYLES[number // len(_COLOURS) % len(_STYLES)]
         values = values.sort_values("step")
         for axes, column in ((loss, "loss"), (norm, "grad_norm")):
             shown = values[column].where(values[column] > 0) if column == "grad_norm" else values[column]
             average = shown.rolling(max(1, len(values) // 20), min_periods=1, center=True).mean()
             axes.plot(values["step"], shown, ".", color=colour, alpha=0.3, markersize=4, markeredgewidth=0)
-            axes.plot(values["step"], average, color=colour, linewidth=2, label=scheme)
+            axes.plot(values["step"], average, color=colour, linestyle=style, linewidth=2, label=scheme)
     norm.set_yscale("log")
     for axes, title, label in ((loss, "Training loss", "loss"), (norm, "Gradient norm", "L2 norm before clipping (log scale)")):
         axes.set(title=title, xlabel="optimiser steps", ylabel=label)
@@ -68,7 +71,3 @@ def _figure() -> Any:
         raise MissingDependencyError("matplotlib", "a figure", "pip install 'ance_ir[report]'") from error
     backend.FigureCanvasAgg(figure)
     return figure
-
-
-def _colours(count: int) -> list[str]:
-    return list(np.resize(_COLOURS, count))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import ance_ir.eval.plots as plots
 from ance_ir.errors import EvaluationError, MissingDependencyError
 from ance_ir.eval import plot_training
 
@@ -18,6 +19,16 @@ def test_a_figure_is_written(tmp_path: Path) -> None:
     plot_training({"ance": SERIES, "bm25": SERIES.head(1)}, tmp_path / "out" / "loss.png")
     assert (tmp_path / "out" / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert "matplotlib.pyplot" not in set(sys.modules) - modules
+
+
+def test_each_of_many_schemes_has_a_line_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    figure = plots._figure()
+    monkeypatch.setattr(plots, "_figure", lambda: figure)
+    plot_training({str(i): SERIES for i in range(11)}, tmp_path / "loss.png")
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if not line.get_label().startswith("_")]
+        assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines) == 11
 
 
 def test_nothing_to_plot_is_refused(tmp_path: Path) -> None:
