@@ -41,8 +41,8 @@ class Material:
         self.dataset = load_dataset(settings.dataset)
         self.store = self.dataset.store()
         self.queries = TrainingQueries.load(self.dataset, self.store, settings.split)
-        dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits and settings.test_split != "dev" else None)
-        self.splits = tuple(split for split in (dev, settings.test_split) if split is not None)
+        dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits else settings.test_split)
+        self.splits = tuple(dict.fromkeys((dev, settings.test_split)))
         self._judged = {split: (self.dataset.queries(split), self.dataset.qrels(split)) for split in self.splits}
         model = self.model()
         self.fingerprint = model.fingerprint()

@@ -105,6 +105,7 @@ def test_every_scheme_of_the_paper(tiny: tuple[Path, Path], tmp_path: Path) -> N
         trained = name in SCHEMES
         assert {len(values) for measures in told["measures"].values() for values in measures.values()} == {2 if trained else 1}
         assert ("loss" in told) is trained
+    assert all(len(set(results["systems"][name]["loss"])) == 2 for name in SCHEMES), "under each seed"
     assert len({tuple(results["systems"][name]["loss"]) for name in SCHEMES}) == len(SCHEMES), "each is trained as it says"
     assert {"grad_norm, embeddings", "grad_norm, layer 1"} <= results["systems"]["nce"].keys()
     assert len(results["expectations"]) == 5 + 6 + 4
@@ -148,7 +149,7 @@ def test_only_test_queries_where_there_are_no_others(tiny: tuple[Path, Path], tm
 def test_overlap_is_that_of_the_batches_that_were_trained_on(
     tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, sample: int
 ) -> None:
-    monkeypatch.setattr(study_overlap, "TOP", 4)
+    monkeypatch.setattr(study_overlap, "TOP", 12)
     monkeypatch.setattr(study_overlap, "SAMPLE", sample)
     seen: list[Batch] = []
     backward = DenseObjective.backward
@@ -170,7 +171,7 @@ def test_overlap_is_that_of_the_batches_that_were_trained_on(
         for query, drawn in zip(batch.queries.tolist(), batch.negatives.tolist(), strict=True):
             excluded = set(queries.excluded[query].tolist())
             order = [int(i) for i in sorted(range(scores.shape[1]), key=lambda i: (-scores[query, i], [-ord(c) for c in f"d{i}"]))]
-            first = [i for i in order if i not in excluded][:4]
+            first = [i for i in order if i not in excluded][:12]
             others = sorted((set(batch.positives.tolist()) | set(batch.negatives.ravel().tolist())) - excluded)
             if batch.in_batch == "all":
                 drawn = others
@@ -210,15 +211,16 @@ def test_a_study_that_was_broken_off_goes_on_and_finds_the_same(
     assert (f"{len(done)} of 4 runs are done already" in said) is bool(done)
 
 
-def test_one_that_was_killed_before_it_was_cleared_is_cleared(
-    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", ["overlap", "Trial.clear"])
+def test_one_that_was_killed_after_training_is_finished_and_cleared(
+    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def killed(self: Trial) -> None:
+    def killed(*_: object) -> None:
         raise Interrupted
 
     settings = _settings(tiny, schemes=("ance",), seeds=(1,))
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(Trial, "clear", killed)
+        patch.setattr(f"ance_ir.eval.study.trial.{place}", killed)
         _study(settings, tmp_path / "study")
     assert list((tmp_path / "study").rglob("index.ance"))
     _study(settings, tmp_path / "study")
