@@ -7,6 +7,7 @@ Whatever was under the name before stays until the rename.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import io
@@ -19,6 +20,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
 
 from ance_ir.errors import UsageError
 
@@ -67,6 +70,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # of a write that failed, say on a full disk
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -81,6 +88,19 @@ def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
         if "b" not in mode:
             stream = stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
         yield stream
+
+
+class _Plain:
+    """A stream that numpy writes to as to any other; of a file it would not say why a write failed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
+
+
+def save_array(path: Path | str, array: np.ndarray) -> None:
+    """Write an ``npy`` file, whole or not at all."""
+    with atomic_open(path, "wb") as stream:
+        np.save(_Plain(stream), array, allow_pickle=False)
 
 
 @contextlib.contextmanager
@@ -135,6 +155,18 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def held_lock(path: Path) -> Iterator[bool]:
+    """Try to hold a lock on a file, which ends with this process at the latest; whether it is held."""
+    with path.open("wb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def write_json(path: Path | str, value: Any) -> None:

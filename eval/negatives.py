@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import UsageError
@@ -39,7 +38,7 @@ class NamedNegatives:
         split: str,
         depth: int,
         device: str,
-        mined: Callable[[], NegativeSource[Any]] | None = None,
+        mined: Callable[[], NegativeSource] | None = None,
     ) -> None:
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
@@ -51,7 +50,7 @@ class NamedNegatives:
         self._device = device
         self._mined = mined
 
-    def make(self, text: str) -> NegativeSource[Any]:
+    def make(self, text: str) -> NegativeSource:
         """The source of a name.
 
         Raises:
@@ -70,7 +69,7 @@ class NamedNegatives:
             weights.append(float(match[1] or 1))
         return sources[0] if len(sources) == 1 else MixedNegatives(sources, weights)
 
-    def _one(self, name: str) -> NegativeSource[Any]:
+    def _one(self, name: str) -> NegativeSource:
         if name == "random":
             return RandomNegatives(self._queries)
         if name in ("in-batch", "nce", "ance"):

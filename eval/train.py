@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
-from ance_ir.eval.measures import evaluate
+from ance_ir.eval.mining import Mining
 from ance_ir.eval.negatives import NamedNegatives
-from ance_ir.indexes import AnceIndex, AnnNegatives
-from ance_ir.indexes.negatives import DEPTH
+from ance_ir.indexes.mining import DEPTH
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
-from ance_ir.training import DenseObjective, DistillationName, LossName, Trainer, TrainingQueries, TrainingSettings, WarmUp
-
-DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
-_DEV_DEPTH = 100
+from ance_ir.training import (
+    ALONE,
+    AnnNegatives,
+    DenseObjective,
+    DistillationName,
+    Inferencers,
+    LossName,
+    NegativeSchedule,
+    Trainer,
+    TrainingQueries,
+    TrainingSettings,
+    WarmUp,
+    World,
+)
 
 
 def train_on_dataset(
@@ -36,7 +47,10 @@ def train_on_dataset(
     teacher: CrossEncoder | None = None,
     dimensions: Sequence[int] = (),
     grad_cache: bool = False,
+    mining: Mining | None = None,
+    inferencers: Sequence[str | None] | None = None,
     keep_indexes: bool = False,
+    world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
 ) -> DenseEncoder:
@@ -51,14 +65,19 @@ def train_on_dataset(
         passages: how documents are cut.
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on.
-        dev_split: queries to evaluate on at each refresh, from the vectors just made.
+        dev_split: queries to evaluate on at each refresh, from the vectors just made; with other negatives than ANCE's the corpus is
+            encoded for this alone.
         warm_up: where they come from at first.
         warm_up_until: the step at which they change, one at which there is a refresh; the first refresh after step 0 by default.
         loss: see ``DenseObjective``; by default ``"nll"`` with in-batch negatives, else ``"pairwise-nll"``.
         teacher: likewise.
         dimensions: likewise.
         grad_cache: likewise.
+        mining: how ANCE's negatives are mined and drawn.
+        inferencers: devices of the processes that mine while this one trains; none of them: those that are started elsewhere, on the run's
+            folder; ``None``: training waits while it mines.
         keep_indexes: keep the index of every refresh.
+        world: the processes that train together.
         say: told in a line what each refresh found.
         verbose: show progress.
 
@@ -69,17 +88,18 @@ def train_on_dataset(
         UsageError: an unknown scheme, or settings that do not fit together.
         TrainingError: the folder holds another run, or training fails.
     """
-    store = dataset.store(verbose=verbose)
+    store = world.lead_first(lambda: dataset.store(verbose=verbose))
     queries = TrainingQueries.load(dataset, store, split)
+    mining = mining or Mining()
 
     def mined() -> AnnNegatives:
-        found = _evaluator(dataset, dev_split) if dev_split else None
-        return AnnNegatives(queries, store, passages, depth=depth, evaluate=found, keep_indexes=keep_indexes, verbose=verbose)
+        return AnnNegatives(queries, draw=mining.draw, temperature=settings.temperature)
 
     named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
-    source = named.make(scheme)
+    source = world.lead_first(lambda: named.make(scheme))
     if loss is None:
         loss = "nll" if source.in_batch == "all" else "pairwise-nll"
+    schedule: NegativeSchedule = source
     if warm_up is None and warm_up_until is not None:
         raise UsageError(f"warm_up_until {warm_up_until} without a warm_up, which says where negatives come from until then")
     if warm_up is not None:
@@ -88,29 +108,48 @@ def train_on_dataset(
             raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
         if until >= settings.steps:
             raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
-        source = WarmUp(named.make(warm_up), source, until)
+        schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
+    miner = None
+    if dev_split or any(schedule.at(step).mines for step in (0, settings.steps - 1)):
+        device = str(model.device)
+        miner = mining.miner(
+            dataset, store, queries, passages, depth=depth, dev_split=dev_split, device=device, keep_indexes=keep_indexes, verbose=verbose
+        )
+    elif inferencers is not None:
+        raise UsageError(f"inferencers mine, and evaluate on a dev split; with {scheme} negatives and no dev split they have nothing to do")
     trainer = Trainer(
-        DenseObjective(model, queries, store, passages, loss=loss, teacher=teacher, dimensions=dimensions, grad_cache=grad_cache),
-        source,
+        DenseObjective(
+            model, queries, store, passages, loss=loss, teacher=teacher, dimensions=dimensions, grad_cache=grad_cache, world=world
+        ),
+        schedule,
         settings,
         folder,
-        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
+        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split, "dev_split": dev_split},
+        place=dataset.source,
+        miner=miner,
+        inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
         verbose=verbose,
     )
-    return trainer.train(None if say is None else lambda step, report: say(_line(step, report)))
+    return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev_split)))
 
 
-def _evaluator(dataset: Dataset, split: str) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:
-    queries, qrels = dataset.queries(split), dataset.qrels(split)
-    queries = queries[queries["qid"].isin(qrels["qid"])]
-
-    def measure(index: AnceIndex, model: DenseEncoder) -> dict[str, float]:
-        values = evaluate(index.retriever(model, _DEV_DEPTH).transform(queries), qrels, DEV_MEASURES)
-        return {f"{split} {name}": round(float(value), 4) for name, value in values.mean().items()}
-
-    return measure
+def threads_beside(inferencers: int) -> int:
+    """How many of this machine's processor cores each process gets where a trainer and so many inferencers share them."""
+    return max(1, len(os.sched_getaffinity(0)) // (1 + inferencers))
 
 
-def _line(step: int, report: dict[str, Any]) -> str:
-    found = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in report.items())
-    return f"refresh at step {step}: {found}"
+def _inferencers(folder: Path, dataset: Dataset, devices: Sequence[str | None]) -> Inferencers:
+    """Inferencers that share this machine's processor cores with the trainer where they have no device of their own."""
+    base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), "--dataset", dataset.source, "--with-parent"]
+    commands = [[*base, *(["--device", device] if device else [])] for device in devices]
+    environment = dict(os.environ)
+    environment.setdefault("OMP_NUM_THREADS", str(threads_beside(len(devices))))
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):  # torchrun's, for the trainers
+        environment.pop(name, None)
+    return Inferencers(commands, folder / "inferencers", environment)
+
+
+def _line(step: int, report: dict[str, Any], dev_split: str | None) -> str:
+    told = {name.replace("_", " "): value for name, value in report.items() if name not in ("mined_at", "refresh", "dev")}
+    told |= {f"{dev_split} {name}": value for name, value in report.get("dev", {}).items()}
+    return f"refresh at step {step}: {', '.join(f'{name} {value:.4g}' for name, value in told.items() if value is not None)}"

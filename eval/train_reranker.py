@@ -11,11 +11,13 @@ from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.models import CrossEncoder
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import (
+    ALONE,
     RerankerLoss,
     RerankerObjective,
     Trainer,
     TrainingQueries,
     TrainingSettings,
+    World,
 )
 
 DEV_MEASURES = ("RR@10", "nDCG@10")
@@ -33,6 +35,7 @@ def train_reranker_on_dataset(
     split: str = "train",
     dev_split: str | None = None,
     dev_depth: int = 20,
+    world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
 ) -> CrossEncoder:
@@ -49,6 +52,7 @@ def train_reranker_on_dataset(
         split: the queries to train on.
         dev_split: queries to evaluate on at each checkpoint and at the end, by reranking what BM25 finds.
         dev_depth: documents a query that are reranked then.
+        world: the processes that train together.
         say: told in a line what each evaluation found.
         verbose: show progress.
 
@@ -59,15 +63,16 @@ def train_reranker_on_dataset(
         UsageError: the negatives are no system.
         TrainingError: the folder holds another run, or training fails.
     """
-    store = dataset.store(verbose=verbose)
+    store = world.lead_first(lambda: dataset.store(verbose=verbose))
     queries = TrainingQueries.load(dataset, store, split)
+    named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device))
     trainer = Trainer(
-        RerankerObjective(model, queries, store, loss),
-        NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device)).make(negatives),
+        RerankerObjective(model, queries, store, loss, world),
+        world.lead_first(lambda: named.make(negatives)),
         settings,
         folder,
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
-        evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split else None,
+        evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split and world.leads else None,
         verbose=verbose,
     )
     return trainer.train()
@@ -84,9 +89,8 @@ def _evaluator(
 
     def measure(step: int) -> dict[str, float]:
         values = evaluate(reranker.transform(found), qrels, DEV_MEASURES)
-        means = {f"{split} {name}": round(float(value), 4) for name, value in values.mean().items()}
         if say is not None:
-            say(f"after step {step}: {', '.join(f'{name} {value:.4f}' for name, value in means.items())}")
-        return means
+            say(f"after step {step}: {', '.join(f'{split} {name} {value:.4f}' for name, value in values.mean().items())}")
+        return {str(name): round(float(value), 4) for name, value in values.mean().items()}
 
     return measure

@@ -211,7 +211,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         step = max(1, (16 << 20) // (self.store.dimension * most))
         for start in range(0, len(numbers), step):
             part = slice(start, start + step)
-            first, counts = self._rows(numbers[part])
+            first, counts = self.rows(numbers[part])
             begins = np.cumsum(counts) - counts
             rows = np.repeat(first - begins, counts) + np.arange(counts.sum())
             pairs = np.repeat(np.arange(len(counts)), counts)
@@ -219,7 +219,8 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             scores[part] = np.maximum.reduceat(products, begins)
         return scores
 
-    def _rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first row of each document, and how many rows it has; int64, of int64 document numbers."""
         if self._offsets is None:
             return numbers, np.ones(len(numbers), dtype=np.int64)
         return self._offsets[numbers], self._offsets[numbers + 1] - self._offsets[numbers]

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import atomic_open, hash_files
+from ance_ir.files import hash_files, save_array
 
 VectorType = Literal["float16", "float32"]
 
@@ -25,6 +25,25 @@ class Shard:
     file: str
     rows: int
     checksum: str
+
+    @classmethod
+    def of(cls, path: Path, rows: int) -> Shard:
+        """The shard in a file that is written."""
+        return cls(file=path.name, rows=rows, checksum=hash_files([path]))
+
+
+def checked_vectors(vectors: np.ndarray, dtype: np.dtype[Any]) -> tuple[np.ndarray, float]:
+    """Vectors ``[n, D]`` as they are stored, and their largest norm.
+
+    Raises:
+        IndexingError: a vector is not finite, or too large for float16.
+    """
+    with np.errstate(over="ignore"):  # an overflow shows as an infinite value, reported below
+        vectors = vectors.astype(dtype, copy=False)
+    if not np.isfinite(vectors).all():
+        hint = "; float32 may hold them" if dtype == np.float16 else ""
+        raise IndexingError(f"vectors that are infinite or not a number, as {dtype}{hint}")
+    return vectors, float(np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1).max(initial=0))
 
 
 class VectorWriter:
@@ -60,13 +79,8 @@ class VectorWriter:
             self._buffer = np.empty((rows, vectors.shape[1]), dtype=self.dtype)
         if vectors.shape[1] != self._buffer.shape[1]:
             raise IndexingError(f"vectors of {vectors.shape[1]} dimensions after vectors of {self._buffer.shape[1]}")
-        with np.errstate(over="ignore"):  # an overflow shows as an infinite value, reported below
-            vectors = vectors.astype(self.dtype, copy=False)
-        if not np.isfinite(vectors).all():
-            hint = "; float32 may hold them" if self.dtype == np.float16 else ""
-            raise IndexingError(f"vectors that are infinite or not a number, as {self.dtype}{hint}")
-        norms = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
-        self.largest_norm = max(self.largest_norm, float(norms.max()))
+        vectors, largest = checked_vectors(vectors, self.dtype)
+        self.largest_norm = max(self.largest_norm, largest)
         while len(vectors):
             part = vectors[: len(self._buffer) - self._filled]
             self._buffer[self._filled : self._filled + len(part)] = part
@@ -89,9 +103,8 @@ class VectorWriter:
 
     def _flush(self) -> None:
         path = self.folder / f"vectors-{len(self.shards):05d}.npy"
-        with atomic_open(path, "wb") as stream:
-            np.save(stream, self._buffer[: self._filled], allow_pickle=False)
-        self.shards.append(Shard(file=path.name, rows=self._filled, checksum=hash_files([path])))
+        save_array(path, self._buffer[: self._filled])
+        self.shards.append(Shard.of(path, self._filled))
         self._filled = 0
 
 

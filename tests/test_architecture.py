@@ -96,8 +96,8 @@ def layer_of(module: str, modules: dict[str, Path]) -> str:
     parts = module.split(".")
     if len(parts) == 1:
         return "root"
-    if parts[1] in MAY_IMPORT:
-        return parts[1]
+    if parts[1] in MAY_IMPORT or parts[1] == "__main__":
+        return "cli" if parts[1] == "__main__" else parts[1]
     path = modules.get(module)
     return "base" if len(parts) == 2 and path is not None and path.name != "__init__.py" else f"unknown layer {parts[1]}"
 

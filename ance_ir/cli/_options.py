@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from ance_ir.training import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,6 +88,15 @@ def optimisation_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def join(device: str | None) -> tuple[World, str | None]:
+    """The processes that torchrun started with this one, and this one's device."""
+    from ance_ir.models.dense import find_device
+    from ance_ir.training import join_world, own_device
+
+    device = own_device(device)
+    return join_world(find_device(device)), device
 
 
 def numbers(text: str) -> list[int]:

@@ -27,6 +27,7 @@ PROGRAM = "ance-ir"
 SUMMARIES = {
     "demo": "Train, index and evaluate on a collection that needs no download",
     "train": "Train a dense retriever",
+    "inferencer": "Mine negatives for a training run",
     "train-reranker": "Train a reranker (cross-encoder)",
     "index": "Encode a collection into an index",
     "search": "Search an index",

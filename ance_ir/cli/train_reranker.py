@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, optimisation_options
+from ance_ir.cli._options import dataset_option, device_option, given, join, optimisation_options
 
 EXAMPLE = """
 \b
@@ -70,6 +70,7 @@ def command(
     from ance_ir.eval import train_reranker_on_dataset
     from ance_ir.training import TrainingSettings
 
+    world, device = join(device)
     steps = settings["steps"]
     options = TrainingSettings(negatives=negatives_per_query, dropout=not no_dropout, refresh_every=max(1, steps), **settings)
     lengths = given(pair_length=pair_length, query_length=query_length)
@@ -85,8 +86,11 @@ def command(
         split=split,
         dev_split=dev_split,
         dev_depth=dev_depth,
+        world=world,
         say=click.echo,
         verbose=True,
     )
+    if not world.leads:
+        return
     click.echo(f"trained model: {trained.name}")
     click.echo(f'next: ance-ir eval --dataset {dataset} --system bm25 --system "reranked=bm25 % 100 >> {out}" --baseline bm25')

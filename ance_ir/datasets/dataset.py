@@ -35,6 +35,11 @@ class Dataset(ABC):
     name: str
 
     @property
+    def source(self) -> str:
+        """What ``load_dataset`` opens it by on this machine."""
+        return self.name
+
+    @property
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash of the dataset: equal for equal content, another as soon as any of it changes."""

@@ -60,6 +60,11 @@ class DirectoryDataset(Dataset):
         if ("corpus", "") not in self._parts:
             raise DatasetNotFoundError(f"{self.folder} is not a collection directory: it has no corpus.jsonl or corpus.jsonl.gz")
 
+    @property
+    def source(self) -> str:
+        """The directory."""
+        return str(self.folder.resolve())
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the corpus, queries, judgements and answers, names and contents (but not of run files)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import shutil
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -18,6 +19,8 @@ import numpy.typing as npt
 
 from ance_ir.datasets.maps import map_array, map_bytes
 from ance_ir.errors import DatasetError
+
+_FILES = ("docnos.bin", "docno_offsets.npy", "docno_hashes.npy", "docno_order.npy")
 
 
 def hash_text(text: str) -> int:
@@ -55,6 +58,12 @@ class DocnoMap:
         written = DocnoMap(folder)
         written._refuse_duplicates()
         return written
+
+    def copy(self, folder: Path) -> None:
+        """Put the same docnos into another folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _FILES:
+            shutil.copyfile(self.folder / name, folder / name)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

@@ -33,11 +33,14 @@ class DocumentStore:
     """The N documents of a folder that ``DocumentStore.build`` made, numbered from 0 in corpus order.
 
     Only the folder's path is pickled; the files are mapped on first use.
+
+    Attributes:
+        docno_map: from numbers to docnos and back.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._docnos = DocnoMap(folder)
+        self.docno_map = DocnoMap(folder)
 
     @staticmethod
     def is_complete(folder: Path | str) -> bool:
@@ -68,7 +71,7 @@ class DocumentStore:
         return DocumentStore(folder)
 
     def __len__(self) -> int:
-        return len(self._docnos)
+        return len(self.docno_map)
 
     def __getitem__(self, number: int) -> Document:
         """The document of that number; IndexError below 0 and from N."""
@@ -82,11 +85,11 @@ class DocumentStore:
 
     def numbers(self, docnos: Sequence[str]) -> npt.NDArray[np.int64]:
         """The numbers of B docnos: ``[B]`` int64, -1 where unknown."""
-        return self._docnos.numbers(docnos)
+        return self.docno_map.numbers(docnos)
 
     def docnos(self, numbers: npt.ArrayLike) -> npt.NDArray[Any]:
         """The docnos of an array of numbers: an object array of str, of the same shape; IndexError below 0 and from N."""
-        return self._docnos.docnos(numbers)
+        return self.docno_map.docnos(numbers)
 
     def get(self, docnos: Sequence[str]) -> list[Document]:
         """The documents of those docnos, in that order.
@@ -115,7 +118,7 @@ class DocumentStore:
         return map_bytes(self.folder / "documents.jsonl")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "_docnos": self._docnos}
+        return {"folder": self.folder, "docno_map": self.docno_map}
 
 
 def _write_texts(documents: Iterable[Document], folder: Path) -> Iterator[str]:

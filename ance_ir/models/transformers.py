@@ -41,6 +41,18 @@ class Encoding:
     passages: str | None
     precision: str
 
+    @classmethod
+    def of(cls, model: DenseEncoder, passages: str | None) -> Encoding:
+        """What a model makes as it is now."""
+        return cls(
+            model=model.name,
+            fingerprint=model.fingerprint(),
+            text=model.text,
+            similarity=model.similarity,
+            passages=passages,
+            precision=model.precision,
+        )
+
 
 def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
     """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
@@ -131,14 +143,7 @@ class PassageEncoder(_Encoder):
         return self._with_vectors(rows, vectors, str(scheme))
 
     def _with_vectors(self, rows: pd.DataFrame, vectors: np.ndarray, passages: str | None) -> pd.DataFrame:
-        encoding = Encoding(
-            model=self.model.name,
-            fingerprint=self.model.fingerprint(),
-            text=self.model.text,
-            similarity=self.model.similarity,
-            passages=passages,
-            precision=self.model.precision,
-        )
+        encoding = Encoding.of(self.model, passages)
         return rows.assign(
             doc_vec=pd.Series(list(vectors), index=rows.index, dtype=object),
             encoding=pd.Series([encoding] * len(rows), index=rows.index, dtype=object),

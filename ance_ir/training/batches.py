@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ance_ir.training.negatives import InBatch, NegativeSource
+from ance_ir.training.negatives import InBatch, NegativeSchedule, NegativeSource
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.settings import TrainingSettings
 
@@ -38,7 +37,7 @@ class Batches:
     Queries come in an order that is shuffled anew for each pass over them; of several positives one is drawn each time.
     """
 
-    def __init__(self, queries: TrainingQueries, negatives: NegativeSource[Any], settings: TrainingSettings) -> None:
+    def __init__(self, queries: TrainingQueries, negatives: NegativeSchedule, settings: TrainingSettings) -> None:
         self.queries = queries
         self.negatives = negatives
         self.settings = settings
@@ -49,7 +48,8 @@ class Batches:
         generator = np.random.default_rng([settings.seed, _DRAWS, step])
         size = settings.batch_size
         first = step * settings.accumulation * size
-        return [self._batch(self._order(first + i * size, size), generator) for i in range(settings.accumulation)]
+        source = self.negatives.at(step)
+        return [self._batch(self._order(first + i * size, size), source, generator) for i in range(settings.accumulation)]
 
     def _order(self, first: int, size: int) -> np.ndarray:
         """Queries at places ``first`` … of an endless sequence of passes."""
@@ -60,11 +60,11 @@ class Batches:
         }
         return np.array([orders[one][place] for one, place in zip(passes.tolist(), within, strict=True)], dtype=np.int64)
 
-    def _batch(self, queries: np.ndarray, generator: np.random.Generator) -> Batch:
+    def _batch(self, queries: np.ndarray, source: NegativeSource, generator: np.random.Generator) -> Batch:
         positives = np.array([generator.choice(self.queries.positives[query]) for query in queries], dtype=np.int64)
-        negatives = self.negatives.draw(queries, self.settings.negatives, generator)
-        return Batch(queries=queries, positives=positives, negatives=negatives, in_batch=self.negatives.in_batch)
+        negatives = source.draw(queries, self.settings.negatives, generator)
+        return Batch(queries=queries, positives=positives, negatives=negatives, in_batch=source.in_batch)
 
-    def dropout_seed(self, step: int) -> int:
-        """What seeds torch for a step."""
-        return int(np.random.default_rng([self.settings.seed, _DROPOUT, step]).integers(2**63))
+    def dropout_seed(self, step: int, rank: int) -> int:
+        """What seeds torch for a step in a process."""
+        return int(np.random.default_rng([self.settings.seed, _DROPOUT, step, *([rank] if rank else [])]).integers(2**63))

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
 
 from ance_ir.errors import UsageError
-from ance_ir.training.negatives import InBatch, Model_contra, NegativeSource
+from ance_ir.training.mined import MinedNegatives
+from ance_ir.training.negatives import InBatch, NegativeSchedule, NegativeSource
 
 
-class InBatchNegatives:
+class InBatchNegatives(NegativeSource):
     """No document is drawn; those of the batch are the negatives.
 
     Args:
         in_batch: ``"all"`` (DPR) or ``"hardest"`` (the paper's NCE negatives).
     """
 
-    settings: Mapping[str, Any] = MappingProxyType({})
-
     def __init__(self, in_batch: InBatch) -> None:
         self.in_batch = in_batch
         self.name = "nce" if in_batch == "hardest" else "in-batch"
-
-    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
-        """Nothing to do."""
-        return {}
-
-    def restore(self, folder: Path, step: int) -> None:
-        """Nothing to do."""
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """None, int64 ``[B, 0]``."""
         return np.zeros((len(queries), 0), dtype=np.int64)
 
 
-class MixedNegatives(Generic[Model_contra]):
+class MixedNegatives(NegativeSource):
     """Each negative comes from one of several sources, drawn by weight; the documents of the batch come in addition.
 
     Args:
@@ -49,7 +39,7 @@ class MixedNegatives(Generic[Model_contra]):
         UsageError: a weight is not above 0, nothing is drawn, or two sources disagree about the batch's documents.
     """
 
-    def __init__(self, sources: Sequence[NegativeSource[Model_contra]], weights: Sequence[float]) -> None:
+    def __init__(self, sources: Sequence[NegativeSource], weights: Sequence[float]) -> None:
         if not all(0 < weight < float("inf") for weight in weights):
             raise UsageError(f"weights of negatives are above 0, not {', '.join(map(str, weights))}")
         kinds = {source.in_batch for source in sources} - {"none"}
@@ -62,22 +52,18 @@ class MixedNegatives(Generic[Model_contra]):
         self._sources = [source for source, _ in drawn]
         self._shares = np.array([weight for _, weight in drawn]) / sum(weight for _, weight in drawn)
         self.name = "+".join(source.name for source in sources)
-        told = zip(sources, weights, strict=True)
-        self.settings: Mapping[str, Any] = {
-            "sources": [{"name": source.name, "weight": weight, **source.settings} for source, weight in told]
-        }
+        self.mines = any(source.mines for source in self._sources)
+        self._told = list(zip(sources, weights, strict=True))
 
-    def refresh(self, model: Model_contra, folder: Path, step: int) -> dict[str, Any]:
-        """Refresh each source."""
-        report: dict[str, Any] = {}
-        for source in self._sources:
-            report |= source.refresh(model, folder, step)
-        return report
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The sources with their weights."""
+        return {"sources": [{"name": source.name, "weight": weight, **source.settings} for source, weight in self._told]}
 
-    def restore(self, folder: Path, step: int) -> None:
-        """Restore each source."""
+    def use(self, mined: MinedNegatives) -> None:
+        """See ``NegativeSchedule.use``."""
         for source in self._sources:
-            source.restore(folder, step)
+            source.use(mined)
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
@@ -89,39 +75,29 @@ class MixedNegatives(Generic[Model_contra]):
         return drawn_BN
 
 
-class WarmUp(Generic[Model_contra]):
+class WarmUp(NegativeSchedule):
     """One source until a step, another from there on: the paper's BM25 warm-up, in one run.
 
     Args:
         first: until then.
-        then: afterwards; refreshed from then on only.
+        then: afterwards.
         until: the step.
     """
 
-    def __init__(self, first: NegativeSource[Model_contra], then: NegativeSource[Model_contra], until: int) -> None:
+    def __init__(self, first: NegativeSource, then: NegativeSource, until: int) -> None:
         self._first, self._then, self._until = first, then, until
-        self._now = first
         self.name = f"{first.name} -> {then.name}"
-        self.settings: Mapping[str, Any] = {"until": until, "first": dict(first.settings), "then": dict(then.settings)}
 
     @property
-    def in_batch(self) -> InBatch:
-        """That of the source in use."""
-        return self._now.in_batch
+    def settings(self) -> Mapping[str, Any]:
+        """The step, and both sources' settings."""
+        return {"until": self._until, "first": dict(self._first.settings), "then": dict(self._then.settings)}
 
-    def refresh(self, model: Model_contra, folder: Path, step: int) -> dict[str, Any]:
-        """Change sources where it is time, and refresh the one in use."""
-        self._now = self._of(step)
-        return self._now.refresh(model, folder, step)
-
-    def restore(self, folder: Path, step: int) -> None:
-        """Restore the source that was in use."""
-        self._now = self._of(step)
-        self._now.restore(folder, step)
-
-    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-        """See ``NegativeSource.draw``."""
-        return self._now.draw(queries, count, generator)
-
-    def _of(self, step: int) -> NegativeSource[Model_contra]:
+    def at(self, step: int) -> NegativeSource:
+        """See ``NegativeSchedule.at``."""
         return self._first if step < self._until else self._then
+
+    def use(self, mined: MinedNegatives) -> None:
+        """See ``NegativeSchedule.use``."""
+        self._first.use(mined)
+        self._then.use(mined)

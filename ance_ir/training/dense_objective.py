@@ -21,6 +21,7 @@ from ance_ir.training.losses import DISTILLATIONS, LOSSES, DistillationName, Los
 from ance_ir.training.negatives import InBatch
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.scoring import BatchTexts, document_scores, in_parts, read_batch, similar_lengths
+from ance_ir.training.world import ALONE, World
 
 
 class DenseObjective:
@@ -35,6 +36,7 @@ class DenseObjective:
         teacher: a cross-encoder to distil from, on the negatives that are drawn.
         dimensions: also apply the loss to vectors cut to so many first dimensions (Matryoshka); the losses are averaged.
         grad_cache: encode a batch twice, in parts, so that memory does not bound its size (Gao et al. 2021); the gradients are the same.
+        world: the processes that a batch's texts are dealt to.
 
     Raises:
         UsageError: there is no such loss, or a teacher without a loss for it, or the other way round, or no such dimension; or
@@ -52,6 +54,7 @@ class DenseObjective:
         teacher: CrossEncoder | None = None,
         dimensions: Sequence[int] = (),
         grad_cache: bool = False,
+        world: World = ALONE,
     ) -> None:
         if loss not in (known := (*LOSSES, *DISTILLATIONS)):
             raise UsageError(f"the loss is one of {', '.join(known)}, not {loss!r}")
@@ -71,6 +74,7 @@ class DenseObjective:
         self._teacher = teacher
         self._dimensions = (*sorted(set(dimensions)), model.dimension)
         self._grad_cache = grad_cache
+        self.world = world
         described = {"name": model.name, "fingerprint": model.fingerprint(), "text": asdict(model.text)}
         self.told: Mapping[str, Any] = {
             "model": described,
@@ -83,7 +87,7 @@ class DenseObjective:
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""
-        texts = read_batch(self.model, batch, self.queries, self._store, self._passages)
+        texts = read_batch(self.model, batch, self.queries, self._store, self._passages, self.world)
         if self._grad_cache:
             return self._backward_in_parts(batch, texts, temperature, share), texts.tokens
         query_BD = self._encode(self.model.query_tower, texts.queries)
@@ -108,6 +112,8 @@ class DenseObjective:
 
     def _encode(self, tower: nn.Module, sequences: list[list[int]], seed: int | None = None) -> Tensor:
         """Vectors, ``[len(sequences), D]``; with a seed, each part's dropout is one that can be repeated."""
+        if not sequences:  # fewer documents than processes
+            return torch.zeros((0, self.model.dimension), device=self.model.device)
         lengths = [len(sequence) for sequence in sequences]
         return in_parts(lambda part: self._part(tower, sequences, part, seed), lengths, self.model.device)
 
@@ -119,10 +125,12 @@ class DenseObjective:
         return vectors
 
     def _loss_of(self, batch: Batch, texts: BatchTexts, query_BD: Tensor, passage_PD: Tensor, temperature: float) -> Tensor:
-        """The loss over all dimensions that were asked for."""
+        """The loss over all dimensions that were asked for, of the whole batch; the vectors are this process's."""
         losses = []
         taught = self._taught(batch) if self._teacher is not None else None
-        owner_P = torch.from_numpy(texts.owner_P).to(query_BD.device)
+        query_BD = self.world.gather(query_BD, np.ones(len(batch.queries), dtype=np.int64))
+        passage_PD = self.world.gather(passage_PD, texts.passages_U)
+        owner_P = torch.from_numpy(np.repeat(np.arange(len(texts.passages_U)), texts.passages_U)).to(query_BD.device)
         for dimension in self._dimensions:
             query_BE, passage_PE = query_BD[:, :dimension], passage_PD[:, :dimension]
             if self.model.similarity == "cosine" and dimension < self.model.dimension:
@@ -140,12 +148,14 @@ class DenseObjective:
         assert self._teacher is not None
         if not batch.negatives.size:
             raise UsageError(f"{self._loss} learns from drawn negatives, and none are drawn; add random, bm25 or ance negatives")
-        documents_BK = np.concatenate([batch.positives[:, None], batch.negatives], axis=1)
-        asked = [self.queries.texts[query] for query in np.repeat(batch.queries, documents_BK.shape[1])]
-        texts = [self._teacher.settings.join(self._store[number]) for number in documents_BK.ravel().tolist()]
+        own = self.world.dealt(len(batch.queries))
+        documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
+        asked = [self.queries.texts[query] for query in np.repeat(batch.queries[own], documents_bK.shape[1])]
+        texts = [self._teacher.settings.join(self._store[number]) for number in documents_bK.ravel().tolist()]
         with torch.autocast(self._teacher.device.type, enabled=False):
             scores_N = self._teacher.log_odds(asked, texts, self._passages)
-        scores_BK = torch.from_numpy(scores_N).view(documents_BK.shape).to(self.model.device)
+        scores_bK = torch.from_numpy(scores_N).view(documents_bK.shape).to(self.model.device)
+        scores_BK = self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
         return scores_BK[:, 0], scores_BK[:, 1:]
 
 

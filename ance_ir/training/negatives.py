@@ -1,4 +1,4 @@
-"""Where negatives come from: the protocol, and the sources that need no index.
+"""Where negatives come from: what a source is, and the sources that need no index.
 
 Drawing depends on nothing but the generator that is handed in, so the same seed and step give the same negatives.
 """
@@ -7,63 +7,64 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import TrainingError, UsageError
+from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.queries import TrainingQueries
 
 logger = logging.getLogger(__name__)
 
 
-Model_contra = TypeVar("Model_contra", contravariant=True)
-
 InBatch = Literal["none", "all", "hardest"]
 """Which documents of a batch, beside a query's own, are its negatives too: none, all (DPR), or the one that scores highest (NCE)."""
 
 
-class NegativeSource(Protocol[Model_contra]):
-    """Gives negatives for training queries, never one of a query's excluded documents.
+class NegativeSchedule(ABC):
+    """Says from which source each step draws its negatives.
 
-    ``ance_ir.indexes.AnnNegatives`` mines them from an index of the whole corpus, made with the model that is being trained.
+    Attributes:
+        name: what it is called.
     """
 
     name: str
-    settings: Mapping[str, Any]
-    """What else decides which negatives are drawn; part of the run's manifest."""
 
     @property
-    def in_batch(self) -> InBatch:
-        """Which of a batch's documents are negatives beside those that are drawn."""
-        ...
+    def settings(self) -> Mapping[str, Any]:
+        """What else decides which negatives are drawn; part of the run's manifest."""
+        return {}
 
-    def refresh(self, model: Model_contra, folder: Path, step: int) -> dict[str, Any]:
-        """Mine anew with the model as it is now, and keep what was mined in ``folder``; read it where it is there already.
+    @abstractmethod
+    def at(self, step: int) -> NegativeSource:
+        """The source that a step draws from."""
 
-        Args:
-            model: as it is after ``step`` steps.
-            folder: of this refresh alone.
-            step: how many steps were done.
+    def use(self, mined: MinedNegatives) -> None:  # noqa: B027 (most draw no mined ones)
+        """Draw from these from now on, where mined ones are drawn."""
 
-        Returns:
-            What there is to report; empty where there is nothing to refresh.
-        """
-        ...
 
-    def restore(self, folder: Path, step: int) -> None:
-        """Go on with what was mined into ``folder`` after ``step`` steps.
+class NegativeSource(NegativeSchedule):
+    """Gives negatives for training queries, never one of a query's excluded documents; the same at every step.
 
-        Raises:
-            TrainingError: it is not there.
-        """
-        ...
+    Attributes:
+        in_batch: which of a batch's documents are negatives beside those that are drawn.
+        mines: whether it draws from what a refresh mined, and needs one first.
+    """
 
+    in_batch: InBatch = "none"
+    mines = False
+
+    def at(self, step: int) -> NegativeSource:
+        """Itself."""
+        return self
+
+    @abstractmethod
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """Negatives of queries.
 
@@ -75,10 +76,9 @@ class NegativeSource(Protocol[Model_contra]):
         Returns:
             Document numbers, int64 ``[B, count]``.
         """
-        ...
 
 
-class RandomNegatives:
+class RandomNegatives(NegativeSource):
     """Uniform draws from the whole corpus.
 
     Raises:
@@ -86,8 +86,6 @@ class RandomNegatives:
     """
 
     name = "random"
-    settings: Mapping[str, Any] = MappingProxyType({})
-    in_batch: InBatch = "none"
 
     def __init__(self, queries: TrainingQueries) -> None:
         self._queries = queries
@@ -97,13 +95,6 @@ class RandomNegatives:
                     f"query {qid!r}: all {queries.documents} documents of the corpus are relevant, none is left as a negative"
                 )
 
-    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
-        """Nothing to do."""
-        return {}
-
-    def restore(self, folder: Path, step: int) -> None:
-        """Nothing to do."""
-
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
         return np.stack([self._draw(self._queries.excluded[query], count, generator) for query in queries])
@@ -111,12 +102,12 @@ class RandomNegatives:
     def _draw(self, excluded: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         # a draw from the documents that are not excluded, as if they were numbered without gaps
         free = self._queries.documents - len(excluded)
-        drawn = _choose(free, count, generator)
+        drawn = choose(free, count, generator)
         gaps = excluded - np.arange(len(excluded))
         return drawn + np.searchsorted(gaps, drawn, side="right")
 
 
-class CandidateNegatives:
+class CandidateNegatives(NegativeSource):
     """Uniform draws from a list of candidates for each query; a query without any draws from the whole corpus.
 
     Args:
@@ -126,21 +117,24 @@ class CandidateNegatives:
         depth: how many of those that are left are drawn from.
     """
 
-    in_batch: InBatch = "none"
-
     def __init__(self, queries: TrainingQueries, candidates: Sequence[np.ndarray], name: str, depth: int) -> None:
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
         self.name = name
         self.candidates = [found[~np.isin(found, excluded)][:depth] for found, excluded in zip(candidates, queries.excluded, strict=True)]
-        digest = hashlib.blake2b(digest_size=16)
-        for found in self.candidates:  # another run, or an index built anew, is another source
-            digest.update(len(found).to_bytes(8, "little") + np.ascontiguousarray(found, dtype=np.int64).tobytes())
-        self.settings: Mapping[str, Any] = {"depth": depth, "candidates": digest.hexdigest()}
+        self.depth = depth
         self._random = RandomNegatives(queries)
         empty = sum(not len(found) for found in self.candidates)
         if empty:
             logger.info("%s: %d of %d queries have no candidates; theirs are drawn from the whole corpus", name, empty, len(queries))
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The depth, and a hash of the candidates: another run, or an index built anew, is another source."""
+        digest = hashlib.blake2b(digest_size=16)
+        for found in self.candidates:
+            digest.update(len(found).to_bytes(8, "little") + np.ascontiguousarray(found, dtype=np.int64).tobytes())
+        return {"depth": self.depth, "candidates": digest.hexdigest()}
 
     @classmethod
     def from_run(cls, queries: TrainingQueries, run: pd.DataFrame, store: DocumentStore, *, depth: int, name: str) -> CandidateNegatives:
@@ -161,26 +155,19 @@ class CandidateNegatives:
         nothing = np.zeros(0, dtype=np.int64)
         return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name, depth)
 
-    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
-        """Nothing to do."""
-        return {}
-
-    def restore(self, folder: Path, step: int) -> None:
-        """Nothing to do."""
-
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
         drawn = []
         for query in queries:
             found = self.candidates[query]
             if len(found):
-                drawn.append(found[_choose(len(found), count, generator)])
+                drawn.append(found[choose(len(found), count, generator)])
             else:
                 drawn.append(self._random.draw(np.array([query]), count, generator)[0])
         return np.stack(drawn)
 
 
-def _choose(total: int, count: int, generator: np.random.Generator) -> np.ndarray:
+def choose(total: int, count: int, generator: np.random.Generator) -> np.ndarray:
     """``count`` of the numbers below ``total``, different ones as long as there are so many."""
     if count <= total:
         return generator.choice(total, size=count, replace=False, shuffle=True)

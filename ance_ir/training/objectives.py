@@ -18,6 +18,7 @@ from ance_ir.training.losses import hinge, nll
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.run import Model
 from ance_ir.training.scoring import in_parts
+from ance_ir.training.world import ALONE, World
 
 RerankerLoss = Literal["cross-entropy", "margin"]
 
@@ -31,14 +32,16 @@ class Objective(Protocol[Model]):
         model: trained in place.
         queries: with their positives.
         told: what the run's manifest says of it.
+        world: the processes that a batch is dealt to.
     """
 
     model: Model
     queries: TrainingQueries
     told: Mapping[str, Any]
+    world: World
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
-        """Add the gradients of a batch's loss to those of the model.
+        """Add the gradients of a batch's loss to those of the model; of several processes each adds its part.
 
         Args:
             batch: what to compute it on.
@@ -46,7 +49,7 @@ class Objective(Protocol[Model]):
             share: the gradients are multiplied by it.
 
         Returns:
-            The loss, and the number of tokens that were read.
+            The loss of the whole batch, and the number of tokens that this process read.
         """
         ...
 
@@ -60,13 +63,22 @@ class RerankerObjective:
         store: the documents' texts.
         loss: ``"cross-entropy"``, a softmax over the positive and its negatives, or ``"margin"``, which asks for a difference of 1 in each
             pair; both on log-odds.
+        world: the processes that a batch's pairs are dealt to.
     """
 
-    def __init__(self, model: CrossEncoder, queries: TrainingQueries, store: DocumentStore, loss: RerankerLoss = "cross-entropy") -> None:
+    def __init__(
+        self,
+        model: CrossEncoder,
+        queries: TrainingQueries,
+        store: DocumentStore,
+        loss: RerankerLoss = "cross-entropy",
+        world: World = ALONE,
+    ) -> None:
         if loss not in get_args(RerankerLoss):
             raise UsageError(f"the loss is one of {', '.join(get_args(RerankerLoss))}, not {loss!r}")
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries
+        self.world = world
         self._store = store
         self._loss = _RERANKER_LOSSES[loss]
         described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
@@ -75,10 +87,11 @@ class RerankerObjective:
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""
         model, tokenizer = self.model, self.model.tokenizer
-        documents_BK = np.concatenate([batch.positives[:, None], batch.negatives], axis=1)
-        asked = [self.queries.texts[query] for query in np.repeat(batch.queries, documents_BK.shape[1])]
-        texts = {number: model.settings.join(self._store[number]) for number in np.unique(documents_BK).tolist()}
-        passages = tokenizer.pairs(asked, [texts[number] for number in documents_BK.ravel().tolist()])
+        own = self.world.dealt(len(batch.queries))
+        documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
+        asked = [self.queries.texts[query] for query in np.repeat(batch.queries[own], documents_bK.shape[1])]
+        texts = {number: model.settings.join(self._store[number]) for number in np.unique(documents_bK).tolist()}
+        passages = tokenizer.pairs(asked, [texts[number] for number in documents_bK.ravel().tolist()])
         pairs = [pair for (pair,) in passages]
         lengths = [len(pair.ids) for pair in pairs]
 
@@ -86,7 +99,8 @@ class RerankerObjective:
             log_odds: Tensor = model(*tokenizer.pad([pairs[i] for i in part], model.device))
             return log_odds
 
-        scores_BK = in_parts(read, lengths, model.device).view(documents_BK.shape) / temperature
+        scores_bK = in_parts(read, lengths, model.device).view(documents_bK.shape) / temperature
+        scores_BK = self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
         loss = self._loss(scores_BK[:, 0], scores_BK[:, 1:])
         (loss * share).backward()
         return float(loss.detach()), sum(lengths)

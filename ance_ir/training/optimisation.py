@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -99,7 +100,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
     """
     try:
         tensors = load_file(path)
-    except Exception as error:  # safetensors raises its own type, which it does not export
+    except (OSError, SafetensorError) as error:
         raise TrainingError(
             f"{path}: the optimiser's state cannot be read ({error}); delete this checkpoint to go on from the one before"
         ) from error

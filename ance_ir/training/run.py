@@ -1,46 +1,63 @@
 """A training run on disk: its manifest, its checkpoints, its log.
 
 runs/x/run.json                     what the run was told; the sign that it began
-runs/x/checkpoints/step-000100/     model, optimiser, state; the newest ones
-runs/x/negatives/step-000100/       what was mined there
+runs/x/checkpoints/step-000100/     model and optimiser after so many steps; the newest ones, and the best
+runs/x/negatives/step-000100/       what was mined with that model
+runs/x/negatives/task.json          which checkpoint inferencers mine with
+runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step
+runs/x/progress.json                a sign of life for inferencers elsewhere
 runs/x/model/                       the trained model; the sign that it ended
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import SafetensorError
 
-from ance_ir.errors import TrainingError
-from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, read_json, remove_leftovers, write_json
+from ance_ir.errors import AnceError, TrainingError
+from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_leftovers, write_json
 from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.optimisation import load_optimiser, save_optimiser
 
 Model = TypeVar("Model", bound=DenseEncoder | CrossEncoder)
 """What can be trained."""
 
+_BEAT = 5.0
+"""Seconds between two signs of life."""
+
 
 class TrainingRun:
     """The folder of a run.
 
-    Args:
-        folder: created where it does not exist.
-        manifest: what the run is told. A run that was told the same goes on; its ``environment`` may differ.
+    What a step trains on, its learning rate and its dropout are functions of the step and the seed, so a checkpoint needs no more than the
+    model and the optimiser; ``switches.json`` says which negatives were in use.
 
-    Raises:
-        TrainingError: the folder holds another run, or files of something else.
+    Args:
+        folder: need not exist.
     """
 
-    def __init__(self, folder: Path | str, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
+
+    def claim(self, manifest: Mapping[str, Any]) -> None:
+        """Begin a run, or go on with one that was told the same; its ``environment`` may differ.
+
+        Args:
+            manifest: what the run is told.
+
+        Raises:
+            TrainingError: the folder holds another run, or files of something else.
+        """
         path = self.folder / "run.json"
         told = json.loads(json.dumps(manifest))
         if path.exists():
@@ -54,8 +71,19 @@ class TrainingRun:
                     f"{self.folder} is no training run, but holds {', '.join(sorted(strangers)[:3])}; choose another folder"
                 )
             write_json(path, told)
-        for folder in (self.folder, self.folder / "checkpoints", *self.folder.glob("negatives/*")):
+        for folder in (self.folder, self.folder / "checkpoints", self.folder / "negatives", *self.folder.glob("negatives/*")):
             remove_leftovers(folder)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the run was told.
+
+        Raises:
+            TrainingError: there is no run.
+        """
+        if not (self.folder / "run.json").exists():
+            raise TrainingError(f"{self.folder} holds no training run: there is no run.json in it")
+        return _read(self.folder / "run.json")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -64,11 +92,9 @@ class TrainingRun:
         Raises:
             TrainingError: another process has it.
         """
-        with (self.folder / "run.lock").open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise TrainingError(f"{self.folder}: another process is training there; wait for it, or choose another folder") from None
+        with held_lock(self.folder / "run.lock") as ours:
+            if not ours:
+                raise TrainingError(f"{self.folder}: another process is training there; wait for it, or choose another folder")
             yield
 
     @property
@@ -81,22 +107,88 @@ class TrainingRun:
         """Whether the run has ended."""
         return self.model_folder.exists()
 
+    def checkpoint_folder(self, step: int) -> Path:
+        """Where the checkpoint after so many steps is kept."""
+        return self.folder / "checkpoints" / f"step-{step:06d}"
+
     def negatives_folder(self, step: int) -> Path:
         """Where what was mined at a step is kept."""
         return self.folder / "negatives" / f"step-{step:06d}"
+
+    def published(self) -> list[int]:
+        """The steps of the models whose negatives are published, ascending; files that were removed since count too."""
+        return sorted(int(path.parent.name.removeprefix("step-")) for path in self.folder.glob("negatives/step-*/report.json"))
+
+    @property
+    def task(self) -> int | None:
+        """The checkpoint that inferencers are to mine with."""
+        try:
+            return int(read_json(self.folder / "negatives" / "task.json")["step"])
+        except FileNotFoundError:
+            return None
+
+    def set_task(self, step: int) -> None:
+        """Tell inferencers which checkpoint to mine with."""
+        write_json(self.folder / "negatives" / "task.json", {"step": step})
+
+    def beat(self, step: int, state: str) -> None:
+        """Leave a sign of life, at most one every few seconds unless the state changes."""
+        now = time.monotonic()
+        if state != self._beaten[0] or now - self._beaten[1] > _BEAT:
+            self._beaten = state, now
+            write_json(self.folder / "progress.json", {"state": state, "step": step, "at": time.time()})
+
+    _beaten = ("", 0.0)
+
+    def progress(self) -> dict[str, Any]:
+        """The last sign of life; empty before the first."""
+        try:
+            told: dict[str, Any] = read_json(self.folder / "progress.json")
+        except FileNotFoundError:
+            return {}
+        return told
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Step and folder of the complete checkpoints, oldest first."""
         found = sorted((self.folder / "checkpoints").glob("step-*"))
         return [(int(path.name.removeprefix("step-")), path) for path in found if TEMPORARY not in path.name]
 
-    def save(self, step: int, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer, keep: int) -> None:
-        """Write the checkpoint after ``step`` steps, whole or not at all, and remove all but the last ``keep``."""
-        with atomic_folder(self.folder / "checkpoints" / f"step-{step:06d}", "optimiser.safetensors") as folder:
+    def save(self, step: int, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> None:
+        """Write the checkpoint after ``step`` steps, whole or not at all.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        target = self.checkpoint_folder(step)
+        with _explained(target), atomic_folder(target, "optimiser.safetensors") as folder:
             model.save(folder / "model")
             save_optimiser(optimiser, folder / "optimiser.safetensors")
-        for _, old in self.checkpoints()[:-keep]:
-            shutil.rmtree(old)
+
+    def save_trained(self, model: DenseEncoder | CrossEncoder) -> None:
+        """Write the model of the ended run.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        with _explained(self.model_folder):
+            model.save(self.model_folder)
+
+    def prune(self, keep: int, also: Collection[int | None], oldest_needed: Callable[[int], int]) -> None:
+        """Remove what no run that goes on needs.
+
+        Args:
+            keep: so many of the newest checkpoints stay.
+            also: steps of others that stay.
+            oldest_needed: of a checkpoint, the oldest negatives that it needs.
+        """
+        checkpoints = self.checkpoints()
+        for step, old in checkpoints[:-keep]:
+            if step not in also:
+                shutil.rmtree(old)
+        oldest = oldest_needed(checkpoints[-keep:][0][0])
+        for step in self.published():
+            if step < oldest:
+                MinedNegatives.remove(self.negatives_folder(step))
 
     def load(self, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> int:
         """Restore the newest checkpoint, if there is one.
@@ -111,7 +203,10 @@ class TrainingRun:
         if not checkpoints:
             return 0
         step, folder = checkpoints[-1]
-        _load_weights(model, folder / "model")
+        try:
+            _load_weights(model, folder / "model")
+        except AnceError as error:
+            raise TrainingError(f"{folder} cannot be read ({error}); delete it to go on from the checkpoint before") from error
         load_optimiser(optimiser, folder / "optimiser.safetensors")
         return step
 
@@ -124,11 +219,23 @@ class TrainingRun:
         return MetricsLog(self.folder / "metrics.jsonl", step)
 
 
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Say what could not be written, and what stands."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{target} cannot be written ({error}); the checkpoints that are complete are intact; "
+            "when there is room again, the same command goes on"
+        ) from error
+
+
 class MetricsLog:
     """Appends a JSON line a step."""
 
     def __init__(self, path: Path, step: int) -> None:
-        kept = [line for line in read_metrics(path) if line["step"] < step] if path.exists() else []
+        kept = [line for line in read_metrics(path) if line["step"] < step]
         with atomic_open(path) as stream:
             stream.writelines(json.dumps(line) + "\n" for line in kept)
         self._stream = path.open("a", encoding="utf-8")
@@ -143,9 +250,35 @@ class MetricsLog:
         self._stream.close()
 
 
+class Best:
+    """Which checkpoint is best by the first measure that was evaluated on.
+
+    Args:
+        lines: of a log.
+
+    Attributes:
+        step: the checkpoint's; ``None`` where nothing was evaluated.
+    """
+
+    def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        self.step: int | None = None
+        self._value = float("-inf")
+        for line in lines:
+            self.take(line)
+
+    def take(self, line: Mapping[str, Any]) -> None:
+        """Look at another line."""
+        if "dev" in line:
+            value = next(value for name, value in line["dev"].items() if name != "step")
+            if value > self._value:
+                self.step, self._value = line["dev"]["step"], value
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; one that a crash cut off is left out."""
-    lines = []
+    """The lines of a log; one that a crash cut off is left out. Empty where there is none."""
+    lines: list[dict[str, Any]] = []
+    if not path.exists():
+        return lines
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
             lines.append(json.loads(text))

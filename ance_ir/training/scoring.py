@@ -14,18 +14,19 @@ from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.batching import length_sorted_batches
 from ance_ir.training.batches import Batch
 from ance_ir.training.queries import TrainingQueries
+from ance_ir.training.world import World
 
 _TOKEN_BUDGET = {"cpu": 2_048, "cuda": 65_536}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchTexts:
-    """What a batch reads, each text once, however often it occurs.
+    """What a batch reads, each text once, however often it occurs, and of these what was dealt to this process.
 
     Attributes:
-        queries: token ids, ``[B]`` lists.
-        passages: token ids, ``[P]`` lists.
-        owner_P: the document of each passage, ``0 … U − 1``, ascending, int64.
+        queries: token ids of this process's queries.
+        passages: token ids of the passages of this process's documents.
+        passages_U: how many passages each document has, of all processes, int64.
         positive_B: the document that is each query's positive, int64.
         negative_BN: the documents that are its negatives, int64.
         allowed_BU: documents that are not excluded for a query, bool.
@@ -33,25 +34,29 @@ class BatchTexts:
 
     queries: list[list[int]]
     passages: list[list[int]]
-    owner_P: np.ndarray
+    passages_U: np.ndarray
     positive_B: np.ndarray
     negative_BN: np.ndarray
     allowed_BU: np.ndarray
 
     @property
     def tokens(self) -> int:
-        """How many tokens are read."""
+        """How many tokens this process reads."""
         return sum(map(len, self.queries)) + sum(map(len, self.passages))
 
 
-def read_batch(model: DenseEncoder, batch: Batch, queries: TrainingQueries, store: DocumentStore, scheme: PassageScheme) -> BatchTexts:
-    """Tokenise a batch."""
+def read_batch(
+    model: DenseEncoder, batch: Batch, queries: TrainingQueries, store: DocumentStore, scheme: PassageScheme, world: World
+) -> BatchTexts:
+    """Tokenise this process's part of a batch."""
     documents_U, places = np.unique(np.concatenate([batch.positives, batch.negatives.ravel()]), return_inverse=True)
-    cut = model.tokenizer.cut([model.text.join(store[int(number)]) for number in documents_U], scheme)
+    own = documents_U[world.dealt(len(documents_U))]
+    cut = model.tokenizer.cut([model.text.join(store[int(number)]) for number in own], scheme)
+    asked = batch.queries[world.dealt(len(batch.queries))]
     return BatchTexts(
-        queries=model.tokenizer.queries([queries.texts[query] for query in batch.queries]),
+        queries=model.tokenizer.queries([queries.texts[query] for query in asked]),
         passages=[ids for passages in cut for ids in passages],
-        owner_P=np.repeat(np.arange(len(cut)), [len(passages) for passages in cut]),
+        passages_U=world.gather_counts(np.array([len(passages) for passages in cut]), len(documents_U)),
         positive_B=places[: len(batch.queries)],
         negative_BN=places[len(batch.queries) :].reshape(batch.negatives.shape),
         allowed_BU=np.stack([~np.isin(documents_U, queries.excluded[query]) for query in batch.queries]),

@@ -7,7 +7,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic
@@ -21,10 +21,12 @@ from ance_ir import __version__
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models.randomness import seeded
 from ance_ir.training.batches import Batches
-from ance_ir.training.negatives import NegativeSource
+from ance_ir.training.inferencers import Inferencers
+from ance_ir.training.negatives import NegativeSchedule
 from ance_ir.training.objectives import Objective
 from ance_ir.training.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
-from ance_ir.training.run import Model, TrainingRun
+from ance_ir.training.refresh import AsynchronousRefresher, Miner, Refresher
+from ance_ir.training.run import Best, Model, TrainingRun, read_metrics
 from ance_ir.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -33,56 +35,78 @@ logger = logging.getLogger(__name__)
 class Trainer(Generic[Model]):
     """Trains a model; a run that was broken off goes on where it stopped and ends the same.
 
+    Of several processes (``objective.world``) each has one of these; the one that leads writes and speaks.
+
     Args:
         objective: the model, which is trained in place, and its loss.
         negatives: where negatives come from.
         settings: of the run.
         folder: where the run is kept.
         dataset: the dataset's name and fingerprint, for the manifest.
+        place: where the dataset is found, for inferencers; it may be another when the run goes on.
+        miner: mines negatives, and evaluates; needed where they are mined.
+        inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
             step's line in the log.
         verbose: show progress.
 
     Raises:
         TrainingError: the folder holds another run.
+        UsageError: settings under which there would be nothing to learn from.
     """
 
     def __init__(
         self,
         objective: Objective[Model],
-        negatives: NegativeSource[Model],
+        negatives: NegativeSchedule,
         settings: TrainingSettings,
         folder: Path | str,
         *,
-        dataset: dict[str, str],
+        dataset: Mapping[str, Any],
+        place: str | None = None,
+        miner: Miner[Model] | None = None,
+        inferencers: Inferencers | None = None,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         verbose: bool = False,
     ) -> None:
         self.objective = objective
         self.model = objective.model
+        self.world = objective.world
         self.settings = settings
         self.negatives = negatives
         self.batches = Batches(objective.queries, negatives, settings)
+        self._check(miner)
         if settings.gradient_checkpointing:
             checkpoint_gradients(self.model)
         self.evaluate = evaluate
-        self._check_negatives()
-        self.verbose = verbose
+        self.verbose = verbose and self.world.leads
+        if miner is not None and inferencers is not None:
+            self.refresher: Refresher = AsynchronousRefresher(self.batches, miner, self.world, inferencers)
+        else:
+            self.refresher = Refresher(self.batches, miner, self.world)
+        self.run = TrainingRun(folder)
         manifest = {
             "settings": asdict(settings),
             **objective.told,
             "negatives": {"name": negatives.name, **negatives.settings},
+            "refresh": self.refresher.settings,
             "dataset": dataset,
-            "environment": environment(),
+            "environment": {**environment(), "place": place},
         }
-        self.run = TrainingRun(folder, manifest)
+        if self.world.leads:
+            self.run.claim(manifest)
 
-    def _check_negatives(self) -> None:
-        """Refuse settings under which there would be nothing to learn from."""
-        if not self.settings.negatives and self.negatives.in_batch == "none":
-            raise UsageError(f"{self.negatives.name}: at least 1 negative is to be drawn for each query, not 0")
-        if not self.settings.negatives and self.settings.batch_size == 1:
-            raise UsageError(f"{self.negatives.name}: a batch of 1 query holds no negatives; a batch_size above 1 was expected")
+    def _check(self, miner: Miner[Model] | None) -> None:
+        settings = self.settings
+        if settings.batch_size < self.world.size:
+            raise UsageError(f"a batch of {settings.batch_size} queries cannot be dealt to {self.world.size} processes")
+        for source in {self.negatives.at(0), self.negatives.at(settings.steps - 1)}:
+            if source.mines and miner is None:
+                raise UsageError(f"{source.name} negatives need a miner")
+            if not settings.negatives and source.in_batch == "none":
+                raise UsageError(f"{source.name}: at least 1 negative is to be drawn for each query, not 0")
+            if not settings.negatives and settings.batch_size == 1:
+                raise UsageError(f"{source.name}: a batch of 1 query holds no negatives; a batch_size above 1 was expected")
 
     def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> Model:
         """Train to the end.
@@ -96,60 +120,79 @@ class Trainer(Generic[Model]):
         Raises:
             TrainingError: the loss is not a number, or a checkpoint cannot be read.
         """
-        with self.run.locked():
-            return self._train(on_refresh)
+        with self.run.locked() if self.world.leads else contextlib.nullcontext():
+            self.world.wait()
+            self._train(on_refresh if self.world.leads else None)
+            self.world.wait()
+        self.model.name = str(self.run.model_folder.resolve())
+        return self.model
 
-    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> Model:
+    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> None:
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
-            return self._named()
+            return
         optimiser = make_optimiser(self.model, self.settings)
         done = self.run.load(self.model, optimiser)
         if done:
             logger.info("going on after step %d of %s", done, self.run.folder)
-        log = self.run.open_log(done)
-        try:
-            self._loop(done, optimiser, log.write, on_refresh)
-        finally:
-            log.close()
-        self.model.save(self.run.model_folder)
-        return self._named()
+        logged = read_metrics(self.run.folder / "metrics.jsonl")
+        best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
+        self.world.wait()
+        with contextlib.ExitStack() as stack:
+            if self.world.leads and not done and self.refresher.needs_first_checkpoint:
+                self.run.save(0, self.model, optimiser)
+            state = "failed"
+            stack.callback(lambda: self.refresher.stop(state))
+            self.refresher.start(self.run, done, reached)  # which settles the logged steps, before the log is cut back
+            log = stack.enter_context(contextlib.closing(self.run.open_log(done))) if self.world.leads else None
+            for step, line in self._lines(done, optimiser, on_refresh, best):
+                if log is not None:
+                    log.write(line)
+                if self._due(step + 1) and step + 1 < self.settings.steps and self.world.leads:
+                    self.run.save(step + 1, self.model, optimiser)
+                    kept = {best.step, self.run.task, *self.run.published()[-1:]}
+                    self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
+            if self.world.leads:
+                self.run.save_trained(self.model)
+            state = "ended"
 
-    def _named(self) -> Model:
-        self.model.name = str(self.run.model_folder.resolve())
-        return self.model
+    def _due(self, done: int) -> bool:
+        """Whether a checkpoint follows after so many steps."""
+        return done % (self.settings.checkpoint_every or self.settings.refresh_every) == 0 or done == self.settings.steps
 
-    def _loop(
+    def _lines(
         self,
         done: int,
         optimiser: torch.optim.Optimizer,
-        log: Callable[[dict[str, Any]], None],
         on_refresh: Callable[[int, dict[str, Any]], object] | None,
-    ) -> None:
-        settings = self.settings
-        every = settings.checkpoint_every or settings.refresh_every
-        refreshed = done - done % settings.refresh_every
-        if done != refreshed:
-            self.negatives.restore(self.run.negatives_folder(refreshed), refreshed)
+        best: Best,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Each step that is left, once it is done, and what is logged of it."""
+        settings, refresher = self.settings, self.refresher
+        pairs = settings.batch_size * settings.accumulation
         with tqdm(
             total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
         ) as bar:
             for step in range(done, settings.steps):
-                if step % settings.refresh_every == 0:
-                    report = self.negatives.refresh(self.model, self.run.negatives_folder(step), step)
-                    self._check_negatives()
-                    if report and on_refresh is not None:
-                        on_refresh(step, report)
-                    refreshed = step
-                line = self._step(step, optimiser)
-                due = (step + 1) % every == 0 or step + 1 == settings.steps
-                found = self.evaluate(step + 1) if due and self.evaluate is not None else {}
-                log({**line, "staleness": step - refreshed, **found})
+                report = refresher.before(step, self.model)
+                if report and on_refresh is not None:
+                    on_refresh(step, {"staleness": step - report["mined_at"], **report})
+                dev = report.pop("dev", None)
+                line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
+                if refresher.mined_at is not None and self.negatives.at(step).mines:
+                    line["staleness"] = step - refresher.mined_at
+                if report:
+                    line["refresh"] = report
+                if dev is not None:
+                    line["dev"] = {"step": report["mined_at"], **dev}
+                if self.evaluate is not None and self._due(step + 1) and self.world.leads:
+                    line["dev"] = {"step": step + 1, **self.evaluate(step + 1)}
+                best.take(line)
                 bar.update()
-                bar.set_postfix(loss=f"{line['loss']:.4f}", grad=f"{line['grad_norm']:.3f}", stale=step - refreshed)
-                if due and step + 1 < settings.steps:
-                    self.run.save(step + 1, self.model, optimiser, settings.keep_checkpoints)
+                shown = {"loss": f"{line['loss']:.4f}", "grad": f"{line['grad_norm']:.3f}", "pairs/s": f"{pairs / line['seconds']:.1f}"}
+                bar.set_postfix(shown | ({"stale": line["staleness"]} if "staleness" in line else {}))
+                yield step, line
 
     def _step(self, step: int, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
         """One optimiser step; what is logged of it."""
@@ -163,16 +206,17 @@ class Trainer(Generic[Model]):
         batches = self.batches.of_step(step)
         total, tokens = 0.0, 0
         with contextlib.ExitStack() as stack:
-            stack.enter_context(seeded(self.batches.dropout_seed(step), self.model.device))
+            stack.enter_context(seeded(self.batches.dropout_seed(step, self.world.rank), self.model.device))
             stack.enter_context(torch.autocast(self.model.device.type, torch.bfloat16, enabled=settings.bfloat16))
             for batch in batches:
                 loss, read = self.objective.backward(batch, settings.temperature, 1 / len(batches))
                 total += loss / len(batches)
                 tokens += read
         self.model.eval()
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        self.world.sum_gradients(parameters)
         if not math.isfinite(total):
             raise self._diverged("loss", total, step)
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         layers = {part: round(value, 6) for part, value in gradient_norms(self.model).items()}
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
         if not math.isfinite(norm):
@@ -180,7 +224,7 @@ class Trainer(Generic[Model]):
         optimiser.step()
         seconds = time.perf_counter() - began
         line = {"step": step, "loss": total, "grad_norm": norm, "grad_norms": layers, "learning_rate": rate}
-        return {**line, "tokens": tokens, "seconds": round(seconds, 4)}
+        return {**line, "tokens": self.world.sum(tokens), "seconds": round(seconds, 4)}
 
     def _diverged(self, what: str, value: float, step: int) -> TrainingError:
         return TrainingError(

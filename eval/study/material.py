@@ -13,9 +13,9 @@ from ance_ir.datasets import load_dataset
 from ance_ir.eval.measures import evaluate
 from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.eval.study.settings import Scheme, StudySettings
-from ance_ir.indexes import AnceIndex, AnnNegatives, FirstP, index_documents
+from ance_ir.indexes import AnceIndex, FirstP, index_documents
 from ance_ir.models import DenseEncoder
-from ance_ir.training import TrainingQueries
+from ance_ir.training import AnnNegatives, TrainingQueries
 
 MEASURES = ("RR@10", "nDCG@10", "R@100")
 DEPTH = 100
@@ -61,7 +61,7 @@ class Material:
         settings = self.settings
 
         def mined() -> AnnNegatives:
-            return AnnNegatives(self.queries, self.store, PASSAGES, depth=settings.depth)
+            return AnnNegatives(self.queries)
 
         told: dict[str, Any] = {"split": settings.split, "depth": settings.depth, "device": self.device, "mined": mined}
         return NamedNegatives(self.dataset, self.store, self.queries, **told)

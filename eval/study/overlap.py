@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.training import NegativeSource, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batch, Batches
+from ance_ir.training.mined import MinedNegatives
 
 TOP = 100
 SAMPLE = 500
@@ -23,7 +23,7 @@ Scores = Callable[[int, np.ndarray], np.ndarray]
 """Scores of documents, int64 ``[U]``, for a training query: float32 ``[U]``."""
 
 
-def final_source(material: Material, scheme: Scheme, run: Path) -> tuple[NegativeSource[Any], int]:
+def final_source(material: Material, scheme: Scheme, run: Path) -> tuple[NegativeSource, int]:
     """The source of a scheme's negatives as it was in the last steps of a run.
 
     Args:
@@ -37,11 +37,12 @@ def final_source(material: Material, scheme: Scheme, run: Path) -> tuple[Negativ
     settings = material.settings
     last = (settings.steps - 1) // settings.refresh_every * settings.refresh_every
     source = material.negatives().make(scheme.negatives)
-    source.restore(run / "negatives" / f"step-{last:06d}", last)
+    if source.mines:
+        source.use(MinedNegatives.read(run / "negatives" / f"step-{last:06d}"))
     return source, last
 
 
-def last_batches(source: NegativeSource[Any], queries: TrainingQueries, settings: TrainingSettings, first: int) -> list[Batch]:
+def last_batches(source: NegativeSource, queries: TrainingQueries, settings: TrainingSettings, first: int) -> list[Batch]:
     """The batches of the last steps, from ``first`` on, so many that they hold ``SAMPLE`` queries, or all."""
     batches = Batches(queries, source, settings)
     taken: list[Batch] = []

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ance_ir.errors import UsageError
-from ance_ir.indexes.negatives import DEPTH
+from ance_ir.indexes.mining import DEPTH
 from ance_ir.training import TrainingSettings
 
 SCHEMES = (

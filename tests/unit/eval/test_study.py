@@ -115,7 +115,7 @@ def test_every_scheme_of_the_paper(tiny: tuple[Path, Path], tmp_path: Path) -> N
     assert page in said[-1]
     assert (tmp_path / "study" / "training.png").read_bytes().startswith(b"\x89PNG")
     assert any(line.startswith("22 of 22: in-batch -> ance, seed 2: test RR@10") and "about 0 s left" in line for line in said)
-    left = {path.name for path in (tmp_path / "study").rglob("*") if path.is_file()} - {"run.lock"}
+    left = {path.name for path in (tmp_path / "study").rglob("*") if path.is_file()} - {"run.lock", "switches.json"}
     assert left == {
         "study.json", "baselines.json", "results.json", "results.md", "training.png", "result.json", "run.json", "metrics.jsonl",
     }  # fmt: skip

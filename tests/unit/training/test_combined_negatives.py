@@ -11,32 +11,27 @@ import pytest
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.negatives import NamedNegatives
-from ance_ir.training import InBatchNegatives, MixedNegatives, RandomNegatives, TrainingQueries, WarmUp
+from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, WarmUp
 
 
-class Constant:
+class Constant(NegativeSource):
     """Always the same document."""
 
     def __init__(self, document: int) -> None:
-        self.settings: dict[str, Any] = {}
         self.in_batch: Any = "none"
         self.document = document
         self.name = f"constant {document}"
-        self.calls: list[tuple[str, int]] = []
+        self.used: list[Any] = []
 
-    def refresh(self, model: object, folder: Path, step: int) -> dict[str, Any]:
-        self.calls.append(("refresh", step))
-        return {self.name: step}
-
-    def restore(self, folder: Path, step: int) -> None:
-        self.calls.append(("restore", step))
+    def use(self, mined: Any) -> None:
+        self.used.append(mined)
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         return np.full((len(queries), count), self.document)
 
 
 def test_a_mixture_draws_by_weight() -> None:
-    mixed: MixedNegatives[object] = MixedNegatives([Constant(7), Constant(8)], [3, 1])
+    mixed = MixedNegatives([Constant(7), Constant(8)], [3, 1])
     drawn = mixed.draw(np.arange(400), 10, np.random.default_rng(1))
     assert drawn.shape == (400, 10)
     assert (drawn == 7).mean() == pytest.approx(0.75, abs=0.03)
@@ -47,16 +42,18 @@ def test_a_mixture_draws_by_weight() -> None:
     assert mixed.settings == {"sources": [{"name": "constant 7", "weight": 3}, {"name": "constant 8", "weight": 1}]}
 
 
-def test_a_mixture_refreshes_and_restores_each_of_its_sources(tmp_path: Path) -> None:
+def test_a_mixture_hands_what_was_mined_to_each_of_its_sources() -> None:
     sources = [Constant(7), Constant(8)]
-    mixed: MixedNegatives[object] = MixedNegatives(sources, [1, 1])
-    assert mixed.refresh(None, tmp_path, 4) == {"constant 7": 4, "constant 8": 4}
-    mixed.restore(tmp_path, 4)
-    assert [source.calls for source in sources] == [[("refresh", 4), ("restore", 4)]] * 2
+    mixed, mined = MixedNegatives(sources, [1, 1]), object()
+    assert not mixed.mines
+    sources[1].mines = True
+    assert MixedNegatives(sources, [1, 1]).mines
+    mixed.use(mined)  # type: ignore[arg-type]
+    assert [source.used for source in sources] == [[mined]] * 2
 
 
 def test_documents_of_the_batch_join_a_mixture_without_weight() -> None:
-    mixed: MixedNegatives[object] = MixedNegatives([InBatchNegatives("all"), Constant(7)], [9, 1])
+    mixed = MixedNegatives([InBatchNegatives("all"), Constant(7)], [9, 1])
     assert mixed.in_batch == "all"
     assert (mixed.draw(np.arange(5), 3, np.random.default_rng(1)) == 7).all()
     assert InBatchNegatives("hardest").draw(np.arange(5), 3, np.random.default_rng(1)).shape == (5, 0)
@@ -68,18 +65,17 @@ def test_documents_of_the_batch_join_a_mixture_without_weight() -> None:
         MixedNegatives([InBatchNegatives("all"), InBatchNegatives("all")], [1, 1])
 
 
-def test_a_warm_up_ends_at_its_step(tmp_path: Path) -> None:
+def test_a_warm_up_ends_at_its_step() -> None:
     first, then = Constant(7), Constant(8)
     then.in_batch = "all"
-    source: WarmUp[object] = WarmUp(first, then, 20)
-    for step, document, in_batch in ((0, 7, "none"), (10, 7, "none"), (20, 8, "all"), (30, 8, "all")):
-        source.refresh(None, tmp_path, step)
-        assert (source.draw(np.arange(2), 1, np.random.default_rng(1)) == document).all()
-        assert source.in_batch == in_batch
-    assert (first.calls, then.calls) == ([("refresh", 0), ("refresh", 10)], [("refresh", 20), ("refresh", 30)])
-    source.restore(tmp_path, 10)
-    assert source.in_batch == "none"
-    assert first.calls[-1] == ("restore", 10)
+    source, mined = WarmUp(first, then, 20), object()
+    for step, document, in_batch in ((0, 7, "none"), (10, 7, "none"), (19, 7, "none"), (20, 8, "all"), (30, 8, "all"), (10, 7, "none")):
+        assert (source.at(step).draw(np.arange(2), 1, np.random.default_rng(1)) == document).all()
+        assert source.at(step).in_batch == in_batch
+    source.use(mined)  # type: ignore[arg-type]
+    assert first.used == then.used == [mined]
+    assert source.name == "constant 7 -> constant 8"
+    assert source.settings == {"until": 20, "first": {}, "then": {}}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.models import DenseEncoder
-from ance_ir.training import LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings, scoring
+from ance_ir.training import ALONE, LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings, scoring
 from ance_ir.training.batches import Batch, Batches
 from ance_ir.training.scoring import document_scores, read_batch
 from tests.tiny import cross_encoder, encoder
@@ -179,7 +179,7 @@ def test_each_text_is_read_once(dataset: Dataset, queries: TrainingQueries) -> N
     batch = Batch(queries=np.array([0, 1]), positives=np.array([0, 1]), negatives=np.array([[7, 7, 1], [7, 0, 8]]))
     texts = [store[number]["text"] for number in (0, 1, 7, 8)]
     expected = sum(map(len, model.tokenizer.passages(texts))) + sum(map(len, model.tokenizer.queries(queries.texts[:2])))
-    assert read_batch(model, batch, queries, store, FirstP()).tokens == expected
+    assert read_batch(model, batch, queries, store, FirstP(), ALONE).tokens == expected
     assert DenseObjective(model, queries, store, FirstP()).backward(batch, 1.0, 1.0)[1] == expected
 
 

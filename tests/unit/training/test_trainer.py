@@ -17,10 +17,11 @@ import torch
 from ance_ir.datasets import Dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import atomic_folder
-from ance_ir.indexes import AnnNegatives, FirstP, MaxP
+from ance_ir.indexes import AnnMiner, FirstP, MaxP
 from ance_ir.models import DenseEncoder
 from ance_ir.models.precision import at_precision
 from ance_ir.training import (
+    AnnNegatives,
     DenseObjective,
     InBatchNegatives,
     NegativeSource,
@@ -51,7 +52,7 @@ class BreakingAnn(AnnNegatives):
 @pytest.fixture
 def make(dataset: Dataset, queries: TrainingQueries) -> Make:
     def made(
-        folder: Path, source: NegativeSource[DenseEncoder] | None = None, model: DenseEncoder | None = None, **settings: Any
+        folder: Path, source: NegativeSource | None = None, model: DenseEncoder | None = None, depth: int = 5, **settings: Any
     ) -> Trainer[DenseEncoder]:
         told = {"steps": 12, "batch_size": 4, "learning_rate": 1e-3, "refresh_every": 4, "negatives": 2, **settings}
         return Trainer(
@@ -60,13 +61,18 @@ def make(dataset: Dataset, queries: TrainingQueries) -> Make:
             TrainingSettings(**told),
             folder,
             dataset={"name": "tiny"},
+            miner=AnnMiner(queries, dataset.store(), FirstP(), depth=depth) if source is not None and source.mines else None,
         )
 
     return made
 
 
 def _told(folder: Path) -> list[dict[str, Any]]:
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in read_metrics(folder / "metrics.jsonl")]
+    return [_timeless(line) for line in read_metrics(folder / "metrics.jsonl")]
+
+
+def _timeless(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: _timeless(value) if isinstance(value, dict) else value for name, value in told.items() if not name.endswith("seconds")}
 
 
 def _equal(one: DenseEncoder, other: DenseEncoder) -> bool:
@@ -83,7 +89,8 @@ def test_what_is_logged(make: Make, tmp_path: Path) -> None:
     make(tmp_path / "run", clip=1e-3, accumulation=2).train()
     lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == list(range(12))
-    assert [line["staleness"] for line in lines] == [0, 1, 2, 3] * 3
+    assert not any("staleness" in line or "refresh" in line for line in lines), "nothing was mined"
+    assert {line["pairs"] for line in lines} == {8}
     assert min(line["grad_norm"] for line in lines) > 1e-2, "the norm is taken before clipping"
     assert all(line["tokens"] > 0 and line["learning_rate"] > 0 for line in lines)
 
@@ -103,11 +110,9 @@ def test_a_run_that_was_broken_off_ends_the_same(
 
 @pytest.mark.parametrize("checkpoint_every", [4, 3])
 @pytest.mark.parametrize("broken_at", [2, 5, 8])
-def test_ann_negatives_resume_exactly(
-    make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries, broken_at: int, checkpoint_every: int
-) -> None:
+def test_ann_negatives_resume_exactly(make: Make, tmp_path: Path, queries: TrainingQueries, broken_at: int, checkpoint_every: int) -> None:
     def source() -> BreakingAnn:
-        return BreakingAnn(queries, dataset.store(), FirstP(), depth=5)
+        return BreakingAnn(queries)
 
     unbroken = make(tmp_path / "a", source(), checkpoint_every=checkpoint_every).train()
     breaking = source()
@@ -242,20 +247,22 @@ def test_a_scheme_that_the_model_cannot_take_leaves_the_folder_free(make: Make, 
     assert not (tmp_path / "run").exists()
 
 
-def test_another_depth_is_another_run(make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries) -> None:
-    make(tmp_path / "run", AnnNegatives(queries, dataset.store(), FirstP(), depth=5))
-    with pytest.raises(TrainingError, match=r"negatives\.depth was 5, is 6"):
-        make(tmp_path / "run", AnnNegatives(queries, dataset.store(), FirstP(), depth=6))
+def test_another_depth_is_another_run(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
+    make(tmp_path / "run", AnnNegatives(queries))
+    with pytest.raises(TrainingError, match=r"refresh\.depth was 5, is 6"):
+        make(tmp_path / "run", AnnNegatives(queries), depth=6)
+    with pytest.raises(TrainingError, match=r"negatives\.draw was 'uniform', is 'top'"):
+        make(tmp_path / "run", AnnNegatives(queries, draw="top"))
 
 
-def test_mined_negatives_that_are_gone_are_missed(make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries) -> None:
-    breaking = BreakingAnn(queries, dataset.store(), FirstP(), depth=5)
+def test_mined_negatives_that_are_gone_are_missed(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
+    breaking = BreakingAnn(queries)
     breaking.left = 7
     with pytest.raises(Interrupted):
         make(tmp_path / "run", breaking, checkpoint_every=3).train()
     shutil.rmtree(tmp_path / "run" / "negatives" / "step-000004")
-    with pytest.raises(TrainingError, match="the negatives in use at the checkpoint are gone"):
-        make(tmp_path / "run", AnnNegatives(queries, dataset.store(), FirstP(), depth=5), checkpoint_every=3).train()
+    with pytest.raises(TrainingError, match=r"step-000004: the negatives that were mined here cannot be read .*delete the checkpoints"):
+        make(tmp_path / "run", AnnNegatives(queries), checkpoint_every=3).train()
 
 
 def test_the_trained_model_names_its_folder(make: Make, tmp_path: Path) -> None:

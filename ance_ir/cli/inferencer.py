@@ -1,0 +1,45 @@
+"""``ance-ir inferencer``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ance_ir.cli._options import device_option, precision_option
+
+EXAMPLE = """
+\b
+Example, on two machines that share a folder:
+  ance-ir train --dataset D --out /shared/x --steps 10000 --inferencers 0
+  ance-ir inferencer /shared/x --device cuda
+"""
+
+
+@click.command("inferencer", short_help="Mine negatives for a training run", epilog=EXAMPLE)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--dataset", metavar="D", help="The run's dataset, where it is found elsewhere than by the trainer.")
+@device_option
+@precision_option
+@click.option("--patience", type=float, default=600.0, show_default=True, help="Seconds to wait for a sign of life of the trainer.")
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends: the trainer that started this has gone.")
+def command(run: Path, dataset: str | None, device: str | None, precision: Any, patience: float, with_parent: bool) -> None:
+    """Mine negatives with the newest checkpoint of the training run RUN until its training ends.
+
+    Any number of inferencers may work on a run, on any machine that sees its folder: they share the corpus, and one of them searches.
+    """
+    if with_parent:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    from ance_ir.eval import run_inferencer
+
+    run_inferencer(run, dataset=dataset, device=device, precision=precision, patience=patience, say=click.echo, verbose=sys.stderr.isatty())
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(0)

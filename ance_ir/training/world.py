@@ -1,0 +1,164 @@
+"""The processes that train one model together, as torchrun starts them; one alone by default.
+
+The texts of a batch are dealt to the processes and their vectors exchanged. Every process computes the whole batch's loss, whose gradients
+reach its own texts alone, and the gradients of all are summed. So each text is encoded once, negatives of the batch come from all
+processes, and what is computed does not depend on how many there are. ``DistributedDataParallel`` expects one forward and one backward
+pass over the whole model, which a step in several parts (of similar lengths, or of GradCache) does not have; the sum is the same.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+_PATIENCE = datetime.timedelta(days=7)
+"""How long processes wait for each other: while one mines, the others do nothing. torchrun ends all when one fails."""
+
+
+class World:
+    """One process that trains alone.
+
+    Attributes:
+        rank: which of them this one is.
+        size: how many there are.
+    """
+
+    rank = 0
+    size = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes, decides and speaks for all."""
+        return self.rank == 0
+
+    def dealt(self, count: int) -> np.ndarray:
+        """Which of ``count`` things are this process's, int64, ascending."""
+        return np.arange(self.rank, count, self.size)
+
+    def gather(self, rows: Tensor, counts: np.ndarray) -> Tensor:
+        """The rows of all things from those of the things that were dealt to this process; gradients reach its own.
+
+        Args:
+            rows: ``[own, …]``, thing by thing.
+            counts: rows of each thing, int64, of all things.
+
+        Returns:
+            ``[counts.sum(), …]``, in the order of the things.
+        """
+        return rows
+
+    def gather_counts(self, counts: np.ndarray, total: int) -> np.ndarray:
+        """A number for each of ``total`` things, int64, from those of the things that were dealt to this process."""
+        return self.gather(torch.from_numpy(counts.astype(np.int64)), np.ones(total, dtype=np.int64)).numpy()
+
+    def sum(self, value: int) -> int:
+        """The sum over all processes."""
+        return value
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Add up the gradients of all processes, in each of them."""
+
+    def broadcast(self, value: int) -> int:
+        """What the leading process says."""
+        return value
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+
+    def lead_first(self, make: Callable[[], T]) -> T:
+        """What all processes make for themselves, the leading one first: the others find in the cache what it left there."""
+        if self.leads:
+            made = make()
+        self.wait()
+        return made if self.leads else make()
+
+
+ALONE = World()
+"""For whatever is not told otherwise."""
+
+
+class TorchWorld(World):
+    """One of several processes, joined by ``torch.distributed``.
+
+    Args:
+        device: of this process's model: NCCL joins GPUs, Gloo processors.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        if not dist.is_initialized():
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+        self.rank = dist.get_rank()
+        self.size = dist.get_world_size()
+        self._device = device
+
+    def gather(self, rows: Tensor, counts: np.ndarray) -> Tensor:
+        """See ``World.gather``."""
+        ours = rows.device
+        rows = rows.to(self._device)
+        sizes = [int(counts[rank :: self.size].sum()) for rank in range(self.size)]
+        padded = rows.new_zeros((max(sizes), *rows.shape[1:]))
+        padded = torch.cat([rows, padded[len(rows) :]])
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded.detach().contiguous())
+        parts[self.rank] = padded
+        first = np.empty_like(counts)
+        for rank in range(self.size):  # where a thing's rows begin in what its process sent
+            sent = counts[rank :: self.size]
+            first[rank :: self.size] = rank * len(padded) + np.cumsum(sent) - sent
+        begins = np.cumsum(counts) - counts
+        places = np.repeat(first - begins, counts) + np.arange(counts.sum())
+        return torch.cat(parts)[torch.from_numpy(places).to(self._device)].to(ours)
+
+    def sum(self, value: int) -> int:
+        """See ``World.sum``."""
+        return int(self._reduced(torch.tensor([value], device=self._device)))
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """See ``World.sum_gradients``; a weight that no process used keeps having none."""
+        parameters = list(parameters)
+        used = self._reduced(torch.tensor([int(parameter.grad is not None) for parameter in parameters], device=self._device))
+        parameters = [parameter for parameter, processes in zip(parameters, used.tolist(), strict=True) if processes]
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        together = self._reduced(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        for gradient, summed in zip(gradients, together.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(summed.view_as(gradient))
+
+    def broadcast(self, value: int) -> int:
+        """See ``World.broadcast``."""
+        told = torch.tensor([value], device=self._device)
+        dist.broadcast(told, 0)
+        return int(told)
+
+    def wait(self) -> None:
+        """See ``World.wait``."""
+        self.sum(0)
+
+    def _reduced(self, tensor: Tensor) -> Tensor:
+        dist.all_reduce(tensor)
+        return tensor
+
+
+def join_world(device: torch.device) -> World:
+    """The processes that torchrun started with this one; one alone where it did not."""
+    return TorchWorld(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ALONE
+
+
+def own_device(name: str | None) -> str | None:
+    """The device of this process where torchrun started several: its own GPU, unless a device is named."""
+    if name is None and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        return f"cuda:{os.environ['LOCAL_RANK']}"
+    return name

@@ -1,0 +1,68 @@
+"""An inferencer for a training run, from the run's folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import TrainingError
+from ance_ir.eval.mining import Mining
+from ance_ir.indexes import parse_passages
+from ance_ir.models import DenseEncoder
+from ance_ir.training import Inferencer, TrainingQueries, TrainingRun
+
+if TYPE_CHECKING:
+    from ance_ir.models.precision import Precision
+
+
+def run_inferencer(
+    folder: Path | str,
+    *,
+    dataset: str | None = None,
+    device: str | None = None,
+    precision: Precision | None = None,
+    patience: float = 600.0,
+    say: Callable[[str], object],
+    verbose: bool = False,
+) -> None:
+    """Mine negatives with a run's newest checkpoint until its training ends.
+
+    Args:
+        folder: the run's, which other machines may share.
+        dataset: the run's dataset, where it is found elsewhere than by the trainer.
+        device: where to encode and search.
+        precision: what to encode in; by default the checkpoint's own.
+        patience: seconds without a sign of life of the trainer after which this ends.
+        say: told in a line what is done.
+        verbose: show progress.
+
+    Raises:
+        TrainingError: there is no such run, it mines by itself, its dataset is another here, or its training failed.
+    """
+    run = TrainingRun(folder)
+    told = run.manifest
+    if (told.get("refresh") or {}).get("kind") != "asynchronous":
+        raise TrainingError(f"{folder}: this run takes no negatives from inferencers; train with --inferencers")
+    found: Dataset = load_dataset(dataset or told["environment"]["place"])
+    if found.fingerprint != told["dataset"]["fingerprint"]:
+        raise TrainingError(f"{folder} was begun on another state of {told['dataset']['name']} than {found.source} is; see --dataset")
+    store = found.store(verbose=verbose)
+    queries = TrainingQueries.load(found, store, told["dataset"]["split"])
+    miner = Mining.of_run(told).miner(
+        found,
+        store,
+        queries,
+        parse_passages(told["passages"]),
+        depth=told["refresh"]["depth"],
+        dev_split=told["dataset"]["dev_split"],
+        device=device or "cpu",
+        keep_indexes=told["refresh"]["keep_indexes"],
+        verbose=verbose,
+    )
+
+    def load(checkpoint: Path) -> DenseEncoder:
+        return DenseEncoder.from_pretrained(checkpoint, device=device, precision=precision)
+
+    Inferencer(run, miner, load, patience=patience, say=say).work()

@@ -1,0 +1,178 @@
+"""The encoding of a corpus in parts, by any number of processes that see the same folder.
+
+A process takes the next part that nobody has (a lock that ends with its process), encodes it and writes it whole; a part that is there is
+never encoded again. So work that was broken off goes on at the last complete part, and what comes out does not depend on who did it::
+
+    x.ance/corpus.json           what is to be encoded, by which model; written first
+    x.ance/part-00003.lock       held by the process that encodes the part
+    x.ance/vectors-00003.npy     the part's vectors
+    x.ance/counts-00003.npy      int64, how many passages each of its documents has
+    x.ance/part-00003.json       the sign that the part is complete
+
+The process that leads writes the index around the parts: manifest, docnos, offsets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ance_ir.datasets import Document, DocumentStore
+from ance_ir.files import held_lock, read_json, remove_leftovers, save_array, write_json
+from ance_ir.indexes.ance_index import FORMAT, AnceIndex
+from ance_ir.indexes.docnos import tie_order
+from ance_ir.indexes.reuse import Reuse
+from ance_ir.indexes.vectors import Shard, checked_vectors
+from ance_ir.models import DenseEncoder, Encoding, PassageScheme
+
+PARTS, LEAST, MOST = 16, 256, 8192
+"""A corpus is cut into so many parts, of at least and at most so many documents."""
+
+_POLL = 0.05
+
+
+class CorpusEncoding:
+    """Encodes all documents of a store into an index.
+
+    Args:
+        folder: the index's.
+        store: the corpus; its numbers are the index's.
+        model: the encoder.
+        passages: how documents are cut.
+        reuse: an index to take unchanged documents' vectors from.
+        verbose: show progress.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: DocumentStore,
+        model: DenseEncoder,
+        passages: PassageScheme,
+        *,
+        reuse: AnceIndex | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.folder = folder
+        self._store = store
+        self._model = model
+        self._passages = passages
+        self._encoding = Encoding.of(model, str(passages))
+        self._size = min(MOST, max(LEAST, -(-len(store) // PARTS)))
+        self._parts = -(-len(store) // self._size)
+        told = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
+        self._told = {**told, "documents": len(store), "size": self._size}
+        self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
+        self._verbose = verbose
+        self.encoded = 0
+        """Documents that were encoded, by all processes; known once the index is written."""
+
+    def help(self) -> None:
+        """Encode what parts nobody has, if the work has begun and is the same."""
+        with contextlib.suppress(FileNotFoundError):  # the work was abandoned meanwhile
+            if self._begun() and not AnceIndex(self.folder).built():
+                for part in range(self._parts):
+                    self._take(part)
+
+    def lead(self) -> AnceIndex:
+        """Encode, wait for what others encode, and write the index; an index that is there already is opened.
+
+        Raises:
+            IndexingError: a vector is not finite.
+        """
+        index = AnceIndex(self.folder)
+        if index.built() and index.manifest["encoding"]["fingerprint"] == self._encoding.fingerprint:
+            return index
+        if not self._begun():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_json(self.folder / "corpus.json", self._told)
+        remove_leftovers(self.folder)
+        with tqdm(total=len(self._store), desc="encoding", unit=" documents", disable=not self._verbose) as bar:
+            while missing := [part for part in range(self._parts) if not self._complete(part)]:
+                taken = False
+                for part in missing:
+                    taken |= self._take(part)
+                    bar.update(sum(len(self._documents(p)) for p in range(self._parts) if self._complete(p)) - bar.n)
+                if not taken:
+                    time.sleep(_POLL)
+        self._finish()
+        return index
+
+    def _begun(self) -> bool:
+        path = self.folder / "corpus.json"
+        return path.exists() and read_json(path) == self._told
+
+    def _documents(self, part: int) -> range:
+        return range(part * self._size, min((part + 1) * self._size, len(self._store)))
+
+    def _complete(self, part: int) -> bool:
+        return (self.folder / f"part-{part:05d}.json").exists()
+
+    def _take(self, part: int) -> bool:
+        """Encode a part unless it is complete or another process has it; whether it was encoded here."""
+        if self._complete(part):
+            return False
+        with held_lock(self.folder / f"part-{part:05d}.lock") as ours:
+            if not ours or self._complete(part):
+                return False
+            self._encode(part)
+            return True
+
+    def _encode(self, part: int) -> None:
+        numbers = self._documents(part)
+        documents = [self._store[number] for number in numbers]
+        encoded = 0
+
+        def encode(some: list[Document]) -> tuple[np.ndarray, np.ndarray]:
+            nonlocal encoded
+            encoded = len(some)
+            return self._model.encode_documents([self._model.text.join(document) for document in some], self._passages)
+
+        if self._reuse is None:
+            vectors_PD, counts = encode(documents)
+        else:
+            vectors_PD, counts = self._reuse.complete(documents, self._store.text_hashes[numbers.start : numbers.stop], encode)
+        vectors_PD, largest = checked_vectors(vectors_PD, np.dtype(np.float32))
+        vectors = self.folder / f"vectors-{part:05d}.npy"
+        for path, array in ((vectors, vectors_PD), (self.folder / f"counts-{part:05d}.npy", counts)):
+            save_array(path, array)
+        shard = Shard.of(vectors, len(vectors_PD))
+        told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
+        write_json(self.folder / f"part-{part:05d}.json", told)
+
+    def _finish(self) -> None:
+        parts = [read_json(self.folder / f"part-{part:05d}.json") for part in range(self._parts)]
+        self.encoded = sum(part["encoded"] for part in parts)
+        counts = np.concatenate([np.load(self.folder / f"counts-{part:05d}.npy", allow_pickle=False) for part in range(self._parts)])
+        offsets = np.append(0, np.cumsum(counts))
+        for name, array in (("offsets", offsets), ("tie_order", self._tie_order), ("text_hashes", self._store.text_hashes)):
+            save_array(self.folder / f"{name}.npy", array)
+        self._store.docno_map.copy(self.folder / "docnos")
+        manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "encoding": dataclasses.asdict(self._encoding),
+            "documents": len(self._store),
+            "most_passages": int(counts.max()),
+            "dimension": self._model.dimension,
+            "dtype": "float32",
+            "vectors": int(offsets[-1]),
+            "largest_norm": max(part["largest_norm"] for part in parts),
+            "shards": [part["shard"] for part in parts],
+        }
+        write_json(self.folder / "pt_meta.json", AnceIndex(self.folder)._build_metadata())
+        write_json(self.folder / "manifest.json", manifest)
+        for pattern in ("part-*.json", "part-*.lock", "counts-*.npy"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    @cached_property
+    def _tie_order(self) -> np.ndarray:
+        return tie_order(self._store.docno_map)

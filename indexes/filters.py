@@ -1,0 +1,111 @@
+"""Which of the documents that rank first are safe as negatives: some of them answer the query, though nobody judged them.
+
+Shapes: B queries, K documents for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ance_ir.datasets import DocumentStore
+from ance_ir.errors import UsageError
+from ance_ir.models import CrossEncoder
+from ance_ir.training import TrainingQueries
+
+_PAIRS = 4096
+"""Pairs that the teacher reads at once."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Filters:
+    """A candidate passes all that are set.
+
+    Attributes:
+        skip: the first documents of the ranking are left out (a rank window).
+        margin: a candidate scores at least so much below the query's best positive; it may be negative.
+        teacher: a cross-encoder; what it scores above the query's best positive is left out.
+        teacher_margin: …or less than this below it, in log-odds.
+
+    Raises:
+        UsageError: ``skip`` is negative, or a margin of a teacher without one.
+    """
+
+    skip: int = 0
+    margin: float | None = None
+    teacher: CrossEncoder | None = None
+    teacher_margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.skip < 0:
+            raise UsageError(f"the documents to skip are at least 0, not {self.skip}")
+        if self.teacher is None and self.teacher_margin:
+            raise UsageError(f"a margin of {self.teacher_margin} to the teacher's score needs a teacher")
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """For the run's manifest."""
+        teacher = {"name": self.teacher.name, "fingerprint": self.teacher.fingerprint()} if self.teacher is not None else None
+        return {"skip": self.skip, "margin": self.margin, "teacher": teacher, "teacher_margin": self.teacher_margin}
+
+    def safe(
+        self,
+        queries: TrainingQueries,
+        store: DocumentStore,
+        asked_B: np.ndarray,
+        found_BK: np.ndarray,
+        scores_BK: np.ndarray,
+        positive_B: np.ndarray,
+    ) -> np.ndarray:
+        """Which candidates are safe.
+
+        Args:
+            queries: the training queries.
+            store: the documents' texts.
+            asked_B: numbers of the queries.
+            found_BK: their candidates; −1 is none.
+            scores_BK: the candidates' scores.
+            positive_B: the scores of the best positives.
+
+        Returns:
+            bool ``[B, K]``.
+        """
+        safe_BK = found_BK >= 0
+        if self.margin is not None:
+            safe_BK &= scores_BK <= positive_B[:, None] - self.margin
+        if self.teacher is not None:
+            step = max(1, _PAIRS // max(1, found_BK.shape[1]))
+            for start in range(0, len(asked_B), step):
+                part = slice(start, start + step)
+                self._ask_teacher(self.teacher, queries, store, asked_B[part], found_BK[part], safe_BK[part])
+        return safe_BK
+
+    def _ask_teacher(
+        self,
+        teacher: CrossEncoder,
+        queries: TrainingQueries,
+        store: DocumentStore,
+        asked_B: np.ndarray,
+        found_BK: np.ndarray,
+        safe_BK: np.ndarray,
+    ) -> None:
+        """Clear what the teacher finds unsafe in ``safe_BK``."""
+        rows, columns = np.nonzero(safe_BK)
+        counts = np.array([len(queries.positives[query]) for query in asked_B], dtype=np.int64)
+        owners = np.concatenate([np.repeat(np.arange(len(asked_B)), counts), rows])
+        documents = np.concatenate([*(queries.positives[query] for query in asked_B), found_BK[rows, columns]])
+        texts = [teacher.settings.join(store[int(number)]) for number in documents]
+        scores = teacher.log_odds([queries.texts[asked_B[owner]] for owner in owners], texts)
+        best_B = np.maximum.reduceat(scores[: counts.sum()], np.cumsum(counts) - counts)
+        safe_BK[rows, columns] = scores[counts.sum() :] <= best_B[rows] - self.teacher_margin
+
+
+def compact(found_BK: np.ndarray, scores_BK: np.ndarray, kept_BK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept moves to the front, in order; −1 and −∞ follow."""
+    order = np.argsort(~kept_BK, axis=1, kind="stable")
+    kept_BK = np.take_along_axis(kept_BK, order, axis=1)
+    found_BK = np.where(kept_BK, np.take_along_axis(found_BK, order, axis=1), -1)
+    return found_BK, np.where(kept_BK, np.take_along_axis(scores_BK, order, axis=1), -np.inf)

@@ -1,0 +1,68 @@
+"""Vectors of documents that did not change, from an index that the same model made of an earlier state of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ance_ir.datasets import Document
+from ance_ir.errors import FingerprintError, IndexingError
+from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.models import Encoding
+
+
+class Reuse:
+    """Finds documents in an index by their docnos and texts.
+
+    Args:
+        index: where vectors are taken from; made by a refresh, which keeps a hash of each document's text.
+        encoding: how vectors must have been made.
+
+    Raises:
+        FingerprintError: the index was made otherwise.
+        IndexingError: it has no hashes, or the model reads urls, which they leave out.
+    """
+
+    def __init__(self, index: AnceIndex, encoding: Encoding) -> None:
+        made = index.manifest["encoding"] or {}
+        if (made.get("fingerprint"), made.get("passages")) != (encoding.fingerprint, encoding.passages):
+            raise FingerprintError(
+                f"{index.folder} was made by {made.get('model')} with passages {made.get('passages')}, not by {encoding.model} with "
+                f"{encoding.passages}; its vectors cannot be used again"
+            )
+        if not (index.folder / "text_hashes.npy").exists() or "url" in encoding.text.fields:
+            raise IndexingError(f"{index.folder}: nothing tells which of its documents are unchanged; encode all of them")
+        self._index = index
+        self._hashes = np.load(index.folder / "text_hashes.npy", mmap_mode="r", allow_pickle=False)
+
+    def complete(
+        self,
+        documents: Sequence[Document],
+        hashes: np.ndarray,
+        encode: Callable[[list[Document]], tuple[np.ndarray, np.ndarray]],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of documents' passages; what is not there is encoded.
+
+        Args:
+            documents: N of them.
+            hashes: of their texts, uint64 ``[N]``.
+            encode: gives what this does, for documents that are new.
+
+        Returns:
+            float32 ``[passages, D]``, and how many passages each document has, int64 ``[N]``.
+        """
+        numbers = self._index.numbers([document["docno"] for document in documents])
+        known = numbers >= 0
+        known[known] = self._hashes[numbers[known]] == hashes[known]
+        new = np.flatnonzero(~known)
+        fresh_PD, fresh_counts = encode([documents[i] for i in new.tolist()])
+        first, old_counts = self._index.rows(numbers[known])
+        counts = np.zeros(len(documents), dtype=np.int64)
+        counts[known], counts[new] = old_counts, fresh_counts
+        begins = np.cumsum(old_counts) - old_counts
+        old_PD = self._index.store.get(np.repeat(first - begins, old_counts) + np.arange(old_counts.sum()))
+        vectors_PD = np.empty((counts.sum(), self._index.store.dimension), dtype=np.float32)
+        from_old = np.repeat(known, counts)
+        vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD
+        return vectors_PD, counts

@@ -1,0 +1,169 @@
+"""What the processes of tests do: train and mine on the small collection, and say in which phase they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ance_ir.datasets import load_dataset
+from ance_ir.files import write_json
+from ance_ir.indexes import AnnMiner, FirstP, MaxP
+from ance_ir.indexes.corpus import CorpusEncoding
+from ance_ir.models import DenseEncoder
+from ance_ir.training import (
+    AnnNegatives,
+    DenseObjective,
+    InBatchNegatives,
+    Inferencer,
+    Inferencers,
+    MinedNegatives,
+    RandomNegatives,
+    RerankerObjective,
+    Trainer,
+    TrainingQueries,
+    TrainingRun,
+    TrainingSettings,
+    join_world,
+)
+from ance_ir.training.batches import Batches
+from tests.processes import ELSEWHERE, MINING, PUBLISHING, TRAINING
+from tests.tiny import cross_encoder, encoder
+
+SETTINGS = {"steps": 12, "batch_size": 4, "learning_rate": 1e-3, "refresh_every": 4, "checkpoint_every": 2, "negatives": 2}
+
+
+def _announce(phase: Synchronized[int] | None) -> None:
+    """Let this process say in which phase it is."""
+    if phase is None:
+        return
+
+    def announced(owner: type, name: str, value: int) -> None:
+        method = getattr(owner, name)
+
+        @contextmanager
+        def during() -> Iterator[None]:
+            before, phase.value = phase.value, value
+            try:
+                yield
+            finally:
+                phase.value = before
+
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            with during():
+                return method(*arguments, **options)
+
+        setattr(owner, name, wrapped)
+
+    phase.value = ELSEWHERE
+    announced(Trainer, "_step", TRAINING)
+    announced(TrainingRun, "save", PUBLISHING)
+    announced(CorpusEncoding, "lead", MINING)
+    announced(AnnMiner, "_search", MINING)
+    announced(MinedNegatives, "publish", PUBLISHING)
+
+
+def trainer(collection: Path, folder: Path, *, inferencers: Inferencers | None = None, **settings: Any) -> Trainer[DenseEncoder]:
+    dataset = load_dataset(collection)
+    store = dataset.store()
+    queries = TrainingQueries.load(dataset, store)
+    world = join_world(torch.device("cpu"))
+    return Trainer(
+        DenseObjective(encoder(), queries, store, FirstP(), world=world),
+        AnnNegatives(queries),
+        TrainingSettings(**{**SETTINGS, **settings}),
+        folder,
+        dataset={"name": "tiny"},
+        miner=AnnMiner(queries, store, FirstP(), depth=5),
+        inferencers=inferencers,
+    )
+
+
+def train(collection: Path, folder: Path, phase: Synchronized[int] | None, settings: dict[str, Any]) -> None:
+    """Train, and mine."""
+    torch.set_num_threads(1)
+    _announce(phase)
+    trainer(collection, folder, **settings).train()
+
+
+def train_asynchronously(collection: Path, folder: Path, phase: Synchronized[int] | None, settings: dict[str, Any]) -> None:
+    """Train with negatives from inferencers that are started elsewhere."""
+    torch.set_num_threads(1)
+    _announce(phase)
+    trainer(collection, folder, inferencers=Inferencers([], folder), **settings).train()
+
+
+def infer(collection: Path, folder: Path, phase: Synchronized[int] | None, patience: float = 60.0) -> None:
+    """Mine for a run until it ends."""
+    torch.set_num_threads(1)
+    _announce(phase)
+    dataset = load_dataset(collection)
+    store = dataset.store()
+    miner = AnnMiner(TrainingQueries.load(dataset, store), store, FirstP(), depth=5)
+    inferencer = Inferencer(
+        TrainingRun(folder), miner, lambda path: DenseEncoder.from_pretrained(path, device="cpu"), patience=patience, say=print
+    )
+    inferencer.work()
+
+
+def encode_part_by_part(collection: Path, folder: Path, phase: Synchronized[int] | None, leads: bool) -> None:
+    """Encode the corpus, alone or beside others."""
+    torch.set_num_threads(1)
+    _announce(phase)
+    encoding = CorpusEncoding(folder, load_dataset(collection).store(), encoder(), FirstP())
+    if leads:
+        encoding.lead()
+    else:
+        while not (folder / "manifest.json").exists():
+            encoding.help()
+
+
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "pairwise": {},
+    "in-batch": {"loss": "nll", "in_batch": "all"},
+    "nce": {"in_batch": "hardest"},
+    "maxp": {"passages": MaxP(4, 3)},
+    "two towers": {"shared": False, "loss": "hinge"},
+    "grad cache": {"loss": "nll", "in_batch": "all", "grad_cache": True},
+    "matryoshka": {"dimensions": (8,)},
+    "teacher": {"loss": "margin-mse", "teacher": True},
+    "reranker": {"reranker": True},
+    "fewer documents than processes": {"batch_size": 3, "positives_only": True},
+}
+
+
+def gradients(collection: Path, name: str, out: Path, rank: int, size: int, port: int) -> None:
+    """Write the gradients of one batch, summed over processes, and the loss."""
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    options = dict(OBJECTIVES[name])
+    dataset = load_dataset(collection)
+    store = dataset.store()
+    queries = TrainingQueries.load(dataset, store)
+    world = join_world(torch.device("cpu"))
+    in_batch = options.pop("in_batch", "none")
+    shared, passages = options.pop("shared", True), options.pop("passages", FirstP())
+    batch_size, positives_only = options.pop("batch_size", 6), options.pop("positives_only", False)
+    source = InBatchNegatives(in_batch) if in_batch != "none" else RandomNegatives(queries)
+    batch = Batches(queries, source, TrainingSettings(steps=1, batch_size=batch_size, negatives=3)).of_step(0)[0]
+    if positives_only:  # all texts the same two documents
+        batch.queries[:], batch.positives[:] = batch.queries[0], batch.positives[0]
+        batch.negatives[:] = batch.negatives[0, 0]
+    objective: Any
+    if options.pop("reranker", False):
+        objective = RerankerObjective(cross_encoder(), queries, store, world=world)
+    else:
+        if options.pop("teacher", False):
+            options["teacher"] = cross_encoder()
+        objective = DenseObjective(encoder(shared=shared), queries, store, passages, world=world, **options)
+    loss, tokens = objective.backward(batch, 0.5, 1.0)
+    world.sum_gradients(objective.model.parameters())
+    found = {key: parameter.grad.numpy() for key, parameter in objective.model.named_parameters() if parameter.grad is not None}
+    np.savez(out / f"{size}-{rank}.npz", **found)
+    write_json(out / f"{size}-{rank}.json", {"loss": loss, "tokens": world.sum(tokens)})
