@@ -98,7 +98,8 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         f"{results['documents']:,} documents, {queries}. {settings['model']}, {layers}; {settings['steps']} steps of "
         f"{settings['batch_size']} queries, peak learning rate {settings['learning_rate']:g}, negatives from the first {settings['depth']} "
         f"documents of a ranking, ANCE's mined anew every {settings['refresh_every']} steps; A -> B goes over to B at step "
-        f"{round(settings['warm_up_share'] * settings['steps'])}. Mean over {len(settings['seeds'])} seeds ± standard deviation.",
+        f"{round(settings['warm_up_share'] * settings['steps'])}. "
+        + (f"Mean over {seeds} seeds ± standard deviation." if (seeds := len(settings["seeds"])) > 1 else "One seed."),
         "## Effectiveness",
         table(effectiveness),
         "## Training",
