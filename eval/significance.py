@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -58,3 +58,29 @@ def _p(differences: np.ndarray) -> float:
 def _counts(differences: pd.Series[float]) -> tuple[int, int, int]:
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     return wins, losses, len(differences) - wins - losses
+
+
+def compare_pairs(per_query: Mapping[str, pd.DataFrame], pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Compare systems two by two by two-sided paired t-tests.
+
+    Args:
+        per_query: by system, a frame as ``evaluate`` returns it; all over the same queries.
+        pairs: a system, and the one that it is compared with.
+
+    Returns:
+        As ``compare``, with a column ``baseline``; a row for each pair and measure, in this order; Holm's correction is over all of them.
+
+    Raises:
+        EvaluationError: a system of a pair is none of the systems, or they differ in queries or measures.
+    """
+    tables = []
+    for system, baseline in pairs:
+        if system not in per_query:
+            raise EvaluationError(f"{system!r} is none of the systems: {', '.join(per_query)}")
+        tables.append(
+            compare({name: per_query[name] for name in (system, baseline) if name in per_query}, baseline).assign(baseline=baseline)
+        )
+    if not tables:
+        return pd.DataFrame(columns=[*_COLUMNS, "baseline"])
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(p_corrected=multipletests(table["p"], method="holm")[1])

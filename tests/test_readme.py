@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from ance_ir.cli.main import SUMMARIES, group
@@ -34,6 +35,8 @@ def test_every_command_and_option_shown_exists() -> None:
     for line in commands:
         command = group.get_command(None, line.split()[1])  # type: ignore[arg-type]
         assert command is not None
+        if isinstance(command, click.Group):
+            command = command.commands[line.split()[2]]
         known = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", line)) <= known
 

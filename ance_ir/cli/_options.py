@@ -33,6 +33,12 @@ def tensorboard_option(command: F) -> F:
     return click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too, into OUT/tensorboard.")(command)
 
 
+def layers_option(command: F) -> F:
+    """``--layers``."""
+    told = "Keep only the first N layers of the encoder to start from; 0: its embeddings alone.  [default: all]"
+    return click.option("--layers", type=int, metavar="N", help=told)(command)
+
+
 def precision_option(command: F) -> F:
     """``--precision``."""
     told = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"

@@ -34,6 +34,7 @@ SUMMARIES = {
     "eval": "Evaluate systems on a dataset",
     "runs": "Show training runs, side by side",
     "info": "Show what a model is and how it reads text",
+    "study": "Compare negatives as the paper does",
     "bench": "Measure search and encoding beside the alternatives",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""

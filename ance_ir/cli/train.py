@@ -12,6 +12,7 @@ from ance_ir.cli._options import (
     dataset_option,
     device_option,
     join,
+    layers_option,
     numbers,
     optimisation_options,
     tensorboard_option,
@@ -36,6 +37,7 @@ Example:
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
+@layers_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
 @click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where they come from; see above.")
 @click.option("--warm-up", metavar="SOURCE", help="Where they come from at first.")
@@ -70,6 +72,7 @@ def command(
     dev_split: str | None,
     model: str,
     head: Literal["ance"] | None,
+    layers: int | None,
     out: Path,
     negatives: str,
     depth: int,
@@ -124,7 +127,7 @@ def command(
     if devices and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads_beside(len(devices)))
     told = text_settings(query_length, passage_length, text)
-    encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, **told)
+    encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, layers=layers, **told)
     if temperature is None:
         temperature = 0.05 if encoder.similarity == "cosine" else 1.0
     options = TrainingSettings(negatives=negatives_per_query, temperature=temperature, dropout=not no_dropout, **settings)

@@ -103,6 +103,7 @@ class DenseEncoder(nn.Module):
         seed: int = 42,
         device: str | torch.device | None = None,
         precision: Precision | None = None,
+        layers: int | None = None,
         **text: Any,
     ) -> DenseEncoder:
         """Open a checkpoint of any layout in ``docs/models.md``.
@@ -119,11 +120,13 @@ class DenseEncoder(nn.Module):
             device: where to put it; by default a GPU where there is one.
             precision: what to compute in: ``"float32"``, ``"bfloat16"``, or ``"int8"`` (CPU, needs the extra ``int8``); by default the
                 checkpoint's own. Another one than that encodes only.
+            layers: keep only so many first layers of the backbone, of each tower where there are two; 0: none, so that a text is the bag
+                of its tokens' embeddings. By default all.
             **text: fields of ``TextSettings`` to change.
 
         Raises:
             ModelError: it is not there, or does not load, or lacks parameters.
-            UsageError: there is no such device, text setting or precision.
+            UsageError: there is no such device, text setting or precision, or the backbone has fewer layers.
             MissingDependencyError: ``"int8"`` without its extra.
         """
         from ance_ir.models.checkpoint import load_encoder, split_name
@@ -133,9 +136,19 @@ class DenseEncoder(nn.Module):
         model = load_encoder([str(one) for one in name] if isinstance(name, tuple) else split_name(str(name)), head, seed).to(place)
         if model.origin.unused:
             logger.warning("%s: weights that have no place in the encoder: %s", model.name, some(model.origin.unused))
+        if layers is not None:
+            model._keep_layers(layers)
         if precision is not None:
             model = at_precision(model, precision)
         return (model.with_text(**text) if text else model).eval()
+
+    def _keep_layers(self, count: int) -> None:
+        from ance_ir.models.truncation import keep_layers
+
+        towers = [self.query_tower] if self.shared else [self.query_tower, self.passage_tower]
+        had = [keep_layers(tower.backbone, count) for tower in towers]
+        if count < max(had):
+            self.origin = replace(self.origin, layout=f"{self.origin.layout}, the first {count} of {max(had)} layers")
 
     def save(self, folder: Path | str) -> None:
         """Write a folder, whole or not at all, that this package and sentence-transformers open.

@@ -73,7 +73,7 @@ class Trainer(Generic[Model]):
         verbose: bool = False,
         tensorboard: bool = False,
     ) -> None:
-        if tensorboard and self.world.leads:
+        if tensorboard and objective.world.leads:
             summary_writer()
         self.tensorboard = tensorboard
         self.objective = objective

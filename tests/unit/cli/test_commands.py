@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -10,11 +12,13 @@ from typing import Any, get_args
 import pandas as pd
 import pytest
 
+import ance_ir.cli.study as cli_study
 import ance_ir.cli.train as cli_train
 from ance_ir.cli._options import PRECISIONS
 from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
+from ance_ir.eval.study import SCHEMES, StudySettings
 from ance_ir.indexes import AnceIndex
 from ance_ir.models.precision import Precision
 from ance_ir.training import DISTILLATIONS, LOSSES
@@ -325,6 +329,60 @@ def test_schemes_of_training(run: Run, collection: Path, model: Path, tmp_path: 
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(losses) == 4
     assert len(set(losses)) > 1
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_a_shortened_encoder_is_trained_and_goes_on(run: Run, collection: Path, model: Path, tmp_path: Path, layers: int) -> None:
+    for _ in range(2):
+        status, _, err = _train(run, collection, model, tmp_path / "run", "--negatives", "random", "--layers", str(layers))
+        assert status == 0, err
+    parts = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])["grad_norms"].keys()
+    assert parts == ({"embeddings", "layer 1"} if layers else {"embeddings"})
+    assert f"the first {layers} of 2 layers" not in run("info", tmp_path / "run")[1], "what was saved has no others"
+    status, _, err = _train(run, collection, model, tmp_path / "other", "--layers", "3")
+    assert status == 2
+    assert "has 2 layers, of which 0 to 2 can be kept, not 3" in err
+
+
+def test_study(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    told = [
+        "--dataset",
+        collection,
+        "--model",
+        model,
+        "--out",
+        tmp_path / "study",
+        "--layers",
+        "0",
+        "--depth",
+        "3",
+        "--passage-length",
+        "9",
+    ]
+    told += ["--depth", "3", "--steps", "4", "--batch-size", "2", "--scheme", "random", "--scheme", "bm25 -> ance"]
+    status, out, err = run("study", "negatives", *told, "--seeds", "7,9")
+    assert status == 0, err
+    assert "4 of 4: bm25 -> ance, seed 9: test RR@10" in out
+    assert "| bm25 -> ance |" in out
+    settings = json.loads((tmp_path / "study" / "study.json").read_text())["settings"]
+    expected = {"layers": 0, "seeds": [7, 9], "refresh_every": 1, "depth": 3, "schemes": ["random", "bm25 -> ance"], "passage_length": 9}
+    assert {name: settings[name] for name in expected} == expected
+    status, _, err = run("study", "negatives", *told, "--seeds", "2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "holds a study with other settings: seeds was [7, 9], is [42, 43]" in err
+    assert run("study", "negatives", *told, "--seeds", "0")[0] == 2
+    assert run("study", "negatives", *told, "--seeds", "7,")[2].count("seeds was [7, 9], is [7]") == 1
+
+
+def test_the_defaults_of_a_study_are_those_of_its_settings() -> None:
+    options = {option.name: option.default for option in cli_study.negatives.params}
+    fields = {field.name: field.default for field in dataclasses.fields(StudySettings)}
+    for name in ("model", "steps", "batch_size", "learning_rate", "warm_up_share", "depth", "split", "test_split"):
+        assert options[name] == fields[name]
+    assert options["steps"] // 4 == fields["refresh_every"]
+    assert options["seeds"] == str(len(fields["seeds"]))
+    told = " ".join(str(cli_study.negatives.help).replace('"', "").split())
+    assert all(re.search(rf"[ ,]{re.escape(scheme)}(,| and|\.)", told) for scheme in SCHEMES)
 
 
 def test_a_reranker_teaches(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:

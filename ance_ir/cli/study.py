@@ -1,0 +1,70 @@
+"""``ance-ir study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ance_ir.cli._options import dataset_option, device_option, given, layers_option, numbers
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir study negatives --dataset python-stdlib --layers 0 --passage-length 64 \\
+                          --batch-size 64 --learning-rate 1e-3 --steps 80 --refresh-every 20 \\
+                          --out runs/study
+"""
+
+
+@click.group("study", short_help="Compare negatives as the paper does", epilog=EXAMPLE)
+def command() -> None:
+    """Compare negatives as the paper does: many training runs that differ in one thing."""
+
+
+@command.command("negatives", short_help="Sampling schemes at equal steps from equal starts", epilog=EXAMPLE)
+@dataset_option
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The study's folder; the same command again goes on.")
+@click.option("--scheme", "schemes", multiple=True, metavar="S", help="What to compare; may be repeated.  [default: eleven, see above]")
+@click.option("--seeds", default="3", show_default=True, metavar="N|A,B,…", help="How many (from 42 on), or which.")
+@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
+@layers_option
+@click.option("--steps", type=int, default=160, show_default=True, help="Optimiser steps of a run.")
+@click.option("--batch-size", type=int, default=32, show_default=True, help="Queries of a batch.")
+@click.option("--learning-rate", type=float, default=5e-5, show_default=True, help="Its peak, after a tenth of the steps.")
+@click.option("--refresh-every", type=int, metavar="N", help="Steps between two minings of negatives.  [default: a quarter of them]")
+@click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` goes over to B; a refresh is due then.")
+@click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")
+@click.option("--split", default="train", show_default=True, help="The queries to train on.")
+@click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on as well.  [default: dev, where there is one]")
+@click.option("--test-split", default="test", show_default=True, help="Queries to evaluate on.")
+@click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: the model's]")
+@click.option("--passage-length", type=int, metavar="N", help="Tokens of a document, its first ones.  [default: the model's]")
+@click.option("--keep", is_flag=True, help="Keep models, checkpoints and indexes; by default only figures and logs stay.")
+@device_option
+def negatives(
+    out: Path, schemes: tuple[str, ...], seeds: str, steps: int, refresh_every: int | None, keep: bool, device: str | None, **settings: Any
+) -> None:
+    """Train with each scheme under each seed, at equal steps from equal starts, and compare what comes out.
+
+    A scheme is a source as `ance-ir train --negatives` takes it, or "A -> B": A until --warm-up-share of the steps, then B. By default
+    random, nce, bm25, in-batch, bm25+random, "bm25 -> random", "bm25 -> nce", "bm25 -> bm25+random", ance, "bm25 -> ance" and
+    "in-batch -> ance".
+
+    Each trained model indexes the corpus and is evaluated; beside its measures stand the loss, the gradient norms, and how many of its last
+    negatives are among the 100 documents that it ranks first. At the end the paper's expectations are tested. Broken off, the same command
+    goes on.
+    """
+    from ance_ir.eval.study import StudySettings, run_study
+
+    which = numbers(seeds.rstrip(","))
+    if "," not in seeds:
+        which = list(range(42, 42 + which[0])) if which else []
+    told = StudySettings(
+        seeds=tuple(which),
+        steps=steps,
+        refresh_every=max(1, steps // 4) if refresh_every is None else refresh_every,
+        **given(schemes=schemes or None, **settings),
+    )
+    run_study(told, out, device=device, keep=keep, say=click.echo)

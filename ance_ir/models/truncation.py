@@ -1,0 +1,49 @@
+"""Backbones cut to their first layers: small and fast encoders for studies. With none left a text is the bag of its tokens' embeddings."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from ance_ir.errors import UsageError
+
+_PLACES = ("encoder.layer", "transformer.layer", "layers")
+"""Where backbones keep their layers: BERT, RoBERTa, MPNet and ELECTRA; DistilBERT; ModernBERT."""
+
+
+def keep_layers(backbone: PreTrainedModel, count: int) -> int:
+    """Cut a backbone to its first layers, in place, and let its configuration say so.
+
+    Args:
+        backbone: as transformers makes it.
+        count: how many layers stay; 0: none, only the embeddings.
+
+    Returns:
+        How many layers it had.
+
+    Raises:
+        UsageError: it has fewer layers, or none are to stay of one that needs one (ModernBERT), or it keeps them at an unknown place.
+    """
+    place = next((place for place in _PLACES if isinstance(_find(backbone, place), nn.ModuleList)), None)
+    if place is None:
+        kind = backbone.config.model_type
+        raise UsageError(f"a backbone of the type {kind} has its layers at none of the known places ({', '.join(_PLACES)}); keep them all")
+    layers = _find(backbone, place)
+    assert isinstance(layers, nn.ModuleList)
+    had, config = len(layers), backbone.config
+    kinds: list[str] | None = getattr(config, "layer_types", None)
+    fewest = 0 if kinds is None else 1  # a configuration that tells each layer's kind cannot be read again when there is none
+    if not fewest <= count <= had:
+        raise UsageError(f"the backbone has {had} layers, of which {fewest} to {had} can be kept, not {count}")
+    del layers[count:]
+    config.num_hidden_layers = count  # DistilBERT's n_layers goes by this name too
+    if kinds is not None:
+        config.layer_types = kinds[:count]
+    return had
+
+
+def _find(backbone: nn.Module, place: str) -> nn.Module | None:
+    found: nn.Module | None = backbone
+    for name in place.split("."):
+        found = getattr(found, name, None)
+    return found
