@@ -153,10 +153,12 @@ class VectorStore:
             raise DamagedIndexError(f"{self.folder}: checksums differ for {', '.join(damaged)}; build the index again")
 
     def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and vectors, ``[≤ rows, D]`` as stored, of consecutive blocks."""
-        for start, vectors in zip(self._starts, self._maps, strict=False):
-            for offset in range(0, len(vectors), rows):
-                yield int(start) + offset, vectors[offset : offset + rows]
+        """First row and vectors, ``[rows, D]`` as stored (fewer in the last), of consecutive blocks, whatever shards they lie in."""
+        for first in range(0, len(self), rows):
+            last = min(first + rows, len(self))
+            shards = range(np.searchsorted(self._starts, first, side="right") - 1, np.searchsorted(self._starts, last))
+            parts = [self._maps[shard][max(0, first - self._starts[shard]) : last - self._starts[shard]] for shard in shards]
+            yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def get(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of the given rows, float32 ``[len(rows), D]``."""
