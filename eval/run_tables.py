@@ -22,7 +22,7 @@ _FOUND = {
     "overlap_with_top_100": "overlap: top 100",
 }
 LEGEND = (
-    "loss and grad norm: means of the last twentieth of the steps; waited: share of the wall time in which training waited for negatives; "
+    "loss and grad norm: means of the last twentieth of the steps; first wait: for the first negatives; waited: share of the time since in which training waited for others; "
     "pairs/s and steps/s: without these waits"
 )
 """What is to be said beneath the summary."""
@@ -77,7 +77,8 @@ def _speed(run: LoggedRun) -> dict[str, str]:
     seconds, pairs, tokens = run.values("seconds"), run.values("pairs"), run.values("tokens")
     took = float(seconds.sum())
     waits = [float(refresh["waited_seconds"]) for refresh in run.refreshes if "waited_seconds" in refresh]
-    row = {"waited": f"{sum(waits) / (took + sum(waits)):.0%}" if waits and took + sum(waits) > 0 else NOTHING}
+    row = {"first wait s": f"{waits[0]:,.1f}" if waits else NOTHING}
+    row["waited"] = f"{sum(waits[1:]) / (took + sum(waits[1:])):.1%}" if waits and took > 0 else NOTHING
     row["tokens/step"] = f"{tokens.mean():,.0f}" if len(tokens) else NOTHING
     row["pairs/s"] = f"{pairs.sum() / took:,.1f}" if len(pairs) and took > 0 else NOTHING
     row["steps/s"] = f"{len(seconds) / took:,.2f}" if took > 0 else NOTHING

@@ -158,7 +158,7 @@ def join_world(device: torch.device) -> World:
 
 
 def own_device(name: str | None) -> str | None:
-    """The device of this process where torchrun started several: its own GPU, unless a device is named."""
-    if name is None and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+    """The device of this process where torchrun started several: its own GPU, unless another is named."""
+    if name in (None, "cuda") and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
         return f"cuda:{os.environ['LOCAL_RANK']}"
     return name
