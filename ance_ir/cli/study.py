@@ -13,8 +13,8 @@ EXAMPLE = """
 \b
 Example:
   ance-ir study negatives --dataset python-stdlib --layers 0 --passage-length 64 \\
-                          --batch-size 64 --learning-rate 1e-3 --steps 80 --refresh-every 20 \\
-                          --out runs/study
+                          --batch-size 64 --learning-rate 1e-3 --steps 60 --refresh-every 30 \\
+                          --depth 100 --out runs/study
 """
 
 
