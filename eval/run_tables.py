@@ -22,8 +22,8 @@ _FOUND = {
     "overlap_with_top_100": "overlap: top 100",
 }
 LEGEND = (
-    "loss and grad norm: means of the last twentieth of the steps; first wait: for the first negatives; waited: share of the time since in which training waited for others; "
-    "pairs/s and steps/s: without these waits"
+    "loss and grad norm: means of the last twentieth of the steps; first wait: for the first negatives; "
+    "waited: share of the time since in which training waited for others; pairs/s and steps/s: without these waits"
 )
 """What is to be said beneath the summary."""
 
