@@ -20,7 +20,7 @@ from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.plots import plot_training
 from ance_ir.eval.train import train_on_dataset
 from ance_ir.files import atomic_open, read_json, write_json
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_documents
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.pipelines import dataset_bm25
 from ance_ir.training import TrainingSettings, environment, read_metrics
@@ -173,9 +173,8 @@ class _Demo:
         index = AnceIndex(self.out / f"{name}.ance")
         if index.built():
             return index
-        count = len(dataset.store()) if isinstance(passages, FirstP) else None
         with self._timed(f"index, {name}"):
-            return index_documents(index.folder, model, dataset.documents(), passages, count=count, verbose=self.verbose)
+            return index_corpus(index.folder, model, dataset.store(), passages, verbose=self.verbose)
 
     def _plot(self) -> None:
         series = {scheme: pd.DataFrame(read_metrics(self.out / "training" / scheme / "metrics.jsonl")) for scheme in self._schemes()}

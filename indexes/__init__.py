@@ -1,6 +1,7 @@
 """Passages, vectors on disk, search, and the dense index over them."""
 
 from ance_ir.indexes.ance_index import AnceIndex, index_documents
+from ance_ir.indexes.corpus import index_corpus
 from ance_ir.indexes.filters import Filters
 from ance_ir.indexes.mining import AnnMiner
 from ance_ir.indexes.passages import FirstP, MaxP, SlidingWindow, parse_passages
@@ -15,6 +16,7 @@ __all__ = [
     "FirstP",
     "MaxP",
     "SlidingWindow",
+    "index_corpus",
     "index_documents",
     "parse_passages",
 ]

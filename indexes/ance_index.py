@@ -200,8 +200,9 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         if queries_QD.shape[1] != self.store.dimension:
             raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
         searcher = searcher or self.searcher()
-        if self._offsets is None:
+        if len(self) == len(self.store):  # a row is a document
             return searcher.search(queries_QD, k)
+        assert self._offsets is not None
         return search_documents(searcher, queries_QD, k, self._offsets)
 
     def document_scores(self, queries_ND: np.ndarray, numbers: np.ndarray) -> np.ndarray:

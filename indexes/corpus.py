@@ -26,12 +26,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ance_ir.datasets import Document, DocumentStore
-from ance_ir.files import held_lock, read_json, remove_leftovers, save_array, write_json
+from ance_ir.errors import IndexingError, UsageError
+from ance_ir.files import held_lock, read_json, remove_leftovers, replace_folder, save_array, write_json
 from ance_ir.indexes.ance_index import FORMAT, AnceIndex
 from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.reuse import Reuse
-from ance_ir.indexes.vectors import Shard, checked_vectors
+from ance_ir.indexes.vectors import Shard, VectorType, checked_vectors
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
+from ance_ir.training import ALONE, World
 
 PARTS, LEAST, MOST = 16, 256, 8192
 """A corpus is cut into so many parts, of at least and at most so many documents."""
@@ -47,6 +49,7 @@ class CorpusEncoding:
         store: the corpus; its numbers are the index's.
         model: the encoder.
         passages: how documents are cut.
+        dtype: how vectors are stored.
         reuse: an index to take unchanged documents' vectors from.
         verbose: show progress.
     """
@@ -58,6 +61,7 @@ class CorpusEncoding:
         model: DenseEncoder,
         passages: PassageScheme,
         *,
+        dtype: VectorType = "float32",
         reuse: AnceIndex | None = None,
         verbose: bool = False,
     ) -> None:
@@ -69,16 +73,23 @@ class CorpusEncoding:
         self._size = min(MOST, max(LEAST, -(-len(store) // PARTS)))
         self._parts = -(-len(store) // self._size)
         told = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
-        self._told = {**told, "documents": len(store), "size": self._size}
+        self._told = {**told, "dtype": dtype, "documents": len(store), "size": self._size}
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
         self._verbose = verbose
         self.encoded = 0
         """Documents that were encoded, by all processes; known once the index is written."""
 
+    def begin(self) -> None:
+        """Say what is to be encoded, unless work on the same has begun."""
+        if not self._begun():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_json(self.folder / "corpus.json", self._told)
+        remove_leftovers(self.folder)
+
     def help(self) -> None:
         """Encode what parts nobody has, if the work has begun and is the same."""
         with contextlib.suppress(FileNotFoundError):  # the work was abandoned meanwhile
-            if self._begun() and not AnceIndex(self.folder).built():
+            if self._begun() and not self.built():
                 for part in range(self._parts):
                     self._take(part)
 
@@ -89,13 +100,10 @@ class CorpusEncoding:
             IndexingError: a vector is not finite.
         """
         index = AnceIndex(self.folder)
-        if index.built() and index.manifest["encoding"]["fingerprint"] == self._encoding.fingerprint:
+        if self.built():
             self._tidy()
             return index
-        if not self._begun():
-            shutil.rmtree(self.folder, ignore_errors=True)
-            write_json(self.folder / "corpus.json", self._told)
-        remove_leftovers(self.folder)
+        self.begin()
         with tqdm(total=len(self._store), desc="encoding", unit=" documents", disable=not self._verbose) as bar:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
                 taken = False
@@ -141,7 +149,7 @@ class CorpusEncoding:
             vectors_PD, counts = encode(documents)
         else:
             vectors_PD, counts = self._reuse.complete(documents, self._store.text_hashes[numbers.start : numbers.stop], encode)
-        vectors_PD, largest = checked_vectors(vectors_PD, np.dtype(np.float32))
+        vectors_PD, largest = checked_vectors(vectors_PD, np.dtype(self._told["dtype"]))
         vectors = self.folder / f"vectors-{part:05d}.npy"
         for path, array in ((vectors, vectors_PD), (self.folder / f"counts-{part:05d}.npy", counts)):
             save_array(path, array)
@@ -163,7 +171,7 @@ class CorpusEncoding:
             "documents": len(self._store),
             "most_passages": int(counts.max()),
             "dimension": self._model.dimension,
-            "dtype": "float32",
+            "dtype": self._told["dtype"],
             "vectors": int(offsets[-1]),
             "largest_norm": max(part["largest_norm"] for part in parts),
             "shards": [part["shard"] for part in parts],
@@ -178,6 +186,59 @@ class CorpusEncoding:
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 
+    def built(self) -> bool:
+        """Whether the index is complete."""
+        return self._begun() and AnceIndex(self.folder).built()
+
     @cached_property
     def _tie_order(self) -> np.ndarray:
         return tie_order(self._store.docno_map)
+
+
+def index_corpus(
+    path: Path | str,
+    model: DenseEncoder,
+    store: DocumentStore,
+    passages: PassageScheme,
+    *,
+    overwrite: bool = False,
+    world: World = ALONE,
+    **options: Any,
+) -> AnceIndex:
+    """Encode the documents of a store into an index; broken off, the same call goes on at the last complete part.
+
+    The work is done in a folder beside the index (``x.ance.building``), which takes the index's place when it is complete.
+
+    Args:
+        path: the index's folder.
+        model: the encoder.
+        store: the corpus.
+        passages: how documents are cut.
+        overwrite: whether it may take the place of an index that is there.
+        world: the processes that share the work.
+        **options: of ``CorpusEncoding``.
+
+    Raises:
+        IndexingError: there is an index at the path, or a vector is not finite.
+        UsageError: there is something else at the path.
+    """
+    path = Path(path)
+    if AnceIndex(path).built() and not overwrite:
+        raise IndexingError(f"{path} holds an index already; choose another path, or overwrite it")
+    if path.exists() and not AnceIndex(path).built() and (path.is_file() or any(path.iterdir())):
+        raise UsageError(f"{path} holds something else than an index, which would be lost; choose another path")
+    work = CorpusEncoding(path.with_name(f"{path.name}.building"), store, model, passages, **options)
+    if world.leads:
+        work.begin()
+    world.wait()
+    if world.leads:
+        work.lead()
+    else:
+        while not work.built():
+            work.help()
+            time.sleep(_POLL)
+    world.wait()
+    if world.leads:
+        replace_folder(work.folder, path)
+    world.wait()
+    return AnceIndex(path)

@@ -140,13 +140,15 @@ class AnnMiner:
             candidates_QK[:], scores_QK[:] = previous.candidates_QK, previous.scores_QK
         sample_S = chosen[np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))]
         top_SN = np.full((len(sample_S), TOP), -1, dtype=np.int32)
-        fetch = max(depth + filters.skip, TOP) + max(len(excluded) for excluded in self._queries.excluded)
+        excluded = np.array([len(self._queries.excluded[query]) for query in chosen])
+        chosen = chosen[np.argsort(excluded, kind="stable")]  # a query with many positives makes its block, not all, search deeper
         searcher = index.searcher(device=str(model.device))
         searched, suspected, found = 0.0, 0, 0
         for start in range(0, len(chosen), _BLOCK):
             block = chosen[start : start + _BLOCK]
             before = time.perf_counter()
             vectors_BD = model.encode_queries([self._queries.texts[query] for query in block])
+            fetch = max(depth + filters.skip, TOP) + len(self._queries.excluded[block[-1]])
             scores_BF, found_BF = index.search_vectors(vectors_BD, fetch, searcher)
             searched += time.perf_counter() - before
             allowed_BF = np.stack(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, precision_option, text_options, text_settings
+from ance_ir.cli._options import dataset_option, device_option, join, precision_option, text_options, text_settings
 
 if TYPE_CHECKING:
+    from ance_ir.indexes.vectors import VectorType
     from ance_ir.models.precision import Precision
 
 EXAMPLE = """
@@ -25,6 +26,9 @@ Example:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
+@click.option(
+    "--reuse", metavar="INDEX", help="An index of the model over an earlier state of the collection; encode only what is new."
+)
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
 @text_options
 @precision_option
@@ -34,7 +38,8 @@ def command(
     model: str,
     out: Path,
     passages: str,
-    dtype: str,
+    dtype: VectorType,
+    reuse: str | None,
     overwrite: bool,
     query_length: int | None,
     passage_length: int | None,
@@ -42,17 +47,24 @@ def command(
     precision: Precision | None,
     device: str | None,
 ) -> None:
-    """Encode a collection into an index."""
+    """Encode a collection into an index. Broken off, the same command goes on; an index that is there stays until the new one is complete.
+
+    torchrun --nproc-per-node 4 -m ance_ir index … shares the work among four processes.
+    """
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.errors import IndexingError
-    from ance_ir.indexes import AnceIndex, FirstP, index_documents, parse_passages
+    from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
 
     if AnceIndex(out).built() and not overwrite:
         raise IndexingError(f"{out} holds an index already; --overwrite takes its place")
+    world, device = join(device)
     scheme = parse_passages(passages)
-    documents = load_dataset(dataset).documents()
+    collection = load_dataset(dataset)
     encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
-    count = documents.count if isinstance(scheme, FirstP) else None
-    index = index_documents(out, encoder, documents, scheme, count=count, verbose=True, dtype=dtype, overwrite=overwrite)
+    store = world.lead_first(lambda: collection.store(verbose=world.leads))
+    before = AnceIndex(reuse) if reuse else None
+    index = index_corpus(out, encoder, store, scheme, dtype=dtype, reuse=before, overwrite=overwrite, world=world, verbose=world.leads)
+    if not world.leads:
+        return
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
     click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={out} --baseline bm25")

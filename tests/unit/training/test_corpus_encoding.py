@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import IndexingError
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, corpus, index_documents
+from ance_ir.errors import IndexingError, UsageError
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, corpus, index_corpus, index_documents
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
@@ -115,3 +115,27 @@ def test_vectors_that_are_no_numbers_are_refused(dataset: Dataset, tmp_path: Pat
     next(model.parameters()).data.fill_(float("nan"))
     with pytest.raises(IndexingError, match="infinite or not a number"):
         CorpusEncoding(tmp_path / "a.ance", dataset.store(), model, FirstP()).lead()
+
+
+def test_an_index_stays_until_the_new_one_is_complete(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, path = dataset.store(), tmp_path / "x.ance"
+    index_corpus(path, encoder(), store, FirstP())
+    with pytest.raises(IndexingError, match="holds an index already"):
+        index_corpus(path, encoder(seed=1), store, FirstP())
+    with monkeypatch.context() as patched:
+        patched.setattr(CorpusEncoding, "_finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            index_corpus(path, encoder(seed=1), store, FirstP(), overwrite=True)
+    AnceIndex(path).check_model(encoder())
+    assert (tmp_path / "x.ance.building").is_dir()
+    index_corpus(path, encoder(seed=1), store, FirstP(), overwrite=True, dtype="float16").check_model(encoder(seed=1))
+    assert AnceIndex(path).store.dtype == np.float16
+    assert not (tmp_path / "x.ance.building").exists()
+
+
+def test_nothing_else_is_overwritten(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("precious")
+    with pytest.raises(UsageError, match="holds something else than an index"):
+        index_corpus(tmp_path / "thesis", encoder(), dataset.store(), FirstP(), overwrite=True)
+    assert (tmp_path / "thesis" / "thesis.tex").read_text() == "precious"
