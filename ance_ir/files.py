@@ -149,6 +149,13 @@ def replace_folder(source: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder; under its name it is there whole or not at all."""
+    aside = _temporary(path)
+    path.rename(aside)
+    shutil.rmtree(aside)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

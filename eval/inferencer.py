@@ -11,6 +11,7 @@ from ance_ir.errors import TrainingError
 from ance_ir.eval.mining import Mining
 from ance_ir.indexes import parse_passages
 from ance_ir.models import DenseEncoder
+from ance_ir.models.dense import find_device
 from ance_ir.training import Inferencer, TrainingQueries, TrainingRun
 
 if TYPE_CHECKING:
@@ -45,19 +46,19 @@ def run_inferencer(
     told = run.manifest
     if (told.get("refresh") or {}).get("kind") != "asynchronous":
         raise TrainingError(f"{folder}: this run takes no negatives from inferencers; train with --inferencers")
-    found: Dataset = load_dataset(dataset or told["environment"]["place"])
+    found: Dataset = load_dataset(dataset or told["environment"]["place"]["dataset"])
     if found.fingerprint != told["dataset"]["fingerprint"]:
         raise TrainingError(f"{folder} was begun on another state of {told['dataset']['name']} than {found.source} is; see --dataset")
     store = found.store(verbose=verbose)
     queries = TrainingQueries.load(found, store, told["dataset"]["split"])
-    miner = Mining.of_run(told).miner(
+    miner = Mining.of_run(told, told["environment"]["place"]["reuse"]).miner(
         found,
         store,
         queries,
         parse_passages(told["passages"]),
         depth=told["refresh"]["depth"],
         dev_split=told["dataset"]["dev_split"],
-        device=device or "cpu",
+        device=str(find_device(device)),
         keep_indexes=told["refresh"]["keep_indexes"],
         verbose=verbose,
     )

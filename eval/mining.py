@@ -40,12 +40,12 @@ class Mining:
     reuse: str | None = None
 
     @classmethod
-    def of_run(cls, manifest: Mapping[str, Any]) -> Mining:
+    def of_run(cls, manifest: Mapping[str, Any], reuse: str | None) -> Mining:
         """What a run's trainer was told; how negatives are drawn is left to it."""
         told = manifest["refresh"]
         teacher = told["teacher"]["name"] if told["teacher"] else None
         kept = {name: told[name] for name in ("rotation", "skip", "margin", "teacher_margin")}
-        return cls(teacher=teacher, **kept)
+        return cls(teacher=teacher, reuse=reuse, **kept)
 
     def miner(
         self,

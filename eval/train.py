@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining import DEPTH
-from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
+from ance_ir.indexes.reuse import Reuse
+from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.training import (
     ALONE,
     AnnNegatives,
@@ -111,9 +115,11 @@ def train_on_dataset(
         if until >= settings.steps:
             raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
         schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
+    if mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
+        Reuse(AnceIndex(mining.reuse), Encoding.of(model, str(passages)))
     miner = None
     if dev_split or any(schedule.at(step).mines for step in (0, settings.steps - 1)):
-        device = str(model.device)
+        device = str(model.device) if inferencers is None else "cpu"  # where inferencers mine, only they ask the filters' teacher
         miner = mining.miner(
             dataset, store, queries, passages, depth=depth, dev_split=dev_split, device=device, keep_indexes=keep_indexes, verbose=verbose
         )
@@ -127,7 +133,7 @@ def train_on_dataset(
         settings,
         folder,
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split, "dev_split": dev_split},
-        place=dataset.source,
+        place={"dataset": dataset.source, "reuse": str(Path(mining.reuse).resolve()) if mining.reuse else None},
         miner=miner,
         inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
         verbose=verbose,
@@ -136,17 +142,18 @@ def train_on_dataset(
     return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev_split)))
 
 
-def threads_beside(inferencers: int) -> int:
-    """How many of this machine's processor cores each process gets where a trainer and so many inferencers share them."""
-    return max(1, len(os.sched_getaffinity(0)) // (1 + inferencers))
+def threads_beside(devices: Sequence[str | None]) -> int:
+    """How many of this machine's processor cores each process gets where a trainer and inferencers on these devices share them."""
+    sharing = sum(device == "cpu" or (device is None and not torch.cuda.is_available()) for device in devices)
+    return max(1, len(os.sched_getaffinity(0)) // (1 + sharing))
 
 
 def _inferencers(folder: Path, dataset: Dataset, devices: Sequence[str | None]) -> Inferencers:
-    """Inferencers that share this machine's processor cores with the trainer where they have no device of their own."""
+    """Inferencers to be started on this machine."""
     base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), "--dataset", dataset.source, "--with-parent"]
     commands = [[*base, *(["--device", device] if device else [])] for device in devices]
     environment = dict(os.environ)
-    environment.setdefault("OMP_NUM_THREADS", str(threads_beside(len(devices))))
+    environment.setdefault("OMP_NUM_THREADS", str(threads_beside(devices)))
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):  # torchrun's, for the trainers
         environment.pop(name, None)
     return Inferencers(commands, folder / "inferencers", environment)

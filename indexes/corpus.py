@@ -88,30 +88,35 @@ class CorpusEncoding:
 
     def help(self) -> None:
         """Encode what parts nobody has, if the work has begun and is the same."""
-        with contextlib.suppress(FileNotFoundError):  # the work was abandoned meanwhile
-            if self._begun() and not self.built():
-                for part in range(self._parts):
-                    self._take(part)
+        if self._begun() and not self.built():
+            for part in range(self._parts):
+                self._take(part)
 
     def lead(self) -> AnceIndex:
         """Encode, wait for what others encode, and write the index; an index that is there already is opened.
 
         Raises:
-            IndexingError: a vector is not finite.
+            IndexingError: a vector is not finite, or the folder was removed meanwhile.
         """
         index = AnceIndex(self.folder)
         if self.built():
             self._tidy()
+            self.encoded = index.manifest["documents_encoded"]
             return index
         self.begin()
         with tqdm(total=len(self._store), desc="encoding", unit=" documents", disable=not self._verbose) as bar:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
-                taken = False
+                bar.update(len(self._store) - sum(len(self._documents(part)) for part in missing) - bar.n)
+                taken = 0
                 for part in missing:
-                    taken |= self._take(part)
-                    bar.update(sum(len(self._documents(p)) for p in range(self._parts) if self._complete(p)) - bar.n)
+                    if self._take(part):
+                        bar.update(len(self._documents(part)))
+                        taken += 1
                 if not taken:
                     time.sleep(_POLL)
+                    if not self._begun():
+                        raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
+            bar.update(len(self._store) - bar.n)
         self._finish()
         return AnceIndex(self.folder)
 
@@ -129,8 +134,13 @@ class CorpusEncoding:
         """Encode a part unless it is complete or another process has it; whether it was encoded here."""
         if self._complete(part):
             return False
-        with held_lock(self.folder / f"part-{part:05d}.lock") as ours:
-            if not ours or self._complete(part):
+        with contextlib.ExitStack() as stack:
+            try:
+                ours = stack.enter_context(held_lock(self.folder / f"part-{part:05d}.lock"))
+            except FileNotFoundError:  # the work was abandoned meanwhile
+                return False
+            # looked at in this order: the signs of complete parts go only when the manifest is there
+            if not ours or self._complete(part) or AnceIndex(self.folder).built() or not self._begun():
                 return False
             self._encode(part)
             return True
@@ -169,6 +179,7 @@ class CorpusEncoding:
             "format": FORMAT,
             "encoding": dataclasses.asdict(self._encoding),
             "documents": len(self._store),
+            "documents_encoded": self.encoded,
             "most_passages": int(counts.max()),
             "dimension": self._model.dimension,
             "dtype": self._told["dtype"],

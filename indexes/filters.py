@@ -101,11 +101,3 @@ class Filters:
         scores = teacher.log_odds([queries.texts[asked_B[owner]] for owner in owners], texts)
         best_B = np.maximum.reduceat(scores[: counts.sum()], np.cumsum(counts) - counts)
         safe_BK[rows, columns] = scores[counts.sum() :] <= best_B[rows] - self.teacher_margin
-
-
-def compact(found_BK: np.ndarray, scores_BK: np.ndarray, kept_BK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is kept moves to the front, in order; −1 and −∞ follow."""
-    order = np.argsort(~kept_BK, axis=1, kind="stable")
-    kept_BK = np.take_along_axis(kept_BK, order, axis=1)
-    found_BK = np.where(kept_BK, np.take_along_axis(found_BK, order, axis=1), -1)
-    return found_BK, np.where(kept_BK, np.take_along_axis(scores_BK, order, axis=1), -np.inf)

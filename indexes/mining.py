@@ -17,9 +17,11 @@ import numpy as np
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
+from ance_ir.indexes.allowed import TOP, compact, first_allowed
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.corpus import CorpusEncoding
-from ance_ir.indexes.filters import Filters, compact
+from ance_ir.indexes.filters import Filters
+from ance_ir.indexes.reuse import Reuse
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.training import MinedNegatives, TrainingQueries
 
@@ -28,11 +30,11 @@ logger = logging.getLogger(__name__)
 DEPTH = 200
 """The paper draws from the 200 documents that the model ranks first (section 5)."""
 
-TOP, SAMPLE = 100, 1000
-"""Of so many queries the so many documents that rank first are published too, for the overlap of other negatives with them."""
+SAMPLE = 1000
+"""Of so many queries the first documents are published too, for the overlap of other negatives with them."""
 
-_BLOCK = 1024
-"""Queries that are searched at once."""
+_PAIRS = 1 << 16
+"""Pairs of a query and a positive that are scored at once."""
 
 
 class AnnMiner:
@@ -86,6 +88,8 @@ class AnnMiner:
         self._rotation = rotation
         self._evaluate = evaluate
         self._reuse = reuse
+        if reuse is not None:
+            Reuse.check(reuse)
         self._keep_indexes = keep_indexes
         self._verbose = verbose
         self._work: CorpusEncoding | None = None
@@ -96,7 +100,7 @@ class AnnMiner:
 
     def mine(self, model: DenseEncoder, folder: Path, step: int, previous: MinedNegatives | None) -> None:
         """Encode, search, publish; see ``Miner.mine``."""
-        if MinedNegatives.published(folder):
+        if MinedNegatives.available(folder):
             return
         began = time.perf_counter()
         encoding = self._encoding(model, folder)
@@ -140,26 +144,15 @@ class AnnMiner:
             candidates_QK[:], scores_QK[:] = previous.candidates_QK, previous.scores_QK
         sample_S = chosen[np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))]
         top_SN = np.full((len(sample_S), TOP), -1, dtype=np.int32)
-        excluded = np.array([len(self._queries.excluded[query]) for query in chosen])
-        chosen = chosen[np.argsort(excluded, kind="stable")]  # a query with many positives makes its block, not all, search deeper
-        searcher = index.searcher(device=str(model.device))
         searched, suspected, found = 0.0, 0, 0
-        for start in range(0, len(chosen), _BLOCK):
-            block = chosen[start : start + _BLOCK]
-            before = time.perf_counter()
-            vectors_BD = model.encode_queries([self._queries.texts[query] for query in block])
-            fetch = max(depth + filters.skip, TOP) + len(self._queries.excluded[block[-1]])
-            scores_BF, found_BF = index.search_vectors(vectors_BD, fetch, searcher)
-            searched += time.perf_counter() - before
-            allowed_BF = np.stack(
-                [(row >= 0) & ~np.isin(row, self._queries.excluded[query]) for query, row in zip(block, found_BF, strict=True)]
-            )
-            found_BF, scores_BF = compact(found_BF, scores_BF, allowed_BF)
+        for ranked in first_allowed(index, model, self._queries, chosen, max(depth + filters.skip, TOP)):
+            block, found_BF = ranked.queries, ranked.found_BF
+            searched += ranked.seconds
             places, of_sample = np.nonzero(block[:, None] == sample_S)
             top_SN[of_sample, : min(TOP, found_BF.shape[1])] = found_BF[places, :TOP]
             window = slice(filters.skip, filters.skip + depth)
-            found_BK, scores_BK = found_BF[:, window], scores_BF[:, window]
-            positive_B = self._best_positives(index, vectors_BD, block)
+            found_BK, scores_BK = found_BF[:, window], ranked.scores_BF[:, window]
+            positive_B = self._best_positives(index, ranked.vectors_BD, block)
             found += int((found_BK >= 0).sum())
             suspected += int(((found_BK >= 0) & (scores_BK >= positive_B[:, None])).sum())
             safe_BK = filters.safe(self._queries, self._store, block, found_BK, scores_BK, positive_B)
@@ -182,7 +175,8 @@ class AnnMiner:
         counts = np.array([len(self._queries.positives[query]) for query in block], dtype=np.int64)
         places = np.repeat(np.arange(len(block)), counts)
         positives = np.concatenate([self._queries.positives[query] for query in block])
-        scores = index.document_scores(vectors_BD[places], positives)
+        parts = [slice(start, start + _PAIRS) for start in range(0, len(places), _PAIRS)]
+        scores = np.concatenate([index.document_scores(vectors_BD[places[part]], positives[part]) for part in parts])
         best: np.ndarray = np.maximum.reduceat(scores, np.cumsum(counts) - counts)
         return best
 

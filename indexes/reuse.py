@@ -21,20 +21,33 @@ class Reuse:
 
     Raises:
         FingerprintError: the index was made otherwise.
-        IndexingError: it has no hashes, or the model reads urls, which they leave out.
+        IndexingError: it has no hashes of the texts, or the model reads urls, which they leave out.
     """
 
     def __init__(self, index: AnceIndex, encoding: Encoding) -> None:
-        made = index.manifest["encoding"] or {}
+        self.check(index)
+        made = index.manifest["encoding"]
         if (made.get("fingerprint"), made.get("passages")) != (encoding.fingerprint, encoding.passages):
             raise FingerprintError(
                 f"{index.folder} was made by {made.get('model')} with passages {made.get('passages')}, not by {encoding.model} with "
                 f"{encoding.passages}; its vectors cannot be used again"
             )
-        if not (index.folder / "text_hashes.npy").exists() or "url" in encoding.text.fields:
-            raise IndexingError(f"{index.folder}: nothing tells which of its documents are unchanged; encode all of them")
         self._index = index
         self._hashes = np.load(index.folder / "text_hashes.npy", mmap_mode="r", allow_pickle=False)
+
+    @staticmethod
+    def check(index: AnceIndex) -> None:
+        """Refuse an index that does not tell which of its documents are unchanged.
+
+        Raises:
+            IndexingError: see above.
+        """
+        made = index.manifest["encoding"]
+        if made is None or not (index.folder / "text_hashes.npy").exists() or "url" in made["text"]["fields"]:
+            raise IndexingError(
+                f"{index.folder}: nothing tells which of its documents are unchanged (an index that `ance-ir index` or a refresh makes of "
+                "titles and texts does); encode all of them"
+            )
 
     def complete(
         self,

@@ -134,6 +134,9 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "grad cache": {"loss": "nll", "in_batch": "all", "grad_cache": True},
     "matryoshka": {"dimensions": (8,)},
     "teacher": {"loss": "margin-mse", "teacher": True},
+    "kl": {"loss": "kl", "teacher": True},
+    "bce": {"loss": "bce"},
+    "bfloat16": {"bfloat16": True, "batch_size": 3, "positives_only": True},
     "reranker": {"reranker": True},
     "fewer documents than processes": {"batch_size": 3, "positives_only": True},
 }
@@ -148,7 +151,7 @@ def gradients(collection: Path, name: str, out: Path, rank: int, size: int, port
     store = dataset.store()
     queries = TrainingQueries.load(dataset, store)
     world = join_world(torch.device("cpu"))
-    in_batch = options.pop("in_batch", "none")
+    in_batch, bfloat16 = options.pop("in_batch", "none"), options.pop("bfloat16", False)
     shared, passages = options.pop("shared", True), options.pop("passages", FirstP())
     batch_size, positives_only = options.pop("batch_size", 6), options.pop("positives_only", False)
     source = InBatchNegatives(in_batch) if in_batch != "none" else RandomNegatives(queries)
@@ -163,7 +166,8 @@ def gradients(collection: Path, name: str, out: Path, rank: int, size: int, port
         if options.pop("teacher", False):
             options["teacher"] = cross_encoder()
         objective = DenseObjective(encoder(shared=shared), queries, store, passages, world=world, **options)
-    loss, tokens = objective.backward(batch, 0.5, 1.0)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        loss, tokens = objective.backward(batch, 0.5, 1.0)
     world.sum_gradients(objective.model.parameters())
     found = {key: parameter.grad.numpy() for key, parameter in objective.model.named_parameters() if parameter.grad is not None}
     np.savez(out / f"{size}-{rank}.npz", **found)

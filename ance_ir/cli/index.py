@@ -26,9 +26,7 @@ Example:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
-@click.option(
-    "--reuse", metavar="INDEX", help="An index of the model over an earlier state of the collection; encode only what is new."
-)
+@click.option("--reuse", metavar="INDEX", help="An index of the model over an earlier state of the collection; encode only what is new.")
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
 @text_options
 @precision_option
@@ -64,6 +62,7 @@ def command(
     store = world.lead_first(lambda: collection.store(verbose=world.leads))
     before = AnceIndex(reuse) if reuse else None
     index = index_corpus(out, encoder, store, scheme, dtype=dtype, reuse=before, overwrite=overwrite, world=world, verbose=world.leads)
+    world.leave()
     if not world.leads:
         return
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")

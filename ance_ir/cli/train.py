@@ -51,7 +51,7 @@ Example:
 @click.option("--rotation", type=int, default=1, show_default=True, help="Each refresh mines for one of so many parts of the queries.")
 @click.option("--inferencers", type=int, help="Processes that mine while training goes on; 0: only those started elsewhere.")
 @click.option("--inferencer-devices", metavar="DEVICE,…", help="Theirs, e.g. cuda:1,cuda:2.")
-@click.option("--reuse", metavar="INDEX", help="An index of --model over an earlier state of the corpus; encode only what is new.")
+@click.option("--reuse", metavar="INDEX", help="An index of --model over an earlier state of the corpus; encode only what is new, first.")
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @optimisation_options
 @click.option("--negatives-per-query", type=int, default=1, show_default=True, help="Negatives drawn for each query.")
@@ -125,7 +125,7 @@ def command(
     world, device = join(device)
     devices = _devices(inferencers, inferencer_devices)
     if devices and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads_beside(len(devices)))
+        torch.set_num_threads(threads_beside(devices))
     told = text_settings(query_length, passage_length, text)
     encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, layers=layers, **told)
     if temperature is None:
@@ -162,6 +162,7 @@ def command(
         verbose=True,
         tensorboard=tensorboard,
     )
+    world.leave()
     if not world.leads:
         return
     click.echo(f"trained model: {trained.name}")

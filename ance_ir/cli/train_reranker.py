@@ -93,6 +93,7 @@ def command(
         verbose=True,
         tensorboard=tensorboard,
     )
+    world.leave()
     if not world.leads:
         return
     click.echo(f"trained model: {trained.name}")

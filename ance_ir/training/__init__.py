@@ -4,7 +4,7 @@ from ance_ir.training.ann_negatives import AnnNegatives, Draw
 from ance_ir.training.combined import InBatchNegatives, MixedNegatives, WarmUp
 from ance_ir.training.dense_objective import DenseObjective
 from ance_ir.training.inferencer import Inferencer
-from ance_ir.training.inferencers import Inferencers
+from ance_ir.training.inferencer_processes import Inferencers
 from ance_ir.training.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.negatives import CandidateNegatives, InBatch, NegativeSchedule, NegativeSource, RandomNegatives

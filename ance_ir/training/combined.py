@@ -71,7 +71,12 @@ class MixedNegatives(NegativeSource):
         drawn_BN = np.zeros((len(queries), count), dtype=np.int64)
         for number, source in enumerate(self._sources):
             taken_BN = which_BN == number
-            drawn_BN[taken_BN] = source.draw(queries, count, generator)[taken_BN]
+            counts_B = taken_BN.sum(axis=1)
+            for wanted in np.unique(counts_B[counts_B > 0]).tolist():
+                rows = np.flatnonzero(counts_B == wanted)
+                chosen_BN = np.zeros_like(taken_BN)
+                chosen_BN[rows] = taken_BN[rows]
+                drawn_BN[chosen_BN] = source.draw(queries[rows], wanted, generator).ravel()
         return drawn_BN
 
 

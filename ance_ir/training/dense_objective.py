@@ -122,7 +122,7 @@ class DenseObjective:
             if seed is not None:
                 stack.enter_context(seeded(seed + int(part[0]), self.model.device))
             vectors: Tensor = tower(*pad([sequences[i] for i in part], self.model.tokenizer.pad_id, self.model.device))
-        return vectors
+        return vectors.float()
 
     def _loss_of(self, batch: Batch, texts: BatchTexts, query_BD: Tensor, passage_PD: Tensor, temperature: float) -> Tensor:
         """The loss over all dimensions that were asked for, of the whole batch; the vectors are this process's."""

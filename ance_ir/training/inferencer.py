@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic
 
-from ance_ir.errors import TrainingError
+from ance_ir.errors import IndexingError, TrainingError
 from ance_ir.files import held_lock
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.refresh import Miner
@@ -56,8 +56,12 @@ class Inferencer(Generic[Model]):
         heard = time.monotonic()
         before = self._run.progress()  # may be that of a run that was broken off
         while not self._run.finished and sign.get("state") != "ended":
-            if not self._turn(folder / "leader.lock"):
-                time.sleep(_POLL)
+            try:
+                if not self._turn(folder / "leader.lock"):
+                    time.sleep(_POLL)
+            except (OSError, IndexingError):  # an ended run has been tidied up
+                if not self._run.finished:
+                    raise
             if (now := self._run.progress()) not in (sign, before):
                 sign, heard = now, time.monotonic()
             if sign.get("state") == "failed":
@@ -85,7 +89,12 @@ class Inferencer(Generic[Model]):
             return leads
 
     def _next(self) -> int | None:
-        """The newest checkpoint, if it is newer than what is published."""
+        """A checkpoint whose refresh has begun, else the newest, if it is newer than what is published."""
+        begun = self._run.task
+        if begun is not None and self._run.checkpoint_folder(begun).exists():
+            folder = self._run.negatives_folder(begun)
+            if folder.exists() and not MinedNegatives.published(folder):
+                return begun
         checkpoints, published = self._run.checkpoints(), self._run.published()
         if not checkpoints or (published and checkpoints[-1][0] <= published[-1]):
             return None

@@ -45,6 +45,11 @@ class MinedNegatives:
         """Whether a folder holds all of it."""
         return (folder / _REPORT).exists()
 
+    @staticmethod
+    def available(folder: Path) -> bool:
+        """Whether all of it is still there; of what no run needs any more the report alone stays."""
+        return MinedNegatives.published(folder) and all((folder / name).exists() for name in _ARRAYS.values())
+
     def publish(self, folder: Path) -> None:
         """Write it; nobody reads it before all of it is there."""
         for attribute, name in _ARRAYS.items():

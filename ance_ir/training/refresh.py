@@ -17,7 +17,7 @@ import numpy as np
 from ance_ir.errors import TrainingError
 from ance_ir.files import read_json, write_json
 from ance_ir.training.batches import Batches
-from ance_ir.training.inferencers import Inferencers
+from ance_ir.training.inferencer_processes import Inferencers
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.run import TrainingRun
 from ance_ir.training.world import World
@@ -28,6 +28,10 @@ Model_contra = TypeVar("Model_contra", contravariant=True)
 
 _NONE = -1
 _POLL = 0.05
+_LOOK = 0.2
+"""Seconds between two looks for new negatives."""
+_SEEN = 20.0
+"""Seconds until a shared folder shows to one machine what another has written."""
 
 
 class Miner(Protocol[Model_contra]):
@@ -140,12 +144,12 @@ class Refresher:
         if self._world.leads:
             self._switches.reach(reached)
         if (mined_at := self._switches.before(done)) is not None:
-            self._use(mined_at)
+            self._use(mined_at, self._read(mined_at))
 
     def stop(self, state: str) -> None:
         """Training has ended, or failed."""
 
-    def before(self, step: int, model: Any) -> dict[str, Any]:
+    def prepare(self, step: int, model: Any) -> dict[str, Any]:
         """What is to be done before a step.
 
         Args:
@@ -190,7 +194,7 @@ class Refresher:
         return MinedNegatives.read(self._run.negatives_folder(before)) if before is not None else None
 
     def _switch(self, step: int, mined_at: int) -> dict[str, Any]:
-        mined = MinedNegatives.read(self._run.negatives_folder(mined_at))
+        mined = self._read(mined_at)
         report = dict(mined.report)
         if (overlap := self._overlap(step, mined)) is not None:
             report["overlap_with_top_100"] = overlap
@@ -199,9 +203,17 @@ class Refresher:
             self._switches.add(step, mined_at)
         return report
 
-    def _use(self, mined_at: int, mined: MinedNegatives | None = None) -> None:
-        self._batches.negatives.use(mined or MinedNegatives.read(self._run.negatives_folder(mined_at)))
+    def _use(self, mined_at: int, mined: MinedNegatives) -> None:
+        self._batches.negatives.use(mined)
         self.mined_at = mined_at
+
+    def _read(self, mined_at: int) -> MinedNegatives:
+        """What was mined; the process that leads has seen it, the others may see it a little later."""
+        folder = self._run.negatives_folder(mined_at)
+        until = time.monotonic() + _SEEN
+        while not (self._world.leads or MinedNegatives.available(folder) or time.monotonic() > until):
+            time.sleep(_POLL)
+        return MinedNegatives.read(folder)
 
     def _overlap(self, step: int, mined: MinedNegatives) -> float | None:
         """How many of the negatives drawn until now rank among the first for the new model (paper, figure 7)."""
@@ -232,6 +244,7 @@ class AsynchronousRefresher(Refresher):
     def start(self, run: TrainingRun, done: int, reached: int) -> None:
         """See ``Refresher.start``; starts the inferencers too."""
         self._step = done
+        self._looked = 0.0
         super().start(run, done, reached)
         if self._world.leads:
             run.beat(done, "training")
@@ -240,8 +253,14 @@ class AsynchronousRefresher(Refresher):
     def stop(self, state: str) -> None:
         """See ``Refresher.stop``; the inferencers end."""
         if self._world.leads:
-            self._run.beat(self._step, state)
-            self._inferencers.stop()
+            try:
+                self._run.beat(self._step, state)
+            except OSError as error:  # the disk is full, for one; what ended the training is to be heard
+                logger.warning("%s: no sign of life can be left (%s)", self._run.folder, error)
+            finally:
+                self._inferencers.stop()
+            if state == "ended":
+                self._run.remove_unfinished()
 
     def _decide(self, step: int, model: Any) -> int | None:
         self._step = step
@@ -251,11 +270,15 @@ class AsynchronousRefresher(Refresher):
 
     def _newest(self, step: int) -> int | None:
         """The negatives to change to at a step, if any."""
-        if step <= self._switches.reached:  # a step that is repeated after a crash
-            return self._switches.at(step)
         self._run.beat(step, "training")
+        if step <= self._switches.reached:  # a step that is repeated after a crash
+            self._inferencers.check(_NONE, needed=False)
+            return self._switches.at(step)
         waits = self._batches.negatives.at(step).mines and self.mined_at is None
         told = time.monotonic()
+        if not waits and told - self._looked < _LOOK:
+            return None
+        self._looked = told
         while True:
             published = [mined_at for mined_at in self._run.published() if mined_at <= step]
             newest = max(published, default=_NONE)

@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
-from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_leftovers, write_json
+from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_folder, remove_leftovers, write_json
 from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.training.board import Board
 from ance_ir.training.mined import MinedNegatives
@@ -66,6 +66,8 @@ class TrainingRun:
             differences = _differences(_without_environment(_read(path)), _without_environment(told))
             if differences:
                 raise TrainingError(f"{self.folder} holds a run that was told otherwise: {'; '.join(differences)}; choose another folder")
+            if _read(path) != told:
+                write_json(path, told)
         else:
             strangers = [entry.name for entry in self.folder.iterdir() if TEMPORARY not in entry.name] if self.folder.is_dir() else []
             if strangers:
@@ -121,6 +123,12 @@ class TrainingRun:
         """The steps of the models whose negatives are published, ascending; files that were removed since count too."""
         return sorted(int(path.parent.name.removeprefix("step-")) for path in self.folder.glob("negatives/step-*/report.json"))
 
+    def remove_unfinished(self) -> None:
+        """Remove what inferencers began and will not publish."""
+        for folder in self.folder.glob("negatives/step-*"):
+            if not MinedNegatives.published(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
     @property
     def task(self) -> int | None:
         """The checkpoint that inferencers are to mine with."""
@@ -152,8 +160,8 @@ class TrainingRun:
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Step and folder of the complete checkpoints, oldest first."""
-        found = sorted((self.folder / "checkpoints").glob("step-*"))
-        return [(int(path.name.removeprefix("step-")), path) for path in found if TEMPORARY not in path.name]
+        found = [path for path in (self.folder / "checkpoints").glob("step-*") if TEMPORARY not in path.name]
+        return sorted((int(path.name.removeprefix("step-")), path) for path in found)
 
     def save(self, step: int, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> None:
         """Write the checkpoint after ``step`` steps, whole or not at all.
@@ -186,7 +194,7 @@ class TrainingRun:
         checkpoints = self.checkpoints()
         for step, old in checkpoints[:-keep]:
             if step not in also:
-                shutil.rmtree(old)
+                remove_folder(old)
         oldest = oldest_needed(checkpoints[-keep:][0][0])
         for step in self.published():
             if step < oldest:

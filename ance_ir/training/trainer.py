@@ -22,7 +22,7 @@ from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models.randomness import seeded
 from ance_ir.training.batches import Batches
 from ance_ir.training.board import summary_writer
-from ance_ir.training.inferencers import Inferencers
+from ance_ir.training.inferencer_processes import Inferencers
 from ance_ir.training.negatives import NegativeSchedule
 from ance_ir.training.objectives import Objective
 from ance_ir.training.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
@@ -44,7 +44,7 @@ class Trainer(Generic[Model]):
         settings: of the run.
         folder: where the run is kept.
         dataset: the dataset's name and fingerprint, for the manifest.
-        place: where the dataset is found, for inferencers; it may be another when the run goes on.
+        place: where things are found, for inferencers; they may be elsewhere when the run goes on.
         miner: mines negatives, and evaluates; needed where they are mined.
         inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
@@ -66,7 +66,7 @@ class Trainer(Generic[Model]):
         folder: Path | str,
         *,
         dataset: Mapping[str, Any],
-        place: str | None = None,
+        place: Mapping[str, str | None] | None = None,
         miner: Miner[Model] | None = None,
         inferencers: Inferencers | None = None,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
@@ -147,7 +147,7 @@ class Trainer(Generic[Model]):
         best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
         self.world.wait()
         with contextlib.ExitStack() as stack:
-            if self.world.leads and not done and self.refresher.needs_first_checkpoint:
+            if self.world.leads and self.refresher.needs_first_checkpoint and not self.run.checkpoints():
                 self.run.save(0, self.model, optimiser)
             state = "failed"
             stack.callback(lambda: self.refresher.stop(state))
@@ -184,10 +184,14 @@ class Trainer(Generic[Model]):
             total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
         ) as bar:
             for step in range(done, settings.steps):
-                report = refresher.before(step, self.model)
+                report = refresher.prepare(step, self.model)
                 if report and on_refresh is not None:
                     on_refresh(step, {"staleness": step - report["mined_at"], **report})
                 dev = report.pop("dev", None)
+                if dev is not None:
+                    best.take({"dev": {"step": report["mined_at"], **dev}})
+                    if best.step == step and self.world.leads and not self.run.checkpoint_folder(step).exists():
+                        self.run.save(step, self.model, optimiser)
                 line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
                 if refresher.mined_at is not None and self.negatives.at(step).mines:
                     line["staleness"] = step - refresher.mined_at

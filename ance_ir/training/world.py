@@ -18,6 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ance_ir.errors import UsageError
+
 T = TypeVar("T")
 
 _PATIENCE = datetime.timedelta(days=7)
@@ -73,6 +75,9 @@ class World:
 
     def wait(self) -> None:
         """Until all processes are here."""
+
+    def leave(self) -> None:
+        """Part from the others, at the end."""
 
     def lead_first(self, make: Callable[[], T]) -> T:
         """What all processes make for themselves, the leading one first: the others find in the cache what it left there."""
@@ -147,6 +152,10 @@ class TorchWorld(World):
         """See ``World.wait``."""
         self.sum(0)
 
+    def leave(self) -> None:
+        """See ``World.leave``."""
+        dist.destroy_process_group()
+
     def _reduced(self, tensor: Tensor) -> Tensor:
         dist.all_reduce(tensor)
         return tensor
@@ -158,7 +167,15 @@ def join_world(device: torch.device) -> World:
 
 
 def own_device(name: str | None) -> str | None:
-    """The device of this process where torchrun started several: its own GPU, unless another is named."""
-    if name in (None, "cuda") and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
-        return f"cuda:{os.environ['LOCAL_RANK']}"
-    return name
+    """The device of this process where torchrun started several: its own GPU.
+
+    Raises:
+        UsageError: one GPU for all of them, or nothing says which of this machine's processes this is.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not torch.cuda.is_available() or name == "cpu":
+        return name
+    if name not in (None, "cuda"):
+        raise UsageError(f"each of several processes has a GPU of its own; leave the device out, or say cuda, not {name}")
+    if "LOCAL_RANK" not in os.environ:
+        raise UsageError("WORLD_SIZE is set, LOCAL_RANK is not: start the processes with torchrun")
+    return f"cuda:{os.environ['LOCAL_RANK']}"

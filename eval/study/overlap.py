@@ -10,17 +10,14 @@ import numpy as np
 from ance_ir.eval.study.material import Material
 from ance_ir.eval.study.settings import Scheme
 from ance_ir.indexes import AnceIndex
+from ance_ir.indexes.allowed import TOP, first_allowed
 from ance_ir.models import DenseEncoder
 from ance_ir.training import NegativeSource, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batch, Batches
 from ance_ir.training.mined import MinedNegatives
 
-TOP = 100
 SAMPLE = 500
 """Training queries whose negatives are looked at, at least, where the last stretch between two refreshes has so many."""
-
-_TOGETHER = 64
-"""Queries that are searched at once."""
 
 Scores = Callable[[int, np.ndarray], np.ndarray]
 """Scores of documents, int64 ``[U]``, for a training query: float32 ``[U]``."""
@@ -90,12 +87,14 @@ def overlap(batches: Iterable[Batch], queries: TrainingQueries, index: AnceIndex
     """
     batches = list(batches)
     asked = np.unique(np.concatenate([batch.queries for batch in batches]))
-    vectors = model.encode_queries([queries.texts[query] for query in asked])
-    place = {query: i for i, query in enumerate(asked.tolist())}
-    first = first_ranked(asked, vectors, queries, index, str(model.device))
+    first: dict[int, np.ndarray] = {}
+    vectors: dict[int, np.ndarray] = {}
+    for ranked in first_allowed(index, model, queries, asked, TOP):
+        first |= zip(ranked.queries.tolist(), ranked.found_BF[:, :TOP], strict=True)
+        vectors |= zip(ranked.queries.tolist(), ranked.vectors_BD, strict=True)
 
     def scores(query: int, documents: np.ndarray) -> np.ndarray:
-        return index.document_scores(np.repeat(vectors[[place[query]]], len(documents), axis=0), documents)
+        return index.document_scores(np.repeat(vectors[query][None], len(documents), axis=0), documents)
 
     hits = total = 0
     for batch in batches:
@@ -103,25 +102,3 @@ def overlap(batches: Iterable[Batch], queries: TrainingQueries, index: AnceIndex
             hits += int(np.isin(negatives, first[query]).sum())
             total += len(negatives)
     return (hits / total if total else float("nan")), total
-
-
-def first_ranked(asked: np.ndarray, vectors: np.ndarray, queries: TrainingQueries, index: AnceIndex, device: str) -> dict[int, np.ndarray]:
-    """For each query the ``TOP`` documents that rank first, its excluded ones taken out.
-
-    Args:
-        asked: numbers of training queries, int64 ``[S]``.
-        vectors: theirs, float32 ``[S, D]``.
-        queries: with what is excluded for each.
-        index: what is searched.
-        device: where.
-    """
-    searcher = index.searcher(device=device)
-    excluded = np.array([len(queries.excluded[query]) for query in asked])
-    order = np.argsort(excluded, kind="stable")
-    ranked = {}
-    for places in (order[start : start + _TOGETHER] for start in range(0, len(order), _TOGETHER)):
-        # one query may exclude thousands; no other is to be asked for so many results
-        _, found = index.search_vectors(vectors[places], TOP + int(excluded[places].max()), searcher)
-        for query, documents in zip(asked[places].tolist(), found, strict=True):
-            ranked[query] = documents[~np.isin(documents, queries.excluded[query]) & (documents >= 0)][:TOP]
-    return ranked

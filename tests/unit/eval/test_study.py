@@ -17,6 +17,7 @@ from ance_ir.errors import TrainingError, UsageError
 from ance_ir.eval import evaluate
 from ance_ir.eval.study import SCHEMES, Scheme, StudySettings, run_study
 from ance_ir.eval.study.trial import Trial, summary
+from ance_ir.indexes import allowed
 from ance_ir.models import DenseEncoder
 from ance_ir.training import DenseObjective, TrainingQueries
 from ance_ir.training.batches import Batch
@@ -151,7 +152,7 @@ def test_overlap_is_that_of_the_batches_that_were_trained_on(
 ) -> None:
     monkeypatch.setattr(study_overlap, "TOP", 12)
     monkeypatch.setattr(study_overlap, "SAMPLE", sample)
-    monkeypatch.setattr(study_overlap, "_TOGETHER", 3)
+    monkeypatch.setattr(allowed, "_BLOCK", 3)
     seen: list[Batch] = []
     backward = DenseObjective.backward
 

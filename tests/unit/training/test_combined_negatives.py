@@ -42,6 +42,18 @@ def test_a_mixture_draws_by_weight() -> None:
     assert mixed.settings == {"sources": [{"name": "constant 7", "weight": 3}, {"name": "constant 8", "weight": 1}]}
 
 
+def test_a_mixture_takes_the_first_that_a_source_draws() -> None:
+    class Ranked(Constant):
+        def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+            return self.document + np.tile(np.arange(count), (len(queries), 1))
+
+    drawn = MixedNegatives([Ranked(100), Ranked(200)], [1, 1]).draw(np.arange(300), 4, np.random.default_rng(3))
+    for row in drawn.tolist():
+        for first in (100, 200):
+            of_one = [document for document in row if document // 100 * 100 == first]
+            assert of_one == [first + place for place in range(len(of_one))]
+
+
 def test_a_mixture_hands_what_was_mined_to_each_of_its_sources() -> None:
     sources = [Constant(7), Constant(8)]
     mixed, mined = MixedNegatives(sources, [1, 1]), object()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_the_index_is_that_of_one_stream(dataset: Dataset, tmp_path: Path, schem
     index = CorpusEncoding(tmp_path / "a.ance", store, model, scheme).lead()
     expected = index_documents(tmp_path / "b.ance", model, iter(store), scheme)
     assert len(index.store.shards) == 10
-    differing = {"shards", "largest_norm"}
+    differing = {"shards", "largest_norm", "documents_encoded"}
     assert {k: v for k, v in index.manifest.items() if k not in differing} == {
         k: v for k, v in expected.manifest.items() if k not in differing
     }
@@ -139,3 +140,35 @@ def test_nothing_else_is_overwritten(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds something else than an index"):
         index_corpus(tmp_path / "thesis", encoder(), dataset.store(), FirstP(), overwrite=True)
     assert (tmp_path / "thesis" / "thesis.tex").read_text() == "precious"
+
+
+def test_a_helper_that_comes_late_leaves_the_index_alone(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leader finishes between a helper's look at the folder and its first part."""
+    folder, store = tmp_path / "a.ance", dataset.store()
+    helper, lead = (CorpusEncoding(folder, store, encoder(), FirstP()) for _ in range(2))
+    lead.begin()
+    take = CorpusEncoding._take
+
+    def late(self: CorpusEncoding, part: int) -> bool:
+        if self is helper and part == 0:
+            lead.lead()
+        return take(self, part)
+
+    monkeypatch.setattr(CorpusEncoding, "_take", late)
+    helper.help()
+    AnceIndex(folder).store.verify()
+    assert not [path for pattern in ("part-*", "counts-*") for path in folder.glob(pattern) if path.suffix != ".lock"]
+
+
+def test_a_leader_whose_folder_is_removed_says_so(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = CorpusEncoding(tmp_path / "a.ance", dataset.store(), encoder(), FirstP())
+    take = CorpusEncoding._take
+
+    def removing(self: CorpusEncoding, part: int) -> bool:
+        if part == 3 and self.folder.exists():
+            shutil.rmtree(self.folder)
+        return take(self, part)
+
+    monkeypatch.setattr(CorpusEncoding, "_take", removing)
+    with pytest.raises(IndexingError, match="was removed while the corpus was encoded"):
+        work.lead()

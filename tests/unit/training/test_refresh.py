@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import read_json, write_json
 from ance_ir.indexes import AnnMiner, FirstP
 from ance_ir.models import DenseEncoder
@@ -35,6 +37,7 @@ from ance_ir.training import (
     TrainingRun,
     TrainingSettings,
     WarmUp,
+    own_device,
     read_metrics,
 )
 from tests.processes import CONTEXT, MINING, kill_in, start
@@ -213,7 +216,7 @@ def test_an_inferencer_that_dies_is_started_again(children: Callable[..., Infere
 def test_inferencers_that_die_again_and_again_are_given_up(
     children: Callable[..., Inferencers], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ance_ir.training.inferencers._WAIT", 0.01)
+    monkeypatch.setattr("ance_ir.training.inferencer_processes._WAIT", 0.01)
     inferencers = children("echo the model is gone; exit 3")
 
     def given_up() -> bool:
@@ -228,7 +231,7 @@ def test_inferencers_that_die_again_and_again_are_given_up(
 
 
 def test_inferencers_end_when_they_are_told_to(children: Callable[..., Inferencers], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ance_ir.training.inferencers._PATIENCE", 0.5)
+    monkeypatch.setattr("ance_ir.training.inferencer_processes._PATIENCE", 0.5)
     inferencers = children("cat", "trap '' TERM; sleep 100")
     processes = inferencers.processes
     inferencers.stop()
@@ -332,3 +335,111 @@ def test_a_corrupt_checkpoint_is_named(make: Make, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"switches\.json: expected a step"):
         weights.parent.parent.rename(tmp_path / "damaged")
         make(steps=12).train()
+
+
+def test_what_ended_the_training_is_heard_though_the_disk_is_full(
+    make: Make, tmp_path: Path, children: Callable[..., Inferencers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inferencers = children("cat")
+    trainer = make(inferencers=inferencers)
+    monkeypatch.setattr(inferencers, "start", lambda: None)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    def failing(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(TrainingRun, "beat", full)
+        raise TrainingError("checkpoints/step-000004 cannot be written")
+
+    monkeypatch.setattr(TrainingRun, "open_log", failing)
+    with pytest.raises(TrainingError, match="step-000004 cannot be written"):
+        trainer.train()
+    assert not inferencers.processes
+
+
+def test_signs_of_life_while_steps_are_repeated(
+    make: Make, tmp_path: Path, none_here: Inferencers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(inferencers=none_here)
+    run, beats, checks = TrainingRun(tmp_path / "run"), [], []
+    trainer.refresher._miner.mine(encoder(), run.negatives_folder(0), 0, None)  # type: ignore[union-attr]
+    write_json(run.folder / "switches.json", {"reached": 50, "mined_at": {"0": 0}})
+    monkeypatch.setattr(TrainingRun, "beat", lambda self, step, state: beats.append(step))
+    monkeypatch.setattr(Inferencers, "check", lambda self, published, needed: checks.append(needed))
+    trainer.train()
+    assert set(range(12)) <= set(beats)
+    assert checks == [False] * 12
+
+
+def test_the_best_checkpoint_is_written_where_none_was_due(make: Make, tmp_path: Path) -> None:
+    values = iter([0.1, 0.9, 0.3, 0.2, 0.4, 0.5])
+    make(evaluate=lambda *_: {"RR@10": next(values)}, steps=24, checkpoint_every=6, keep_checkpoints=2).train()
+    run = TrainingRun(tmp_path / "run")
+    assert [step for step, _ in run.checkpoints()] == [4, 12, 18]
+    again = make(evaluate=lambda *_: {"RR@10": 0.0}, steps=24, checkpoint_every=6, keep_checkpoints=2)
+    again.run.model_folder.rename(tmp_path / "aside")
+    again.train()
+    assert len(read_metrics(run.folder / "metrics.jsonl")) == 24
+
+
+def test_refreshes_are_mined_again_when_all_kept_checkpoints_are_gone(make: Make, tmp_path: Path) -> None:
+    make(steps=24).train()
+    run = TrainingRun(tmp_path / "run")
+    run.model_folder.rename(tmp_path / "aside")
+    losses = [line["loss"] for line in read_metrics(run.folder / "metrics.jsonl")]
+    for _, checkpoint in run.checkpoints():
+        shutil.rmtree(checkpoint)
+    make(steps=24).train()
+    assert [line["loss"] for line in read_metrics(run.folder / "metrics.jsonl")] == losses
+
+
+def test_checkpoints_are_ordered_by_number(tmp_path: Path) -> None:
+    for step in (999_000, 1_000_000, 2_000):
+        TrainingRun(tmp_path).checkpoint_folder(step).mkdir(parents=True)
+    assert [step for step, _ in TrainingRun(tmp_path).checkpoints()] == [2_000, 999_000, 1_000_000]
+
+
+def test_a_refresh_that_has_begun_is_finished_before_a_newer_one(
+    make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries, none_here: Inferencers
+) -> None:
+    trainer = make(inferencers=none_here)
+    run, optimiser = trainer.run, torch.optim.SGD(trainer.model.parameters())
+    for step in (0, 4):
+        run.save(step, trainer.model, optimiser)
+    inferencer = _inferencer(dataset, queries, tmp_path / "run")
+    assert inferencer._next() == 4
+    run.set_task(0)
+    assert inferencer._next() == 4, "nothing has been done for the other"
+    run.negatives_folder(0).mkdir(parents=True)
+    assert inferencer._next() == 0
+
+
+def test_a_run_says_where_things_are_now(make: Make, tmp_path: Path) -> None:
+    trainer = make()
+    told = read_json(tmp_path / "run" / "run.json")
+    trainer.run.claim({**told, "environment": {"place": {"dataset": "/elsewhere"}}})
+    assert read_json(tmp_path / "run" / "run.json")["environment"]["place"] == {"dataset": "/elsewhere"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "expected"),
+    [
+        ({}, "cuda:1", "cuda:1"),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, None, "cuda:1"),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, "cuda", "cuda:1"),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, "cpu", "cpu"),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, "cuda:0", "a GPU of its own"),
+        ({"WORLD_SIZE": "2"}, "cuda", "LOCAL_RANK is not"),
+    ],
+)
+def test_each_process_has_its_own_gpu(environment: dict[str, str], name: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for variable in ("WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    if " " in expected:
+        with pytest.raises(UsageError, match=expected):
+            own_device(name)
+    else:
+        assert own_device(name) == expected
