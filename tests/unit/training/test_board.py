@@ -22,6 +22,14 @@ from tests.tiny import encoder
 pytest.importorskip("tensorboard")
 
 
+@pytest.fixture(autouse=True)
+def _files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files of one second TensorBoard reads ``….10`` before ``….9``; a run that goes on writes seconds later."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+
+
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Steps and values by tag, as TensorBoard shows them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
