@@ -21,7 +21,11 @@ def settings_table(run: LoggedRun) -> Table:
     rows = []
     for name, value in flat(run.manifest).items():
         group, _, setting = name.partition(".")
-        if group == "environment" or name.startswith("model.text.") or name.startswith("model.settings."):
+        if (
+            group == "environment"
+            or (name.startswith("model.text.") and not name.endswith("_length"))
+            or name.startswith("model.settings.")
+        ):
             continue
         if group == "settings":
             if setting not in _ALWAYS and value == defaults.get(setting):

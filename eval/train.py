@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining import DEPTH
 from ance_ir.indexes.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
+from ance_ir.models.dense import find_device
 from ance_ir.training import (
     ALONE,
     AnnNegatives,
@@ -115,14 +117,20 @@ def train_on_dataset(
         if until >= settings.steps:
             raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
         schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
+    mines = any(schedule.at(step).mines for step in (0, settings.steps - 1))
+    ignored = [field.name for field in fields(mining) if getattr(mining, field.name) != field.default]
+    if ignored and not mines:
+        raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
     if mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
         Reuse(AnceIndex(mining.reuse), Encoding.of(model, str(passages)))
     miner = None
-    if dev_split or any(schedule.at(step).mines for step in (0, settings.steps - 1)):
+    if dev_split or mines:
         device = str(model.device) if inferencers is None else "cpu"  # where inferencers mine, only they ask the filters' teacher
         miner = mining.miner(
             dataset, store, queries, passages, depth=depth, dev_split=dev_split, device=device, keep_indexes=keep_indexes, verbose=verbose
         )
+        for named_device in inferencers or ():
+            find_device(named_device)
     elif inferencers is not None:
         raise UsageError(f"inferencers mine, and evaluate on a dev split; with {scheme} negatives and no dev split they have nothing to do")
     trainer = Trainer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import pandas as pd
 from ance_ir.errors import TrainingError
 from ance_ir.files import read_json
 from ance_ir.training import read_metrics
+
+logger = logging.getLogger(__name__)
 
 _MANIFEST = "run.json"
 _LOG = "metrics.jsonl"
@@ -74,14 +77,24 @@ def read_training_runs(folders: Iterable[Path | str]) -> list[LoggedRun]:
         The runs in the order given, those of one folder by name, each once.
 
     Raises:
-        TrainingError: a folder that is not there, or is no run's and holds none.
+        TrainingError: a folder that is not there, or is no run's and holds none, or is a run's and damaged; of damaged runs beneath a
+            folder the log tells.
     """
     found: dict[Path, Path] = {}
+    named: set[Path] = set()
     for folder in map(Path, folders):
         for run in _runs(folder):
             found.setdefault(run.resolve(), run)
-    names = _names(list(found))
-    return [_read(run, name) for run, name in zip(found.values(), names, strict=True)]
+            named |= {run.resolve()} if run == folder else set()
+    read = []
+    for (place, run), name in zip(found.items(), _names(list(found)), strict=True):
+        try:
+            read.append(_read(run, name))
+        except TrainingError as error:
+            if place in named:
+                raise
+            logger.warning("%s; this run is left out", error)
+    return read
 
 
 def _runs(folder: Path) -> list[Path]:
@@ -125,8 +138,4 @@ def _read(folder: Path, name: str) -> LoggedRun:
     ended = (folder / "model").exists()  # looked at first: what has ended is logged to the end
     log = folder / _LOG
     age = max(0.0, time.time() - log.stat().st_mtime) if log.exists() else None
-    lines = read_metrics(log) if log.exists() else []
-    for number, line in enumerate(lines, 1):
-        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-            raise TrainingError(f"{log}, line {number}: expected an object with a step, found {str(line)[:80]!r}")
-    return LoggedRun(name=name, folder=folder, manifest=manifest, ended=ended, lines=lines, age=age)
+    return LoggedRun(name=name, folder=folder, manifest=manifest, ended=ended, lines=read_metrics(log), age=age)

@@ -5,7 +5,7 @@ Shapes: B queries, K documents for each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ class Filters:
         found_BK: np.ndarray,
         scores_BK: np.ndarray,
         positive_B: np.ndarray,
+        progress: Callable[[int], object] | None = None,
     ) -> np.ndarray:
         """Which candidates are safe.
 
@@ -69,6 +70,7 @@ class Filters:
             found_BK: their candidates; −1 is none.
             scores_BK: the candidates' scores.
             positive_B: the scores of the best positives.
+            progress: called with the number of queries of which the teacher has read all pairs.
 
         Returns:
             bool ``[B, K]``.
@@ -81,6 +83,8 @@ class Filters:
             for start in range(0, len(asked_B), step):
                 part = slice(start, start + step)
                 self._ask_teacher(self.teacher, queries, store, asked_B[part], found_BK[part], safe_BK[part])
+                if progress is not None:
+                    progress(len(asked_B[part]))
         return safe_BK
 
     def _ask_teacher(

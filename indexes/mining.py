@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
@@ -72,7 +73,7 @@ class AnnMiner:
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
         if not 1 <= rotation <= len(queries):
-            raise UsageError(f"{len(queries)} queries are mined for in 1 to {len(queries)} parts, not {rotation}")
+            raise UsageError(f"the rotation over {len(queries)} queries has 1 to {len(queries)} parts, not {rotation}")
         self._filters = filters or Filters()
         self.settings: Mapping[str, Any] = {
             "depth": depth,
@@ -145,6 +146,8 @@ class AnnMiner:
         sample_S = chosen[np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))]
         top_SN = np.full((len(sample_S), TOP), -1, dtype=np.int32)
         searched, suspected, found = 0.0, 0, 0
+        asks = filters.teacher is not None and self._verbose
+        bar = tqdm(total=len(chosen), desc="asking the teacher", unit=" queries", disable=not asks)
         for ranked in first_allowed(index, model, self._queries, chosen, max(depth + filters.skip, TOP)):
             block, found_BF = ranked.queries, ranked.found_BF
             searched += ranked.seconds
@@ -155,10 +158,11 @@ class AnnMiner:
             positive_B = self._best_positives(index, ranked.vectors_BD, block)
             found += int((found_BK >= 0).sum())
             suspected += int(((found_BK >= 0) & (scores_BK >= positive_B[:, None])).sum())
-            safe_BK = filters.safe(self._queries, self._store, block, found_BK, scores_BK, positive_B)
+            safe_BK = filters.safe(self._queries, self._store, block, found_BK, scores_BK, positive_B, bar.update)
             found_BK, scores_BK = compact(found_BK, scores_BK, safe_BK)
             candidates_QK[block], scores_QK[block] = -1, -np.inf
             candidates_QK[block, : found_BK.shape[1]], scores_QK[block, : found_BK.shape[1]] = found_BK, scores_BK
+        bar.close()
         kept_QK = candidates_QK[chosen] >= 0
         report = {
             "search_seconds": round(searched, 2),

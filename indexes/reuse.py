@@ -29,8 +29,9 @@ class Reuse:
         made = index.manifest["encoding"]
         if (made.get("fingerprint"), made.get("passages")) != (encoding.fingerprint, encoding.passages):
             raise FingerprintError(
-                f"{index.folder} was made by {made.get('model')} with passages {made.get('passages')}, not by {encoding.model} with "
-                f"{encoding.passages}; its vectors cannot be used again"
+                f"{index.folder} was made by {made.get('model')} ({str(made.get('fingerprint'))[:12]}) with {made.get('passages')}, "
+                f"not by {encoding.model} ({encoding.fingerprint[:12]}) with {encoding.passages}: weights, layers, text settings such as "
+                "lengths, and passages are to be the same; its vectors cannot be used again"
             )
         self._index = index
         self._hashes = np.load(index.folder / "text_hashes.npy", mmap_mode="r", allow_pickle=False)

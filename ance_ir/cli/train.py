@@ -116,6 +116,7 @@ def command(
     and kl.
     """
     import torch
+    from tqdm.auto import tqdm
 
     from ance_ir import CrossEncoder, DenseEncoder, load_dataset
     from ance_ir.eval import Mining, threads_beside, train_on_dataset
@@ -158,7 +159,7 @@ def command(
         depth=depth,
         split=split,
         dev_split=dev_split,
-        say=click.echo,
+        say=tqdm.write,
         verbose=True,
         tensorboard=tensorboard,
     )

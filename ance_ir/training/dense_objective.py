@@ -75,7 +75,8 @@ class DenseObjective:
         self._dimensions = (*sorted(set(dimensions)), model.dimension)
         self._grad_cache = grad_cache
         self.world = world
-        described = {"name": model.name, "fingerprint": model.fingerprint(), "text": asdict(model.text)}
+        layers = getattr(model.query_tower.backbone.config, "num_hidden_layers", None)
+        described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": asdict(model.text)}
         self.told: Mapping[str, Any] = {
             "model": described,
             "passages": str(passages),

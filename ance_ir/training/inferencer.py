@@ -65,7 +65,7 @@ class Inferencer(Generic[Model]):
             if (now := self._run.progress()) not in (sign, before):
                 sign, heard = now, time.monotonic()
             if sign.get("state") == "failed":
-                raise TrainingError(f"{self._run.folder}: the training failed at step {sign['step']}")
+                raise TrainingError(f"{self._run.folder}: the training was interrupted or failed at step {sign['step']}")
             if time.monotonic() - heard > self._patience:
                 raise TrainingError(f"{self._run.folder}: nothing was heard of the training for {self._patience:.0f} seconds")
         self._say(f"{self._run.folder}: the training has ended")

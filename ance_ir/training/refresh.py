@@ -75,7 +75,9 @@ class Switches:
                 self._mined_at = {int(step): int(mined_at) for step, mined_at in told["mined_at"].items()}
                 self.reached = int(told["reached"])
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise TrainingError(f"{path}: expected a step and a number for each change of negatives, {error!r}") from error
+                raise TrainingError(
+                    f"{path}: expected a step and a number for each change of negatives ({error}); restore it, or choose another folder"
+                ) from error
 
     def at(self, step: int) -> int | None:
         """What changed at a step."""

@@ -61,6 +61,8 @@ class TrainingRun:
             TrainingError: the folder holds another run, or files of something else.
         """
         path = self.folder / "run.json"
+        if self.folder.is_file():
+            raise TrainingError(f"{self.folder} is a file; a folder was expected, which need not exist")
         told = json.loads(json.dumps(manifest))
         if path.exists():
             differences = _differences(_without_environment(_read(path)), _without_environment(told))
@@ -290,15 +292,23 @@ class Best:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; one that a crash cut off is left out. Empty where there is none."""
+    """The lines of a log; a last one that a crash cut off is left out. Empty where there is none.
+
+    Raises:
+        TrainingError: another line is damaged.
+    """
+    texts = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     lines: list[dict[str, Any]] = []
-    if not path.exists():
-        return lines
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for number, text in enumerate(texts, 1):
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except json.JSONDecodeError:
-            break
+            if number == len(texts):
+                break
+            line = text
+        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+            raise TrainingError(f"{path}, line {number}: expected an object with a step, found {str(line)[:80]!r}; restore the file")
+        lines.append(line)
     return lines
 
 

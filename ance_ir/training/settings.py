@@ -73,5 +73,6 @@ class TrainingSettings:
             raise UsageError("gradient checkpointing saves memory only while dropout is on; leave one of the two out")
         if not 0 <= self.warm_up_steps <= self.steps:
             raise UsageError(f"warm_up_steps lies between 0 and the run's {self.steps} steps, not at {self.warm_up_steps}")
-        if self.weight_decay < 0 or self.seed < 0:
-            raise UsageError(f"weight_decay and seed are not negative: {self.weight_decay}, {self.seed}")
+        for name in ("weight_decay", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is at least 0, not {getattr(self, name)}")

@@ -138,6 +138,8 @@ class Trainer(Generic[Model]):
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
+            if self.tensorboard and self.world.leads:
+                self.run.open_log(self.settings.steps, tensorboard=True).close()
             return
         optimiser = make_optimiser(self.model, self.settings)
         done = self.run.load(self.model, optimiser)

@@ -99,7 +99,7 @@ def _norms(numbers: Numbers) -> list[Outcome]:
                 Outcome(
                     expected=f"the gradient norms of {ance} lie far above those of {other} (at least {FAR:g} times as large)",
                     verdict=verdict,
-                    figures=f"{large.mean():.3g} and {small.mean():.3g} over the last quarter, {ratio:.2g} times as large; "
+                    figures=f"{large.mean():.3g} and {small.mean():.3g} over the last quarter, {ratio:.3g} times as large; "
                     + ("one seed" if len(large) == 1 else "the seeds' means do not mix" if apart else "the seeds' means mix"),
                 )
             )

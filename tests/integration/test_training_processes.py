@@ -122,8 +122,9 @@ def test_trainer_and_inferencers_are_commands_of_their_own(
 
 
 def test_what_an_inferencer_refuses(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
-    found = _run([*ANCE_IR, "inferencer", tmp_path / "nothing"], environment)
+    found = _run([*ANCE_IR, "inferencer", tmp_path / "nothing", "--patience", "0.5"], environment)
     assert (found.returncode, "holds no training run" in found.stderr) == (2, True), found.stderr
+    assert "waiting for a training run to begin" in found.stdout
     waits = _run([*ANCE_IR, "train", *told, "--steps", "1", "--out", tmp_path / "run"], environment)
     assert waits.returncode == 0, waits.stderr
     found = _run([*ANCE_IR, "inferencer", tmp_path / "run"], environment)

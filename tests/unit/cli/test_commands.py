@@ -255,6 +255,29 @@ def test_options_of_mining(
     assert ("refresh at step 0: " in out) and ("documents encoded 0," in out) == ("--reuse" in told)
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (["--negatives", "bm25", "--skip", "2", "--draw", "top"], "draw, skip: only ance negatives are mined, the negatives are bm25"),
+        (["--inferencer-devices", "cuda:7"], "the device 'cuda:7' is not to be had here"),
+        (["--inferencers", "2", "--inferencer-devices", "cpu"], "2 inferencers and 1 devices for them do not agree"),
+        (["--inferencers", "-1"], "--inferencers is at least 0"),
+        (["--negatives", "random", "--inferencers", "1"], "with random negatives and no dev split they have nothing to do"),
+        (["--rotation", "0"], "the rotation over 3 queries has 1 to 3 parts, not 0"),
+        (["--seed", "-3"], "seed is at least 0, not -3"),
+        (["--reuse", "COLLECTION"], "no manifest.json"),
+        (["--out", "FILE"], "is a file; a folder was expected"),
+    ],
+)
+def test_training_refuses(run: Run, collection: Path, model: Path, tmp_path: Path, told: list[str], said: str) -> None:
+    (tmp_path / "file").write_text("x")
+    places = {"COLLECTION": str(collection), "FILE": str(tmp_path / "file")}
+    status, _, err = _train(run, collection, model, tmp_path / "run", *(places.get(option, option) for option in told))
+    assert status == 2
+    assert said in err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "cross"

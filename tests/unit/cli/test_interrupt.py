@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: one line, exit code 130, nothing half-written."""
+"""Ctrl-C at any moment: one line, exit code 130, nothing half-written under the name that was asked for."""
 
 from __future__ import annotations
 
@@ -48,4 +48,5 @@ def test_interrupting_an_index(material: Path, tmp_path: Path, after: float) -> 
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "ance-ir: interrupted"
     assert "Traceback" not in err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["x.ance.building"], "what the same command goes on with"
+    assert not list(tmp_path.rglob("*.partial-*"))

@@ -42,12 +42,15 @@ def test_a_run_that_is_being_written_is_read_again_further_on(tmp_path: Path) ->
     assert read_training_runs([folder])[0].ended
 
 
-def test_what_follows_a_damaged_line_is_left_out(tmp_path: Path) -> None:
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     folder = write_logged_run(tmp_path / "run")
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     lines[9] = lines[9][:20]
     (folder / "metrics.jsonl").write_text("\n".join(lines))
-    assert read_training_runs([folder])[0].done == 9
+    with pytest.raises(TrainingError, match=r"metrics\.jsonl, line 10: expected an object with a step, found .*; restore the file"):
+        read_training_runs([folder])
+    (folder / "metrics.jsonl").write_text("\n".join(lines[:10]))
+    assert read_training_runs([folder])[0].done == 9, "a last line that is being written is left out"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,17 @@ def test_names_are_as_short_as_can_be(tmp_path: Path, paths: list[str], names: l
     for path in dict.fromkeys(path for path in paths if ".." not in path):
         write_logged_run(tmp_path / path, steps=1)
     assert [run.name for run in read_training_runs(tmp_path / path for path in paths)] == names
+
+
+def test_a_damaged_run_beneath_a_folder_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_logged_run(tmp_path / "runs" / "good")
+    damaged = write_logged_run(tmp_path / "runs" / "damaged")
+    (damaged / "run.json").write_text("{")
+    assert [run.name for run in read_training_runs([tmp_path / "runs"])] == ["good"]
+    assert "damaged" in caplog.text
+    assert "this run is left out" in caplog.text
+    with pytest.raises(TrainingError, match=r"run\.json"):
+        read_training_runs([tmp_path / "runs", damaged])
 
 
 def test_a_folder_of_runs_shows_those_directly_beneath(tmp_path: Path) -> None:

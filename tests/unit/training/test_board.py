@@ -144,3 +144,17 @@ def test_without_tensorboard_nothing_is_begun(
             tensorboard=True,
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_has_ended_is_written_to_the_board_on_request(tmp_path: Path, dataset: Dataset, queries: TrainingQueries) -> None:
+    for tensorboard in (False, True):
+        Trainer(
+            DenseObjective(encoder(), queries, dataset.store(), FirstP()),
+            RandomNegatives(queries),
+            TrainingSettings(steps=4, batch_size=4),
+            tmp_path / "run",
+            dataset={},
+            tensorboard=tensorboard,
+        ).train()
+    assert len(scalars(tmp_path / "run" / "tensorboard" / "train")["loss"]) == 4
+    assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) == 4
