@@ -269,7 +269,7 @@ def test_an_inferencer_notices_that_the_trainer_is_silent_or_failed(
         _inferencer(dataset, queries, tmp_path / "run", patience=1).work()
     failing = threading.Timer(0.5, lambda: write_json(run.folder / "progress.json", {"state": "failed", "step": 7, "at": 1.0}))
     failing.start()
-    with pytest.raises(TrainingError, match="the training failed at step 7"):
+    with pytest.raises(TrainingError, match="the training was interrupted or failed at step 7"):
         _inferencer(dataset, queries, tmp_path / "run", patience=20).work()
 
 
