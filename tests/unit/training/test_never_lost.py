@@ -14,20 +14,13 @@ import pytest
 from ance_ir.datasets import Dataset
 from ance_ir.indexes import AnceIndex, AnnMiner, FirstP
 from ance_ir.models import DenseEncoder
-from ance_ir.training import MinedNegatives, TrainingQueries, TrainingRun, read_metrics
+from ance_ir.training import MinedNegatives, TrainingQueries, TrainingRun
+from tests.breaking import timeless_lines
 from tests.processes import CONTEXT, MINING, PUBLISHING, TRAINING, kill_in, start
 from tests.training_jobs import encode_part_by_part, infer, train, train_asynchronously
 
 PHASES = {"training": TRAINING, "mining": MINING, "publishing": PUBLISHING}
 KILLS = 24
-
-
-def _timeless(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: _timeless(value) if isinstance(value, dict) else value for name, value in told.items() if not name.endswith("seconds")}
-
-
-def _lines(folder: Path) -> list[dict[str, Any]]:
-    return [_timeless(line) for line in read_metrics(folder / "metrics.jsonl")]
 
 
 def _weights(folder: Path) -> dict[str, Any]:
@@ -53,7 +46,7 @@ def test_a_trainer_killed_at_random_instants_ends_the_same(collection: Path, tmp
     last = start(train, collection, tmp_path / "b", None, settings)
     last.join(120)
     assert last.exitcode == 0
-    expected, found = _lines(tmp_path / "a"), _lines(tmp_path / "b")
+    expected, found = timeless_lines(tmp_path / "a"), timeless_lines(tmp_path / "b")
     assert found == expected
     for one, other in zip(_weights(tmp_path / "a").values(), _weights(tmp_path / "b").values(), strict=True):
         assert (one == other).all()
@@ -85,7 +78,7 @@ def test_inferencers_and_trainers_killed_at_random_instants(
         if not kill_in(phase, phases[role], running[role], instants, 0.02):
             break
         kills[role] += 1
-        for line in _lines(folder) if (folder / "metrics.jsonl").exists() else []:
+        for line in timeless_lines(folder) if (folder / "metrics.jsonl").exists() else []:
             before = seen.setdefault(line["step"], line)
             assert line == before, "a step that is repeated is the same to the last digit"
         for step in TrainingRun(folder).published():
@@ -95,7 +88,7 @@ def test_inferencers_and_trainers_killed_at_random_instants(
     for process in running.values():
         process.join(180)
         assert process.exitcode == 0
-    lines = _lines(folder)
+    lines = timeless_lines(folder)
     assert [line["step"] for line in lines] == list(range(400))
     for line in lines:
         assert line == seen.get(line["step"], line)

@@ -20,11 +20,10 @@ from ance_ir.training import (
     Trainer,
     TrainingQueries,
     TrainingSettings,
-    read_metrics,
 )
 from ance_ir.training.batches import Batches
 from ance_ir.training.losses import hinge, nll, pairwise_nll
-from tests.breaking import Breaking, Interrupted
+from tests.breaking import Breaking, Interrupted, timeless_lines
 from tests.tiny import cross_encoder
 
 Make = Callable[..., Trainer[CrossEncoder]]
@@ -51,10 +50,6 @@ def make(dataset: Dataset, queries: TrainingQueries) -> Make:
         )
 
     return made
-
-
-def _told(folder: Path) -> list[dict[str, Any]]:
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in read_metrics(folder / "metrics.jsonl")]
 
 
 def _equal(one: CrossEncoder, other: CrossEncoder) -> bool:
@@ -92,7 +87,7 @@ def test_the_loss_is_that_of_the_scores(dataset: Dataset, queries: TrainingQueri
 @pytest.mark.parametrize("loss", ["cross-entropy", "margin"])
 def test_the_loss_falls(make: Make, tmp_path: Path, loss: str) -> None:
     make(tmp_path / "run", loss=loss, steps=60, dropout=False).train()
-    losses = [line["loss"] for line in _told(tmp_path / "run")]
+    losses = [line["loss"] for line in timeless_lines(tmp_path / "run")]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
 
 
@@ -105,7 +100,7 @@ def test_a_run_that_was_broken_off_ends_the_same(
     with pytest.raises(Interrupted):
         make(tmp_path / "b", Breaking(queries, broken_at), dropout=dropout).train()
     resumed = make(tmp_path / "b", dropout=dropout).train()
-    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert timeless_lines(tmp_path / "a") == timeless_lines(tmp_path / "b")
     assert _equal(unbroken, resumed)
     again = make(tmp_path / "b", Breaking(queries, 0), dropout=dropout).train()
     assert _equal(again, resumed)
@@ -126,7 +121,7 @@ def test_evaluations_join_the_log_and_are_not_lost(make: Make, tmp_path: Path) -
         make(tmp_path / "run", evaluate=evaluate).train()
     make(tmp_path / "run", evaluate=evaluate).train()
     assert asked == [4, 8, 8, 12]
-    found = {line["step"]: line["dev"] for line in _told(tmp_path / "run") if "dev" in line}
+    found = {line["step"]: line["dev"] for line in timeless_lines(tmp_path / "run") if "dev" in line}
     assert found == {step - 1: {"step": step, "RR@10": step / 100} for step in (4, 8, 12)}
 
 

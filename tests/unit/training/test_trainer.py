@@ -31,7 +31,7 @@ from ance_ir.training import (
     TrainingSettings,
     read_metrics,
 )
-from tests.breaking import Breaking, Interrupted
+from tests.breaking import Breaking, Interrupted, timeless_lines
 from tests.tiny import encoder
 
 Make = Callable[..., Trainer[DenseEncoder]]
@@ -67,21 +67,13 @@ def make(dataset: Dataset, queries: TrainingQueries) -> Make:
     return made
 
 
-def _told(folder: Path) -> list[dict[str, Any]]:
-    return [_timeless(line) for line in read_metrics(folder / "metrics.jsonl")]
-
-
-def _timeless(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: _timeless(value) if isinstance(value, dict) else value for name, value in told.items() if not name.endswith("seconds")}
-
-
 def _equal(one: DenseEncoder, other: DenseEncoder) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 def test_the_loss_falls(make: Make, tmp_path: Path) -> None:
     make(tmp_path / "run", steps=60, dropout=False).train()
-    losses = [line["loss"] for line in _told(tmp_path / "run")]
+    losses = [line["loss"] for line in timeless_lines(tmp_path / "run")]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
 
 
@@ -104,7 +96,7 @@ def test_a_run_that_was_broken_off_ends_the_same(
     with pytest.raises(Interrupted):
         make(tmp_path / "b", Breaking(queries, broken_at), dropout=dropout).train()
     resumed = make(tmp_path / "b", dropout=dropout).train()
-    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert timeless_lines(tmp_path / "a") == timeless_lines(tmp_path / "b")
     assert _equal(unbroken, resumed)
 
 
@@ -120,7 +112,7 @@ def test_ann_negatives_resume_exactly(make: Make, tmp_path: Path, queries: Train
     with pytest.raises(Interrupted):
         make(tmp_path / "b", breaking, checkpoint_every=checkpoint_every).train()
     resumed = make(tmp_path / "b", source(), checkpoint_every=checkpoint_every).train()
-    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert timeless_lines(tmp_path / "a") == timeless_lines(tmp_path / "b")
     assert _equal(unbroken, resumed)
 
 
@@ -131,9 +123,9 @@ def test_dropout_follows_the_seed_and_leaves_the_global_generator_alone(make: Ma
     make(tmp_path / "a").train()
     assert torch.equal(torch.rand(1), expected)
     make(tmp_path / "b").train()
-    assert _told(tmp_path / "a") == _told(tmp_path / "b")
+    assert timeless_lines(tmp_path / "a") == timeless_lines(tmp_path / "b")
     make(tmp_path / "c", seed=1).train()
-    assert _told(tmp_path / "a") != _told(tmp_path / "c")
+    assert timeless_lines(tmp_path / "a") != timeless_lines(tmp_path / "c")
 
 
 def test_a_finished_run_is_opened_not_repeated(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
@@ -212,7 +204,7 @@ def test_a_line_that_a_crash_cut_off_is_dropped(make: Make, tmp_path: Path, quer
     with (tmp_path / "run" / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 6, "lo')
     make(tmp_path / "run").train()
-    assert [line["step"] for line in _told(tmp_path / "run")] == list(range(12))
+    assert [line["step"] for line in timeless_lines(tmp_path / "run")] == list(range(12))
     for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         json.loads(text)
 
