@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from ance_ir.eval.runs import write_run
+from ance_ir.eval.tables import Table
 from ance_ir.files import atomic_open, write_json
 
 SIGNIFICANT = 0.05
@@ -58,15 +59,13 @@ class Evaluation:
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
         marked = self.significant()
-        rows = [["system", *(f"{measure} " for measure in self.measures), _TIME]]
+        rows = []
         for system, values in self.table().iterrows():
             name = str(system)
             cells = [f"{values[measure]:.4f}{_MARK if (name, measure) in marked else ' '}" for measure in self.measures]
             rows.append([name, *cells, f"{values[_TIME]:.1f}"])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-        lines.insert(1, "  ".join("─" * width for width in widths))
-        return "\n".join([*lines, self._legend()])
+        table = Table(header=["system", *(f"{measure} " for measure in self.measures), _TIME], rows=rows)
+        return f"{table.to_text()}\n{self._legend()}"
 
     def _legend(self) -> str:
         queries = f"{len(next(iter(self.per_query.values()))):,} queries"

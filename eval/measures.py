@@ -8,6 +8,7 @@ from typing import Any
 import ir_measures
 import pandas as pd
 
+from ance_ir.datasets import Dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.runs import check_run
 
@@ -68,6 +69,19 @@ def evaluate(run: pd.DataFrame, qrels: pd.DataFrame, measures: Sequence[str] = D
     for metric in _PIPELINE.iter_calc(parsed, judged, scored):
         values[metric.measure][metric.query_id] = float(metric.value)
     return pd.DataFrame({str(measure): value for measure, value in values.items()}, index=pd.Index(qids, name="qid"))
+
+
+def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The queries of a split that have judgements, and the judgements.
+
+    Raises:
+        EvaluationError: there are none.
+    """
+    queries, qrels = dataset.queries(split), dataset.qrels(split)
+    queries = queries[queries["qid"].isin(qrels["qid"])]
+    if queries.empty:
+        raise EvaluationError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
+    return queries, qrels
 
 
 def check_qrels(qrels: pd.DataFrame) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ance_ir.datasets import Dataset, DocumentStore
-from ance_ir.errors import TrainingError
-from ance_ir.eval.measures import evaluate
+from ance_ir.eval.measures import evaluate, judged
 from ance_ir.indexes import AnceIndex, AnnMiner, Filters
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.training import Draw, TrainingQueries
@@ -89,10 +88,7 @@ class Mining:
 
 
 def _evaluator(dataset: Dataset, split: str) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:
-    queries, qrels = dataset.queries(split), dataset.qrels(split)
-    queries = queries[queries["qid"].isin(qrels["qid"])]
-    if queries.empty:
-        raise TrainingError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
+    queries, qrels = judged(dataset, split)
 
     def measure(index: AnceIndex, model: DenseEncoder) -> dict[str, float]:
         values = evaluate(index.retriever(model, _DEV_DEPTH).transform(queries), qrels, DEV_MEASURES)

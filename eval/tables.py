@@ -31,6 +31,14 @@ class Table:
         lines.insert(1, "  ".join("─" * width for width in widths))
         return "\n".join(lines)
 
+    def to_markdown(self) -> str:
+        """For a page, all columns aligned left."""
+        rows = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [" | ".join(map(str.ljust, row, widths)) for row in rows]
+        lines.insert(1, " | ".join("-" * width for width in widths))
+        return "\n".join(f"| {line} |" for line in lines)
+
     def _cells(self, row: Sequence[str], widths: Sequence[int]) -> list[str]:
         return [cell.ljust(width) if i < self.left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
 

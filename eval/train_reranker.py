@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ance_ir.datasets import Dataset
-from ance_ir.eval.measures import evaluate
+from ance_ir.eval.measures import evaluate, judged
 from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.models import CrossEncoder
 from ance_ir.pipelines import BertReranker, dataset_bm25
@@ -84,8 +84,7 @@ def train_reranker_on_dataset(
 def _evaluator(
     dataset: Dataset, model: CrossEncoder, split: str, depth: int, say: Callable[[str], object] | None
 ) -> Callable[[int], Mapping[str, float]]:
-    queries, qrels = dataset.queries(split), dataset.qrels(split)
-    queries = queries[queries["qid"].isin(qrels["qid"])]
+    queries, qrels = judged(dataset, split)
     first = dataset_bm25(dataset).retriever(depth).transform(queries)
     found = dataset.text_loader(model.settings.fields).transform(first)
     reranker = BertReranker(model)

@@ -10,10 +10,10 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import load_dataset
-from ance_ir.eval.measures import evaluate
+from ance_ir.eval.measures import evaluate, judged
 from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.eval.study.settings import Scheme, StudySettings
-from ance_ir.indexes import AnceIndex, FirstP, index_documents
+from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
 from ance_ir.training import AnnNegatives, TrainingQueries
 
@@ -43,7 +43,7 @@ class Material:
         self.queries = TrainingQueries.load(self.dataset, self.store, settings.split)
         dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits else settings.test_split)
         self.splits = tuple(dict.fromkeys((dev, settings.test_split)))
-        self._judged = {split: (self.dataset.queries(split), self.dataset.qrels(split)) for split in self.splits}
+        self._judged = {split: judged(self.dataset, split) for split in self.splits}
         model = self.model()
         self.fingerprint = model.fingerprint()
         self.temperature = 0.05 if model.similarity == "cosine" else 1.0
@@ -82,14 +82,13 @@ class Material:
         index = AnceIndex(folder)
         if index.built():
             return index
-        return index_documents(folder, model, self.store, PASSAGES, count=len(self.store))
+        return index_corpus(folder, model, self.store, PASSAGES)
 
     def evaluate(self, system: pt.Transformer) -> dict[str, pd.DataFrame]:
         """For each split, the value of each measure for each judged query; as ``ance_ir.eval.evaluate`` returns it."""
         found = {}
         for split, (queries, qrels) in self._judged.items():
-            asked = queries[queries["qid"].isin(qrels["qid"])]
-            found[split] = evaluate(system.transform(asked), qrels, MEASURES)
+            found[split] = evaluate(system.transform(queries), qrels, MEASURES)
         return found
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ance_ir.eval.study.expectations import Outcome, expectations
 from ance_ir.eval.study.material import from_json
+from ance_ir.eval.tables import Table
 
 NUMBERS = ("loss", "grad_norm", "grad_norm_end", "overlap", "tokens", "seconds", "run_seconds")
 """What is known of a training run beside its measures."""
@@ -101,9 +102,9 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         f"{round(settings['warm_up_share'] * settings['steps'])}. "
         + (f"Mean over {seeds} seeds ± standard deviation." if (seeds := len(settings["seeds"])) > 1 else "One seed."),
         "## Effectiveness",
-        table(effectiveness),
+        Table(header=effectiveness[0], rows=effectiveness[1:]).to_markdown(),
         "## Training",
-        table(training),
+        Table(header=training[0], rows=training[1:]).to_markdown(),
         "loss and norm, end: means over the last quarter of the steps; norm: of the gradient before clipping, mean over all steps, and "
         "after it those of its parts. overlap: share of the negatives of the last steps that are among the 100 documents that the "
         "trained model ranks first.",
@@ -121,11 +122,3 @@ def spread(values: Sequence[float]) -> str:
     digits = 0 if abs(mean) >= 100 else 2 if abs(mean) >= 10 else 4
     told = f"{mean:,.{digits}f}"
     return told if len(values) == 1 else f"{told} ± {float(np.std(values, ddof=1)):,.{digits}f}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, aligned, the first row as its head."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "\n".join(f"| {line} |" for line in lines)

@@ -10,7 +10,8 @@ from scipy.stats import ttest_rel
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.significance import compare, compare_pairs
 from ance_ir.eval.study.expectations import expectations
-from ance_ir.eval.study.report import Row, collect, spread, table
+from ance_ir.eval.study.report import Row, collect, spread
+from ance_ir.eval.tables import Table
 
 
 def _values(mean: float, seed: int = 0, queries: int = 200) -> pd.DataFrame:
@@ -102,4 +103,4 @@ def test_cells_and_tables() -> None:
     assert spread([0.5, 0.25]) == "0.3750 ± 0.1768"
     assert spread([1234.5]) == "1,234"
     assert spread([]) == "–"
-    assert table([["a", "b"], ["long", "c"]]) == "| a    | b |\n| ---- | - |\n| long | c |"
+    assert Table(header=["a", "b"], rows=[["long", "c"]]).to_markdown() == "| a    | b |\n| ---- | - |\n| long | c |"
