@@ -115,8 +115,7 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
         UsageError: there is something else at the path.
     """
     path = Path(path).absolute()
-    if path.is_file() or (path.is_dir() and not (path / marker).exists() and any(path.iterdir())):
-        raise UsageError(f"{path} holds something else (there is no {marker} in it), which would be lost; choose another path")
+    check_replaceable(path, marker)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent, path.name)
     temporary = _temporary(path)
@@ -126,6 +125,16 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
         replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(path: Path, marker: str) -> None:
+    """Refuse to take the place of somebody's folder: one that is not empty and lacks a file that every folder of ours holds.
+
+    Raises:
+        UsageError: there is something else at the path.
+    """
+    if path.is_file() or (path.is_dir() and not (path / marker).exists() and any(path.iterdir())):
+        raise UsageError(f"{path} holds something else (there is no {marker} in it), which would be lost; choose another path")
 
 
 def replace_folder(source: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, FingerprintError, IndexingError, UsageError
-from ance_ir.files import atomic_folder, read_json, write_json
+from ance_ir.files import atomic_folder, read_json, save_array, write_json
 from ance_ir.indexes.build import IndexBuild
 from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.documents import search_documents
@@ -88,8 +88,8 @@ class AnceIndex(pt.Artifact, pt.Indexer):
                 raise IndexingError("there was no document to index")
             boundaries = build.rows.boundaries()
             if build.passages:
-                np.save(folder / "offsets.npy", boundaries, allow_pickle=False)
-            np.save(folder / "tie_order.npy", tie_order(docnos), allow_pickle=False)
+                save_array(folder / "offsets.npy", boundaries)
+            save_array(folder / "tie_order.npy", tie_order(docnos))
             write_json(folder / "pt_meta.json", self._build_metadata())
             manifest = {
                 "format": FORMAT,

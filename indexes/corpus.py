@@ -26,8 +26,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ance_ir.datasets import Document, DocumentStore
-from ance_ir.errors import IndexingError, UsageError
-from ance_ir.files import held_lock, read_json, remove_leftovers, replace_folder, save_array, write_json
+from ance_ir.errors import IndexingError
+from ance_ir.files import check_replaceable, held_lock, read_json, remove_leftovers, replace_folder, save_array, write_json
 from ance_ir.indexes.ance_index import FORMAT, AnceIndex
 from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.reuse import Reuse
@@ -236,8 +236,7 @@ def index_corpus(
     path = Path(path)
     if AnceIndex(path).built() and not overwrite:
         raise IndexingError(f"{path} holds an index already; choose another path, or overwrite it")
-    if path.exists() and not AnceIndex(path).built() and (path.is_file() or any(path.iterdir())):
-        raise UsageError(f"{path} holds something else than an index, which would be lost; choose another path")
+    check_replaceable(path, "manifest.json")
     work = CorpusEncoding(path.with_name(f"{path.name}.building"), store, model, passages, **options)
     if world.leads:
         work.begin()

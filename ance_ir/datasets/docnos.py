@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ance_ir.datasets.maps import map_array, map_bytes
 from ance_ir.errors import DatasetError
+from ance_ir.files import save_array
 
 _FILES = ("docnos.bin", "docno_offsets.npy", "docno_hashes.npy", "docno_order.npy")
 
@@ -52,9 +53,9 @@ class DocnoMap:
                 hashes.append(hash_text(docno))
         unsorted = np.frombuffer(hashes, dtype=np.uint64)
         order = np.argsort(unsorted, kind="stable")
-        np.save(folder / "docno_offsets.npy", np.frombuffer(offsets, dtype=np.int64))
-        np.save(folder / "docno_hashes.npy", unsorted[order])
-        np.save(folder / "docno_order.npy", order)
+        save_array(folder / "docno_offsets.npy", np.frombuffer(offsets, dtype=np.int64))
+        save_array(folder / "docno_hashes.npy", unsorted[order])
+        save_array(folder / "docno_order.npy", order)
         written = DocnoMap(folder)
         written._refuse_duplicates()
         return written

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ance_ir.datasets.docnos import DocnoMap, hash_text
 from ance_ir.datasets.maps import map_array, map_bytes
 from ance_ir.errors import DatasetError, DocumentNotFoundError
-from ance_ir.files import atomic_folder, read_json, write_json
+from ance_ir.files import atomic_folder, read_json, save_array, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -130,5 +130,5 @@ def _write_texts(documents: Iterable[Document], folder: Path) -> Iterator[str]:
             offsets.append(stream.tell())
             hashes.append(hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split())))
             yield document["docno"]
-    np.save(folder / "offsets.npy", np.frombuffer(offsets, dtype=np.int64))
-    np.save(folder / "text_hashes.npy", np.frombuffer(hashes, dtype=np.uint64))
+    save_array(folder / "offsets.npy", np.frombuffer(offsets, dtype=np.int64))
+    save_array(folder / "text_hashes.npy", np.frombuffer(hashes, dtype=np.uint64))

@@ -185,7 +185,7 @@ class Refresher:
         if self._world.leads:
             self._miner.mine(model, folder, step, self._previous(step))
         else:
-            while not MinedNegatives.published(folder):
+            while not MinedNegatives.available(folder):
                 self._miner.help(model, folder)
                 time.sleep(_POLL)
         self._world.wait()
