@@ -157,7 +157,7 @@ def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ({"steps": 5, "temperature": float("nan")}, "temperature is above 0"),
         ({"steps": 5, "warm_up_steps": 6}, "warm_up_steps lies between 0 and the run's 5 steps"),
         ({"steps": 5, "checkpoint_every": 0}, "checkpoint_every is at least 1"),
-        ({"steps": 5, "seed": -1}, "not negative"),
+        ({"steps": 5, "seed": -1}, "seed is at least 0, not -1"),
         ({"steps": 5, "negatives": -1}, "negatives is at least 0"),
         ({"steps": 5, "optimiser": "sgd"}, "optimiser is one of adamw, lamb, adafactor, not 'sgd'"),
         ({"steps": 5, "gradient_checkpointing": True, "dropout": False}, "only while dropout is on"),
