@@ -117,12 +117,19 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
     path = Path(path).absolute()
     check_replaceable(path, marker)
     path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as temporary:
+        yield temporary
+        replace_folder(temporary, path)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``path``, named after it, which is removed in the end; so is what processes that were killed left there."""
     remove_leftovers(path.parent, path.name)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -174,11 +181,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def held_lock(path: Path) -> Iterator[bool]:
-    """Try to hold a lock on a file, which ends with this process at the latest; whether it is held."""
+def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Try to hold a lock on a file, or wait for it; it ends with this process at the latest; whether it is held."""
     with path.open("wb") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:

@@ -2,13 +2,16 @@
 
 ``manifest.json`` is written last and is the only sign that the index is complete::
 
-    x.ance/manifest.json          encoding, dimension, dtype, counts, shards with checksums
+    x.ance/manifest.json          encoding, dimension, dtype, counts, shards, checksums of all files
     x.ance/pt_meta.json           type and format, for PyTerrier
     x.ance/vectors-00000.npy …    float16 or float32 [rows, D]
     x.ance/docnos/                docno to number and back
     x.ance/tie_order.npy          int64 [documents]; of two documents with equal scores the one with the smaller number comes first
     x.ance/offsets.npy            int64 [documents + 1]; the rows of document i; only where documents were cut into passages
-    x.ance/faiss-flat.index       only once asked for
+    x.ance/text_hashes.npy        uint64 [documents]; of their titles and texts; only where these were known
+    x.ance/faiss-00000/           only once asked for
+
+What a change of the index adds is said in ``updates``.
 """
 
 from __future__ import annotations
@@ -24,21 +27,21 @@ import pyterrier as pt
 from tqdm.auto import tqdm
 
 from ance_ir.datasets import DocnoMap
-from ance_ir.errors import DamagedIndexError, FingerprintError, IndexingError, UsageError
-from ance_ir.files import atomic_folder, read_json, save_array, write_json
+from ance_ir.errors import FingerprintError, IndexingError, UsageError
+from ance_ir.files import atomic_folder, write_json
+from ance_ir.indexes import updates
 from ance_ir.indexes.build import IndexBuild
-from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import MEMORY_BUDGET, ExactSearcher
 from ance_ir.indexes.search import Searcher
+from ance_ir.indexes.snapshot import Snapshot, faiss_folder, write_manifest
+from ance_ir.indexes.table import DocumentTable
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
 from ance_ir.models import DenseEncoder, PassageScheme, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
     from ance_ir.models.precision import Precision
-
-FORMAT = 1
 
 Backend = Literal["exact", "faiss"]
 
@@ -87,23 +90,72 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             if not len(docnos):
                 raise IndexingError("there was no document to index")
             boundaries = build.rows.boundaries()
-            if build.passages:
-                save_array(folder / "offsets.npy", boundaries)
-            save_array(folder / "tie_order.npy", tie_order(docnos))
+            DocumentTable.write(folder, boundaries if build.passages else None, None)
             write_json(folder / "pt_meta.json", self._build_metadata())
             manifest = {
-                "format": FORMAT,
                 "encoding": asdict(build.encoding) if build.encoding else None,
                 "documents": len(docnos),
                 "most_passages": int(np.diff(boundaries).max()) if build.passages else 0,
                 **build.vectors.finish(),
             }
-            write_json(folder / "manifest.json", manifest)
+            write_manifest(folder, manifest)
         self._forget()
         return self
 
+    def add(self, iter: Iterable[dict[str, Any]], *, replace: bool = False) -> AnceIndex:
+        """Add documents from a stream as ``index`` takes it; all of them or none. Who has the index open keeps what it has.
+
+        Args:
+            iter: of ``docno`` and ``doc_vec``, and ``encoding`` where the index has one: ``(passages >> model.passages())(documents)``.
+            replace: documents that are there already are replaced; otherwise they are refused.
+
+        Raises:
+            FingerprintError: rows of another model, or cut in another way.
+            IndexingError: no rows, or a vector is not finite or of another dimension.
+            DatasetError: a docno comes twice, or is there already.
+        """
+        updates.add(self.folder, iter, replace=replace)
+        self._forget()
+        return self
+
+    def delete(self, docnos: Iterable[str], *, missing: bool = False) -> int:
+        """Delete documents, all of them or none: they are not found any more, and ``compact`` frees their space.
+
+        Args:
+            docnos: of the documents.
+            missing: leave out docnos that the index does not hold; otherwise they are refused.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            DocumentNotFoundError: docnos that the index does not hold.
+        """
+        count = updates.delete(self.folder, docnos, missing=missing)
+        self._forget()
+        return count
+
+    def compact(self) -> AnceIndex:
+        """Write the index anew without its deleted documents, in full shards; Faiss files are built again when they are next asked for.
+
+        Raises:
+            IndexingError: no document is left.
+            DamagedIndexError: a file was altered.
+        """
+        updates.compact(self.folder)
+        self._forget()
+        return self
+
+    def verify(self) -> None:
+        """Read every file and compare its checksum.
+
+        Raises:
+            DamagedIndexError: names the files that were altered.
+        """
+        self._opened.verify()
+
     def _forget(self) -> None:
-        for name in ("manifest", "store", "_docnos", "_tie_orders", "_offsets", "_faiss"):
+        for name in ("_opened", "_faiss"):
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
@@ -111,66 +163,41 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         return bool((self.folder / "manifest.json").exists())
 
     @cached_property
+    def _opened(self) -> Snapshot:
+        return Snapshot.open(self.folder)
+
+    @property
     def manifest(self) -> dict[str, Any]:
         """What the index says of itself."""
-        if not self.folder.is_dir():
-            raise IndexingError(f"{self.folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
-        if not self.built():
-            raise DamagedIndexError(f"{self.folder}: no manifest.json, so this is no complete index; build it again")
-        try:
-            manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
-        except ValueError as error:
-            raise DamagedIndexError(f"{self.folder / 'manifest.json'}: expected JSON, {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise DamagedIndexError(f"{self.folder}: its manifest is not of format {FORMAT}; build it again")
-        return manifest
+        return self._opened.manifest
 
-    @cached_property
+    @property
     def store(self) -> VectorStore:
-        """The vectors."""
-        return VectorStore(self.folder, self.manifest)
+        """The vectors, those of deleted documents too."""
+        return self._opened.store
 
-    @cached_property
-    def _docnos(self) -> DocnoMap:
-        return DocnoMap(self.folder / "docnos")
-
-    @cached_property
-    def _tie_orders(self) -> np.ndarray:
-        return self._array("tie_order.npy")
-
-    @cached_property
-    def _offsets(self) -> np.ndarray | None:
-        return self._array("offsets.npy") if self.manifest["most_passages"] > 0 else None
-
-    def _array(self, name: str) -> np.ndarray:
-        try:
-            array: np.ndarray = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DamagedIndexError(f"{self.folder / name} cannot be read ({error}); build the index again") from error
-        return array
+    @property
+    def table(self) -> DocumentTable:
+        """The documents, deleted ones too."""
+        return self._opened.table
 
     def __len__(self) -> int:
-        return int(self.manifest["documents"])
+        return self.table.live
 
     def docnos(self, numbers: np.ndarray) -> np.ndarray:
         """Docnos of document numbers, as an array of ``str`` objects."""
-        return self._docnos.docnos(numbers)
+        return self.table.docnos(numbers)
 
     def numbers(self, docnos: Sequence[str]) -> np.ndarray:
         """Document numbers of docnos, int64, −1 for those that the index does not hold."""
-        return self._docnos.numbers(docnos)
-
-    def _tie_order(self, rows: np.ndarray) -> np.ndarray:
-        if self._offsets is None:
-            return np.asarray(self._tie_orders[rows])
-        documents = np.searchsorted(self._offsets, rows, side="right") - 1
-        order: np.ndarray = self._tie_orders[documents] * self.manifest["most_passages"] + (rows - self._offsets[documents])
-        return order
+        return self.table.numbers(docnos)
 
     def searcher(self, backend: Backend = "exact", *, memory_budget: int = MEMORY_BUDGET, device: str = "cpu") -> Searcher:
         """Something that searches the index's rows: ``"exact"``, or ``"faiss"`` (a flat Faiss index, built when first asked for)."""
         if backend == "exact":
-            return ExactSearcher(self.store, self._tie_order, memory_budget=memory_budget, device=device)
+            return ExactSearcher(
+                self.store, self.table.tie_order, searchable=self.table.searchable, memory_budget=memory_budget, device=device
+            )
         if backend != "faiss":
             raise UsageError(f"the backends are exact and faiss, not {backend!r}")
         return self._faiss
@@ -179,10 +206,10 @@ class AnceIndex(pt.Artifact, pt.Indexer):
     def _faiss(self) -> Searcher:
         from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
 
-        path = self.folder / "faiss-flat.index"
+        path = self.folder / faiss_folder(self.manifest) / "flat.index"
         if not path.exists():
             build_flat(self.store, path)
-        return FaissSearcher(path, self.store, self._tie_order)
+        return FaissSearcher(path, self.store, self.table.tie_order)
 
     def search_vectors(self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The best ``K = min(k, len(self))`` documents of each query vector.
@@ -200,10 +227,9 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         if queries_QD.shape[1] != self.store.dimension:
             raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
         searcher = searcher or self.searcher()
-        if len(self) == len(self.store):  # a row is a document
-            return searcher.search(queries_QD, k)
-        assert self._offsets is not None
-        return search_documents(searcher, queries_QD, k, self._offsets)
+        if self.table.offsets is None or len(self.table) == len(self.store):  # a row is a document
+            return searcher.search(queries_QD, min(k, len(self)))
+        return search_documents(searcher, queries_QD, min(k, len(self)), self.table.offsets)
 
     def document_scores(self, queries_ND: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Scores of pairs of a query vector, ``[N, D]``, and a document, int64 ``[N]``: the best of its passages, float32 ``[N]``."""
@@ -212,19 +238,13 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         step = max(1, (16 << 20) // (self.store.dimension * most))
         for start in range(0, len(numbers), step):
             part = slice(start, start + step)
-            first, counts = self.rows(numbers[part])
+            first, counts = self.table.rows(numbers[part])
             begins = np.cumsum(counts) - counts
             rows = np.repeat(first - begins, counts) + np.arange(counts.sum())
             pairs = np.repeat(np.arange(len(counts)), counts)
             products = np.einsum("nd,nd->n", self.store.get(rows).astype(np.float64), queries_ND[part].astype(np.float64)[pairs])
             scores[part] = np.maximum.reduceat(products, begins)
         return scores
-
-    def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The first row of each document, and how many rows it has; int64, of int64 document numbers."""
-        if self._offsets is None:
-            return numbers, np.ones(len(numbers), dtype=np.int64)
-        return self._offsets[numbers], self._offsets[numbers + 1] - self._offsets[numbers]
 
     def model(self, name: str | None = None, device: str | None = None, precision: Precision | None = None) -> DenseEncoder:
         """Open the model that the index was built with, under the same text settings.

@@ -18,7 +18,6 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ from tqdm.auto import tqdm
 from ance_ir.datasets import Document, DocumentStore
 from ance_ir.errors import IndexingError
 from ance_ir.files import check_replaceable, held_lock, read_json, remove_leftovers, replace_folder, save_array, write_json
-from ance_ir.indexes.ance_index import FORMAT, AnceIndex
-from ance_ir.indexes.docnos import tie_order
+from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.reuse import Reuse
+from ance_ir.indexes.snapshot import write_manifest
+from ance_ir.indexes.table import DocumentTable
 from ance_ir.indexes.vectors import Shard, VectorType, checked_vectors
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.training import ALONE, World
@@ -172,11 +172,10 @@ class CorpusEncoding:
         self.encoded = sum(part["encoded"] for part in parts)
         counts = np.concatenate([np.load(self.folder / f"counts-{part:05d}.npy", allow_pickle=False) for part in range(self._parts)])
         offsets = np.append(0, np.cumsum(counts))
-        for name, array in (("offsets", offsets), ("tie_order", self._tie_order), ("text_hashes", self._store.text_hashes)):
-            save_array(self.folder / f"{name}.npy", array)
         self._store.docno_map.copy(self.folder / "docnos")
+        DocumentTable.write(self.folder, offsets, self._store.text_hashes)
+        write_json(self.folder / "pt_meta.json", AnceIndex(self.folder)._build_metadata())
         manifest: dict[str, Any] = {
-            "format": FORMAT,
             "encoding": dataclasses.asdict(self._encoding),
             "documents": len(self._store),
             "documents_encoded": self.encoded,
@@ -187,8 +186,7 @@ class CorpusEncoding:
             "largest_norm": max(part["largest_norm"] for part in parts),
             "shards": [part["shard"] for part in parts],
         }
-        write_json(self.folder / "pt_meta.json", AnceIndex(self.folder)._build_metadata())
-        write_json(self.folder / "manifest.json", manifest)
+        write_manifest(self.folder, manifest)
         self._tidy()
 
     def _tidy(self) -> None:
@@ -200,10 +198,6 @@ class CorpusEncoding:
     def built(self) -> bool:
         """Whether the index is complete."""
         return self._begun() and AnceIndex(self.folder).built()
-
-    @cached_property
-    def _tie_order(self) -> np.ndarray:
-        return tie_order(self._store.docno_map)
 
 
 def index_corpus(

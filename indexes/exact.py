@@ -26,8 +26,15 @@ class ExactSearcher:
     """
 
     def __init__(
-        self, store: VectorStore, tie_order: TieOrder, *, memory_budget: int = MEMORY_BUDGET, device: str | torch.device = "cpu"
+        self,
+        store: VectorStore,
+        tie_order: TieOrder,
+        *,
+        searchable: np.ndarray | None = None,
+        memory_budget: int = MEMORY_BUDGET,
+        device: str | torch.device = "cpu",
     ) -> None:
+        self.searchable = searchable
         self.store = store
         self.tie_order = tie_order
         self.memory_budget = memory_budget
@@ -36,7 +43,7 @@ class ExactSearcher:
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best ``min(k, vectors)`` rows of each query; see ``Searcher.search``."""
         queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
-        k = min(k, len(self.store))
+        k = min(k, len(self.store) if self.searchable is None else int(self.searchable.sum()))
         scores_QK = np.empty((len(queries_QD), k), dtype=np.float32)
         rows_QK = np.empty((len(queries_QD), k), dtype=np.int64)
         for start in range(0, len(queries_QD) if k else 0, QUERY_BLOCK):
@@ -51,7 +58,10 @@ class ExactSearcher:
         rows_of_block = max(1024, self.memory_budget // (8 * (2 * self.store.dimension + 2 * len(queries_QD))))
         for first, vectors in self.store.blocks(rows_of_block):
             block_ND = torch.from_numpy(vectors.astype(np.float32)).to(self.device)
-            scores, rows = self._best_of_block(on_device_QD @ block_ND.T, queries_QD, first, k)
+            products_QN = on_device_QD @ block_ND.T
+            if self.searchable is not None:
+                products_QN[:, ~torch.from_numpy(self.searchable[first : first + len(vectors)])] = -torch.inf
+            scores, rows = self._best_of_block(products_QN, queries_QD, first, k)
             scores = np.concatenate([best_scores, scores], axis=1)
             rows = np.concatenate([best_rows, rows], axis=1)
             scores, rows = order_hits(self.store, queries_QD, scores, rows, self.tie_order)

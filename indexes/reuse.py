@@ -34,7 +34,8 @@ class Reuse:
                 "lengths, and passages are to be the same; its vectors cannot be used again"
             )
         self._index = index
-        self._hashes = np.load(index.folder / "text_hashes.npy", mmap_mode="r", allow_pickle=False)
+        assert index.table.text_hashes is not None
+        self._hashes = index.table.text_hashes
 
     @staticmethod
     def check(index: AnceIndex) -> None:
@@ -44,7 +45,7 @@ class Reuse:
             IndexingError: see above.
         """
         made = index.manifest["encoding"]
-        if made is None or not (index.folder / "text_hashes.npy").exists() or "url" in made["text"]["fields"]:
+        if made is None or index.table.text_hashes is None or "url" in made["text"]["fields"]:
             raise IndexingError(
                 f"{index.folder}: nothing tells which of its documents are unchanged (an index that `ance-ir index` or a refresh makes of "
                 "titles and texts does); encode all of them"
@@ -71,7 +72,7 @@ class Reuse:
         known[known] = self._hashes[numbers[known]] == hashes[known]
         new = np.flatnonzero(~known)
         fresh_PD, fresh_counts = encode([documents[i] for i in new.tolist()])
-        first, old_counts = self._index.rows(numbers[known])
+        first, old_counts = self._index.table.rows(numbers[known])
         counts = np.zeros(len(documents), dtype=np.int64)
         counts[known], counts[new] = old_counts, fresh_counts
         begins = np.cumsum(old_counts) - old_counts

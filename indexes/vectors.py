@@ -53,14 +53,16 @@ class VectorWriter:
         folder: an existing folder.
         dtype: ``"float32"`` or ``"float16"``.
         shard_bytes: size of a shard.
+        first: number of the first shard.
     """
 
-    def __init__(self, folder: Path, dtype: VectorType = "float32", shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, folder: Path, dtype: VectorType = "float32", shard_bytes: int = SHARD_BYTES, *, first: int = 0) -> None:
         if dtype not in get_args(VectorType):
             raise UsageError(f"vectors are stored as {' or '.join(get_args(VectorType))}, not {dtype!r}")
         self.folder = folder
         self.dtype = np.dtype(dtype)
         self.shard_bytes = shard_bytes
+        self.first = first
         self.shards: list[Shard] = []
         self.largest_norm = 0.0
         self._buffer = np.zeros((0, 0), dtype=self.dtype)
@@ -102,7 +104,7 @@ class VectorWriter:
         }
 
     def _flush(self) -> None:
-        path = self.folder / f"vectors-{len(self.shards):05d}.npy"
+        path = self.folder / f"vectors-{self.first + len(self.shards):05d}.npy"
         save_array(path, self._buffer[: self._filled])
         self.shards.append(Shard.of(path, self._filled))
         self._filled = 0
@@ -141,16 +143,6 @@ class VectorStore:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
-
-    def verify(self) -> None:
-        """Read every shard and compare its checksum.
-
-        Raises:
-            DamagedIndexError: names the shards that were altered.
-        """
-        damaged = [shard.file for shard in self.shards if hash_files([self.folder / shard.file]) != shard.checksum]
-        if damaged:
-            raise DamagedIndexError(f"{self.folder}: checksums differ for {', '.join(damaged)}; build the index again")
 
     def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """First row and vectors, ``[rows, D]`` as stored (fewer in the last), of consecutive blocks, whatever shards they lie in."""

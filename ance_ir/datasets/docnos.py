@@ -21,6 +21,10 @@ from ance_ir.datasets.maps import map_array, map_bytes
 from ance_ir.errors import DatasetError
 from ance_ir.files import save_array
 
+PIECE = 8
+"""Bytes of a docno that are compared at once when docnos are sorted."""
+
+_GATHERED = 1 << 18
 _FILES = ("docnos.bin", "docno_offsets.npy", "docno_hashes.npy", "docno_order.npy")
 
 
@@ -66,6 +70,49 @@ class DocnoMap:
         for name in _FILES:
             shutil.copyfile(self.folder / name, folder / name)
 
+    def extend(self, added: DocnoMap, without: npt.NDArray[np.int64], folder: Path) -> DocnoMap:
+        """Write these docnos followed by others into a new folder.
+
+        Args:
+            added: others; none of them may be among these but for those in ``without``.
+            without: numbers of docnos that are not to be found any more; they keep their numbers, and may come again in ``added``.
+            folder: the new folder.
+        """
+        folder.mkdir(parents=True)
+        with (folder / "docnos.bin").open("wb") as stream:
+            for part in (self, added):
+                with (part.folder / "docnos.bin").open("rb") as source:
+                    shutil.copyfileobj(source, stream)
+        known = ~np.isin(self._order, without)
+        hashes = np.concatenate([self._hashes[known], added._hashes])
+        numbers = np.concatenate([self._order[known], added._order + len(self)])
+        order = np.argsort(hashes, kind="stable")
+        save_array(folder / "docno_offsets.npy", np.concatenate([self._offsets, added._offsets[1:] + self._offsets[-1]]))
+        save_array(folder / "docno_hashes.npy", hashes[order])
+        save_array(folder / "docno_order.npy", numbers[order])
+        return DocnoMap(folder)
+
+    def open(self) -> DocnoMap:
+        """Map the files now, so that this object does not depend on what becomes of them."""
+        assert len(self._bytes) == self._offsets[-1]
+        assert len(self._hashes) == len(self._order)
+        return self
+
+    def pieces(self, numbers: npt.NDArray[np.int64], start: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """Up to ``PIECE`` bytes of each docno from byte ``start`` on, as a number that sorts as they do, and how many there are."""
+        data = np.frombuffer(self._bytes, dtype=np.uint8)
+        keys = np.empty(len(numbers), dtype=np.uint64)
+        lengths = np.empty(len(numbers), dtype=np.int64)
+        for first in range(0, len(numbers), _GATHERED):
+            part = numbers[first : first + _GATHERED]
+            begins = self._offsets[part] + start
+            left = np.clip(self._offsets[part + 1] - begins, 0, PIECE)
+            gathered = data[np.minimum(begins[:, None] + np.arange(PIECE), len(data) - 1)]
+            gathered[np.arange(PIECE) >= left[:, None]] = 0
+            keys[first : first + _GATHERED] = gathered.view(">u8").ravel()
+            lengths[first : first + _GATHERED] = left
+        return keys, lengths
+
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
@@ -92,7 +139,7 @@ class DocnoMap:
 
     def _find(self, docno: str, hashed: np.uint64, start: np.intp) -> int:
         position = int(start)
-        while position < len(self) and self._hashes[position] == hashed:
+        while position < len(self._hashes) and self._hashes[position] == hashed:
             number = int(self._order[position])
             if self._docno(number) == docno:
                 return number

@@ -72,7 +72,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
         "precision": "float32",
     }
     expected = {
-        "format": 1,
+        "format": 2,
         "documents": 7,
         "vectors": int(counts.sum()),
         "dimension": 8,
@@ -81,7 +81,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
     }
     assert {key: manifest[key] for key in expected} == expected
     assert len(index) == 7
-    index.store.verify()
+    index.verify()
     np.testing.assert_allclose(index.store.get(np.arange(len(vectors))), vectors, atol=1e-5 if dtype == "float32" else 5e-3)
 
     docnos = [document["docno"] for document in DOCUMENTS]
@@ -209,7 +209,7 @@ def test_an_index_is_not_overwritten_unasked(tmp_path: Path, model: DenseEncoder
     again.index(rows("new"))
     assert (len(again), again.docnos(np.array([0])).tolist(), again.numbers(["new", "d1"]).tolist()) == (1, ["new"], [0, -1])
     assert again.search_vectors(np.ones((1, 3), dtype=np.float32), 5)[1].tolist() == [[0]]
-    assert not (tmp_path / "x" / "faiss-flat.index").exists()
+    assert not (tmp_path / "x" / "faiss-00000").exists()
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
 
 
@@ -228,8 +228,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json, so this is no complete index; build it again"),
     "broken manifest": (lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json: expected JSON"),
     "other format": (
-        lambda folder: (folder / "manifest.json").write_text('{"format": 2}', encoding="utf-8"),
-        "its manifest is not of format 1; build it again",
+        lambda folder: (folder / "manifest.json").write_text('{"format": 3}', encoding="utf-8"),
+        "its manifest is not of format 2; build it again",
     ),
     "missing shard": (lambda folder: (folder / "vectors-00000.npy").unlink(), "vectors-00000.npy: the shard cannot be read"),
     "missing order": (lambda folder: (folder / "tie_order.npy").unlink(), "tie_order.npy cannot be read"),
@@ -245,6 +245,37 @@ def test_a_damaged_index_is_refused(tmp_path: Path, model: DenseEncoder, damage:
     index = AnceIndex(tmp_path / "x")
     with pytest.raises(DamagedIndexError, match=message):
         index.search_vectors(np.ones((1, 8), dtype=np.float32), 3)
+
+
+@pytest.mark.parametrize("file", ["vectors-00000.npy", "tie_order.npy", "offsets.npy", "docnos/docnos.bin", "docnos/docno_order.npy"])
+def test_an_altered_file_is_found_by_its_checksum(tmp_path: Path, model: DenseEncoder, file: str) -> None:
+    index = build(tmp_path / "x", model)
+    index.verify()
+    path = tmp_path / "x" / file
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedIndexError, match=f"checksums differ for {file}; build the index again"):
+        index.verify()
+    if file == "vectors-00000.npy":
+        path.unlink()
+        with pytest.raises(DamagedIndexError, match=f"checksums differ for {file}"):
+            index.verify()
+
+
+def test_an_index_of_the_first_format_is_read(tmp_path: Path, model: DenseEncoder) -> None:
+    """It has no checksums but of shards, and no updates."""
+    expected = build(tmp_path / "x", model)
+    manifest = {**expected.manifest, "format": 1}
+    del manifest["checksums"]
+    (tmp_path / "x" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    index = AnceIndex(tmp_path / "x")
+    index.verify()
+    queries = model.encode_queries(["king queen"])
+    for one, other in zip(index.search_vectors(queries, 7), expected.search_vectors(queries, 7), strict=True):
+        np.testing.assert_array_equal(one, other)
+    index.delete(["9"])
+    assert (len(index), index.manifest["format"]) == (6, 2)
 
 
 def test_a_missing_index_names_what_to_do(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_only_new_and_changed_documents_are_encoded_again(
     assert MinedNegatives.read(folder).report["documents_encoded"] == 2
     fresh = index_documents(tmp_path / "fresh.ance", model, iter(larger), MaxP(4, 3))
     numbers = np.arange(len(larger))
-    for mine_, theirs in zip(index.rows(numbers), fresh.rows(numbers), strict=True):
+    for mine_, theirs in zip(index.table.rows(numbers), fresh.table.rows(numbers), strict=True):
         assert (mine_ == theirs).all()
     rows = np.arange(len(fresh.store))
     assert index.store.get(rows) == pytest.approx(fresh.store.get(rows), abs=1e-5)

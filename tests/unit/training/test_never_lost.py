@@ -125,5 +125,5 @@ def test_an_encoding_killed_at_random_instants_is_byte_equal(collection: Path, t
     assert files == {path.relative_to(tmp_path / "b.ance") for path in (tmp_path / "b.ance").rglob("*") if path.is_file()}
     for file in files:
         assert (tmp_path / "a.ance" / file).read_bytes() == (tmp_path / "b.ance" / file).read_bytes(), file
-    AnceIndex(tmp_path / "b.ance").store.verify()
+    AnceIndex(tmp_path / "b.ance").verify()
     assert len(np.unique(AnceIndex(tmp_path / "b.ance").store.get(np.arange(38)), axis=0)) > 30

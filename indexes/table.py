@@ -1,0 +1,132 @@
+"""The documents of an index: docnos, which rows are whose, the order of ties, and which documents were deleted.
+
+Shapes: N documents, R rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ance_ir.datasets import DocnoMap
+from ance_ir.errors import DamagedIndexError
+from ance_ir.files import hash_files, save_array
+from ance_ir.indexes.docnos import tie_order
+
+FILES = ("tie_order.npy", "offsets.npy", "text_hashes.npy")
+
+
+class DocumentTable:
+    """The documents of an index, numbered from 0 in the order in which they came; deleted ones keep their numbers.
+
+    Everything is mapped when it is opened, so it does not depend on what becomes of the files.
+
+    Args:
+        folder: the index's.
+        manifest: the index's.
+
+    Raises:
+        DamagedIndexError: a file is missing or cannot be read.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder / manifest.get("tables", ".")
+        try:
+            self.docno_map = DocnoMap(self.folder / "docnos").open()
+        except (OSError, ValueError) as error:
+            raise DamagedIndexError(f"{self.folder / 'docnos'} cannot be read ({error}); build the index again") from error
+        self.offsets = _map(self.folder / "offsets.npy") if manifest["most_passages"] else None
+        """int64 ``[N + 1]``, or None where each document is one row: document i has the rows from place i up to place i + 1."""
+        self.text_hashes = _map(self.folder / "text_hashes.npy") if (self.folder / "text_hashes.npy").exists() else None
+        """uint64 ``[N]``, as of ``DocumentStore``; 0 where the text is not known. Or None."""
+        self.deleted = _map(folder / manifest["deleted"]) if manifest.get("deleted") else np.empty(0, dtype=np.int64)
+        """Numbers of deleted documents, int64, ascending."""
+        self._tie_orders = _map(self.folder / "tie_order.npy")
+        self._most_passages = manifest["most_passages"]
+
+    @staticmethod
+    def write(folder: Path, boundaries: np.ndarray | None, text_hashes: np.ndarray | None) -> None:
+        """Write into a folder what belongs beside the docnos, which are in its ``docnos``.
+
+        Args:
+            folder: an existing folder.
+            boundaries: what ``offsets`` is to be.
+            text_hashes: what ``text_hashes`` is to be.
+        """
+        save_array(folder / "tie_order.npy", tie_order(DocnoMap(folder / "docnos")))
+        for name, array in (("offsets.npy", boundaries), ("text_hashes.npy", text_hashes)):
+            if array is not None:
+                save_array(folder / name, array)
+
+    def __len__(self) -> int:
+        return len(self.docno_map)
+
+    def docnos(self, numbers: np.ndarray) -> np.ndarray:
+        """Docnos of document numbers, as an array of ``str`` objects."""
+        return self.docno_map.docnos(numbers)
+
+    def numbers(self, docnos: Sequence[str]) -> np.ndarray:
+        """Document numbers of docnos, int64, −1 for those that the index does not hold."""
+        numbers = self.docno_map.numbers(docnos)
+        numbers[np.isin(numbers, self.deleted)] = -1
+        return numbers
+
+    def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first row of each document, and how many rows it has; int64, of int64 document numbers."""
+        if self.offsets is None:
+            return numbers, np.ones(len(numbers), dtype=np.int64)
+        return self.offsets[numbers], self.offsets[numbers + 1] - self.offsets[numbers]
+
+    def documents(self, rows: np.ndarray) -> np.ndarray:
+        """Document numbers of rows, both int64."""
+        if self.offsets is None:
+            return rows
+        return np.searchsorted(self.offsets, rows, side="right") - 1
+
+    def tie_order(self, rows: np.ndarray) -> np.ndarray:
+        """Sort keys of rows: of two with equal scores the one with the smaller key comes first; see ``TieOrder``."""
+        documents = self.documents(rows)
+        if self.offsets is None:
+            return np.asarray(self._tie_orders[documents])
+        order: np.ndarray = self._tie_orders[documents] * self._most_passages + (rows - self.offsets[documents])
+        return order
+
+    @cached_property
+    def searchable(self) -> np.ndarray | None:
+        """Whether each row may be found, bool ``[R]``; None where all may."""
+        if not len(self.deleted):
+            return None
+        return row_mask(self.deleted, self.offsets, len(self), inside=False)
+
+    @property
+    def live(self) -> int:
+        """How many documents are not deleted."""
+        return len(self) - len(self.deleted)
+
+
+def checksums(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """The checksums of all files of an index but its shards, by their paths in its folder."""
+    table = folder / manifest.get("tables", ".")
+    paths = [*sorted((table / "docnos").iterdir()), *(table / name for name in FILES)]
+    if manifest.get("deleted"):
+        paths.append(folder / manifest["deleted"])
+    return {str(path.relative_to(folder)): hash_files([path]) for path in paths if path.exists()}
+
+
+def row_mask(documents: np.ndarray, offsets: np.ndarray | None, count: int, *, inside: bool) -> np.ndarray:
+    """Bool ``[R]``: ``inside`` for the rows of the given documents, of ``count`` in all, and its opposite for the others."""
+    mask = np.full(count, not inside)
+    mask[documents] = inside
+    return mask if offsets is None else np.repeat(mask, np.diff(offsets))
+
+
+def _map(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DamagedIndexError(f"{path} cannot be read ({error}); build the index again") from error
+    return array
