@@ -16,7 +16,7 @@ What a change of the index adds is said in ``updates``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,10 @@ from tqdm.auto import tqdm
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import FingerprintError, IndexingError, UsageError
-from ance_ir.files import atomic_folder, write_json
+from ance_ir.files import TEMPORARY, atomic_folder, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.build import IndexBuild
+from ance_ir.indexes.card import describe, readme
 from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import MEMORY_BUDGET, ExactSearcher
 from ance_ir.indexes.search import Searcher
@@ -295,6 +296,24 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         from ance_ir.indexes.retriever import DenseScorer
 
         return DenseScorer(self, model, **options)
+
+    def info(self) -> None:
+        """Print what the index holds, by which model it was made, and what memory searching it needs."""
+        rows = describe(self)
+        width = max(map(len, rows))
+        print(f"{self.folder}\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items()))  # noqa: T201
+
+    def _hf_readme(
+        self, *, repo: str, branch: str | None = "main", pretty_name: str | None = None, metadata: dict[str, Any] | None = None
+    ) -> str:
+        place = repo if branch in {None, "main"} else f"{repo}@{branch}"
+        return readme(self, place, pretty_name or repo.rpartition("/")[2], metadata or {})
+
+    def _package_files(self) -> Iterator[tuple[str, Any]]:
+        """What ``to_hf`` and its like pack: not the lock, nor what a killed process left."""
+        for name, file in super()._package_files():
+            if name != "lock" and TEMPORARY not in name:
+                yield name, file
 
     def __repr__(self) -> str:
         return f"AnceIndex({str(self.folder)!r})"

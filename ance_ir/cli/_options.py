@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,6 +22,11 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 def dataset_option(command: F) -> F:
     """``--dataset``."""
     return click.option("--dataset", required=True, metavar="D", help=DATASET)(command)
+
+
+def index_argument(command: F) -> F:
+    """``INDEX``, an index's folder."""
+    return click.argument("index", type=click.Path(exists=True, file_okay=False, path_type=Path))(command)
 
 
 def device_option(command: F) -> F:

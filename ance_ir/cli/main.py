@@ -1,27 +1,23 @@
 """The command ``ance-ir``: its options, the table of its subcommands, and what it says when something goes wrong.
 
-A subcommand is the object ``command`` of ``ance_ir/cli/<name>.py``, "_" for "-", imported when it is called or asked for its help.
+A subcommand is the object ``command`` of the module ``ance_ir.cli.<name>``, "_" for "-".
 Exit codes: 0 done, 1 the reader of our output has gone, 2 refused or impossible (one line says why), 130 interrupted.
 """
 
 from __future__ import annotations
 
 import errno
-import importlib
 import logging
 import os
 import select
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from ance_ir import __version__
+from ance_ir.cli._lazy import LazyGroup
 from ance_ir.errors import AnceError
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 PROGRAM = "ance-ir"
 SUMMARIES = {
@@ -29,7 +25,7 @@ SUMMARIES = {
     "train": "Train a dense retriever",
     "inferencer": "Mine negatives for a training run",
     "train-reranker": "Train a reranker (cross-encoder)",
-    "index": "Encode a collection into an index",
+    "index": "Build and change an index",
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",
     "runs": "Show training runs, side by side",
@@ -46,34 +42,7 @@ _SURROUNDINGS = {
 """Errors of the operating system that the user mends (a path, a permission, a full disk); the rest are bugs and show their traceback."""
 
 
-class LazyGroup(click.Group):
-    """A group that knows its subcommands from ``SUMMARIES`` and imports one when it is needed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the subcommands, in the order in which they are used."""
-        return list(SUMMARIES)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a subcommand; ``None`` where there is none of that name."""
-        if cmd_name not in SUMMARIES:
-            return None
-        command: click.Command = importlib.import_module(f"ance_ir.cli.{cmd_name.replace('-', '_')}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of subcommands."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUMMARIES.items()))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What may stand at the place of a subcommand."""
-        from click.shell_completion import CompletionItem
-
-        names = [CompletionItem(name, help=summary) for name, summary in SUMMARIES.items() if name.startswith(incomplete)]
-        return names + click.Command.shell_complete(self, ctx, incomplete)
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, package="ance_ir.cli", summaries=SUMMARIES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.option("-v", "--verbose", count=True, help="Log what is done to standard error; twice: in detail.")
 @click.pass_context

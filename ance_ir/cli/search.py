@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import DATASET, device_option, precision_option
+from ance_ir.cli._options import DATASET, device_option, index_argument, precision_option
 
 if TYPE_CHECKING:
     from ance_ir.models.precision import Precision
@@ -20,7 +20,7 @@ Example:
 
 
 @click.command("search", short_help="Search an index", epilog=EXAMPLE)
-@click.argument("index", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@index_argument
 @click.argument("queries", nargs=-1)
 @click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of qid, tab, query.")
 @click.option("-k", "--num-results", type=int, default=10, show_default=True, help="Documents a query.")

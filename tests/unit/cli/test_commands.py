@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -98,6 +100,33 @@ def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     assert status == 0
     assert "5 documents, 5 vectors of 32 dimensions" in out
     assert AnceIndex(index).store.dtype == "float16"
+
+
+def test_an_index_is_looked_after(run: Run, index: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.ance"
+    shutil.copytree(index, mine)
+    docnos = AnceIndex(mine).docnos(np.arange(5)).tolist()
+    status, out, _ = run("index", "info", mine)
+    assert status == 0
+    assert out.startswith(f"{mine}\n  documents           5\n")
+    assert "deleted" not in out
+    (tmp_path / "gone.txt").write_text(f"{docnos[1]}\n\n", encoding="utf-8")
+    status, out, _ = run("index", "delete", mine, docnos[0], "--from", tmp_path / "gone.txt")
+    assert (status, out) == (0, f"{mine}: 2 deleted, 3 documents left\n")
+    assert "  deleted             2 documents, whose space `ance-ir index compact` frees\n" in run("index", "info", mine)[1]
+    status, _, err = run("index", "delete", mine, docnos[0])
+    assert (status, "does not hold 1 of the documents to delete" in err) == (2, True)
+    assert run("index", "delete", mine, docnos[0], "--missing")[1] == f"{mine}: 0 deleted, 3 documents left\n"
+    status, _, err = run("index", "delete", mine)
+    assert (status, "give docnos, or a file of them with --from" in err) == (2, True)
+    assert run("index", "compact", mine)[:2] == (0, f"{mine}: 3 documents; cleared away: 2\n")
+    assert run("index", "verify", mine)[:2] == (0, f"{mine}: 3 documents, all files as they were written\n")
+    found = run("search", mine, "the cat sleeps", "-k", "9")[1]
+    assert not [line for line in found.splitlines() if line.endswith((f"  {docnos[0]}", f"  {docnos[1]}"))]
+    shard = next(mine.glob("vectors-*"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    status, _, err = run("index", "verify", mine)
+    assert (status, f"checksums differ for {shard.name}" in err) == (2, True)
 
 
 def test_info_of_a_reranker(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import importlib
 import json
 import logging
 import os
+import pkgutil
 import subprocess
 import sys
 import types
@@ -15,6 +16,7 @@ import click
 import pytest
 
 import ance_ir
+from ance_ir.cli import index
 from ance_ir.cli.main import SUMMARIES, group, main
 from ance_ir.errors import AnceError, DocumentNotFoundError, MalformedFileError, MissingDependencyError
 
@@ -65,15 +67,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert not HEAVY & modules_after("from ance_ir.cli.main import main; main(['--version'])")
 
 
-@pytest.mark.parametrize("name", SUMMARIES)
-def test_each_entry_of_the_table_is_a_command_with_that_summary(name: str) -> None:
-    command = importlib.import_module(f"ance_ir.cli.{name.replace('-', '_')}").command
+TABLES = {"ance_ir.cli": SUMMARIES, "ance_ir.cli.index": index.SUMMARIES}
+
+
+@pytest.mark.parametrize(("package", "name"), [(package, name) for package, table in TABLES.items() for name in table])
+def test_each_entry_of_a_table_is_a_command_with_that_summary(package: str, name: str) -> None:
+    command = importlib.import_module(f"{package}.{name.replace('-', '_')}").command
     assert isinstance(command, click.Command)
     assert command.name == name
-    assert command.get_short_help_str(limit=1000) == SUMMARIES[name]
+    assert command.get_short_help_str(limit=1000) == TABLES[package][name]
 
 
-@pytest.mark.parametrize("name", [*SUMMARIES, "study negatives"])
+@pytest.mark.parametrize("name", [*SUMMARIES, "study negatives", *(f"index {name}" for name in index.SUMMARIES)])
 def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
     assert not HEAVY & modules_after(f"from ance_ir.cli.main import main; assert main([*{name.split()}, '--help']) == 0")
 
@@ -86,9 +91,18 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
     assert bare == []
 
 
-def test_every_file_beside_main_is_in_the_table() -> None:
-    files = {path.stem for path in (Path(ance_ir.__file__).parent / "cli").glob("*.py") if not path.stem.startswith("_")}
-    assert files == {"main", *(name.replace("-", "_") for name in SUMMARIES)}
+@pytest.mark.parametrize("package", TABLES)
+def test_every_module_of_commands_is_in_the_table(package: str) -> None:
+    modules = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__) if module.name[0] != "_"}
+    assert modules - {"main"} == {name.replace("-", "_") for name in TABLES[package]}
+
+
+def test_options_of_building_need_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", "--dataset", "d"]) == 2
+    assert capsys.readouterr().err == "ance-ir: error: Missing option '--out'. (see 'ance-ir index build --help')\n"
+    assert main(["index", "--help"]) == 0
+    assert "compact  Free the space of deleted documents" in capsys.readouterr().out
+    assert main(["index"]) == 2
 
 
 def test_without_arguments_the_help_is_shown_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:

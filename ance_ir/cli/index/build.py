@@ -1,4 +1,4 @@
-"""``ance-ir index``."""
+"""``ance-ir index build``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Example:
 """
 
 
-@click.command("index", short_help="Encode a collection into an index", epilog=EXAMPLE)
+@click.command("build", short_help="Encode a collection into an index; meant where no command is named", epilog=EXAMPLE)
 @dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder, a training run or a hub name.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")

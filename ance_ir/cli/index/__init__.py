@@ -1,0 +1,31 @@
+"""``ance-ir index``: one module a command."""
+
+import click
+
+from ance_ir.cli._lazy import DefaultGroup
+
+__all__ = ["SUMMARIES", "command"]
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir index --dataset python-stdlib --passages maxp:128,4 --out stdlib.ance
+  ance-ir index info stdlib.ance
+"""
+
+SUMMARIES = {
+    "build": "Encode a collection into an index; meant where no command is named",
+    "info": "Show what an index holds, by which model, and what it needs",
+    "delete": "Delete documents",
+    "compact": "Free the space of deleted documents",
+    "verify": "Compare all files with their checksums",
+}
+"""Each command and its short help, written here so that ``ance-ir index --help`` imports none of them."""
+
+
+@click.group("index", cls=DefaultGroup, package=__name__, summaries=SUMMARIES, short_help="Build and change an index", epilog=EXAMPLE)
+def command() -> None:
+    """Build an index of a collection, and look after it.
+
+    `ance-ir index --dataset D --out FOLDER` builds one; its options are shown by `ance-ir index build --help`.
+    """

@@ -1,0 +1,34 @@
+"""``ance-ir index delete``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from ance_ir.cli._options import index_argument
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir index delete news.ance doc17 doc18
+  ance-ir index delete news.ance --from withdrawn.txt --missing
+"""
+
+
+@click.command("delete", short_help="Delete documents", epilog=EXAMPLE)
+@index_argument
+@click.argument("docnos", nargs=-1)
+@click.option("--from", "file", type=click.File(encoding="utf-8"), metavar="FILE", help="Delete those too that it lists, a docno a line.")
+@click.option("--missing", is_flag=True, help="Leave out docnos that the index does not hold; otherwise nothing is deleted.")
+def command(index: Path, docnos: tuple[str, ...], file: TextIO | None, missing: bool) -> None:
+    """Delete documents of INDEX, all of DOCNOS or none. They are not found any more; `ance-ir index compact` frees their space."""
+    from ance_ir.indexes import AnceIndex
+
+    listed = [line.rstrip("\r\n") for line in file] if file else []
+    if not docnos and file is None:
+        raise click.UsageError("give docnos, or a file of them with --from")
+    opened = AnceIndex(index)
+    count = opened.delete([*docnos, *filter(None, listed)], missing=missing)
+    click.echo(f"{index}: {count:,} deleted, {len(opened):,} documents left")
