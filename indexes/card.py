@@ -19,7 +19,7 @@ def describe(index: AnceIndex) -> dict[str, str]:
     manifest, store, table = index.manifest, index.store, index.table
     rows = {"documents": f"{len(index):,}"}
     if len(table.deleted):
-        rows["deleted"] = f"{len(table.deleted):,} documents, whose space `ance-ir index compact` frees"
+        rows["deleted"] = f"{len(table.deleted):,}; `ance-ir index compact` frees their space"
     if manifest["most_passages"] > 1:
         rows["passages"] = f"{len(store):,}, at most {manifest['most_passages']} a document"
     rows["vectors"] = (

@@ -113,7 +113,7 @@ def test_an_index_is_looked_after(run: Run, index: Path, tmp_path: Path) -> None
     (tmp_path / "gone.txt").write_text(f"{docnos[1]}\n\n", encoding="utf-8")
     status, out, _ = run("index", "delete", mine, docnos[0], "--from", tmp_path / "gone.txt")
     assert (status, out) == (0, f"{mine}: 2 deleted, 3 documents left\n")
-    assert "  deleted             2 documents, whose space `ance-ir index compact` frees\n" in run("index", "info", mine)[1]
+    assert "  deleted             2; `ance-ir index compact` frees their space\n" in run("index", "info", mine)[1]
     status, _, err = run("index", "delete", mine, docnos[0])
     assert (status, "does not hold 1 of the documents to delete" in err) == (2, True)
     assert run("index", "delete", mine, docnos[0], "--missing")[1] == f"{mine}: 0 deleted, 3 documents left\n"
