@@ -1,5 +1,6 @@
 """Passages, vectors on disk, search, and the dense index over them."""
 
+from ance_ir.indexes.additions import add_documents
 from ance_ir.indexes.ance_index import AnceIndex, index_documents
 from ance_ir.indexes.corpus import index_corpus
 from ance_ir.indexes.filters import Filters
@@ -16,6 +17,7 @@ __all__ = [
     "FirstP",
     "MaxP",
     "SlidingWindow",
+    "add_documents",
     "index_corpus",
     "index_documents",
     "parse_passages",

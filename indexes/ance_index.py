@@ -100,7 +100,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
                 **build.vectors.finish(),
             }
             write_manifest(folder, manifest)
-        self._forget()
+        self.reopen()
         return self
 
     def add(self, iter: Iterable[dict[str, Any]], *, replace: bool = False) -> AnceIndex:
@@ -116,7 +116,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             DatasetError: a docno comes twice, or is there already.
         """
         updates.add(self.folder, iter, replace=replace)
-        self._forget()
+        self.reopen()
         return self
 
     def delete(self, docnos: Iterable[str], *, missing: bool = False) -> int:
@@ -133,7 +133,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             DocumentNotFoundError: docnos that the index does not hold.
         """
         count = updates.delete(self.folder, docnos, missing=missing)
-        self._forget()
+        self.reopen()
         return count
 
     def compact(self) -> AnceIndex:
@@ -144,7 +144,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             DamagedIndexError: a file was altered.
         """
         updates.compact(self.folder)
-        self._forget()
+        self.reopen()
         return self
 
     def verify(self) -> None:
@@ -155,7 +155,8 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """
         self._opened.verify()
 
-    def _forget(self) -> None:
+    def reopen(self) -> None:
+        """See what other processes have made of the index since it was opened."""
         for name in ("_opened", "_faiss"):
             self.__dict__.pop(name, None)
 

@@ -35,13 +35,14 @@ MOST_SHARDS = 512
 """An index of more shards is compacted when something is added: each takes a file descriptor."""
 
 
-def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False) -> None:
+def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, text_hashes: np.ndarray | None = None) -> None:
     """Add documents.
 
     Args:
         folder: the index's.
         rows: as for ``AnceIndex.index``, of the same model and passages.
         replace: documents that are there already are replaced; otherwise they are refused.
+        text_hashes: of the documents, as of ``DocumentStore``, where their texts are known.
 
     Raises:
         FingerprintError: rows of another model, or cut in another way.
@@ -71,8 +72,8 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False) 
             boundaries, hashes = None, None
             if now.table.offsets is not None:
                 boundaries = np.concatenate([now.table.offsets, build.rows.boundaries()[1:] + now.table.offsets[-1]])
-            if now.table.text_hashes is not None:  # of rows the text is not known
-                hashes = np.concatenate([now.table.text_hashes, np.zeros(len(added), dtype=np.uint64)])
+            if now.table.text_hashes is not None or text_hashes is not None:
+                hashes = np.concatenate([_known(now.table.text_hashes, len(now.table)), _known(text_hashes, len(added))])
             DocumentTable.write(table, boundaries, hashes)
             shards = list(now.store.shards)
             for shard, number in zip(vectors["shards"], itertools.count(_next_shard(now))):
@@ -203,6 +204,10 @@ def _check(now: Snapshot, row: dict[str, Any]) -> None:
 
 def _made(by: tuple[str, str | None] | None, model: str | None) -> str:
     return "no model that is known" if by is None else f"{model} ({by[0][:12]}) with {by[1]}"
+
+
+def _known(text_hashes: np.ndarray | None, count: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.uint64) if text_hashes is None else text_hashes
 
 
 def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:

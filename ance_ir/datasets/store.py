@@ -121,6 +121,11 @@ class DocumentStore:
         return {"folder": self.folder, "docno_map": self.docno_map}
 
 
+def text_hash(document: Document) -> int:
+    """Equal where title and text are equal but for white space."""
+    return hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split()))
+
+
 def _write_texts(documents: Iterable[Document], folder: Path) -> Iterator[str]:
     """Write ``documents.jsonl``, ``offsets.npy`` and ``text_hashes.npy``; yield the docno of each document once it is written."""
     offsets, hashes = array("q", [0]), array("Q")
@@ -128,7 +133,7 @@ def _write_texts(documents: Iterable[Document], folder: Path) -> Iterator[str]:
         for document in documents:
             stream.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
             offsets.append(stream.tell())
-            hashes.append(hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split())))
+            hashes.append(text_hash(document))
             yield document["docno"]
     save_array(folder / "offsets.npy", np.frombuffer(offsets, dtype=np.int64))
     save_array(folder / "text_hashes.npy", np.frombuffer(hashes, dtype=np.uint64))

@@ -16,6 +16,7 @@ Example:
 SUMMARIES = {
     "build": "Encode a collection into an index; meant where no command is named",
     "info": "Show what an index holds, by which model, and what it needs",
+    "add": "Encode documents and add them",
     "delete": "Delete documents",
     "compact": "Free the space of deleted documents",
     "verify": "Compare all files with their checksums",

@@ -102,7 +102,7 @@ def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     assert AnceIndex(index).store.dtype == "float16"
 
 
-def test_an_index_is_looked_after(run: Run, index: Path, tmp_path: Path) -> None:
+def test_an_index_is_looked_after(run: Run, index: Path, collection: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.ance"
     shutil.copytree(index, mine)
     docnos = AnceIndex(mine).docnos(np.arange(5)).tolist()
@@ -119,7 +119,12 @@ def test_an_index_is_looked_after(run: Run, index: Path, tmp_path: Path) -> None
     assert run("index", "delete", mine, docnos[0], "--missing")[1] == f"{mine}: 0 deleted, 3 documents left\n"
     status, _, err = run("index", "delete", mine)
     assert (status, "give docnos, or a file of them with --from" in err) == (2, True)
-    assert run("index", "compact", mine)[:2] == (0, f"{mine}: 3 documents; cleared away: 2\n")
+    status, _, err = run("index", "add", mine, "--dataset", collection)
+    assert (status, "already; nothing was added: keep what is there, or replace it" in err) == (2, True)
+    assert run("index", "add", mine, "--dataset", collection, "--existing", "keep")[:2] == (0, f"{mine}: 2 added, 5 documents\n")
+    assert run("index", "add", mine, "--dataset", collection, "--existing", "replace")[:2] == (0, f"{mine}: 0 added, 5 documents\n")
+    run("index", "delete", mine, *docnos[:2])
+    assert run("index", "compact", mine)[:2] == (0, f"{mine}: 3 documents; cleared away: 4\n")
     assert run("index", "verify", mine)[:2] == (0, f"{mine}: 3 documents, all files as they were written\n")
     found = run("search", mine, "the cat sleeps", "-k", "9")[1]
     assert not [line for line in found.splitlines() if line.endswith((f"  {docnos[0]}", f"  {docnos[1]}"))]

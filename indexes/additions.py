@@ -1,0 +1,104 @@
+"""Documents of a collection into an index that is there: encoded in parts beside it, then added at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from ance_ir.datasets import Document, DocumentStore
+from ance_ir.datasets.store import text_hash
+from ance_ir.errors import DatasetError, IndexingError, UsageError
+from ance_ir.indexes import updates
+from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.corpus import CorpusEncoding
+from ance_ir.indexes.passages import parse_passages
+from ance_ir.indexes.rows import index_rows
+from ance_ir.models import DenseEncoder, Encoding
+from ance_ir.models.batching import chunks
+
+Existing = Literal["refuse", "keep", "replace"]
+
+_BATCH = 4096
+
+
+def add_documents(
+    index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], *, existing: Existing = "refuse", verbose: bool = False
+) -> int:
+    """Encode documents as the index's were, and add them, all or none; broken off, the same call goes on at the last complete part.
+
+    The work is done in a folder beside the index (``x.ance.adding``).
+
+    Args:
+        index: the index.
+        model: the one that made it.
+        documents: with ``docno`` and ``text`` (``title``, ``url``).
+        existing: what becomes of documents that the index holds: ``"refuse"`` adds nothing at all, ``"keep"`` leaves them as they are,
+            ``"replace"`` encodes those anew whose texts are not known to be the same.
+        verbose: show progress.
+
+    Returns:
+        How many documents were added or replaced.
+
+    Raises:
+        DatasetError: documents that the index holds, unless told what to do; a docno that comes twice.
+        FingerprintError: another model.
+        IndexingError: the index does not say how its documents were cut.
+    """
+    if existing not in get_args(Existing):
+        raise UsageError(f"documents that are there are to {', '.join(get_args(Existing))}, not {existing!r}")
+    made = index.manifest["encoding"]
+    if made is None or made["passages"] is None:
+        raise IndexingError(f"{index.folder} does not say how documents were cut for it; encode them and use AnceIndex.add")
+    index.check_model(model)
+    work = index.folder.with_name(f"{index.folder.name}.adding")
+    passages = parse_passages(made["passages"])
+    try:
+        store = DocumentStore.build(_new(index, documents, existing), work / "documents", verbose=verbose)
+    except _NothingNewError:
+        shutil.rmtree(work, ignore_errors=True)
+        return 0
+    part = CorpusEncoding(work / "index", store, model, passages, dtype=index.store.dtype.name, verbose=verbose).lead()
+    encoding = Encoding.of(model, str(passages))
+    rows: Iterator[dict[str, Any]] = (
+        {"docno": docno, "doc_vec": vector, "encoding": encoding}
+        for docnos, vectors in index_rows(part, passages=True)
+        for docno, vector in zip(docnos, vectors, strict=True)
+    )
+    updates.add(index.folder, rows, replace=existing == "replace", text_hashes=store.text_hashes)
+    index.reopen()
+    shutil.rmtree(work)
+    return len(store)
+
+
+class _NothingNewError(Exception):
+    """No document is to be added."""
+
+
+def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing) -> Iterator[Document]:
+    """The documents to add."""
+    any_new = False
+    for batch in chunks(documents, _BATCH):
+        numbers = index.numbers([document["docno"] for document in batch])
+        there = numbers >= 0
+        if existing == "refuse" and there.any():
+            raise DatasetError(
+                f"{index.folder} holds {batch[int(np.argmax(there))]['docno']!r} already; nothing was added: "
+                "keep what is there, or replace it (--existing keep, --existing replace)"
+            )
+        for document, number in zip(batch, numbers.tolist(), strict=True):
+            if number < 0 or (existing == "replace" and _changed(index, number, document)):
+                any_new = True
+                yield document
+    if not any_new:
+        raise _NothingNewError
+
+
+def _changed(index: AnceIndex, number: int, document: Document) -> bool:
+    """Whether a document's text is not known to be what the index has encoded; a url has no hash."""
+    hashes = index.table.text_hashes
+    if hashes is None or "url" in index.manifest["encoding"]["text"]["fields"]:
+        return True
+    return bool(hashes[number] != text_hash(document))
