@@ -144,12 +144,17 @@ def check_replaceable(path: Path, marker: str) -> None:
         raise UsageError(f"{path} holds something else (there is no {marker} in it), which would be lost; choose another path")
 
 
-def replace_folder(source: Path, target: Path) -> None:
-    """Flush the folder ``source`` and rename it to ``target``; a folder that was there steps aside first and is removed afterwards."""
-    for entry in source.rglob("*"):
+def flush_folder(folder: Path) -> None:
+    """Have all files of a folder written to the disk."""
+    for entry in folder.rglob("*"):
         if entry.is_file():
             with entry.open("rb") as written:
                 os.fsync(written.fileno())
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Flush the folder ``source`` and rename it to ``target``; a folder that was there steps aside first and is removed afterwards."""
+    flush_folder(source)
     old = None
     if target.exists():
         old = _temporary(target)

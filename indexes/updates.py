@@ -23,7 +23,7 @@ import numpy as np
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError
-from ance_ir.files import held_lock, remove_leftovers, save_array, temporary_folder, write_json
+from ance_ir.files import flush_folder, held_lock, remove_leftovers, save_array, temporary_folder, write_json
 from ance_ir.indexes.build import IndexBuild
 from ance_ir.indexes.snapshot import FORMAT, Snapshot, faiss_folder
 from ance_ir.indexes.table import FILES, DocumentTable, checksums, row_mask
@@ -66,30 +66,44 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
                 now = Snapshot.open(folder)
             _check(now, first)
             deleted = _replaced(now, added, replace=replace)
-            table = folder / f"documents-{_generation(now):05d}"
-            shutil.rmtree(table, ignore_errors=True)
-            now.table.docno_map.extend(added, deleted, table / "docnos")
-            boundaries, hashes = None, None
-            if now.table.offsets is not None:
-                boundaries = np.concatenate([now.table.offsets, build.rows.boundaries()[1:] + now.table.offsets[-1]])
-            if now.table.text_hashes is not None or text_hashes is not None:
-                hashes = np.concatenate([_known(now.table.text_hashes, len(now.table)), _known(text_hashes, len(added))])
-            DocumentTable.write(table, boundaries, hashes)
-            shards = list(now.store.shards)
-            for shard, number in zip(vectors["shards"], itertools.count(_next_shard(now))):
-                path = folder / f"vectors-{number:05d}.npy"
-                (stage / shard["file"]).rename(path)
-                shards.append(Shard.of(path, shard["rows"]))
-            most = int(np.diff(build.rows.boundaries()).max()) if build.passages else 0
+            boundaries = build.rows.boundaries()
+            most = int(np.diff(boundaries).max()) if build.passages else 0
             changes = {
-                "documents": now.manifest["documents"] + len(added),
+                "documents": len(now.table) + len(added),
                 "most_passages": max(now.manifest["most_passages"], most),
                 "vectors": len(now.store) + vectors["vectors"],
                 "largest_norm": max(now.manifest["largest_norm"], vectors["largest_norm"]),
-                "shards": [asdict(shard) for shard in shards],
-                "tables": table.name,
+                "shards": [asdict(shard) for shard in now.store.shards] + _move_shards(now, stage, vectors["shards"]),
+                "tables": _extend_table(now, added, deleted, boundaries, text_hashes),
             }
             _commit(now, changes, deleted)
+
+
+def _move_shards(now: Snapshot, stage: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put new shards beside the index's own; what the manifest says of them."""
+    moved = []
+    for shard, number in zip(shards, itertools.count(_next_shard(now)), strict=False):
+        path = now.folder / f"vectors-{number:05d}.npy"
+        (stage / shard["file"]).rename(path)
+        moved.append(asdict(Shard.of(path, shard["rows"])))
+    return moved
+
+
+def _extend_table(now: Snapshot, added: DocnoMap, deleted: np.ndarray, boundaries: np.ndarray, text_hashes: np.ndarray | None) -> str:
+    """Write the table of the documents with the added ones; its folder's name."""
+    folder = _new_table(now)
+    now.table.docno_map.extend(added, deleted, folder / "docnos")
+    offsets, hashes = now.table.offsets, None
+    if offsets is not None:
+        offsets = np.concatenate([offsets, boundaries[1:] + offsets[-1]])
+    if now.table.text_hashes is not None or text_hashes is not None:
+        hashes = np.concatenate([_known(now.table.text_hashes, len(now.table)), _known(text_hashes, len(added))])
+    DocumentTable.write(folder, offsets, hashes)
+    return folder.name
+
+
+def _known(text_hashes: np.ndarray | None, count: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.uint64) if text_hashes is None else text_hashes
 
 
 def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int:
@@ -142,9 +156,8 @@ def _compact(now: Snapshot) -> None:
     writer = VectorWriter(now.folder, now.store.dtype.name, first=_next_shard(now))
     for first, vectors in now.store.blocks(4096):
         writer.append(vectors[rows[first : first + len(vectors)]])
-    table = now.folder / f"documents-{_generation(now):05d}"
-    shutil.rmtree(table, ignore_errors=True)
-    (table / "docnos").mkdir(parents=True)
+    table = _new_table(now)
+    (table / "docnos").mkdir()
     numbers = np.flatnonzero(keep)
     parts = (numbers[start : start + _BATCH] for start in range(0, len(numbers), _BATCH))
     DocnoMap.write(itertools.chain.from_iterable(map(now.table.docnos, parts)), table / "docnos")
@@ -179,6 +192,8 @@ def _commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None
     if len(deleted):
         manifest["deleted"] = f"deleted-{generation:05d}.npy"
         save_array(now.folder / manifest["deleted"], deleted)
+    if "tables" in changes:
+        flush_folder(now.folder / changes["tables"])
     manifest["checksums"] = checksums(now.folder, manifest)
     write_json(now.folder / "manifest.json", manifest)
     _clear(now.folder, manifest)
@@ -206,10 +221,6 @@ def _made(by: tuple[str, str | None] | None, model: str | None) -> str:
     return "no model that is known" if by is None else f"{model} ({by[0][:12]}) with {by[1]}"
 
 
-def _known(text_hashes: np.ndarray | None, count: int) -> np.ndarray:
-    return np.zeros(count, dtype=np.uint64) if text_hashes is None else text_hashes
-
-
 def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:
     """The deleted documents, with those whose places the added ones take."""
     numbers = np.concatenate([now.table.numbers(part) for part in chunks(added, _BATCH)])
@@ -220,6 +231,12 @@ def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:
             "delete them first, or replace them"
         )
     return np.union1d(now.table.deleted, there)
+
+
+def _new_table(now: Snapshot) -> Path:
+    folder = now.folder / f"documents-{_generation(now):05d}"
+    folder.mkdir()
+    return folder
 
 
 def _generation(now: Snapshot) -> int:

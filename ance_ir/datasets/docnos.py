@@ -78,7 +78,7 @@ class DocnoMap:
             without: numbers of docnos that are not to be found any more; they keep their numbers, and may come again in ``added``.
             folder: the new folder.
         """
-        folder.mkdir(parents=True)
+        folder.mkdir()
         with (folder / "docnos.bin").open("wb") as stream:
             for part in (self, added):
                 with (part.folder / "docnos.bin").open("rb") as source:
