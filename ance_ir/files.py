@@ -17,7 +17,7 @@ import platform
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,6 +101,33 @@ def save_array(path: Path | str, array: np.ndarray) -> None:
     """Write an ``npy`` file, whole or not at all."""
     with atomic_open(path, "wb") as stream:
         np.save(_Plain(stream), array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def growing_array(path: Path | str, columns: int, dtype: np.dtype[Any]) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an ``npy`` file ``[rows, columns]`` block by block, whole or not at all, byte for byte as ``save_array`` does.
+
+    Yields:
+        takes the next rows.
+    """
+    rows = 0
+    with atomic_open(path, "wb") as stream:
+
+        def head() -> None:  # of equal length for any number of rows
+            shape = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows, columns)}
+            np.lib.format.write_array_header_1_0(stream, shape)
+
+        def append(block: np.ndarray) -> None:
+            nonlocal rows
+            if block.shape[1:] != (columns,) or block.dtype != dtype:
+                raise ValueError(f"expected rows of {columns} {dtype}, found {block.shape[1:]} {block.dtype}")
+            stream.write(np.ascontiguousarray(block).data)
+            rows += len(block)
+
+        head()
+        yield append
+        stream.seek(0)
+        head()
 
 
 @contextlib.contextmanager

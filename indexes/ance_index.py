@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyterrier as pt
-from tqdm.auto import tqdm
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import FingerprintError, IndexingError, UsageError
@@ -38,7 +37,7 @@ from ance_ir.indexes.search import Searcher
 from ance_ir.indexes.snapshot import Snapshot, faiss_folder, write_manifest
 from ance_ir.indexes.table import DocumentTable
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
-from ance_ir.models import DenseEncoder, PassageScheme, TextSettings
+from ance_ir.models import DenseEncoder, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
@@ -327,30 +326,3 @@ class AnceIndex(pt.Artifact, pt.Indexer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.folder, "folder": self.folder, "dtype": self.dtype, "overwrite": self.overwrite}
-
-
-def index_documents(
-    path: Path | str,
-    model: DenseEncoder,
-    documents: Iterable[dict[str, Any]],
-    passages: PassageScheme,
-    *,
-    count: int | None = None,
-    verbose: bool = False,
-    **options: Any,
-) -> AnceIndex:
-    """Cut, encode and index documents: ``passages >> model.passages() >> AnceIndex(path)`` as one call, with progress.
-
-    Args:
-        path: the index's folder.
-        model: the encoder.
-        documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``).
-        passages: how they are cut.
-        count: number of passages, where it is known, for the progress bar alone.
-        verbose: show progress.
-        **options: of ``AnceIndex``.
-    """
-    with tqdm(total=count, desc="encoding", unit=" passages", disable=not verbose) as bar:
-        pipeline = passages >> model.passages(bar.update) >> AnceIndex(path, **options)
-        index: AnceIndex = pipeline.index(iter(documents))  # type: ignore[attr-defined]
-    return index

@@ -5,7 +5,7 @@ never encoded again. So work that was broken off goes on at the last complete pa
 
     x.ance/corpus.json           what is to be encoded, by which model; written first
     x.ance/part-00003.lock       held by the process that encodes the part
-    x.ance/vectors-00003.npy     the part's vectors
+    x.ance/vectors-00003.npy     the part's vectors, written as they come
     x.ance/counts-00003.npy      int64, how many passages each of its documents has
     x.ance/part-00003.json       the sign that the part is complete
 
@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,17 @@ from tqdm.auto import tqdm
 
 from ance_ir.datasets import Document, DocumentStore
 from ance_ir.errors import IndexingError
-from ance_ir.files import check_replaceable, held_lock, read_json, remove_leftovers, replace_folder, save_array, write_json
+from ance_ir.files import (
+    check_replaceable,
+    growing_array,
+    held_lock,
+    read_json,
+    remove_folder,
+    remove_leftovers,
+    replace_folder,
+    save_array,
+    write_json,
+)
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.reuse import Reuse
 from ance_ir.indexes.snapshot import write_manifest
@@ -36,7 +47,13 @@ from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.training import ALONE, World
 
 PARTS, LEAST, MOST = 16, 256, 8192
-"""A corpus is cut into so many parts, of at least and at most so many documents."""
+"""A corpus is cut into so many parts, of at least and at most so many documents …"""
+
+MOST_PARTS = 256
+"""… but never into more parts than this: each is a shard, whose memory map takes a file descriptor."""
+
+RUN = 512
+"""Documents that are looked up together in an index to use again."""
 
 _POLL = 0.05
 
@@ -70,12 +87,14 @@ class CorpusEncoding:
         self._model = model
         self._passages = passages
         self._encoding = Encoding.of(model, str(passages))
-        self._size = min(MOST, max(LEAST, -(-len(store) // PARTS)))
+        self._dtype = np.dtype(dtype)
+        self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
         self._parts = -(-len(store) // self._size)
         told = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
-        self._told = {**told, "dtype": dtype, "documents": len(store), "size": self._size}
+        self._told = {**told, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
         self._verbose = verbose
+        self._bar = tqdm(disable=True)
         self.encoded = 0
         """Documents that were encoded, by all processes; known once the index is written."""
 
@@ -104,19 +123,15 @@ class CorpusEncoding:
             self.encoded = index.manifest["documents_encoded"]
             return index
         self.begin()
-        with tqdm(total=len(self._store), desc="encoding", unit=" documents", disable=not self._verbose) as bar:
+        total = len(self._store)
+        with tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose) as self._bar:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
-                bar.update(len(self._store) - sum(len(self._documents(part)) for part in missing) - bar.n)
-                taken = 0
-                for part in missing:
-                    if self._take(part):
-                        bar.update(len(self._documents(part)))
-                        taken += 1
-                if not taken:
+                self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
+                if not sum(self._take(part) for part in missing):
                     time.sleep(_POLL)
                     if not self._begun():
                         raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
-            bar.update(len(self._store) - bar.n)
+            self._bar.update(total - self._bar.n)
         self._finish()
         return AnceIndex(self.folder)
 
@@ -146,26 +161,35 @@ class CorpusEncoding:
             return True
 
     def _encode(self, part: int) -> None:
-        numbers = self._documents(part)
-        documents = [self._store[number] for number in numbers]
-        encoded = 0
-
-        def encode(some: list[Document]) -> tuple[np.ndarray, np.ndarray]:
-            nonlocal encoded
-            encoded = len(some)
-            return self._model.encode_documents([self._model.text.join(document) for document in some], self._passages)
-
-        if self._reuse is None:
-            vectors_PD, counts = encode(documents)
-        else:
-            vectors_PD, counts = self._reuse.complete(documents, self._store.text_hashes[numbers.start : numbers.stop], encode)
-        vectors_PD, largest = checked_vectors(vectors_PD, np.dtype(self._told["dtype"]))
-        vectors = self.folder / f"vectors-{part:05d}.npy"
-        for path, array in ((vectors, vectors_PD), (self.folder / f"counts-{part:05d}.npy", counts)):
-            save_array(path, array)
-        shard = Shard.of(vectors, len(vectors_PD))
+        path = self.folder / f"vectors-{part:05d}.npy"
+        counts, largest, encoded = [], 0.0, 0
+        blocks = self._blocks(self._documents(part))
+        with contextlib.closing(blocks), growing_array(path, self._model.dimension, self._dtype) as append:
+            for block_PD, block_counts, block_encoded in blocks:
+                vectors_PD, norm = checked_vectors(block_PD, self._dtype)
+                append(vectors_PD)
+                counts.append(block_counts)
+                largest, encoded = max(largest, norm), encoded + block_encoded
+                self._bar.update(len(block_counts))
+        passages = np.concatenate(counts)
+        save_array(self.folder / f"counts-{part:05d}.npy", passages)
+        shard = Shard.of(path, int(passages.sum()))
         told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
         write_json(self.folder / f"part-{part:05d}.json", told)
+
+    def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
+        """Of documents that follow one another: vectors ``[passages, D]``, int64 counts of passages, and how many were encoded."""
+        if self._reuse is None:
+            texts = (self._model.text.join(self._store[number]) for number in numbers)
+            with contextlib.closing(self._model.encode_stream(texts, self._passages)) as blocks:
+                yield from ((vectors_PD, counts, len(counts)) for vectors_PD, counts in blocks)
+        else:
+            for run in (numbers[start : start + RUN] for start in range(0, len(numbers), RUN)):
+                documents = [self._store[number] for number in run]
+                yield self._reuse.complete(documents, self._store.text_hashes[run.start : run.stop], self._encode_documents)
+
+    def _encode_documents(self, documents: list[Document]) -> tuple[np.ndarray, np.ndarray]:
+        return self._model.encode_documents([self._model.text.join(document) for document in documents], self._passages)
 
     def _finish(self) -> None:
         parts = [read_json(self.folder / f"part-{part:05d}.json") for part in range(self._parts)]
@@ -181,7 +205,7 @@ class CorpusEncoding:
             "documents_encoded": self.encoded,
             "most_passages": int(counts.max()),
             "dimension": self._model.dimension,
-            "dtype": self._told["dtype"],
+            "dtype": self._dtype.name,
             "vectors": int(offsets[-1]),
             "largest_norm": max(part["largest_norm"] for part in parts),
             "shards": [part["shard"] for part in parts],
@@ -228,10 +252,7 @@ def index_corpus(
         UsageError: there is something else at the path.
     """
     path = Path(path)
-    if AnceIndex(path).built() and not overwrite:
-        raise IndexingError(f"{path} holds an index already; choose another path, or overwrite it")
-    check_replaceable(path, "manifest.json")
-    work = CorpusEncoding(path.with_name(f"{path.name}.building"), store, model, passages, **options)
+    work = CorpusEncoding(_building(path, overwrite), store, model, passages, **options)
     if world.leads:
         work.begin()
     world.wait()
@@ -246,3 +267,51 @@ def index_corpus(
         replace_folder(work.folder, path)
     world.wait()
     return AnceIndex(path)
+
+
+def index_documents(
+    path: Path | str,
+    model: DenseEncoder,
+    documents: Iterable[Document],
+    passages: PassageScheme,
+    *,
+    count: int | None = None,
+    overwrite: bool = False,
+    verbose: bool = False,
+    **options: Any,
+) -> AnceIndex:
+    """Encode a stream of documents into an index; broken off, the same call goes on at the last complete part if the stream is the same.
+
+    The stream is first written to a folder beside the index (``x.ance.building.documents``), which is removed in the end.
+
+    Args:
+        path: the index's folder.
+        model: the encoder.
+        documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``); read once.
+        passages: how they are cut.
+        count: how many documents there are, where it is known, for the progress bar alone.
+        overwrite: whether it may take the place of an index that is there.
+        verbose: show progress.
+        **options: of ``CorpusEncoding``.
+
+    Raises:
+        DatasetError: no documents, or a docno that occurs twice.
+        IndexingError: there is an index at the path, or a vector is not finite.
+        UsageError: there is something else at the path.
+    """
+    path = Path(path)
+    building = _building(path, overwrite)
+    stored = building.with_name(f"{building.name}.documents")
+    store = DocumentStore.build(documents, stored, count=count, verbose=verbose)
+    CorpusEncoding(building, store, model, passages, verbose=verbose, **options).lead()
+    remove_folder(stored)
+    replace_folder(building, path)
+    return AnceIndex(path)
+
+
+def _building(path: Path, overwrite: bool) -> Path:
+    """The folder beside an index to be in which it is built."""
+    if AnceIndex(path).built() and not overwrite:
+        raise IndexingError(f"{path} holds an index already; choose another path, or overwrite it")
+    check_replaceable(path, "manifest.json")
+    return path.with_name(f"{path.name}.building")

@@ -56,16 +56,16 @@ class Reuse:
         documents: Sequence[Document],
         hashes: np.ndarray,
         encode: Callable[[list[Document]], tuple[np.ndarray, np.ndarray]],
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """Vectors of documents' passages; what is not there is encoded.
 
         Args:
             documents: N of them.
             hashes: of their texts, uint64 ``[N]``.
-            encode: gives what this does, for documents that are new.
+            encode: gives vectors and counts of documents that are new.
 
         Returns:
-            float32 ``[passages, D]``, and how many passages each document has, int64 ``[N]``.
+            float32 ``[passages, D]``, how many passages each document has, int64 ``[N]``, and how many documents were encoded.
         """
         numbers = self._index.numbers([document["docno"] for document in documents])
         known = numbers >= 0
@@ -80,4 +80,4 @@ class Reuse:
         vectors_PD = np.empty((counts.sum(), self._index.store.dimension), dtype=np.float32)
         from_old = np.repeat(known, counts)
         vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD
-        return vectors_PD, counts
+        return vectors_PD, counts, len(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import mmap
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 Document = dict[str, str]
 """``docno`` and ``text``, and ``title`` and ``url`` where the source has them."""
 
-FORMAT = 1
+FORMAT = 2
 SHOWN = 5
 
 
@@ -64,10 +65,12 @@ class DocumentStore:
         logger.info("writing the documents to %s", folder)
         with atomic_folder(folder, "documents.jsonl") as unfinished:
             progress = tqdm(documents, total=count, desc="documents", unit=" documents", disable=not verbose)
-            written = DocnoMap.write(_write_texts(progress, unfinished), unfinished)
+            digest = hashlib.blake2b(digest_size=16)
+            written = DocnoMap.write(_write_texts(progress, unfinished, digest), unfinished)
             if not len(written):
                 raise DatasetError("the corpus holds no documents")
-            write_json(unfinished / "manifest.json", {"format": FORMAT, "documents": len(written)})
+            manifest = {"format": FORMAT, "documents": len(written), "fingerprint": digest.hexdigest()}
+            write_json(unfinished / "manifest.json", manifest)
         return DocumentStore(folder)
 
     def __len__(self) -> int:
@@ -105,6 +108,11 @@ class DocumentStore:
         return [self[int(number)] for number in numbers]
 
     @cached_property
+    def fingerprint(self) -> str:
+        """Hash (128 bits, hexadecimal) of the documents, all their fields, and their order."""
+        return str(read_json(self.folder / "manifest.json")["fingerprint"])
+
+    @cached_property
     def text_hashes(self) -> npt.NDArray[np.uint64]:
         """``[N]`` uint64 memory map: equal where title and text are equal but for white space (whatever the docno and url)."""
         return map_array(self.folder / "text_hashes.npy")
@@ -126,12 +134,14 @@ def text_hash(document: Document) -> int:
     return hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split()))
 
 
-def _write_texts(documents: Iterable[Document], folder: Path) -> Iterator[str]:
+def _write_texts(documents: Iterable[Document], folder: Path, digest: hashlib.blake2b) -> Iterator[str]:
     """Write ``documents.jsonl``, ``offsets.npy`` and ``text_hashes.npy``; yield the docno of each document once it is written."""
     offsets, hashes = array("q", [0]), array("Q")
     with (folder / "documents.jsonl").open("wb") as stream:
         for document in documents:
-            stream.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+            line = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+            digest.update(line)
+            stream.write(line)
             offsets.append(stream.tell())
             hashes.append(text_hash(document))
             yield document["docno"]

@@ -23,13 +23,13 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def token_windows(sequences: Iterable[np.ndarray], tokens: int) -> Iterator[list[np.ndarray]]:
-    """Lists of sequences that follow one another and together have at least so many tokens, the last one fewer."""
-    window: list[np.ndarray] = []
+def token_windows(texts: Iterable[Sequence[np.ndarray]], tokens: int) -> Iterator[list[Sequence[np.ndarray]]]:
+    """Lists of texts that follow one another and whose passages together have at least so many tokens, the last one fewer."""
+    window: list[Sequence[np.ndarray]] = []
     size = 0
-    for sequence in sequences:
-        window.append(sequence)
-        size += len(sequence)
+    for passages in texts:
+        window.append(passages)
+        size += sum(map(len, passages))
         if size >= tokens:
             yield window
             window, size = [], 0

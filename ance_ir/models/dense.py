@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.encoding import Progress, encode
+from ance_ir.models.encoding import Blocks, Progress, encode, encode_windows, gather, tokenized
 from ance_ir.models.text import PassageScheme, Text, TextSettings
 from ance_ir.models.tokenizing import TextTokenizer
 from ance_ir.models.tower import Tower
@@ -263,15 +263,21 @@ class DenseEncoder(nn.Module):
         Returns:
             float32 vectors ``[passages, D]`` in the order of the documents, and int64 counts ``[len(texts)]`` of passages.
         """
-        counts: list[int] = []
+        return gather(self.encode_stream(texts, scheme, progress), self.dimension)
 
-        def cut(piece: list[Text]) -> list[list[int]]:
-            documents = self.tokenizer.cut(piece, scheme)
-            counts.extend(map(len, documents))
-            return [ids for passages in documents for ids in passages]
+    def encode_stream(self, texts: Iterable[Text], scheme: PassageScheme, progress: Progress | None = None) -> Blocks:
+        """Vectors of the passages of documents, block by block; few documents are held at a time, however many there are.
 
-        vectors = encode(self.passage_tower, texts, cut, self.tokenizer.pad_id, progress)
-        return vectors, np.array(counts, dtype=np.int64)
+        Args:
+            texts: of the documents; read as they are needed.
+            scheme: how they are cut.
+            progress: called with the number of passages of each batch that is done.
+
+        Returns:
+            a generator of float32 vectors ``[passages, D]`` and int64 counts ``[documents]``, of documents that follow one another.
+        """
+        passages = tokenized(texts, lambda piece: self.tokenizer.cut(piece, scheme))
+        return encode_windows(self.passage_tower, passages, self.tokenizer.pad_id, progress)
 
     def queries(self) -> QueryEncoder:
         """A PyTerrier transformer: ``query`` to ``query_vec``."""

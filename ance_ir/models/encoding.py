@@ -1,7 +1,8 @@
 """The encoding loop: texts in, vectors out. Queries, passages, documents and whole corpora all go through it.
 
 A thread of its own tokenises the texts that come next while the model computes; tokenisers leave Python's lock. Texts go through in
-windows: each is sorted by length and cut into batches. Windows depend on the texts alone, so threads change no vector.
+windows: each is sorted by length and cut into batches. Windows depend on the texts alone, so threads change no vector. Only the window
+that is encoded and what is tokenised ahead of it are held, however many texts there are.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from ance_ir.models.batching import chunks, length_sorted_batches, pad, token_windows
+from ance_ir.models.batching import length_sorted_batches, pad, token_windows
 from ance_ir.models.packing import packed_weights
+from ance_ir.models.text import Text
 from ance_ir.models.tower import Tower
 
 T = TypeVar("T")
+U = TypeVar("U")
+SomeText = TypeVar("SomeText", bound=Text)
 
 Progress = Callable[[int], object]
 """Called with the number of texts that were just done."""
+
+Blocks = Generator[tuple[np.ndarray, np.ndarray]]
+"""Of texts that follow one another: vectors of their passages, float32 ``[passages, D]``, and how many each text has, int64 ``[texts]``."""
 
 TOKEN_BUDGET = {"cpu": 1_024, "cuda": 32_768}
 """Tokens of an encoding batch, padding counted. On a CPU larger ones are slower: their activations outgrow its caches."""
@@ -35,14 +42,17 @@ WINDOW_TOKENS = {"cpu": 65_536, "cuda": 524_288}
 PIECE = 128
 """Texts that are tokenised at once; an interruption waits for so many at most."""
 
+PIECE_CHARACTERS = 1 << 18
+"""Characters that are tokenised at once, if that is fewer texts; one text at least."""
+
 LOOK_AHEAD = 8
 """Pieces that are tokenised before they are needed."""
 
 
 def encode(
     tower: Tower,
-    texts: Sequence[T],
-    tokenize: Callable[[list[T]], Iterable[Sequence[int]]],
+    texts: Iterable[SomeText],
+    tokenize: Callable[[list[SomeText]], Iterable[Sequence[int]]],
     pad_id: int,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -51,24 +61,73 @@ def encode(
     Args:
         tower: computes them.
         texts: whatever ``tokenize`` takes.
-        tokenize: token ids, special ones included, of a list of texts; it may give more or fewer sequences than texts.
+        tokenize: token ids, special ones included, of each text of a list.
         pad_id: the token that pads.
-        progress: called with the number of sequences of each batch that is done.
+        progress: called with the number of texts of each batch that is done.
 
     Returns:
-        float32 ``[sequences, D]``, in order.
+        float32 ``[texts, D]``, in order.
     """
-    pieces: Generator[list[np.ndarray]] = ([np.asarray(ids, dtype=np.int32) for ids in tokenize(piece)] for piece in chunks(texts, PIECE))
-    if len(texts) > PIECE:
-        pieces = ahead(pieces, LOOK_AHEAD)
-    vectors = [np.zeros((0, tower.dimension), dtype=np.float32)]
-    with contextlib.ExitStack() as stack, torch.inference_mode():
-        stack.enter_context(contextlib.closing(pieces))
-        stack.enter_context(evaluating(tower))
-        for window in token_windows(chain.from_iterable(pieces), _of(WINDOW_TOKENS, tower.device)):
-            with packed_weights(tower, sum(map(len, window))):
-                vectors.append(_encode_window(tower, window, pad_id, progress))
-    return np.concatenate(vectors)
+    passages = tokenized(texts, lambda piece: [[ids] for ids in tokenize(piece)])
+    return gather(encode_windows(tower, passages, pad_id, progress), tower.dimension)[0]
+
+
+def tokenized(
+    texts: Iterable[SomeText], tokenize: Callable[[list[SomeText]], Iterable[Iterable[Sequence[int]]]]
+) -> Generator[Sequence[np.ndarray]]:
+    """Token ids of the passages of each text, int32, in order; made ahead where the texts are many.
+
+    Args:
+        texts: read as they are needed.
+        tokenize: passages of each text of a list.
+    """
+
+    def cut(piece: list[SomeText]) -> list[list[np.ndarray]]:
+        return [[np.asarray(ids, dtype=np.int32) for ids in passages] for passages in tokenize(piece)]
+
+    pieces = _pieces(texts)
+    first = [piece for piece in (next(pieces, None), next(pieces, None)) if piece is not None]
+    made = ahead(cut, chain(first, pieces), LOOK_AHEAD) if len(first) > 1 else (cut(piece) for piece in first)
+    with contextlib.closing(made):
+        for passages in made:
+            yield from passages
+
+
+def _pieces(texts: Iterable[SomeText]) -> Iterator[list[SomeText]]:
+    piece: list[SomeText] = []
+    size = 0
+    for text in texts:
+        piece.append(text)
+        size += len(text) if isinstance(text, str) else sum(map(len, text))
+        if len(piece) >= PIECE or size >= PIECE_CHARACTERS:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def encode_windows(tower: Tower, texts: Generator[Sequence[np.ndarray]], pad_id: int, progress: Progress | None = None) -> Blocks:
+    """Vectors of tokenised texts, a block for each window; memory is that of a window and of the longest text.
+
+    Args:
+        tower: computes them.
+        texts: token ids of the passages of each text; closed in the end.
+        pad_id: the token that pads.
+        progress: called with the number of passages of each batch that is done.
+    """
+    with contextlib.closing(texts):
+        for window in token_windows(texts, _of(WINDOW_TOKENS, tower.device)):
+            vectors_PD = _encode_window(tower, list(chain.from_iterable(window)), pad_id, progress)
+            yield vectors_PD, np.array([len(passages) for passages in window], dtype=np.int64)
+
+
+def gather(blocks: Blocks, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """All blocks as one."""
+    vectors, counts = [np.zeros((0, dimension), dtype=np.float32)], [np.zeros(0, dtype=np.int64)]
+    for block_PD, block_counts in blocks:
+        vectors.append(block_PD)
+        counts.append(block_counts)
+    return np.concatenate(vectors), np.concatenate(counts)
 
 
 def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progress: Progress | None) -> np.ndarray:
@@ -82,15 +141,16 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     lengths = [len(sequence) for sequence in sequences]
     order: list[np.ndarray] = []
     start = 0
-    for batch in length_sorted_batches(lengths, token_budget(device)):
-        ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
-        padded = lengths[batch[-1]] < ids_BL.shape[1]
-        vectors_BD = tower(ids_BL, mask_BL if padded else None)
-        sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
-        order.append(batch)
-        start += len(batch)
-        if progress is not None:
-            progress(len(batch))
+    with torch.inference_mode(), evaluating(tower), packed_weights(tower, sum(lengths)):
+        for batch in length_sorted_batches(lengths, token_budget(device)):
+            ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
+            padded = lengths[batch[-1]] < ids_BL.shape[1]
+            vectors_BD = tower(ids_BL, mask_BL if padded else None)
+            sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
+            order.append(batch)
+            start += len(batch)
+            if progress is not None:
+                progress(len(batch))
     if on_gpu:
         torch.cuda.synchronize(device)
     vectors_ND = np.empty(sorted_ND.shape, dtype=np.float32)
@@ -98,20 +158,20 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     return vectors_ND
 
 
-def ahead(items: Iterable[T], depth: int) -> Generator[T]:
-    """The same items, made in a thread of its own up to ``depth`` before they are asked for.
+def ahead(function: Callable[[T], U], items: Iterable[T], depth: int) -> Generator[U]:
+    """What a function makes of items, in order, made in a thread of its own up to ``depth`` before they are asked for.
 
     What is raised in that thread is raised here, in its place. Closing the generator ends the thread after the item it is at.
     """
-    end: Any = object()
-    stream = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        waiting: deque[Future[Any]] = deque()
+        waiting: deque[Future[U]] = deque()
         try:
-            waiting.extend(thread.submit(next, stream, end) for _ in range(depth))
-            while (item := waiting.popleft().result()) is not end:
-                waiting.append(thread.submit(next, stream, end))
-                yield item
+            for item in items:
+                waiting.append(thread.submit(function, item))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()

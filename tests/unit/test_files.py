@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ance_ir import files
 from ance_ir.errors import UsageError
 from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, open_binary, read_json, write_json
 
@@ -164,3 +166,25 @@ def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path
         (folder / "new").write_text("new", encoding="utf-8")
     assert names(tmp_path) == ["x"]
     assert names(tmp_path / "x") == ["old"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64"])
+@pytest.mark.parametrize("blocks", [[], [0], [5], [1, 0, 40, 2], [999, 1], [123_456]])
+def test_an_array_that_grows_is_that_of_one_piece(tmp_path: Path, dtype: str, blocks: list[int]) -> None:
+    rows = (np.arange(3 * sum(blocks)) % 1000).reshape(-1, 3).astype(dtype)
+    with files.growing_array(tmp_path / "grown.npy", 3, np.dtype(dtype)) as append:
+        for block in np.split(rows, np.cumsum(blocks)[:-1]) if blocks else []:
+            append(block)
+        assert not (tmp_path / "grown.npy").exists()
+    files.save_array(tmp_path / "whole.npy", rows)
+    assert (tmp_path / "grown.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_an_array_that_grows_takes_its_own_rows_alone(tmp_path: Path) -> None:
+    for rows in (np.zeros((2, 4), dtype=np.float32), np.zeros((2, 3)), np.zeros(3, dtype=np.float32)):
+        with (
+            pytest.raises(ValueError, match="expected rows of 3 float32"),
+            files.growing_array(tmp_path / "x", 3, np.dtype("f4")) as append,
+        ):
+            append(rows)
+    assert list(tmp_path.iterdir()) == []

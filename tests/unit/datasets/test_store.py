@@ -151,3 +151,14 @@ def test_a_store_is_pickled_by_its_path(tmp_path: Path, documents: list[dict[str
     pickled = pickle.dumps(store)
     assert len(pickled) < 500
     assert list(pickle.loads(pickled)) == documents  # noqa: S301
+
+
+def test_the_fingerprint_follows_every_field_and_the_order(tmp_path: Path, documents: list[dict[str, str]]) -> None:
+    def fingerprint(some: list[dict[str, str]]) -> str:
+        return DocumentStore.build(some, tmp_path / "store").fingerprint
+
+    first = fingerprint(documents)
+    assert fingerprint(documents) == first
+    others = [documents[::-1], documents[:2], [{**documents[0], "title": "Cats ", "text": "sleep  all day."}, *documents[1:]]]
+    others += [[{**documents[0], field: documents[0][field][::-1]}, *documents[1:]] for field in documents[0]]
+    assert len({first, *map(fingerprint, others)}) == 1 + len(others)

@@ -11,7 +11,7 @@ import pyterrier as pt
 import pytest
 
 from ance_ir.errors import AnceError, DamagedIndexError, DatasetError, FingerprintError, IndexingError, ModelError, UsageError
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, index_documents
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow
 from ance_ir.indexes.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
 from tests.tiny import WORDS, encoder
@@ -113,15 +113,6 @@ def test_equal_documents_are_ordered_by_docno(tmp_path: Path, model: DenseEncode
         for ranking in documents:
             found = index.docnos(ranking).tolist()
             assert found.index("9") + 1 == found.index("10")
-
-
-def test_one_call_does_the_same_and_shows_progress(tmp_path: Path, model: DenseEncoder, capsys: pytest.CaptureFixture[str]) -> None:
-    expected = build(tmp_path / "x", model)
-    index = index_documents(tmp_path / "y", model, stream(), MaxP(8, 3), dtype="float32")
-    assert {**index.manifest} == {**expected.manifest}
-    assert capsys.readouterr() == ("", "")
-    index_documents(tmp_path / "z", model, stream(), MaxP(8, 3), verbose=True)
-    assert "encoding" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", [1, 4096, 4097])

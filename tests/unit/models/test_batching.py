@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,11 +43,15 @@ def test_padding_is_on_the_right_and_masked() -> None:
     assert str(ids.dtype) == str(mask.dtype) == "torch.int64"
 
 
-@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 100))
-def test_windows_hold_every_sequence_in_order(lengths: list[int], tokens: int) -> None:
-    sequences = [np.full(length, place) for place, length in enumerate(lengths)]
-    windows = list(token_windows(iter(sequences), tokens))
-    assert [id(one) for window in windows for one in window] == [id(one) for one in sequences]
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=3), max_size=60), st.integers(1, 100))
+def test_windows_hold_every_text_in_order(lengths: list[list[int]], tokens: int) -> None:
+    texts = [[np.full(length, place) for length in passages] for place, passages in enumerate(lengths)]
+    windows = list(token_windows(iter(texts), tokens))
+    assert [id(one) for window in windows for one in window] == [id(one) for one in texts]
     assert all(windows)
+
+    def size(window: list[Any]) -> int:
+        return sum(len(passage) for passages in window for passage in passages)
+
     for window in windows[:-1]:
-        assert sum(map(len, window)) >= tokens > sum(map(len, window[:-1]))
+        assert size(window) >= tokens > size(window[:-1])

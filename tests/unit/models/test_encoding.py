@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import ance_ir.models.encoding as encoding
 from ance_ir.datasets import load_dataset
-from ance_ir.indexes import FirstP
+from ance_ir.indexes import FirstP, SlidingWindow
 from ance_ir.models import DenseEncoder, Tower
 from ance_ir.models.encoding import ahead, encode
 from ance_ir.models.packing import packed_weights
@@ -32,44 +32,43 @@ def helpers() -> list[str]:
 def test_what_is_made_ahead_is_the_same_and_no_more_than_asked_for() -> None:
     made: list[int] = []
 
-    def make() -> Iterator[int]:
-        for number in range(50):
-            made.append(number)
-            yield number
+    def make(number: int) -> int:
+        made.append(number)
+        return number
 
-    stream = ahead(make(), 3)
+    stream = ahead(make, range(50), 3)
     for number in range(10):
         assert next(stream) == number
         assert len(made) <= number + 1 + 3
     assert helpers()
     stream.close()
     assert not helpers()
-    assert list(ahead(make(), 3)) == list(range(50))
+    assert list(ahead(make, range(50), 3)) == list(range(50))
 
 
 def test_closing_makes_no_more() -> None:
     made: list[int] = []
 
-    def make() -> Iterator[int]:
-        for number in range(50):
-            time.sleep(0.02)
-            made.append(number)
-            yield number
+    def make(number: int) -> int:
+        time.sleep(0.02)
+        made.append(number)
+        return number
 
-    stream = ahead(make(), 40)
+    stream = ahead(make, range(50), 40)
     assert next(stream) == 0
     stream.close()
     assert len(made) < 20
 
 
 def test_an_error_comes_in_its_place() -> None:
-    def make() -> Iterator[int]:
-        yield from range(3)
-        raise ZeroDivisionError("here")
+    def make(number: int) -> int:
+        if number == 3:
+            raise ZeroDivisionError("here")
+        return number
 
     seen = []
     with pytest.raises(ZeroDivisionError, match="here"):
-        for number in ahead(make(), 8):
+        for number in ahead(make, range(50), 8):
             seen.append(number)
     assert seen == [0, 1, 2]
     assert not helpers()
@@ -115,6 +114,56 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     documents, counts = model.encode_documents(TEXTS, FirstP())
     np.testing.assert_array_equal(documents, alone)
     assert counts.tolist() == [1] * len(TEXTS)
+
+
+def test_a_stream_is_encoded_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more texts are read than one window and what is tokenised ahead of it."""
+    monkeypatch.setitem(encoding.WINDOW_TOKENS, "cpu", 200)
+    monkeypatch.setattr(encoding, "PIECE", 5)
+    model, scheme, read = encoder(), SlidingWindow(8, 3), []
+
+    def reading() -> Iterator[str]:
+        for text in TEXTS:
+            read.append(text)
+            yield text
+
+    vectors, counts = model.encode_documents(TEXTS, scheme)
+    done = 0
+    blocks = list[np.ndarray]()
+    for block, of_texts in model.encode_stream(reading(), scheme):
+        assert not torch.is_inference_mode_enabled(), "what is done with a block is not the encoder's affair"
+        assert len(block) == of_texts.sum()
+        assert of_texts.tolist() == counts[done : done + len(of_texts)].tolist()
+        done += len(of_texts)
+        blocks.append(block)
+        assert len(read) <= done + 5 * (encoding.LOOK_AHEAD + 3)
+    assert done == len(TEXTS)
+    assert len(blocks) > 20
+    np.testing.assert_array_equal(np.concatenate(blocks), vectors)
+
+
+def test_long_texts_are_tokenised_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "PIECE_CHARACTERS", 100)
+    model, sizes = encoder(), []
+
+    def tokenize(texts: list[str | tuple[str, str]]) -> list[list[int]]:
+        sizes.append([len(text) if isinstance(text, str) else sum(map(len, text)) for text in texts])
+        return model.tokenizer.passages(texts)
+
+    texts = [("cat", text) if len(text) % 2 else text for text in TEXTS]
+    encode(model.passage_tower, texts, tokenize, model.tokenizer.pad_id)
+    assert sum(map(len, sizes)) == len(TEXTS)
+    assert all(sum(size) >= 100 > sum(size[:-1]) for size in sizes[:-1])
+
+
+def test_a_stream_that_is_left_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(encoding.WINDOW_TOKENS, "cpu", 50)
+    monkeypatch.setattr(encoding, "PIECE", 5)
+    stream = encoder().encode_stream(TEXTS, FirstP())
+    next(stream)
+    assert helpers()
+    stream.close()
+    assert not helpers()
 
 
 def test_the_next_texts_are_tokenised_while_the_model_computes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ance_ir.datasets import Dataset, DocumentStore, load_dataset
 from ance_ir.errors import FingerprintError, IndexingError, TrainingError, UsageError
-from ance_ir.indexes import AnceIndex, AnnMiner, Filters, FirstP, MaxP, index_documents
+from ance_ir.indexes import AnceIndex, AnnMiner, Filters, FirstP, MaxP
 from ance_ir.models import DenseEncoder
 from ance_ir.training import AnnNegatives, MinedNegatives, TrainingQueries
 from tests.tiny import cross_encoder, encoder
@@ -252,7 +252,7 @@ def test_only_new_and_changed_documents_are_encoded_again(
     AnnMiner(asked, larger, MaxP(4, 3), depth=5, reuse=reuse).mine(model, folder, 0, None)
     index = AnceIndex(folder / "index.ance")
     assert MinedNegatives.read(folder).report["documents_encoded"] == 2
-    fresh = index_documents(tmp_path / "fresh.ance", model, iter(larger), MaxP(4, 3))
+    fresh = (MaxP(4, 3) >> model.passages() >> AnceIndex(tmp_path / "fresh.ance")).index(iter(larger))
     numbers = np.arange(len(larger))
     for mine_, theirs in zip(index.table.rows(numbers), fresh.table.rows(numbers), strict=True):
         assert (mine_ == theirs).all()

@@ -13,7 +13,7 @@ import pytest
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import IndexingError, UsageError
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, corpus, index_corpus, index_documents
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, corpus, index_corpus
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
@@ -28,13 +28,14 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each text was encoded."""
     counted: Counter[str] = Counter()
-    encode = DenseEncoder.encode_documents
+    encode = DenseEncoder.encode_stream
 
     def counting(self: DenseEncoder, texts: Any, *arguments: Any) -> Any:
-        counted.update(texts)
-        return encode(self, texts, *arguments)
+        told = list(texts)
+        counted.update(told)
+        return encode(self, told, *arguments)
 
-    monkeypatch.setattr(DenseEncoder, "encode_documents", counting)
+    monkeypatch.setattr(DenseEncoder, "encode_stream", counting)
     return counted
 
 
@@ -42,7 +43,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_the_index_is_that_of_one_stream(dataset: Dataset, tmp_path: Path, scheme: Any) -> None:
     model, store = encoder(), dataset.store()
     index = CorpusEncoding(tmp_path / "a.ance", store, model, scheme).lead()
-    expected = index_documents(tmp_path / "b.ance", model, iter(store), scheme)
+    expected = (scheme >> model.passages() >> AnceIndex(tmp_path / "b.ance")).index(iter(store))
     assert len(index.store.shards) == 10
     differing = {"checksums", "shards", "largest_norm", "documents_encoded"}
     assert {k: v for k, v in index.manifest.items() if k not in differing} == {
