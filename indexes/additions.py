@@ -81,7 +81,7 @@ def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing) ->
     """The documents to add."""
     any_new = False
     for batch in chunks(documents, _BATCH):
-        numbers = index.numbers([document["docno"] for document in batch])
+        numbers = index.numbers([str(document.get("docno")) for document in batch])  # what is no document is refused later
         there = numbers >= 0
         if existing == "refuse" and there.any():
             raise DatasetError(

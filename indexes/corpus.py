@@ -18,14 +18,14 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from ance_ir.datasets import Document, DocumentStore
+from ance_ir.datasets import Document, DocumentStore, OnError
 from ance_ir.errors import IndexingError
 from ance_ir.files import (
     check_replaceable,
@@ -272,11 +272,12 @@ def index_corpus(
 def index_documents(
     path: Path | str,
     model: DenseEncoder,
-    documents: Iterable[Document],
+    documents: Iterable[Mapping[str, Any]],
     passages: PassageScheme,
     *,
     count: int | None = None,
     overwrite: bool = False,
+    on_error: OnError = "raise",
     verbose: bool = False,
     **options: Any,
 ) -> AnceIndex:
@@ -291,18 +292,19 @@ def index_documents(
         passages: how they are cut.
         count: how many documents there are, where it is known, for the progress bar alone.
         overwrite: whether it may take the place of an index that is there.
+        on_error: what to do with documents that cannot be used; see ``OnError``.
         verbose: show progress.
         **options: of ``CorpusEncoding``.
 
     Raises:
-        DatasetError: no documents, or a docno that occurs twice.
+        DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
         IndexingError: there is an index at the path, or a vector is not finite.
         UsageError: there is something else at the path.
     """
     path = Path(path)
     building = _building(path, overwrite)
     stored = building.with_name(f"{building.name}.documents")
-    store = DocumentStore.build(documents, stored, count=count, verbose=verbose)
+    store = DocumentStore.build(documents, stored, count=count, on_error=on_error, verbose=verbose)
     CorpusEncoding(building, store, model, passages, verbose=verbose, **options).lead()
     remove_folder(stored)
     replace_folder(building, path)

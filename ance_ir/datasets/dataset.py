@@ -9,7 +9,8 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets.loader import TextLoader
-from ance_ir.datasets.store import Document, DocumentStore
+from ance_ir.datasets.screening import Document, OnError, Unusable
+from ance_ir.datasets.store import DocumentStore
 from ance_ir.files import cache_folder
 
 
@@ -21,11 +22,18 @@ class Documents:
         count: its length where that is known without reading it.
     """
 
-    def __init__(self, source: Callable[[], Iterator[Document]], *, count: int | None = None) -> None:
+    def __init__(self, source: Callable[[], Iterator[Document | Unusable]], *, count: int | None = None) -> None:
         self._source = source
         self.count = count
 
     def __iter__(self) -> Iterator[Document]:
+        for entry in self._source():
+            if isinstance(entry, Unusable):
+                raise entry.error
+            yield entry
+
+    def entries(self) -> Iterator[Document | Unusable]:
+        """The documents, and what stands in the place of one."""
         return self._source()
 
 
@@ -82,19 +90,23 @@ class Dataset(ABC):
             DatasetNotFoundError: no answers for that split.
         """
 
-    def store(self, verbose: bool = False) -> DocumentStore:
+    def store(self, verbose: bool = False, on_error: OnError = "raise") -> DocumentStore:
         """The documents by docno and number: built in the cache folder on first use, then reopened.
 
         Args:
             verbose: show progress while building.
+            on_error: what to do with documents that cannot be used; see ``OnError``.
 
         Raises:
-            DatasetError: an empty corpus or a docno that occurs twice.
+            DatasetError: an empty corpus, or, unless these are left out, a docno that occurs twice or something that is no document.
+            UsageError: there is no such policy.
         """
-        folder = cache_folder() / "documents" / self.corpus_fingerprint
+        folder = (
+            cache_folder() / "documents" / (self.corpus_fingerprint if on_error == "raise" else f"{self.corpus_fingerprint}-{on_error}")
+        )
         if not DocumentStore.is_complete(folder):
             documents = self.documents()
-            DocumentStore.build(documents, folder, count=documents.count, verbose=verbose)
+            DocumentStore.build(documents.entries(), folder, count=documents.count, on_error=on_error, verbose=verbose)
         return DocumentStore(folder)
 
     def text_loader(self, fields: Sequence[str] = ("text",)) -> pt.Transformer:

@@ -43,8 +43,13 @@ class DocnoMap:
         self.folder = Path(folder)
 
     @staticmethod
-    def write(docnos: Iterable[str], folder: Path) -> DocnoMap:
+    def write(docnos: Iterable[str], folder: Path, *, unique: bool = True) -> DocnoMap:
         """Write the docnos into an existing folder, holding 32 bytes of memory for each.
+
+        Args:
+            docnos: in the order of their numbers.
+            folder: where to.
+            unique: whether to refuse docnos that occur twice.
 
         Raises:
             DatasetError: a docno that occurs twice.
@@ -61,7 +66,9 @@ class DocnoMap:
         save_array(folder / "docno_hashes.npy", unsorted[order])
         save_array(folder / "docno_order.npy", order)
         written = DocnoMap(folder)
-        written._refuse_duplicates()
+        if unique and len(repeated := written.repeated()):
+            docno = written._docno(int(repeated[0]))
+            raise DatasetError(f"the docno {docno!r} occurs more than once in the corpus; docnos must be unique")
         return written
 
     def copy(self, folder: Path) -> None:
@@ -151,12 +158,14 @@ class DocnoMap:
             raise IndexError(f"document number {number} is not in 0 ... {len(self) - 1}")
         return self._bytes[self._offsets[number] : self._offsets[number + 1]].decode()
 
-    def _refuse_duplicates(self) -> None:
+    def repeated(self) -> npt.NDArray[np.int64]:
+        """Numbers, int64 and ascending, of docnos that came before."""
+        numbers = array("q")
         for position in np.flatnonzero(self._hashes[1:] == self._hashes[:-1]) + 1:
             number, hashed = int(self._order[position]), self._hashes[position]
-            docno = self._docno(number)
-            if self._find(docno, hashed, np.searchsorted(self._hashes, hashed)) != number:
-                raise DatasetError(f"the docno {docno!r} occurs more than once in the corpus; docnos must be unique")
+            if self._find(self._docno(number), hashed, np.searchsorted(self._hashes, hashed)) != number:
+                numbers.append(number)
+        return np.sort(np.frombuffer(numbers, dtype=np.int64))
 
     @cached_property
     def _bytes(self) -> mmap.mmap:

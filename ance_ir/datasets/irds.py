@@ -14,7 +14,7 @@ import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
-from ance_ir.datasets.store import Document
+from ance_ir.datasets.screening import Document
 from ance_ir.errors import DatasetNotFoundError
 
 logger = logging.getLogger(__name__)

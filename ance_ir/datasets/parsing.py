@@ -7,10 +7,11 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ance_ir.datasets.store import Document
+from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
 from ance_ir.errors import DatasetError, MalformedFileError
 from ance_ir.files import open_binary
 
@@ -18,10 +19,18 @@ from ance_ir.files import open_binary
 class Line:
     """One line of a file, and the error to raise where it is not what it should be."""
 
-    def __init__(self, path: Path, number: int, text: str) -> None:
+    def __init__(self, path: Path, number: int, raw: bytes) -> None:
         self._path = path
         self._number = number
-        self.text = text
+        self._raw = raw
+
+    @cached_property
+    def text(self) -> str:
+        """The line without its end."""
+        try:
+            return self._raw.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise self.error("UTF-8", self._raw.decode(errors="backslashreplace")) from None
 
     def error(self, expected: str, found: str | None = None) -> MalformedFileError:
         """The error that names this line, what was expected there and what came."""
@@ -61,20 +70,15 @@ class Line:
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """The lines of a plain or gzipped UTF-8 file, without their ends; blank ones are left out, but counted.
+    """The lines of a plain or gzipped UTF-8 file; blank ones are left out, but counted.
 
     Raises:
-        MalformedFileError: a line that is not UTF-8.
         DatasetError: a gzip file that is cut short or damaged.
     """
     with open_binary(path) as stream, _gzip_errors(path):
         for number, raw in enumerate(stream, start=1):
-            try:
-                text = raw.decode().rstrip("\r\n")
-            except UnicodeDecodeError:
-                raise MalformedFileError(path, number, "UTF-8", raw.decode(errors="backslashreplace")) from None
-            if text.strip():
-                yield Line(path, number, text)
+            if raw.strip():
+                yield Line(path, number, raw)
 
 
 @contextlib.contextmanager
@@ -85,14 +89,25 @@ def _gzip_errors(path: Path) -> Iterator[None]:
         raise DatasetError(f"{path}: the gzip file is cut short or damaged ({error}); fetch it again") from error
 
 
-def read_documents(path: Path) -> Iterator[Document]:
+def read_documents(path: Path) -> Iterator[Document | Unusable]:
     """The documents of a ``corpus.jsonl``: ``docno``, ``title`` and ``url`` where given, ``text``."""
     for line in lines(path):
-        value = line.json()
-        document = {"docno": line.identifier(value, "docno")}
-        document.update((key, line.string(value, key)) for key in ("title", "url") if key in value)
-        document["text"] = line.string(value, "text")
+        kind = UNDECODABLE
+        try:
+            _ = line.text
+            kind = NO_DOCUMENT
+            document: Document | Unusable = _document(line)
+        except MalformedFileError as error:
+            document = Unusable(kind=kind, error=error)
         yield document
+
+
+def _document(line: Line) -> Document:
+    value = line.json()
+    document = {"docno": line.identifier(value, "docno")}
+    document.update((key, line.string(value, key)) for key in ("title", "url") if key in value)
+    document["text"] = line.string(value, "text")
+    return document
 
 
 def read_queries(path: Path) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ import json
 import logging
 import mmap
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,11 @@ from tqdm.auto import tqdm
 
 from ance_ir.datasets.docnos import DocnoMap, hash_text
 from ance_ir.datasets.maps import map_array, map_bytes
+from ance_ir.datasets.screening import DUPLICATE, Document, OnError, Screening, Unusable
 from ance_ir.errors import DatasetError, DocumentNotFoundError
 from ance_ir.files import atomic_folder, read_json, save_array, write_json
 
 logger = logging.getLogger(__name__)
-
-Document = dict[str, str]
-"""``docno`` and ``text``, and ``title`` and ``url`` where the source has them."""
 
 FORMAT = 2
 SHOWN = 5
@@ -50,27 +48,41 @@ class DocumentStore:
         return manifest.is_file() and read_json(manifest).get("format") == FORMAT
 
     @staticmethod
-    def build(documents: Iterable[Document], folder: Path | str, *, count: int | None = None, verbose: bool = False) -> DocumentStore:
+    def build(
+        documents: Iterable[Mapping[str, Any] | Unusable],
+        folder: Path | str,
+        *,
+        count: int | None = None,
+        on_error: OnError = "raise",
+        verbose: bool = False,
+    ) -> DocumentStore:
         """Write documents to ``folder``, which appears whole or not at all. Memory: 48 bytes a document.
 
         Args:
-            documents: the corpus; read once.
+            documents: the corpus; read once. Other fields than those of a ``Document`` are not kept.
             folder: a new folder, or one to replace.
             count: number of documents, for the progress bar alone.
+            on_error: what to do with documents that cannot be used; see ``OnError``.
             verbose: show progress.
 
         Raises:
-            DatasetError: no documents, or a docno that occurs twice.
+            DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
+            UsageError: there is no such policy.
         """
+        screening = Screening(on_error)
         logger.info("writing the documents to %s", folder)
         with atomic_folder(folder, "documents.jsonl") as unfinished:
             progress = tqdm(documents, total=count, desc="documents", unit=" documents", disable=not verbose)
-            digest = hashlib.blake2b(digest_size=16)
-            written = DocnoMap.write(_write_texts(progress, unfinished, digest), unfinished)
-            if not len(written):
+            fingerprint = _write(screening.usable(progress), unfinished, unique=on_error == "raise")
+            draft = DocumentStore(unfinished)
+            if len(repeated := draft.docno_map.repeated()):
+                screening.count(DUPLICATE, repr(draft.docnos(repeated[0]).item()), len(repeated))
+                fingerprint = _write_again(draft, np.setdiff1d(np.arange(len(draft)), repeated))
+            screening.log()
+            if not len(draft):
                 raise DatasetError("the corpus holds no documents")
-            manifest = {"format": FORMAT, "documents": len(written), "fingerprint": digest.hexdigest()}
-            write_json(unfinished / "manifest.json", manifest)
+            manifest = {"format": FORMAT, "documents": len(DocumentStore(unfinished)), "fingerprint": fingerprint}
+            write_json(unfinished / "manifest.json", {**manifest, "left_out": screening.left_out})
         return DocumentStore(folder)
 
     def __len__(self) -> int:
@@ -107,10 +119,20 @@ class DocumentStore:
             raise DocumentNotFoundError(f"{len(missing)} docno(s) not among the {len(self)} documents of the corpus: {shown}")
         return [self[int(number)] for number in numbers]
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Hash (128 bits, hexadecimal) of the documents, all their fields, and their order."""
-        return str(read_json(self.folder / "manifest.json")["fingerprint"])
+        return str(self._manifest["fingerprint"])
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many documents of the corpus were left out because they could not be used, by what was wrong with them."""
+        return dict(self._manifest["left_out"])
+
+    @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
+        return manifest
 
     @cached_property
     def text_hashes(self) -> npt.NDArray[np.uint64]:
@@ -132,6 +154,24 @@ class DocumentStore:
 def text_hash(document: Document) -> int:
     """Equal where title and text are equal but for white space."""
     return hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split()))
+
+
+def _write(documents: Iterable[Document], folder: Path, *, unique: bool = True) -> str:
+    """Write all files of a store but its manifest; the fingerprint of the documents."""
+    digest = hashlib.blake2b(digest_size=16)
+    DocnoMap.write(_write_texts(documents, folder, digest), folder, unique=unique)
+    return digest.hexdigest()
+
+
+def _write_again(store: DocumentStore, numbers: npt.NDArray[np.int64]) -> str:
+    """Keep only the documents of these numbers."""
+    again = store.folder / "again"
+    again.mkdir()
+    fingerprint = _write((store[int(number)] for number in numbers), again)
+    for path in again.iterdir():
+        path.replace(store.folder / path.name)
+    again.rmdir()
+    return fingerprint
 
 
 def _write_texts(documents: Iterable[Document], folder: Path, digest: hashlib.blake2b) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 from ance_ir.cli._options import dataset_option, device_option, join, precision_option, text_options, text_settings
 
 if TYPE_CHECKING:
+    from ance_ir.datasets import OnError
     from ance_ir.indexes.vectors import VectorType
     from ance_ir.models.precision import Precision
 
@@ -27,6 +28,13 @@ Example:
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
 @click.option("--reuse", metavar="INDEX", help="An index of the model over an earlier state of the collection; encode only what is new.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="Documents that cannot be used (no JSON, not UTF-8, a docno that came before, no text): stop at the first, or leave them out.",
+)
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
 @text_options
 @precision_option
@@ -38,6 +46,7 @@ def command(
     passages: str,
     dtype: VectorType,
     reuse: str | None,
+    on_error: OnError,
     overwrite: bool,
     query_length: int | None,
     passage_length: int | None,
@@ -59,11 +68,13 @@ def command(
     scheme = parse_passages(passages)
     collection = load_dataset(dataset)
     encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
-    store = world.lead_first(lambda: collection.store(verbose=world.leads))
+    store = world.lead_first(lambda: collection.store(verbose=world.leads, on_error=on_error))
     before = AnceIndex(reuse) if reuse else None
     index = index_corpus(out, encoder, store, scheme, dtype=dtype, reuse=before, overwrite=overwrite, world=world, verbose=world.leads)
     world.leave()
     if not world.leads:
         return
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
+    if store.left_out:
+        click.echo(f"left out: {', '.join(f'{count:,} × {kind}' for kind, count in store.left_out.items())}")
     click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={out} --baseline bm25")

@@ -134,6 +134,27 @@ def test_an_index_is_looked_after(run: Run, index: Path, collection: Path, tmp_p
     assert (status, f"checksums differ for {shard.name}" in err) == (2, True)
 
 
+def test_index_of_a_spoilt_collection(run: Run, model: Path, tmp_path: Path) -> None:
+    lines = [
+        b'{"docno": "a", "text": "cat"}',
+        b'{"docno": "a", "text": "dog"}',
+        b'{"docno": "b", "text": "\xff"}',
+        b'{"docno": "c", "text": "x"}',
+    ]
+    (tmp_path / "spoilt").mkdir()
+    (tmp_path / "spoilt" / "corpus.jsonl").write_bytes(b"\n".join(lines))
+    told = ["index", "--dataset", tmp_path / "spoilt", "--model", model, "--out", tmp_path / "x.ance"]
+    status, _, err = run(*told)
+    assert status == 2
+    assert "corpus.jsonl, line 3: expected UTF-8" in err
+    for overwrite in ([], ["--overwrite"]):  # the second time from the cache
+        status, out, err = run(*told, "--on-error", "skip", *overwrite)
+        assert status == 0
+        assert "2 documents, 2 vectors" in out
+        assert "left out: 1 × not UTF-8, 1 × duplicate docno\n" in out
+        assert ("left out of the corpus" in err) == (not overwrite)
+
+
 def test_info_of_a_reranker(run: Run, tmp_path: Path) -> None:
     cross_encoder(labels=2, pair_length=20).save(tmp_path / "bert")
     status, out, _ = run("info", tmp_path / "bert")

@@ -11,7 +11,7 @@ import pytest
 from ir_datasets.formats import BaseDocs, BaseQrels, BaseQueries, GenericDoc, GenericQuery, TrecQrel
 
 from ance_ir.datasets import load_dataset
-from ance_ir.errors import DatasetNotFoundError
+from ance_ir.errors import DatasetError, DatasetNotFoundError
 
 Register = Callable[..., str]
 
@@ -101,6 +101,16 @@ def test_everything_is_read(register: Register) -> None:
     assert dataset.answers().to_dict("list") == {"qid": ["q1"], "query": ["who"], "answers": [["cats", "a cat"]]}
     assert dataset.store().get(["d2"]) == [{"docno": "d2", "text": "two"}]
     assert list(pickle.loads(pickle.dumps(dataset)).documents()) == list(stream)  # noqa: S301
+
+
+def test_documents_that_cannot_be_used(register: Register) -> None:
+    records = [GenericDoc("d1", "one"), GenericDoc("d2", ""), GenericDoc("d1", "again"), GenericDoc("d3", "three")]
+    dataset = load_dataset(register(Docs(*records)))
+    with pytest.raises(DatasetError, match="the docno 'd1' occurs more than once"):
+        dataset.store()
+    store = dataset.store(on_error="skip")
+    assert list(store) == [{"docno": "d1", "text": "one"}, {"docno": "d3", "text": "three"}]
+    assert store.left_out == {"empty text": 1, "duplicate docno": 1}
 
 
 @pytest.mark.parametrize(

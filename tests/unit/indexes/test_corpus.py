@@ -155,6 +155,16 @@ def test_a_stream_without_documents_is_refused(tmp_path: Path, model: DenseEncod
     assert list(tmp_path.iterdir()) == []
 
 
+def test_documents_that_cannot_be_used_are_left_out(tmp_path: Path, model: DenseEncoder) -> None:
+    spoilt = [*DOCUMENTS[:7], {"docno": "d3", "text": "again"}, {"docno": "none", "text": None}, *DOCUMENTS[7:]]
+    with pytest.raises(DatasetError, match="document 9 of the corpus: expected a string under the key 'text', found None"):
+        index_documents(tmp_path / "x", model, iter(spoilt), FirstP())
+    assert list(tmp_path.iterdir()) == []
+    index = index_documents(tmp_path / "x", model, iter(spoilt), FirstP(), on_error="skip")
+    expected = index_documents(tmp_path / "y", model, stream(DOCUMENTS[:-1]), FirstP())
+    np.testing.assert_array_equal(vectors(index), vectors(expected))
+
+
 class Many:
     """A corpus of which nothing is read."""
 

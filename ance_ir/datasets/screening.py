@@ -1,0 +1,115 @@
+"""What is no usable document: refused, or left out and counted."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from ance_ir.errors import DatasetError, UsageError
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, str]
+"""``docno`` and ``text``, and ``title`` and ``url`` where the source has them."""
+
+OnError = Literal["raise", "skip"]
+"""What to do with documents that cannot be used: refuse the corpus, or leave them out.
+
+Left out and counted are lines that are no documents, text that is not UTF-8, documents whose docno came before (the first one stays),
+and those with neither title nor text; these last are kept, counted and told of under ``"raise"``: published collections have them.
+"""
+
+DUPLICATE, EMPTY, UNDECODABLE, NO_DOCUMENT = "duplicate docno", "empty text", "not UTF-8", "no document"
+"""The kinds of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """Stands in a stream in the place of a document.
+
+    Attributes:
+        kind: what is wrong.
+        error: what to raise where it is not left out.
+    """
+
+    kind: str
+    error: DatasetError
+
+
+class Screening:
+    """Lets the usable documents of a corpus through.
+
+    Args:
+        on_error: what to do with the others.
+
+    Raises:
+        UsageError: there is no such policy.
+    """
+
+    def __init__(self, on_error: OnError) -> None:
+        if on_error not in get_args(OnError):
+            raise UsageError(f"on_error is one of {', '.join(get_args(OnError))}, not {on_error!r}")
+        self._skips = on_error == "skip"
+        self._counts = Counter[str]()
+        self._first: dict[str, str] = {}
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many documents were left out, by kind."""
+        return dict(self._counts) if self._skips else {}
+
+    def usable(self, documents: Iterable[Mapping[str, Any] | Unusable]) -> Iterator[Document]:
+        """The documents, with no other fields than a ``Document`` has.
+
+        Raises:
+            DatasetError: the first that is not usable, unless these are left out.
+        """
+        for place, found in enumerate(documents, start=1):
+            document = found if isinstance(found, Unusable) else _checked(found, place)
+            if isinstance(document, Unusable):
+                if not self._skips:
+                    raise document.error
+                self.count(document.kind, str(document.error))
+                continue
+            if not document["text"].strip() and not document.get("title", "").strip():
+                self.count(EMPTY, repr(document["docno"]))
+                if self._skips:
+                    continue
+            yield document
+
+    def count(self, kind: str, first: str, count: int = 1) -> None:
+        """Remember documents of a kind.
+
+        Args:
+            kind: what is wrong with them.
+            first: tells which is the first of them.
+            count: how many there are.
+        """
+        self._counts[kind] += count
+        self._first.setdefault(kind, first)
+
+    def log(self) -> None:
+        """Warn of what was found, if anything was."""
+        if self._counts:
+            told = "; ".join(f"{count} × {kind}, first {self._first[kind]}" for kind, count in self._counts.items())
+            logger.warning("%s: %s", "left out of the corpus" if self._skips else "kept in the corpus", told)
+
+
+def _checked(found: Mapping[str, Any], place: int) -> Document | Unusable:
+    where = f"document {place} of the corpus"
+    for field in ("docno", "text"):
+        if not isinstance(found.get(field), str):
+            told = f"{where}: expected a string under the key {field!r}, found {found.get(field)!r}"
+            return Unusable(kind=NO_DOCUMENT, error=DatasetError(told))
+    if not found["docno"].strip():
+        return Unusable(kind=NO_DOCUMENT, error=DatasetError(f"{where}: expected a docno that is not empty, found {found['docno']!r}"))
+    document = {field: found[field] for field in ("docno", "title", "url", "text") if isinstance(found.get(field), str)}
+    try:
+        "".join(document.values()).encode()
+    except UnicodeEncodeError as error:
+        told = f"{where} ({found['docno']!r}): expected text that UTF-8 can hold, found {error.object[error.start : error.end]!r}"
+        return Unusable(kind=UNDECODABLE, error=DatasetError(told))
+    return document
