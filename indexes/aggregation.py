@@ -96,6 +96,8 @@ class SumOfBest:
 Aggregation = Max | First | Mean | SumOfBest
 """How the passages of a document make its score."""
 
+MAX = Max()
+
 
 def parse_aggregation(text: str) -> Aggregation:
     """An aggregation from its name on the command line: ``max``, ``first``, ``mean``, ``sum:3``; what ``str`` of it gives.

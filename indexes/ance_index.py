@@ -29,6 +29,7 @@ from ance_ir.datasets import DocnoMap
 from ance_ir.errors import FingerprintError, IndexingError, UsageError
 from ance_ir.files import TEMPORARY, atomic_folder, write_json
 from ance_ir.indexes import updates
+from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
 from ance_ir.indexes.build import IndexBuild
 from ance_ir.indexes.card import describe, readme
 from ance_ir.indexes.documents import search_documents
@@ -193,12 +194,13 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """Document numbers of docnos, int64, −1 for those that the index does not hold."""
         return self.table.numbers(docnos)
 
-    def searcher(self, backend: Backend = "exact", *, memory_budget: int = MEMORY_BUDGET, device: str = "cpu") -> Searcher:
+    def searcher(
+        self, backend: Backend = "exact", *, first_passages: bool = False, memory_budget: int = MEMORY_BUDGET, device: str = "cpu"
+    ) -> Searcher:
         """Something that searches the index's rows: ``"exact"``, or ``"faiss"`` (a flat Faiss index, built when first asked for)."""
+        searchable = self.table.first_passages if first_passages else self.table.searchable
         if backend == "exact":
-            return ExactSearcher(
-                self.store, self.table.tie_order, searchable=self.table.searchable, memory_budget=memory_budget, device=device
-            )
+            return ExactSearcher(self.store, self.table.tie_order, searchable=searchable, memory_budget=memory_budget, device=device)
         if backend != "faiss":
             raise UsageError(f"the backends are exact and faiss, not {backend!r}")
         return self._faiss
@@ -212,40 +214,35 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             build_flat(self.store, path)
         return FaissSearcher(path, self.store, self.table.tie_order)
 
-    def search_vectors(self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def search_vectors(
+        self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None, aggregation: Aggregation = MAX
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The best ``K = min(k, len(self))`` documents of each query vector.
 
         Args:
             queries_QD: float32 ``[Q, D]``.
             k: at least 1.
             searcher: from ``self.searcher``; exact by default.
+            aggregation: how the passages of a document make its score.
 
         Returns:
-            float32 scores and int64 document numbers, both ``[Q, K]``, best first, ties by docno.
+            float32 scores and int64 document numbers, both ``[Q, K]``, best first, ties by docno; an approximate searcher that finds fewer
+            documents pads with −inf and −1.
         """
         if k < 1:
             raise UsageError(f"at least 1 document is to be found, not {k}")
         if queries_QD.shape[1] != self.store.dimension:
             raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
-        searcher = searcher or self.searcher()
-        if self.table.offsets is None or len(self.table) == len(self.store):  # a row is a document
-            return searcher.search(queries_QD, min(k, len(self)))
-        return search_documents(searcher, queries_QD, min(k, len(self)), self.table.offsets)
+        searcher = searcher or self.searcher(first_passages=isinstance(aggregation, First))
+        table, k = self.table, min(k, len(self))
+        if table.offsets is None or len(table) == len(self.store):  # a row is a document
+            return searcher.search(queries_QD, k)
+        return search_documents(searcher, queries_QD, k, table.offsets, aggregation, self.store, table.tie_order)
 
-    def document_scores(self, queries_ND: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        """Scores of pairs of a query vector, ``[N, D]``, and a document, int64 ``[N]``: the best of its passages, float32 ``[N]``."""
-        scores = np.empty(len(numbers), dtype=np.float32)
-        most = max(1, int(self.manifest["most_passages"]))
-        step = max(1, (16 << 20) // (self.store.dimension * most))
-        for start in range(0, len(numbers), step):
-            part = slice(start, start + step)
-            first, counts = self.table.rows(numbers[part])
-            begins = np.cumsum(counts) - counts
-            rows = np.repeat(first - begins, counts) + np.arange(counts.sum())
-            pairs = np.repeat(np.arange(len(counts)), counts)
-            products = np.einsum("nd,nd->n", self.store.get(rows).astype(np.float64), queries_ND[part].astype(np.float64)[pairs])
-            scores[part] = np.maximum.reduceat(products, begins)
-        return scores
+    def document_scores(self, queries_ND: np.ndarray, numbers: np.ndarray, aggregation: Aggregation = MAX) -> np.ndarray:
+        """Exact scores of pairs of a query vector, ``[N, D]``, and a document, int64 ``[N]``; float32 ``[N]``."""
+        first, counts = self.table.rows(numbers)
+        return document_scores(self.store, queries_ND, np.arange(len(numbers)), first, counts, aggregation)
 
     def model(self, name: str | None = None, device: str | None = None, precision: Precision | None = None) -> DenseEncoder:
         """Open the model that the index was built with, under the same text settings.

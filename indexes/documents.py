@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ance_ir.indexes.aggregation import Aggregation, First, Max, document_scores
+from ance_ir.indexes.aggregation import Aggregation, First, Max, Mean, SumOfBest, document_scores
 from ance_ir.indexes.search import Searcher, TieOrder, noise
 from ance_ir.indexes.vectors import VectorStore
 
@@ -27,19 +27,40 @@ _Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
 """``scores_BK``, ``documents_BK`` and whether they are right whatever was not found, bool ``[B]``."""
 
 
-def search_documents(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best ``min(k, documents)`` *documents* of each query, by their best passages.
+def search_documents(
+    searcher: Searcher,
+    queries_QD: np.ndarray,
+    k: int,
+    offsets: np.ndarray,
+    aggregation: Aggregation,
+    store: VectorStore,
+    tie_order: TieOrder,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best ``min(k, documents)`` *documents* of each query; of those that the searcher finds, if it is not exact.
 
     Args:
-        searcher: finds passages; equal scores in the order of their documents.
+        searcher: finds passages, all of a document or none; equal scores in the order of their documents. For ``first`` it may be
+            restricted to first passages: then one search for k of them is enough.
         queries_QD: float32 ``[Q, D]``.
         k: at least 1.
         offsets: int64 ``[documents + 1]``; document i has the rows from ``offsets[i]`` up to ``offsets[i + 1]``, at least one.
+        aggregation: how the passages of a document make its score.
+        store: the passages' vectors.
+        tie_order: the searcher's; of two documents with equal scores the one whose first row has the smaller key comes first.
 
     Returns:
         float32 scores and int64 document numbers, both ``[Q, min(k, documents)]``, padded with −inf and −1 where the searcher finds fewer.
     """
     k = min(k, len(offsets) - 1)
+    if isinstance(aggregation, Max):
+        return _search_max(searcher, queries_QD, k, offsets)
+    if isinstance(aggregation, First):
+        return _search_first(searcher, queries_QD, k, offsets)
+    return _search_bounded(searcher, queries_QD, k, offsets, aggregation, store, tie_order)
+
+
+def _search_max(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By best passages: the first passage of each document in a ranking of passages."""
 
     def rank(queries_BD: np.ndarray, scores_BF: np.ndarray, rows_BF: np.ndarray) -> _Ranking:
         query, documents, place = _found(rows_BF, offsets)
@@ -51,35 +72,16 @@ def search_documents(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets
     return _deepen(searcher, queries_QD, k, 2 * k, int(offsets[-1]), rank)
 
 
-def search_aggregated(
+def _search_bounded(
     searcher: Searcher,
     queries_QD: np.ndarray,
     k: int,
     offsets: np.ndarray,
-    aggregation: Aggregation,
+    aggregation: Mean | SumOfBest,
     store: VectorStore,
     tie_order: TieOrder,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best ``min(k, documents)`` documents of each query, by any aggregation; of those that the searcher finds, if it is not exact.
-
-    Args:
-        searcher: as for ``search_documents``; it finds all passages of a document or none. For ``first`` it may be restricted to first
-            passages: then one search for k of them is enough.
-        queries_QD: float32 ``[Q, D]``.
-        k: at least 1.
-        offsets: as for ``search_documents``.
-        aggregation: how the passages of a document make its score.
-        store: the passages' vectors.
-        tie_order: the searcher's; of two documents with equal scores the one whose first row has the smaller key comes first.
-
-    Returns:
-        As ``search_documents``.
-    """
-    if isinstance(aggregation, Max):
-        return search_documents(searcher, queries_QD, k, offsets)
-    k = min(k, len(offsets) - 1)
-    if isinstance(aggregation, First):
-        return _search_first(searcher, queries_QD, k, offsets)
+    """By what all or several passages of a document score: until the others are known to score less."""
     most = int(np.diff(offsets).max(initial=1))
 
     def rank(queries_BD: np.ndarray, scores_BF: np.ndarray, rows_BF: np.ndarray) -> _Ranking:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import DocumentNotFoundError, UsageError
+from ance_ir.indexes.aggregation import First, parse_aggregation
 from ance_ir.indexes.ance_index import AnceIndex, Backend
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
@@ -21,9 +22,10 @@ from ance_ir.ranking import rank_results
 class _OverIndex(pt.Transformer):
     """An index and the model that made it: equal by configuration, no pipeline stages themselves."""
 
-    def __init__(self, index: AnceIndex, model: DenseEncoder, *, check: bool) -> None:
+    def __init__(self, index: AnceIndex, model: DenseEncoder, *, aggregation: str, check: bool) -> None:
         self.index = index
         self.model = model
+        self.aggregation = str(parse_aggregation(aggregation))
         self.check = check
         if check:
             index.check_model(model)
@@ -39,7 +41,7 @@ class _OverIndex(pt.Transformer):
         return {}
 
     def _configuration(self) -> tuple[Any, ...]:
-        return (type(self), self.index, id(self.model), self.check)
+        return (type(self), self.index, id(self.model), self.aggregation, self.check)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _OverIndex) and self._configuration() == other._configuration()
@@ -56,18 +58,27 @@ class DenseRetriever(_OverIndex):
         model: encodes the queries.
         num_results: documents a query.
         backend: ``"exact"`` or ``"faiss"``.
+        aggregation: how the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or ``first``.
         check: refuse a model that is not the index's.
 
     Raises:
         FingerprintError: the index was built with another model.
+        UsageError: there is no such aggregation.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Dense retriever", "help_url": None}
 
     def __init__(
-        self, index: AnceIndex, model: DenseEncoder, num_results: int = 1000, *, backend: Backend = "exact", check: bool = True
+        self,
+        index: AnceIndex,
+        model: DenseEncoder,
+        num_results: int = 1000,
+        *,
+        backend: Backend = "exact",
+        aggregation: str = "max",
+        check: bool = True,
     ) -> None:
-        super().__init__(index, model, check=check)
+        super().__init__(index, model, aggregation=aggregation, check=check)
         self.num_results = _at_least_one(num_results)
         self.backend = backend
 
@@ -79,8 +90,9 @@ class DenseRetriever(_OverIndex):
         queries = inp.drop(columns=["score", "rank"], errors="ignore")
         if inp.empty:
             return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
-        searcher = self.index.searcher(self.backend, device=str(self.model.device))
-        scores, documents = self.index.search_vectors(self._query_vectors(inp), self.num_results, searcher)
+        aggregation = parse_aggregation(self.aggregation)
+        searcher = self.index.searcher(self.backend, first_passages=isinstance(aggregation, First), device=str(self.model.device))
+        scores, documents = self.index.search_vectors(self._query_vectors(inp), self.num_results, searcher, aggregation)
         query, place = np.nonzero(documents >= 0)
         results = queries.iloc[query].reset_index(drop=True)
         return results.assign(docno=self.index.docnos(documents[query, place]), score=scores[query, place].astype(np.float64), rank=place)
@@ -106,16 +118,18 @@ class DenseScorer(_OverIndex):
     Args:
         index: where the documents' vectors are.
         model: encodes the queries.
+        aggregation: how the passages of a document make its score; see ``DenseRetriever``.
         check: refuse a model that is not the index's.
 
     Raises:
         FingerprintError: the index was built with another model.
+        UsageError: there is no such aggregation.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Dense scorer", "help_url": None}
 
-    def __init__(self, index: AnceIndex, model: DenseEncoder, *, check: bool = True) -> None:
-        super().__init__(index, model, check=check)
+    def __init__(self, index: AnceIndex, model: DenseEncoder, *, aggregation: str = "max", check: bool = True) -> None:
+        super().__init__(index, model, aggregation=aggregation, check=check)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Score and rank anew; every other column is kept.
@@ -132,7 +146,7 @@ class DenseScorer(_OverIndex):
         numbers = self.index.numbers([str(docno) for docno in inp["docno"]])
         scores = np.empty(len(inp), dtype=np.float64)
         known = numbers >= 0
-        scores[known] = self.index.document_scores(queries[known], numbers[known])
+        scores[known] = self.index.document_scores(queries[known], numbers[known], parse_aggregation(self.aggregation))
         if not known.all():
             scores[~known] = self._score_texts(self._texts(inp[~known]), queries[~known])
         return rank_results(inp.assign(score=scores))
@@ -142,8 +156,8 @@ class DenseScorer(_OverIndex):
         encoding = self.index.manifest["encoding"]
         scheme = parse_passages(encoding["passages"]) if encoding and encoding["passages"] else FirstP()
         vectors, counts = self.model.encode_documents(texts, scheme)
-        products = np.einsum("nd,nd->n", vectors, np.repeat(queries_ND, counts, axis=0))
-        return np.maximum.reduceat(products, np.cumsum(counts) - counts)
+        products = np.einsum("nd,nd->n", vectors.astype(np.float64), np.repeat(queries_ND, counts, axis=0).astype(np.float64))
+        return parse_aggregation(self.aggregation).combine(products, np.cumsum(counts) - counts, counts)
 
     def _texts(self, unknown: pd.DataFrame) -> list[Text]:
         if "text" not in unknown.columns:

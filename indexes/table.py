@@ -102,6 +102,15 @@ class DocumentTable:
             return None
         return row_mask(self.deleted, self.offsets, len(self), inside=False)
 
+    @cached_property
+    def first_passages(self) -> np.ndarray | None:
+        """Whether each row is the first of its document and may be found, bool ``[R]``; None where all are."""
+        if self.offsets is None:
+            return self.searchable
+        first = np.zeros(int(self.offsets[-1]), dtype=bool)
+        first[self.offsets[:-1]] = True
+        return first if self.searchable is None else first & self.searchable
+
     @property
     def live(self) -> int:
         """How many documents are not deleted."""

@@ -2,13 +2,15 @@
 
 A system is stages joined by ``>>``, each perhaps with a cut-off: ``bm25``, ``x.ance``, ``bm25 % 100 >> x.ance``,
 ``bm25 % 100 >> runs/bert``. The first stage retrieves, the ones after it score what it found: an index with its vectors, the folder of a
-reranker with the dataset's texts. ``NAME=…`` before it names the system.
+reranker with the dataset's texts. ``NAME=…`` before it names the system. An index takes options of its retriever or scorer in brackets:
+``x.ance[backend=faiss; aggregation=sum:3]``.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pyterrier as pt
 
@@ -62,7 +64,7 @@ class Systems:
         Raises:
             UsageError: the text is no system.
         """
-        match = re.fullmatch(r"\s*(?:([^=>%/]+?)\s*=)?\s*(.+?)\s*", text)
+        match = re.fullmatch(r"\s*(?:([^=>%/[]+?)\s*=)?\s*(.+?)\s*", text)
         if not match:
             raise UsageError(f"a system is [NAME=]STAGE [% K] [>> STAGE [% K]] …, not {text!r}")
         name, expression = match[1] or match[2], match[2]
@@ -87,9 +89,12 @@ class Systems:
             if not retrieves:
                 raise UsageError("bm25 only retrieves, so it is the first stage of a system")
             return dataset_bm25(self._dataset).retriever(self._num_results)
+        stage, options = _split_options(stage)
         if not Path(stage).is_dir():
             raise UsageError(f"a stage is bm25 or the path of an index or a reranker; {stage!r} is neither")
         if any((Path(stage) / name).exists() for name in ("config.json", "run.json")):  # a model; an index has a manifest.json
+            if options:
+                raise UsageError(f"{stage} is a reranker, which takes no options in brackets")
             reranker = self._reranker(Path(stage))
             if retrieves:
                 raise UsageError(f"{stage} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage}")
@@ -97,7 +102,11 @@ class Systems:
         index = AnceIndex(stage)
         model = self._open_model(index)
         # index.model() has checked it, or it is another index's of the same fingerprint
-        return index.retriever(model, self._num_results, check=False) if retrieves else index.scorer(model, check=False)
+        if retrieves:
+            return index.retriever(model, self._num_results, check=False, **options)
+        if "backend" in options:
+            raise UsageError(f"{stage} scores what was found before it: a backend is for an index that retrieves")
+        return index.scorer(model, check=False, **options)
 
     def _reranker(self, folder: Path) -> pt.Transformer:
         folder = folder.resolve()
@@ -115,3 +124,17 @@ class Systems:
         if key not in self._models:
             self._models[key] = index.model(self._model, self._device, self._precision)
         return self._models[key]
+
+
+def _split_options(stage: str) -> tuple[str, dict[str, Any]]:
+    """The path of a stage, and what stands in brackets after it."""
+    match = re.fullmatch(r"(.*?)\s*\[(.*)\]", stage)
+    if not match or Path(stage).exists():
+        return stage, {}
+    options = {}
+    for option in match[2].split(";"):
+        name, _, value = (part.strip() for part in option.partition("="))
+        if name not in {"backend", "aggregation"} or not value:
+            raise UsageError(f"options are backend=… and aggregation=…, with semicolons between them, not {option.strip()!r}: {stage}")
+        options[name] = value
+    return match[1], options

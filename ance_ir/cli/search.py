@@ -28,6 +28,13 @@ Example:
 @click.option("--out", type=click.Path(path_type=Path), help="Write a TREC run there instead of showing the results.")
 @click.option("--model", help="Where the index's model is now, if it has moved.")
 @click.option("--backend", type=click.Choice(["exact", "faiss"]), default="exact", show_default=True, help="What searches.")
+@click.option(
+    "--aggregation",
+    metavar="max|mean|sum:N|first",
+    default="max",
+    show_default=True,
+    help="How the passages of a document make its score; sum:N: of the best N.",
+)
 @precision_option
 @device_option
 def command(
@@ -39,6 +46,7 @@ def command(
     out: Path | None,
     model: str | None,
     backend: str,
+    aggregation: str,
     precision: Precision | None,
     device: str | None,
 ) -> None:
@@ -59,7 +67,8 @@ def command(
         else pd.DataFrame({"qid": [str(i + 1) for i in range(len(queries))], "query": list(queries)})
     )
     opened = AnceIndex(index)
-    results = opened.retriever(opened.model(model, device, precision), num_results, backend=backend).transform(frame)
+    encoder = opened.model(model, device, precision)
+    results = opened.retriever(encoder, num_results, backend=backend, aggregation=aggregation).transform(frame)
     if out is not None:
         write_run(results, out, "ance_ir")
         click.echo(f"{len(results):,} results of {len(frame):,} queries in {out}")

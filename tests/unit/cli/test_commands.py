@@ -252,7 +252,14 @@ def test_bench_encode(form: str, run: Run, collection: Path, model: Path, monkey
 
 
 def test_eval(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
-    systems = ["--system", "bm25", "--system", f"dense={index}", "--system", f"cascade=bm25 % 2 >> {index}"]
+    systems = [
+        "--system",
+        "bm25",
+        "--system",
+        f"dense={index}[aggregation=mean; backend=faiss]",
+        "--system",
+        f"cascade=bm25 % 2 >> {index}",
+    ]
     out_folder = tmp_path / "results"
     status, out, _ = run("eval", "--dataset", collection, *systems, "--baseline", "bm25", "--measure", "MRR@10", "--out", out_folder)
     assert status == 0
@@ -491,6 +498,12 @@ def test_an_index_of_another_model_is_refused(
             ["eval", "--dataset", "COLLECTION", "--system", "bm26"],
             "a stage is bm25 or the path of an index or a reranker; 'bm26' is neither",
         ),
+        (
+            ["eval", "--dataset", "COLLECTION", "--system", "x=INDEX[depth=3]"],
+            "options are backend=… and aggregation=…, with semicolons between them, not 'depth=3'",
+        ),
+        (["eval", "--dataset", "COLLECTION", "--system", "INDEX[aggregation=median]"], "not as 'median'"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25 >> INDEX[backend=faiss]"], "a backend is for an index that retrieves"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 0"], "a cut-off is at least 1, not 0"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 10 >> bm25"], "bm25 only retrieves"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 >>"], "not ''"),
@@ -566,10 +579,10 @@ def test_an_index_of_another_model_is_refused(
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
-    run: Run, collection: Path, model: Path, tmp_path: Path, arguments: list[str], message: str
+    run: Run, collection: Path, model: Path, index: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    places = {"COLLECTION": collection, "MODEL": model, "OUT": tmp_path / "out"}
-    status, _, err = run(*[places.get(argument, argument) for argument in arguments])
+    places = {"COLLECTION": str(collection), "MODEL": str(model), "INDEX": str(index), "OUT": str(tmp_path / "out")}
+    status, _, err = run(*[re.sub("|".join(places), lambda match: places[match[0]], argument) for argument in arguments])
     assert status == 2
     said = [line for line in err.split("\n") if line.startswith("ance-ir: error: ")]
     assert len(said) == 1

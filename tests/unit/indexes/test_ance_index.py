@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyterrier as pt
 import pytest
 
@@ -213,6 +214,50 @@ def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "photos" / "1.jpg").read_bytes() == b"x"
     (tmp_path / "empty").mkdir()
     assert len(AnceIndex(tmp_path / "empty").index(rows("a"))) == 1
+
+
+@pytest.mark.parametrize("aggregation", ["max", "mean", "sum:1", "sum:2", "first"])
+@pytest.mark.parametrize("deleted", [[], ["d1", "9"]])
+def test_retriever_and_scorer_agree_on_any_aggregation(tmp_path: Path, model: DenseEncoder, aggregation: str, deleted: list[str]) -> None:
+    index = build(tmp_path / "x", model)
+    index.delete(deleted)
+    there = [document for document in DOCUMENTS if document["docno"] not in deleted]
+    vectors, counts = model.encode_documents([model.text.join(document) for document in there], MaxP(8, 3))
+    assert counts.max() == 3
+    queries = pd.DataFrame({"qid": ["1", "2", "3"], "query": ["king queen", "the cat", "moon"]})
+    products = model.encode_queries(queries["query"].to_list()).astype(np.float64) @ vectors.astype(np.float64).T
+    expected = {}
+    for qid, scores in zip(queries["qid"], products, strict=True):
+        for document, passages in zip(there, np.split(scores, np.cumsum(counts)[:-1]), strict=True):
+            best = sorted(passages, reverse=True)
+            ways = {"max": best[0], "mean": passages.mean(), "sum:1": best[0], "sum:2": sum(best[:2]), "first": passages[0]}
+            expected[qid, document["docno"]] = ways[aggregation]
+    for number in (2, 100):
+        results = index.retriever(model, number, aggregation=aggregation)(queries)
+        assert len(results) == 3 * min(number, len(there))
+        for row in results.itertuples():
+            assert row.score == pytest.approx(expected[row.qid, row.docno], abs=1e-4)
+        if number == 100:
+            assert set(zip(results["qid"], results["docno"], strict=True)) == set(expected)
+        scored = index.scorer(model, aggregation=aggregation)(results.sample(frac=1, random_state=0).drop(columns=["score", "rank"]))
+        scored = scored.sort_values(["qid", "rank"])
+        assert scored["docno"].tolist() == results["docno"].tolist()
+        np.testing.assert_allclose(scored["score"], results["score"], rtol=1e-6)
+
+
+def test_texts_that_an_index_lacks_are_aggregated_alike(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model)
+    queries = pd.DataFrame({"qid": "1", "query": "the cat", "docno": ["a#b#0", "unknown"], "text": " ".join(WORDS)})
+    for aggregation in ("max", "mean", "sum:2", "first"):
+        scores = index.scorer(model, aggregation=aggregation)(queries)["score"].to_numpy()
+        assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+
+
+def test_an_unknown_aggregation_is_refused(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "x", model)
+    for make in (index.retriever, index.scorer):
+        with pytest.raises(UsageError, match=r"as the max, mean, first or sum:N of its passages .* not as 'median'"):
+            make(model, aggregation="median")
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {

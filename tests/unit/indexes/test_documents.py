@@ -14,7 +14,7 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes import aggregation as aggregation_module
 from ance_ir.indexes import documents as documents_module
 from ance_ir.indexes.aggregation import Aggregation, First, Max, Mean, SumOfBest, document_scores, parse_aggregation
-from ance_ir.indexes.documents import search_aggregated, search_documents
+from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import ExactSearcher
 from ance_ir.indexes.search import Searcher, noise
 from ance_ir.indexes.vectors import VectorStore, VectorWriter
@@ -52,7 +52,7 @@ class Collection:
         return product
 
     def search(self, searcher: Searcher, k: int, kind: Aggregation) -> tuple[np.ndarray, np.ndarray]:
-        return search_aggregated(searcher, self.queries, k, self.offsets, kind, self.store, self.tie_order)
+        return search_documents(searcher, self.queries, k, self.offsets, kind, self.store, self.tie_order)
 
 
 Collections = list[tuple[Collection, bool]]
@@ -214,7 +214,7 @@ def test_max_keeps_the_order_of_documents_among_equals(tmp_path: Path) -> None:
     vectors = rng.normal(size=(3, 8))[rng.choice(3, sum(counts), p=[0.9, 0.09, 0.01])]
     collection = Collection.make(tmp_path, vectors, counts, rng.normal(size=(20, 8)))
     for k in (1, 10, 100, 999):
-        check(collection, search_documents(exact_searcher(collection), collection.queries, k, collection.offsets), k, Max())
+        check(collection, collection.search(exact_searcher(collection), k, Max()), k, Max())
 
 
 def test_first_asks_a_searcher_of_first_passages_once(collections: Collections) -> None:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ance_ir.errors import DamagedIndexError
-from ance_ir.indexes.documents import search_documents
 from ance_ir.indexes.exact import ExactSearcher
 from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
 from ance_ir.indexes.search import Searcher, TieOrder
@@ -158,67 +157,3 @@ def test_a_faiss_file_that_is_not_the_stores_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.index").write_bytes(b"nothing")
     with pytest.raises(DamagedIndexError, match="Faiss cannot read it"):
         FaissSearcher(tmp_path / "b.index", store, lambda rows: rows)
-
-
-class Padding:
-    """A searcher that finds only some rows, as approximate ones may, and pads."""
-
-    def __init__(self, inner: Searcher, found: int) -> None:
-        self.inner = inner
-        self.found = found
-
-    def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        scores, rows = self.inner.search(queries_QD, k)
-        scores[:, self.found :], rows[:, self.found :] = -np.inf, -1
-        return scores, rows
-
-
-def passage_tie_order(offsets: np.ndarray, ties: np.ndarray) -> TieOrder:
-    documents = np.repeat(np.arange(len(ties)), np.diff(offsets))
-    return lambda rows: ties[documents[rows]] * 1000 + rows - offsets[documents[rows]]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@settings(deadline=None, max_examples=40)
-@given(
-    seed=st.integers(0, 1 << 30),
-    counts=st.lists(st.integers(1, 9), min_size=1, max_size=40),
-    k=st.integers(1, 50),
-    integral=st.booleans(),
-)
-def test_documents_score_as_their_best_passage(backend: Backend, seed: int, counts: list[int], k: int, integral: bool) -> None:
-    rng = np.random.default_rng(seed)
-    offsets = np.cumsum([0, *counts])
-    shape = (int(offsets[-1]), 3)
-    vectors = (rng.integers(-1, 2, shape) if integral else rng.normal(size=shape)).astype(np.float32)
-    queries = (rng.integers(-1, 2, (3, 3)) if integral else rng.normal(size=(3, 3))).astype(np.float32)
-    ties = rng.permutation(len(counts))
-    scores = (queries[:, None, :].astype(np.float64) * vectors[None].astype(np.float64)).sum(-1).astype(np.float32)
-    best = np.maximum.reduceat(scores, offsets[:-1], axis=1)
-    expected = np.lexsort((np.broadcast_to(ties, best.shape), -best), axis=1)[:, :k]
-    with tempfile.TemporaryDirectory() as folder:
-        searcher = make_searcher(backend, make_store(Path(folder), vectors), passage_tie_order(offsets, ties))
-        found_scores, found = search_documents(searcher, queries, k, offsets)
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_allclose(found_scores, np.take_along_axis(best, expected, 1), atol=1e-5)
-
-
-def test_one_document_with_most_of_the_passages(tmp_path: Path) -> None:
-    """Its passages fill every ranking of passages up to the last."""
-    offsets = np.array([0, 3000, 3001, 3002])
-    vectors = np.ones((3002, 2), dtype=np.float32)
-    vectors[3000:] = [[0.5, 0], [0.25, 0]]
-    ties = np.arange(3)
-    searcher = make_searcher("exact", make_store(tmp_path, vectors), passage_tie_order(offsets, ties))
-    scores, documents = search_documents(searcher, np.array([[1, 0], [0, 1]], dtype=np.float32), 3, offsets)
-    assert documents.tolist() == [[0, 1, 2], [0, 1, 2]]
-    assert scores.tolist() == [[1, 0.5, 0.25], [1, 0, 0]]
-
-
-def test_a_search_that_finds_too_few_passages_is_padded(tmp_path: Path) -> None:
-    offsets = np.array([0, 2, 4, 6])
-    vectors = np.array([[6], [5], [4], [3], [2], [1]], dtype=np.float32)
-    searcher = make_searcher("exact", make_store(tmp_path, vectors), passage_tie_order(offsets, np.arange(3)))
-    scores, documents = search_documents(Padding(searcher, 3), np.ones((1, 1), dtype=np.float32), 3, offsets)
-    assert documents.tolist() == [[0, 1, -1]]
-    assert scores.tolist() == [[6, 4, -np.inf]]
