@@ -9,7 +9,8 @@
     x.ance/tie_order.npy          int64 [documents]; of two documents with equal scores the one with the smaller number comes first
     x.ance/offsets.npy            int64 [documents + 1]; the rows of document i; only where documents were cut into passages
     x.ance/text_hashes.npy        uint64 [documents]; of their titles and texts; only where these were known
-    x.ance/faiss-00000/           only once asked for
+    x.ance/faiss-00000/           Faiss files, only once asked for; see ``ann.build``
+    x.ance/search.json            what the tuner chose; see ``ann.settings``
 
 What a change of the index adds is said in ``updates``.
 """
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyterrier as pt
@@ -30,6 +31,7 @@ from ance_ir.errors import FingerprintError, IndexingError, UsageError
 from ance_ir.files import TEMPORARY, atomic_folder, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
+from ance_ir.indexes.ann.settings import resolve
 from ance_ir.indexes.build import IndexBuild
 from ance_ir.indexes.card import describe, readme
 from ance_ir.indexes.documents import search_documents
@@ -41,10 +43,9 @@ from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
 from ance_ir.models import DenseEncoder, TextSettings
 
 if TYPE_CHECKING:
+    from ance_ir.indexes.ann.build import FaissFile
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
     from ance_ir.models.precision import Precision
-
-Backend = Literal["exact", "faiss"]
 
 
 class AnceIndex(pt.Artifact, pt.Indexer):
@@ -195,24 +196,37 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         return self.table.numbers(docnos)
 
     def searcher(
-        self, backend: Backend = "exact", *, first_passages: bool = False, memory_budget: int = MEMORY_BUDGET, device: str = "cpu"
+        self, backend: str = "exact", *, first_passages: bool = False, memory_budget: int = MEMORY_BUDGET, device: str = "cpu"
     ) -> Searcher:
-        """Something that searches the index's rows: ``"exact"``, or ``"faiss"`` (a flat Faiss index, built when first asked for)."""
+        """Something that searches the index's rows.
+
+        Args:
+            backend: ``"exact"``, ``"tuned"``, or a family of Faiss indexes and its options; see ``indexes.ann.settings``. The Faiss index
+                is built when it is first asked for.
+            first_passages: find only the first passage of each document.
+            memory_budget: of exact search; see ``ExactSearcher``.
+            device: where to compute; Faiss uses a GPU where the one that is installed can.
+
+        Raises:
+            UsageError: the backend is none.
+            IndexingError: it is ``"tuned"`` and the index has not been tuned; or there are too few vectors to train the family.
+        """
+        settings = resolve(self.folder, backend)
         searchable = self.table.first_passages if first_passages else self.table.searchable
-        if backend == "exact":
+        if settings is None:
             return ExactSearcher(self.store, self.table.tie_order, searchable=searchable, memory_budget=memory_budget, device=device)
-        if backend != "faiss":
-            raise UsageError(f"the backends are exact and faiss, not {backend!r}")
-        return self._faiss
+        from ance_ir.indexes.ann.build import open_faiss
+        from ance_ir.indexes.ann.searcher import FaissSearcher
+
+        key = (settings.slug, device)
+        if key not in self._faiss:
+            self._faiss[key] = open_faiss(self.store, self.folder / faiss_folder(self.manifest), settings, device=device)
+        return FaissSearcher(self._faiss[key], self.store, self.table.tie_order, settings, searchable)
 
     @cached_property
-    def _faiss(self) -> Searcher:
-        from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
-
-        path = self.folder / faiss_folder(self.manifest) / "flat.index"
-        if not path.exists():
-            build_flat(self.store, path)
-        return FaissSearcher(path, self.store, self.table.tie_order)
+    def _faiss(self) -> dict[tuple[str, str], FaissFile]:
+        """Faiss indexes that were read, by family and device."""
+        return {}
 
     def search_vectors(
         self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None, aggregation: Aggregation = MAX

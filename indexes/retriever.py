@@ -11,7 +11,7 @@ import pyterrier as pt
 
 from ance_ir.errors import DocumentNotFoundError, UsageError
 from ance_ir.indexes.aggregation import First, parse_aggregation
-from ance_ir.indexes.ance_index import AnceIndex, Backend
+from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
 from ance_ir.models.text import Text
@@ -57,7 +57,7 @@ class DenseRetriever(_OverIndex):
         index: where to search.
         model: encodes the queries.
         num_results: documents a query.
-        backend: ``"exact"`` or ``"faiss"``.
+        backend: ``"exact"``, ``"tuned"`` or a family of Faiss indexes; see ``AnceIndex.searcher``.
         aggregation: how the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or ``first``.
         check: refuse a model that is not the index's.
 
@@ -74,7 +74,7 @@ class DenseRetriever(_OverIndex):
         model: DenseEncoder,
         num_results: int = 1000,
         *,
-        backend: Backend = "exact",
+        backend: str = "exact",
         aggregation: str = "max",
         check: bool = True,
     ) -> None:

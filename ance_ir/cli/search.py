@@ -27,7 +27,13 @@ Example:
 @click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a TREC run there instead of showing the results.")
 @click.option("--model", help="Where the index's model is now, if it has moved.")
-@click.option("--backend", type=click.Choice(["exact", "faiss"]), default="exact", show_default=True, help="What searches.")
+@click.option(
+    "--backend",
+    metavar="BACKEND",
+    default="exact",
+    show_default=True,
+    help="What searches: exact, tuned, or a family of Faiss indexes with its options, such as ivf+sq8,nprobe=64 (docs/indexes.md).",
+)
 @click.option(
     "--aggregation",
     metavar="max|mean|sum:N|first",

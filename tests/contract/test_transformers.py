@@ -121,7 +121,7 @@ CASES = {
         make=lambda world: world.index.retriever(world.model, 10), frame=QUERIES, inputs=BY_QUERY, adds=RANKED, change={"num_results": 3}
     ),
     "DenseRetriever, Faiss": Case(
-        make=lambda world: world.index.retriever(world.model, 10, backend="faiss"),
+        make=lambda world: world.index.retriever(world.model, 10, backend="flat"),
         frame=QUERIES,
         inputs=BY_QUERY,
         adds=RANKED,
@@ -350,7 +350,7 @@ def test_a_cutoff_is_fused(retriever: Case, world: World) -> None:
 
 @pytest.mark.parametrize("name", ["DenseRetriever", "DenseRetriever, Faiss"])
 def test_more_results_than_documents_are_all_documents(name: str, world: World) -> None:
-    backend = "faiss" if "Faiss" in name else "exact"
+    backend = "flat" if "Faiss" in name else "exact"
     found = world.index.retriever(world.model, 1000, backend=backend)(QUERIES)
     docnos = {document["docno"] for document in DOCUMENTS}
     assert all(set(results["docno"]) == docnos and len(results) == len(docnos) for _, results in found.groupby("qid"))
@@ -363,7 +363,7 @@ def test_twins_are_ordered_by_docno(world: World) -> None:
         assert ranks["twin1"] == ranks["twin2"] + 1
 
 
-@pytest.mark.parametrize("backend", ["exact", "faiss"])
+@pytest.mark.parametrize("backend", ["exact", "flat", "ivf+sq8", "hnsw"])
 def test_scorer_and_retriever_agree(world: World, backend: str) -> None:
     found = world.index.retriever(world.model, backend=backend)(QUERIES)
     again = world.index.scorer(world.model)(found.sample(frac=1, random_state=0).drop(columns=["score", "rank"]))

@@ -193,7 +193,7 @@ def test_search(index: Path, run: Run, collection: Path, tmp_path: Path) -> None
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
     assert any("d1  the cat sleeps" in line for line in lines)
     run_file = tmp_path / "run.txt"
-    status, out, _ = run("search", index, "--queries", collection / "queries.tsv", "--out", run_file, "--backend", "faiss")
+    status, out, _ = run("search", index, "--queries", collection / "queries.tsv", "--out", run_file, "--backend", "hnsw,efSearch=64")
     assert status == 0
     assert "15 results of 3 queries" in out
     found = read_run(run_file)

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ance_ir.errors import DamagedIndexError
+from ance_ir.indexes.ann.build import open_faiss
+from ance_ir.indexes.ann.searcher import FaissSearcher
+from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.faiss_flat import FaissSearcher, build_flat
 from ance_ir.indexes.search import Searcher, TieOrder
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
 
@@ -30,8 +31,8 @@ def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32",
 def make_searcher(backend: Backend, store: VectorStore, tie_order: TieOrder, **options: Any) -> Searcher:
     if backend == "exact":
         return ExactSearcher(store, tie_order, **options)
-    build_flat(store, store.folder / "flat.index")
-    return FaissSearcher(store.folder / "flat.index", store, tie_order)
+    flat = parse_backend("flat")
+    return FaissSearcher(open_faiss(store, store.folder, flat), store, tie_order, flat)
 
 
 def brute_force(vectors: np.ndarray, queries: np.ndarray, ties: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -145,15 +146,3 @@ def test_no_queries(tmp_path: Path, backend: Backend) -> None:
 def test_more_queries_than_a_block_of_them() -> None:
     rng = np.random.default_rng(3)
     check("exact", rng.integers(-2, 3, (50, 3)).astype(np.float32), rng.integers(-2, 3, (2100, 3)).astype(np.float32), 5)
-
-
-def test_a_faiss_file_that_is_not_the_stores_is_refused(tmp_path: Path) -> None:
-    for name, rows in (("a", 4), ("b", 5)):
-        (tmp_path / name).mkdir()
-        build_flat(make_store(tmp_path / name, np.ones((rows, 3), dtype=np.float32)), tmp_path / f"{name}.index")
-    store = make_store(tmp_path / "a", np.ones((4, 3), dtype=np.float32))
-    with pytest.raises(DamagedIndexError, match="expected 4 vectors of 3 dimensions, found 5 vectors of 3 dimensions; build it again"):
-        FaissSearcher(tmp_path / "b.index", store, lambda rows: rows)
-    (tmp_path / "b.index").write_bytes(b"nothing")
-    with pytest.raises(DamagedIndexError, match="Faiss cannot read it"):
-        FaissSearcher(tmp_path / "b.index", store, lambda rows: rows)

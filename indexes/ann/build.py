@@ -1,0 +1,151 @@
+"""Building a family's Faiss index over the stored vectors, and opening it.
+
+``<slug>.json`` beside ``<slug>.index`` is written last and says that it is complete. The index is trained on a sample drawn uniformly over
+all vectors, with a fixed seed, then filled block by block: the same vectors make the same index (but for a graph that several threads fill;
+OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training sample or a block.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from tqdm.auto import tqdm
+
+from ance_ir import __version__
+from ance_ir.errors import DamagedIndexError
+from ance_ir.files import atomic_path, read_json, write_json
+from ance_ir.indexes.ann.families import Recipe, empty_index, layers, recipe_of, train, training_rows
+from ance_ir.indexes.ann.settings import FaissSettings
+from ance_ir.indexes.vectors import VectorStore
+
+logger = logging.getLogger(__name__)
+
+SEED = 42
+"""Of the training sample; Faiss's own seeds are constants too."""
+
+_BLOCK_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaissFile:
+    """A Faiss index in memory.
+
+    Attributes:
+        index: Faiss's, over rows 0 … ``rows`` − 1 of the store.
+        rows: how many vectors it holds.
+        on_gpu: the same on a GPU, where there is one.
+        seconds: what building took.
+        size: bytes.
+    """
+
+    index: Any
+    rows: int
+    on_gpu: Any
+    seconds: float
+    size: int
+
+
+def faiss_paths(folder: Path, settings: FaissSettings) -> tuple[Path, Path]:
+    """The Faiss file of a family, and what says that it is complete."""
+    return folder / f"{settings.slug}.index", folder / f"{settings.slug}.json"
+
+
+def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, verbose: bool = False) -> None:
+    """Write the Faiss index of all vectors, whole or not at all; one that is there is lost.
+
+    Args:
+        store: the vectors.
+        folder: of the index's Faiss files.
+        settings: the family.
+        verbose: show progress.
+
+    Raises:
+        IndexingError: there are too few vectors to train it.
+        UsageError: the family does not go with the vectors' dimension, or with inner products.
+    """
+    path, told = faiss_paths(folder, settings)
+    began = time.perf_counter()
+    recipe = recipe_of(settings, len(store), store.dimension)
+    logger.info("building %s (%s) over %d vectors", settings.family, recipe.factory, len(store))
+    index = empty_index(recipe, store.dimension, settings)
+    sample = 0 if index.is_trained else _train(index, store, recipe)
+    trained = time.perf_counter()
+    with tqdm(total=len(store), desc=f"building {settings.family}", unit=" vectors", disable=not verbose) as bar:
+        for _, vectors in store.blocks(max(1, _BLOCK_BYTES // (4 * store.dimension))):
+            index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+            bar.update(len(vectors))
+    told.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        faiss.write_index(index, str(temporary))
+    write_json(
+        told,
+        {
+            "family": settings.family,
+            "factory": recipe.factory,
+            "first_dimensions": recipe.first,
+            "rows": len(store),
+            "dimension": store.dimension,
+            "trained_on": sample,
+            "train_seconds": round(trained - began, 3),
+            "build_seconds": round(time.perf_counter() - began, 3),
+            "bytes": path.stat().st_size,
+            "faiss": faiss.__version__,
+            "ance_ir": __version__,
+        },
+    )
+
+
+def _train(index: Any, store: VectorStore, recipe: Recipe) -> int:
+    """Train on rows drawn without replacement from all; how many."""
+    lists = max((layer.nlist for layer in layers(index) if hasattr(layer, "nlist")), default=0)
+    size = training_rows(len(store), store.dimension, lists)
+    rows = np.sort(np.random.default_rng(SEED).choice(len(store), size, replace=False))
+    train(index, store.get(rows), recipe)
+    return size
+
+
+def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, device: str = "cpu", verbose: bool = False) -> FaissFile:
+    """Read the Faiss index of a family; it is built first where it is not there.
+
+    Args:
+        store: the vectors.
+        folder: of the index's Faiss files.
+        settings: the family.
+        device: ``"cuda"`` or ``"cuda:N"`` to search on a GPU, where the Faiss that is installed can.
+        verbose: show progress while it is built.
+
+    Raises:
+        DamagedIndexError: Faiss cannot read it, or it is not one of these vectors.
+    """
+    path, told = faiss_paths(folder, settings)
+    if not told.exists():
+        build_faiss(store, folder, settings, verbose=verbose)
+    try:
+        index, made = faiss.read_index(str(path)), read_json(told)
+        rows, family, seconds = int(made["rows"]), made["family"], float(made["build_seconds"])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DamagedIndexError(f"{path}: Faiss cannot read it, or {told.name} beside it is damaged; remove both") from error
+    if (family, index.ntotal, index.d) != (settings.family, rows, store.dimension) or rows > len(store):
+        raise DamagedIndexError(
+            f"{path}: expected at most {len(store)} vectors of {store.dimension} dimensions, found {index.ntotal} vectors of {index.d} "
+            f"dimensions; open the index again if documents were added since, otherwise remove the file and {told.name}"
+        )
+    return FaissFile(index=index, rows=rows, on_gpu=_on_gpu(index, device), seconds=seconds, size=path.stat().st_size)
+
+
+def _on_gpu(index: Any, device: str) -> Any:
+    """A copy on the GPU; ``None`` where there is none, or where Faiss has no such family there."""
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not faiss.get_num_gpus():
+        return None
+    try:
+        return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), int(number or 0), index)
+    except RuntimeError as error:
+        logger.info("searched on the CPU, for Faiss does not move it to a GPU: %s", error)
+        return None

@@ -1,0 +1,37 @@
+"""Some rows of a store, as a store: what was added to an index since a Faiss file was built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ance_ir.indexes.vectors import VectorStore
+
+
+class StoreRows:
+    """The vectors of given rows, read when they are asked for; all that searching needs of a ``VectorStore``.
+
+    Args:
+        store: where they are.
+        rows: int64, ascending; their places here are their rows.
+    """
+
+    def __init__(self, store: VectorStore, rows: np.ndarray) -> None:
+        self.dimension = store.dimension
+        self.dtype = store.dtype
+        self.largest_norm = store.largest_norm
+        self._store = store
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and vectors of consecutive blocks; see ``VectorStore.blocks``."""
+        for first in range(0, len(self), rows):
+            yield first, self._store.get(self._rows[first : first + rows])
+
+    def get(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors of the given rows; see ``VectorStore.get``."""
+        return self._store.get(self._rows[rows])
