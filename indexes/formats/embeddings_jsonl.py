@@ -1,0 +1,66 @@
+"""Pyserini's encoded corpora: lines of ``{"id", "contents", "vector"}``, in one file or a folder of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ance_ir.datasets.parsing import Line, lines
+from ance_ir.errors import IndexingError
+from ance_ir.indexes.formats.batches import Batch, id_array
+from ance_ir.models.batching import chunks
+
+PATTERNS = ("*.jsonl", "*.jsonl.gz")
+
+
+def read(source: Path, rows: int) -> Iterator[Batch]:
+    """The vectors of the file, or of the folder's files in the order of their names, plain or gzipped.
+
+    Raises:
+        MalformedFileError: a line that is no such object, or whose vector is not of the dimension of the first.
+        IndexingError: the folder has no such file.
+    """
+    files = [source] if source.is_file() else sorted(path for pattern in PATTERNS for path in source.glob(pattern))
+    if not files:
+        raise IndexingError(f"{source}: files with names in .jsonl were expected; there is none")
+    for chunk in chunks(_parsed(line for file in files for line in lines(file)), rows):
+        yield id_array(one for one, _ in chunk), np.stack([vector for _, vector in chunk])
+
+
+def write(folder: Path, batches: Iterable[Batch]) -> None:
+    """Write ``embeddings.jsonl``. An index knows no texts: ``contents`` is empty."""
+    with (folder / "embeddings.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+        for ids, vectors in batches:
+            for one, vector in zip(ids, vectors.tolist(), strict=True):
+                stream.write(json.dumps({"id": one, "contents": "", "vector": vector}) + "\n")
+
+
+def _parsed(stream: Iterable[Line]) -> Iterator[tuple[str, np.ndarray]]:
+    dimension = 0
+    for line in stream:
+        value = line.json()
+        one = value.get("id")
+        if isinstance(one, bool) or not isinstance(one, str | int) or one == "":
+            raise line.error("an id, a string, under the key 'id'")
+        vector = _vector(line, value.get("vector"))
+        dimension = dimension or len(vector)
+        if len(vector) != dimension:
+            raise line.error(f"a vector of {dimension} dimensions as in the first line", f"{len(vector)} dimensions")
+        yield str(one), vector
+
+
+def _vector(line: Line, numbers: object) -> np.ndarray:
+    expected = "a list of finite numbers under the key 'vector'"
+    if not isinstance(numbers, list) or not numbers:
+        raise line.error(expected)
+    try:
+        with np.errstate(over="ignore"):
+            vector = np.array(numbers, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise line.error(expected) from None
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise line.error(expected)
+    return vector

@@ -1,0 +1,61 @@
+"""Plain arrays: ``vectors.npy``, or several such files, and beside them ``ids.txt`` (or ``docnos.txt``), one id a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ance_ir.errors import IndexingError
+from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
+
+_IDS = ("ids.txt", "docnos.txt")
+
+
+def read(source: Path, rows: int) -> Iterator[Batch]:
+    """The vectors of the file, or of the folder's ``*.npy`` in the order of their names; mapped, not loaded, and never unpickled.
+
+    Raises:
+        IndexingError: a file that is no two-dimensional array of floats, or there are no ids or too few.
+    """
+    folder = source if source.is_dir() else source.parent
+    files = [source] if source.is_file() else sorted(folder.glob("*.npy"))
+    if not files:
+        raise IndexingError(f"{folder}: files with names in .npy were expected; there is none")
+    arrays = [_map(file) for file in files]
+    ids = next((folder / name for name in _IDS if (folder / name).exists()), folder / _IDS[0])
+    blocks = (array[first : first + rows] for array in arrays for first in range(0, len(array), rows))
+    return with_ids(ids, blocks, sum(map(len, arrays)))
+
+
+def write(folder: Path, batches: Iterable[Batch]) -> None:
+    """Write ``vectors.npy``, in the type of the vectors that come, and ``ids.txt``."""
+    total = 0
+    with (folder / "vectors.npy").open("wb") as stream, (folder / _IDS[0]).open("w", encoding="utf-8", newline="\n") as names:
+        for ids, vectors in batches:
+            if not total:
+                _write_header(stream, 0, vectors)
+            names.write(id_lines(ids))
+            stream.write(np.ascontiguousarray(vectors).data)
+            total += len(vectors)
+        if total:
+            stream.seek(0)
+            _write_header(stream, total, vectors)
+
+
+def _write_header(stream: IO[bytes], rows: int, like: np.ndarray) -> None:
+    """The header of an array ``[rows, D]``; numpy leaves it the room that more rows need."""
+    told = {"descr": np.lib.format.dtype_to_descr(like.dtype), "fortran_order": False, "shape": (rows, like.shape[1])}
+    np.lib.format.write_array_header_1_0(stream, told)
+
+
+def _map(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise IndexingError(f"{path} is no array that can be read ({error})") from error
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise IndexingError(f"{path}: a two-dimensional array of floats was expected, found {array.shape} {array.dtype}")
+    return array

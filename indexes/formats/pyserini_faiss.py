@@ -1,0 +1,84 @@
+"""Pyserini's Faiss directories: ``index``, a Faiss file, and ``docid``, one id a line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from ance_ir.errors import DamagedIndexError, IndexingError
+from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
+
+logger = logging.getLogger(__name__)
+
+_NTOTAL, _SIZE = 8, 37
+"""Where an ``IndexFlatIP`` keeps, as int64, its vectors' count and the count of their values, in a header of 45 bytes."""
+
+
+def read(source: Path, rows: int) -> Iterator[Batch]:
+    """The vectors that the Faiss index gives back; those of a flat index are mapped, not loaded.
+
+    Raises:
+        IndexingError: there are no ids or too few, the index's metric is not the inner product, or it gives no vectors back.
+        DamagedIndexError: Faiss cannot read the file.
+    """
+    folder = source if source.is_dir() else source.parent
+    index = _open(folder / "index")
+    if not _exact(index):
+        logger.warning("%s: %s gives its vectors back approximately", folder / "index", type(index).__name__)
+    return with_ids(folder / "docid", _blocks(folder / "index", index, rows), index.ntotal)
+
+
+def write(folder: Path, batches: Iterable[Batch]) -> None:
+    """Write an ``IndexFlatIP`` without holding it: Faiss's own header, then the vectors."""
+    total = dimension = 0
+    with (folder / "index").open("wb") as index, (folder / "docid").open("w", encoding="utf-8", newline="\n") as docid:
+        index.write(_header(0, 0))
+        for ids, vectors in batches:
+            docid.write(id_lines(ids))
+            index.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+            total, dimension = total + len(vectors), vectors.shape[1]
+        index.seek(0)
+        index.write(_header(dimension, total))
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise IndexingError(f"{path}: a Faiss file was expected; there is none")
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise DamagedIndexError(f"{path}: Faiss cannot read it, so it is damaged or of another kind; fetch or build it again") from error
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise IndexingError(f"{path}: its vectors are compared by a distance; an index of inner products is expected")
+    return index
+
+
+def _exact(index: Any) -> bool:
+    """Whether a Faiss index keeps vectors as they are."""
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexHNSW):
+        return _exact(index.storage)
+    return isinstance(index, faiss.IndexFlat | faiss.IndexIVFFlat)
+
+
+def _blocks(path: Path, index: Any, rows: int) -> Iterator[np.ndarray]:
+    for first in range(0, index.ntotal, rows):
+        # what Faiss leaves out, a vector under an id of its own, stays what is no number
+        block = np.full((min(rows, index.ntotal - first), index.d), np.nan, dtype=np.float32)
+        try:
+            index.reconstruct_n(first, len(block), block)
+        except RuntimeError as error:
+            raise IndexingError(f"{path}: {type(index).__name__} does not give its vectors back; a flat index does") from error
+        yield block
+
+
+def _header(dimension: int, total: int) -> bytes:
+    header = bytearray(faiss.serialize_index(faiss.IndexFlatIP(dimension)).tobytes())
+    for place, number in ((_NTOTAL, total), (_SIZE, total * dimension)):
+        header[place : place + 8] = number.to_bytes(8, "little")
+    return bytes(header)

@@ -1,0 +1,149 @@
+"""Pickles of data frames, read without running anything that they name.
+
+A pickle is a program that calls what it names. Here every name that a frame of strings and arrays needs, as pandas 1 to 3, numpy 1 and 2
+and pyarrow spell it, stands for a record that keeps its arguments and does nothing; any other name is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from ance_ir.errors import DatasetError
+
+
+class Record:
+    """A call that a pickle asked for and that was not made.
+
+    Attributes:
+        args: its arguments.
+        state: what the pickle would have set on the result, or ``None``.
+    """
+
+    args: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *args: Any) -> Record:
+        """Keep the arguments, whether the pickle calls a function or makes an object."""
+        record = super().__new__(cls)
+        record.args, record.state = args, None
+        return record
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class Array(Record):
+    """``numpy``: an empty array whose state is its version, shape, type, whether columns come first, and content."""
+
+
+class BufferArray(Record):
+    """``numpy``: content, type, shape and order ("C" or "F")."""
+
+
+class Scalar(Record):
+    """``numpy``: type and content of a single number."""
+
+
+class DType(Record):
+    """``numpy``: the type's name; its state has the byte order in second place."""
+
+
+class Slice(Record):
+    """First, end and step."""
+
+
+class Frame(Record):
+    """``pandas``: its state has the manager of its blocks under ``_mgr`` (``_data`` before 1.1)."""
+
+
+class Blocks(Record):
+    """``pandas``: blocks and axes; before 1.3 in the state."""
+
+
+class Block(Record):
+    """``pandas``: values, the places of their columns, dimensions."""
+
+
+class Axis(Record):
+    """``pandas``: a kind of index and its content under ``data``."""
+
+
+class StringArray(Record):
+    """``pandas``: its state is a type and an array, or has an ``ArrowArray`` under ``_pa_array``."""
+
+
+class ArrowArray(Record):
+    """``pyarrow``: type, length, missing values, first place, buffers."""
+
+
+class ArrowType(Record):
+    """``pyarrow``: a type's name."""
+
+
+class Buffer(Record):
+    """The bytes that it is made of."""
+
+
+class Other(Record):
+    """Something whose content does not matter."""
+
+
+_NUMPY = ("numpy.core", "numpy._core")
+_KNOWN: dict[tuple[str, str], type[Record]] = {
+    ("builtins", "bytearray"): Buffer,
+    ("builtins", "slice"): Slice,
+    ("numpy", "dtype"): DType,
+    ("numpy", "ndarray"): Other,
+    **{(f"{core}.multiarray", "_reconstruct"): Array for core in _NUMPY},
+    **{(f"{core}.multiarray", "scalar"): Scalar for core in _NUMPY},
+    **{(f"{core}.numeric", "_frombuffer"): BufferArray for core in _NUMPY},
+    **{(module, "DataFrame"): Frame for module in ("pandas", "pandas.core.frame")},
+    ("pandas.core.internals.managers", "BlockManager"): Blocks,
+    ("pandas._libs.internals", "_unpickle_block"): Block,
+    ("pandas.core.indexes.base", "_new_Index"): Axis,
+    **{(module, "Index"): Other for module in ("pandas", "pandas.core.indexes.base")},
+    **{(module, "RangeIndex"): Other for module in ("pandas", "pandas.core.indexes.range")},
+    ("pandas.core.indexes.numeric", "Int64Index"): Other,
+    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"): StringArray,
+    **{(module, "StringArray"): Other for module in ("pandas.arrays", "pandas.core.arrays.string_")},
+    **{(module, "ArrowStringArray"): StringArray for module in ("pandas.arrays", "pandas.core.arrays.string_arrow")},
+    **{(module, "StringDtype"): Other for module in ("pandas", "pandas.core.arrays.string_")},
+    **{(module, "NA"): Other for module in ("pandas", "pandas._libs.missing")},
+    ("pyarrow.lib", "_restore_array"): ArrowArray,
+    ("pyarrow.lib", "type_for_alias"): ArrowType,
+    ("pyarrow.lib", "py_buffer"): Buffer,
+}
+
+
+class _Unpickler(pickle.Unpickler):  # noqa: S301 - what it names is never called
+    path: Path
+
+    def find_class(self, module: str, name: str) -> type[Record]:
+        """The record that stands for a name."""
+        if (module, name) not in _KNOWN:
+            raise DatasetError(
+                f"{self.path} names {module}.{name}, which no frame of texts and vectors needs; it may be an attack, and was not run"
+            )
+        return _KNOWN[module, name]
+
+
+def read_records(path: Path) -> Any:
+    """What a pickle describes, of records and Python's own strings, numbers, bytes, lists, tuples and dictionaries.
+
+    Raises:
+        DatasetError: the file is no pickle, or names anything that is not known.
+    """
+    with path.open("rb") as stream:
+        unpickler = _Unpickler(stream)
+        unpickler.path = path
+        try:
+            return unpickler.load()
+        except (DatasetError, OSError):
+            raise
+        except Exception as error:  # damaged bytes bring about any
+            raise DatasetError(f"{path} is no pickle that can be read ({error})") from error
