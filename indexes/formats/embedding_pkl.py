@@ -45,12 +45,12 @@ def read_query_vectors(path: Path | str) -> pd.DataFrame:
             raise KeyError(f"no {', '.join(missing)} among its columns {', '.join(map(str, columns))}")
         ids = [_id(one) for one in columns["id"]]
         texts = [_text(text) for text in columns["text"]]
-        vectors = _vectors(columns["embedding"])
+        vectors = pd.Series(_vectors(columns["embedding"]), dtype=object)
+        return pd.DataFrame({"qid": ids, "query": texts, "query_vec": vectors})
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise DatasetError(
             f"{path} holds no frame of {', '.join(_COLUMNS)} that can be read: {error.args[0] if error.args else error}"
         ) from error
-    return pd.DataFrame({"qid": ids, "query": texts, "query_vec": pd.Series(vectors, dtype=object)})
 
 
 def write_query_vectors(queries: pd.DataFrame, path: Path | str) -> None:

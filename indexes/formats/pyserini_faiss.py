@@ -18,6 +18,12 @@ logger = logging.getLogger(__name__)
 _NTOTAL, _SIZE = 8, 37
 """Where an ``IndexFlatIP`` keeps, as int64, its vectors' count and the count of their values, in a header of 45 bytes."""
 
+_EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSW, faiss.IndexNSG)
+"""Kinds that keep vectors as they are, or leave that to the one within."""
+
+_READABLE = (faiss.IndexFlatCodes, faiss.IndexHNSW, faiss.IndexNSG, faiss.IndexIVF, faiss.IndexPreTransform)
+"""Kinds that give vectors back by their places. Asked for one, others end the process (ids of their own, 4-bit codes in lists)."""
+
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
     """The vectors that the Faiss index gives back; those of a flat index are mapped, not loaded.
@@ -28,7 +34,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
     """
     folder = source if source.is_dir() else source.parent
     index = _open(folder / "index")
-    if not _exact(index):
+    if not all(isinstance(kind, _EXACT) for kind in _kinds(index)):
         logger.warning("%s: %s gives its vectors back approximately", folder / "index", type(index).__name__)
     return with_ids(folder / "docid", _blocks(folder / "index", index, rows), index.ntotal)
 
@@ -55,15 +61,21 @@ def _open(path: Path) -> Any:
         raise DamagedIndexError(f"{path}: Faiss cannot read it, so it is damaged or of another kind; fetch or build it again") from error
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise IndexingError(f"{path}: its vectors are compared by a distance; an index of inner products is expected")
+    for kind in _kinds(index):
+        if not isinstance(kind, _READABLE) or isinstance(kind, faiss.IndexIVFFastScan):
+            raise _no_way_back(path, kind)
     return index
 
 
-def _exact(index: Any) -> bool:
-    """Whether a Faiss index keeps vectors as they are."""
+def _no_way_back(path: Path, index: Any) -> IndexingError:
+    return IndexingError(f"{path}: {type(index).__name__} does not give its vectors back; a flat index does")
+
+
+def _kinds(index: Any) -> list[Any]:
+    """A Faiss index and those within it that hold its vectors, the innermost last."""
     index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexHNSW):
-        return _exact(index.storage)
-    return isinstance(index, faiss.IndexFlat | faiss.IndexIVFFlat)
+    inner = getattr(index, "storage", None) or getattr(index, "index", None)
+    return [index, *_kinds(inner)] if isinstance(inner, faiss.Index) else [index]
 
 
 def _blocks(path: Path, index: Any, rows: int) -> Iterator[np.ndarray]:
@@ -73,7 +85,7 @@ def _blocks(path: Path, index: Any, rows: int) -> Iterator[np.ndarray]:
         try:
             index.reconstruct_n(first, len(block), block)
         except RuntimeError as error:
-            raise IndexingError(f"{path}: {type(index).__name__} does not give its vectors back; a flat index does") from error
+            raise _no_way_back(path, index) from error
         yield block
 
 
