@@ -34,8 +34,8 @@ def write(folder: Path, batches: Iterable[Batch]) -> None:
     """Write ``embeddings.jsonl``. An index knows no texts: ``contents`` is empty."""
     with (folder / "embeddings.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for ids, vectors in batches:
-            for one, vector in zip(ids, vectors.tolist(), strict=True):
-                stream.write(json.dumps({"id": one, "contents": "", "vector": vector}) + "\n")
+            for one, vector in zip(ids, vectors, strict=True):
+                stream.write(json.dumps({"id": one, "contents": "", "vector": vector.tolist()}) + "\n")
 
 
 def _parsed(stream: Iterable[Line]) -> Iterator[tuple[str, np.ndarray]]:

@@ -308,9 +308,13 @@ def test_embeddings_jsonl(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "2.jsonl").write_text(line(id=7) + "\n" + line(id="größe", vector=[0.1, 1e-40]))
     (tmp_path / "x" / "1.jsonl").write_text(line(vector=[3, 4]))
+    for number in range(3, 10):
+        (tmp_path / "x" / f"{number}.jsonl").write_text(line(id=f"more {number}", vector=[number, 0]))
     (tmp_path / "x" / "readme.txt").write_text("not read")
     vectors = np.array([[3, 4], [1, 2], [0.1, 1e-40]], dtype=np.float32)
-    assert_rows(read_vectors(tmp_path / "x"), ["a", "7", "größe"], vectors)
+    more = np.array([[number, 0] for number in range(3, 10)], dtype=np.float32)
+    expected = ["a", "7", "größe", *(f"more {number}" for number in range(3, 10))]
+    assert_rows(read_vectors(tmp_path / "x", rows=4), expected, np.concatenate([vectors, more]))
     assert_rows(read_vectors(tmp_path / "x" / "1.jsonl"), ["a"], vectors[:1])
     export_index(build(tmp_path / "z"), tmp_path / "away", "embeddings-jsonl")
     first = json.loads((tmp_path / "away" / "embeddings.jsonl").read_text().splitlines()[0])
@@ -521,7 +525,7 @@ def test_encoded_queries_as_this_pandas_writes_them(tmp_path: Path) -> None:
 
 def test_encoded_queries_there_and_back(tmp_path: Path) -> None:
     path = tmp_path / "away"
-    write_query_vectors(QUERIES.set_axis([7, 7, 8]), path)
+    write_query_vectors(QUERIES.set_axis(pd.date_range("2020-01-01", periods=3)), path)
     assert [entry.name for entry in path.iterdir()] == ["embedding.pkl"]
     for place in (path, path / "embedding.pkl"):
         assert_queries(read_query_vectors(place))
@@ -608,6 +612,10 @@ BAD_QUERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no text": (lambda path: pickled(path, text=None), r"no text among its columns id, embedding"),
     "text of numbers": (lambda path: pickled(path, text=[1, 2, 3]), r"a text was expected, found int64"),
     "missing text": (lambda path: pickled(path, text=["a", None, "b"]), r"a text was expected, found float"),
+    "missing text, of pyarrow": (
+        lambda path: path.write_bytes((KEPT / "refused" / "missing-text-pyarrow.pkl").read_bytes()),
+        r"1 missing strings",
+    ),
     "ids of floats": (lambda path: pickled(path, id=[0.5, 1, 2]), r"a whole number, was expected, found float64"),
     "ragged": (lambda path: pickled(path, embedding=[np.ones(2), np.ones(3), np.ones(2)]), "not finite or not of one dimension"),
     "matrices": (lambda path: pickled(path, embedding=[np.ones((1, 2))] * 3), "not finite or not of one dimension"),
