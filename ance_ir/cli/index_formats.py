@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import text_options, text_settings
+from ance_ir.cli._options import index_argument, text_options, text_settings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.vectors import VectorType
@@ -71,7 +71,7 @@ def index_import(
 
 
 @click.command("export", short_help="Write an index in another tool's format", epilog=EXPORT_EXAMPLE)
-@click.argument("index", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@index_argument
 @click.option("--format", type=click.Choice(FORMATS), required=True, help="What is written.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option("--overwrite", is_flag=True, help="Take the place of such a folder that is there.")
@@ -84,5 +84,5 @@ def index_export(index: Path, format: str, out: Path, overwrite: bool) -> None:
     from ance_ir.indexes.formats import export_index
 
     opened = AnceIndex(index)
-    export_index(opened, out, format, overwrite=overwrite, verbose=True)
-    click.echo(f"{len(opened.store):,} vectors of {opened.store.dimension} dimensions in {out}")
+    rows = export_index(opened, out, format, overwrite=overwrite, verbose=True)
+    click.echo(f"{rows:,} vectors of {opened.store.dimension} dimensions in {out}")

@@ -2,7 +2,6 @@
 
 from ance_ir.indexes.formats.embedding_pkl import read_query_vectors, write_query_vectors
 from ance_ir.indexes.formats.registry import FORMATS, Format, find_format, read_vectors, write_vectors
-from ance_ir.indexes.formats.rows import index_rows
 from ance_ir.indexes.formats.transfer import export_index, import_index
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "export_index",
     "find_format",
     "import_index",
-    "index_rows",
     "read_query_vectors",
     "read_vectors",
     "write_query_vectors",

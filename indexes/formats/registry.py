@@ -22,7 +22,7 @@ class Format:
         patterns: names of files by which it is told.
         marker: a file that every folder in it holds once written.
         read: from a file or folder and the rows of a batch to batches, float vectors of any type.
-        write: writes batches, at least one, into an empty folder.
+        write: writes batches into an empty folder.
     """
 
     told: str
@@ -102,7 +102,7 @@ def read_vectors(source: Path | str, format: str | None = None, *, rows: int = B
     return checked(source, form.read(source, rows))
 
 
-def write_vectors(target: Path | str, batches: Iterable[Batch], format: str, *, overwrite: bool = False) -> None:
+def write_vectors(target: Path | str, batches: Iterable[Batch], format: str, *, overwrite: bool = False) -> int:
     """Write vectors with their ids into a folder, whole or not at all.
 
     Args:
@@ -111,15 +111,29 @@ def write_vectors(target: Path | str, batches: Iterable[Batch], format: str, *, 
         format: one of ``FORMATS``.
         overwrite: whether it may take the place of such a folder that is there.
 
+    Returns:
+        How many rows were written.
+
     Raises:
-        IndexingError: such a folder is there, or the format cannot hold an id.
+        IndexingError: such a folder is there, there is no row, or the format cannot hold an id.
         UsageError: there is no such format, or something else lies at the target.
     """
     target, form = Path(target), format_named(format)
     if not overwrite and (target / form.marker).exists():
         raise IndexingError(f"{target} holds {form.told} already; choose another path, or overwrite it")
+    rows = 0
+
+    def counted() -> Iterator[Batch]:
+        nonlocal rows
+        for ids, vectors in batches:
+            rows += len(ids)
+            yield ids, vectors
+        if not rows:
+            raise IndexingError(f"{target}: there is no vector to write")
+
     with atomic_folder(target, form.marker) as folder:
-        form.write(folder, batches)
+        form.write(folder, counted())
+    return rows
 
 
 def format_named(name: str) -> Format:

@@ -13,7 +13,7 @@ from ance_ir.errors import IndexingError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.formats.batches import Batch
 from ance_ir.indexes.formats.registry import read_vectors, write_vectors
-from ance_ir.indexes.formats.rows import index_rows
+from ance_ir.indexes.rows import index_rows
 from ance_ir.indexes.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.transformers import PASSAGE_SEPARATOR
@@ -58,10 +58,10 @@ def import_index(
     if model is not None:
         batches = _of_dimension(batches, model, source)
     with tqdm(desc="importing", unit=" vectors", disable=not verbose) as bar:
-        return AnceIndex(path, dtype=dtype, overwrite=overwrite).index(_rows(_counted(batches, bar), encoding))
+        return AnceIndex(path, dtype=dtype, overwrite=overwrite).index(_rows(_shown(batches, bar), encoding))
 
 
-def export_index(index: AnceIndex, target: Path | str, format: str, *, overwrite: bool = False, verbose: bool = False) -> None:
+def export_index(index: AnceIndex, target: Path | str, format: str, *, overwrite: bool = False, verbose: bool = False) -> int:
     """Write an index's vectors into a folder in another tool's format; whole or not at all.
 
     Where documents have several passages, a row's id is ``docno#0``, ``docno#1``, ….
@@ -73,12 +73,16 @@ def export_index(index: AnceIndex, target: Path | str, format: str, *, overwrite
         overwrite: whether it may take the place of such a folder that is there.
         verbose: show progress.
 
+    Returns:
+        How many rows were written; those of deleted documents are left out.
+
     Raises:
-        IndexingError: there is something at the target, or the format cannot hold a docno.
+        IndexingError: there is such a folder at the target, no document is left, or the format cannot hold a docno.
         UsageError: there is no such format, or something else lies at the target.
     """
+    rows = index_rows(index, passages=index.manifest["most_passages"] > 1)
     with tqdm(desc="exporting", total=len(index.store), unit=" vectors", disable=not verbose) as bar:
-        write_vectors(target, _counted(index_rows(index), bar), format, overwrite=overwrite)
+        return write_vectors(target, _shown(rows, bar), format, overwrite=overwrite)
 
 
 def _of_dimension(batches: Iterable[Batch], model: DenseEncoder, source: Path | str) -> Iterator[Batch]:
@@ -88,7 +92,7 @@ def _of_dimension(batches: Iterable[Batch], model: DenseEncoder, source: Path | 
         yield ids, vectors
 
 
-def _counted(batches: Iterable[Batch], bar: tqdm[Any]) -> Iterator[Batch]:
+def _shown(batches: Iterable[Batch], bar: tqdm[Any]) -> Iterator[Batch]:
     for batch in batches:
         yield batch
         bar.update(len(batch[0]))

@@ -12,7 +12,8 @@ import pytest
 
 from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.formats import export_index, import_index, index_rows, read_vectors, write_vectors
+from ance_ir.indexes.formats import export_index, import_index, read_vectors, write_vectors
+from ance_ir.indexes.rows import index_rows
 
 pytestmark = pytest.mark.integration
 pyterrier_dr = pytest.importorskip("pyterrier_dr", reason="pyterrier_dr is not installed: pip install 'ance_ir[test]'")
@@ -83,7 +84,7 @@ def test_ours_reads_theirs(tmp_path: Path, kind: str) -> None:
             import_index(tmp_path / "y", tmp_path / "x.flex")
         return
     index = import_index(tmp_path / "y", tmp_path / "x.flex")
-    found = list(index_rows(index))
+    found = list(index_rows(index, passages=False))
     assert [docno for ids, _ in found for docno in ids] == docnos
     np.testing.assert_array_equal(np.concatenate([vectors for _, vectors in found]), vectors_of(len(docnos)))
 

@@ -18,11 +18,11 @@ from ance_ir.indexes.formats import (
     export_index,
     find_format,
     import_index,
-    index_rows,
     read_query_vectors,
     read_vectors,
     write_query_vectors,
 )
+from ance_ir.indexes.rows import index_rows
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +57,7 @@ def index(tmp_path: Path) -> AnceIndex:
 
 
 def assert_same(path: Path) -> None:
-    found = list(index_rows(AnceIndex(path)))
+    found = list(index_rows(AnceIndex(path), passages=False))
     assert [docno for ids, _ in found for docno in ids] == DOCNOS
     np.testing.assert_array_equal(np.concatenate([vectors for _, vectors in found]), vectors_of(len(DOCNOS)))
 
