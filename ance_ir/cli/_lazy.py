@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are the objects ``command`` of modules of their names, "_" for "-".
+    """A group whose commands are the objects ``command`` of modules of their names, "_" for "-" and after a word of Python's own.
 
     Args:
         package: where the modules are.
@@ -33,7 +34,7 @@ class LazyGroup(click.Group):
         """Import a command; ``None`` where there is none of that name."""
         if cmd_name not in self.summaries:
             return None
-        command: click.Command = importlib.import_module(f"{self.package}.{cmd_name.replace('-', '_')}").command
+        command: click.Command = importlib.import_module(f"{self.package}.{module_name(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -47,6 +48,11 @@ class LazyGroup(click.Group):
 
         names = [CompletionItem(name, help=summary) for name, summary in self.summaries.items() if name.startswith(incomplete)]
         return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def module_name(command: str) -> str:
+    """The module of a command."""
+    return f"{command}_" if iskeyword(command) else command.replace("-", "_")
 
 
 class DefaultGroup(LazyGroup):

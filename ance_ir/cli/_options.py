@@ -18,6 +18,9 @@ DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_data
 PRECISIONS = ("float32", "bfloat16", "int8")
 """Those of ``ance_ir.models.precision``, written here so that no help imports torch."""
 
+INDEX_FORMATS = ("flex", "pyserini-faiss", "embeddings-jsonl", "npy")
+"""Those of ``ance_ir.indexes.formats``, written here so that no help imports numpy."""
+
 
 def dataset_option(command: F) -> F:
     """``--dataset``."""

@@ -19,6 +19,8 @@ SUMMARIES = {
     "add": "Encode documents and add them",
     "delete": "Delete documents",
     "compact": "Free the space of deleted documents",
+    "import": "Build an index from another tool's vectors",
+    "export": "Write an index in another tool's format",
     "verify": "Compare all files with their checksums",
 }
 """Each command and its short help, written here so that ``ance-ir index --help`` imports none of them."""

@@ -17,6 +17,7 @@ import pytest
 
 import ance_ir
 from ance_ir.cli import index
+from ance_ir.cli._lazy import module_name
 from ance_ir.cli.main import SUMMARIES, group, main
 from ance_ir.errors import AnceError, DocumentNotFoundError, MalformedFileError, MissingDependencyError
 
@@ -72,7 +73,7 @@ TABLES = {"ance_ir.cli": SUMMARIES, "ance_ir.cli.index": index.SUMMARIES}
 
 @pytest.mark.parametrize(("package", "name"), [(package, name) for package, table in TABLES.items() for name in table])
 def test_each_entry_of_a_table_is_a_command_with_that_summary(package: str, name: str) -> None:
-    command = importlib.import_module(f"{package}.{name.replace('-', '_')}").command
+    command = importlib.import_module(f"{package}.{module_name(name)}").command
     assert isinstance(command, click.Command)
     assert command.name == name
     assert command.get_short_help_str(limit=1000) == TABLES[package][name]
@@ -94,7 +95,7 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
 @pytest.mark.parametrize("package", TABLES)
 def test_every_module_of_commands_is_in_the_table(package: str) -> None:
     modules = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__) if module.name[0] != "_"}
-    assert modules - {"main"} == {name.replace("-", "_") for name in TABLES[package]}
+    assert modules - {"main"} == set(map(module_name, TABLES[package]))
 
 
 def test_options_of_building_need_no_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from ance_ir.cli import index_formats
+from ance_ir.cli._options import INDEX_FORMATS
+from ance_ir.cli.index.export import command as index_export
+from ance_ir.cli.index.import_ import command as index_import
 from ance_ir.errors import AnceError, DamagedIndexError, DatasetError, IndexingError, MalformedFileError, MissingDependencyError, UsageError
 from ance_ir.files import write_json
 from ance_ir.indexes import AnceIndex, DenseRetriever, MaxP
@@ -681,17 +683,15 @@ def invoke(command: click.Command, *arguments: Any) -> str:
 
 
 def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
-    assert tuple(FORMATS) == index_formats.FORMATS
+    assert tuple(FORMATS) == INDEX_FORMATS
     model.save(tmp_path / "model")
     loaded = DenseEncoder.from_pretrained(tmp_path / "model", device="cpu")
     index = build_passages(tmp_path / "x", loaded)
     for name in FORMATS:
         away, back = tmp_path / name, tmp_path / f"{name}.ance"
-        output = invoke(index_formats.index_export, index.folder, "--format", name, "--out", away)
+        output = invoke(index_export, index.folder, "--format", name, "--out", away)
         assert f"{len(index.store)} vectors of 8 dimensions in {away}" in output
-        output = invoke(
-            index_formats.index_import, away, "--out", back, "--model", tmp_path / "model", "--passages", "maxp:8,3", "--dtype", "float16"
-        )
+        output = invoke(index_import, away, "--out", back, "--model", tmp_path / "model", "--passages", "maxp:8,3", "--dtype", "float16")
         assert f"12 documents, {len(index.store)} vectors of 8 dimensions in {back}" in output
         opened = AnceIndex(back)
         assert (opened.manifest["encoding"], opened.manifest["dtype"]) == (index.manifest["encoding"], "float16")
@@ -702,17 +702,15 @@ def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
         ([away, "--out", tmp_path / "y", "--query-length", 9], click.UsageError, "name it with --model"),
         ([tmp_path, "--out", tmp_path / "y"], IndexingError, "format that is understood"),
     ]:
-        result = CliRunner().invoke(index_formats.index_import, [str(argument) for argument in arguments], standalone_mode=False)
+        result = CliRunner().invoke(index_import, [str(argument) for argument in arguments], standalone_mode=False)
         assert isinstance(result.exception, kind)
         assert message in str(result.exception)
     assert not (tmp_path / "y").exists()
-    invoke(index_formats.index_import, away, "--out", back, "--overwrite")
+    invoke(index_import, away, "--out", back, "--overwrite")
     assert AnceIndex(back).manifest["encoding"] is None
-    result = CliRunner().invoke(
-        index_formats.index_export, [str(index.folder), "--format", "npy", "--out", str(away)], standalone_mode=False
-    )
+    result = CliRunner().invoke(index_export, [str(index.folder), "--format", "npy", "--out", str(away)], standalone_mode=False)
     assert isinstance(result.exception, IndexingError)
-    invoke(index_formats.index_export, index.folder, "--format", "npy", "--out", away, "--overwrite")
+    invoke(index_export, index.folder, "--format", "npy", "--out", away, "--overwrite")
 
 
 def test_damaged_indexes_stay_damaged_indexes(tmp_path: Path) -> None:

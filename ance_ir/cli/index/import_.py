@@ -1,4 +1,4 @@
-"""``ance-ir index import`` and ``ance-ir index export``."""
+"""``ance-ir index import``."""
 
 from __future__ import annotations
 
@@ -7,37 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import index_argument, text_options, text_settings
+from ance_ir.cli._options import INDEX_FORMATS, text_options, text_settings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.vectors import VectorType
 
-FORMATS = ("flex", "pyserini-faiss", "embeddings-jsonl", "npy")
-"""Those of ``ance_ir.indexes.formats``, written here so that no help imports numpy."""
-
-IMPORT_EXAMPLE = """
+EXAMPLE = """
 \b
 Example:
   ance-ir index import indexes/msmarco-doc-maxp --model castorini/ance-msmarco-doc-maxp --passages maxp:512,4 --out maxp.ance
 """
 
-EXPORT_EXAMPLE = """
-\b
-Example:
-  ance-ir index export stdlib.ance --format pyserini-faiss --out stdlib-faiss
-"""
 
-
-@click.command("import", short_help="Build an index from another tool's vectors", epilog=IMPORT_EXAMPLE)
+@click.command("import", short_help="Build an index from another tool's vectors", epilog=EXAMPLE)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")
-@click.option("--format", type=click.Choice(FORMATS), help="What SOURCE is.  [default: what it looks like]")
+@click.option("--format", type=click.Choice(INDEX_FORMATS), help="What SOURCE is.  [default: what it looks like]")
 @click.option("--model", help="The encoder that made the vectors: a folder, a training run or a hub name.  [default: not known]")
 @click.option("--passages", help="How documents were cut, e.g. maxp:512,4, where ids are docno#0, docno#1, …; needs --model.")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
 @text_options
-def index_import(
+def command(
     source: Path,
     out: Path,
     format: str | None,
@@ -68,21 +59,3 @@ def index_import(
     encoder = DenseEncoder.from_pretrained(model, device="cpu", **settings) if model else None
     index = import_index(out, source, format=format, model=encoder, passages=scheme, dtype=dtype, overwrite=overwrite, verbose=True)
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
-
-
-@click.command("export", short_help="Write an index in another tool's format", epilog=EXPORT_EXAMPLE)
-@index_argument
-@click.option("--format", type=click.Choice(FORMATS), required=True, help="What is written.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write.")
-@click.option("--overwrite", is_flag=True, help="Take the place of such a folder that is there.")
-def index_export(index: Path, format: str, out: Path, overwrite: bool) -> None:
-    """Write the vectors of INDEX as another tool reads them.
-
-    Where documents have several passages, ids are docno#0, docno#1, ….
-    """
-    from ance_ir.indexes import AnceIndex
-    from ance_ir.indexes.formats import export_index
-
-    opened = AnceIndex(index)
-    rows = export_index(opened, out, format, overwrite=overwrite, verbose=True)
-    click.echo(f"{rows:,} vectors of {opened.store.dimension} dimensions in {out}")
