@@ -1,18 +1,36 @@
 """Exact search: blocked matrix products over the vectors on disk, within a memory budget.
 
-Shapes: Q queries, N rows of a block, D dimensions, K hits.
+Shapes: Q queries, N rows of a block, D dimensions, K hits, F hits before the last are cut off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
-from ance_ir.indexes.search import TieOrder, noise, order_hits, settled_scores
+from ance_ir.errors import UsageError
+from ance_ir.indexes.products import as_tensor, products
+from ance_ir.indexes.search import TieOrder, largest_scores, noise, order_hits, settled_scores
+from ance_ir.indexes.top import RunningTop, Settle, candidates
 from ance_ir.indexes.vectors import VectorStore
 
 MEMORY_BUDGET = 512 << 20
-QUERY_BLOCK = 1024
+
+_QUERIES = 1024
+"""Searched while the vectors are read once, at most."""
+_PART = 256
+"""Queries that are multiplied at once, at most."""
+_ROWS = (256, 16_384)
+"""Of a block, at least and at most, where there are several queries."""
+_SCORES = {"cpu": 1 << 21}
+_SCORES_ELSEWHERE = 1 << 24
+"""Of a block: so many stay in a CPU's cache; others want more to do."""
+_CONVERTED = 16 << 20
+"""Bytes of a block that is converted to float32, on a CPU, to stay in its cache too."""
+_HELD, _WORKED = 12, 70
+"""Bytes for each place of a query in ``RunningTop``; and for each of those that are multiplied at once, while its scores are looked at."""
 
 
 class ExactSearcher:
@@ -21,7 +39,9 @@ class ExactSearcher:
     Args:
         store: the vectors.
         tie_order: orders rows with equal scores.
-        memory_budget: bytes that a search may take beside its result.
+        searchable: bool ``[rows]``, whether a row may be found; None where all may.
+        memory_budget: bytes that a search may allocate beside its result, and as many again on another device; a few MiB are always
+            taken. What the system caches of the vectors' files, and drops when memory is short, is not counted.
         device: where the products are computed.
     """
 
@@ -34,52 +54,77 @@ class ExactSearcher:
         memory_budget: int = MEMORY_BUDGET,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.searchable = searchable
         self.store = store
         self.tie_order = tie_order
+        self.searchable = searchable
         self.memory_budget = memory_budget
         self.device = torch.device(device)
+        self._findable = len(store) if searchable is None else int(np.count_nonzero(searchable))
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best ``min(k, vectors)`` rows of each query; see ``Searcher.search``."""
+        """The best ``min(k, rows that may be found)`` rows of each query; see ``Searcher.search``.
+
+        Raises:
+            UsageError: a query has values that are not finite, or so large that its scores might not be.
+        """
         queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
-        k = min(k, len(self.store) if self.searchable is None else int(self.searchable.sum()))
+        refused = np.flatnonzero(~(largest_scores(self.store, queries_QD) <= np.finfo(np.float32).max))
+        if len(refused):
+            raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
+        noise_Q = noise(self.store, queries_QD)
+        k = min(k, self._findable)
         scores_QK = np.empty((len(queries_QD), k), dtype=np.float32)
         rows_QK = np.empty((len(queries_QD), k), dtype=np.int64)
-        for start in range(0, len(queries_QD) if k else 0, QUERY_BLOCK):
-            part = slice(start, start + QUERY_BLOCK)
-            scores_QK[part], rows_QK[part] = self._search_block(queries_QD[part], k)
+        if not k:
+            return scores_QK, rows_QK
+        step = max(1, min(_QUERIES, self.memory_budget // 2 // ((_HELD + _WORKED) * candidates(k))))
+        done = 0
+        for start in range(0, len(queries_QD), step):
+            for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
+                part = slice(done, done + len(scores))
+                scores_QK[part], rows_QK[part] = scores, rows
+                done = part.stop
         return scores_QK, rows_QK
 
-    def _search_block(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        on_device_QD = torch.from_numpy(queries_QD).to(self.device)
-        best_scores = np.empty((len(queries_QD), 0), dtype=np.float32)
-        best_rows = np.empty((len(queries_QD), 0), dtype=np.int64)
-        rows_of_block = max(1024, self.memory_budget // (8 * (2 * self.store.dimension + 2 * len(queries_QD))))
-        for first, vectors in self.store.blocks(rows_of_block):
-            block_ND = torch.from_numpy(vectors.astype(np.float32)).to(self.device)
-            products_QN = on_device_QD @ block_ND.T
-            if self.searchable is not None:
-                products_QN[:, ~torch.from_numpy(self.searchable[first : first + len(vectors)])] = -torch.inf
-            scores, rows = self._best_of_block(products_QN, queries_QD, first, k)
-            scores = np.concatenate([best_scores, scores], axis=1)
-            rows = np.concatenate([best_rows, rows], axis=1)
-            scores, rows = order_hits(self.store, queries_QD, scores, rows, self.tie_order)
-            best_scores, best_rows = scores[:, :k], rows[:, :k]
-        return best_scores, best_rows
+    def _search_together(self, queries_QD: np.ndarray, noise_Q: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Hits of consecutive parts of the queries; every block is read once, and multiplied with each part."""
+        parts = [slice(start, start + _PART) for start in range(0, len(queries_QD), _PART)]
+        size = min(self._rows_of_block(len(queries_QD)), len(self.store))
+        tops = [RunningTop(k, size, noise_Q[part], self._settle(queries_QD[part], k)) for part in parts]
+        on_device_QD = as_tensor(queries_QD).to(self.device)
+        for first, vectors in self.store.blocks(size):
+            rows: int | np.ndarray = first
+            found_N = None if self.searchable is None else np.asarray(self.searchable[first : first + len(vectors)])
+            if found_N is not None and 2 * np.count_nonzero(found_N) < len(found_N):
+                rows, vectors, found_N = first + np.flatnonzero(found_N), vectors[found_N], None
+            if not len(vectors):
+                continue
+            block_ND = as_tensor(vectors).to(self.device).float()
+            for top, part in zip(tops, parts, strict=True):
+                scores_QN = products(on_device_QD[part], block_ND)
+                if found_N is not None:
+                    scores_QN[:, torch.from_numpy(~found_N).to(self.device)] = -torch.inf
+                top.add(scores_QN, rows)
+        for top, part in zip(tops, parts, strict=True):
+            scores_QF, rows_QF = order_hits(self.store, queries_QD[part], *top.hits(), self.tie_order)
+            yield scores_QF[:, :k], rows_QF[:, :k]
 
-    def _best_of_block(self, scores_QN: torch.Tensor, queries_QD: np.ndarray, first: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The block's best k, where the scores around the cut are settled and the ties there broken."""
-        values, places = torch.topk(scores_QN, min(k + 1, scores_QN.shape[1]), dim=1)
-        scores, rows = values.cpu().numpy()[:, :k].copy(), places.cpu().numpy()[:, :k] + first
-        if values.shape[1] <= k:
-            return scores, rows
-        noise_Q = noise(self.store, queries_QD)
-        crowded = np.flatnonzero((values[:, k - 1] - values[:, k]).cpu().numpy() <= noise_Q)
-        for query in crowded:
-            within = scores_QN[query] >= float(values[query, k - 1] - noise_Q[query])
-            candidates = np.flatnonzero(within.cpu().numpy()) + first
-            settled = settled_scores(self.store, queries_QD, np.full(len(candidates), query), candidates)
-            chosen = np.lexsort((self.tie_order(candidates), -settled))[:k]
-            scores[query], rows[query] = settled[chosen], candidates[chosen]
-        return scores, rows
+    def _rows_of_block(self, queries: int) -> int:
+        """Of a block. Stored float32 vectors are read where they lie, unless they are needed elsewhere."""
+        together = min(queries, _PART)
+        least, most = _ROWS
+        copied = 8 * self.store.dimension
+        if self.device.type == "cpu" and self.store.dtype != np.float32:
+            most = min(most, _CONVERTED // (4 * self.store.dimension))
+        elif self.device.type == "cpu" and queries == 1:
+            most, copied = len(self.store), 0
+        fit = self.memory_budget // 2 // (_HELD * queries + _WORKED * together + copied)
+        return max(least, min(most, _SCORES.get(self.device.type, _SCORES_ELSEWHERE) // together, fit))
+
+    def _settle(self, queries_QD: np.ndarray, k: int) -> Settle:
+        def settle(query: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores = settled_scores(self.store, queries_QD, np.full(len(rows), query), rows)
+            best = np.lexsort((self.tie_order(rows), -scores))[:k]
+            return scores[best], rows[best]
+
+        return settle

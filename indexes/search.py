@@ -4,7 +4,7 @@ A matrix product rounds differently with the number of queries and the place of 
 the last bits. Scores closer than that noise are therefore computed once more, one inner product at a time in float64, which depends on
 nothing but the two vectors; hits that are equal then are ordered by docno. The same question gets the same ranking, however it is asked.
 
-Shapes: Q queries, D dimensions, K hits.
+Shapes: Q queries, D dimensions, K hits, S hits of a query that are tried, n pairs of a query and a hit.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from ance_ir.indexes.vectors import VectorStore
 
 TieOrder = Callable[[np.ndarray], np.ndarray]
 """From rows, int64 ``[n]``, to sort keys, int64 ``[n]``: of two rows with equal scores the one with the smaller key comes first."""
+
+_CHUNK = 1 << 17
+"""Numbers of the vectors that are settled together: with float64 copies they fit into a core's cache."""
+_TRIED = 64
+_MARGIN = 4
+_LEAST = 2.0**-22
 
 
 class Searcher(Protocol):
@@ -37,21 +43,43 @@ class Searcher(Protocol):
 
 
 def noise(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
-    """Scores closer than this, float32 ``[Q]``, may stand in either order after a float32 matrix product."""
-    norms_Q = np.linalg.norm(queries_QD, axis=1)
-    bound_Q: np.ndarray = (2.0**-22 * np.sqrt(store.dimension) * store.largest_norm * norms_Q).astype(np.float32)
-    return bound_Q
+    """Scores closer than this, float32 ``[Q]``, may stand in either order after a float32 matrix product, whichever computed it."""
+    bound_Q: np.ndarray = 2.0**-22 * np.sqrt(store.dimension) * largest_scores(store, queries_QD)
+    return bound_Q.astype(np.float32)
 
 
-def settled_scores(store: VectorStore, queries_QD: np.ndarray, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scores of pairs, computed in float64 and rounded to float32, ``[n]``; ``query`` and ``rows``, ``[n]``, name the pairs."""
-    scores = np.empty(len(rows), dtype=np.float32)
-    step = max(1, (16 << 20) // store.dimension)
-    for start in range(0, len(rows), step):
+def measured_noise(store: VectorStore, queries_QD: np.ndarray, scores_QK: np.ndarray, rows_QK: np.ndarray) -> np.ndarray:
+    """What ``noise`` bounds, as it shows in hits that were found: mostly far less.
+
+    Some hits of each query, at even distances in its ranking, are computed in float64. Four times the largest error is taken, and never
+    less than what rounding a score to float32 may bring.
+    """
+    tried_S = np.linspace(0, rows_QK.shape[1] - 1, max(4, _TRIED // len(rows_QK))).astype(np.int64)
+    query_n = np.repeat(np.arange(len(rows_QK)), len(tried_S))
+    rows_n, scores_n = rows_QK[:, tried_S].reshape(-1), scores_QK[:, tried_S].reshape(-1)
+    found_n = rows_n >= 0
+    query_n, rows_n, scores_n = query_n[found_n], rows_n[found_n], scores_n[found_n]
+    errors_n = np.abs(settled_scores(store, queries_QD, query_n, rows_n) - scores_n)
+    largest_Q = largest_scores(store, queries_QD)
+    relative = float((errors_n / np.maximum(largest_Q, np.finfo(np.float32).tiny)[query_n]).max(initial=0))
+    noise_Q: np.ndarray = np.minimum(noise(store, queries_QD), max(_MARGIN * relative, _LEAST) * largest_Q)
+    return noise_Q.astype(np.float32)
+
+
+def largest_scores(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
+    """What no score of a query exceeds, float64 ``[Q]``."""
+    largest_Q: np.ndarray = store.largest_norm * np.linalg.norm(queries_QD.astype(np.float64), axis=1)
+    return largest_Q
+
+
+def settled_scores(store: VectorStore, queries_QD: np.ndarray, query_n: np.ndarray, rows_n: np.ndarray) -> np.ndarray:
+    """Scores of pairs of a query and a row, both int64 ``[n]``, computed in float64 and rounded to float32, ``[n]``."""
+    scores_n = np.empty(len(rows_n), dtype=np.float32)
+    step = max(1, _CHUNK // store.dimension)
+    for start in range(0, len(rows_n), step):
         part = slice(start, start + step)
-        vectors = store.get(rows[part]).astype(np.float64)
-        scores[part] = np.einsum("nd,nd->n", vectors, queries_QD[query[part]].astype(np.float64))
-    return scores
+        scores_n[part] = np.vecdot(store.get(rows_n[part]).astype(np.float64), queries_QD[query_n[part]].astype(np.float64))
+    return scores_n
 
 
 def order_hits(
@@ -61,20 +89,25 @@ def order_hits(
 
     Rows of −1 are padding and come last.
     """
-    order = np.argsort(-scores_QK, axis=1, kind="stable")
+    order = np.argsort(-scores_QK, axis=1)
     scores_QK, rows_QK = np.take_along_axis(scores_QK, order, 1), np.take_along_axis(rows_QK, order, 1)
-    close = (scores_QK[:, :-1] - scores_QK[:, 1:] <= noise(store, queries_QD)[:, None]) & (rows_QK[:, 1:] >= 0)
-    if not close.any():
+    if rows_QK.size == 0:
         return scores_QK, rows_QK
-    near = np.zeros(scores_QK.shape, dtype=bool)
-    near[:, :-1] |= close
-    near[:, 1:] |= close
-    query, place = np.nonzero(near)
-    scores_QK[query, place] = settled_scores(store, queries_QD, query, rows_QK[query, place])
-    ties = np.full(rows_QK.shape, np.iinfo(np.int64).max)
-    ties[query, place] = tie_order(rows_QK[query, place])
-    changed = np.unique(query)
-    order = np.lexsort((ties[changed], -scores_QK[changed]), axis=1)
-    scores_QK[changed] = np.take_along_axis(scores_QK[changed], order, 1)
-    rows_QK[changed] = np.take_along_axis(rows_QK[changed], order, 1)
+    close = _close(scores_QK, rows_QK, noise(store, queries_QD))
+    if np.count_nonzero(close) > _TRIED:
+        close = _close(scores_QK, rows_QK, measured_noise(store, queries_QD, scores_QK, rows_QK))
+    query_n, place_n = np.nonzero(close[:, :-1] | close[:, 1:])
+    group_n = np.cumsum(~close[query_n, place_n])
+    rows_n = rows_QK[query_n, place_n]
+    scores_n = settled_scores(store, queries_QD, query_n, rows_n)
+    order_n = np.lexsort((tie_order(rows_n), -scores_n, group_n))
+    scores_QK[query_n, place_n], rows_QK[query_n, place_n] = scores_n[order_n], rows_n[order_n]
     return scores_QK, rows_QK
+
+
+def _close(scores_QK: np.ndarray, rows_QK: np.ndarray, noise_Q: np.ndarray) -> np.ndarray:
+    """Whether a hit is close to the one before it, bool ``[Q, K + 1]``; the last column ends what is close."""
+    close = np.zeros((len(rows_QK), rows_QK.shape[1] + 1), dtype=bool)
+    with np.errstate(invalid="ignore"):  # among padding
+        close[:, 1:-1] = (scores_QK[:, :-1] - scores_QK[:, 1:] <= noise_Q[:, None]) & (rows_QK[:, 1:] >= 0)
+    return close

@@ -17,6 +17,9 @@ VectorType = Literal["float16", "float32"]
 SHARD_BYTES = 256 << 20
 """Size of a shard; also what writing holds in memory."""
 
+_JOINED = 1024
+"""Rows; a block that would end earlier, where its shard ends, goes on in the next one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
@@ -145,17 +148,24 @@ class VectorStore:
         return int(self._starts[-1])
 
     def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and vectors, ``[rows, D]`` as stored (fewer in the last), of consecutive blocks, whatever shards they lie in."""
-        for first in range(0, len(self), rows):
-            last = min(first + rows, len(self))
+        """First row and vectors as stored, ``[≤ rows, D]``, of consecutive blocks; most end where their shards end."""
+        least = min(rows, _JOINED)
+        last = 0
+        while last < len(self):
+            first = last
+            end_of_shard = int(self._starts[np.searchsorted(self._starts, first, side="right")])
+            last = min(first + rows, max(end_of_shard, min(first + least, len(self))))  # joining copies, the rest is read where it lies
             shards = range(np.searchsorted(self._starts, first, side="right") - 1, np.searchsorted(self._starts, last))
             parts = [self._maps[shard][max(0, first - self._starts[shard]) : last - self._starts[shard]] for shard in shards]
             yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def get(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of the given rows, float32 ``[len(rows), D]``."""
-        vectors = np.empty((len(rows), self.dimension), dtype=np.float32)
         shard_of = np.searchsorted(self._starts, rows, side="right") - 1
+        if len(rows) and shard_of.min() == shard_of.max():
+            found: np.ndarray = self._maps[shard_of[0]][rows - self._starts[shard_of[0]]].astype(np.float32, copy=False)
+            return found
+        vectors = np.empty((len(rows), self.dimension), dtype=np.float32)
         for shard in np.unique(shard_of):
             chosen = shard_of == shard
             vectors[chosen] = self._maps[shard][rows[chosen] - self._starts[shard]]

@@ -33,10 +33,13 @@ def packed_weights(module: nn.Module, tokens: int) -> Iterator[None]:
             layer.__dict__.pop("forward", None)
 
 
-def _available() -> bool:
-    if torch.is_autocast_enabled("cpu"):  # the inputs would be of another type than the weights
-        return False
+def onednn() -> bool:
+    """Whether torch comes with oneDNN's matrix product."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _available() -> bool:
+    return onednn() and not torch.is_autocast_enabled("cpu")  # the inputs would be of another type than the weights
 
 
 def _types() -> tuple[torch.dtype, ...]:

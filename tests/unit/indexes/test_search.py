@@ -8,14 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ance_ir.errors import UsageError
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.search import Searcher, TieOrder
+from ance_ir.indexes.products import products
+from ance_ir.indexes.search import Searcher, TieOrder, largest_scores, measured_noise, noise
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
 
 Backend = Literal["exact", "faiss"]
@@ -146,3 +149,110 @@ def test_no_queries(tmp_path: Path, backend: Backend) -> None:
 def test_more_queries_than_a_block_of_them() -> None:
     rng = np.random.default_rng(3)
     check("exact", rng.integers(-2, 3, (50, 3)).astype(np.float32), rng.integers(-2, 3, (2100, 3)).astype(np.float32), 5)
+
+
+def test_masses_of_equal_vectors() -> None:
+    """More than fit between two blocks, above, at and below the cut; the best come last."""
+    rng = np.random.default_rng(4)
+    vectors = np.repeat(rng.normal(size=(3, 4)).astype(np.float32), [100_000, 30_000, 4], axis=0)
+    queries = np.concatenate([vectors[[0, 100_000, -1]], rng.normal(size=(6, 4)).astype(np.float32)])
+    for k in (1, 10, 200):
+        check("exact", vectors, queries, k, shard_rows=50_000, memory_budget=4 << 20)
+
+
+def test_scores_that_rise_throughout_the_corpus() -> None:
+    """Each block is better than all before it, so that every row is a candidate once."""
+    vectors = np.linspace(-1, 1, 40_000, dtype=np.float32)[:, None] * np.array([[1, 2]], dtype=np.float32)
+    check("exact", vectors, np.array([[1, 1], [-1, 0], [2, -1]], dtype=np.float32), 300, memory_budget=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
+@pytest.mark.parametrize("k", [1, 40, 6000])
+def test_only_rows_that_are_searchable_are_found(tmp_path: Path, share: float, k: int) -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.integers(-3, 4, size=(5000, 4)).astype(np.float32)
+    vectors[4000:] *= -1
+    searchable = rng.random(5000) < share
+    searchable[3000:3600] = False
+    queries, ties = rng.normal(size=(3, 4)).astype(np.float32), rng.permutation(5000)
+    searcher = ExactSearcher(make_store(tmp_path, vectors), lambda rows: ties[rows], searchable=searchable, memory_budget=1)
+    scores, rows = searcher.search(queries, k)
+    left = np.flatnonzero(searchable)
+    expected_scores, expected = brute_force(vectors[left], queries, ties[left], k)
+    np.testing.assert_array_equal(rows, left[expected])
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+
+
+def directions(kind: str, rng: np.random.Generator, rows: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and 30 queries as models make them."""
+    vectors, queries = rng.normal(size=(rows, dimension)), rng.normal(size=(30, dimension))
+    if kind == "common":  # norms of 27 and scores near 700, as of models without normalisation
+        centre = rng.normal(size=dimension)
+        vectors, queries = ((centre + part * 0.15) * 27 / np.sqrt(dimension) for part in (vectors, queries))
+    elif kind == "unit":  # some close to the query, most not
+        vectors[:500] += 3 * queries[rng.integers(0, 30, 500)]
+        vectors, queries = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (vectors, queries))
+    elif kind == "outliers":  # two dimensions that are far larger than the others, and cancel out
+        vectors[:, [3, dimension - 2]] += 40
+        queries[:, 3], queries[:, dimension - 2] = 40, -40
+    vectors[rows // 2 :] = vectors[rng.integers(0, rows // 2, rows - rows // 2)] * (1 + rng.choice([0, 1e-7, 1e-6], (rows - rows // 2, 1)))
+    return vectors.astype(np.float32), queries.astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["random", "common", "unit", "outliers"])
+@pytest.mark.parametrize("dimension", [384, 768])
+def test_the_ranking_is_that_of_exact_scores_however_they_are_computed(tmp_path: Path, kind: str, dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    vectors, queries = directions(kind, rng, 4000, dimension)
+    ties = rng.permutation(len(vectors))
+    store = make_store(tmp_path, vectors, shard_rows=1500)
+    _, expected = brute_force(vectors, queries, ties, 1500)
+    for k, batch, budget in ((1500, 30, 512 << 20), (1500, 7, 1), (300, 1, 512 << 20), (10, 2, 1), (1, 1, 1)):
+        searcher = ExactSearcher(store, lambda rows: ties[rows], memory_budget=budget)
+        for start in range(0, len(queries) if batch > 1 else 5, batch):
+            _, rows = searcher.search(queries[start : start + batch], k)
+            np.testing.assert_array_equal(rows, expected[start : start + batch, :k], err_msg=f"{k=} {batch=} {budget=}")
+
+
+def test_noise_is_never_measured_to_be_less_than_it_is(tmp_path: Path) -> None:
+    """No two scores of other products are further from exact ones than what is measured on these."""
+    for number, kind in enumerate(["random", "common", "unit", "outliers"]):
+        vectors, queries = directions(kind, np.random.default_rng(number), 2000, 768)
+        (tmp_path / kind).mkdir()
+        store = make_store(tmp_path / kind, vectors)
+        exact = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+        scores, rows = ExactSearcher(store, lambda rows: rows).search(queries, 500)
+        products = np.take_along_axis(queries @ vectors.T, rows, 1)
+        found = measured_noise(store, queries, products, rows)
+        errors = np.abs(products - np.take_along_axis(exact, rows, 1))
+        assert (errors.max(1) + errors.mean(1) < found).all()
+        assert (found <= noise(store, queries)).all()
+        np.testing.assert_allclose(scores, products, atol=float(noise(store, queries).max()))
+
+
+def test_noise_is_that_of_rounding_where_products_are_exact(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    vectors, queries = (rng.integers(-3, 4, (rows, 16)).astype(np.float32) for rows in (300, 5))
+    store = make_store(tmp_path, vectors)
+    found = measured_noise(store, queries, queries @ vectors.T, np.tile(np.arange(300), (5, 1)))
+    np.testing.assert_allclose(found, 2.0**-22 * largest_scores(store, queries), rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+def test_queries_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    store = make_store(tmp_path, np.full((4, 3), 10, dtype=np.float32))
+    with pytest.raises(UsageError, match="query vector 1 has values that are not finite, or too large"):
+        ExactSearcher(store, lambda rows: rows).search(np.array([[1, 2, 3], [1, value, 3]], dtype=np.float32), 2)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_products_of_one_query_do_not_depend_on_threads(threads: int) -> None:
+    rng = np.random.default_rng(6)
+    block, query = torch.from_numpy(rng.normal(size=(5003, 20)).astype(np.float32)), torch.ones(1, 20)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        scores = products(query, block)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(scores, block.sum(1)[None])

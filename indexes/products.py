@@ -1,0 +1,62 @@
+"""Inner products of queries and a block of vectors, by what was measured to be the fastest: see docs/benchmarks.md.
+
+Shapes: Q queries, N rows of a block, D dimensions.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import torch
+
+from ance_ir.models.packing import onednn
+
+_ROWS_OF_THREAD = 1024
+
+
+def products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
+    """Float32 ``[Q, N]``, of float32 tensors on one device.
+
+    On a CPU torch hands products to MKL, which uses AVX-512 on Intel's processors alone; oneDNN uses it on all.
+    """
+    if queries_QD.device.type == "cpu" and len(queries_QD) == 1:
+        return torch.from_numpy(_of_one_query(queries_QD[0].numpy(), block_ND.numpy())[None])
+    if queries_QD.device.type == "cpu" and onednn():
+        scores_QN: torch.Tensor = torch.ops.mkldnn._linear_pointwise(queries_QD, block_ND, None, "none", [], "")
+        return scores_QN
+    return queries_QD @ block_ND.T
+
+
+def _of_one_query(query_D: np.ndarray, block_ND: np.ndarray) -> np.ndarray:
+    """Float32 ``[N]``. Memory is what limits it: an inner product for each row, in as many threads as torch uses, reads it fastest.
+
+    numpy's matrix product is as fast, but its threads go on spinning for a tenth of a second, in the way of whatever comes next.
+    """
+    scores_N = np.empty(len(block_ND), dtype=np.float32)
+
+    def compute(first: int, last: int) -> None:
+        np.vecdot(block_ND[first:last], query_D, out=scores_N[first:last])
+
+    count = max(1, min(torch.get_num_threads(), len(block_ND) // _ROWS_OF_THREAD))
+    borders = [len(block_ND) * thread // count for thread in range(count + 1)]
+    others = [threading.Thread(target=compute, args=borders[thread : thread + 2]) for thread in range(1, count)]
+    for thread in others:
+        thread.start()
+    compute(*borders[:2])
+    for thread in others:
+        thread.join()
+    return scores_N
+
+
+def as_tensor(vectors: np.ndarray) -> torch.Tensor:
+    """A tensor of the same memory, for reading only."""
+    return torch.from_numpy(np.asarray(_Readable(vectors)))
+
+
+class _Readable:
+    """An array that says it may be written: torch warns of others, such as memory maps."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array  # is kept as long as what is made of it
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
