@@ -56,7 +56,7 @@ setup(
         "faiss-cpu",
         "ir_datasets",
         "ir_measures",
-        "numpy",
+        "numpy>=2.0",
         "pandas",
         "pyterrier>=1.1",
         # Its only wheels are for this platform; elsewhere BM25 needs the extra "terrier" or "lucene".

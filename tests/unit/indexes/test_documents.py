@@ -189,7 +189,7 @@ def test_always_the_documents_of_brute_force(collections: Collections, make: Cal
 
 
 def exact_without(collection: Collection, hidden: np.ndarray) -> Searcher:
-    return ExactSearcher(collection.store, collection.tie_order, searchable=~hidden)
+    return ExactSearcher(collection.store, collection.tie_order, searchable=~hidden, memory_budget=1)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
