@@ -44,6 +44,8 @@ from ance_ir.indexes.snapshot import write_manifest
 from ance_ir.indexes.table import DocumentTable
 from ance_ir.indexes.vectors import Shard, VectorType, checked_vectors
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
+from ance_ir.models.encoding import Blocks, gather
+from ance_ir.models.workers import Workers
 from ance_ir.training import ALONE, World
 
 PARTS, LEAST, MOST = 16, 256, 8192
@@ -68,7 +70,11 @@ class CorpusEncoding:
         passages: how documents are cut.
         dtype: how vectors are stored.
         reuse: an index to take unchanged documents' vectors from.
+        workers: how many processes tokenise; by default a thread does.
         verbose: show progress.
+
+    Raises:
+        UsageError: a negative number of processes.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class CorpusEncoding:
         *,
         dtype: VectorType = "float32",
         reuse: AnceIndex | None = None,
+        workers: int = 0,
         verbose: bool = False,
     ) -> None:
         self.folder = folder
@@ -93,6 +100,7 @@ class CorpusEncoding:
         told = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
         self._told = {**told, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
+        self._workers = Workers(model.tokenizer, passages, workers) if workers else None
         self._verbose = verbose
         self._bar = tqdm(disable=True)
         self.encoded = 0
@@ -108,8 +116,9 @@ class CorpusEncoding:
     def help(self) -> None:
         """Encode what parts nobody has, if the work has begun and is the same."""
         if self._begun() and not self.built():
-            for part in range(self._parts):
-                self._take(part)
+            with self._workers or contextlib.nullcontext():
+                for part in range(self._parts):
+                    self._take(part)
 
     def lead(self) -> AnceIndex:
         """Encode, wait for what others encode, and write the index; an index that is there already is opened.
@@ -124,7 +133,8 @@ class CorpusEncoding:
             return index
         self.begin()
         total = len(self._store)
-        with tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose) as self._bar:
+        bar = tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose)
+        with bar as self._bar, self._workers or contextlib.nullcontext():
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
                 self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
                 if not sum(self._take(part) for part in missing):
@@ -180,16 +190,19 @@ class CorpusEncoding:
     def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
         """Of documents that follow one another: vectors ``[passages, D]``, int64 counts of passages, and how many were encoded."""
         if self._reuse is None:
-            texts = (self._model.text.join(self._store[number]) for number in numbers)
-            with contextlib.closing(self._model.encode_stream(texts, self._passages)) as blocks:
+            with contextlib.closing(self._encoded(self._store[number] for number in numbers)) as blocks:
                 yield from ((vectors_PD, counts, len(counts)) for vectors_PD, counts in blocks)
         else:
             for run in (numbers[start : start + RUN] for start in range(0, len(numbers), RUN)):
                 documents = [self._store[number] for number in run]
-                yield self._reuse.complete(documents, self._store.text_hashes[run.start : run.stop], self._encode_documents)
+                hashes = self._store.text_hashes[run.start : run.stop]
+                yield self._reuse.complete(documents, hashes, lambda new: gather(self._encoded(new), self._model.dimension))
 
-    def _encode_documents(self, documents: list[Document]) -> tuple[np.ndarray, np.ndarray]:
-        return self._model.encode_documents([self._model.text.join(document) for document in documents], self._passages)
+    def _encoded(self, documents: Iterable[Document]) -> Blocks:
+        texts = (self._model.text.join(document) for document in documents)
+        if self._workers is None:
+            return self._model.encode_stream(texts, self._passages)
+        return self._model.encode_tokens(self._workers.tokenized(texts))
 
     def _finish(self) -> None:
         parts = [read_json(self.folder / f"part-{part:05d}.json") for part in range(self._parts)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ import torch
 
 from ance_ir.datasets import load_dataset
 from ance_ir.files import write_json
-from ance_ir.indexes import AnnMiner, FirstP, MaxP, corpus
+from ance_ir.indexes import AnnMiner, FirstP, MaxP, corpus, index_documents
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
+from ance_ir.models.workers import Workers
 from ance_ir.training import (
     AnnNegatives,
     DenseObjective,
@@ -123,6 +126,29 @@ def encode_part_by_part(collection: Path, folder: Path, phase: Synchronized[int]
     else:
         while not (folder / "manifest.json").exists():
             encoding.help()
+
+
+def index_a_stream(collection: Path, folder: Path, phase: Synchronized[int] | None) -> None:
+    """Index the documents of the collection as a stream."""
+    torch.set_num_threads(1)
+    _announce(phase)
+    corpus.LEAST = 4  # ten parts
+    documents = iter(load_dataset(collection).documents())
+    if phase is not None:
+        phase.value = TRAINING
+    index_documents(folder, encoder(), documents, MaxP(4, 3), dtype="float16")
+
+
+def tokenize_until_killed(told: Connection) -> None:
+    """Tokenise by two processes for ever, and say which these are."""
+    with Workers(encoder().tokenizer, FirstP(), 2) as workers:
+        stream = workers.tokenized(itertools.repeat("a cat and a dog"))
+        for _ in range(10_000):
+            next(stream)
+        assert workers._pool is not None
+        told.send(list(workers._pool._processes))
+        while next(stream) is not None:
+            pass
 
 
 OBJECTIVES: dict[str, dict[str, Any]] = {

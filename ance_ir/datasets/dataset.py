@@ -101,9 +101,8 @@ class Dataset(ABC):
             DatasetError: an empty corpus, or, unless these are left out, a docno that occurs twice or something that is no document.
             UsageError: there is no such policy.
         """
-        folder = (
-            cache_folder() / "documents" / (self.corpus_fingerprint if on_error == "raise" else f"{self.corpus_fingerprint}-{on_error}")
-        )
+        suffix = "" if on_error == "raise" else f"-{on_error}"
+        folder = cache_folder() / "documents" / f"{self.corpus_fingerprint}{suffix}"
         if not DocumentStore.is_complete(folder):
             documents = self.documents()
             DocumentStore.build(documents.entries(), folder, count=documents.count, on_error=on_error, verbose=verbose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -276,8 +276,16 @@ class DenseEncoder(nn.Module):
         Returns:
             a generator of float32 vectors ``[passages, D]`` and int64 counts ``[documents]``, of documents that follow one another.
         """
-        passages = tokenized(texts, lambda piece: self.tokenizer.cut(piece, scheme))
-        return encode_windows(self.passage_tower, passages, self.tokenizer.pad_id, progress)
+        return self.encode_tokens(tokenized(texts, lambda piece: self.tokenizer.cut(piece, scheme)), progress)
+
+    def encode_tokens(self, texts: Generator[Sequence[np.ndarray]], progress: Progress | None = None) -> Blocks:
+        """What ``encode_stream`` gives, of texts that ``Workers`` of this encoder's tokeniser cut.
+
+        Args:
+            texts: token ids of the passages of each text, int32; closed in the end.
+            progress: called with the number of passages of each batch that is done.
+        """
+        return encode_windows(self.passage_tower, texts, self.tokenizer.pad_id, progress)
 
     def queries(self) -> QueryEncoder:
         """A PyTerrier transformer: ``query`` to ``query_vec``."""

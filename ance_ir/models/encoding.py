@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -83,17 +83,22 @@ def tokenized(
     """
 
     def cut(piece: list[SomeText]) -> list[list[np.ndarray]]:
-        return [[np.asarray(ids, dtype=np.int32) for ids in passages] for passages in tokenize(piece)]
+        return as_arrays(tokenize(piece))
 
-    pieces = _pieces(texts)
-    first = [piece for piece in (next(pieces, None), next(pieces, None)) if piece is not None]
-    made = ahead(cut, chain(first, pieces), LOOK_AHEAD) if len(first) > 1 else (cut(piece) for piece in first)
+    rest = pieces(texts)
+    first = list(islice(rest, 2))
+    made = ahead(cut, chain(first, rest), LOOK_AHEAD) if len(first) > 1 else (cut(piece) for piece in first)
     with contextlib.closing(made):
-        for passages in made:
-            yield from passages
+        yield from chain.from_iterable(made)
 
 
-def _pieces(texts: Iterable[SomeText]) -> Iterator[list[SomeText]]:
+def as_arrays(texts: Iterable[Iterable[Sequence[int]]]) -> list[list[np.ndarray]]:
+    """Token ids of the passages of each text, int32."""
+    return [[np.asarray(ids, dtype=np.int32) for ids in passages] for passages in texts]
+
+
+def pieces(texts: Iterable[SomeText]) -> Iterator[list[SomeText]]:
+    """Lists of texts that follow one another, each of them tokenised at once."""
     piece: list[SomeText] = []
     size = 0
     for text in texts:
@@ -158,16 +163,22 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     return vectors_ND
 
 
-def ahead(function: Callable[[T], U], items: Iterable[T], depth: int) -> Generator[U]:
-    """What a function makes of items, in order, made in a thread of its own up to ``depth`` before they are asked for.
+def ahead(function: Callable[[T], U], items: Iterable[T], depth: int, executor: Executor | None = None) -> Generator[U]:
+    """What a function makes of items, in order, up to ``depth`` of them made before they are asked for.
 
-    What is raised in that thread is raised here, in its place. Closing the generator ends the thread after the item it is at.
+    What is raised there is raised here, in its place. Closing the generator makes no more; its thread ends after the item it is at.
+
+    Args:
+        function: makes one.
+        items: read as they are needed.
+        depth: how many.
+        executor: where they are made; by default a thread of its own.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") if executor is None else contextlib.nullcontext(executor) as makers:
         waiting: deque[Future[U]] = deque()
         try:
             for item in items:
-                waiting.append(thread.submit(function, item))
+                waiting.append(makers.submit(function, item))
                 if len(waiting) > depth:
                     yield waiting.popleft().result()
             while waiting:

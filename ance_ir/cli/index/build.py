@@ -35,6 +35,7 @@ Example:
     show_default=True,
     help="Documents that cannot be used (no JSON, not UTF-8, a docno that came before, no text): stop at the first, or leave them out.",
 )
+@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that tokenise; 0: a thread does.")
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
 @text_options
 @precision_option
@@ -47,6 +48,7 @@ def command(
     dtype: VectorType,
     reuse: str | None,
     on_error: OnError,
+    workers: int,
     overwrite: bool,
     query_length: int | None,
     passage_length: int | None,
@@ -69,8 +71,18 @@ def command(
     collection = load_dataset(dataset)
     encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
     store = world.lead_first(lambda: collection.store(verbose=world.leads, on_error=on_error))
-    before = AnceIndex(reuse) if reuse else None
-    index = index_corpus(out, encoder, store, scheme, dtype=dtype, reuse=before, overwrite=overwrite, world=world, verbose=world.leads)
+    index = index_corpus(
+        out,
+        encoder,
+        store,
+        scheme,
+        dtype=dtype,
+        reuse=AnceIndex(reuse) if reuse else None,
+        workers=workers,
+        overwrite=overwrite,
+        world=world,
+        verbose=world.leads,
+    )
     world.leave()
     if not world.leads:
         return
