@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from ance_ir.indexes import AnceIndex
+from ance_ir.indexes import AnceIndex, FirstP, SlidingWindow, corpus, index_documents
+from ance_ir.models import PassageScheme, encoding
+from tests.tiny import WORDS, encoder
 
 GROUP = 5
 DIMENSION = 4
@@ -69,3 +75,47 @@ def is_whole(index: AnceIndex) -> bool:
         return False
     first, _ = index.table.rows(index.numbers([row["docno"] for row in rows]))
     return bool((index.store.get(first) == np.stack([row["doc_vec"] for row in rows])).all())
+
+
+def large_streams() -> dict[str, tuple[Iterator[dict[str, Any]], PassageScheme]]:
+    """Two corpora of 200 MiB: one of many passages' vectors, one of much text; neither is held by who makes it."""
+    words = " ".join(random.Random(0).choices(WORDS, k=1000))
+    return {
+        "passages": (({"docno": str(number), "text": words} for number in range(36)), SlidingWindow(8, 1)),
+        "text": (({"docno": str(number), "text": words * 16} for number in range(2700)), FirstP(8)),
+    }
+
+
+def index_in_little_memory(kind: str, folder: Path, told: Connection) -> None:
+    """Index a large stream; tell how much memory that took, and how large the text and the vectors are, in MiB."""
+    torch.set_num_threads(1)
+    corpus.PARTS, corpus.MOST, encoding.WINDOW_TOKENS["cpu"] = 1, 1 << 40, 8192
+    model = encoder(head=1536, text={"max_characters": 100})
+    stream, scheme = large_streams()[kind]
+    text, sizes, ended = 0, [], threading.Event()
+    index_documents(folder / "warm", model, [{"docno": "a", "text": "a cat " * 2000}], scheme)
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal text
+        for document in stream:
+            text += len(document["text"])
+            yield document
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            sizes.append(_held())
+
+    before = _held()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    index = index_documents(folder / "x", model, counted(), scheme)
+    ended.set()
+    watcher.join()
+    vectors = sum((folder / "x" / shard.file).stat().st_size for shard in index.store.shards)
+    told.send((max(sizes) - before, text / 2**20, vectors / 2**20, len(index.store.shards)))
+
+
+def _held() -> float:
+    """MiB of memory that this process holds, files that are mapped not counted."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024

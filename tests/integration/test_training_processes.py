@@ -70,6 +70,23 @@ def test_torchrun_trains_as_one_process_does(told: list[str], environment: dict[
     assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
 
 
+def test_torchrun_indexes_byte_for_byte_as_one_process_does(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    """Each process writes parts, and has one of its own to tokenise."""
+    more = ["index", *told[:4], "--passages", "maxp:8,2", "--dtype", "float16", "--device", "cpu"]
+    alone = _run([*ANCE_IR, *more, "--out", tmp_path / "one"], environment)
+    assert alone.returncode == 0, alone.stderr
+    two = _run([*TORCHRUN, "-m", "ance_ir", *more, "--workers", "1", "--out", tmp_path / "two"], environment)
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("400 documents, ") == 1, "one process speaks for all"
+    one, other = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
+        for name in ("one", "two")
+    )
+    assert one == other
+    assert sum(path.name.startswith("vectors-") for path in one) == 2
+    assert not list(tmp_path.glob("*.building*"))
+
+
 def test_two_processes_train_while_an_inferencer_mines(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
     more = ["--steps", "150", "--refresh-every", "10", "--inferencers", "1", "--depth", "20"]
     found = _run([*TORCHRUN, "-m", "ance_ir", "train", *told, *more, "--out", tmp_path / "run"], environment)

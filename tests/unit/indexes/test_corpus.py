@@ -15,6 +15,8 @@ from ance_ir.errors import DatasetError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, corpus, index_documents
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder, PassageScheme, encoding
+from tests.index_jobs import index_in_little_memory
+from tests.processes import CONTEXT, start
 from tests.tiny import WORDS, encoder
 
 RNG = np.random.default_rng(0)
@@ -201,3 +203,17 @@ def test_unchanged_documents_are_taken_from_an_index(tmp_path: Path, model: Dens
     np.testing.assert_allclose(vectors(index), vectors(fresh), atol=1e-5)
     numbers = np.arange(len(changed))
     assert (index.table.rows(numbers)[0] == fresh.table.rows(numbers)[0]).all()
+
+
+@pytest.mark.parametrize("kind", ["passages", "text"])
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, kind: str) -> None:
+    """All is one part; what is held a few times over is a window of texts, here 6 MiB of vectors of 1,536 dimensions."""
+    receiving, sending = CONTEXT.Pipe(duplex=False)
+    process = start(index_in_little_memory, kind, tmp_path, sending)
+    while not receiving.poll(0.2):
+        assert process.is_alive()
+    held, text, vectors, parts = receiving.recv()
+    process.join()
+    assert parts == 1
+    assert text + vectors > 200
+    assert held < 48

@@ -17,7 +17,7 @@ from ance_ir.models import DenseEncoder
 from ance_ir.training import MinedNegatives, TrainingQueries, TrainingRun
 from tests.breaking import timeless_lines
 from tests.processes import CONTEXT, MINING, PUBLISHING, TRAINING, kill_in, start
-from tests.training_jobs import encode_part_by_part, infer, train, train_asynchronously
+from tests.training_jobs import encode_part_by_part, index_a_stream, infer, train, train_asynchronously
 
 PHASES = {"training": TRAINING, "mining": MINING, "publishing": PUBLISHING}
 KILLS = 24
@@ -25,6 +25,11 @@ KILLS = 24
 
 def _weights(folder: Path) -> dict[str, Any]:
     return DenseEncoder.from_pretrained(folder, device="cpu").state_dict()
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """All files of a folder."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_trainer_killed_at_random_instants_ends_the_same(collection: Path, tmp_path: Path) -> None:
@@ -121,9 +126,29 @@ def test_an_encoding_killed_at_random_instants_is_byte_equal(collection: Path, t
     last = start(encode_part_by_part, collection, tmp_path / "b.ance", None, True)
     last.join(60)
     assert last.exitcode == 0
-    files = {path.relative_to(tmp_path / "a.ance") for path in (tmp_path / "a.ance").rglob("*") if path.is_file()}
-    assert files == {path.relative_to(tmp_path / "b.ance") for path in (tmp_path / "b.ance").rglob("*") if path.is_file()}
-    for file in files:
-        assert (tmp_path / "a.ance" / file).read_bytes() == (tmp_path / "b.ance" / file).read_bytes(), file
+    assert contents(tmp_path / "a.ance") == contents(tmp_path / "b.ance")
     AnceIndex(tmp_path / "b.ance").verify()
     assert len(np.unique(AnceIndex(tmp_path / "b.ance").store.get(np.arange(38)), axis=0)) > 30
+
+
+def test_a_stream_killed_at_random_instants_is_indexed_byte_for_byte(collection: Path, tmp_path: Path) -> None:
+    """Killed while the stream is written, encoded, made an index of, and put into its place."""
+    unbroken = start(index_a_stream, collection, tmp_path / "a" / "x.ance", None)
+    unbroken.join(60)
+    assert unbroken.exitcode == 0
+    instants, kills, now, path = random.Random(4), Counter[str](), CONTEXT.Value("i", 0), tmp_path / "b" / "x.ance"
+    while kills.total() < KILLS or min(kills["stream"], kills["encoding"]) < KILLS // 3:
+        process = start(index_a_stream, collection, path, now)
+        name = "stream" if kills["stream"] <= kills["encoding"] else "encoding"
+        if kill_in({"stream": TRAINING, "encoding": MINING}[name], now, process, instants, 0.05):
+            kills[name] += 1
+        else:
+            assert process.exitcode == 0
+        if AnceIndex(path).built():
+            AnceIndex(path).verify()
+            shutil.rmtree(path)
+        now.value = 0
+    last = start(index_a_stream, collection, path, None)
+    last.join(60)
+    assert last.exitcode == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b"), "nothing is left beside the index either"
