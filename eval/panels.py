@@ -64,7 +64,7 @@ def save_panels(
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(columns * size[0], rows * size[1] + 0.3 * -(-len(names) // 4))
+    figure = new_figure(columns * size[0], rows * size[1] + 0.3 * -(-len(names) // 4))
     every = figure.subplots(rows, columns, squeeze=False).flatten()
     handles: dict[str, Any] = {}
     for axes, panel in zip(every, panels, strict=False):
@@ -91,7 +91,7 @@ def panel_svg(panel: Panel, names: Sequence[str], number: int) -> str:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    figure = _figure(4.4, 3.0)
+    figure = new_figure(4.4, 3.0)
     _draw(figure.subplots(), panel, names)
     stream = io.StringIO()
     with importlib.import_module("matplotlib").rc_context({"svg.fonttype": "none", "svg.hashsalt": "ance_ir"}):
@@ -150,7 +150,7 @@ def _plain_numbers() -> Any:
     return type("PlainNumbers", (kind,), {"__call__": label})()
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A figure of its own, outside pyplot's global state."""
     try:
         backend = importlib.import_module("matplotlib.backends.backend_agg")

@@ -19,6 +19,7 @@ SUMMARIES = {
     "add": "Encode documents and add them",
     "delete": "Delete documents",
     "compact": "Free the space of deleted documents",
+    "tune": "Choose how to search it, by measuring",
     "import": "Build an index from another tool's vectors",
     "export": "Write an index in another tool's format",
     "verify": "Compare all files with their checksums",

@@ -254,15 +254,15 @@ def test_all_that_can_be_looked_at_gives_the_exact_ranking(
 def test_rows_that_came_later_and_rows_that_may_not_be_found(family: str, tmp_path: Path) -> None:
     """At random: any number of rows covered, any that may be found; every family finds all of what is asked for in so few rows."""
     rng = np.random.default_rng(5)
-    settings = parse_backend(f"{family},rescore=400")
-    for number in range(8):
+    settings = parse_backend(family if family == "flat" else f"{family},rescore=400")
+    for number in range(12):
         total = int(rng.integers(300, 400))
         vectors = rng.integers(-2, 3, (total, 4)).astype(np.float32)
         queries = rng.integers(-2, 3, (3, 4)).astype(np.float32)
         covered, searchable = int(rng.integers(257, total + 1)), rng.random(total) < rng.random()
         store = make_store(tmp_path / f"{number}", vectors)
         file = open_faiss(make_store(tmp_path / f"{number}-first", vectors[:covered]), tmp_path / f"{number}-faiss", settings)
-        k = int(rng.integers(1, 400))
+        k = int(rng.integers(1, 400 if number % 2 else 12))
         expected_scores, expected = brute_force(vectors, queries, k, searchable)
         scores, rows = FaissSearcher(file, store, ties, settings, searchable).search(queries, k)
         if family == "hnsw+sq8":  # a graph over so many equal vectors falls apart
@@ -274,7 +274,7 @@ def test_rows_that_came_later_and_rows_that_may_not_be_found(family: str, tmp_pa
 
 def test_nothing_may_be_found_and_nothing_is_asked(folder: Path, vectors: np.ndarray, queries: np.ndarray) -> None:
     store = make_store(folder / "store", vectors)
-    for family in ("flat", "pq", "hnsw"):
+    for family in ("flat", "pq", "pq,rescore=0", "hnsw"):
         settings = parse_backend(family)
         file = open_faiss(store, folder / "large", settings)
         assert FaissSearcher(file, store, ties, settings, np.zeros(ROWS, dtype=bool)).search(queries, 5)[1].shape == (12, 0)
@@ -395,6 +395,15 @@ def test_building_is_quiet(tmp_path: Path, vectors: np.ndarray, capfd: pytest.Ca
     assert "building ivf" in capfd.readouterr().err
 
 
+def test_codes_are_trained_for_what_is_searched(vectors: np.ndarray) -> None:
+    """Not for polysemous search too, which takes most of the time."""
+    recipe = recipe_of(parse_backend("pq"), ROWS, DIMENSION)
+    index = families.empty_index(recipe, DIMENSION, parse_backend("pq"))
+    families.train(index, vectors, recipe)
+    assert not index.do_polysemous_training
+    assert index.is_trained
+
+
 def test_what_is_built_is_told(tmp_path: Path, vectors: np.ndarray) -> None:
     store = make_store(tmp_path, vectors)
     settings = parse_backend("matryoshka8+hnsw,efConstruction=33,efSearch=5")
@@ -501,6 +510,11 @@ def test_a_build_that_was_broken_off_is_begun_again(tmp_path: Path, vectors: np.
     assert open_faiss(store, tmp_path, settings).rows == ROWS
     build_faiss(make_store(tmp_path / "fewer", vectors[:600]), tmp_path, settings)
     assert open_faiss(store, tmp_path, settings).rows == 600
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "write_json", full)
+        with pytest.raises(OSError, match="No space left"):
+            build_faiss(store, tmp_path, settings)
+    assert open_faiss(store, tmp_path, settings).rows == ROWS
 
 
 # on a GPU

@@ -1,0 +1,119 @@
+"""``ance-ir index tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ance_ir.cli._options import DATASET, device_option, index_argument, precision_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ance_ir.eval.tuning import Form
+    from ance_ir.models.precision import Precision
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir index tune stdlib.ance --dataset python-stdlib --split dev --out tuning
+  ance-ir index tune stdlib.ance --queries mine.tsv --backend ivf --backend hnsw+sq8,rescore=200
+  ance-ir search stdlib.ance "parse a date from a string" --backend tuned
+"""
+
+
+@click.command("tune", short_help="Choose how to search it, by measuring", epilog=EXAMPLE)
+@index_argument
+@click.option("--dataset", metavar="D", help=f"Whose queries are asked. {DATASET}")
+@click.option("--split", default="test", show_default=True, help="Which of them.")
+@click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Or a file of qid, tab, query.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=500, show_default=True, metavar="Q", help="Queries, drawn at random if there are more."
+)
+@click.option("--model", help="Where the index's model is now, if it has moved.")
+@click.option("-k", "--num-results", type=click.IntRange(min=1), default=100, show_default=True, help="Documents a query.")
+@click.option(
+    "--recall", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="The share of the exact first k that is asked for."
+)
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="BACKEND",
+    help="A family to try, options that are given with it are not varied; may be repeated.  [default: what suits the index's size]",
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for each query alone; the median counts."
+)
+@click.option("--keep", is_flag=True, help="Leave the Faiss files of all that was tried.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write all that was measured, and a plot, there."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "csv", "json"]), default="text", show_default=True, help="Of the table."
+)
+@precision_option
+@device_option
+def command(
+    index: Path,
+    dataset: str | None,
+    split: str,
+    file: Path | None,
+    limit: int,
+    model: str | None,
+    num_results: int,
+    recall: float,
+    backends: tuple[str, ...],
+    rounds: int,
+    keep: bool,
+    out: Path | None,
+    form: Form,
+    precision: Precision | None,
+    device: str | None,
+) -> None:
+    """Build and measure what may search INDEX: recall against exact search, latency, memory, time to build.
+
+    Shown is what nothing else beats in all three of recall, median latency and memory. The fastest that reaches --recall is written into
+    the index: --backend tuned uses it. The Faiss files of the others are removed. Broken off, the same command builds nothing twice.
+    """
+    from ance_ir.eval.panels import new_figure
+    from ance_ir.eval.tuning import tune, tuning_as, write_tuning
+    from ance_ir.indexes import AnceIndex
+
+    if out is not None:
+        new_figure(1, 1)  # before hours of measuring, not after, it is told that matplotlib is missing
+    queries = _queries(dataset, split, file)
+    if len(queries) > limit:
+        queries = queries.sample(limit, random_state=42)
+    opened = AnceIndex(index)
+    encoder = opened.model(model, device, precision)
+    tuning = tune(
+        opened,
+        encoder.encode_queries(queries["query"].to_list()),
+        k=num_results,
+        recall=recall,
+        backends=backends,
+        rounds=rounds,
+        keep=keep,
+        device=str(encoder.device),
+        verbose=True,
+    )
+    click.echo(tuning_as(tuning, form))
+    for family, reason in tuning.skipped.items():
+        click.echo(f"not built: {family}: {reason}", err=True)
+    written = f"; written: {', '.join(map(str, write_tuning(tuning, out)))}" if out is not None else ""
+    click.echo(f"chosen for recall@{num_results} of {recall:g}, used by --backend tuned: {tuning.chosen.backend}{written}", err=True)
+
+
+def _queries(dataset: str | None, split: str, file: Path | None) -> pd.DataFrame:
+    from ance_ir import load_dataset
+    from ance_ir.datasets.frames import queries_frame
+    from ance_ir.datasets.parsing import read_queries
+
+    if dataset is not None and file is None:
+        return load_dataset(dataset).queries(split)
+    if file is not None and dataset is None:
+        return queries_frame(read_queries(file))
+    raise click.UsageError("give the queries of a collection with --dataset, or a file of them with --queries")

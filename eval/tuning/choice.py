@@ -1,0 +1,79 @@
+"""What was measured, what of it nothing else beats, and the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ance_ir.eval.tuning.measure import Timing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One way of searching an index.
+
+    Attributes:
+        backend: as ``AnceIndex.searcher`` takes it.
+        recall: share of the exact first k that are found.
+        timing: what searching took.
+        build_seconds: what building the Faiss index took.
+        memory_bytes: of the Faiss index, which is held in memory; of exact search, the vectors, which it reads from disk through its
+            cache. Re-scoring reads vectors too, of the rows that it scores.
+    """
+
+    backend: str
+    recall: float
+    timing: Timing
+    build_seconds: float
+    memory_bytes: int
+
+    def beats(self, other: Measured) -> bool:
+        """Whether this is nowhere worse than another in recall, median latency and memory, and somewhere better."""
+        mine = (self.recall, -self.timing.median_ms, -self.memory_bytes)
+        theirs = (other.recall, -other.timing.median_ms, -other.memory_bytes)
+        return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
+
+    def values(self) -> dict[str, Any]:
+        """All of it, by column."""
+        told = {"build_seconds": self.build_seconds, "memory_bytes": self.memory_bytes}
+        return {"backend": self.backend, "recall": self.recall, **asdict(self.timing), **told}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """What the tuner found.
+
+    Attributes:
+        measured: all that was tried, exact search first.
+        k: documents a query.
+        target: the recall that was asked for.
+        queries: how many were measured.
+        documents: of the index.
+        threads: that a search may use.
+        skipped: families that could not be built, and why.
+    """
+
+    measured: Sequence[Measured]
+    k: int
+    target: float
+    queries: int
+    documents: int
+    threads: int
+    skipped: Mapping[str, str]
+
+    @property
+    def front(self) -> list[Measured]:
+        """The Pareto front, fastest first: what nothing else beats."""
+        best = [one for one in self.measured if not any(other.beats(one) for other in self.measured)]
+        return sorted(best, key=lambda one: one.timing.median_ms)
+
+    @property
+    def chosen(self) -> Measured:
+        """The fastest that reaches the recall that was asked for; exact search always reaches it."""
+        return next(one for one in self.front if one.recall >= self.target)
+
+    def summary(self) -> dict[str, Any]:
+        """The choice, and what it was made for."""
+        told = {"k": self.k, "asked_recall": self.target, "queries": self.queries, "documents": self.documents, "threads": self.threads}
+        return {**self.chosen.values(), **told}

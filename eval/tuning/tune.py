@@ -1,0 +1,98 @@
+"""Building and measuring what may search an index, and choosing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import faiss
+import numpy as np
+from tqdm.auto import tqdm
+
+from ance_ir import __version__
+from ance_ir.errors import IndexingError, UsageError
+from ance_ir.eval.tuning.candidates import candidates
+from ance_ir.eval.tuning.choice import Measured, Tuning
+from ance_ir.eval.tuning.measure import Reference, timed
+from ance_ir.eval.tuning.trials import Trials
+from ance_ir.files import write_json
+from ance_ir.indexes import AnceIndex
+from ance_ir.indexes.ann.build import open_faiss
+from ance_ir.indexes.ann.searcher import FaissSearcher
+from ance_ir.indexes.ann.settings import TUNED
+from ance_ir.indexes.search import Searcher
+from ance_ir.indexes.snapshot import faiss_folder
+
+
+def tune(
+    index: AnceIndex,
+    queries_QD: np.ndarray,
+    *,
+    k: int = 100,
+    recall: float = 0.95,
+    backends: Sequence[str] = (),
+    rounds: int = 3,
+    keep: bool = False,
+    device: str = "cpu",
+    verbose: bool = False,
+) -> Tuning:
+    """Choose how an index is searched, by measuring; ``index.retriever(model, backend="tuned")`` does what was chosen.
+
+    What is tried is built, measured, and removed in the end unless it was there before or is chosen. Broken off, the same call builds
+    nothing twice.
+
+    Args:
+        index: to be searched.
+        queries_QD: vectors of queries of the kind that will be asked, float32 ``[Q, D]``.
+        k: documents a query.
+        recall: the share of the exact first k that is asked for.
+        backends: see ``candidates``.
+        rounds: searches for each query alone; their median counts.
+        keep: leave the Faiss files of all that was tried.
+        device: where to search.
+        verbose: show progress.
+
+    Raises:
+        UsageError: no queries, a number that cannot be meant, or a backend that is none.
+    """
+    if not len(queries_QD) or rounds < 1 or not 0 <= recall <= 1:
+        found = f"{len(queries_QD)} queries, {rounds} rounds and a recall of {recall}"
+        raise UsageError(f"at least 1 query, at least 1 round and a recall from 0 to 1 were expected, not {found}")
+    store, folder = index.store, index.folder / faiss_folder(index.manifest)
+    exact = index.searcher("exact", device=device)
+    reference = Reference(index, queries_QD, k, exact)
+
+    def measured(backend: str, searcher: Searcher, seconds: float, size: int) -> Measured:
+        found_QK, timing = timed(index, queries_QD, k, searcher, rounds)
+        return Measured(backend=backend, recall=reference.recall(found_QK), timing=timing, build_seconds=seconds, memory_bytes=size)
+
+    tried = candidates(len(store), store.dimension, k, backends)
+    trials = Trials(folder)
+    skipped: dict[str, str] = {}
+    with tqdm(total=1 + sum(map(len, tried)), desc="tuning", unit=" settings", disable=not verbose) as bar:
+        rows = [measured("exact", exact, 0.0, len(store) * store.dimension * store.dtype.itemsize)]
+        bar.update()
+        for members in tried:
+            bar.set_postfix_str(members[0].family)
+            trials.begin(members[0])
+            try:
+                file = open_faiss(store, folder, members[0], device=device)
+            except IndexingError as error:
+                skipped[members[0].family] = str(error)
+                bar.update(len(members))
+                continue
+            for settings in members:
+                searcher = FaissSearcher(file, store, index.table.tie_order, settings, index.table.searchable)
+                rows.append(measured(str(settings), searcher, file.seconds, file.size))
+                bar.update()
+    tuning = Tuning(
+        measured=rows,
+        k=k,
+        target=recall,
+        queries=len(queries_QD),
+        documents=len(index),
+        threads=faiss.omp_get_max_threads(),
+        skipped=skipped,
+    )
+    write_json(index.folder / TUNED, {**tuning.summary(), "ance_ir": __version__, "faiss": faiss.__version__})
+    trials.end(None if keep else tuning.chosen.backend)
+    return tuning
