@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands, and its commands exist."""
+"""The README's Python runs as it stands, and its commands and those of the documentation exist."""
 
 from __future__ import annotations
 
@@ -12,33 +12,46 @@ import pytest
 
 from ance_ir.cli.main import SUMMARIES, group
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _blocks(language: str) -> list[str]:
+def _blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of a language, ``""`` for those without one."""
-    parts = re.split(r"^```(\w*)\n", README, flags=re.MULTILINE)  # text, language, block, "", text, language, …
+    parts = re.split(r"^```(\w*)\n", page.read_text(encoding="utf-8"), flags=re.MULTILINE)  # text, language, block, "", text, language, …
     return [block for found, block in zip(parts[1::4], parts[2::4], strict=True) if found == language]
 
 
 def test_python_blocks_run(tmp_path: Path) -> None:
-    blocks = _blocks("python")
+    blocks = _blocks(README, "python")
     assert blocks
     done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], capture_output=True, text=True, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr
     assert "cascade" in done.stdout
 
 
-def test_every_command_and_option_shown_exists() -> None:
-    commands = [line for block in _blocks("") for line in block.splitlines() if line.startswith("ance-ir ")]
-    assert {line.split()[1] for line in commands} == set(SUMMARIES) - {"demo", "bench"}
-    for line in commands:
-        command = group.get_command(None, line.split()[1])  # type: ignore[arg-type]
-        assert command is not None
-        if isinstance(command, click.Group):
-            command = command.commands[line.split()[2]]
+def _commands(page: Path) -> list[str]:
+    """Commands in blocks, each on one line."""
+    text = "\n".join(_blocks(page, "")).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.startswith("ance-ir ")]
+
+
+def test_the_readme_shows_every_command() -> None:
+    assert {line.split()[1] for line in _commands(README)} == set(SUMMARIES) - {"demo", "bench"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_and_option_shown_exists(page: Path) -> None:
+    for line in _commands(page):
+        command: click.Command | None = group
+        words = line.split()[1:]
+        while isinstance(command, click.Group):
+            name = words.pop(0) if command is group or not words[0].startswith("-") else next(iter(command.list_commands(None)))  # type: ignore[arg-type]
+            command = command.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None, line
         known = {option for parameter in command.params for option in parameter.opts}
-        assert set(re.findall(r"--[a-z-]+", line)) <= known
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", line)) <= known, line
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
