@@ -2,6 +2,6 @@
 
 from ance_ir.eval.tuning.choice import Measured, Tuning
 from ance_ir.eval.tuning.report import Form, plot_tuning, tuning_as, tuning_table, write_tuning
-from ance_ir.eval.tuning.tune import tune
+from ance_ir.eval.tuning.tuner import tune
 
 __all__ = ["Form", "Measured", "Tuning", "plot_tuning", "tune", "tuning_as", "tuning_table", "write_tuning"]

@@ -46,7 +46,7 @@ class Reference:
         """Share of the exact first k in document numbers int64 ``[Q, K]``; those that score as much as the last of them are as good."""
         known = np.stack([np.isin(found, exact) for found, exact in zip(found_QK, self._exact_QK, strict=True)])
         query, place = np.nonzero((found_QK >= 0) & ~known)
-        hits = int((known & (found_QK >= 0)).sum())
+        hits = int(known.sum())
         for start in range(0, len(query), _PAIRS):
             asked, numbers = query[start : start + _PAIRS], found_QK[query, place][start : start + _PAIRS]
             hits += int((self._index.document_scores(self._queries_QD[asked], numbers) >= self._last_Q[asked]).sum())

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from ance_ir.cli.index.tune import command
 from ance_ir.errors import IndexingError, UsageError
 from ance_ir.eval import tuning
-from ance_ir.eval.tuning import Measured, Tuning, plot_tuning, tune, tuning_table, write_tuning
+from ance_ir.eval.tuning import Measured, Tuning, plot_tuning, tune, tuner, tuning_table, write_tuning
 from ance_ir.eval.tuning.candidates import candidates
 from ance_ir.eval.tuning.measure import Reference, Timing
 from ance_ir.files import read_json
@@ -163,7 +163,16 @@ def test_more_documents_than_there_are(index: AnceIndex, queries: np.ndarray) ->
     assert [one.recall == 1 for one in found.measured] == [True, True, False]
 
 
-def test_deleted_documents_and_passages(tmp_path: Path) -> None:
+def test_deleted_documents_and_passages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_of_all: list[np.ndarray] = []
+    inner = tuner.timed
+
+    def recorded(*arguments: Any) -> Any:
+        found_QK, timing = inner(*arguments)
+        found_of_all.append(found_QK)
+        return found_QK, timing
+
+    monkeypatch.setattr(tuner, "timed", recorded)
     model = encoder()
     texts = [
         {
@@ -178,20 +187,23 @@ def test_deleted_documents_and_passages(tmp_path: Path) -> None:
     assert found.documents == 30
     assert found.measured[1].recall == 1
     assert max(one.recall for one in found.measured[2:]) == 1
+    assert len(found_of_all) == len(found.measured) > 3
+    assert (np.concatenate(found_of_all) % 2 == 1).all()
 
 
 # what is left behind
 
 
 def test_the_choice_is_written_and_the_rest_removed(index: AnceIndex, queries: np.ndarray) -> None:
-    index.searcher("sq8")
-    found = tune(index, queries, k=10, recall=0.9, backends=BACKENDS, rounds=1)
+    for before in ("sq8", "pq"):
+        index.searcher(before)
+    found = tune(index, queries, k=10, recall=0.9, backends=[*BACKENDS, "sq8"], rounds=1)
     chosen = found.chosen.backend
     told = read_json(index.folder / "search.json")
     assert told.items() >= {"backend": chosen, "recall": found.chosen.recall, "k": 10, "asked_recall": 0.9, "documents": ROWS}.items()
     settings = resolve(index.folder, "tuned")
     assert settings == (None if chosen == "exact" else parse_backend(chosen))
-    kept = {"sq8"} if settings is None else {"sq8", settings.slug}
+    kept = {"sq8", "pq"} if settings is None else {"sq8", "pq", settings.slug}
     assert faiss_files(index) == {f"{name}.{ending}" for name in kept for ending in ("index", "json")}
     assert index.search_vectors(queries, 10, index.searcher("tuned"))[1].shape == (9, 10)
 

@@ -272,6 +272,16 @@ def test_rows_that_came_later_and_rows_that_may_not_be_found(family: str, tmp_pa
         np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
 
 
+def test_equal_rows_that_came_later_are_in_order(tmp_path: Path) -> None:
+    vectors = np.ones((300, 4), dtype=np.float32)
+    settings = parse_backend("flat")
+    file = open_faiss(make_store(tmp_path / "first", vectors[:10]), tmp_path, settings)
+    searchable = np.arange(300) % 3 > 0
+    for allowed in (None, searchable):
+        searcher = FaissSearcher(file, make_store(tmp_path / "all", vectors), ties, settings, allowed)
+        np.testing.assert_array_equal(searcher.search(vectors[:2], 20)[1], brute_force(vectors, vectors[:2], 20, allowed)[1])
+
+
 def test_nothing_may_be_found_and_nothing_is_asked(folder: Path, vectors: np.ndarray, queries: np.ndarray) -> None:
     store = make_store(folder / "store", vectors)
     for family in ("flat", "pq", "pq,rescore=0", "hnsw"):
