@@ -11,12 +11,13 @@ from typing import Any, cast
 import faiss
 import numpy as np
 
+from ance_ir.errors import UsageError
 from ance_ir.indexes.ann.build import FaissFile
 from ance_ir.indexes.ann.families import layers
 from ance_ir.indexes.ann.settings import EF_SEARCH, FaissSettings
 from ance_ir.indexes.ann.tail import StoreRows
 from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.search import TieOrder, noise, order_hits, settled_scores
+from ance_ir.indexes.search import TieOrder, largest_scores, noise, order_hits, settled_scores
 from ance_ir.indexes.vectors import VectorStore
 
 QUERY_BLOCK = 1024
@@ -66,8 +67,15 @@ class FaissSearcher:
         self._tail = ExactSearcher(tail, lambda rows: tie_order(later[rows])) if len(later) else None
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best ``min(k, searchable rows)`` of each query, as far as they are found; see ``Searcher.search``."""
+        """The best ``min(k, searchable rows)`` of each query, as far as they are found; see ``Searcher.search``.
+
+        Raises:
+            UsageError: a query has values that are not finite, or so large that its scores might not be.
+        """
         queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
+        refused = np.flatnonzero(~(largest_scores(self.store, queries_QD) <= np.finfo(np.float32).max))
+        if len(refused):
+            raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
         k = min(k, self._count)
         scores_QK = np.full((len(queries_QD), k), -np.inf, dtype=np.float32)
         rows_QK = np.full((len(queries_QD), k), -1, dtype=np.int64)

@@ -291,6 +291,16 @@ def test_nothing_may_be_found_and_nothing_is_asked(folder: Path, vectors: np.nda
         assert FaissSearcher(file, store, ties, settings).search(queries[:0], 5)[1].shape == (0, 5)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_queries_without_finite_scores_are_refused(value: float, folder: Path, vectors: np.ndarray, queries: np.ndarray) -> None:
+    settings = parse_backend("ivf")
+    store = make_store(folder / "store", vectors)
+    spoilt = queries.copy()
+    spoilt[4, :2] = value
+    with pytest.raises(UsageError, match="query vector 4 has values that are not finite, or too large for float32 scores"):
+        FaissSearcher(open_faiss(store, folder / "large", settings), store, ties, settings).search(spoilt, 5)
+
+
 def test_few_probes_are_padded(folder: Path, vectors: np.ndarray, queries: np.ndarray) -> None:
     store = make_store(folder / "store", vectors)
     settings = parse_backend("ivf,nprobe=1")
