@@ -12,7 +12,8 @@ import torch
 
 from ance_ir.models.packing import onednn
 
-_ROWS_OF_THREAD = 1024
+_NUMBERS_OF_THREAD = 1 << 21
+"""Of the vectors; a thread is worth starting for so many."""
 
 
 def products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
@@ -38,7 +39,7 @@ def _of_one_query(query_D: np.ndarray, block_ND: np.ndarray) -> np.ndarray:
     def compute(first: int, last: int) -> None:
         np.vecdot(block_ND[first:last], query_D, out=scores_N[first:last])
 
-    count = max(1, min(torch.get_num_threads(), len(block_ND) // _ROWS_OF_THREAD))
+    count = max(1, min(torch.get_num_threads(), block_ND.size // _NUMBERS_OF_THREAD))
     borders = [len(block_ND) * thread // count for thread in range(count + 1)]
     others = [threading.Thread(target=compute, args=borders[thread : thread + 2]) for thread in range(1, count)]
     for thread in others:

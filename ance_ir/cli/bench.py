@@ -60,14 +60,14 @@ def command(
 ) -> None:
     """Measure search and encoding beside the alternatives.
 
-    The contenders take turns in each round; the first round does not count, of the others the medians are shown. search: milliseconds, and
-    ours divided by the best of the others. encode: see docs/benchmarks.md for the columns.
+    The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
+    others, Faiss divided by ours. encode: a first round does not count. docs/benchmarks.md explains the columns.
     """
     from ance_ir import load_dataset
-    from ance_ir.eval.bench import bench_encode, bench_search
+    from ance_ir.eval.bench import bench_encode, bench_search, left_out
 
     if what == "search":
-        title = f"exact search, {vectors:,} vectors, median milliseconds of {rounds} rounds"
+        title = f"exact search, {vectors:,} vectors, median milliseconds of {rounds} rounds{left_out()}"
         found = bench_search(vectors=vectors, rounds=rounds, verbose=True)
     else:
         title = f"encoding the first {documents:,} documents, {length} tokens, {model}, medians of {rounds} rounds"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import ance_ir.eval.bench.encode as encode
+import ance_ir.eval.bench.rounds as rounds
+import ance_ir.eval.bench.search as search
 from ance_ir.datasets import load_dataset
-from ance_ir.errors import UsageError
+from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.bench import bench_encode, bench_search
-from ance_ir.eval.bench.rounds import alternate, medians, ratio
+from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
 from ance_ir.eval.bench.work import operations, peak_memory
 from ance_ir.models.encoding import TOKEN_BUDGET
 from tests.tiny import encoder
@@ -33,11 +37,61 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert medians(seconds) == {"a": 4.0, "b": 4.0}
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "_REST", 0)
+    monkeypatch.setattr(rounds, "_TURN", 0.001)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_short_runs_follow_one_another_in_a_turn_whose_first_does_not_count() -> None:
+    ran: list[str] = []
+
+    def run(name: str, seconds: float) -> None:
+        time.sleep(seconds if name in ran[-1:] else 0.2)
+        ran.append(name)
+
+    seconds = alternate_short({"a": lambda: run("a", 0.0001), "b": lambda: run("b", 0.002)}, 2)
+    turns = [(name, len(list(runs))) for name, runs in itertools.groupby(ran)]
+    assert [name for name, _ in turns] == ["a", "b", "a", "b"]
+    assert all(runs == 2 if name == "b" else 2 < runs < 12 for name, runs in turns)
+    assert all(0.002 < value < 0.15 for value in seconds["b"])
+    assert all(0.0001 < value < 0.15 for value in seconds["a"])
+
+
+@pytest.mark.usefixtures("hurried")
 def test_search() -> None:
-    found = bench_search(vectors=1500, dimensions=(8,), queries=(1, 3), depths=(10,), rounds=1)
-    assert found[["dimension", "queries", "k"]].to_numpy().tolist() == [[8, 1, 10], [8, 3, 10]]
-    best = found[["faiss", "torch", "numpy"]].min(axis=1)
+    found = bench_search(vectors=1500, dimensions=(8,), queries=(1, 3), depths=(10, 1000), rounds=1)
+    assert found[["dimension", "queries", "k"]].to_numpy().tolist() == [[8, 1, 10], [8, 1, 1000], [8, 3, 10], [8, 3, 1000]]
+    best = found[["faiss", "torch", "numpy", *(name for name in found if name.startswith("pyterrier_dr"))]].min(axis=1)
     assert (found["ours ÷ best"] - found["ance_ir"] / best).abs().max() < 1e-9
+    assert (found["faiss ÷ ours"] - found["faiss"] / found["ance_ir"]).abs().max() < 1e-9
+    assert (found["recall"] == 1).all()
+
+
+def test_contenders_of_search_find_the_best(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    corpus, queries = rng.normal(size=(300, 5)).astype(np.float32), rng.normal(size=(4, 5)).astype(np.float32)
+    best = np.argsort(-(queries @ corpus.T), axis=1)
+    pytest.importorskip("pyterrier_dr")
+    contenders = search._contenders(corpus, tmp_path)
+    assert len(contenders) == 7
+    for name, one in contenders.items():
+        np.testing.assert_array_equal(one(queries, 20), best[:, :20], err_msg=name)
+
+
+def test_a_contender_that_does_not_find_the_best_stops_the_benchmark() -> None:
+    exact = np.array([[3.0, 2, 1, 0], [0, 1, 2, 3]])
+    assert search._recall("x", np.array([[0, 1], [2, 3]]), exact) == 1
+    for wrong in ([[0, 2], [2, 3]], [[0, 0], [2, 3]]):
+        with pytest.raises(EvaluationError, match="x did not find the 2 best vectors of every query"):
+            search._recall("x", np.array(wrong), exact)
+
+
+def test_a_contender_that_is_not_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "find_spec", lambda name: None)
+    assert search.left_out() == ", without pyterrier_dr (pip install pyterrier_dr)"
+    assert list(search._contenders(np.ones((2, 3), dtype=np.float32), tmp_path)) == ["ance_ir", "faiss", "torch", "numpy"]
 
 
 @pytest.fixture

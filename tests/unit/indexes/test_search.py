@@ -246,7 +246,8 @@ def test_queries_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_products_of_one_query_do_not_depend_on_threads(threads: int) -> None:
+def test_products_of_one_query_do_not_depend_on_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ance_ir.indexes.products._NUMBERS_OF_THREAD", 1000)
     rng = np.random.default_rng(6)
     block, query = torch.from_numpy(rng.normal(size=(5003, 20)).astype(np.float32)), torch.ones(1, 20)
     before = torch.get_num_threads()
