@@ -11,6 +11,7 @@ import numpy as np
 from ance_ir.datasets import Document, DocumentStore
 from ance_ir.datasets.store import text_hash
 from ance_ir.errors import DatasetError, IndexingError, UsageError
+from ance_ir.files import held_lock
 from ance_ir.indexes import updates
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.corpus import CorpusEncoding
@@ -22,6 +23,7 @@ from ance_ir.models.batching import chunks
 Existing = Literal["refuse", "keep", "replace"]
 
 _BATCH = 4096
+LOCK = "adding.lock"
 
 
 def add_documents(
@@ -45,7 +47,7 @@ def add_documents(
     Raises:
         DatasetError: documents that the index holds, unless told what to do; a docno that comes twice.
         FingerprintError: another model.
-        IndexingError: the index does not say how its documents were cut.
+        IndexingError: the index does not say how its documents were cut; or another process is adding documents.
     """
     if existing not in get_args(Existing):
         raise UsageError(f"documents that are there are to {', '.join(get_args(Existing))}, not {existing!r}")
@@ -53,8 +55,15 @@ def add_documents(
     if made is None or made["passages"] is None:
         raise IndexingError(f"{index.folder} does not say how documents were cut for it; encode them and use AnceIndex.add")
     index.check_model(model)
+    with held_lock(index.folder / LOCK) as ours:
+        if not ours:
+            raise IndexingError(f"another process is adding documents to {index.folder}; wait until it is done")
+        return _add(index, model, documents, existing, verbose=verbose)
+
+
+def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], existing: Existing, *, verbose: bool) -> int:
     work = index.folder.with_name(f"{index.folder.name}.adding")
-    passages = parse_passages(made["passages"])
+    passages = parse_passages(index.manifest["encoding"]["passages"])
     try:
         store = DocumentStore.build(_new(index, documents, existing), work / "documents", verbose=verbose)
     except _NothingNewError:

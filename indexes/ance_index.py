@@ -323,7 +323,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
     def _package_files(self) -> Iterator[tuple[str, Any]]:
         """What ``to_hf`` and its like pack: not the lock, nor what a killed process left."""
         for name, file in super()._package_files():
-            if name != "lock" and TEMPORARY not in name:
+            if not name.endswith("lock") and TEMPORARY not in name:
                 yield name, file
 
     def __repr__(self) -> str:

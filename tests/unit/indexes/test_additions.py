@@ -10,7 +10,9 @@ import pytest
 
 from ance_ir.datasets import Document
 from ance_ir.errors import DatasetError, FingerprintError, IndexingError, UsageError
+from ance_ir.files import held_lock
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, corpus, index_documents, updates
+from ance_ir.indexes.additions import LOCK
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
 from tests.tiny import WORDS, encoder
@@ -73,6 +75,8 @@ def test_what_cannot_be_added(tmp_path: Path, model: DenseEncoder) -> None:
         add_documents(index, model, [], existing="forget")  # type: ignore[arg-type]
     assert len(AnceIndex(tmp_path / "x")) == 5
     assert not list((tmp_path / "x").glob("vectors-00001*"))
+    with held_lock(tmp_path / "x" / LOCK), pytest.raises(IndexingError, match="another process is adding documents"):
+        add_documents(index, model, iter(documents(5, 9)))
     vectors = AnceIndex(tmp_path / "y").index([{"docno": "a", "doc_vec": np.ones(8)}])
     with pytest.raises(IndexingError, match="does not say how documents were cut for it"):
         add_documents(vectors, model, [])
