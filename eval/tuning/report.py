@@ -117,8 +117,9 @@ def plot_tuning(tuning: Tuning, path: Path | str) -> None:
         axes.annotate(str(number), place, xytext=(-8, 8), textcoords="offset points", ha="right", va="bottom", fontsize=8, zorder=4)
     axes.axhline(tuning.target, color="#808080", linewidth=0.8, linestyle="dashed", zorder=1)
     _scales(axes, min(one.recall for one in [*edge, tuning.chosen]))
+    threads = "1 thread" if tuning.threads == 1 else f"{tuning.threads} threads"
     axes.set(
-        title=f"{tuning.documents:,} documents, {tuning.queries:,} queries, {tuning.threads} threads",
+        title=f"{tuning.documents:,} documents, {tuning.queries:,} queries, {threads}",
         xlabel="median milliseconds of a query, log scale",
         ylabel=f"recall@{tuning.k} of exact search",
     )

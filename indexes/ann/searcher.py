@@ -108,14 +108,22 @@ class FaissSearcher:
         return scores[:, :k], rows[:, :k]
 
     def _fetch_to_a_gap(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """At least k rows; where the cut goes through almost equal scores, more of them, until the run of them ends."""
+        """At least k rows; where the cut goes through almost equal scores, more for that query, until the run of them ends."""
         fetched = min(k + 1, self.file.rows)
-        while True:
-            scores, rows = self._fetch(queries_QD, fetched)
-            close_Q = scores[:, min(k, fetched) - 1] - scores[:, -1] <= noise(self.store, queries_QD)
-            if fetched == self.file.rows or not (close_Q & (rows[:, -1] >= 0)).any():
-                return scores, rows
-            fetched = min(2 * fetched, self.file.rows)
+        scores_QF, rows_QF = self._fetch(queries_QD, fetched)
+        noise_Q = noise(self.store, queries_QD)
+        crowded = np.arange(len(queries_QD))
+        while fetched < self.file.rows:
+            close = scores_QF[crowded, k - 1] - scores_QF[crowded, -1] <= noise_Q[crowded]
+            crowded = crowded[close & (rows_QF[crowded, -1] >= 0)]
+            if not len(crowded):
+                break
+            wider = min(2 * fetched, self.file.rows)
+            scores_QF = np.pad(scores_QF, ((0, 0), (0, wider - fetched)), constant_values=_NOTHING)
+            rows_QF = np.pad(rows_QF, ((0, 0), (0, wider - fetched)), constant_values=-1)
+            scores_QF[crowded], rows_QF[crowded] = self._fetch(queries_QD[crowded], wider)
+            fetched = wider
+        return scores_QF, rows_QF
 
     def _fetch(self, queries_QD: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The first rows that Faiss finds among the searchable ones, ``[Q, count]``, best first."""

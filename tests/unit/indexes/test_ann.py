@@ -330,6 +330,21 @@ def test_more_probes_and_candidates_find_more(tmp_path: Path) -> None:
     assert found("hnsw") > 0.9
 
 
+def test_a_query_finds_the_same_alone(tmp_path: Path) -> None:
+    """Though others that are asked with it have ties to settle, for which a graph is searched deeper."""
+    rng = np.random.default_rng(7)
+    vectors = rng.normal(size=(3000, 24)).astype(np.float32)
+    vectors[:300] = vectors[0]
+    queries = np.concatenate([rng.normal(size=(30, 24)), vectors[:1]]).astype(np.float32)
+    store = make_store(tmp_path, vectors)
+    for family in ("flat", "ivf,nprobe=2", "hnsw16,efSearch=10"):
+        settings = parse_backend(family)
+        searcher = FaissSearcher(open_faiss(store, tmp_path, settings), store, ties, settings)
+        _, together = searcher.search(queries, 10)
+        for query, row in zip(queries, together, strict=True):
+            np.testing.assert_array_equal(searcher.search(query[None], 10)[1][0], row)
+
+
 @pytest.mark.parametrize("family", ["hnsw", "hnsw+sq8", "matryoshka12+hnsw"])
 def test_a_graph_finds_what_few_rows_are_left(family: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
