@@ -12,7 +12,7 @@ import torch
 
 from ance_ir.errors import UsageError
 from ance_ir.indexes.products import as_tensor, products
-from ance_ir.indexes.search import TieOrder, largest_scores, noise, order_hits, settled_scores
+from ance_ir.indexes.search import TieOrder, largest_scores, noise, settle_order, settled_scores
 from ance_ir.indexes.top import RunningTop, Settle, candidates
 from ance_ir.indexes.vectors import VectorStore
 
@@ -106,7 +106,8 @@ class ExactSearcher:
                     scores_QN[:, torch.from_numpy(~found_N).to(self.device)] = -torch.inf
                 top.add(scores_QN, rows)
         for top, part in zip(tops, parts, strict=True):
-            scores_QF, rows_QF = order_hits(self.store, queries_QD[part], *top.hits(), self.tie_order)
+            scores_QF, rows_QF = top.hits()
+            settle_order(self.store, queries_QD[part], scores_QF, rows_QF, self.tie_order)
             yield scores_QF[:, :k], rows_QF[:, :k]
 
     def _rows_of_block(self, queries: int) -> int:

@@ -5,7 +5,9 @@ Shapes: Q queries, N rows of a block, D dimensions.
 
 from __future__ import annotations
 
-import threading
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -41,13 +43,17 @@ def _of_one_query(query_D: np.ndarray, block_ND: np.ndarray) -> np.ndarray:
 
     count = max(1, min(torch.get_num_threads(), block_ND.size // _NUMBERS_OF_THREAD))
     borders = [len(block_ND) * thread // count for thread in range(count + 1)]
-    others = [threading.Thread(target=compute, args=borders[thread : thread + 2]) for thread in range(1, count)]
-    for thread in others:
-        thread.start()
+    others = [_helpers(os.getpid()).submit(compute, *borders[thread : thread + 2]) for thread in range(1, count)]
     compute(*borders[:2])
-    for thread in others:
-        thread.join()
+    for other in others:
+        other.result()
     return scores_N
+
+
+@functools.cache
+def _helpers(process: int) -> ThreadPoolExecutor:
+    """The threads of a process, by its number: one that was forked has none of those that its parent started."""
+    return ThreadPoolExecutor(thread_name_prefix=f"products-{process}")
 
 
 def as_tensor(vectors: np.ndarray) -> torch.Tensor:
@@ -60,4 +66,5 @@ class _Readable:
 
     def __init__(self, array: np.ndarray) -> None:
         self._array = array  # is kept as long as what is made of it
-        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}

@@ -21,7 +21,7 @@ TieOrder = Callable[[np.ndarray], np.ndarray]
 
 _CHUNK = 1 << 17
 """Numbers of the vectors that are settled together: with float64 copies they fit into a core's cache."""
-_TRIED = 64
+_TRIED = 32
 _MARGIN = 4
 _LEAST = 2.0**-22
 
@@ -68,7 +68,8 @@ def measured_noise(store: VectorStore, queries_QD: np.ndarray, scores_QK: np.nda
 
 def largest_scores(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
     """What no score of a query exceeds, float64 ``[Q]``."""
-    largest_Q: np.ndarray = store.largest_norm * np.linalg.norm(queries_QD.astype(np.float64), axis=1)
+    queries_QD = queries_QD.astype(np.float64)
+    largest_Q: np.ndarray = store.largest_norm * np.sqrt(np.vecdot(queries_QD, queries_QD))
     return largest_Q
 
 
@@ -91,18 +92,25 @@ def order_hits(
     """
     order = np.argsort(-scores_QK, axis=1)
     scores_QK, rows_QK = np.take_along_axis(scores_QK, order, 1), np.take_along_axis(rows_QK, order, 1)
+    settle_order(store, queries_QD, scores_QK, rows_QK, tie_order)
+    return scores_QK, rows_QK
+
+
+def settle_order(store: VectorStore, queries_QD: np.ndarray, scores_QK: np.ndarray, rows_QK: np.ndarray, tie_order: TieOrder) -> None:
+    """In hits that are sorted, settle scores that are closer than the noise, and order ties, in place."""
     if rows_QK.size == 0:
-        return scores_QK, rows_QK
+        return
     close = _close(scores_QK, rows_QK, noise(store, queries_QD))
     if np.count_nonzero(close) > _TRIED:
         close = _close(scores_QK, rows_QK, measured_noise(store, queries_QD, scores_QK, rows_QK))
+    if not close.any():
+        return
     query_n, place_n = np.nonzero(close[:, :-1] | close[:, 1:])
     group_n = np.cumsum(~close[query_n, place_n])
     rows_n = rows_QK[query_n, place_n]
     scores_n = settled_scores(store, queries_QD, query_n, rows_n)
     order_n = np.lexsort((tie_order(rows_n), -scores_n, group_n))
     scores_QK[query_n, place_n], rows_QK[query_n, place_n] = scores_n[order_n], rows_n[order_n]
-    return scores_QK, rows_QK
 
 
 def _close(scores_QK: np.ndarray, rows_QK: np.ndarray, noise_Q: np.ndarray) -> np.ndarray:

@@ -60,10 +60,18 @@ class RunningTop:
             self._raise_cuts()
 
     def hits(self) -> tuple[np.ndarray, np.ndarray]:
-        """All that may be among the best k: float32 scores and int64 rows, ``[Q, F]``, in no order, padded with −∞ and −1."""
-        self._compact()
-        scores_QF, rows_QF = self._scores_QC[:, : self._width], self._rows_QC[:, : self._width]
-        return scores_QF, np.where(scores_QF > -np.inf, rows_QF, -1)
+        """All that may be among the best k: float32 scores and int64 rows, ``[Q, F]``, sorted, padded with −∞ and −1."""
+        if self._since_raised:
+            self._raise_cuts()
+        scores_QW = self._scores_QC[:, : self._width]
+        most = int(np.count_nonzero(scores_QW > self._cuts_Q[:, None], axis=1).max())
+        if most > candidates(self._k):
+            self._compact()
+            return self.hits()
+        order_QF = np.argsort(-scores_QW, axis=1)[:, :most]
+        scores_QF, rows_QF = np.take_along_axis(scores_QW, order_QF, 1), np.take_along_axis(self._rows_QC, order_QF, 1)
+        rows_QF[scores_QF == -np.inf] = -1
+        return scores_QF, rows_QF
 
     def _append(self, queries_n: np.ndarray, counts_Q: np.ndarray, values_n: np.ndarray, rows_n: np.ndarray) -> None:
         places_n = np.arange(len(queries_n)) + np.repeat(self._filled_Q - np.cumsum(counts_Q) + counts_Q, counts_Q)

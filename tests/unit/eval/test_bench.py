@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -43,20 +42,33 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "_TURN", 0.001)
 
 
-@pytest.mark.usefixtures("hurried")
-def test_short_runs_follow_one_another_in_a_turn_whose_first_does_not_count() -> None:
-    ran: list[str] = []
+class Clock:
+    """Stands still but for what is told to take time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_short_runs_follow_one_another_in_a_turn_whose_first_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(rounds, "time", clock)
+    ran: list[tuple[str, float]] = []
 
     def run(name: str, seconds: float) -> None:
-        time.sleep(seconds if name in ran[-1:] else 0.2)
-        ran.append(name)
+        ran.append((name, clock.now))
+        clock.sleep(seconds if ran[-2:-1] and ran[-2][0] == name else 5)
 
-    seconds = alternate_short({"a": lambda: run("a", 0.0001), "b": lambda: run("b", 0.002)}, 2)
-    turns = [(name, len(list(runs))) for name, runs in itertools.groupby(ran)]
-    assert [name for name, _ in turns] == ["a", "b", "a", "b"]
-    assert all(runs == 2 if name == "b" else 2 < runs < 12 for name, runs in turns)
-    assert all(0.002 < value < 0.15 for value in seconds["b"])
-    assert all(0.0001 < value < 0.15 for value in seconds["a"])
+    seconds = alternate_short({"a": lambda: run("a", 1 / 32), "b": lambda: run("b", 2)}, 2)
+    turns = [(name, list(runs)) for name, runs in itertools.groupby(ran, lambda one: one[0])]
+    assert [(name, len(runs)) for name, runs in turns] == [("a", 5), ("b", 2), ("a", 5), ("b", 2)]
+    assert seconds == {"a": pytest.approx([1 / 32] * 2), "b": pytest.approx([2, 2])}
+    assert turns[1][1][0][1] - turns[0][1][-1][1] == pytest.approx(1 / 32 + 0.2), "a rest before each turn"
 
 
 @pytest.mark.usefixtures("hurried")

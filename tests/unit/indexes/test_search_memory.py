@@ -17,8 +17,8 @@ import torch
 from ance_ir.indexes.exact import ExactSearcher
 from ance_ir.indexes.vectors import VectorStore, VectorWriter
 
-DIMENSION, ROWS = 384, 300_000
-ALLOWANCE = 24
+DIMENSION, ROWS = 384, 120_000
+ALLOWANCE = 8
 """MiB beside the budget: what threads and libraries take when they first compute."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
@@ -59,23 +59,23 @@ def alone(*arguments: Any) -> tuple[np.ndarray, float]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """460 MB; the last tenth are equal vectors."""
+    """180 MB; the second half are equal vectors."""
     folder = tmp_path_factory.mktemp("large")
     rng = np.random.default_rng(0)
     writer = VectorWriter(folder)
-    for _ in range(9):
+    for _ in range(5):
         writer.append(rng.standard_normal((ROWS // 10, DIMENSION), dtype=np.float32))
-    writer.append(np.repeat(rng.standard_normal((1, DIMENSION), dtype=np.float32), ROWS // 10, axis=0))
+    writer.append(np.repeat(rng.standard_normal((1, DIMENSION), dtype=np.float32), ROWS // 2, axis=0))
     (folder / "manifest.json").write_text(json.dumps(writer.finish()), encoding="utf-8")
     return folder
 
 
-@pytest.mark.parametrize(("count", "k", "budget"), [(1, 1000, 16), (700, 1000, 32)])
+@pytest.mark.parametrize(("count", "k", "budget"), [(1, 100, 1), pytest.param(700, 1000, 32, marks=pytest.mark.slow)])
 def test_no_more_memory_than_the_budget(folder: Path, count: int, k: int, budget: int) -> None:
     store = VectorStore(folder, json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
     rng = np.random.default_rng(1)
     queries = rng.standard_normal((count, DIMENSION), dtype=np.float32)
-    queries[::40] = store.get(np.array([ROWS - 1]))  # the equal vectors are the best
+    queries[::100] = store.get(np.array([ROWS - 1]))  # the equal vectors are the best
     rows, taken = alone(folder, queries, k, budget << 20)
     assert taken < budget + ALLOWANCE
     for query in (0, 1, count - 1) if count > 1 else (0,):
