@@ -214,14 +214,17 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Try to hold a lock on a file, or wait for it; it ends with this process at the latest; whether it is held."""
+    """Try to hold a lock on a file, or wait for it; it ends with this process at the latest; whether it is held.
+
+    It is not held either where another file, or none, has come under the name while this waited.
+    """
     with path.open("wb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat())
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            held = False
+        yield held
 
 
 def write_json(path: Path | str, value: Any) -> None:

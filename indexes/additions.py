@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ance_ir.datasets import Document, DocumentStore
+from ance_ir.datasets import DocnoMap, Document, DocumentStore
 from ance_ir.datasets.store import text_hash
 from ance_ir.errors import DatasetError, IndexingError, UsageError
-from ance_ir.files import held_lock
+from ance_ir.files import held_lock, read_json, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.corpus import CorpusEncoding
@@ -24,6 +25,8 @@ Existing = Literal["refuse", "keep", "replace"]
 
 _BATCH = 4096
 LOCK = "adding.lock"
+_SIGN = "adding.json"
+"""Written when all is encoded: the state of the index to which it is added."""
 
 
 def add_documents(
@@ -63,9 +66,10 @@ def add_documents(
 
 def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], existing: Existing, *, verbose: bool) -> int:
     work = index.folder.with_name(f"{index.folder.name}.adding")
+    added = _added(index, work)
     passages = parse_passages(index.manifest["encoding"]["passages"])
     try:
-        store = DocumentStore.build(_new(index, documents, existing), work / "documents", verbose=verbose)
+        store = DocumentStore.build(_new(index, documents, existing, added), work / "documents", verbose=verbose)
     except _NothingNewError:
         shutil.rmtree(work, ignore_errors=True)
         return 0
@@ -76,6 +80,7 @@ def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], e
         for docnos, vectors in index_rows(part, passages=True)
         for docno, vector in zip(docnos, vectors, strict=True)
     )
+    write_json(work / _SIGN, {"generation": index.manifest.get("generation", 0)})
     updates.add(index.folder, rows, replace=existing == "replace", text_hashes=store.text_hashes)
     index.reopen()
     shutil.rmtree(work)
@@ -86,11 +91,21 @@ class _NothingNewError(Exception):
     """No document is to be added."""
 
 
-def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing) -> Iterator[Document]:
+def _added(index: AnceIndex, work: Path) -> DocnoMap | None:
+    """What a call that was ended at the last moment has added; None where there was none."""
+    if not (work / _SIGN).exists() or read_json(work / _SIGN)["generation"] >= index.manifest.get("generation", 0):
+        return None
+    return DocumentStore(work / "documents").docno_map.open()
+
+
+def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing, added: DocnoMap | None) -> Iterator[Document]:
     """The documents to add."""
     any_new = False
     for batch in chunks(documents, _BATCH):
         numbers = index.numbers([str(document.get("docno")) for document in batch])  # what is no document is refused later
+        if added is not None:
+            done = (added.numbers([str(document.get("docno")) for document in batch]) >= 0) & (numbers >= 0)
+            batch, numbers = [document for document, ours in zip(batch, done, strict=True) if not ours], numbers[~done]
         there = numbers >= 0
         if existing == "refuse" and there.any():
             raise DatasetError(

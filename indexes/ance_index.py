@@ -17,6 +17,7 @@ What a change of the index adds is said in ``updates``.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -28,7 +29,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import FingerprintError, IndexingError, UsageError
-from ance_ir.files import TEMPORARY, atomic_folder, write_json
+from ance_ir.files import TEMPORARY, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
 from ance_ir.indexes.ann.settings import resolve
@@ -85,7 +86,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """
         if not self.overwrite and self.built():
             raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
-        with atomic_folder(self.folder, "manifest.json") as folder:
+        with updates.new_index(self.folder) as folder:
             (folder / "docnos").mkdir()
             build = IndexBuild(VectorWriter(folder, self.dtype))
             docnos = DocnoMap.write(build.consume(iter), folder / "docnos")
@@ -155,6 +156,22 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             DamagedIndexError: names the files that were altered.
         """
         self._opened.verify()
+
+    def save(self, path: Path | str) -> AnceIndex:
+        """Copy the index to another folder, whole or not at all.
+
+        Raises:
+            IndexingError: there is an index at the path.
+            UsageError: there is something else.
+        """
+        copy = AnceIndex(path, dtype=self.dtype)
+        if copy.built():
+            raise IndexingError(f"{copy.folder} holds an index already; choose another path")
+        with updates.changing(self.folder), updates.new_index(copy.folder) as folder:
+            for name, file in self._package_files():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, folder / name)
+        return copy
 
     def reopen(self) -> None:
         """See what other processes have made of the index since it was opened."""
@@ -248,6 +265,8 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         if queries_QD.shape[1] != self.store.dimension:
             raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
         searcher = searcher or self.searcher(first_passages=isinstance(aggregation, First))
+        if searcher.store is not self.store:
+            raise UsageError(f"the searcher is of another index, or of {self.folder} before it changed; ask the index for one")
         table, k = self.table, min(k, len(self))
         if table.offsets is None or len(table) == len(self.store):  # a row is a document
             return searcher.search(queries_QD, k)

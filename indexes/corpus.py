@@ -34,7 +34,6 @@ from ance_ir.files import (
     read_json,
     remove_folder,
     remove_leftovers,
-    replace_folder,
     save_array,
     write_json,
 )
@@ -42,6 +41,7 @@ from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.reuse import Reuse
 from ance_ir.indexes.snapshot import write_manifest
 from ance_ir.indexes.table import DocumentTable
+from ance_ir.indexes.updates import put_in_place
 from ance_ir.indexes.vectors import Shard, VectorType, checked_vectors
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.encoding import Blocks, gather
@@ -277,7 +277,7 @@ def index_corpus(
             time.sleep(_POLL)
     world.wait()
     if world.leads:
-        replace_folder(work.folder, path)
+        put_in_place(work.folder, path)
     world.wait()
     return AnceIndex(path)
 
@@ -320,7 +320,7 @@ def index_documents(
     store = DocumentStore.build(documents, stored, count=count, on_error=on_error, verbose=verbose)
     CorpusEncoding(building, store, model, passages, verbose=verbose, **options).lead()
     remove_folder(stored)
-    replace_folder(building, path)
+    put_in_place(building, path)
     return AnceIndex(path)
 
 

@@ -12,6 +12,7 @@ import pyterrier as pt
 from ance_ir.errors import DocumentNotFoundError, UsageError
 from ance_ir.indexes.aggregation import First, parse_aggregation
 from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.exact import MEMORY_BUDGET
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
 from ance_ir.models.text import Text
@@ -59,6 +60,7 @@ class DenseRetriever(_OverIndex):
         num_results: documents a query.
         backend: ``"exact"``, ``"tuned"`` or a family of Faiss indexes; see ``AnceIndex.searcher``.
         aggregation: how the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or ``first``.
+        memory_budget: bytes, of exact search; see ``ExactSearcher``.
         check: refuse a model that is not the index's.
 
     Raises:
@@ -76,9 +78,11 @@ class DenseRetriever(_OverIndex):
         *,
         backend: str = "exact",
         aggregation: str = "max",
+        memory_budget: int = MEMORY_BUDGET,
         check: bool = True,
     ) -> None:
         super().__init__(index, model, aggregation=aggregation, check=check)
+        self.memory_budget = memory_budget
         self.num_results = _at_least_one(num_results)
         self.backend = backend
 
@@ -91,7 +95,12 @@ class DenseRetriever(_OverIndex):
         if inp.empty:
             return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
         aggregation = parse_aggregation(self.aggregation)
-        searcher = self.index.searcher(self.backend, first_passages=isinstance(aggregation, First), device=str(self.model.device))
+        searcher = self.index.searcher(
+            self.backend,
+            first_passages=isinstance(aggregation, First),
+            memory_budget=self.memory_budget,
+            device=str(self.model.device),
+        )
         scores, documents = self.index.search_vectors(self._query_vectors(inp), self.num_results, searcher, aggregation)
         query, place = np.nonzero(documents >= 0)
         results = queries.iloc[query].reset_index(drop=True)

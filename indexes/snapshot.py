@@ -11,6 +11,7 @@ from ance_ir.indexes.table import DocumentTable, checksums
 from ance_ir.indexes.vectors import VectorStore
 
 FORMAT = 2
+MANIFEST = "manifest.json"
 _READ = (1, FORMAT)  # 1 has no updates, and no checksums but of shards
 
 
@@ -30,7 +31,7 @@ class Snapshot:
         self.folder = folder
         self.manifest = manifest
         self.store = VectorStore(folder, manifest)
-        self.table = DocumentTable(folder, manifest)
+        self.table = DocumentTable(folder, manifest, len(self.store))
 
     @classmethod
     def open(cls, folder: Path) -> Snapshot:
@@ -43,10 +44,13 @@ class Snapshot:
         while True:
             manifest = read_manifest(folder)
             try:
-                return cls(folder, manifest)
+                opened = cls(folder, manifest)
             except DamagedIndexError:
                 if read_manifest(folder) == manifest:
                     raise
+            else:
+                if read_manifest(folder) == manifest:
+                    return opened
 
     def verify(self) -> None:
         """Read every file and compare its checksum.
@@ -71,7 +75,7 @@ def faiss_folder(manifest: dict[str, Any]) -> str:
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Complete an index whose other files are written."""
-    write_json(folder / "manifest.json", {"format": FORMAT, **manifest, "checksums": checksums(folder, manifest)})
+    write_json(folder / MANIFEST, {"format": FORMAT, **manifest, "checksums": checksums(folder, manifest)})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise IndexingError(f"{folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = read_json(path)
     except FileNotFoundError as error:

@@ -28,16 +28,17 @@ class DocumentTable:
     Args:
         folder: the index's.
         manifest: the index's.
+        rows: R.
 
     Raises:
-        DamagedIndexError: a file is missing or cannot be read.
+        DamagedIndexError: a file is missing, cannot be read, or is not of the size that it should be.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, manifest: dict[str, Any], rows: int) -> None:
         self.folder = folder / manifest.get("tables", ".")
         try:
             self.docno_map = DocnoMap(self.folder / "docnos").open()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise DamagedIndexError(f"{self.folder / 'docnos'} cannot be read ({error}); build the index again") from error
         self.offsets = _map(self.folder / "offsets.npy") if manifest["most_passages"] else None
         """int64 ``[N + 1]``, or None where each document is one row: document i has the rows from place i up to place i + 1."""
@@ -47,6 +48,14 @@ class DocumentTable:
         """Numbers of deleted documents, int64, ascending."""
         self._tie_orders = _map(self.folder / "tie_order.npy")
         self._most_passages = manifest["most_passages"]
+        count = len(self.docno_map)
+        told = {"tie_order": (self._tie_orders, count), "offsets": (self.offsets, count + 1), "text_hashes": (self.text_hashes, count)}
+        for name, (array, size) in told.items():
+            if array is not None and array.shape != (size,):
+                raise DamagedIndexError(f"{self.folder / name}.npy: expected {size} numbers, found {array.shape}; build the index again")
+        held = count if self.offsets is None else int(self.offsets[-1])
+        if held != rows:
+            raise DamagedIndexError(f"{self.folder}: its documents have {held} vectors, of {rows} that are there; build the index again")
 
     @staticmethod
     def write(folder: Path, boundaries: np.ndarray | None, text_hashes: np.ndarray | None) -> None:
@@ -72,7 +81,9 @@ class DocumentTable:
     def numbers(self, docnos: Sequence[str]) -> np.ndarray:
         """Document numbers of docnos, int64, −1 for those that the index does not hold."""
         numbers = self.docno_map.numbers(docnos)
-        numbers[np.isin(numbers, self.deleted)] = -1
+        if len(self.deleted):
+            places = np.minimum(np.searchsorted(self.deleted, numbers), len(self.deleted) - 1)
+            numbers[self.deleted[places] == numbers] = -1
         return numbers
 
     def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +147,6 @@ def row_mask(documents: np.ndarray, offsets: np.ndarray | None, count: int, *, i
 def _map(path: Path) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DamagedIndexError(f"{path} cannot be read ({error}); build the index again") from error
     return array

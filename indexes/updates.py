@@ -22,17 +22,26 @@ from typing import Any
 import numpy as np
 
 from ance_ir.datasets import DocnoMap
-from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError
-from ance_ir.files import flush_folder, held_lock, remove_leftovers, save_array, temporary_folder, write_json
+from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
+from ance_ir.files import (
+    check_replaceable,
+    flush_folder,
+    held_lock,
+    remove_leftovers,
+    replace_folder,
+    save_array,
+    temporary_folder,
+    write_json,
+)
 from ance_ir.indexes.build import IndexBuild
-from ance_ir.indexes.snapshot import FORMAT, Snapshot, faiss_folder
+from ance_ir.indexes.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, read_manifest
 from ance_ir.indexes.table import FILES, DocumentTable, checksums, row_mask
-from ance_ir.indexes.vectors import Shard, VectorWriter
+from ance_ir.indexes.vectors import SHARD_BYTES, Shard, VectorWriter
 from ance_ir.models.batching import chunks
 
 _BATCH = 65_536
 MOST_SHARDS = 512
-"""An index of more shards is compacted when something is added: each takes a file descriptor."""
+"""An index of more shards than this, full ones apart, is compacted when something is added."""
 
 
 def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, text_hashes: np.ndarray | None = None) -> None:
@@ -61,7 +70,7 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
         added = DocnoMap.write(build.consume(itertools.chain([first], rows)), stage / "docnos")
         vectors = build.vectors.finish()
         with changing(folder) as now:
-            if len(now.store.shards) >= MOST_SHARDS:
+            if now.table.live and _part_shards(now) >= MOST_SHARDS:
                 _compact(now)
                 now = Snapshot.open(folder)
             _check(now, first)
@@ -119,7 +128,10 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
 
     Raises:
         DocumentNotFoundError: docnos that are not there.
+        UsageError: a string in place of several.
     """
+    if isinstance(docnos, str):
+        raise UsageError(f"docnos of documents were expected, found the single string {docnos!r}")
     with changing(folder) as now:
         found = []
         for part in chunks(dict.fromkeys(docnos), _BATCH):
@@ -178,17 +190,52 @@ def _compact(now: Snapshot) -> None:
 @contextlib.contextmanager
 def changing(folder: Path) -> Iterator[Snapshot]:
     """The index as it is, while nobody else may change it; waits for whoever does."""
-    Snapshot.open(folder)  # no lock in a folder that is no index
-    with held_lock(folder / "lock", wait=True):
+    with _alone(folder):
         now = Snapshot.open(folder)
         _clear(now.folder, now.manifest)
         yield now
+
+
+@contextlib.contextmanager
+def new_index(folder: Path) -> Iterator[Path]:
+    """A new temporary folder, which takes the place of an index in the end, or is removed if something fails.
+
+    Raises:
+        UsageError: there is something else at the path.
+    """
+    folder = folder.absolute()
+    check_replaceable(folder, MANIFEST)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder) as temporary:
+        yield temporary
+        put_in_place(temporary, folder)
+
+
+def put_in_place(source: Path, folder: Path) -> None:
+    """Rename a new index to where it belongs; an index that was there is lost, once nobody is changing it."""
+    if (folder / MANIFEST).exists():
+        with _alone(folder):
+            replace_folder(source, folder)
+    else:
+        replace_folder(source, folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold an index's lock, that of the folder which is there once it is held."""
+    while True:
+        read_manifest(folder)  # no lock in a folder that is no index
+        with held_lock(folder / "lock", wait=True) as lock:
+            if lock:
+                yield
+                return
 
 
 def _commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None:
     """Make the change seen."""
     generation = _generation(now)
     manifest = {**now.manifest, **changes, "format": FORMAT, "generation": generation, "deleted": None}
+    manifest.pop("documents_encoded", None)  # it told of the building
     if len(deleted):
         manifest["deleted"] = f"deleted-{generation:05d}.npy"
         save_array(now.folder / manifest["deleted"], deleted)
@@ -231,6 +278,11 @@ def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:
             "delete them first, or replace them"
         )
     return np.union1d(now.table.deleted, there)
+
+
+def _part_shards(now: Snapshot) -> int:
+    size: int = len(now.store) * now.store.dimension * now.store.dtype.itemsize
+    return len(now.store.shards) - size // SHARD_BYTES
 
 
 def _new_table(now: Snapshot) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import hash_files, save_array
@@ -136,8 +137,8 @@ class VectorStore:
     def _open(self, shard: Shard) -> np.ndarray:
         path = self.folder / shard.file
         try:
-            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            array = _map(path)
+        except (OSError, ValueError, EOFError, RuntimeError) as error:
             raise DamagedIndexError(f"{path}: the shard cannot be read ({error}); build the index again") from error
         if array.shape != (shard.rows, self.dimension) or array.dtype != self.dtype:
             found = f"{array.shape} {array.dtype}"
@@ -170,3 +171,20 @@ class VectorStore:
             chosen = shard_of == shard
             vectors[chosen] = self._maps[shard][rows[chosen] - self._starts[shard]]
         return vectors
+
+
+def _map(path: Path) -> np.ndarray:
+    """An ``npy`` file as a read-only memory map, by torch's means: numpy's hold a file descriptor each, of which there are few."""
+    with path.open("rb") as stream:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("npy of another version")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        begins = stream.tell()
+    kinds = {np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
+    size = int(np.prod(shape))
+    if fortran_order or dtype not in kinds or path.stat().st_size != begins + size * dtype.itemsize:
+        raise ValueError(f"{shape} {dtype} do not go with a file of {path.stat().st_size} bytes")
+    numbers = torch.from_file(str(path), shared=False, size=begins // dtype.itemsize + size, dtype=kinds[dtype])
+    array: np.ndarray = numbers.numpy()[begins // dtype.itemsize :].reshape(shape)
+    array.flags.writeable = False
+    return array

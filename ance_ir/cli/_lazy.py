@@ -60,6 +60,6 @@ class DefaultGroup(LazyGroup):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the first command's name before options that are not the group's."""
-        if args and args[0] not in self.summaries and args[0] not in self.get_help_option_names(ctx):
+        if args and args[0].startswith("-") and args[0] not in self.get_help_option_names(ctx):
             args = [next(iter(self.summaries)), *args]
         return super().parse_args(ctx, args)

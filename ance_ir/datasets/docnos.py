@@ -100,9 +100,13 @@ class DocnoMap:
         return DocnoMap(folder)
 
     def open(self) -> DocnoMap:
-        """Map the files now, so that this object does not depend on what becomes of them."""
-        assert len(self._bytes) == self._offsets[-1]
-        assert len(self._hashes) == len(self._order)
+        """Map the files now, so that this object does not depend on what becomes of them.
+
+        Raises:
+            OSError, ValueError: a file is missing, cannot be read, or is not as long as the others say.
+        """
+        if len(self._bytes) != self._offsets[-1] or len(self._hashes) != len(self._order):
+            raise ValueError("files of different lengths")
         return self
 
     def pieces(self, numbers: npt.NDArray[np.int64], start: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:

@@ -7,6 +7,7 @@ OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ance_ir import __version__
 from ance_ir.errors import DamagedIndexError
-from ance_ir.files import atomic_path, read_json, write_json
+from ance_ir.files import atomic_path, held_lock, read_json, write_json
 from ance_ir.indexes.ann.families import Recipe, empty_index, layers, recipe_of, train, training_rows
 from ance_ir.indexes.ann.settings import FaissSettings
 from ance_ir.indexes.vectors import VectorStore
@@ -90,6 +91,7 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, ve
             "factory": recipe.factory,
             "first_dimensions": recipe.first,
             "rows": len(store),
+            "vectors": _checksum(store, len(store)),
             "dimension": store.dimension,
             "trained_on": sample,
             "train_seconds": round(trained - began, 3),
@@ -124,19 +126,40 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
         DamagedIndexError: Faiss cannot read it, or it is not one of these vectors.
     """
     path, told = faiss_paths(folder, settings)
-    if not told.exists():
-        build_faiss(store, folder, settings, verbose=verbose)
-    try:
-        index, made = faiss.read_index(str(path)), read_json(told)
-        rows, family, seconds = int(made["rows"]), made["family"], float(made["build_seconds"])
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DamagedIndexError(f"{path}: Faiss cannot read it, or {told.name} beside it is damaged; remove both") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    with held_lock(folder / f"{settings.slug}.lock", wait=True):  # others may be building it
+        if not told.exists():
+            build_faiss(store, folder, settings, verbose=verbose)
+        index, made = _read(path, told)
+        fits = index.d == store.dimension and made["rows"] <= len(store)
+        if fits and made.get("vectors") != _checksum(store, made["rows"]):  # of an index whose place this one took
+            build_faiss(store, folder, settings, verbose=verbose)
+            index, made = _read(path, told)
+    rows, family, seconds = int(made["rows"]), made["family"], float(made["build_seconds"])
     if (family, index.ntotal, index.d) != (settings.family, rows, store.dimension) or rows > len(store):
         raise DamagedIndexError(
             f"{path}: expected at most {len(store)} vectors of {store.dimension} dimensions, found {index.ntotal} vectors of {index.d} "
             f"dimensions; open the index again if documents were added since, otherwise remove the file and {told.name}"
         )
     return FaissFile(index=index, rows=rows, on_gpu=_on_gpu(index, device), seconds=seconds, size=path.stat().st_size)
+
+
+def _read(path: Path, told: Path) -> tuple[Any, dict[str, Any]]:
+    try:
+        index, made = faiss.read_index(str(path)), read_json(told)
+        _ = int(made["rows"]), made["family"], float(made["build_seconds"])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DamagedIndexError(f"{path}: Faiss cannot read it, or {told.name} beside it is damaged; remove both") from error
+    return index, made
+
+
+def _checksum(store: VectorStore, rows: int) -> str | None:
+    """Of the shards that hold the first rows; ``None`` where none of them ends there."""
+    ends = np.cumsum([0, *(shard.rows for shard in store.shards)])
+    count = int(np.searchsorted(ends, rows))
+    if ends[min(count, len(store.shards))] != rows:
+        return None
+    return hashlib.blake2b(" ".join(shard.checksum for shard in store.shards[:count]).encode(), digest_size=16).hexdigest()
 
 
 def _on_gpu(index: Any, device: str) -> Any:

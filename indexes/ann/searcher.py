@@ -89,6 +89,8 @@ class FaissSearcher:
     def _search_block(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """At most k hits; −1 and a very small number after the last."""
         rescored = self.settings.rescored(k)
+        if self._tail is not None and not self.settings.lossless:
+            rescored = max(rescored, k)  # rows that came later have exact scores, which others are not compared with
         if rescored:
             scores, rows = self._fetch(queries_QD, min(rescored, self.file.rows))
             query, place = np.nonzero(rows >= 0)

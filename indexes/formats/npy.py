@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -15,13 +16,13 @@ _IDS = ("ids.txt", "docnos.txt")
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
-    """The vectors of the file, or of the folder's ``*.npy`` in the order of their names; mapped, not loaded, and never unpickled.
+    """The vectors of the file, or of the folder's ``*.npy`` in the order of their numbers; mapped, not loaded, and never unpickled.
 
     Raises:
         IndexingError: a file that is no two-dimensional array of floats, or there are no ids or too few.
     """
     folder = source if source.is_dir() else source.parent
-    files = [source] if source.is_file() else sorted(folder.glob("*.npy"))
+    files = [source] if source.is_file() else sorted(folder.glob("*.npy"), key=_natural)
     if not files:
         raise IndexingError(f"{folder}: files with names in .npy were expected; there is none")
     arrays = [_map(file) for file in files]
@@ -49,6 +50,11 @@ def _write_header(stream: IO[bytes], rows: int, like: np.ndarray) -> None:
     """The header of an array ``[rows, D]``; numpy leaves it the room that more rows need."""
     told = {"descr": np.lib.format.dtype_to_descr(like.dtype), "fortran_order": False, "shape": (rows, like.shape[1])}
     np.lib.format.write_array_header_1_0(stream, told)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """``part-2`` comes before ``part-10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _map(path: Path) -> np.ndarray:

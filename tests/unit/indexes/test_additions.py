@@ -108,3 +108,18 @@ def test_an_addition_that_was_broken_off_goes_on(tmp_path: Path, model: DenseEnc
     add_documents(index, model, iter(documents(5, 15)))
     assert sorted(encoded) == [0, 1, 2, 3, 4]
     assert same(index, documents(0, 15), model, FirstP(), tmp_path / "y")
+
+
+def test_an_addition_that_was_ended_at_the_last_moment_is_tidied_up(
+    tmp_path: Path, model: DenseEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = index_documents(tmp_path / "x", model, iter(documents(0, 5)), FirstP())
+    with monkeypatch.context() as patched:
+        patched.setattr(AnceIndex, "reopen", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add_documents(index, model, iter(documents(5, 8)))
+    assert len(AnceIndex(tmp_path / "x")) == 8
+    assert add_documents(AnceIndex(tmp_path / "x"), model, iter(documents(5, 8))) == 0
+    assert not (tmp_path / "x.adding").exists()
+    with pytest.raises(DatasetError, match="holds 'd5' already"):
+        add_documents(AnceIndex(tmp_path / "x"), model, iter(documents(5, 8)))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError
+from ance_ir.errors import DamagedIndexError, DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import read_json
 from ance_ir.indexes import AnceIndex, MaxP, updates
 from ance_ir.indexes.vectors import VectorType
@@ -291,3 +291,38 @@ def test_an_index_survives_kills_at_any_instant(tmp_path: Path) -> None:
     index.add(group(50))
     named = {shard.file for shard in index.store.shards} | {"manifest.json", "pt_meta.json", "lock", index.manifest["tables"]}
     assert {path.name for path in (tmp_path / "x").iterdir()} - {index.manifest["deleted"]} == named, "nothing is left behind"
+
+
+def test_an_addition_may_have_longer_documents_and_larger_vectors(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x", dtype="float16").index(rows_of("a", np.ones((1, 4)), CUT))
+    index.add(rows_of("b", np.full((3, 4), 20.0), CUT))
+    assert (index.manifest["most_passages"], index.manifest["largest_norm"]) == (3, 40.0)
+    index.compact()
+    assert (index.manifest["dtype"], index.store.dtype, index.manifest["most_passages"]) == ("float16", np.float16, 3)
+
+
+def test_a_damaged_index_is_not_compacted(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x").index(group(0))
+    index.delete(["0-0"])
+    shard = tmp_path / "x" / index.store.shards[0].file
+    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    with pytest.raises(DamagedIndexError, match=r"checksums differ for vectors-00000\.npy"):
+        index.compact()
+
+
+def test_a_single_string_is_no_list_of_docnos(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x").index([{"docno": docno, "doc_vec": np.ones(4)} for docno in "12"])
+    with pytest.raises(UsageError, match="found the single string '12'"):
+        index.delete("12")
+
+
+def test_a_copy_is_an_index_of_its_own(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x").index(group(0)).add(group(1))
+    index.delete(["0-0"])
+    copy = index.save(tmp_path / "y")
+    copy.verify()
+    assert live(copy) == live(index)
+    copy.delete(docnos(1))
+    assert len(index) == len(AnceIndex(tmp_path / "x")) == 2 * GROUP - 1
+    with pytest.raises(IndexingError, match="holds an index already"):
+        index.save(tmp_path / "y")
