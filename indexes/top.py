@@ -65,9 +65,6 @@ class RunningTop:
             self._raise_cuts()
         scores_QW = self._scores_QC[:, : self._width]
         most = int(np.count_nonzero(scores_QW > self._cuts_Q[:, None], axis=1).max())
-        if most > candidates(self._k):
-            self._compact()
-            return self.hits()
         order_QF = np.argsort(-scores_QW, axis=1)[:, :most]
         scores_QF, rows_QF = np.take_along_axis(scores_QW, order_QF, 1), np.take_along_axis(self._rows_QC, order_QF, 1)
         rows_QF[scores_QF == -np.inf] = -1
