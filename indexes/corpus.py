@@ -52,7 +52,7 @@ PARTS, LEAST, MOST = 16, 256, 8192
 """A corpus is cut into so many parts, of at least and at most so many documents …"""
 
 MOST_PARTS = 256
-"""… but never into more parts than this: each is a shard, whose memory map takes a file descriptor."""
+"""… but never into more parts than this: each is a shard, a file that is mapped whenever the index is open."""
 
 RUN = 512
 """Documents that are looked up together in an index to use again."""
