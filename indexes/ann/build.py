@@ -131,7 +131,7 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
         if not told.exists():
             build_faiss(store, folder, settings, verbose=verbose)
         index, made = _read(path, told)
-        fits = index.d == store.dimension and made["rows"] <= len(store)
+        fits = index.d == store.dimension and index.ntotal == made["rows"] <= len(store)
         if fits and made.get("vectors") != _checksum(store, made["rows"]):  # of an index whose place this one took
             build_faiss(store, folder, settings, verbose=verbose)
             index, made = _read(path, told)
