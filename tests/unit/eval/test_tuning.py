@@ -46,7 +46,7 @@ def index(tmp_path: Path, vectors: np.ndarray) -> AnceIndex:
 
 
 def faiss_files(index: AnceIndex) -> set[str]:
-    return {path.name for path in index.folder.glob("faiss-*/*")}
+    return {path.name for path in index.folder.glob("faiss-*/*") if path.suffix != ".lock"}
 
 
 def measured(backend: str, recall: float, median: float, memory: int) -> Measured:
