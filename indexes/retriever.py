@@ -161,12 +161,18 @@ class DenseScorer(_OverIndex):
         return rank_results(inp.assign(score=scores))
 
     def _score_texts(self, texts: list[Text], queries_ND: np.ndarray) -> np.ndarray:
-        """Scores of texts, cut into passages as the index's documents were, float32 ``[N]``."""
+        """Scores of texts, cut into passages as the index's documents were, float32 ``[N]``; a text that comes again is encoded once."""
         encoding = self.index.manifest["encoding"]
         scheme = parse_passages(encoding["passages"]) if encoding and encoding["passages"] else FirstP()
-        vectors, counts = self.model.encode_documents(texts, scheme)
-        products = np.einsum("nd,nd->n", vectors.astype(np.float64), np.repeat(queries_ND, counts, axis=0).astype(np.float64))
-        return parse_aggregation(self.aggregation).combine(products, np.cumsum(counts) - counts, counts)
+        place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        vectors, counts = self.model.encode_documents(list(place_of), scheme)
+        starts = np.cumsum(counts) - counts
+        places_N = np.array([place_of[text] for text in texts])
+        counts_N = counts[places_N]
+        starts_N = np.cumsum(counts_N) - counts_N
+        rows = np.repeat(starts[places_N] - starts_N, counts_N) + np.arange(counts_N.sum())
+        products = np.einsum("nd,nd->n", vectors[rows].astype(np.float64), np.repeat(queries_ND, counts_N, axis=0).astype(np.float64))
+        return parse_aggregation(self.aggregation).combine(products, starts_N, counts_N)
 
     def _texts(self, unknown: pd.DataFrame) -> list[Text]:
         if "text" not in unknown.columns:
