@@ -61,6 +61,7 @@ setup(
         "pyterrier>=1.1",
         # Its only wheels are for this platform; elsewhere BM25 needs the extra "terrier" or "lucene".
         "pyterrier-pisa; platform_system == 'Linux' and platform_machine == 'x86_64'",
+        "regex",
         "safetensors",
         "scipy",
         "statsmodels",

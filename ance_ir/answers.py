@@ -1,0 +1,85 @@
+"""When a text holds an answer, and how near one answer comes to others: the rules of open-domain question answering.
+
+Matching follows DPR (Karpukhin et al., 2020), exact match and F1 follow SQuAD (Rajpurkar et al., 2016).
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import regex
+
+_TOKEN = regex.compile(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]")
+_ARTICLE = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def answer_tokens(text: str) -> str:
+    """The tokens of a text (runs of letters, digits and marks, or other single characters), NFD, lower-cased, each between two spaces.
+
+    ``answer in text`` of two such strings says whether the answer's tokens follow one another in the text.
+    """
+    tokens = _TOKEN.findall(unicodedata.normalize("NFD", text))
+    return f" {' '.join(tokens)} ".lower() if tokens else ""
+
+
+class Answers:
+    """The answers to a question; finds them in texts.
+
+    Args:
+        answers: as strings, any of which is right. One without a token is in no text.
+        patterns: whether they are regular expressions, which ignore case and read line by line; an invalid one never matches.
+    """
+
+    def __init__(self, answers: Sequence[str], *, patterns: bool = False) -> None:
+        self._tokens = [] if patterns else [tokens for tokens in map(answer_tokens, answers) if tokens]
+        self._patterns = [compiled for answer in answers if (compiled := _pattern(answer))] if patterns else []
+
+    def are_in(self, text: str) -> bool:
+        """Whether a text holds one of them."""
+        if self._patterns:
+            text = unicodedata.normalize("NFD", text)
+            return any(pattern.search(text) for pattern in self._patterns)
+        return bool(self._tokens) and self.are_in_tokens(answer_tokens(text))
+
+    def are_in_tokens(self, tokens: str) -> bool:
+        """Whether ``answer_tokens`` of a text hold one of them; of patterns none."""
+        return any(answer in tokens for answer in self._tokens)
+
+
+@cache
+def _pattern(answer: str) -> Any:
+    """A regular expression, or ``None`` where it is invalid; with Python's ``re``, for which these collections were made."""
+    try:
+        return re.compile(unicodedata.normalize("NFD", answer), re.IGNORECASE | re.UNICODE | re.MULTILINE)
+    except (re.error, OverflowError, RecursionError):
+        return None
+
+
+def normalize_answer(answer: str) -> str:
+    """An answer as SQuAD compares it: lower case, without punctuation, articles and superfluous white space."""
+    return " ".join(_ARTICLE.sub(" ", answer.lower().translate(_PUNCTUATION)).split())
+
+
+def exact_match(answer: str, answers: Sequence[str]) -> float:
+    """1 if an answer equals one of the right ones, normalised; 0 otherwise."""
+    given = normalize_answer(answer)
+    return float(any(given == normalize_answer(right) for right in answers))
+
+
+def f1(answer: str, answers: Sequence[str]) -> float:
+    """Harmonic mean of the precision and recall of an answer's words, normalised; the best over the right answers."""
+    return max((_f1(normalize_answer(answer).split(), normalize_answer(right).split()) for right in answers), default=0.0)
+
+
+def _f1(given: list[str], right: list[str]) -> float:
+    if not given or not right:
+        return float(given == right)
+    common = (Counter(given) & Counter(right)).total()
+    return 2 * common / (len(given) + len(right))
