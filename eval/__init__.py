@@ -5,6 +5,7 @@ from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.examples import Example, Ranking, format_example, wins
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.inferencer import run_inferencer
+from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.measures import DEFAULT_MEASURES, evaluate, parse_measures
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.plots import plot_training
@@ -23,6 +24,7 @@ __all__ = [
     "DemoSettings",
     "Evaluation",
     "Example",
+    "KeptRuns",
     "LEGEND",
     "LoggedRun",
     "Mining",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Literal
 
 import pandas as pd
 
-from ance_ir.eval.runs import write_run
+from ance_ir.eval.kept_runs import KeptRuns
+from ance_ir.eval.significance import CONFIDENCE, TESTS, Correction, Test
 from ance_ir.eval.tables import Table
 from ance_ir.files import atomic_open, write_json
 
@@ -30,6 +30,11 @@ class Evaluation:
         ms_per_query: by system, milliseconds of wall-clock time.
         baseline: the system with which the others are compared.
         comparison: as ``compare`` returns it, where there is a baseline.
+        intervals: as ``significance.intervals`` returns them.
+        test: of the comparison.
+        correction: of the comparison.
+        keys: by system, what made its run (see ``KeptRuns``); ``None`` where that cannot be told.
+        reused: the systems whose runs were kept from before and not made again.
     """
 
     qrels: pd.DataFrame
@@ -38,6 +43,11 @@ class Evaluation:
     ms_per_query: Mapping[str, float]
     baseline: str | None
     comparison: pd.DataFrame | None
+    intervals: pd.DataFrame
+    test: Test = "t"
+    correction: Correction = "holm"
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+    reused: tuple[str, ...] = ()
 
     @property
     def measures(self) -> list[str]:
@@ -56,6 +66,11 @@ class Evaluation:
         found = self.comparison[self.comparison["p_corrected"] < SIGNIFICANT]
         return set(zip(found["system"], found["measure"], strict=True))
 
+    def interval(self, system: str, measure: str, of: Literal["", "difference_"] = "") -> list[float]:
+        """The confidence limits of a system's mean, or of its difference from the baseline's."""
+        row = self.intervals[(self.intervals["system"] == system) & (self.intervals["measure"] == measure)]
+        return [float(row[f"{of}{limit}"].iloc[0]) for limit in ("low", "high")]
+
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
         marked = self.significant()
@@ -67,24 +82,54 @@ class Evaluation:
         table = Table(header=["system", *(f"{measure} " for measure in self.measures), _TIME], rows=rows)
         return f"{table.to_text()}\n{self._legend()}"
 
+    def comparison_text(self) -> str:
+        """Each system beside the baseline, measure by measure, for a terminal; empty without a baseline."""
+        if self.comparison is None or self.comparison.empty:
+            return ""
+        rows = []
+        for row in self.comparison.itertuples(index=False):
+            low, high = self.interval(str(row.system), str(row.measure), "difference_")
+            counts = f"{row.wins}/{row.losses}/{row.ties}"
+            rows.append(
+                [
+                    str(row.system),
+                    str(row.measure),
+                    f"{row.difference:+.4f}",
+                    f"[{low:+.4f}, {high:+.4f}]",
+                    f"{row.p_corrected:.4f}",
+                    counts,
+                ]
+            )
+        header = ["system", "measure", f"less {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
+        return Table(header=header, rows=rows, left=2).to_text()
+
     def _legend(self) -> str:
         queries = f"{len(next(iter(self.per_query.values()))):,} queries"
         if self.comparison is None:
             return queries
-        test = f"paired t-test, two-sided, Holm-corrected over {len(self.comparison)} tests, p < {SIGNIFICANT}"
+        test = f"{TESTS[self.test]}, {self.correction.capitalize()}-corrected over {len(self.comparison)} tests, p < {SIGNIFICANT}"
         return f"{queries}; {_MARK} differs from {self.baseline} ({test})"
 
     def to_json(self) -> dict[str, Any]:
         """All but the runs and the single queries, in what JSON can hold."""
-        systems = {
-            system: {"measures": values.mean().to_dict(), "ms_per_query": self.ms_per_query[system]}
+        systems: dict[str, dict[str, Any]] = {
+            system: {
+                "measures": values.mean().to_dict(),
+                "intervals": {measure: self.interval(system, measure) for measure in self.measures},
+                "ms_per_query": self.ms_per_query[system],
+            }
             for system, values in self.per_query.items()
         }
         if self.comparison is not None:
             for system, rows in self.comparison.groupby("system"):
-                systems[str(system)]["comparison"] = rows.drop(columns="system").set_index("measure").to_dict("index")
+                told = rows.drop(columns="system").set_index("measure").to_dict("index")
+                compared = {
+                    name: {**values, "interval": self.interval(str(system), str(name), "difference_")} for name, values in told.items()
+                }
+                systems[str(system)]["comparison"] = compared
         queries = len(next(iter(self.per_query.values())))
-        return {"queries": queries, "measures": self.measures, "baseline": self.baseline, "systems": systems}
+        tests = {"test": self.test, "correction": self.correction}
+        return {"queries": queries, "measures": self.measures, "baseline": self.baseline, **tests, "systems": systems}
 
     def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
         """Write ``runs/NAME.txt.gz``, ``per_query.tsv`` and, last, ``results.json``.
@@ -94,11 +139,16 @@ class Evaluation:
             settings: what the results were made with, for ``results.json``.
         """
         folder = Path(folder)
+        kept = KeptRuns(folder / "runs")
         for system, run in self.runs.items():
-            name = quote(system, safe="+,=@()")
-            write_run(run, folder / "runs" / f"{name}.txt.gz", name)
+            if not kept.holds(system, self.keys.get(system)):
+                kept.put(system, self.keys.get(system), run, self.ms_per_query[system])
         values = pd.concat(self.per_query, names=["system"]).reset_index()
         values = values[["qid", "system", *self.measures]]
         with atomic_open(folder / "per_query.tsv") as stream:
             values.to_csv(stream, sep="\t", index=False, lineterminator="\n")
         write_json(folder / "results.json", {"settings": dict(settings or {}), **self.to_json()})
+
+
+def _probability(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"

@@ -12,9 +12,10 @@ from tqdm import tqdm
 
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.kept_runs import KeptRuns, run_key
 from ance_ir.eval.measures import DEFAULT_MEASURES, check_qrels, evaluate, parse_measures
 from ance_ir.eval.runs import check_run
-from ance_ir.eval.significance import compare
+from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,9 @@ def evaluate_systems(
     measures: Sequence[str] = DEFAULT_MEASURES,
     *,
     baseline: str | None = None,
+    test: Test = "t",
+    correction: Correction = "holm",
+    kept: KeptRuns | None = None,
     verbose: bool = False,
 ) -> Evaluation:
     """Run each system over the queries that have judgements, and evaluate what it finds.
@@ -38,26 +42,34 @@ def evaluate_systems(
         qrels: frame with ``qid``, ``docno`` and ``label``; those of other queries are left out.
         measures: their names.
         baseline: the system with which the others are compared.
+        test: how; see ``compare``.
+        correction: of the tests, for their number; see ``compare``.
+        kept: where each run is kept as soon as it is made, and from where one is taken, with its time, that the same pipeline made of
+            the same queries before.
         verbose: show progress.
 
     Raises:
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
-        UsageError: an unknown measure.
+        UsageError: an unknown measure, test or correction.
     """
     parse_measures(measures)
+    check_test(test, correction)
     if not systems:
         raise EvaluationError("there is no system to evaluate")
     if baseline is not None and baseline not in systems:
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(systems)}")
     queries, qrels = _judged(queries, qrels)
-    runs, per_query, ms_per_query = {}, {}, {}
+    runs, per_query, ms_per_query, keys, reused = {}, {}, {}, {}, []
     for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
-        system.transform(queries.head(1))
-        start = time.perf_counter()
-        results = system.transform(queries)
-        ms_per_query[name] = 1000 * (time.perf_counter() - start) / len(queries)
         try:
-            runs[name] = check_run(results)
+            keys[name] = None if kept is None else run_key(system, queries)
+            found = None if kept is None else kept.get(name, keys[name])
+            if found:
+                reused.append(name)
+                logger.info("%s: the run of before is used again", name)
+            runs[name], ms_per_query[name] = found or _run(system, queries)
+            if kept is not None and not found:
+                kept.put(name, keys[name], runs[name], ms_per_query[name])
             per_query[name] = evaluate(runs[name], qrels, measures)
         except EvaluationError as error:
             raise EvaluationError(f"system {name}: {error}") from error
@@ -68,8 +80,22 @@ def evaluate_systems(
         per_query=per_query,
         ms_per_query=ms_per_query,
         baseline=baseline,
-        comparison=None if baseline is None else compare(per_query, baseline),
+        comparison=None if baseline is None else compare(per_query, baseline, test=test, correction=correction),
+        intervals=intervals(per_query, baseline),
+        test=test,
+        correction=correction,
+        keys=keys,
+        reused=tuple(reused),
     )
+
+
+def _run(system: pt.Transformer, queries: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    """What a system finds, as a run, and milliseconds a query."""
+    system.transform(queries.head(1))
+    start = time.perf_counter()
+    results = system.transform(queries)
+    ms_per_query = 1000 * (time.perf_counter() - start) / len(queries)
+    return check_run(results), ms_per_query
 
 
 def _judged(queries: pd.DataFrame, qrels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

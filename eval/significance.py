@@ -1,34 +1,57 @@
-"""Which differences between systems are more than chance: paired t-tests over queries, Holm's correction over all of a table."""
+"""Which differences between systems are more than chance: paired tests over queries, corrected over all of a table; bootstrap intervals."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_rel
+from scipy.stats import permutation_test, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
-from ance_ir.errors import EvaluationError
+from ance_ir.errors import EvaluationError, UsageError
+
+Test = Literal["t", "randomisation", "wilcoxon"]
+Correction = Literal["holm", "bonferroni"]
+
+TESTS: Mapping[str, str] = {
+    "t": "paired t-test, two-sided",
+    "randomisation": "paired randomisation test, two-sided",
+    "wilcoxon": "Wilcoxon signed-rank test, two-sided",
+}
+CONFIDENCE = 0.95
+
+_RESAMPLES = 9999
+_BATCH = 4_000_000
+"""Numbers that a resampling holds at a time."""
 
 _COLUMNS = ["system", "measure", "difference", "p", "p_corrected", "wins", "losses", "ties"]
 
 
-def compare(per_query: Mapping[str, pd.DataFrame], baseline: str) -> pd.DataFrame:
-    """Compare each system with the baseline by a two-sided paired t-test.
+def compare(
+    per_query: Mapping[str, pd.DataFrame], baseline: str, *, test: Test = "t", correction: Correction = "holm", seed: int = 0
+) -> pd.DataFrame:
+    """Compare each system with the baseline by a two-sided paired test over queries.
 
     Args:
         per_query: by system, a frame as ``evaluate`` returns it; all over the same queries.
         baseline: one of the systems.
+        test: ``"t"``; ``"randomisation"``, of the mean difference's sign, with 9,999 resamples, or exact where there are fewer ways;
+            ``"wilcoxon"``, which leaves out queries without a difference.
+        correction: for as many tests as the table has rows: ``"holm"`` or ``"bonferroni"``.
+        seed: of the randomisation.
 
     Returns:
-        A row for each other system and measure: ``difference`` of the means (positive where the system is better), ``p``,
-        ``p_corrected`` (Holm, over all rows), and on how many queries the system wins, loses and ties.
+        A row for each other system and measure: ``difference`` of the means (positive where the system is better), ``p`` (1 where
+        the two do not differ anywhere), ``p_corrected``, and on how many queries the system wins, loses and ties.
 
     Raises:
         EvaluationError: no such baseline, or the systems differ in queries or measures.
+        UsageError: no such test or correction.
     """
+    check_test(test, correction)
     if baseline not in per_query:
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(per_query)}")
     reference = per_query[baseline]
@@ -39,20 +62,82 @@ def compare(per_query: Mapping[str, pd.DataFrame], baseline: str) -> pd.DataFram
         if set(values.index) != set(reference.index) or list(values.columns) != list(reference.columns):
             raise EvaluationError(f"{system} and {baseline} were not evaluated on the same queries and measures")
         for measure, differences in (values - reference).items():
-            rows.append((system, measure, differences.mean(), _p(differences.to_numpy()), *_counts(differences)))
+            rows.append((system, measure, differences.mean(), _p(differences.to_numpy(), test, seed), *_counts(differences)))
     table = pd.DataFrame(rows, columns=[column for column in _COLUMNS if column != "p_corrected"])
-    corrected = multipletests(table["p"], method="holm")[1] if rows else np.array([])
+    corrected = multipletests(table["p"], method=correction)[1] if rows else np.array([])
     return table.assign(p_corrected=corrected)[_COLUMNS]
 
 
-def _p(differences: np.ndarray) -> float:
+def check_test(test: str, correction: str) -> None:
+    """Refuse names that ``compare`` does not know.
+
+    Raises:
+        UsageError: says which.
+    """
+    for name, value, known in (("test", test, get_args(Test)), ("correction", correction, get_args(Correction))):
+        if value not in known:
+            raise UsageError(f"a {name} is one of {', '.join(known)}, not {value!r}")
+
+
+def intervals(
+    per_query: Mapping[str, pd.DataFrame], baseline: str | None = None, *, resamples: int = _RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
+    """Confidence intervals (95 %) of the means over queries, and of their differences from the baseline's: percentile bootstrap.
+
+    All systems and measures are seen on the same resampled queries, so that the intervals of differences are paired.
+
+    Args:
+        per_query: by system, a frame as ``evaluate`` returns it; all over the same queries.
+        baseline: one of the systems.
+        resamples: how many times as many queries are drawn with replacement as there are.
+        seed: of the draws.
+
+    Returns:
+        A row for each system and measure: ``system measure low high``, and with a baseline ``difference_low difference_high``, NaN
+        for the baseline itself.
+    """
+    values = pd.concat({system: frame.sort_index() for system, frame in per_query.items()}, axis=1)
+    means = _resampled_means(values.to_numpy(dtype=np.float64), resamples, np.random.default_rng(seed))
+    share = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(means, share, axis=0)
+    table = pd.DataFrame(
+        {"system": values.columns.get_level_values(0), "measure": values.columns.get_level_values(1), "low": low, "high": high}
+    )
+    if baseline is None:
+        return table
+    columns = np.flatnonzero(table["system"] == baseline)
+    reference = np.tile(columns, len(per_query))
+    table["difference_low"], table["difference_high"] = np.quantile(means - means[:, reference], share, axis=0)
+    table.loc[table["system"] == baseline, ["difference_low", "difference_high"]] = np.nan
+    return table
+
+
+def _resampled_means(values_QM: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Means of the columns over queries drawn with replacement, float64 ``[resamples, M]``."""
+    queries = len(values_QM)
+    step = max(1, _BATCH // queries)
+    means = []
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        drawn = rng.integers(queries, size=(count, queries)) + queries * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries)
+        means.append(times.astype(np.float64) @ values_QM / queries)
+    return np.concatenate(means)
+
+
+def _p(differences: np.ndarray, test: Test, seed: int) -> float:
     """Probability of differences as large as these by chance; 1 where there is nothing to tell from."""
     if len(differences) < 2 or not differences.any():
         return 1.0
+    if test == "randomisation":
+        batch = max(1, _BATCH // len(differences))
+        rng = np.random.default_rng(seed)
+        found = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=_RESAMPLES, batch=batch, rng=rng)
+        return float(found.pvalue)
     with warnings.catch_warnings():
         # differences that are all the same: p = 0
         warnings.simplefilter("ignore", RuntimeWarning)
-        return float(ttest_rel(differences, np.zeros_like(differences)).pvalue)
+        return float((ttest_1samp(differences, 0) if test == "t" else wilcoxon(differences[differences != 0])).pvalue)
 
 
 def _counts(differences: pd.Series[float]) -> tuple[int, int, int]:

@@ -17,6 +17,8 @@ What a change of the index adds is said in ``updates``.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -190,6 +192,11 @@ class AnceIndex(pt.Artifact, pt.Indexer):
     def manifest(self) -> dict[str, Any]:
         """What the index says of itself."""
         return self._opened.manifest
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash (128 bits, hexadecimal) of what the index holds, and of how it was made: its manifest has every file's checksum."""
+        return hashlib.blake2b(json.dumps(self.manifest, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @property
     def store(self) -> VectorStore:

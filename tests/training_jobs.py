@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -141,6 +142,7 @@ def index_a_stream(collection: Path, folder: Path, phase: Synchronized[int] | No
 
 def tokenize_until_killed(told: Connection) -> None:
     """Tokenise by two processes for ever, and say which these are."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
     with Workers(encoder().tokenizer, FirstP(), 2) as workers:
         stream = workers.tokenized(itertools.repeat("a cat and a dog"))
         for _ in range(10_000):

@@ -10,6 +10,7 @@ import click
 from ance_ir.cli._options import dataset_option, device_option, precision_option
 
 if TYPE_CHECKING:
+    from ance_ir.eval.significance import Correction, Test
     from ance_ir.models.precision import Precision
 
 EXAMPLE = """
@@ -32,6 +33,8 @@ Example:
     help="bm25, an index, or stages joined by >>, rerankers among them.",
 )
 @click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
+@click.option("--test", type=click.Choice(["t", "randomisation", "wilcoxon"]), default="t", show_default=True, help="Of the differences.")
+@click.option("--correction", type=click.Choice(["holm", "bonferroni"]), default="holm", show_default=True, help="For the number of tests.")
 @click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: RR@10 nDCG@10 R@100]")
 @click.option("-k", "--num-results", type=int, default=1000, show_default=True, help="Documents a query.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where everything is written.")
@@ -43,6 +46,8 @@ def command(
     split: str,
     systems: tuple[str, ...],
     baseline: str | None,
+    test: Test,
+    correction: Correction,
     measures: tuple[str, ...],
     num_results: int,
     out: Path,
@@ -53,11 +58,12 @@ def command(
     """Evaluate systems on a dataset.
 
     A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance",
-    "bm25 % 100 >> runs/bert". The first stage retrieves, those after it (indexes, rerankers) score what it found. The means are shown;
-    they, the values of each query, and the runs are written to --out.
+    "bm25 % 100 >> runs/bert". The first stage retrieves, those after it (indexes, rerankers) score what it found. The means are shown,
+    and with a baseline each difference from it; they, the values of each query, and the runs are written to --out. A run that stands
+    there and was made of the same queries, models and indexes is used again.
     """
     from ance_ir import load_dataset
-    from ance_ir.eval import DEFAULT_MEASURES, evaluate_systems, parse_measures
+    from ance_ir.eval import DEFAULT_MEASURES, KeptRuns, evaluate_systems, parse_measures
     from ance_ir.pipelines import Systems
     from ance_ir.training import environment
 
@@ -71,8 +77,22 @@ def command(
         if name in pipelines:
             raise click.UsageError(f"two systems are called {name!r}; name them: --system NAME={text}")
         pipelines[name] = pipeline
-    found = evaluate_systems(pipelines, queries, qrels, measures or DEFAULT_MEASURES, baseline=baseline, verbose=True)
+    found = evaluate_systems(
+        pipelines,
+        queries,
+        qrels,
+        measures or DEFAULT_MEASURES,
+        baseline=baseline,
+        test=test,
+        correction=correction,
+        kept=KeptRuns(out / "runs"),
+        verbose=True,
+    )
+    if found.reused:
+        click.echo(f"used again from {out / 'runs'}, with the times of then: {', '.join(found.reused)}")
     click.echo(found.to_text())
+    if compared := found.comparison_text():
+        click.echo(f"\n{compared}")
     told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "systems": list(systems), "k": num_results}
     found.save(out, {**told, "environment": environment()})
     click.echo(f"results.json, per_query.tsv and runs/ are in {out}")

@@ -8,6 +8,7 @@ import pytest
 
 from ance_ir.errors import EvaluationError
 from ance_ir.eval import Evaluation, evaluate, format_example, wins
+from ance_ir.eval.significance import intervals
 
 QUERIES = pd.DataFrame({"qid": ["q1", "q2", "q3", "q4"], "query": ["one", "two\n lines", "three", "four"]})
 QRELS = pd.DataFrame(
@@ -27,13 +28,15 @@ def evaluation() -> Evaluation:
         "ance": run(q1="xa", q2="ab", q3="cd", q4="xa"),
         "bm25": run(q1="x", q2="yxb", q3="dxc", q4="a"),
     }
+    per_query = {name: evaluate(frame, QRELS, ["RR@10", "R@3"]) for name, frame in runs.items()}
     return Evaluation(
         qrels=QRELS,
         runs=runs,
-        per_query={name: evaluate(frame, QRELS, ["RR@10", "R@3"]) for name, frame in runs.items()},
+        per_query=per_query,
         ms_per_query={"ance": 1.0, "bm25": 1.0},
         baseline=None,
         comparison=None,
+        intervals=intervals(per_query),
     )
 
 

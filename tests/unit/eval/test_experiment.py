@@ -12,6 +12,7 @@ import pytest
 
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import Evaluation, evaluate_systems, read_run
+from ance_ir.eval.kept_runs import KeptRuns
 
 QUERIES = pd.DataFrame({"qid": [f"q{i}" for i in range(12)], "query": [f"query {i}" for i in range(12)]})
 QRELS = pd.DataFrame({"qid": [f"q{i}" for i in range(1, 13)], "docno": "good", "label": 1})
@@ -24,6 +25,9 @@ class Fixed(pt.Transformer):  # type: ignore[misc]
         self.rank = rank
         self.delay = delay
         self.asked: list[list[str]] = []
+
+    def fingerprint(self) -> str:
+        return f"fixed {self.rank}"
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         self.asked.append(inp["qid"].tolist())
@@ -107,6 +111,63 @@ def test_what_is_saved_can_be_read_again(evaluation: Evaluation, tmp_path: Path)
         assert np.array_equal(values.loc[system].loc[expected.index].to_numpy(), expected.to_numpy())
     assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == ["ance.txt.gz", "bm25.txt.gz", "same%20%25%2010.txt.gz"]
     pd.testing.assert_frame_equal(read_run(tmp_path / "out" / "runs" / "ance.txt.gz"), evaluation.runs["ance"], check_dtype=False)
+
+
+def test_runs_that_are_there_are_used_again(tmp_path: Path) -> None:
+    def evaluated(queries: pd.DataFrame = QUERIES, **systems: Fixed) -> Evaluation:
+        return evaluate_systems(systems, queries, QRELS, ["RR@10"], kept=KeptRuns(tmp_path / "runs"))
+
+    first = evaluated(a=Fixed(0), b=Fixed(1))
+    assert first.reused == ()
+    again = {"a": Fixed(0), "b": Fixed(2)}
+    second = evaluated(**again)
+    assert second.reused == ("a",)
+    assert again["a"].asked == []
+    assert again["b"].asked
+    assert second.ms_per_query["a"] == first.ms_per_query["a"]
+    pd.testing.assert_frame_equal(second.runs["a"], first.runs["a"], check_dtype=False)
+    assert second.per_query["b"]["RR@10"].tolist() != first.per_query["b"]["RR@10"].tolist()
+    assert evaluated(QUERIES.assign(query="other"), a=Fixed(0)).reused == (), "other queries"
+    evaluated(a=Fixed(0))
+    second.save(tmp_path)
+    assert evaluated(a=Fixed(0), b=Fixed(2)).reused == ("a", "b"), "what is saved is kept"
+
+
+@pytest.mark.parametrize("damage", ["run", "key", "json"])
+def test_a_kept_run_without_its_key_is_made_again(damage: str, tmp_path: Path) -> None:
+    kept = KeptRuns(tmp_path)
+    run = pd.DataFrame({"qid": ["q1"], "docno": ["d"], "score": [1.0]})
+    kept.put("a", "key", run, 2.0)
+    found = kept.get("a", "key")
+    assert found is not None
+    assert found[1] == 2.0
+    assert kept.get("a", "other") is None
+    assert kept.get("a", None) is None
+    {
+        "run": (tmp_path / "a.txt.gz").unlink,
+        "key": (tmp_path / "a.json").unlink,
+        "json": lambda: (tmp_path / "a.json").write_text("[1"),
+    }[damage]()
+    assert kept.get("a", "key") is None
+
+
+def test_a_run_of_unknown_origin_is_kept_but_never_used_again(tmp_path: Path) -> None:
+    kept = KeptRuns(tmp_path)
+    system = Fixed(0)
+    function = pt.apply.generic(lambda frame: system.transform(frame), transform_outputs=lambda columns: columns)
+    for _ in range(2):
+        assert evaluate_systems({"a": function}, QUERIES, QRELS, kept=kept).reused == ()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt.gz"]
+
+
+def test_each_difference_from_the_baseline_is_told(evaluation: Evaluation) -> None:
+    lines = evaluation.comparison_text().splitlines()
+    assert lines[0].split()[:4] == ["system", "measure", "less", "bm25"]
+    assert len(lines) == 2 + 4
+    low, high = evaluation.interval("ance", "RR@10", "difference_")
+    assert f"+0.3182  [{low:+.4f}, {high:+.4f}]" in lines[2]
+    assert lines[2].endswith("11/0/0")
+    assert evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS).comparison_text() == ""
 
 
 def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:

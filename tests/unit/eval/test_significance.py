@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import bootstrap, rankdata, ttest_rel, wilcoxon
 
-from ance_ir.errors import EvaluationError
+from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import compare
+from ance_ir.eval.significance import Test, intervals
 
 
 def frame(**columns: list[float]) -> pd.DataFrame:
@@ -52,6 +54,66 @@ def test_every_system_and_measure_is_tested_and_corrected_together() -> None:
 def test_wins_losses_and_ties() -> None:
     table = compare({"a": frame(m=[0, 0.5, 0.5, 1]), "b": frame(m=[0, 1, 1, 0])}, "a")
     assert table.loc[0, ["wins", "losses", "ties"]].tolist() == [2, 1, 1]
+
+
+def test_the_randomisation_test_counts_signs() -> None:
+    differences = np.array([0.3, -0.1, 0.2, 0.5, 0.0, 0.4, -0.2, 0.3])
+    means = [np.mean(differences * signs) for signs in itertools.product([1, -1], repeat=len(differences))]
+    expected = np.mean([abs(mean) >= abs(differences.mean()) - 1e-12 for mean in means])
+    systems = {"a": frame(m=[0.0] * 8), "b": frame(m=differences.tolist())}
+    assert compare(systems, "a", test="randomisation").loc[0, "p"] == pytest.approx(expected)
+    many = {"a": frame(m=[0.0] * 400), "b": frame(m=np.random.default_rng(1).normal(0.03, 0.3, 400).tolist())}
+    sampled = compare(many, "a", test="randomisation")
+    assert sampled.equals(compare(many, "a", test="randomisation")), "seeded"
+    assert not sampled.equals(compare(many, "a", test="randomisation", seed=1))
+    assert sampled.loc[0, "p"] == pytest.approx(compare(many, "a").loc[0, "p"], rel=0.2), "near the t-test's where there are many queries"
+
+
+def test_wilcoxons_test_ranks_differences() -> None:
+    values = np.random.default_rng(2).normal(0.2, 1, 15)
+    found = compare({"a": frame(m=[0.0] * 16), "b": frame(m=[*values, 0.0])}, "a", test="wilcoxon").loc[0, "p"]
+    ranks = rankdata(np.abs(values)).astype(int)
+    statistic = min(ranks[values > 0].sum(), ranks[values < 0].sum())
+    sums = np.zeros(ranks.sum() + 1)
+    sums[0] = 1
+    for rank in ranks:  # how many ways there are to each sum of ranks
+        sums[rank:] += sums[:-rank].copy()
+    assert found == pytest.approx(2 * sums[: statistic + 1].sum() / sums.sum())
+    assert found == pytest.approx(wilcoxon(values).pvalue)
+
+
+def test_bonferroni() -> None:
+    random = np.random.default_rng(3)
+    systems = {name: frame(m=random.random(20).tolist(), n=random.random(20).tolist()) for name in "abc"}
+    table = compare(systems, "a", correction="bonferroni")
+    assert table["p_corrected"].tolist() == pytest.approx(np.minimum(1, 4 * table["p"]).tolist())
+    for name, bad in (("test", {"test": "z"}), ("correction", {"correction": "none"})):
+        with pytest.raises(UsageError, match=f"a {name} is one of "):
+            compare(systems, "a", **bad)  # type: ignore[arg-type]
+
+
+def test_intervals_are_those_of_a_bootstrap() -> None:
+    random = np.random.default_rng(4)
+    systems = {"a": frame(m=random.random(60).tolist()), "b": frame(m=(random.random(60) ** 2).tolist())}
+    table = intervals(systems, "a").set_index("system")
+    for name, values in systems.items():
+        expected = bootstrap((values["m"].to_numpy(),), np.mean, method="percentile", n_resamples=9999, rng=random).confidence_interval
+        assert table.loc[name, ["low", "high"]].tolist() == pytest.approx(list(expected), abs=0.004)
+    differences = (systems["b"] - systems["a"])["m"].to_numpy()
+    expected = bootstrap((differences,), np.mean, method="percentile", n_resamples=9999, rng=random).confidence_interval
+    assert table.loc["b", ["difference_low", "difference_high"]].tolist() == pytest.approx(list(expected), abs=0.006)
+    assert table.loc["a", ["difference_low", "difference_high"]].isna().all()
+    assert table.reset_index().equals(intervals({name: values.iloc[::-1] for name, values in systems.items()}, "a")), "whatever the order"
+    shifted = intervals({"a": systems["a"], "b": systems["a"] + 0.25}, "a").set_index("system")
+    assert shifted.loc["b", ["difference_low", "difference_high"]].tolist() == pytest.approx([0.25, 0.25]), "paired"
+
+
+@pytest.mark.parametrize("test", ["t", "randomisation", "wilcoxon"])
+def test_identical_runs_survive_every_test(test: Test) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = compare({"a": frame(m=[0.1, 0.2, 0.3]), "b": frame(m=[0.1, 0.2, 0.3])}, "a", test=test)
+    assert table.loc[0, ["p", "p_corrected"]].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Runs in a folder, each with what made it, so that what has not changed need not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.eval.runs import read_run, write_run
+from ance_ir.files import read_json, write_json
+from ance_ir.pipelines.fingerprint import fingerprint
+
+
+class KeptRuns:
+    """A folder of ``NAME.txt.gz``, TREC runs, and beside each, where it can be told what made it, ``NAME.json`` with a key.
+
+    Args:
+        folder: made if need be.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    def get(self, system: str, key: str | None) -> tuple[pd.DataFrame, float] | None:
+        """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none."""
+        if key is None or not self.holds(system, key):
+            return None
+        run, told = self._files(system)
+        return read_run(run), float(read_json(told)["ms_per_query"])
+
+    def holds(self, system: str, key: str | None) -> bool:
+        """Whether a run is kept under that key."""
+        run, told = self._files(system)
+        try:
+            return key is not None and run.exists() and bool(read_json(told)["key"] == key)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float) -> None:
+        """Keep a run in the place of one of the same name; broken off at any instant, no run stands beside another one's key."""
+        file, told = self._files(system)
+        told.unlink(missing_ok=True)
+        write_run(run, file, _written(system))
+        if key is not None:
+            write_json(told, {"key": key, "ms_per_query": ms_per_query})
+
+    def _files(self, system: str) -> tuple[Path, Path]:
+        return self.folder / f"{_written(system)}.txt.gz", self.folder / f"{_written(system)}.json"
+
+
+def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:
+    """Hash (128 bits, hexadecimal) of a pipeline and of the queries it is asked; ``None`` where the pipeline has no fingerprint."""
+    made_by = fingerprint(system)
+    if made_by is None:
+        return None
+    told = json.dumps([made_by, queries["qid"].to_list(), queries["query"].to_list()])
+    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _written(system: str) -> str:
+    """A system's name as a file's name and a run's tag can hold it: other characters as ``%xx``."""
+    return quote(system, safe="+,=@()")

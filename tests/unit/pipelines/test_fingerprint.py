@@ -1,0 +1,71 @@
+"""What makes two pipelines one and the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyterrier as pt
+import pytest
+
+from ance_ir.indexes import AnceIndex, FirstP
+from ance_ir.models import DenseEncoder
+from ance_ir.pipelines import BertReranker
+from ance_ir.pipelines.fingerprint import fingerprint
+from tests.tiny import cross_encoder, encoder
+
+DOCUMENTS = [{"docno": f"d{number}", "text": text} for number, text in enumerate(["king queen", "the cat", "red moon"])]
+
+
+@pytest.fixture
+def model() -> DenseEncoder:
+    return encoder()
+
+
+def build(folder: Path, model: DenseEncoder, documents: list[dict[str, str]] = DOCUMENTS) -> AnceIndex:
+    index: AnceIndex = (FirstP() >> model.passages() >> AnceIndex(folder)).index(iter(documents))
+    return index
+
+
+def test_equal_pipelines_made_apart_have_one_fingerprint(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "a", model)
+    made = [
+        place.retriever(encoder(), 10) % 5 >> place.scorer(encoder()) >> BertReranker(cross_encoder(), verbose=verbose)
+        for place, verbose in ((index, False), (AnceIndex(tmp_path / "a"), True))
+    ]
+    assert fingerprint(made[0]) == fingerprint(made[1]) is not None
+
+
+def test_whatever_changes_the_results_changes_it(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "a", model)
+    other = build(tmp_path / "b", model, DOCUMENTS[:2])
+    pipelines = [
+        index.retriever(model, 10),
+        index.retriever(model, 9),
+        index.retriever(model, 10, backend="flat"),
+        index.retriever(encoder(seed=9), 10, check=False),
+        index.retriever(model.with_text(query_length=9), 10, check=False),
+        other.retriever(model, 10),
+        index.scorer(model),
+        index.retriever(model, 10) >> index.scorer(model),
+        BertReranker(cross_encoder()),
+        BertReranker(cross_encoder(seed=5)),
+        BertReranker(cross_encoder(), FirstP(16)),
+    ]
+    found = [fingerprint(pipeline) for pipeline in pipelines]
+    assert None not in found
+    assert len(set(found)) == len(pipelines)
+    before = fingerprint(index.retriever(model))
+    index.delete(["d0"])
+    assert fingerprint(index.retriever(model)) != before
+
+
+class Mine(pt.Transformer):  # type: ignore[misc]
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        return inp
+
+
+def test_nobody_can_tell_what_a_function_does() -> None:
+    assert fingerprint(Mine()) is None
+    assert fingerprint(pt.apply.query(lambda row: row["query"])) is None
+    assert fingerprint(pt.Transformer.from_df(pd.DataFrame({"qid": ["1"], "docno": ["d"], "score": [1.0]}))) is None
