@@ -267,7 +267,11 @@ def test_eval(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
     results = json.loads((out_folder / "results.json").read_text())
     assert results["systems"]["bm25"]["measures"]["RR@10"] == 1.0
     assert results["settings"]["split"] == "test"
-    assert {path.name for path in (out_folder / "runs").iterdir()} == {"bm25.txt.gz", "dense.txt.gz", "cascade.txt.gz"}
+    assert {path.name for path in (out_folder / "runs").glob("*.gz")} == {"bm25.txt.gz", "dense.txt.gz", "cascade.txt.gz"}
+    status, out, _ = run("eval", "--dataset", collection, *systems, "--baseline", "bm25", "--test", "wilcoxon", "--out", out_folder)
+    assert status == 0
+    assert re.match(r"used again from .*dense", out)
+    assert "Wilcoxon signed-rank test" in out
     cascade = read_run(out_folder / "runs" / "cascade.txt.gz")
     assert cascade.groupby("qid").size().max() <= 2
 
