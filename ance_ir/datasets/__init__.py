@@ -6,8 +6,20 @@ from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.directory import DirectoryDataset
 from ance_ir.datasets.docnos import DocnoMap
 from ance_ir.datasets.irds import IrDataset
+from ance_ir.datasets.questions import QuestionFile
 from ance_ir.datasets.registry import load_dataset
 from ance_ir.datasets.screening import Document, OnError
 from ance_ir.datasets.store import DocumentStore
 
-__all__ = ["Dataset", "DirectoryDataset", "DocnoMap", "Document", "DocumentStore", "Documents", "IrDataset", "OnError", "load_dataset"]
+__all__ = [
+    "Dataset",
+    "DirectoryDataset",
+    "DocnoMap",
+    "Document",
+    "DocumentStore",
+    "Documents",
+    "IrDataset",
+    "OnError",
+    "QuestionFile",
+    "load_dataset",
+]

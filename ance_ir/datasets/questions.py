@@ -1,0 +1,166 @@
+"""Questions and answers from a file, asked of another dataset's documents: the forms in which DPR and Pyserini ship them.
+
+==================================  ==============================================================================
+a line of text                      question, tab, Python list of answers (DPR's ``nq-test.qa.csv``, Pyserini's topics)
+a line of JSON                      ``{"question", "answer": [...]}`` or ``"answers"`` (CuratedTREC)
+one JSON list                       ``[{"question", "answers": [...]}, …]`` (DPR's training and development files)
+==================================  ==============================================================================
+
+Plain or ``.gz``. A question's qid is its place, from 0, as in Pyserini.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.datasets.dataset import Dataset, Documents
+from ance_ir.datasets.frames import answers_frame
+from ance_ir.datasets.parsing import Line, lines
+from ance_ir.errors import DatasetError, DatasetNotFoundError
+from ance_ir.files import hash_files, open_binary
+
+
+class QuestionFile(Dataset):
+    """A dataset of another one's documents and a file's questions, which are the split ``test``; nothing is judged.
+
+    Args:
+        corpus: gives the documents.
+        path: of the questions.
+        name: what to call it; by default the file's name.
+
+    Raises:
+        DatasetNotFoundError: there is no such file.
+    """
+
+    def __init__(self, corpus: Dataset, path: Path | str, name: str | None = None) -> None:
+        self.corpus = corpus
+        self.path = Path(path)
+        self.name = name or self.path.name
+        if not self.path.is_file():
+            raise DatasetNotFoundError(f"{self.path} is not a file of questions")
+
+    @property
+    def source(self) -> str:
+        """The corpus and the file."""
+        return f"{self.corpus.source} + {self.path.resolve()}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the corpus and of the questions."""
+        told = self.corpus.corpus_fingerprint + hash_files([self.path])
+        return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+    @property
+    def corpus_fingerprint(self) -> str:
+        """The corpus' own."""
+        return self.corpus.corpus_fingerprint
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """``("test",)``."""
+        return ("test",)
+
+    def documents(self) -> Documents:
+        """The corpus."""
+        return self.corpus.documents()
+
+    def queries(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str, from "0") and ``query`` (str).
+
+        Raises:
+            DatasetNotFoundError: another split than ``test``.
+            MalformedFileError: a line that does not parse.
+        """
+        return self.answers(split)[["qid", "query"]]
+
+    def qrels(self, split: str = "test") -> pd.DataFrame:
+        """There are none.
+
+        Raises:
+            DatasetNotFoundError: always.
+        """
+        raise DatasetNotFoundError(f"{self.name} has no qrels: it is a file of questions and answers")
+
+    def answers(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str).
+
+        Raises:
+            DatasetNotFoundError: another split than ``test``.
+            MalformedFileError: a line that does not parse.
+        """
+        if split != "test":
+            raise DatasetNotFoundError(f"{self.name} has no split {split!r}: a file of questions is one split, 'test'")
+        return self._answers
+
+    @cached_property
+    def _answers(self) -> pd.DataFrame:
+        return answers_frame((str(number), question, answers) for number, (question, answers) in enumerate(read_questions(self.path)))
+
+
+def read_questions(path: Path | str) -> Iterator[tuple[str, list[str]]]:
+    """The questions of a file in any of the forms, each with its answers.
+
+    Raises:
+        MalformedFileError: a line that is no question, or a question without a list of answers.
+    """
+    path = Path(path)
+    with open_binary(path) as stream:
+        start = stream.read(64).lstrip(b" \r\n")
+    if start.startswith(b"["):
+        yield from _list(path)
+        return
+    for line in lines(path):
+        yield _object(line, line.json()) if start.startswith(b"{") else _row(line)
+
+
+def _row(line: Line) -> tuple[str, list[str]]:
+    try:
+        columns = next(csv.reader([line.text], delimiter="\t", strict=True))  # as DPR writes
+    except csv.Error:
+        columns = line.text.split("\t")  # as Pyserini does, which quotes nothing
+    answers = _strings(_literal(columns[1])) if len(columns) == 2 else None
+    if not columns[0].strip() or answers is None:
+        raise line.error("a line 'question<tab>[answers]', the answers a Python list of strings")
+    return columns[0].strip(), answers
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _object(line: Line, value: dict[str, Any]) -> tuple[str, list[str]]:
+    answers = _strings(value.get("answer", value.get("answers")))
+    question = value.get("question")
+    if not isinstance(question, str) or not question.strip() or answers is None:
+        raise line.error('an object with "question" and a list of strings under "answer" or "answers"')
+    return question.strip(), answers
+
+
+def _list(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The entries of one JSON list, which is read whole."""
+    with open_binary(path) as stream:
+        try:
+            entries = json.load(stream)
+        except ValueError as error:
+            raise DatasetError(f"{path}: expected one JSON list of questions, {error}") from error
+    for number, entry in enumerate(entries, 1):
+        shown = json.dumps(entry, ensure_ascii=False)[:200]
+        yield _object(Line(path, number, shown.encode()), entry if isinstance(entry, dict) else {})
+
+
+def _strings(answers: Any) -> list[str] | None:
+    if isinstance(answers, list | tuple) and all(isinstance(answer, str) for answer in answers):
+        return list(answers)
+    return None
