@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import TracebackType
@@ -163,12 +164,20 @@ def _advice(identifier: str, error: Exception, messages: list[str]) -> str:
     said = [message for message in dict.fromkeys(messages) if not message.startswith(("download error", "Download failed"))]
     return " ".join(
         [
-            f"ir_datasets cannot provide {identifier!r}: {type(error).__name__}: {str(error)[:500]}.",
+            f"ir_datasets cannot provide {identifier!r}: {_reason(error)}.",
             *said,
             f"Fetch it on a machine with a network and copy that machine's {home} ($IR_DATASETS_HOME) here,",
             "or give a collection directory (corpus.jsonl, queries.tsv, qrels.txt) in its place.",
         ]
     )
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the layers of exceptions that a failed download is wrapped in."""
+    unreachable = re.search(r"https?://([^/'\\\s]+).*(Failed to resolve|Max retries exceeded)", str(error), re.DOTALL)
+    if unreachable:
+        return f"{unreachable[1]} cannot be reached"
+    return f"{type(error).__name__}: {str(error)[:500]}"
 
 
 class _Log(logging.Handler):

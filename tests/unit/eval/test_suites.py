@@ -1,0 +1,93 @@
+"""Which suite a dataset has, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ance_ir.datasets import IrDataset, load_dataset
+from ance_ir.errors import DatasetNotFoundError, UsageError
+from ance_ir.eval import parse_measures
+from ance_ir.eval.suites import SUITES, Suite, find_suite, suite_of
+from ance_ir.indexes import parse_passages
+
+
+@pytest.mark.parametrize(
+    ("dataset", "suite", "compared"),
+    [
+        ("msmarco-passage/dev/small", "msmarco-passage/dev", True),
+        ("msmarco-passage/dev", "msmarco-passage/dev", False),
+        ("trec-dl-2019", "trec-dl-2019/passage", True),
+        ("trec-dl-2020/passage", "trec-dl-2020/passage", True),
+        ("msmarco-passage/trec-dl-2020/judged", "trec-dl-2020/passage", True),
+        ("trec-dl-2019/document", "trec-dl-2019/document", True),
+        ("msmarco-document/trec-dl-2019", "trec-dl-2019/document", True),
+        ("nq/dev", "nq", False),
+        ("dpr-w100/trivia-qa/dev", "triviaqa", False),
+        ("beir/scifact/test", "beir", False),
+    ],
+)
+def test_the_suites_of_the_catalogue(dataset: str, suite: str, compared: bool) -> None:
+    found = suite_of(load_dataset(dataset))
+    assert found.name == suite
+    if SUITES[suite].published:
+        assert bool(found.published) == compared, "published figures are of the official queries"
+
+
+def test_the_suites_of_other_collections(tmp_path: Path) -> None:
+    collection = tmp_path / "mine"
+    collection.mkdir()
+    (collection / "corpus.jsonl").write_text('{"docno": "d", "text": "t"}\n', encoding="utf-8")
+    (collection / "qrels.txt").write_text("q 0 d 1\n", encoding="utf-8")
+    (collection / "answers.jsonl").write_text('{"qid": "q", "question": "q", "answers": ["t"]}\n', encoding="utf-8")
+    assert suite_of(load_dataset(collection)).name == "judged"
+    (collection / "qrels.txt").unlink()
+    assert suite_of(load_dataset(collection)).name == "answered"
+    (collection / "answers.jsonl").unlink()
+    with pytest.raises(DatasetNotFoundError, match="qrels"):
+        suite_of(load_dataset(collection))
+
+
+def test_binary_measures_count_the_suites_threshold() -> None:
+    for suite in SUITES.values():
+        for measure in suite.measures:
+            if suite.threshold > 1 and measure.startswith(("RR", "AP", "R(", "R@", "P@")):
+                assert f"rel={suite.threshold}" in measure
+            elif suite.threshold == 1:
+                assert "rel=" not in measure
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
+def test_a_suite_can_be_followed(suite: Suite) -> None:
+    parse_measures(suite.measures)
+    parse_passages(suite.passages)
+    depths = [int(measure.rpartition("@")[2]) for measure in suite.measures if "@" in measure]
+    assert max(depths) <= suite.depth, "no system is asked for less than is measured"
+    for figure in suite.published:
+        assert set(figure.values) <= set(suite.measures)
+    table = suite.published_table()
+    assert (table is None) == (not suite.published)
+    if table:
+        assert all(len(row) == len(table.header) for row in table.rows)
+
+
+def test_a_suite_by_name() -> None:
+    assert find_suite("trec-dl-2019").name == "trec-dl-2019/passage"
+    with pytest.raises(UsageError, match="there is no suite 'x'; there are msmarco-passage/dev, "):
+        find_suite("x")
+
+
+def test_an_unreachable_source_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = IrDataset("msmarco-passage/trec-dl-2019/judged")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(
+            r"('All download sources failed', [(RequestsDownload('https://trec.nist.gov/data/x.txt', tries=None), ConnectionError("
+            r"MaxRetryError('HTTPSConnectionPool(host=\'trec.nist.gov\'): Max retries exceeded" + 900 * "x"
+        )
+
+    monkeypatch.setattr(type(dataset._source), "qrels_iter", fail, raising=False)
+    told = r"^ir_datasets cannot provide '[^']*': trec.nist.gov cannot be reached\. .*IR_DATASETS_HOME"
+    with pytest.raises(DatasetNotFoundError, match=told):
+        dataset.qrels()
