@@ -16,18 +16,11 @@ import pyterrier as pt
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.models.precision import Precision
-from ance_ir.pipelines.bm25 import BM25Index
+from ance_ir.pipelines.bm25 import dataset_bm25
 from ance_ir.pipelines.reranker import BertReranker
-
-
-def dataset_bm25(dataset: Dataset) -> BM25Index:
-    """The BM25 index of a dataset's documents: built in the cache folder on first use, then reopened."""
-    index = BM25Index(cache_folder() / "bm25" / dataset.corpus_fingerprint)
-    return index if index.built() else index.index(dataset.documents())
 
 
 class Systems:

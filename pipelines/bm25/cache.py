@@ -1,0 +1,29 @@
+"""The BM25 indexes of datasets, kept in the cache folder."""
+
+from __future__ import annotations
+
+from ance_ir.datasets import Dataset
+from ance_ir.files import cache_folder
+from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
+from ance_ir.pipelines.bm25.index import BM25Index
+
+
+def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None = None, stopwords: str | None = None) -> BM25Index:
+    """The BM25 index of a dataset's documents: built in the cache folder on first use, then reopened; one for each engine and analysis.
+
+    Args:
+        dataset: what is indexed.
+        engine: as for ``BM25Index``, and so are the others.
+        stemmer: of the engine's.
+        stopwords: of the engine's.
+
+    Raises:
+        UsageError: there is no such engine, stemmer or list.
+        MissingDependencyError: something that the engine needs is not installed.
+    """
+    chosen = find_engine(engine)
+    analysis, default = find_analysis(chosen, stemmer, stopwords), find_analysis(chosen, None, None)
+    parts = [dataset.corpus_fingerprint, *([] if engine == "pisa" else [engine])]
+    parts += [f"{name}-{getattr(analysis, name)}" for name in chosen.baked if getattr(analysis, name) != getattr(default, name)]
+    index = BM25Index(cache_folder() / "bm25" / "-".join(parts), engine=engine, stemmer=stemmer, stopwords=stopwords)
+    return index if index.built() else index.index(dataset.documents())

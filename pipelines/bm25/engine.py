@@ -1,0 +1,115 @@
+"""What an engine is: it builds the files of an index, and opens them for searching. There is one module for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ance_ir.errors import UsageError
+
+K1, B = 0.9, 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What becomes of a text's words.
+
+    Attributes:
+        stemmer: one of the engine's stemmers.
+        stopwords: one of its lists of words that do not count.
+    """
+
+    stemmer: str
+    stopwords: str
+
+
+@dataclass(frozen=True)
+class RM3:
+    """Pseudo-relevance feedback by the relevance model of Abdul-Jaleel et al. (TREC 2004): words of the first documents join the query.
+
+    Attributes:
+        fb_docs: documents that words are taken from.
+        fb_terms: words that are taken.
+        original_query_weight: of the query that was asked, 0 to 1; the new words have the rest.
+
+    Raises:
+        UsageError: a value that cannot be meant.
+    """
+
+    fb_docs: int = 10
+    fb_terms: int = 10
+    original_query_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.fb_docs < 1 or self.fb_terms < 1 or not 0 <= self.original_query_weight <= 1:
+            raise UsageError(f"RM3 needs at least 1 document and 1 term, and a weight from 0 to 1, not {self}")
+
+
+class Found(NamedTuple):
+    """Documents that were found: row of the query among those asked, number of the document, score; all ``[found]``."""
+
+    rows: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
+class Searcher(Protocol):
+    """An index that an engine has opened."""
+
+    def __len__(self) -> int:
+        """Documents in the index."""
+
+    def search(self, queries: Sequence[Any], k: int, k1: float, b: float, *, verbose: bool = False) -> Found:
+        """The best k documents of each query that share a word with it, in any order among equals; k is at most the number of documents.
+
+        Args:
+            queries: texts, or what ``expand`` made of them.
+            k: documents a query, at most.
+            k1: saturation of term frequencies.
+            b: normalisation by document length.
+            verbose: show progress.
+        """
+
+
+class Expander(Searcher, Protocol):
+    """An opened index of an engine that has RM3."""
+
+    def expand(self, queries: Sequence[str], first: Found, rm3: RM3, k1: float, b: float) -> list[Any]:
+        """The queries, for ``search``, with words of the documents that were found first."""
+
+
+class Engine(Protocol):
+    """Builds and opens indexes.
+
+    Attributes:
+        name: what it is called.
+        stemmers: those that it has, its default first.
+        stopwords: the lists that it has, its default first.
+        baked: what of the analysis cannot be changed once an index is built.
+        has_rm3: whether its searchers are ``Expander``s.
+    """
+
+    name: str
+    stemmers: tuple[str, ...]
+    stopwords: tuple[str, ...]
+    baked: tuple[str, ...]
+    has_rm3: bool
+
+    def require(self) -> None:
+        """Make sure that it can run here.
+
+        Raises:
+            MissingDependencyError: something is not installed.
+        """
+
+    def writer(self, folder: Path, analysis: Analysis, threads: int) -> AbstractContextManager[Callable[[str, str], None]]:
+        """Build the files of an index in an empty folder: yields a function that takes the next document's docno and text, on one line."""
+
+    def open(self, folder: Path, analysis: Analysis, threads: int) -> Searcher:
+        """Open the files in a folder that the ``writer`` filled. Documents are numbered in the order in which they were added."""

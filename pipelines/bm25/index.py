@@ -1,0 +1,186 @@
+"""An index for BM25: one engine's files, whole or absent on disk.
+
+A complete index is a folder::
+
+    x.bm25/manifest.json    engine, documents, stemmer, stop words where they are left out of the index
+    x.bm25/pisa/, lucene/ … the engine's files
+    x.bm25/docnos/          number to docno: engines know documents by number only
+    x.bm25/tie_order.npy    int64 [documents]; of two documents with equal scores the one with the smaller number comes first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyterrier as pt
+
+from ance_ir.datasets import DocnoMap
+from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
+from ance_ir.files import atomic_folder, read_json, write_json
+from ance_ir.indexes.docnos import tie_order
+from ance_ir.pipelines.bm25.documents import feed
+from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher
+from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
+from ance_ir.pipelines.bm25.retriever import BM25Retriever
+
+FORMAT = 2
+"""Format 1 is that of the time when PISA was the only engine: its manifest names none."""
+
+
+class BM25Index(pt.Indexer):
+    """A BM25 index on disk; an indexer at the end of a pipeline, then a factory of retrievers.
+
+    Args:
+        path: its folder.
+        engine: ``pisa`` (needs no Java, Linux on x86-64), ``lucene`` (Anserini's; has RM3) or ``terrier`` (PyTerrier's, where its jar is).
+        stemmer: for documents and queries alike: ``porter2``, ``porter``, ``krovetz`` or ``none``, as far as the engine has it;
+            by default the engine's own: ``porter2`` of pisa, ``porter`` of lucene and terrier.
+        stopwords: words that do not count: ``terrier``, ``lucene`` or ``none``, as far as the engine has it; by default the engine's own.
+            PISA takes them from queries, the others from documents too.
+        threads: for searching, and with pisa for building.
+        overwrite: whether ``index`` may take the place of an index that is there.
+
+    Raises:
+        UsageError: there is no such engine, or it has no such stemmer or list.
+        MissingDependencyError: something that the engine needs is not installed.
+    """
+
+    # without a help_url PyTerrier asks its documentation on the network
+    schematic: ClassVar[dict[str, str | None]] = {"label": "BM25 index", "help_url": None}
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        engine: str = "pisa",
+        stemmer: str | None = None,
+        stopwords: str | None = None,
+        threads: int = 1,
+        overwrite: bool = False,
+    ) -> None:
+        if threads < 1:
+            raise UsageError(f"threads must be at least 1, not {threads}")
+        analysis = find_analysis(find_engine(engine), stemmer, stopwords)
+        find_engine(engine).require()
+        self.path = Path(path)
+        self.engine = engine
+        self.stemmer = analysis.stemmer
+        self.stopwords = analysis.stopwords
+        self.threads = threads
+        self.overwrite = overwrite
+
+    @property
+    def _engine(self) -> Engine:
+        return find_engine(self.engine)
+
+    @property
+    def _analysis(self) -> Analysis:
+        return Analysis(stemmer=self.stemmer, stopwords=self.stopwords)
+
+    def index_inputs(self) -> list[list[str]]:
+        """The columns that ``index`` needs; ``title`` is indexed too where there is one."""
+        return [["docno", "text"]]
+
+    def index(self, iter: Iterable[dict[str, Any]], **_: Any) -> BM25Index:
+        """Build the index from a stream of ``docno``, ``text`` and perhaps ``title``; whole or not at all.
+
+        Raises:
+            IndexingError: there is an index at the path, a document is not as expected, or the engine could not build it.
+            DatasetError: a docno comes twice.
+        """
+        if self.built() and not self.overwrite:
+            raise IndexingError(f"{self.path} holds an index already; choose another path, or overwrite=True")
+        with atomic_folder(self.path, "manifest.json") as folder:
+            with self._engine.writer(folder, self._analysis, self.threads) as add:
+                (folder / "docnos").mkdir()
+                docnos = DocnoMap.write(feed(iter, add), folder / "docnos")
+                if not len(docnos):
+                    raise IndexingError("there was no document to index")
+            indexed = len(self._engine.open(folder, self._analysis, self.threads))
+            if indexed != len(docnos):
+                raise IndexingError(f"{len(docnos)} documents were given, {self.engine} indexed {indexed}")
+            np.save(folder / "tie_order.npy", tie_order(docnos), allow_pickle=False)
+            manifest = {"format": FORMAT, "engine": self.engine, "documents": len(docnos)}
+            write_json(folder / "manifest.json", manifest | {name: getattr(self, name) for name in self._engine.baked})
+        self.__dict__ = self.__getstate__()
+        return self
+
+    def built(self) -> bool:
+        """Whether a complete index is there."""
+        return (self.path / "manifest.json").exists()
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What the index says of itself.
+
+        Raises:
+            IndexingError: there is no index, or one of another engine or analysis.
+            DamagedIndexError: it is incomplete or altered.
+        """
+        if not self.path.is_dir():
+            raise IndexingError(f"{self.path}: there is no index; build one with BM25Index(path).index(documents)")
+        if not self.built():
+            raise DamagedIndexError(f"{self.path}: no manifest.json, so this is no complete index; build it again")
+        try:
+            manifest: dict[str, Any] = read_json(self.path / "manifest.json")
+        except ValueError as error:
+            raise DamagedIndexError(f"{self.path / 'manifest.json'}: expected JSON, {error}") from error
+        if manifest.get("format") not in (1, FORMAT):
+            raise DamagedIndexError(f"{self.path}: format {manifest.get('format')!r} is not {FORMAT}; build it again")
+        manifest = {"engine": "pisa"} | manifest
+        for name in ("engine", *self._engine.baked):
+            if manifest[name] != getattr(self, name):
+                raise IndexingError(
+                    f"{self.path} was built with {name}={manifest[name]!r}, not {getattr(self, name)!r}: ask for that, or build anew"
+                )
+        return manifest
+
+    @cached_property
+    def docnos(self) -> DocnoMap:
+        """Document numbers to docnos."""
+        return DocnoMap(self.path / "docnos")
+
+    @cached_property
+    def tie_order(self) -> np.ndarray:
+        """Each document's place among those with its score, int64 ``[documents]``."""
+        order: np.ndarray = np.load(self.path / "tie_order.npy", mmap_mode="r", allow_pickle=False)
+        return order
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """What the engine searches with; one and the same until the index is built anew."""
+        return self._engine.open(self.path, self._analysis, self.threads)
+
+    @property
+    def has_rm3(self) -> bool:
+        """Whether the engine has RM3."""
+        return self._engine.has_rm3
+
+    def __len__(self) -> int:
+        return int(self.manifest["documents"])
+
+    def retriever(
+        self, num_results: int = 1000, k1: float = K1, b: float = B, *, rm3: RM3 | None = None, verbose: bool = False
+    ) -> BM25Retriever:
+        """A PyTerrier retriever: queries to the index's best documents; see ``BM25Retriever``."""
+        return BM25Retriever(self, num_results, k1, b, rm3=rm3, verbose=verbose)
+
+    def __repr__(self) -> str:
+        return f"BM25Index({str(self.path)!r}{'' if self.engine == 'pisa' else f', engine={self.engine!r}'})"
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return self.path.resolve(), self.engine, self.stemmer, self.stopwords
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BM25Index) and self._configuration() == other._configuration()
+
+    def __hash__(self) -> int:
+        return hash(self._configuration())
+
+    def __getstate__(self) -> dict[str, Any]:
+        opened = ("manifest", "docnos", "tie_order", "searcher")
+        return {name: value for name, value in self.__dict__.items() if name not in opened}

@@ -1,0 +1,159 @@
+"""PISA: no Java.
+
+It writes progress to the standard streams and ends the process when it meets an error, so what builds runs in a process of its own.
+Its files in the index::
+
+    pisa/                 with the scores' bounds for the default k1 and b
+    pisa-k1-1.2-b-0.75/   links to them, with the bounds for other parameters; made when first asked for
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ance_ir.errors import IndexingError, MissingDependencyError
+from ance_ir.files import atomic_folder
+from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found
+
+_ALGORITHM = "maxscore"
+"""Of PISA's algorithms the fast one that adds up a document's terms always in the same order, so that equal documents score equally."""
+
+_BUILDER = """
+import sys
+from pyterrier_pisa import PisaIndex
+folder, stemmer, threads, k1, b = sys.argv[1:]
+index = PisaIndex(folder, stemmer=stemmer, threads=int(threads))
+if not index.built():
+    index.indexer("text").index({"docno": str(number), "text": text} for number, text in enumerate(sys.stdin))
+index.bm25(k1=float(k1), b=float(b), num_results=1)
+"""
+
+
+class Pisa:
+    """The engine; stop words are taken from queries alone, so any list goes with any index."""
+
+    name = "pisa"
+    stemmers: tuple[str, ...] = ("porter2", "krovetz", "none")
+    stopwords: tuple[str, ...] = ("terrier", "lucene", "none")
+    baked: tuple[str, ...] = ("stemmer",)
+    has_rm3 = False
+
+    def require(self) -> None:
+        """Make sure that it is installed.
+
+        Raises:
+            MissingDependencyError: it is not; it exists for Linux on x86-64.
+        """
+        _pisa()
+
+    @contextlib.contextmanager
+    def writer(self, folder: Path, analysis: Analysis, threads: int) -> Iterator[Callable[[str, str], None]]:
+        """Build an index.
+
+        Raises:
+            IndexingError: PISA ended with an error.
+        """
+        (folder / "pisa").mkdir()
+        with _builder(folder / "pisa", analysis.stemmer, threads, K1, B) as add:
+            yield lambda docno, text: add(text + "\n")
+
+    def open(self, folder: Path, analysis: Analysis, threads: int) -> PisaSearcher:
+        """Open an index."""
+        return PisaSearcher(folder, analysis, threads)
+
+
+class PisaSearcher:
+    """PISA's own retrievers over an index, one for each k1 and b."""
+
+    def __init__(self, folder: Path, analysis: Analysis, threads: int) -> None:
+        self._folder = folder
+        self._analysis = analysis
+        self._threads = threads
+        self._retrievers: dict[tuple[float, float], Any] = {}
+
+    def __len__(self) -> int:
+        return int(self._index(self._folder / "pisa").num_docs())
+
+    def search(self, queries: Sequence[str], k: int, k1: float, b: float, *, verbose: bool = False) -> Found:
+        """The best k documents of each query."""
+        retriever = self.retriever(k1, b)
+        retriever.verbose, retriever.num_results = verbose, k
+        found = retriever.transform(pd.DataFrame({"qid": np.arange(len(queries)), "query": list(queries)}))
+        numbers = found["docno"].to_numpy(dtype=object).astype(np.int64)
+        return Found(found["qid"].to_numpy(np.int64), numbers, found["score"].to_numpy(np.float32))
+
+    def retriever(self, k1: float, b: float) -> Any:
+        """PISA's retriever for the given parameters of BM25; always the same one."""
+        if (k1, b) not in self._retrievers:
+            folder = self._folder / ("pisa" if (k1, b) == (K1, B) else f"pisa-k1-{k1}-b-{b}")
+            if not folder.exists():
+                self._prepare(folder, k1, b)
+            self._retrievers[k1, b] = self._index(folder).bm25(k1=k1, b=b, query_algorithm=_ALGORITHM)
+        return self._retrievers[k1, b]
+
+    def _index(self, folder: Path) -> Any:
+        return _pisa().PisaIndex(str(folder), stemmer=self._analysis.stemmer, stops=self._analysis.stopwords, threads=self._threads)
+
+    def _prepare(self, folder: Path, k1: float, b: float) -> None:
+        with atomic_folder(folder, "fwd.documents") as fresh:
+            for file in (self._folder / "pisa").iterdir():
+                if not file.name.startswith("bm25."):
+                    (fresh / file.name).symlink_to(Path("..", "pisa", file.name))
+            with _builder(fresh, self._analysis.stemmer, self._threads, k1, b):
+                pass
+
+
+def _pisa() -> Any:
+    """The module ``pyterrier_pisa``.
+
+    Raises:
+        MissingDependencyError: it is not installed; it exists for Linux on x86-64.
+    """
+    try:
+        return importlib.import_module("pyterrier_pisa")
+    except ImportError as error:
+        remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use another engine"
+        raise MissingDependencyError("pyterrier-pisa", 'BM25Index(engine="pisa")', remedy) from error
+
+
+@contextlib.contextmanager
+def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> Iterator[Callable[[str], None]]:
+    """Run PISA on ``folder`` in a process of its own: yield a function that hands it a document, a line of text; wait until it is done."""
+    arguments = [str(folder.absolute()), stemmer, str(threads), str(k1), str(b)]
+    command = [sys.executable, "-X", "utf8", "-P", "-c", _BUILDER, *arguments]
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, encoding="utf-8", errors="replace") as process,
+    ):
+
+        def failure() -> IndexingError:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").split("\n")
+            reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
+            return IndexingError(f"PISA could not build the index, which needs a document with a word of ASCII letters or digits: {reason}")
+
+        def add(line: str) -> None:
+            try:
+                process.stdin.write(line)  # type: ignore[union-attr]
+            except BrokenPipeError:
+                raise failure() from None
+
+        try:
+            yield add
+            process.communicate()
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        if process.returncode:
+            raise failure()

@@ -1,0 +1,145 @@
+"""Retrieval with BM25, and RM3 on top of it; the order of results and ties at the cut-off, whichever the engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.errors import UsageError
+from ance_ir.pipelines.bm25.documents import clean
+from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found
+
+if TYPE_CHECKING:
+    from ance_ir.pipelines.bm25.index import BM25Index
+
+
+class BM25Retriever(pt.Transformer):
+    """Queries to the best documents of a BM25 index; fewer, or none, where fewer share a word with the query.
+
+    Args:
+        index: where to search.
+        num_results: documents a query, at most.
+        k1: saturation of term frequencies.
+        b: normalisation by document length, 0 to 1.
+        rm3: widens the queries with words of the documents that they find first, and searches again.
+        verbose: show progress.
+
+    Raises:
+        IndexingError: there is no index.
+        UsageError: parameters that cannot be meant, or RM3 of an engine that has none.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "BM25", "help_url": None}
+
+    def __init__(
+        self,
+        index: BM25Index,
+        num_results: int = 1000,
+        k1: float = K1,
+        b: float = B,
+        *,
+        rm3: RM3 | None = None,
+        verbose: bool = False,
+    ) -> None:
+        if num_results < 1:
+            raise UsageError(f"at least 1 document is to be found, not {num_results}")
+        if not 0 <= k1 < math.inf or not 0 <= b <= 1:
+            raise UsageError(f"k1 must be at least 0 and b between 0 and 1, not k1={k1}, b={b}")
+        if rm3 is not None and not index.has_rm3:
+            raise UsageError(f'the engine {index.engine} has no RM3: build the index with engine="lucene"')
+        self.index = index
+        self.num_results = num_results
+        self.k1 = float(k1)
+        self.b = float(b)
+        self.rm3 = rm3
+        self.verbose = verbose
+        _ = index.manifest
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Search; the result has every column of the queries, ``docno``, ``score`` and ``rank``.
+
+        Raises:
+            UsageError: a query that is no string.
+        """
+        pt.validate.query_frame(inp, extra_columns=["query"], context=self)
+        queries = inp.drop(columns=["score", "rank"], errors="ignore")
+        if inp.empty:
+            return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+        texts = [_clean(qid, query) for qid, query in zip(inp["qid"], inp["query"], strict=True)]
+        if self.rm3 is None:
+            found = self._search(texts, self.num_results)
+        else:
+            first = self._search(texts, self.rm3.fb_docs)
+            found = self._search(cast(Expander, self.index.searcher).expand(texts, first, self.rm3, self.k1, self.b), self.num_results)
+        results = queries.iloc[found.rows].reset_index(drop=True)
+        docnos = pd.Series(self.index.docnos.docnos(found.numbers), dtype=str)
+        return results.assign(docno=docnos, score=found.scores.astype(np.float64), rank=_places(found.rows))
+
+    def _search(self, queries: Sequence[Any], num_results: int) -> Found:
+        """The first ``num_results`` documents of each query, in the one order of results."""
+        parts = []
+        pending = np.arange(len(queries))
+        documents = len(self.index)
+        k = min(num_results + 1, documents)
+        while len(pending):
+            asked = [queries[row] for row in pending.tolist()]
+            found = self.index.searcher.search(asked, k, self.k1, self.b, verbose=self.verbose)
+            order = np.lexsort((-found.scores, found.rows))
+            row, number, score = pending[found.rows[order]], found.numbers[order], found.scores[order]
+            place = _places(row)
+            cutoff = np.full(len(queries), np.nan, dtype=np.float32)
+            last = cutoff.copy()
+            cutoff[row[place == num_results - 1]] = score[place == num_results - 1]
+            last[row[place == k - 1]] = score[place == k - 1]
+            tied = (cutoff == last) & (k < documents)  # there may be more documents with this score
+            parts.append([column[~tied[row]] for column in (row, number, score)])
+            pending = np.flatnonzero(tied)
+            k = min(4 * k, documents)
+        row, number, score = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((self.index.tie_order[number], -score, row))
+        row, number, score = row[order], number[order], score[order]
+        kept = _places(row) < num_results
+        return Found(row[kept], number[kept], score[kept])
+
+    def fuse_rank_cutoff(self, k: int) -> BM25Retriever:
+        """The same retriever with at most k results."""
+        if self.num_results <= k:
+            return self
+        return BM25Retriever(self.index, k, self.k1, self.b, rm3=self.rm3, verbose=self.verbose)
+
+    def __mod__(self, right: int) -> BM25Retriever:
+        return self.fuse_rank_cutoff(right)
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return self.index, self.num_results, self.k1, self.b, self.rm3
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BM25Retriever) and self._configuration() == other._configuration()
+
+    def __hash__(self) -> int:
+        return hash(self._configuration())
+
+
+def _places(rows: np.ndarray) -> np.ndarray:
+    """The place of each among those of the same row, which are together and in ascending order, from 0."""
+    return np.arange(len(rows)) - np.searchsorted(rows, rows)
+
+
+def _clean(qid: str, query: object) -> str:
+    """A query that every engine can take: UTF-8 without NUL.
+
+    Raises:
+        UsageError: it is no string.
+    """
+    if not isinstance(query, str):
+        raise UsageError(f"query {qid} must be a string, found {query!r}")
+    return clean(query.replace("\0", " "))

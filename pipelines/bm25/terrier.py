@@ -1,0 +1,109 @@
+"""Terrier as PyTerrier uses it, where its jars have been fetched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.errors import MissingDependencyError
+from ance_ir.pipelines.bm25.engine import Analysis, Found
+
+_JARS = ("terrier-assemblies", "terrier-python-helper")
+_MAVEN = Path.home() / ".m2" / "repository" / "org" / "terrier"
+
+
+class Terrier:
+    """The engine; stop words are taken from documents and queries alike."""
+
+    name = "terrier"
+    stemmers: tuple[str, ...] = ("porter", "none")
+    stopwords: tuple[str, ...] = ("terrier", "none")
+    baked: tuple[str, ...] = ("stemmer", "stopwords")
+    has_rm3 = False
+
+    def require(self) -> None:
+        """Make sure that its jars are there; they are never fetched from here, which takes minutes where there is no network.
+
+        Raises:
+            MissingDependencyError: they are not.
+        """
+        if pt.java.started():
+            return
+        for jar in _JARS:
+            if not _newest(jar):
+                remedy = (
+                    f"it is neither in {pt.io.pyterrier_home()} nor in {_MAVEN}; "
+                    "python -c 'import pyterrier as pt; pt.java.init()' fetches it from Maven Central"
+                )
+                raise MissingDependencyError(f"{jar} (a jar)", 'BM25Index(engine="terrier")', remedy)
+
+    @contextlib.contextmanager
+    def writer(self, folder: Path, analysis: Analysis, threads: int) -> Iterator[Callable[[str, str], None]]:
+        """Build an index, with one thread, so that documents keep their order. Terrier asks for documents, so they wait in a file."""
+        waiting = folder / "documents.jsonl"
+        with waiting.open("w", encoding="utf-8") as stream:
+            yield lambda _, text: print(json.dumps(text), file=stream)
+        with waiting.open(encoding="utf-8") as stream, _offline():
+            indexer = pt.terrier.IterDictIndexer(str(folder / "terrier"), stemmer=analysis.stemmer, stopwords=analysis.stopwords)
+            indexer.index({"docno": str(number), "text": json.loads(line)} for number, line in enumerate(stream))
+        waiting.unlink()
+
+    def open(self, folder: Path, analysis: Analysis, threads: int) -> TerrierSearcher:
+        """Open an index."""
+        return TerrierSearcher(folder, threads)
+
+
+class TerrierSearcher:
+    """PyTerrier's retriever over an index."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        with _offline():
+            self._index = pt.terrier.IndexFactory.of(str((folder / "terrier").absolute()))
+        self._threads = threads
+
+    def __len__(self) -> int:
+        return int(self._index.getCollectionStatistics().getNumberOfDocuments())
+
+    def search(self, queries: Sequence[str], k: int, k1: float, b: float, *, verbose: bool = False) -> Found:
+        """The best k documents of each query, of which Terrier gets the words alone: it reads signs as operators."""
+        frame = pd.DataFrame(
+            {"qid": np.arange(len(queries)).astype(str), "query": [" ".join(re.findall(r"\w+", query)) for query in queries]}
+        )
+        controls: Any = {"bm25.k_1": k1, "bm25.b": b}
+        retriever = pt.terrier.Retriever(
+            self._index, wmodel="BM25", controls=controls, num_results=k, threads=self._threads, verbose=verbose
+        )
+        found = retriever.transform(frame[frame["query"] != ""])
+        numbers = found["docno"].to_numpy(dtype=object).astype(np.int64)
+        return Found(found["qid"].to_numpy(dtype=object).astype(np.int64), numbers, found["score"].to_numpy(np.float32))
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """PyTerrier takes the jars that are there when it starts Java."""
+    settings, resolver = pt.terrier.configure, pt.java.mavenresolver
+    for jar, name in zip(_JARS, ("terrier_version", "helper_version"), strict=True):
+        settings[name] = settings[name] or _newest(jar)
+    before = resolver.online_mode()
+    resolver.offline()
+    try:
+        yield
+    finally:
+        resolver._online_mode = before
+
+
+def _newest(jar: str) -> str | None:
+    """The newest version of a jar on this machine."""
+    home = Path(pt.io.pyterrier_home())
+    names = [path.stem.removeprefix(f"{jar}-") for path in home.glob(f"{jar}-*.jar")]
+    names += [path.parent.name for path in _MAVEN.glob(f"{jar}/*/*.jar")]
+    versions = [found[0] for name in names if (found := re.match(r"\d+(\.\d+)*", name))]
+    return max(versions, key=lambda version: [int(number) for number in version.split(".")], default=None)
