@@ -1,8 +1,20 @@
-"""PyTerrier transformers: BM25, dense retrieval and scoring, rerankers, and systems put together from their names."""
+"""PyTerrier transformers: BM25, dense retrieval and scoring, rerankers, fusion, and systems put together from their names."""
 
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
+from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import Systems
 
-__all__ = ["BM25Index", "BM25Retriever", "BertReranker", "DenseRetriever", "DenseScorer", "RM3", "Systems", "dataset_bm25"]
+__all__ = [
+    "BM25Index",
+    "BM25Retriever",
+    "BertReranker",
+    "DenseRetriever",
+    "DenseScorer",
+    "RM3",
+    "ReciprocalRankFusion",
+    "Systems",
+    "WeightedSum",
+    "dataset_bm25",
+]

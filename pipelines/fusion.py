@@ -1,0 +1,242 @@
+"""Fusion: the lists of several systems made into one.
+
+Shapes: S systems, P pairs of a query and a document that one of them found, Q queries.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.errors import UsageError
+from ance_ir.ranking import rank_results
+
+Normalization = Literal["none", "min-max", "z"]
+Missing = Literal["min", "zero"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidates:
+    """What the systems found together.
+
+    Attributes:
+        pairs: each query and document once, with all other columns but ``score`` and ``rank``.
+        values_SP: what each system gives each of them, float64.
+    """
+
+    pairs: pd.DataFrame
+    values_SP: np.ndarray
+
+
+class _Fusion(pt.Transformer):
+    """A document scores as the weighted sum of what the systems give it."""
+
+    def __init__(self, systems: Sequence[pt.Transformer], weights: Sequence[float], num_results: int) -> None:
+        if not systems:
+            raise UsageError("there is no system to fuse; name one or more")
+        if num_results < 1:
+            raise UsageError(f"at least 1 document is to be found, not {num_results}")
+        self.systems = tuple(systems)
+        self.weights = tuple(float(weight) for weight in weights)
+        self.num_results = num_results
+
+    @abstractmethod
+    def _values(self, ranked: pd.DataFrame) -> np.ndarray:
+        """What a system gives the documents of its own ranked list, float64."""
+
+    @abstractmethod
+    def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """What it gives a document that the query's list lacks, for each of its queries, whose values begin at ``starts``."""
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Ask each system and fuse what they found.
+
+        A column comes from the first system that found the document and has it; a query's columns, from the first that found anything
+        for the query. A document that a system lists twice counts where it stands first.
+
+        Raises:
+            UsageError: a system gives no scores, or scores that are no numbers.
+        """
+        return self.rank(self.candidates(inp))
+
+    def candidates(self, inp: pd.DataFrame) -> Candidates:
+        """All that the systems find, with what they give it; ``rank`` makes the results of it."""
+        lists = [_ranked(system, system.transform(inp)) for system in self.systems]
+        queries = pd.factorize(pd.concat([inp["qid"], *(ranked["qid"] for ranked in lists)]))[0]
+        documents, docnos = pd.factorize(pd.concat([ranked["docno"] for ranked in lists]))
+        ends = np.cumsum([len(ranked) for ranked in lists])[:-1]
+        keys, place = np.unique(queries[len(inp) :] * max(1, len(docnos)) + documents, return_inverse=True)
+        query_P = keys // max(1, len(docnos))
+        places, queries_of = np.split(place, ends), np.split(queries[len(inp) :], ends)
+        values_SP = np.zeros((len(lists), len(keys)))
+        for values_P, ranked, places_s, queries_s in zip(values_SP, lists, places, queries_of, strict=True):
+            values, starts = self._values(ranked), np.flatnonzero(ranked["rank"] == 0)
+            lacking_Q = np.zeros(queries.max(initial=-1) + 1)
+            lacking_Q[queries_s[starts]] = self._lacking(values, starts)
+            values_P[:] = lacking_Q[query_P]
+            values_P[places_s] = values
+        of_query = set() if "docno" in inp.columns else set(inp.columns)
+        pairs = {}
+        for column in dict.fromkeys(column for ranked in lists for column in ranked.columns if column not in ("score", "rank")):
+            if column in of_query or column.startswith("q"):
+                pairs[column] = _first(column, lists, queries_of, query_P)
+            else:
+                pairs[column] = _first(column, lists, places, np.arange(len(keys)))
+        return Candidates(pairs=pd.DataFrame(pairs), values_SP=values_SP)
+
+    def rank(self, found: Candidates) -> pd.DataFrame:
+        """The results, of what the systems found."""
+        score_P = np.zeros(len(found.pairs))
+        for weight, values_P in zip(self.weights, found.values_SP, strict=True):
+            score_P += weight * values_P
+        return rank_results(found.pairs.assign(score=score_P), self.num_results)
+
+    def transform_inputs(self) -> list[list[str]]:
+        """The columns with which each system has what it needs."""
+        ways = product(*(pt.inspect.transformer_inputs(system) or [] for system in self.systems))
+        joined = [list(dict.fromkeys(column for columns in way for column in columns)) for way in ways]
+        distinct = {frozenset(columns): columns for columns in reversed(joined)}
+        return [columns for columns in reversed(distinct.values()) if not any(other < set(columns) for other in distinct)]
+
+    def fuse_rank_cutoff(self, k: int) -> pt.Transformer:
+        """The same fusion with at most k results; each system still finds as many as before."""
+        return self if self.num_results <= k else pt.inspect.transformer_apply_attributes(self, num_results=k)
+
+    def __mod__(self, right: int) -> pt.Transformer:
+        return self.fuse_rank_cutoff(right)
+
+    def compile(self) -> pt.Transformer:
+        """The same fusion of compiled systems."""
+        return pt.inspect.transformer_apply_attributes(self, systems=tuple(system.compile() for system in self.systems))
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return type(self), self.systems, self.weights, self.num_results
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Fusion) and self._configuration() == other._configuration()
+
+    def __hash__(self) -> int:
+        return hash(self._configuration())
+
+
+class ReciprocalRankFusion(_Fusion):
+    """A document scores 1 / (k + rank) for each list that holds it, ranks from 1 (Cormack, Clarke and Büttcher, 2009).
+
+    Args:
+        *systems: transformers that retrieve, or rank what they are given.
+        k: how little the first ranks count for more than later ones.
+        num_results: documents a query, at most.
+
+    Raises:
+        UsageError: there is no system, or ``k`` is below 0.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Reciprocal ranks", "help_url": None, "inner_pipelines_mode": "combine"}
+
+    def __init__(self, *systems: pt.Transformer, k: float = 60, num_results: int = 1000) -> None:
+        super().__init__(systems, [1.0] * len(systems), num_results)
+        if not k >= 0:
+            raise UsageError(f"k must be at least 0, not {k}")
+        self.k = k
+
+    def _values(self, ranked: pd.DataFrame) -> np.ndarray:
+        values: np.ndarray = 1 / (self.k + ranked["rank"].to_numpy() + 1)
+        return values
+
+    def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        return np.zeros(len(starts))
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return (*super()._configuration(), self.k)
+
+
+class WeightedSum(_Fusion):
+    """A document scores as the weighted sum of its scores in the lists.
+
+    BM25 + λ · dense over the union of both lists (Karpukhin et al., 2020, section 5), a document that one of them lacks having that list's
+    lowest score, is ``WeightedSum(bm25 % 2000, dense % 2000, weights=(1, 1.1))``. With exact dense scores instead of lowest ones, it is
+    ``WeightedSum(bm25 % 2000, (bm25 % 2000 | dense % 2000) >> index.scorer(model), weights=(1, 1.1))``. ``tune_weights`` chooses weights.
+
+    Args:
+        *systems: transformers that retrieve, or rank what they are given.
+        weights: of each system; 1 each by default.
+        normalization: of the scores of each system for each query: ``"none"``; ``"min-max"``, from 0 to 1, all 1 where they are equal;
+            ``"z"``, with mean 0 and standard deviation 1, all 0 where they are equal.
+        missing: what a document gets that a list lacks: ``"min"``, the list's lowest (normalised) score, or ``"zero"``. A list without any
+            document for the query gives 0.
+        num_results: documents a query, at most.
+
+    Raises:
+        UsageError: there is no system, there are not as many weights as systems, or no such normalisation or rule.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Weighted sum", "help_url": None, "inner_pipelines_mode": "combine"}
+
+    def __init__(
+        self,
+        *systems: pt.Transformer,
+        weights: Sequence[float] | None = None,
+        normalization: Normalization = "none",
+        missing: Missing = "min",
+        num_results: int = 1000,
+    ) -> None:
+        super().__init__(systems, [1.0] * len(systems) if weights is None else weights, num_results)
+        if len(self.weights) != len(systems) or not np.isfinite(self.weights).all():
+            raise UsageError(f"a number is needed for each of {len(systems)} systems as its weight, not {weights}")
+        for name, value, known in (("normalization", normalization, get_args(Normalization)), ("missing", missing, get_args(Missing))):
+            if value not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        self.normalization = normalization
+        self.missing = missing
+
+    def _values(self, ranked: pd.DataFrame) -> np.ndarray:
+        scores = ranked["score"].to_numpy(np.float64)
+        starts = np.flatnonzero(ranked["rank"] == 0)
+        if self.normalization == "none" or not len(scores):
+            return scores
+        counts = np.diff(np.append(starts, len(scores)))
+        low, high = (np.repeat(edge.reduceat(scores, starts), counts) for edge in (np.minimum, np.maximum))
+        equal = low == high
+        if self.normalization == "min-max":
+            return np.where(equal, 1.0, (scores - low) / np.where(equal, 1.0, high - low))
+        centred = scores - np.repeat(np.add.reduceat(scores, starts) / counts, counts)
+        deviation = np.repeat(np.sqrt(np.add.reduceat(centred**2, starts) / counts), counts)
+        return np.where(equal, 0.0, centred / np.where(equal, 1.0, deviation))
+
+    def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        if self.missing == "zero" or not len(starts):
+            return np.zeros(len(starts))
+        lowest: np.ndarray = np.minimum.reduceat(values, starts)
+        return lowest
+
+    def _configuration(self) -> tuple[Any, ...]:
+        return (*super()._configuration(), self.normalization, self.missing)
+
+
+def _ranked(system: pt.Transformer, found: pd.DataFrame) -> pd.DataFrame:
+    """What a system found, in the one order of results, each document once a query."""
+    lacking = {"qid", "docno", "score"} - set(found.columns)
+    if lacking:
+        raise UsageError(f"fusion needs a score for each qid and docno; {system} gives only {', '.join(found.columns)}")
+    if not np.isfinite(found["score"].to_numpy(np.float64)).all():
+        raise UsageError(f"fusion adds scores up, and those of {system} are not all finite numbers")
+    ranked = rank_results(found)
+    repeated = ranked.duplicated(["qid", "docno"])
+    return rank_results(ranked[~repeated]) if repeated.any() else ranked
+
+
+def _first(column: str, lists: Sequence[pd.DataFrame], places: Sequence[np.ndarray], wanted_P: np.ndarray) -> pd.Series:
+    """A column's values at the places wanted; ``places`` are those of the lists' rows, and the first row of the first list counts."""
+    holders = [(ranked[column], place) for ranked, place in zip(lists, places, strict=True) if column in ranked.columns]
+    holders = [holder for holder in holders if len(holder[1])] or holders[:1]  # an empty column may be of another type
+    place, row = np.unique(np.concatenate([place for _, place in holders]), return_index=True)
+    rows = np.full(wanted_P.max(initial=-1) + 1, -1)
+    rows[place] = row
+    return pd.concat([values for values, _ in holders], ignore_index=True).reindex(rows[wanted_P]).reset_index(drop=True)
