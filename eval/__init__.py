@@ -18,6 +18,7 @@ from ance_ir.eval.tables import Table
 from ance_ir.eval.train import threads_beside, train_on_dataset
 from ance_ir.eval.train_reranker import train_reranker_on_dataset
 from ance_ir.eval.training_runs import LoggedRun, read_training_runs
+from ance_ir.eval.weights import TunedWeights, tune_weights
 
 __all__ = [
     "DEFAULT_MEASURES",
@@ -30,6 +31,7 @@ __all__ = [
     "Mining",
     "Ranking",
     "Table",
+    "TunedWeights",
     "compare",
     "differences_table",
     "evaluate",
@@ -47,6 +49,7 @@ __all__ = [
     "threads_beside",
     "train_on_dataset",
     "train_reranker_on_dataset",
+    "tune_weights",
     "wins",
     "write_run",
     "write_run_page",
