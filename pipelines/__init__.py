@@ -1,12 +1,15 @@
-"""PyTerrier transformers: BM25, dense retrieval and scoring, rerankers, fusion, and systems put together from their names."""
+"""PyTerrier transformers: BM25, dense retrieval and scoring, rerankers, fusion, feedback, and systems put together from their names."""
 
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
+from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
 from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import Systems
 
 __all__ = [
+    "AncePRF",
+    "AveragePRF",
     "BM25Index",
     "BM25Retriever",
     "BertReranker",
@@ -14,6 +17,7 @@ __all__ = [
     "DenseScorer",
     "RM3",
     "ReciprocalRankFusion",
+    "RocchioPRF",
     "Systems",
     "WeightedSum",
     "dataset_bm25",

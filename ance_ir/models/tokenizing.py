@@ -99,6 +99,11 @@ class TextTokenizer(FastTokenizer):
         prefix, strip = self.settings.query_prefix, self.settings.strip_question_mark
         return self._encode([prefix + (text.removesuffix("?") if strip else text) for text in texts], self.settings.query_length)
 
+    def joined(self, groups: Sequence[Sequence[str]], length: int) -> list[list[int]]:
+        """Token ids of groups of texts, each text followed by what ends one, at most ``length`` a group."""
+        texts = iter(self.bare([self.clean(text) for group in groups for text in group]))
+        return [(self._before + [token for _ in group for token in next(texts) + self._after])[:length] for group in groups]
+
     def passages(self, texts: Sequence[Text]) -> list[list[int]]:
         """Token ids of passages, special tokens included, at most ``passage_length`` each; of a pair the longer text is cut first."""
         prefix = self.settings.passage_prefix

@@ -54,8 +54,8 @@ class Encoding:
         )
 
 
-def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
-    """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
+def check_queries(frame: pd.DataFrame) -> None:
+    """Refuse a frame of ``qid`` and ``query`` that lacks the text of a query.
 
     Raises:
         UsageError: a query is no string.
@@ -63,6 +63,15 @@ def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
     for qid, query in zip(frame["qid"], frame["query"], strict=True):
         if not isinstance(query, str):
             raise UsageError(f"query {qid} must be a string, found {query!r}")
+
+
+def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
+    """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
+
+    Raises:
+        UsageError: a query is no string.
+    """
+    check_queries(frame)
     codes, texts = pd.factorize(frame["query"])
     if not len(texts):
         return np.zeros((0, model.dimension), dtype=np.float32)
