@@ -287,11 +287,11 @@ class DenseEncoder(nn.Module):
         """
         return encode_windows(self.passage_tower, texts, self.tokenizer.pad_id, progress)
 
-    def queries(self) -> QueryEncoder:
-        """A PyTerrier transformer: ``query`` to ``query_vec``."""
+    def queries(self, cache: Path | str | None = None) -> QueryEncoder:
+        """A PyTerrier transformer: ``query`` to ``query_vec``; with ``cache``, a file, each query is encoded once only."""
         from ance_ir.models.transformers import QueryEncoder
 
-        return QueryEncoder(self)
+        return QueryEncoder(self, cache)
 
     def passages(self, progress: Progress | None = None) -> PassageEncoder:
         """A PyTerrier transformer: documents, cut as a passage scheme before it says, to ``doc_vec``."""

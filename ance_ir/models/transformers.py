@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyterrier as pt
 
 from ance_ir.errors import UsageError
 from ance_ir.models.batching import WINDOW
+from ance_ir.models.query_cache import QueryCache
 from ance_ir.models.text import FIELDS, TextSettings
 
 if TYPE_CHECKING:
@@ -65,8 +67,13 @@ def check_queries(frame: pd.DataFrame) -> None:
             raise UsageError(f"query {qid} must be a string, found {query!r}")
 
 
-def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
+def query_vectors(model: DenseEncoder, frame: pd.DataFrame, cache: QueryCache | None = None) -> np.ndarray:
     """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
+
+    Args:
+        model: encodes.
+        frame: the queries.
+        cache: of their vectors.
 
     Raises:
         UsageError: a query is no string.
@@ -75,7 +82,7 @@ def query_vectors(model: DenseEncoder, frame: pd.DataFrame) -> np.ndarray:
     codes, texts = pd.factorize(frame["query"])
     if not len(texts):
         return np.zeros((0, model.dimension), dtype=np.float32)
-    vectors: np.ndarray = model.encode_queries(list(texts))[codes]
+    vectors: np.ndarray = (model.encode_queries(list(texts)) if cache is None else cache.encode(model, list(texts)))[codes]
     return vectors
 
 
@@ -100,18 +107,29 @@ class QueryEncoder(_Encoder):
 
     Args:
         model: the encoder.
+        cache: a file in which vectors are kept, by the model's fingerprint and the query's text, and from which they are read when they
+            are asked for again; several models and processes may share it. The model is taken as it is now: make another encoder after
+            training.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Query encoder", "help_url": None}
 
-    def __init__(self, model: DenseEncoder) -> None:
+    def __init__(self, model: DenseEncoder, cache: Path | str | None = None) -> None:
         self.model = model
+        self.cache = None if cache is None else Path(cache)
+        self._vectors = None if cache is None else QueryCache(cache, model)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Encode each distinct query once."""
         pt.validate.columns(inp, includes=["qid", "query"])
-        vectors = query_vectors(self.model, inp)
+        vectors = query_vectors(self.model, inp, self._vectors)
         return inp.assign(query_vec=pd.Series(list(vectors), index=inp.index, dtype=object))
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, QueryEncoder) and other.cache == self.cache
+
+    def __hash__(self) -> int:
+        return hash((type(self), id(self.model), self.cache))
 
 
 class PassageEncoder(_Encoder):
