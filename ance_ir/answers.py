@@ -52,6 +52,26 @@ class Answers:
         """Whether ``answer_tokens`` of a text hold one of them; of patterns none."""
         return any(answer in tokens for answer in self._tokens)
 
+    def find(self, text: str) -> list[tuple[int, int]]:
+        """Where they stand in a text: half-open ranges of its characters, each once, ascending; none of no length."""
+        parts = [unicodedata.normalize("NFD", character) for character in text]
+        origin = [place for place, part in enumerate(parts) for _ in part]
+        normal = unicodedata.normalize("NFD", text)
+        found = [match.span() for pattern in self._patterns for match in pattern.finditer(normal)]
+        if self._tokens and self.are_in_tokens(answer_tokens(text)):
+            found += self._find_tokens(normal)
+        return sorted({(origin[start], origin[end - 1] + 1) for start, end in found if start < end})
+
+    def _find_tokens(self, normal: str) -> list[tuple[int, int]]:
+        """Ranges of a text that is NFD."""
+        spans = [match.span() for match in _TOKEN.finditer(normal)]
+        words = [normal[start:end].lower() for start, end in spans]
+        found = []
+        for answer in (tokens.split() for tokens in self._tokens):
+            starts = (i for i, word in enumerate(words) if word == answer[0] and words[i : i + len(answer)] == answer)
+            found += [(spans[i][0], spans[i + len(answer) - 1][1]) for i in starts]
+        return found
+
 
 @cache
 def _pattern(answer: str) -> Any:

@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from ance_ir.answers import Answers, exact_match, f1
+from ance_ir.answers import Answers, answer_tokens, exact_match, f1
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,37 @@ def test_matching_against_token_lists() -> None:
 def test_exact_match_and_f1(given: str, answers: list[str], exact: float, overlap: float) -> None:
     assert exact_match(given, answers) == exact
     assert f1(given, answers) == pytest.approx(overlap)
+
+
+@pytest.mark.parametrize(
+    ("answers", "text", "found"),
+    [
+        (["king"], "The King and a kingdom; king!", ["King", "king"]),
+        (["new york", "york"], "New  York's", ["New  York", "York"]),
+        (["zoë"], "Zoe\u0308 met Zoë, not Zoe.", ["Zoe\u0308", "Zoë"]),
+        (["1,000"], "in 1,000 or 1 , 000", ["1,000", "1 , 000"]),
+        (["", "?!"], "no answer", []),
+        (["a a"], "a a a", ["a a", "a a"]),
+    ],
+)
+def test_where_answers_stand(answers: list[str], text: str, found: list[str]) -> None:
+    asked = Answers(answers)
+    assert [text[start:end] for start, end in asked.find(text)] == found
+    assert bool(found) == asked.are_in(text)
+
+
+def test_where_patterns_match() -> None:
+    text = "in 1999, in 20\u0308"
+    assert [text[start:end] for start, end in Answers([r"\d{4}", r"x*", "("], patterns=True).find(text)] == ["1999"]
+
+
+def test_answers_stand_somewhere_in_just_the_texts_that_hold_them() -> None:
+    generator = np.random.default_rng(0)
+    letters = ["a", "b", "É", "E\u0301", " ", "-", "日", "\u0307", "İ", "."]
+    for _ in range(500):
+        text, *answers = ("".join(generator.choice(letters, size)) for size in (12, 1, 2, 3))
+        asked = Answers(answers)
+        ranges = asked.find(text)
+        assert bool(ranges) == asked.are_in(text)
+        assert all(0 <= start < end <= len(text) for start, end in ranges)
+        assert all(answer_tokens(text[start:end]).strip() for start, end in ranges)
