@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ance_ir.datasets import load_dataset
-    from ance_ir.models import CrossEncoder, DenseEncoder
+    from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 
 __version__ = "0.1.0"
-__all__ = ["CrossEncoder", "DenseEncoder", "__version__", "load_dataset"]
+__all__ = ["CrossEncoder", "DenseEncoder", "Reader", "__version__", "load_dataset"]
 
-_LAZY = {"CrossEncoder": "ance_ir.models", "DenseEncoder": "ance_ir.models", "load_dataset": "ance_ir.datasets"}
+_LAZY = {
+    "CrossEncoder": "ance_ir.models",
+    "DenseEncoder": "ance_ir.models",
+    "Reader": "ance_ir.models",
+    "load_dataset": "ance_ir.datasets",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,10 +9,13 @@ from typing import Any, Literal
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     BertConfig,
     BertModel,
     DistilBertConfig,
+    DPRConfig,
+    DPRReader,
     ElectraConfig,
     ModernBertConfig,
     MPNetConfig,
@@ -23,7 +26,8 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, TextSettings, Tower
+from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, Reader, ReaderSettings, TextSettings, Tower
+from ance_ir.models.reader_text import Layout
 
 Kind = Literal["bert", "roberta"]
 Architecture = Literal["bert", "roberta", "distilbert", "mpnet", "modernbert", "electra", "xlm-roberta"]
@@ -193,3 +197,27 @@ def cross_encoder(architecture: Architecture = "bert", labels: int = 1, seed: in
     """A cross-encoder that reads pairs of at most 32 tokens."""
     told = PairSettings(**{"pair_length": 32, **settings})
     return CrossEncoder(classifier(architecture, labels, seed), pair_tokenizer(architecture), told, name="tiny").eval()
+
+
+def dpr_reader_model(seed: int = 0) -> DPRReader:
+    """A DPR reader of two layers; weights large enough for tokens to lie apart."""
+    shape = {**_SHAPE, "max_position_embeddings": POSITIONS, "vocab_size": len(bert_tokenizer()), "projection_dim": 0}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DPRReader(DPRConfig(**shape)).eval()
+
+
+def question_answerer(kind: Kind = "bert", seed: int = 0) -> PreTrainedModel:
+    """A model of two layers with a head for question answering."""
+    shape = {**backbone(kind).config.to_dict(), "initializer_range": 0.3}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForQuestionAnswering.from_config(type(backbone(kind).config)(**shape))
+        return model.eval()
+
+
+def reader(layout: Layout = "dpr", seed: int = 0, **settings: Any) -> Reader:
+    """A reader of windows of at most 48 tokens."""
+    told = ReaderSettings(**{"pair_length": 48, "overlap": None if layout == "dpr" else 8, **settings})
+    model = dpr_reader_model(seed) if layout == "dpr" else question_answerer(seed=seed)
+    return Reader(model, pair_tokenizer("bert"), told, layout=layout, name="tiny").eval()

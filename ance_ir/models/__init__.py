@@ -1,8 +1,10 @@
-"""Dense encoders and cross-encoders: their text settings, their checkpoints."""
+"""Dense encoders, cross-encoders and readers: their text settings, their checkpoints."""
 
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.dense import DenseEncoder
 from ance_ir.models.pairs import PairSettings
+from ance_ir.models.reader import Reader, Readings
+from ance_ir.models.reader_text import ReaderSettings
 from ance_ir.models.text import PassageScheme, TextSettings
 from ance_ir.models.tower import Head, Tower
 from ance_ir.models.transformers import Encoding, PassageEncoder, QueryEncoder
@@ -16,6 +18,9 @@ __all__ = [
     "PassageEncoder",
     "PassageScheme",
     "QueryEncoder",
+    "Reader",
+    "ReaderSettings",
+    "Readings",
     "TextSettings",
     "Tower",
 ]

@@ -19,10 +19,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.batching import length_sorted_batches
 from ance_ir.models.dense import find_device
-from ance_ir.models.encoding import Progress, evaluating, token_budget
-from ance_ir.models.packing import packed_weights
+from ance_ir.models.encoding import Progress, in_batches
 from ance_ir.models.pairs import Pair, PairSettings, PairTokenizer, distinct_pairs
 from ance_ir.models.text import PassageScheme
 from ance_ir.models.tower import positions
@@ -193,12 +191,11 @@ class CrossEncoder(nn.Module):
     def _read(self, pairs: list[Pair], progress: Progress | None) -> np.ndarray:
         """Log-odds of tokenised pairs, float32 ``[len(pairs)]``, read in batches of similar length."""
         logits = np.empty(len(pairs), dtype=np.float32)
-        lengths = [len(pair.ids) for pair in pairs]
-        with torch.inference_mode(), evaluating(self), packed_weights(self, sum(lengths)):
-            for batch in length_sorted_batches(lengths, token_budget(self.device)):
-                logits[batch] = self(*self.tokenizer.pad([pairs[i] for i in batch], self.device)).cpu().numpy()
-                if progress is not None:
-                    progress(len(batch))
+
+        def read(batch: np.ndarray) -> None:
+            logits[batch] = self(*self.tokenizer.pad([pairs[i] for i in batch], self.device)).cpu().numpy()
+
+        in_batches(self, [len(pair.ids) for pair in pairs], self.device, read, progress)
         return logits
 
     def _activated(self, log_odds: np.ndarray) -> np.ndarray:

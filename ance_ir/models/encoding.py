@@ -200,6 +200,25 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
+def in_batches(
+    model: nn.Module, lengths: Sequence[int], device: torch.device, read: Callable[[np.ndarray], None], progress: Progress | None = None
+) -> None:
+    """Read sequences in batches of similar length, without dropout and gradients.
+
+    Args:
+        model: what ``read`` computes with.
+        lengths: tokens of each sequence.
+        device: where the model is.
+        read: given the positions of a batch's sequences, int64, reads them.
+        progress: called with the number of sequences that a batch has finished.
+    """
+    with torch.inference_mode(), evaluating(model), packed_weights(model, sum(lengths)):
+        for batch in length_sorted_batches(lengths, token_budget(device)):
+            read(batch)
+            if progress is not None:
+                progress(len(batch))
+
+
 def token_budget(device: torch.device) -> int:
     """Tokens of an encoding batch on a device, padding counted."""
     return _of(TOKEN_BUDGET, device)

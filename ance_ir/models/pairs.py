@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -80,6 +80,51 @@ class Pair:
     second: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """The special tokens before, between and after the two texts of a pair, and whether token type 1 begins with the second text."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+    types_from_second: bool
+
+    @classmethod
+    def of(cls, tokenizer: FastTokenizer, *, token_types: bool) -> PairTemplate:
+        """A tokeniser's.
+
+        Args:
+            tokenizer: joins two texts in its own way.
+            token_types: whether the model tells the two texts apart by token types.
+
+        Raises:
+            ModelError: the tokeniser's types do not begin with the second text.
+        """
+        first, second = tokenizer.bare(["a"])[0], tokenizer.bare(["b"])[0]
+        encoded = tokenizer.tokenizer("a", "b", return_token_type_ids=True)
+        ids, types = encoded["input_ids"], encoded["token_type_ids"]
+        start = _find(first, ids, 0)
+        then = _find(second, ids, start + len(first))
+        if token_types and types not in ([0] * len(ids), [0] * then + [1] * (len(ids) - then)):
+            raise ModelError(
+                f"{tokenizer.tokenizer.name_or_path}: the token types {types} of a pair do not begin with the second text, as they should"
+            )
+        between, after = ids[start + len(first) : then], ids[then + len(second) :]
+        return cls(ids[:start], between, after, token_types and any(types))
+
+
+def pad_pairs(
+    pairs: Sequence[Pair], pad_id: int, device: torch.device | str = "cpu", *, token_types: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Token ids, mask and, where the model has them, token types; int64 ``[B, L]`` each."""
+    ids_BL, mask_BL = pad([pair.ids for pair in pairs], pad_id, device)
+    if not token_types:
+        return ids_BL, mask_BL, None
+    second_B1 = torch.tensor([[pair.second] for pair in pairs], device=device)
+    types_BL = (torch.arange(ids_BL.shape[1], device=device) >= second_B1).long() * mask_BL
+    return ids_BL, mask_BL, types_BL
+
+
 class PairTokenizer(FastTokenizer):
     """Turns queries and documents into token ids as the settings say: the same as the tokeniser's own, called on the two texts.
 
@@ -99,7 +144,7 @@ class PairTokenizer(FastTokenizer):
         self.settings = settings
         self.longest = longest
         self.token_types = token_types
-        self._before, self._between, self._after, self._types_from_second = self._template()
+        self._template = PairTemplate.of(self, token_types=token_types)
         self._room(settings.pair_length)
 
     def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
@@ -132,23 +177,18 @@ class PairTokenizer(FastTokenizer):
 
     def pad(self, pairs: Sequence[Pair], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor | None]:
         """Token ids, mask and, where the model has them, token types; int64 ``[B, L]`` each."""
-        ids_BL, mask_BL = pad([pair.ids for pair in pairs], self.pad_id, device)
-        if not self.token_types:
-            return ids_BL, mask_BL, None
-        second_B1 = torch.tensor([[pair.second] for pair in pairs], device=device)
-        types_BL = (torch.arange(ids_BL.shape[1], device=device) >= second_B1).long() * mask_BL
-        return ids_BL, mask_BL, types_BL
+        return pad_pairs(pairs, self.pad_id, device, token_types=self.token_types)
 
     def _pair(self, query: list[int], text: list[int]) -> Pair:
-        first = [*self._before, *query, *self._between]
-        ids = [*first, *text, *self._after]
-        return Pair(ids, len(first) if self._types_from_second else len(ids))
+        first = [*self._template.before, *query, *self._template.between]
+        ids = [*first, *text, *self._template.after]
+        return Pair(ids, len(first) if self._template.types_from_second else len(ids))
 
     def _room(self, length: int) -> int:
         """Tokens of text in a pair."""
         if length > self.longest:
             raise UsageError(f"pairs of {length} tokens are more than the {self.longest} that the model takes")
-        room = length - len(self._before) - len(self._between) - len(self._after)
+        room = length - len(self._template.before) - len(self._template.between) - len(self._template.after)
         if room < 2:
             raise UsageError(f"pairs of {length} tokens leave no room for two texts beside special tokens")
         return room
@@ -158,28 +198,14 @@ class PairTokenizer(FastTokenizer):
         distinct = list(dict.fromkeys(texts))
         return dict(zip(distinct, self.bare([self.clean(text, cut) for text in distinct]), strict=True))
 
-    def _template(self) -> tuple[list[int], list[int], list[int], bool]:
-        """The special tokens before, between and after the two texts of a pair, and whether token type 1 begins with the second text."""
-        first, second = self.bare(["a"])[0], self.bare(["b"])[0]
-        encoded = self.tokenizer("a", "b", return_token_type_ids=True)
-        ids, types = encoded["input_ids"], encoded["token_type_ids"]
-        start = _find(first, ids, 0)
-        then = _find(second, ids, start + len(first))
-        found = ids[:start], ids[start + len(first) : then], ids[then + len(second) :]
-        if self.token_types and types not in ([0] * len(ids), [0] * then + [1] * (len(ids) - then)):
-            raise ModelError(
-                f"{self.tokenizer.name_or_path}: the token types {types} of a pair do not begin with the second text, as they should"
-            )
-        return *found, self.token_types and any(types)
-
 
 def _find(part: list[int], whole: list[int], start: int) -> int:
     return next(i for i in range(start, len(whole)) if whole[i : i + len(part)] == part)
 
 
-def distinct_pairs(queries: Sequence[str], texts: Sequence[str]) -> tuple[list[int], np.ndarray]:
+def distinct_pairs(queries: Sequence[Hashable], texts: Sequence[Hashable]) -> tuple[list[int], np.ndarray]:
     """Positions at which pairs occur first, and for each pair, int64 ``[N]``, which of those it is."""
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[Hashable, Hashable], int] = {}
     firsts: list[int] = []
     codes = np.empty(len(queries), dtype=np.int64)
     for position, pair in enumerate(zip(queries, texts, strict=True)):
