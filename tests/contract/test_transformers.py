@@ -16,10 +16,11 @@ import pytest
 
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
-from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.pipelines.bm25 import BM25Index
+from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
-from tests.tiny import WORDS, cross_encoder, encoder
+from tests.tiny import WORDS, cross_encoder, encoder, reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
 
@@ -42,6 +43,7 @@ RESULTS = QUERIES.iloc[[1, 0, 0, 1, 3, 0]].assign(
 )
 FRAME = pd.DataFrame(DOCUMENTS).assign(year=range(len(DOCUMENTS)))
 READ = RESULTS.merge(FRAME[["docno", "title", "text"]], on="docno")
+ANSWERED = READ.assign(answer=list("uvwxyz"), answer_score=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], relevance=[0.5, 1.0, 1.0, 2.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class World:
     model: DenseEncoder
     other: DenseEncoder
     reranker: CrossEncoder
+    reader: Reader
     index: AnceIndex
     bm25: BM25Index | None
 
@@ -66,7 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         bm25 = None
     else:
         bm25 = BM25Index(folder / "x.bm25").index(iter(DOCUMENTS))
-    return World(model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), index=index, bm25=bm25)
+    return World(model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), reader=reader(), index=index, bm25=bm25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +146,21 @@ CASES = {
         adds=["score", "rank"],
         change={"passages": FirstP()},
     ),
+    "AnswerReader": Case(
+        make=lambda world: AnswerReader(world.reader),
+        frame=READ,
+        inputs=[["qid", "docno", "query", "text"]],
+        adds=["answer", "answer_score", "relevance"],
+        change={"reader": reader("qa")},
+    ),
+    "BestAnswer": Case(
+        make=lambda _: BestAnswer(),
+        frame=ANSWERED,
+        inputs=[["qid", "query", "docno", "answer", "answer_score", "relevance"]],
+        adds=["qanswer", "answer_score"],
+        drops=("topic", "score", "rank", "source", "title", "text", "answer", "relevance"),
+        change={"by": "score"},
+    ),
     "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
@@ -177,7 +195,7 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     for column in expected.columns:
         if column in ("query_vec", "doc_vec"):
             np.testing.assert_allclose(np.stack(found[column].to_list()), np.stack(expected[column].to_list()), atol=1e-5)
-        elif column == "score":
+        elif column in ("score", "answer_score", "relevance"):
             np.testing.assert_allclose(found[column], expected[column], rtol=1e-5, atol=1e-5)
         else:
             assert found[column].tolist() == expected[column].tolist()
@@ -222,10 +240,11 @@ def test_an_empty_frame_gives_an_empty_frame_with_the_same_columns(case: Case, w
         monkeypatch.setattr(DenseEncoder, name, fail)
     for name in ("log_odds", "fingerprint"):
         monkeypatch.setattr(CrossEncoder, name, fail)
+    monkeypatch.setattr(Reader, "read", fail)
     found = transformer(case.frame.iloc[:0])
     assert list(found.columns) == list(full.columns)
     assert len(found) == 0
-    for column in ("score", "rank"):
+    for column in ("score", "rank", "answer_score", "relevance"):
         if column in found:
             assert found[column].dtype == full[column].dtype
 

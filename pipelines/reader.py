@@ -1,0 +1,118 @@
+"""Readers as PyTerrier transformers: passages to their best answers, and those to one answer a question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+import torch
+from tqdm.auto import tqdm
+
+from ance_ir.errors import UsageError
+from ance_ir.models import Reader
+from ance_ir.ranking import rank_results
+
+
+class AnswerReader(pt.Transformer):
+    """Adds to each passage its best ``answer``, the span's ``answer_score`` and the passage's ``relevance``; reads ``query``, ``text`` and,
+    where there is one, ``title``.
+
+    A text without a token has the answer ``""``, and −∞ for both numbers.
+
+    Args:
+        reader: the model.
+        verbose: show progress.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Reader", "help_url": None}
+
+    def __init__(self, reader: Reader, *, verbose: bool = False) -> None:
+        self.reader = reader
+        self.verbose = verbose
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, device: str | torch.device | None = None, verbose: bool = False, **settings: Any
+    ) -> AnswerReader:
+        """Open a checkpoint; see ``Reader.from_pretrained``."""
+        return cls(Reader.from_pretrained(name, device=device, **settings), verbose=verbose)
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Read; every row and column is kept.
+
+        Raises:
+            UsageError: a query is no string.
+        """
+        pt.validate.result_frame(inp, extra_columns=["query", "text"], context=self)
+        if inp.empty:
+            return inp.assign(answer=pd.Series(dtype=str), answer_score=pd.Series(dtype=float), relevance=pd.Series(dtype=float))
+        check_queries(inp)
+        titles = given_texts(inp["title"]) if "title" in inp.columns else None
+        with tqdm(desc="reading", unit=" passages", disable=not self.verbose) as bar:
+            found = self.reader.read(inp["query"].to_list(), given_texts(inp["text"]), titles, bar.update)
+        scores, relevance = found.scores.astype(np.float64), found.relevance.astype(np.float64)
+        return inp.assign(answer=pd.Series(found.answers, index=inp.index, dtype=str), answer_score=scores, relevance=relevance)
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnswerReader) and self.reader is other.reader
+
+    def __hash__(self) -> int:
+        return hash((AnswerReader, id(self.reader)))
+
+
+class BestAnswer(pt.Transformer):
+    """Keeps a row for each question, with its ``qanswer``, ``answer_score`` and the ``docno`` of the passage where it was found.
+
+    Beside them the columns of the query are kept. Ties are broken by docno, last first.
+
+    Args:
+        by: ``"relevance"`` takes the best answer of the most relevant passage, as DPR does; ``"score"`` the answer that scores highest of
+            all, for readers whose scores can be compared over passages.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Best answer", "help_url": None}
+
+    def __init__(self, by: Literal["relevance", "score"] = "relevance") -> None:
+        if by not in ("relevance", "score"):
+            raise UsageError(f"the best answer is told by relevance or score, not {by!r}")
+        self.by = by
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Choose; questions come in the order in which they first appear."""
+        pt.validate.columns(inp, includes=["qid", "query", "docno", "answer", "answer_score", "relevance"], context=self)
+        ranked = rank_results(inp.assign(score=inp["relevance" if self.by == "relevance" else "answer_score"]), 1)
+        kept = [column for column in inp.columns if column in pt.model.query_columns(inp) and column != "qanswer"]
+        return ranked.assign(qanswer=ranked["answer"])[[*kept, "qanswer", "answer_score", "docno"]]
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BestAnswer) and self.by == other.by
+
+    def __hash__(self) -> int:
+        return hash((BestAnswer, self.by))
+
+
+def check_queries(frame: pd.DataFrame) -> None:
+    """Refuse queries that are no strings.
+
+    Raises:
+        UsageError: names the first.
+    """
+    for qid, query in zip(frame["qid"], frame["query"], strict=True):
+        if not isinstance(query, str):
+            raise UsageError(f"query {qid} must be a string, found {query!r}")
+
+
+def given_texts(column: pd.Series) -> list[str]:
+    """Texts, ``""`` where there is none."""
+    return [text if isinstance(text, str) else "" for text in column]
