@@ -54,12 +54,12 @@ class Answers:
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """Where they stand in a text: half-open ranges of its characters, each once, ascending; none of no length."""
-        parts = [unicodedata.normalize("NFD", character) for character in text]
-        origin = [place for place, part in enumerate(parts) for _ in part]
+        if not self.are_in(text):
+            return []
         normal = unicodedata.normalize("NFD", text)
-        found = [match.span() for pattern in self._patterns for match in pattern.finditer(normal)]
-        if self._tokens and self.are_in_tokens(answer_tokens(text)):
-            found += self._find_tokens(normal)
+        origin = [place for place, character in enumerate(text) for _ in unicodedata.normalize("NFD", character)]
+        matches = (match.span() for pattern in self._patterns for match in pattern.finditer(normal))
+        found = list(matches) if self._patterns else self._find_tokens(normal)
         return sorted({(origin[start], origin[end - 1] + 1) for start, end in found if start < end})
 
     def _find_tokens(self, normal: str) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ from ance_ir.eval.runs import read_run, write_run
 from ance_ir.eval.significance import compare
 from ance_ir.eval.tables import Table
 from ance_ir.eval.train import threads_beside, train_on_dataset
+from ance_ir.eval.train_reader import train_reader_on_dataset
 from ance_ir.eval.train_reranker import train_reranker_on_dataset
 from ance_ir.eval.training_runs import LoggedRun, read_training_runs
 from ance_ir.eval.weights import TunedWeights, tune_weights
@@ -48,6 +49,7 @@ __all__ = [
     "summary_table",
     "threads_beside",
     "train_on_dataset",
+    "train_reader_on_dataset",
     "train_reranker_on_dataset",
     "tune_weights",
     "wins",

@@ -25,6 +25,7 @@ SUMMARIES = {
     "train": "Train a dense retriever",
     "inferencer": "Mine negatives for a training run",
     "train-reranker": "Train a reranker (cross-encoder)",
+    "train-reader": "Train a reader that finds answers in passages",
     "index": "Build and change an index",
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",

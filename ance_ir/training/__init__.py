@@ -10,6 +10,7 @@ from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.negatives import CandidateNegatives, InBatch, NegativeSchedule, NegativeSource, RandomNegatives
 from ance_ir.training.objectives import Objective, RerankerLoss, RerankerObjective
 from ance_ir.training.queries import TrainingQueries
+from ance_ir.training.reader_objective import ReaderObjective
 from ance_ir.training.refresh import Miner
 from ance_ir.training.run import TrainingRun, read_metrics
 from ance_ir.training.settings import TrainingSettings
@@ -37,6 +38,7 @@ __all__ = [
     "NegativeSource",
     "Objective",
     "RandomNegatives",
+    "ReaderObjective",
     "RerankerLoss",
     "RerankerObjective",
     "Trainer",

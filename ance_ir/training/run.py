@@ -26,13 +26,15 @@ from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
 from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_folder, remove_leftovers, write_json
-from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.training.board import Board
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.optimisation import load_optimiser, save_optimiser
 
-Model = TypeVar("Model", bound=DenseEncoder | CrossEncoder)
+Trainable = DenseEncoder | CrossEncoder | Reader
 """What can be trained."""
+
+Model = TypeVar("Model", bound=Trainable)
 
 _BEAT = 5.0
 """Seconds between two signs of life."""
@@ -165,7 +167,7 @@ class TrainingRun:
         found = [path for path in (self.folder / "checkpoints").glob("step-*") if TEMPORARY not in path.name]
         return sorted((int(path.name.removeprefix("step-")), path) for path in found)
 
-    def save(self, step: int, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> None:
+    def save(self, step: int, model: Trainable, optimiser: torch.optim.Optimizer) -> None:
         """Write the checkpoint after ``step`` steps, whole or not at all.
 
         Raises:
@@ -176,7 +178,7 @@ class TrainingRun:
             model.save(folder / "model")
             save_optimiser(optimiser, folder / "optimiser.safetensors")
 
-    def save_trained(self, model: DenseEncoder | CrossEncoder) -> None:
+    def save_trained(self, model: Trainable) -> None:
         """Write the model of the ended run.
 
         Raises:
@@ -202,7 +204,7 @@ class TrainingRun:
             if step < oldest:
                 MinedNegatives.remove(self.negatives_folder(step))
 
-    def load(self, model: DenseEncoder | CrossEncoder, optimiser: torch.optim.Optimizer) -> int:
+    def load(self, model: Trainable, optimiser: torch.optim.Optimizer) -> int:
         """Restore the newest checkpoint, if there is one.
 
         Returns:
@@ -222,7 +224,7 @@ class TrainingRun:
         load_optimiser(optimiser, folder / "optimiser.safetensors")
         return step
 
-    def load_trained(self, model: DenseEncoder | CrossEncoder) -> None:
+    def load_trained(self, model: Trainable) -> None:
         """Give the model the weights that the ended run left."""
         _load_weights(model, self.model_folder)
 
@@ -312,7 +314,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _load_weights(model: DenseEncoder | CrossEncoder, folder: Path) -> None:
+def _load_weights(model: Trainable, folder: Path) -> None:
     model.load_state_dict(type(model).from_pretrained(folder, device="cpu").state_dict())
 
 
