@@ -6,13 +6,25 @@ from ance_ir.eval.examples import Example, Ranking, format_example, wins
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.inferencer import run_inferencer
 from ance_ir.eval.kept_runs import KeptRuns
-from ance_ir.eval.measures import DEFAULT_MEASURES, evaluate, parse_measures
+from ance_ir.eval.measures import (
+    DEFAULT_MEASURES,
+    EM,
+    F1,
+    Coverage,
+    Evidence,
+    Hole,
+    Overlap,
+    bind_measures,
+    evaluate,
+    means,
+    parse_measures,
+)
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.plots import plot_training
 from ance_ir.eval.run_page import write_run_page
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
-from ance_ir.eval.runs import read_run, write_run
+from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
 from ance_ir.eval.significance import compare
 from ance_ir.eval.tables import Table
 from ance_ir.eval.train import threads_beside, train_on_dataset
@@ -22,22 +34,31 @@ from ance_ir.eval.training_runs import LoggedRun, read_training_runs
 from ance_ir.eval.weights import TunedWeights, tune_weights
 
 __all__ = [
+    "Coverage",
     "DEFAULT_MEASURES",
     "DemoSettings",
+    "EM",
     "Evaluation",
+    "Evidence",
     "Example",
+    "F1",
+    "Hole",
     "KeptRuns",
     "LEGEND",
     "LoggedRun",
     "Mining",
+    "Overlap",
+    "RUN_FORMATS",
     "Ranking",
     "Table",
     "TunedWeights",
+    "bind_measures",
     "compare",
     "differences_table",
     "evaluate",
     "evaluate_systems",
     "format_example",
+    "means",
     "parse_measures",
     "plot_training",
     "read_run",
@@ -53,6 +74,7 @@ __all__ = [
     "train_reranker_on_dataset",
     "tune_weights",
     "wins",
+    "write_passages",
     "write_run",
     "write_run_page",
 ]

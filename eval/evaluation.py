@@ -10,8 +10,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from ance_ir.eval.kept_runs import KeptRuns
+from ance_ir.eval.measures import means
 from ance_ir.eval.significance import CONFIDENCE, TESTS, Correction, Test
-from ance_ir.eval.tables import Table
+from ance_ir.eval.tables import NOTHING, Table
 from ance_ir.files import atomic_open, write_json
 
 SIGNIFICANT = 0.05
@@ -24,10 +25,10 @@ class Evaluation:
     """Systems on one set of queries.
 
     Attributes:
-        qrels: what was judged, of the queries asked.
+        qrels: what was judged, of the queries asked; empty where no measure needs any.
         runs: by system, ``qid docno score rank``.
-        per_query: by system, index ``qid``, a column for each measure.
-        ms_per_query: by system, milliseconds of wall-clock time.
+        per_query: by system, index ``qid``, a column for each measure, NaN where it is not defined for a query.
+        ms_per_query: by system, milliseconds of wall-clock time; not of runs from elsewhere.
         baseline: the system with which the others are compared.
         comparison: as ``compare`` returns it, where there is a baseline.
         intervals: as ``significance.intervals`` returns them.
@@ -55,9 +56,9 @@ class Evaluation:
         return list(next(iter(self.per_query.values())).columns)
 
     def table(self) -> pd.DataFrame:
-        """Means: a row for each system, a column for each measure, and ``ms/query``; all float."""
-        means = pd.DataFrame({system: values.mean() for system, values in self.per_query.items()}).T
-        return means.assign(**{_TIME: pd.Series(self.ms_per_query)}).rename_axis("system")
+        """Means: a row for each system, a column for each measure, and ``ms/query``, NaN for a run from elsewhere; all float."""
+        table = pd.DataFrame({system: means(values, self.runs[system]) for system, values in self.per_query.items()}).T
+        return table.assign(**{_TIME: pd.Series(self.ms_per_query)}).rename_axis("system")
 
     def significant(self) -> set[tuple[str, str]]:
         """Pairs of a system and a measure in which it differs from the baseline, better or worse, by more than chance."""
@@ -78,7 +79,7 @@ class Evaluation:
         for system, values in self.table().iterrows():
             name = str(system)
             cells = [f"{values[measure]:.4f}{_MARK if (name, measure) in marked else ' '}" for measure in self.measures]
-            rows.append([name, *cells, f"{values[_TIME]:.1f}"])
+            rows.append([name, *cells, f"{self.ms_per_query[name]:.1f}" if name in self.ms_per_query else NOTHING])
         table = Table(header=["system", *(f"{measure} " for measure in self.measures), _TIME], rows=rows)
         return f"{table.to_text()}\n{self._legend()}"
 
@@ -104,7 +105,11 @@ class Evaluation:
         return Table(header=header, rows=rows, left=2).to_text()
 
     def _legend(self) -> str:
-        queries = f"{len(next(iter(self.per_query.values()))):,} queries"
+        values = next(iter(self.per_query.values()))
+        queries = f"{len(values):,} queries"
+        for measure, count in values.count().items():
+            if count < len(values):
+                queries += f", {measure} over {count:,} of them"
         if self.comparison is None:
             return queries
         test = f"{TESTS[self.test]}, {self.correction.capitalize()}-corrected over {len(self.comparison)} tests, p < {SIGNIFICANT}"
@@ -114,9 +119,9 @@ class Evaluation:
         """All but the runs and the single queries, in what JSON can hold."""
         systems: dict[str, dict[str, Any]] = {
             system: {
-                "measures": values.mean().to_dict(),
+                "measures": means(values, self.runs[system]).to_dict(),
                 "intervals": {measure: self.interval(system, measure) for measure in self.measures},
-                "ms_per_query": self.ms_per_query[system],
+                "ms_per_query": self.ms_per_query.get(system),
             }
             for system, values in self.per_query.items()
         }
@@ -142,7 +147,7 @@ class Evaluation:
         kept = KeptRuns(folder / "runs")
         for system, run in self.runs.items():
             if not kept.holds(system, self.keys.get(system)):
-                kept.put(system, self.keys.get(system), run, self.ms_per_query[system])
+                kept.put(system, self.keys.get(system), run, self.ms_per_query.get(system))
         values = pd.concat(self.per_query, names=["system"]).reset_index()
         values = values[["qid", "system", *self.measures]]
         with atomic_open(folder / "per_query.tsv") as stream:

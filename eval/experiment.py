@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 import pyterrier as pt
@@ -13,7 +14,16 @@ from tqdm import tqdm
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.kept_runs import KeptRuns, run_key
-from ance_ir.eval.measures import DEFAULT_MEASURES, check_qrels, evaluate, parse_measures
+from ance_ir.eval.measures import (
+    DEFAULT_MEASURES,
+    NO_QRELS,
+    Evidence,
+    check_measures,
+    evaluate,
+    evaluated_queries,
+    needs,
+    parse_measures,
+)
 from ance_ir.eval.runs import check_run
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
 
@@ -23,24 +33,28 @@ logger = logging.getLogger(__name__)
 def evaluate_systems(
     systems: Mapping[str, pt.Transformer],
     queries: pd.DataFrame,
-    qrels: pd.DataFrame,
+    qrels: pd.DataFrame | None,
     measures: Sequence[str] = DEFAULT_MEASURES,
     *,
+    runs: Mapping[str, pd.DataFrame] | None = None,
+    evidence: Evidence | None = None,
     baseline: str | None = None,
     test: Test = "t",
     correction: Correction = "holm",
     kept: KeptRuns | None = None,
     verbose: bool = False,
 ) -> Evaluation:
-    """Run each system over the queries that have judgements, and evaluate what it finds.
+    """Run each system over the queries that have judgements, or answers where a measure needs these, and evaluate what it finds.
 
     Each system first answers one query, so that what it loads is not counted in its time.
 
     Args:
         systems: by name.
         queries: frame with ``qid`` and ``query``.
-        qrels: frame with ``qid``, ``docno`` and ``label``; those of other queries are left out.
-        measures: their names.
+        qrels: frame with ``qid``, ``docno`` and ``label``; those of other queries are left out. ``None`` where no measure needs them.
+        measures: their names; ``Overlap`` may name a system.
+        runs: by name, what systems found elsewhere, evaluated beside: frames with ``qid``, ``docno`` and ``score``.
+        evidence: what measures need beside runs and qrels.
         baseline: the system with which the others are compared.
         test: how; see ``compare``.
         correction: of the tests, for their number; see ``compare``.
@@ -52,31 +66,41 @@ def evaluate_systems(
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
         UsageError: an unknown measure, test or correction.
     """
-    parse_measures(measures)
+    parsed = parse_measures(measures)
     check_test(test, correction)
-    if not systems:
+    given, evidence = dict(runs or {}), evidence or Evidence()
+    names = [*systems, *given]
+    if not names:
         raise EvaluationError("there is no system to evaluate")
-    if baseline is not None and baseline not in systems:
-        raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(systems)}")
-    queries, qrels = _judged(queries, qrels)
-    runs, per_query, ms_per_query, keys, reused = {}, {}, {}, {}, []
+    if twice := systems.keys() & given.keys():
+        raise EvaluationError(f"a system and a run are both called {min(twice)!r}")
+    if baseline is not None and baseline not in names:
+        raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(names)}")
+    check_measures(parsed, evidence, names)
+    queries, qrels = _asked(queries, qrels, evidence, needs(parsed))
+    found, per_query, ms_per_query, keys, reused = {}, {}, {}, {}, []
     for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
-        try:
+        with _about(name):
             keys[name] = None if kept is None else run_key(system, queries)
-            found = None if kept is None else kept.get(name, keys[name])
-            if found:
+            before = None if kept is None else kept.get(name, keys[name])
+            if before:
                 reused.append(name)
                 logger.info("%s: the run of before is used again", name)
-            runs[name], ms_per_query[name] = found or _run(system, queries)
-            if kept is not None and not found:
-                kept.put(name, keys[name], runs[name], ms_per_query[name])
-            per_query[name] = evaluate(runs[name], qrels, measures)
-        except EvaluationError as error:
-            raise EvaluationError(f"system {name}: {error}") from error
+            found[name], ms_per_query[name] = before or _run(system, queries)
+            if kept is not None and not before:
+                kept.put(name, keys[name], found[name], ms_per_query[name])
+    for name, run in given.items():
+        with _about(name):
+            found[name] = check_run(run)
+    evidence = evidence.with_runs(found)
+    for name, run in found.items():
+        with _about(name):
+            values = evaluate(run, qrels, measures, evidence=evidence)
+        per_query[name] = values[values.index.isin(queries["qid"])]
         logger.info("%s: %s", name, per_query[name].mean().to_dict())
     return Evaluation(
-        qrels=qrels,
-        runs=runs,
+        qrels=NO_QRELS if qrels is None else qrels,
+        runs=found,
         per_query=per_query,
         ms_per_query=ms_per_query,
         baseline=baseline,
@@ -98,8 +122,19 @@ def _run(system: pt.Transformer, queries: pd.DataFrame) -> tuple[pd.DataFrame, f
     return check_run(results), ms_per_query
 
 
-def _judged(queries: pd.DataFrame, qrels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The queries that have qrels, and the qrels of those queries."""
+@contextlib.contextmanager
+def _about(system: str) -> Iterator[None]:
+    """While entered, an error of evaluation says which system it is about."""
+    try:
+        yield
+    except EvaluationError as error:
+        raise EvaluationError(f"system {system}: {error}") from error
+
+
+def _asked(
+    queries: pd.DataFrame, qrels: pd.DataFrame | None, evidence: Evidence, needed: set[str]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The queries that count, and the qrels of those queries."""
     missing = [column for column in ("qid", "query") if column not in queries.columns]
     if missing:
         raise EvaluationError(f"queries need the columns qid query; {' '.join(missing)} missing, found {' '.join(queries.columns)}")
@@ -108,15 +143,14 @@ def _judged(queries: pd.DataFrame, qrels: pd.DataFrame) -> tuple[pd.DataFrame, p
     repeated = queries["qid"][queries["qid"].duplicated()]
     if len(repeated):
         raise EvaluationError(f"the query {repeated.iloc[0]!r} comes twice")
-    check_qrels(qrels)
-    judged = queries[queries["qid"].isin(qrels["qid"])].reset_index(drop=True)
-    asked = qrels[qrels["qid"].isin(queries["qid"])].reset_index(drop=True)
-    if judged.empty:
-        first = f"{queries['qid'].head(1).item()!r} and {qrels['qid'].head(1).item()!r}"
-        raise EvaluationError(f"queries and qrels have no query in common; their first are {first}")
-    if len(judged) < len(queries):
-        logger.info("%d of %d queries have no qrels and are left out", len(queries) - len(judged), len(queries))
-    unasked = qrels["qid"].nunique() - len(judged)
-    if unasked:
-        logger.info("%d queries of the qrels are not asked and are left out", unasked)
-    return judged, asked
+    counting = evaluated_queries(qrels, evidence, needed)
+    what = "answers" if "answers" in needed else "qrels"
+    asked = queries[queries["qid"].isin(counting)].reset_index(drop=True)
+    if asked.empty:
+        first = f"{queries['qid'].head(1).item()!r} and {str(counting[0])!r}"
+        raise EvaluationError(f"queries and {what} have no query in common; their first are {first}")
+    if len(asked) < len(queries):
+        logger.info("%d of %d queries have no %s and are left out", len(queries) - len(asked), len(queries), what)
+    if len(counting) > len(asked):
+        logger.info("%d queries of the %s are not asked and are left out", len(counting) - len(asked), what)
+    return asked, None if qrels is None else qrels[qrels["qid"].isin(asked["qid"])].reset_index(drop=True)

@@ -30,7 +30,7 @@ class KeptRuns:
         if key is None or not self.holds(system, key):
             return None
         run, told = self._files(system)
-        return read_run(run), float(read_json(told)["ms_per_query"])
+        return read_run(run, "trec"), float(read_json(told)["ms_per_query"])
 
     def holds(self, system: str, key: str | None) -> bool:
         """Whether a run is kept under that key."""
@@ -40,7 +40,7 @@ class KeptRuns:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float) -> None:
+    def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float | None) -> None:
         """Keep a run in the place of one of the same name; broken off at any instant, no run stands beside another one's key."""
         file, told = self._files(system)
         told.unlink(missing_ok=True)

@@ -61,7 +61,8 @@ def compare(
             continue
         if set(values.index) != set(reference.index) or list(values.columns) != list(reference.columns):
             raise EvaluationError(f"{system} and {baseline} were not evaluated on the same queries and measures")
-        for measure, differences in (values - reference).items():
+        for measure, all_differences in (values - reference).items():
+            differences = all_differences.dropna()  # of queries that the measure is not defined for
             rows.append((system, measure, differences.mean(), _p(differences.to_numpy(), test, seed), *_counts(differences)))
     table = pd.DataFrame(rows, columns=[column for column in _COLUMNS if column != "p_corrected"])
     corrected = multipletests(table["p"], method=correction)[1] if rows else np.array([])
@@ -113,7 +114,9 @@ def intervals(
 
 
 def _resampled_means(values_QM: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Means of the columns over queries drawn with replacement, float64 ``[resamples, M]``."""
+    """Means of the columns over queries drawn with replacement, of those among them with a value, float64 ``[resamples, M]``."""
+    defined_QM = ~np.isnan(values_QM)
+    filled_QM = np.where(defined_QM, values_QM, 0.0)
     queries = len(values_QM)
     step = max(1, _BATCH // queries)
     means = []
@@ -121,7 +124,9 @@ def _resampled_means(values_QM: np.ndarray, resamples: int, rng: np.random.Gener
         count = min(step, resamples - start)
         drawn = rng.integers(queries, size=(count, queries)) + queries * np.arange(count)[:, None]
         times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries)
-        means.append(times.astype(np.float64) @ values_QM / queries)
+        weights = times.astype(np.float64)
+        counts = np.full(1, queries) if defined_QM.all() else weights @ defined_QM
+        means.append(weights @ filled_QM / counts)
     return np.concatenate(means)
 
 

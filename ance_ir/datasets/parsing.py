@@ -75,14 +75,15 @@ def lines(path: Path) -> Iterator[Line]:
     Raises:
         DatasetError: a gzip file that is cut short or damaged.
     """
-    with open_binary(path) as stream, _gzip_errors(path):
+    with open_binary(path) as stream, gzip_errors(path):
         for number, raw in enumerate(stream, start=1):
             if raw.strip():
                 yield Line(path, number, raw)
 
 
 @contextlib.contextmanager
-def _gzip_errors(path: Path) -> Iterator[None]:
+def gzip_errors(path: Path) -> Iterator[None]:
+    """While entered, a gzip file that is cut short or damaged is a DatasetError that names it."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

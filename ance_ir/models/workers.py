@@ -7,11 +7,7 @@ themselves. Beside a fast GPU and on many cores it may not keep up; several proc
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +19,7 @@ from ance_ir.errors import IndexingError, UsageError
 from ance_ir.models.encoding import LOOK_AHEAD, ahead, as_arrays, pieces
 from ance_ir.models.text import PassageScheme, Text
 from ance_ir.models.tokenizing import TextTokenizer
+from ance_ir.processes import process_pool
 
 _cutter: tuple[TextTokenizer, PassageScheme]
 """In a worker: what it cuts with."""
@@ -30,8 +27,6 @@ _cutter: tuple[TextTokenizer, PassageScheme]
 
 class Workers:
     """Cut texts into passages while they are entered; started when they are needed, and ended with this process, however that ends.
-
-    They are forked from a process that has imported what they need and has no threads, so each takes little memory.
 
     Args:
         tokenizer: makes tokens of texts.
@@ -50,9 +45,7 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([type(one).__module__ for one in self._cutter])
-        self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin, initargs=self._cutter)
+        self._pool = process_pool(self._count, _begin, self._cutter, [type(one).__module__ for one in self._cutter])
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -80,15 +73,6 @@ def _begin(tokenizer: TextTokenizer, scheme: PassageScheme) -> None:
     global _cutter
     _cutter = (tokenizer, scheme)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 def _cut(piece: list[Text]) -> list[list[np.ndarray]]:

@@ -1,0 +1,154 @@
+"""The values of measures for each query, over the one order of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import EvaluationError
+from ance_ir.eval.measures.evidence import Evidence
+from ance_ir.eval.measures.names import DEFAULT_MEASURES, PIPELINE, bind_measures, needs, parse_measures
+from ance_ir.eval.measures.own import OwnMeasure
+from ance_ir.eval.runs import check_run
+
+NO_QRELS = pd.DataFrame({"qid": [], "docno": [], "label": []}).astype({"qid": str, "docno": str, "label": "int64"})
+"""Stands for qrels where no measure needs any."""
+
+
+def evaluate(
+    run: pd.DataFrame,
+    qrels: pd.DataFrame | None,
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    *,
+    evidence: Evidence | None = None,
+) -> pd.DataFrame:
+    """The value of each measure for each query; a query that the run lacks counts as one without results.
+
+    The queries are those of the qrels, and where a measure needs answers, those that have answers. The others of the run are left out, as
+    trec_eval does. The order of results is ``rank_results``' even among equal scores.
+
+    Args:
+        run: frame with ``qid``, ``docno`` and ``score``; for EM and F1 alone, with ``qid`` and ``qanswer``.
+        qrels: frame with ``qid``, ``docno`` and ``label`` (int); ``None`` where no measure needs them.
+        measures: their names.
+        evidence: what measures need beside run and qrels.
+
+    Returns:
+        float64 frame: index ``qid``, in the order of the qrels and then of the answers; a column for each measure, which holds NaN for
+        queries that the measure is not defined for, having no qrels or no answers.
+
+    Raises:
+        EvaluationError: a column is missing, run and queries have none in common, or the evidence does not suffice for a measure.
+        UsageError: an unknown measure.
+    """
+    evidence = evidence or Evidence()
+    bound = bind_measures(measures, evidence)
+    needed = needs(bound)
+    qids = evaluated_queries(qrels, evidence, needed)
+    qrels = NO_QRELS if qrels is None else qrels
+    run = check_results(run, bound)
+    if len(run) and not run["qid"].isin(qids).any():
+        what = "qrels" if "qrels" in needed else "questions"
+        raise EvaluationError(f"run and {what} have no query in common; their first are {run['qid'].head(1).item()!r} and {str(qids[0])!r}")
+    own = [measure for measure in bound if isinstance(measure, OwnMeasure)]
+    others = [measure for measure in bound if not isinstance(measure, OwnMeasure)]
+    columns = _calculated(others, run, qrels) if others else {}
+    for measure in sorted(own, key=lambda one: -one.params.get("cutoff", 0)):  # the deepest looks up all that the others ask for
+        found = measure.values(run, qrels)
+        columns[str(measure)] = {qid: float(found.get(qid, 0.0)) for qid in measure.defined(qids, qrels)}
+    return pd.DataFrame({str(measure): columns[str(measure)] for measure in bound}, index=qids, dtype=float)
+
+
+def means(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.Series[float]:
+    """One value for each measure: the mean over the queries for which it is defined.
+
+    That of ``Hole@k`` is pooled, as it is reported in the literature: all unjudged documents in the top k of any query, divided by all
+    documents there. It is the mean weighted by how many documents each query has in its top k.
+
+    Args:
+        per_query: as ``evaluate`` returns it.
+        run: the frame that was evaluated.
+    """
+    values = {}
+    for name, measure in zip(per_query.columns, parse_measures(per_query.columns), strict=True):
+        values[name] = measure.mean(per_query[name], run) if isinstance(measure, OwnMeasure) else float(per_query[name].mean())
+    return pd.Series(values, dtype=float)
+
+
+def check_results(results: pd.DataFrame, measures: Sequence[Any]) -> pd.DataFrame:
+    """The frame that measures evaluate, in the one order: a run, or answers where no measure looks at documents.
+
+    Raises:
+        EvaluationError: it is not what the measures need.
+    """
+    reads = {type(measure).READS if isinstance(measure, OwnMeasure) else check_run for measure in measures}
+    if len(reads) > 1:
+        raise EvaluationError("EM and F1 evaluate answers, other measures documents: ask for them one after the other")
+    return reads.pop()(results)
+
+
+def evaluated_queries(qrels: pd.DataFrame | None, evidence: Evidence, needed: set[str]) -> pd.Index:
+    """The queries that count, in order: those of the qrels where these are needed, then those that have answers where these are.
+
+    Where neither is needed, those of the qrels, and where there are none, those that have answers.
+
+    Args:
+        qrels: frame with ``qid``, ``docno`` and ``label``.
+        evidence: its answers count.
+        needed: of ``"qrels"`` and ``"answers"``.
+
+    Raises:
+        EvaluationError: what is needed is not there.
+    """
+    if not needed:
+        needed = {"qrels" if qrels is not None or evidence.answers is None else "answers"}
+    sources = []
+    if "qrels" in needed:
+        if qrels is None:
+            raise EvaluationError("there are no qrels")
+        check_qrels(qrels)
+        sources.append(qrels["qid"])
+    if "answers" in needed and evidence.answers is not None:
+        sources.append(evidence.answers["qid"])
+    qids: pd.Index = pd.Index(pd.concat(sources).unique(), name="qid")
+    return qids
+
+
+def _calculated(measures: Sequence[Any], run: pd.DataFrame, qrels: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """What ``ir_measures`` makes of a run, by measure and query."""
+    run = run[run["qid"].isin(qrels["qid"])]
+    scored = pd.DataFrame({"query_id": run["qid"], "doc_id": run["docno"], "score": -run["rank"].astype(float)})
+    judged = qrels.rename(columns={"qid": "query_id", "docno": "doc_id", "label": "relevance"})[["query_id", "doc_id", "relevance"]]
+    values: dict[str, dict[str, float]] = {str(measure): {} for measure in measures}
+    for metric in PIPELINE.iter_calc(measures, judged, scored):
+        values[str(metric.measure)][metric.query_id] = float(metric.value)
+    return values
+
+
+def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The queries of a split that have judgements, and the judgements.
+
+    Raises:
+        EvaluationError: there are none.
+    """
+    queries, qrels = dataset.queries(split), dataset.qrels(split)
+    queries = queries[queries["qid"].isin(qrels["qid"])]
+    if queries.empty:
+        raise EvaluationError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
+    return queries, qrels
+
+
+def check_qrels(qrels: pd.DataFrame) -> None:
+    """Refuse a frame that holds no judgements.
+
+    Raises:
+        EvaluationError: it lacks a column, or has no rows.
+    """
+    missing = [column for column in ("qid", "docno", "label") if column not in qrels.columns]
+    if missing:
+        raise EvaluationError(f"qrels need the columns qid docno label; {' '.join(missing)} missing, found {' '.join(qrels.columns)}")
+    if qrels.empty:
+        raise EvaluationError("there are no qrels")

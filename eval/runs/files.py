@@ -1,0 +1,184 @@
+"""Runs in files: which format one has, reading and writing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.answering import AnswerFinder
+from ance_ir.datasets.parsing import gzip_errors
+from ance_ir.errors import DatasetError, EvaluationError, MalformedFileError, UsageError
+from ance_ir.eval.runs import msmarco, passages, trec
+from ance_ir.eval.runs.checks import check_run
+from ance_ir.files import atomic_open, open_binary
+from ance_ir.ranking import rank_results
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFormat:
+    """How runs are kept in files, plain or gzipped.
+
+    Attributes:
+        told: what a file looks like, in a few words.
+        start: what its first line that is not blank matches.
+        read: the results with the file's scores, in any order: ``qid docno score``, and ``question`` where it holds texts of questions.
+        lines: of a ranked run and its tag; ``None`` where a file holds more than a run.
+    """
+
+    told: str
+    start: re.Pattern[bytes]
+    read: Callable[[Path], pd.DataFrame]
+    lines: Callable[[pd.DataFrame, str], Iterator[str]] | None = None
+
+
+RUN_FORMATS = {
+    "dpr": RunFormat(told='DPR: [{"question", "answers", "ctxs"}]', start=re.compile(rb"\[\s*(?:[{\]]|$)"), read=passages.read_dpr),
+    "pyserini": RunFormat(
+        told='Pyserini: {qid: {"question", "answers", "contexts"}}', start=re.compile(rb'\{\s*(?:["}]|$)'), read=passages.read_pyserini
+    ),
+    "trec": RunFormat(told="TREC: qid Q0 docno rank score tag", start=re.compile(rb"(?:\S+\s+){5}\S+$"), read=trec.read, lines=trec.lines),
+    "msmarco": RunFormat(told="MS MARCO: qid docno rank", start=re.compile(rb"(?:\S+\s+){2}\S+$"), read=msmarco.read, lines=msmarco.lines),
+}
+"""In the order in which a file is looked at."""
+
+
+def find_run_format(path: Path | str) -> str:
+    """The name of the format that a file has, by its first line.
+
+    Raises:
+        MalformedFileError: that line fits none.
+        DatasetError: the file is empty, or a gzip file that is cut short or damaged.
+    """
+    path = Path(path)
+    with open_binary(path) as stream, gzip_errors(path):
+        for number, line in enumerate(stream, 1):
+            if text := line.removeprefix(b"\xef\xbb\xbf").strip():
+                for name, form in RUN_FORMATS.items():
+                    if form.start.match(text):
+                        return name
+                told = " or ".join(form.told for form in RUN_FORMATS.values())
+                raise MalformedFileError(path, number, f"a line of a run, {told}", text.decode(errors="backslashreplace"))
+    raise DatasetError(f"{path} holds no run: it is empty")
+
+
+def read_run(path: Path | str, format: str | None = None, *, queries: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Read a run; the order is that of the scores, as for trec_eval, whatever order or ranks the file gives.
+
+    Args:
+        path: plain or gzipped.
+        format: one of ``RUN_FORMATS``; ``None`` looks what it is.
+        queries: frame with ``qid`` and ``query``: gives the questions of a file in JSON their qids by their texts. Equal texts take
+            their qids in order.
+
+    Returns:
+        Frame with ``qid`` and ``docno`` (str), ``score`` (float) and ``rank`` (int, from 0).
+
+    Raises:
+        MalformedFileError: a line that does not parse, a score that is no finite number, or a document that comes twice for a query.
+        DatasetError: the file is damaged, or empty and its format not given, or a question's results are not as they should be.
+        EvaluationError: a question is none of the queries.
+        UsageError: there is no such format.
+    """
+    path = Path(path)
+    run = _named(format or find_run_format(path)).read(path)
+    if queries is not None and "question" in run.columns:
+        run = run.assign(qid=_qids(path, run, queries))
+    return rank_results(run[["qid", "docno", "score"]])
+
+
+def write_run(run: pd.DataFrame, path: Path | str, tag: str, format: str = "trec") -> None:
+    """Write a run, whole or not at all.
+
+    Args:
+        run: frame with ``qid``, ``docno`` and ``score``.
+        path: gzipped if it ends in ``.gz``.
+        tag: the system's name, one word.
+        format: ``"trec"``, which keeps the scores to the last bit, or ``"msmarco"``, which keeps ranks alone.
+
+    Raises:
+        EvaluationError: the frame is no run, or the format cannot hold one of its names: white space, or nothing.
+        UsageError: there is no such format, or it holds more than a run.
+    """
+    lines = _named(format).lines
+    if lines is None:
+        raise UsageError(f"the format {format} holds questions and texts as well; write_passages writes it")
+    run = check_run(run)
+    for kind, names in (("tag", [tag]), ("qid", run["qid"].unique()), ("docno", run["docno"].unique())):
+        bad = next((name for name in names if not re.fullmatch(r"\S+", name)), None)
+        if bad is not None:
+            raise EvaluationError(f"a run file separates by white space, so it cannot hold the {kind} {bad!r}")
+    with atomic_open(path) as stream:
+        stream.writelines(lines(run, tag))
+
+
+def write_passages(
+    run: pd.DataFrame,
+    path: Path | str,
+    answers: pd.DataFrame,
+    store: DocumentStore,
+    format: str = "dpr",
+    *,
+    patterns: bool = False,
+    processes: int = 1,
+) -> None:
+    """Write what was found for questions with the texts, for readers and for evaluation by DPR's and Pyserini's scripts.
+
+    Args:
+        run: frame with ``qid``, ``docno`` and ``score``.
+        path: gzipped if it ends in ``.gz``.
+        answers: frame with ``qid``, ``query`` and ``answers``; all are written, in this order.
+        store: the documents.
+        format: ``"dpr"`` or ``"pyserini"``.
+        patterns: whether answers are regular expressions.
+        processes: how many look for answers.
+
+    Raises:
+        EvaluationError: the frame is no run, or has a query that is no question.
+        DocumentNotFoundError: documents that the corpus does not hold.
+        UsageError: there is no such format, or it holds no texts.
+    """
+    if _named(format).lines is not None:
+        raise UsageError(f"the format {format} holds no texts; write_run writes it")
+    run = check_run(run)
+    questions = pd.Index(answers["qid"]).get_indexer(run["qid"])
+    if (questions < 0).any():
+        raise EvaluationError(f"the query {run['qid'][questions.argmin()]!r} of the run is none of the questions")
+    numbers = store.numbers(run["docno"].tolist())
+    if (numbers < 0).any():
+        store.get(run["docno"][numbers < 0].tolist())  # raises, and names them
+    holds = AnswerFinder(store, answers["answers"], patterns=patterns, processes=processes).find(questions, numbers)
+    found: dict[Any, Any] = run.assign(number=numbers, holds=holds).groupby("qid").indices
+    opening, closing = ("[", "]") if format == "dpr" else ("{", "}")
+    with atomic_open(path) as stream:
+        stream.write(opening)
+        for place, (qid, question, right) in enumerate(zip(answers["qid"], answers["query"], answers["answers"], strict=True)):
+            rows = found.get(qid, ())
+            listed = [(store[int(numbers[row])], float(run["score"][row]), bool(holds[row])) for row in rows]
+            stream.write(f"{',' if place else ''}\n{passages.entry(format, qid, question, list(right), listed)}")
+        stream.write(f"\n{closing}\n")
+
+
+def _named(format: str) -> RunFormat:
+    if format not in RUN_FORMATS:
+        raise UsageError(f"the formats of runs are {', '.join(RUN_FORMATS)}, not {format!r}")
+    return RUN_FORMATS[format]
+
+
+def _qids(path: Path, run: pd.DataFrame, queries: pd.DataFrame) -> pd.Series[str]:
+    """The qid of each row's question among the queries."""
+    qids = dict.fromkeys(zip(run["qid"], run["question"], strict=True))
+    waiting: dict[str, list[str]] = {}
+    for qid, text in zip(queries["qid"], queries["query"], strict=True):
+        waiting.setdefault(text.strip(), []).append(qid)
+    named = {}
+    for given, text in qids:
+        if not waiting.get(text.strip()):
+            raise EvaluationError(f"{path}: the question {text!r} is none of the queries")
+        named[given] = waiting[text.strip()].pop(0)
+    return run["qid"].map(named)

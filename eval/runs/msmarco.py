@@ -1,0 +1,38 @@
+"""MS MARCO's runs: ``qid``, ``docno`` and rank from 1, tabs between them. They hold no scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ance_ir.errors import EvaluationError
+from ance_ir.eval.runs.lines import read_lines
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The results; a score is the rank, negated.
+
+    Raises:
+        EvaluationError: two documents at one rank of a query.
+    """
+    run = read_lines(path, "a line 'qid docno rank', tabs between them, ranks from 1", _parse)
+    repeated = run[run.duplicated(["qid", "score"])]
+    if len(repeated):
+        first = repeated.iloc[0]
+        raise EvaluationError(f"{path}: query {first['qid']} has two documents at rank {-first['score']:.0f}, {first['docno']} for one")
+    return run
+
+
+def lines(run: pd.DataFrame, tag: str) -> Iterator[str]:
+    """The lines of a ranked run; there is no place for the tag."""
+    for qid, docno, rank in zip(run["qid"], run["docno"], run["rank"], strict=True):
+        yield f"{qid}\t{docno}\t{rank + 1}\n"
+
+
+def _parse(columns: Sequence[bytes]) -> tuple[bytes, bytes, float]:
+    qid, docno, rank = columns
+    if int(rank) < 1:
+        raise ValueError
+    return qid, docno, -float(int(rank))
