@@ -2,6 +2,7 @@
 
 AnceError
 ├── UsageError                arguments that cannot be meant
+│   └── PointedError          a text that cannot be meant: what, and at which place
 ├── MissingDependencyError    an optional package is not installed
 ├── DatasetError
 │   ├── DatasetNotFoundError  no dataset of that name, or a part of it is missing
@@ -19,6 +20,7 @@ A message says what was expected, what came, and what to do. The command line pr
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
@@ -28,6 +30,31 @@ class AnceError(Exception):
 
 class UsageError(AnceError, ValueError):
     """Arguments that cannot be meant."""
+
+
+class PointedError(UsageError):
+    """A text that cannot be meant; below the message stand the text and a caret under the place.
+
+    Args:
+        message: what was expected and what came.
+        text: all of it.
+        place: where, 0 to the text's length.
+    """
+
+    def __init__(self, message: str, text: str, place: int) -> None:
+        super().__init__(message)
+        self.text = re.sub(r"\s", " ", text)
+        self.place = place
+
+    def pointer(self) -> str:
+        """Two lines: the text, and a caret under the place."""
+        return f"  {self.text}\n  {' ' * self.place}^"
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.pointer()}"
+
+    def __reduce__(self) -> tuple[type[PointedError], tuple[str, str, int]]:
+        return PointedError, (self.args[0], self.text, self.place)
 
 
 class MissingDependencyError(AnceError, ImportError):

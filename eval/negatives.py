@@ -83,7 +83,7 @@ class NamedNegatives:
         try:
             _, system = Systems(self._dataset, num_results=self._depth + most_excluded, device=self._device).parse(name)
         except UsageError as error:
-            raise UsageError(f"negatives are random, in-batch, nce, ance, a run file or a system: {error}") from None
+            raise UsageError(f"negatives are random, in-batch, nce, ance, a run file or a system: {error.args[0]}") from None
         found = system.transform(self._dataset.queries(self._split))
         return CandidateNegatives.from_run(self._queries, found, self._store, depth=self._depth, name=name)
 

@@ -1,6 +1,7 @@
 """PyTerrier transformers: BM25, dense retrieval, rerankers, fusion, feedback, readers, and systems put together from their names."""
 
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
+from ance_ir.pipelines import systems
 from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
 from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
 from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
@@ -24,4 +25,5 @@ __all__ = [
     "Systems",
     "WeightedSum",
     "dataset_bm25",
+    "systems",
 ]

@@ -1,7 +1,8 @@
 """The command ``ance-ir``: its options, the table of its subcommands, and what it says when something goes wrong.
 
 A subcommand is the object ``command`` of the module ``ance_ir.cli.<name>``, "_" for "-".
-Exit codes: 0 done, 1 the reader of our output has gone, 2 refused or impossible (one line says why), 130 interrupted.
+Exit codes: 0 done, 1 the reader of our output has gone, 2 refused or impossible (one line says why; two
+more show where in the text of a system), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import click
 
 from ance_ir import __version__
 from ance_ir.cli._lazy import LazyGroup
-from ance_ir.errors import AnceError
+from ance_ir.errors import AnceError, PointedError
 
 PROGRAM = "ance-ir"
 SUMMARIES = {
@@ -29,6 +30,7 @@ SUMMARIES = {
     "index": "Build and change an index",
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",
+    "systems": "Show the systems that have names",
     "runs": "Show training runs, side by side",
     "info": "Show what a model is and how it reads text",
     "study": "Compare negatives as the paper does",
@@ -102,6 +104,8 @@ def _run(arguments: list[str]) -> int:
         where = getattr(error, "ctx", None)
         hint = f" (see '{where.command_path} --help')" if where is not None else ""
         return _refuse(f"{error.format_message()}{hint}")
+    except PointedError as error:
+        return _refuse(error.args[0], error.pointer())
     except AnceError as error:
         return _refuse(str(error) or type(error).__name__)
     except OSError as error:
@@ -111,8 +115,8 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
-def _refuse(message: str) -> int:
-    click.echo(f"{PROGRAM}: error: {' '.join(message.split())}", err=True)
+def _refuse(message: str, *more: str) -> int:
+    click.echo("\n".join([f"{PROGRAM}: error: {' '.join(message.split())}", *more]), err=True)
     return 2
 
 

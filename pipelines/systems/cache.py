@@ -1,0 +1,35 @@
+"""The dense indexes of datasets, kept in the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ance_ir.datasets import Dataset
+from ance_ir.files import cache_folder, held_lock
+from ance_ir.indexes import AnceIndex, index_corpus
+from ance_ir.models import DenseEncoder, PassageScheme
+
+
+def dataset_dense(dataset: Dataset, model: DenseEncoder, passages: PassageScheme, *, verbose: bool = False) -> AnceIndex:
+    """The dense index of a dataset's documents: built in the cache folder on first use, then reopened.
+
+    It is found by the documents, the model's weights and text settings, its precision, and the passages. A build that was broken off goes
+    on where it stopped.
+
+    Args:
+        dataset: whose documents.
+        model: the encoder.
+        passages: how documents are cut.
+        verbose: show progress.
+    """
+    told = [model.fingerprint(), model.precision, str(passages)]
+    key = hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+    path = cache_folder() / "dense" / dataset.corpus_fingerprint / f"{key}.ance"
+    if AnceIndex(path).built():
+        return AnceIndex(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held_lock(path.with_suffix(".lock"), wait=True):  # another process may be building it
+        if AnceIndex(path).built():
+            return AnceIndex(path)
+        return index_corpus(path, model, dataset.store(verbose=verbose), passages, verbose=verbose)

@@ -1,0 +1,35 @@
+"""What a folder is, told by its small files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ance_ir.errors import UsageError
+from ance_ir.models.cross_checkpoint import is_cross_encoder
+from ance_ir.models.source import resolve
+
+Kind = Literal["dense index", "BM25 index", "reranker", "dense model"]
+"""Each has its branch in ``Stages.of_folder``."""
+
+
+def kind_of(path: Path) -> Kind:
+    """What a folder holds. A model that does not say what it is for counts as a reranker.
+
+    Raises:
+        UsageError: nothing that can be a stage.
+        ModelError: a training run that has not ended.
+    """
+    if (path / "manifest.json").exists():
+        return "dense index" if (path / "pt_meta.json").exists() else "BM25 index"
+    if not path.is_dir():
+        raise UsageError(f"{path} is {'a file' if path.exists() else 'not there'}; a stage is the folder of an index or a reranker")
+    folder = resolve(str(path))
+    if is_cross_encoder(folder):
+        return "reranker"
+    modules = folder / "modules.json"
+    if (folder / "ance_ir.json").exists() or (modules.exists() and "Pooling" in modules.read_text(encoding="utf-8")):
+        return "dense model"
+    if (folder / "config.json").exists():
+        return "reranker"
+    raise UsageError(f"{path} is no index and no model: it has no manifest.json, run.json or config.json")

@@ -1,0 +1,140 @@
+"""Systems that have a name, and the published checkpoints that they use where no ``model=`` names another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import DatasetNotFoundError, UsageError
+from ance_ir.pipelines.systems.parser import parse
+from ance_ir.pipelines.systems.tree import Node, Stage, map_stages, stages_of
+
+Collection = Literal["passages", "documents", "open QA"]
+
+_LOOKED_AT = 100
+_LONG = 256
+"""Words that passages have at most, on average: what fits into the 512 tokens that the passage models read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedSystem:
+    """A system with a name.
+
+    Attributes:
+        expression: what it stands for.
+        what: it in words.
+    """
+
+    expression: str
+    what: str
+
+
+def _system(expression: str, what: str) -> NamedSystem:
+    return NamedSystem(expression=expression, what=what)
+
+
+SYSTEMS: Mapping[str, NamedSystem] = {
+    "bm25-rm3": _system("bm25[engine=lucene; rm3=yes]", "BM25 with RM3 query expansion (extra lucene)"),
+    "ance-firstp": _system("ance[passages=firstp]", "ANCE over the beginnings of documents (ANCE, table 1)"),
+    "ance-maxp": _system(
+        "ance[model=castorini/ance-msmarco-doc-maxp; passages=maxp:512,4]",
+        "ANCE over up to four passages of a document, the best of which counts (ANCE, table 1)",
+    ),
+    "ance-dpr": _system("ance[model=castorini/ance-dpr-question-multi; passages=firstp]", "ANCE's two towers for open QA (ANCE, table 3)"),
+    "ance-prf-average": _system("ance[prf=average:3]", "ANCE, then once more with the mean of the query's and the first 3 vectors"),
+    "ance-prf-rocchio": _system("ance[prf=rocchio:5,0.4,0.6]", "ANCE, then once more with Rocchio's query of the first 5 vectors"),
+    "bm25+dpr": _system("bm25 + 1.1 * dpr", "the weighted sum of BM25 and DPR, over what either finds (DPR, section 5)"),
+    "bm25-ance-rerank": _system("bm25 % 100 >> ance", "ANCE ranks BM25's first 100 anew (ANCE, table 1, rerank)"),
+    "bm25-bert-rerank": _system("bm25 % 100 >> bert", "a BERT reranker ranks BM25's first 100 anew (ANCE, table 1)"),
+    "ance-bert-rerank": _system("ance % 100 >> bert", "a BERT reranker ranks ANCE's first 100 anew"),
+    "bm25-ance-rrf": _system("rrf(bm25, ance)", "reciprocal rank fusion of BM25 and ANCE"),
+}
+"""By name. Options in brackets after a name go to the dense models and rerankers in its expression."""
+
+BERT = "bert"
+MODELS = ("ance", "dpr", BERT)
+"""Words that stand for a model, over the dataset's documents."""
+
+CHECKPOINTS: Mapping[str, Mapping[Collection, str]] = {
+    "ance": {
+        "passages": "castorini/ance-msmarco-passage",
+        "documents": "castorini/ance-msmarco-doc-firstp",
+        "open QA": "castorini/ance-dpr-question-multi",
+    },
+    "dpr": dict.fromkeys(("passages", "documents", "open QA"), "facebook/dpr-question_encoder-multiset-base"),
+    "bert": dict.fromkeys(("passages", "documents", "open QA"), "castorini/monobert-large-msmarco"),
+}
+"""The published checkpoint of a word, for each kind of collection."""
+
+
+def checkpoint_for(word: str, dataset: Dataset) -> str:
+    """The published checkpoint of ``ance``, ``dpr`` or ``bert`` for a dataset."""
+    choices = CHECKPOINTS[word]
+    return choices["passages"] if len(set(choices.values())) == 1 else choices[collection_of(dataset)]
+
+
+def collection_of(dataset: Dataset) -> Collection:
+    """What a dataset's documents are.
+
+    ``open QA`` where its questions have answers; ``documents`` where one of the first 100 has a url, or they have more than 256 words on
+    average; ``passages`` otherwise.
+    """
+    try:
+        if dataset.splits and len(dataset.answers(dataset.splits[0])):
+            return "open QA"
+    except DatasetNotFoundError:
+        pass
+    first = list(itertools.islice(dataset.documents(), _LOOKED_AT))
+    words = sum(len(document["text"].split()) for document in first)
+    return "documents" if any(document.get("url") for document in first) or words > _LONG * len(first) else "passages"
+
+
+def expand(stage: Stage) -> Node:
+    """The tree of a named system, all of it in the place of the stage that named it; the stage's options are added to its models'.
+
+    Raises:
+        UsageError: no model in it could take them.
+    """
+    expression = SYSTEMS[stage.word.lower()].expression
+    tree = parse(expression, SYSTEMS).tree
+    given = {option.name for option in stage.options}
+    if given and not any(part.word in MODELS for part in stages_of(tree)):
+        raise UsageError(f"{stage.word} takes no options; what it stands for does: {expression}")
+
+    def moved(part: Stage) -> Stage:
+        options = tuple(replace(option, place=stage.place) for option in part.options)
+        if part.word in MODELS:
+            options = (*(option for option in options if option.name not in given), *stage.options)
+        return Stage(part.word, None, options, stage.place, stage.word)
+
+    return map_stages(tree, moved)
+
+
+_STAGES = {
+    "bm25": "BM25 over the dataset",
+    "ance": "ANCE over the dataset",
+    "dpr": "DPR over the dataset",
+    BERT: "a BERT reranker, on the dataset's texts",
+}
+
+
+def describe() -> list[dict[str, str]]:
+    """Stages and systems: ``name``, ``expression``, ``what`` in words, and what it ``needs``: checkpoints, by the kind of collection."""
+    known = {name: NamedSystem(expression=name, what=what) for name, what in _STAGES.items()} | dict(SYSTEMS)
+    rows = []
+    for name, system in known.items():
+        needs = "; ".join(filter(None, map(_needs, stages_of(parse(system.expression, SYSTEMS).tree))))
+        rows.append({"name": name, "expression": system.expression, "what": system.what, "needs": needs})
+    return rows
+
+
+def _needs(stage: Stage) -> str:
+    named = [option.value for option in stage.options if option.name == "model"]
+    if named or stage.word not in CHECKPOINTS:
+        return "".join(named)
+    choices = CHECKPOINTS[stage.word]
+    distinct = set(choices.values())
+    return distinct.pop() if len(distinct) == 1 else ", ".join(f"{name} ({kind})" for kind, name in choices.items())

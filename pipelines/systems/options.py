@@ -1,0 +1,115 @@
+"""What stands in brackets after a stage: which options each kind of stage has, and what their values are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pyterrier as pt
+
+from ance_ir.errors import PointedError, UsageError
+from ance_ir.indexes import AnceIndex, parse_passages
+from ance_ir.models import TextSettings
+from ance_ir.models.text import parse_settings
+from ance_ir.pipelines.bm25 import RM3
+from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
+from ance_ir.pipelines.systems.tree import Stage
+
+_YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Pseudo-relevance feedback of vectors, of ``prf=``.
+
+    Attributes:
+        kind: ``average`` or ``rocchio``.
+        depth: documents that count as relevant.
+        alpha: weight of the query, for Rocchio.
+        beta: weight of the documents, for Rocchio.
+    """
+
+    kind: str
+    depth: int
+    alpha: float
+    beta: float
+
+    def make(self, index: AnceIndex) -> pt.Transformer:
+        """The transformer that stands between two retrievers."""
+        return AveragePRF(index, self.depth) if self.kind == "average" else RocchioPRF(index, self.depth, self.alpha, self.beta)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"a number was expected, not {text!r}") from None
+
+
+def _rm3(text: str) -> RM3 | None:
+    if text.lower() in _YES | _NO:
+        return RM3() if text.lower() in _YES else None
+    found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*(\d*\.?\d+)", text)
+    if not found:
+        raise UsageError(f"rm3 is yes, no or DOCUMENTS,TERMS,WEIGHT such as 10,10,0.5, not {text!r}")
+    return RM3(int(found[1]), int(found[2]), float(found[3]))
+
+
+def _feedback(text: str) -> Feedback:
+    found = re.fullmatch(r"average(?::(\d+))?|rocchio(?::(\d+),(\d*\.?\d+),(\d*\.?\d+))?", re.sub(r"\s", "", text.lower()))
+    if not found or "0" in (found[1], found[2]):
+        raise UsageError(f"prf is average[:DOCUMENTS] or rocchio[:DOCUMENTS,ALPHA,BETA], e.g. rocchio:5,0.4,0.6, not {text!r}")
+    kind, usual = ("average", 3) if found[0].startswith("average") else ("rocchio", 5)
+    return Feedback(kind, int(found[1] or found[2] or usual), float(found[3] or 0.4), float(found[4] or 0.6))
+
+
+Kinds = Mapping[str, Callable[[str], Any]]
+"""From an option's name to what reads its value."""
+
+BM25: Kinds = {"engine": str, "k1": _number, "b": _number, "stemmer": str, "stopwords": str, "rm3": _rm3}
+INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
+TEXT = tuple(field.name for field in fields(TextSettings))
+DENSE: Kinds = {"model": str, "passages": parse_passages, **INDEX, **dict.fromkeys(TEXT, str)}
+RERANKER: Kinds = {"passages": parse_passages}
+BERT: Kinds = {"model": str, **RERANKER}
+
+
+def read_options(stage: Stage, kinds: Kinds, text: str) -> dict[str, Any]:
+    """The values of a stage's options, by name.
+
+    Args:
+        stage: of the system.
+        kinds: the options that it may have.
+        text: of the whole system, for errors.
+
+    Raises:
+        PointedError: there is no such option, it comes twice, or it cannot have that value.
+    """
+    values: dict[str, Any] = {}
+    for option in stage.options:
+        with pointing(text, option.place):
+            if option.name not in kinds:
+                raise UsageError(f"{stage.told} has the options {', '.join(kinds)}, not {option.name!r}")
+            if option.name in values:
+                raise UsageError(f"{option.name} comes twice")
+            values[option.name] = kinds[option.name](option.value)
+    return values
+
+
+def text_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a dense model's options that are text settings, as ``from_pretrained`` takes them."""
+    return parse_settings(f"{name}={options[name]}" for name in TEXT if name in options)
+
+
+@contextmanager
+def pointing(text: str, place: int) -> Iterator[None]:
+    """Have what is refused inside point at a place in the text."""
+    try:
+        yield
+    except PointedError:
+        raise
+    except UsageError as error:
+        raise PointedError(str(error), text, place) from error

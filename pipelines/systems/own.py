@@ -1,0 +1,61 @@
+"""Pipelines that people write themselves, in a file of Python."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from pathlib import Path
+
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import UsageError
+from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
+from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
+
+FUNCTION = "pipelines"
+
+
+def load_pipelines(path: Path | str, dataset: Dataset) -> dict[str, pt.Transformer]:
+    """Run a file of Python and call its function ``pipelines(dataset)``; what it returns, by name.
+
+    Args:
+        path: the file. It is code that is run, so it should be one's own.
+        dataset: what the function is given.
+
+    Raises:
+        UsageError: there is no such function, it or the file fails, it returns no transformers by name, or a name is taken.
+    """
+    path = Path(path)
+    try:
+        function = runpy.run_path(str(path)).get(FUNCTION)
+        if not callable(function):
+            raise UsageError(f"{path} defines no function {FUNCTION}(dataset) that returns a dictionary of pipelines by name")
+        found = function(dataset)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: {FUNCTION}(dataset) returns a dictionary of pipelines by name, not {_called(found)}")
+    for name, pipeline in found.items():
+        if not isinstance(name, str) or not name or name != name.strip():
+            raise UsageError(f"{path}: a pipeline's name is a text without blanks around it, not {name!r}")
+        if not isinstance(pipeline, pt.Transformer):
+            raise UsageError(f"{path}: {name} is to be a PyTerrier transformer, not {_called(pipeline)}")
+        if name.lower() in (BM25, *MODELS, *FUNCTIONS, *SYSTEMS):
+            raise UsageError(f"{path}: the name {name} is taken; `ance-ir systems` shows those that are")
+    return found
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Where in the file an error arose."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _called(value: object) -> str:
+    kind = type(value).__name__
+    return f"the class {value.__name__}" if isinstance(value, type) else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

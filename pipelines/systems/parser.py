@@ -1,0 +1,233 @@
+"""The text of a system to its tree.
+
+::
+
+    system := [NAME "="] chain
+    chain  := sum (">>" sum)*
+    sum    := term ("+" term)*
+    term   := [NUMBER "*"] unit ["%" K]
+    unit   := STAGE ["[" name=value (";" name=value)* "]"] | "(" chain ")" | FUNCTION "(" chain ("," chain)* ")"
+
+``%`` and ``*`` bind tighter than ``+``, and that tighter than ``>>``, as in Python. A STAGE is, in this order,
+
+1. a path in quotes: ``"my indexes/x.ance"``;
+2. as much of the text, up to a blank or a sign, as is the path of something on disk or a system's name: ``runs/a+b.ance``, ``bm25+dpr``.
+   Of both the longer one counts, of equally long ones the path; but ``bm25`` is always the word, and so is a name with ``model=`` in
+   brackets after it;
+3. what stands before the next blank or sign.
+
+NAME is all before a ``=``, if it has no quote and none of ``> % / [`` in it, and if the text does not begin with a path to which that ``=``
+belongs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+from ance_ir.errors import PointedError
+from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Option, Stage, Sum, System, Weighted
+
+BM25 = "bm25"
+FUNCTIONS = ("rrf", "minmax", "z")
+
+_NAME = re.compile(r"\s*([^=>%/[\"']+?)\s*=")
+_WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")
+_CALL = re.compile(rf"({'|'.join(FUNCTIONS)})\s*\(", re.IGNORECASE)
+_SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
+_DEPTH = re.compile(r"\d+(?![^\s>%*+()\[\],;=\"'])")
+_OPTION = re.compile(r"\s*(\w+)\s*=\s*")
+_VALUE = re.compile(r"[^;\]]+")
+
+
+def parse(text: str, names: Collection[str] = ()) -> System:
+    """Read a system.
+
+    Args:
+        text: of the system.
+        names: of stages and systems, which may have signs in them.
+
+    Raises:
+        PointedError: the text is no system; says what was expected, and where.
+    """
+    return _Parser(text, names).system()
+
+
+class _Parser:
+    """Recursive descent: each method reads one rule of the grammar from ``place`` on, and leaves ``place`` behind it."""
+
+    def __init__(self, text: str, names: Collection[str]) -> None:
+        self.text = text
+        self.names = names
+        self.place = 0
+
+    def system(self) -> System:
+        name = _NAME.match(self.text)
+        self._skip()
+        if name and self._known() <= name.end() - 1:
+            self.place = name.end()
+        else:
+            name = None
+        self._skip()
+        start = self.place
+        try:
+            tree = self.chain()
+        except RecursionError:
+            self._fail("expected fewer brackets in one another")
+        if self.place < len(self.text):
+            self._fail("expected >>, +, %, [ or the end")
+        return System(name[1] if name else self.text[start:].strip(), tree, self.text)
+
+    def chain(self) -> Node:
+        place = self.place
+        stages = [self.sum()]
+        while self._take(">>"):
+            stages.append(self.sum())
+        return stages[0] if len(stages) == 1 else Chain(tuple(stages), place)
+
+    def sum(self) -> Node:
+        place = self.place
+        terms = [self.term()]
+        while self._take("+"):
+            terms.append(self.term())
+        return terms[0] if len(terms) == 1 else Sum(tuple(terms), place)
+
+    def term(self) -> Node:
+        self._skip()
+        place = self.place
+        weight = _WEIGHT.match(self.text, place)
+        if weight:
+            self.place = weight.end()
+        node = self.unit()
+        if weight:
+            node = Weighted(float(weight[1]), node, place)
+        if self._take("%"):
+            node = Cut(node, self._depth(), place)
+        return node
+
+    def unit(self) -> Node:
+        self._skip()
+        place = self.place
+        if call := _CALL.match(self.text, place):
+            self.place = call.end()
+            arguments = [self.chain()]
+            while self._take(","):
+                arguments.append(self.chain())
+            self._close("expected , or )")
+            return Call(call[1].lower(), tuple(arguments), place)
+        if self.text.startswith("(", place) and not self._known():
+            self.place += 1
+            chain = self.chain()
+            self._close("expected >>, +, % or )")
+            return chain
+        return self.stage()
+
+    def stage(self) -> Stage:
+        place = self.place
+        if self.text[place : place + 1] in ('"', "'"):
+            word = self._quoted()
+            path: Path | None = _path(word)
+        else:
+            word, path = self._word()
+        options = self._options()
+        if self._named(word) and any(option.name == "model" for option in options):
+            path = None
+        return Stage(word, path, options, place, word)
+
+    def _word(self) -> tuple[str, Path | None]:
+        place = self.place
+        end = self._known()
+        if not end:
+            sign = _SIGN.search(self.text, place)
+            end = sign.start() if sign else len(self.text)
+        word = self.text[place:end]
+        if not word:
+            self._fail("expected a stage")
+        self.place = end
+        return word, _path(word) if _exists(word) else None
+
+    def _known(self) -> int:
+        """The end of the longest beginning of the rest that is a path or a system's name; 0 if there is none."""
+        ends = [sign.start() for sign in _SIGN.finditer(self.text, self.place + 1)]
+        for end in (len(self.text), *reversed(ends)):
+            word = self.text[self.place : end]
+            if word and word == word.strip() and (self._named(word) or _exists(word)):
+                return end
+        return 0
+
+    def _named(self, word: str) -> bool:
+        return word in self.names or word.lower() in self.names
+
+    def _options(self) -> tuple[Option, ...]:
+        if not self._take("["):
+            return ()
+        options = []
+        while True:
+            option = _OPTION.match(self.text, self.place)
+            if not option:
+                self._skip()
+                self._fail("expected an option, NAME=VALUE")
+            self.place = option.end()
+            if self.text[self.place : self.place + 1] in ('"', "'"):
+                value = self._quoted()
+            else:
+                found = _VALUE.match(self.text, self.place)
+                if not found:
+                    self._fail(f"expected a value of {option[1]}")
+                value, self.place = found[0].strip(), found.end()
+            options.append(Option(option[1], value, option.start(1)))
+            if self._take("]"):
+                return tuple(options)
+            if not self._take(";"):
+                self._fail("expected ; or ]")
+
+    def _quoted(self) -> str:
+        quote = self.text[self.place]
+        end = self.text.find(quote, self.place + 1)
+        if end < 0:
+            raise PointedError(f"expected another {quote} after this one", self.text, self.place)
+        word = self.text[self.place + 1 : end]
+        self.place = end + 1
+        return word
+
+    def _depth(self) -> int:
+        self._skip()
+        found = _DEPTH.match(self.text, self.place)
+        if not found:
+            self._fail("expected a number of documents after %")
+        if int(found[0]) < 1:
+            raise PointedError(f"a cut-off is at least 1, not {found[0]}", self.text, self.place)
+        self.place = found.end()
+        self._skip()
+        return int(found[0])
+
+    def _close(self, expected: str) -> None:
+        if not self._take(")"):
+            self._fail(expected)
+
+    def _skip(self) -> None:
+        while self.text[self.place : self.place + 1].isspace():
+            self.place += 1
+
+    def _take(self, sign: str) -> bool:
+        """Go behind a sign, if it comes next, and the blanks before it."""
+        self._skip()
+        if not self.text.startswith(sign, self.place):
+            return False
+        self.place += len(sign)
+        return True
+
+    def _fail(self, expected: str) -> NoReturn:
+        found = re.match(r">>|[^\s>%*+()\[\],;=\"']+|.", self.text[self.place :])
+        raise PointedError(f"{expected}, found {repr(found[0]) if found else 'the end'}", self.text, self.place)
+
+
+def _exists(word: str) -> bool:
+    return word.lower() != BM25 and os.path.exists(_path(word))
+
+
+def _path(word: str) -> Path:
+    return Path(os.path.expanduser(word))

@@ -1,0 +1,166 @@
+"""Stages of a system, from their words and folders to PyTerrier transformers."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import ModelError, UsageError
+from ance_ir.indexes import AnceIndex, parse_passages
+from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.precision import Precision
+from ance_ir.models.published import PUBLISHED
+from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
+from ance_ir.pipelines.reranker import BertReranker
+from ance_ir.pipelines.systems import options as kinds
+from ance_ir.pipelines.systems.cache import dataset_dense
+from ance_ir.pipelines.systems.folders import kind_of
+from ance_ir.pipelines.systems.named import BERT, MODELS, SYSTEMS, checkpoint_for
+from ance_ir.pipelines.systems.options import Feedback, read_options, text_settings
+from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
+from ance_ir.pipelines.systems.tree import Stage
+
+_ANALYSIS = ("engine", "stemmer", "stopwords")
+
+
+class Stages:
+    """Opens the stages of systems over one dataset; a model that several of them use is opened once.
+
+    Args:
+        dataset: what is searched.
+        num_results: documents a query.
+        device: where models compute.
+        model: opens the indexes' model from another place than where it was when they were built.
+        precision: what dense models compute in; by default their checkpoint's own.
+        verbose: show progress of what is built on first use.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        num_results: int,
+        device: str | None,
+        model: str | None,
+        precision: Precision | None,
+        verbose: bool,
+    ) -> None:
+        self._dataset = dataset
+        self._num_results = num_results
+        self._device = device
+        self._model = model
+        self._precision = precision
+        self._verbose = verbose
+        self._encoders: dict[str, DenseEncoder] = {}
+        self._rerankers: dict[str, CrossEncoder] = {}
+
+    def open(self, stage: Stage, text: str, *, retrieves: bool) -> pt.Transformer:
+        """A stage: a retriever where the system begins with it, otherwise what scores the documents that are found.
+
+        Args:
+            stage: of the system.
+            text: of the whole system, for errors.
+            retrieves: whether the system begins with it.
+
+        Raises:
+            UsageError: there is no such stage, or it cannot stand there.
+            ModelError: a checkpoint that is not at hand, or does not load.
+        """
+        if stage.path is not None:
+            return self._of_folder(stage, stage.path, text, retrieves=retrieves)
+        word = stage.word.lower()
+        if word == BM25:
+            return self._bm25(stage, text, None, retrieves=retrieves)
+        if word == BERT:
+            return self._reranker(stage, None, read_options(stage, kinds.BERT, text), retrieves=retrieves)
+        if word in MODELS:
+            return self._dense(stage, word, read_options(stage, kinds.DENSE, text), retrieves=retrieves)
+        known = [BM25, *MODELS, *SYSTEMS]
+        close = difflib.get_close_matches(word, [*known, *FUNCTIONS], n=1)
+        raise UsageError(
+            f"a stage is a path of an index or a reranker, or one of {', '.join(known)}; {stage.word!r} is neither"
+            + (f"; did you mean {close[0]}?" if close else "")
+        )
+
+    def _of_folder(self, stage: Stage, path: Path, text: str, *, retrieves: bool) -> pt.Transformer:
+        match kind_of(path):
+            case "dense index":
+                index = AnceIndex(path)
+                return self._over_index(stage, index, self._model_of(index), read_options(stage, kinds.INDEX, text), retrieves=retrieves)
+            case "BM25 index":
+                return self._bm25(stage, text, path, retrieves=retrieves)
+            case "reranker":
+                return self._reranker(stage, path, read_options(stage, kinds.RERANKER, text), retrieves=retrieves)
+            case "dense model":
+                raise UsageError(f"{stage.word} is a dense model: ance[model={stage.word}] makes an index of the dataset with it")
+
+    def _bm25(self, stage: Stage, text: str, path: Path | None, *, retrieves: bool) -> pt.Transformer:
+        options = read_options(stage, kinds.BM25, text)
+        if not retrieves:
+            raise UsageError(f"{stage.told} only retrieves, so it is the first stage of a system")
+        analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
+        index = dataset_bm25(self._dataset, **analysis) if path is None else BM25Index(path, **analysis)
+        return index.retriever(self._num_results, **options)
+
+    def _dense(self, stage: Stage, word: str, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
+        name = options.get("model") or checkpoint_for(word, self._dataset)
+        passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else "firstp")
+        model = self._encoder(stage, name, text_settings(options))
+        index = dataset_dense(self._dataset, model, passages, verbose=self._verbose)
+        return self._over_index(stage, index, model, {name: options[name] for name in kinds.INDEX if name in options}, retrieves=retrieves)
+
+    def _over_index(
+        self, stage: Stage, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool
+    ) -> pt.Transformer:
+        feedback: Feedback | None = options.pop("prf", None)
+        # no check: the index's own model was checked when it was opened, and the other index was made with the model
+        if not retrieves:
+            if feedback is not None or "backend" in options:
+                name = "backend" if feedback is None else "prf"
+                raise UsageError(f"{stage.told} scores what was found before it: {name}= is for an index that retrieves")
+            return index.scorer(model, check=False, **options)
+        retriever = index.retriever(model, self._num_results, check=False, **options)
+        if feedback is None:
+            return retriever
+        return model.queries() >> retriever % feedback.depth >> feedback.make(index) >> retriever
+
+    def _reranker(self, stage: Stage, folder: Path | None, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
+        name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self._dataset)
+        model = self._cross_encoder(stage, name, is_stage=folder is not None)
+        if retrieves:
+            raise UsageError(f"{stage.told} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage.told}")
+        return self._dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self._verbose, **options)
+
+    def _cross_encoder(self, stage: Stage, name: str, *, is_stage: bool) -> CrossEncoder:
+        if name not in self._rerankers:
+            try:
+                self._rerankers[name] = CrossEncoder.from_pretrained(name, device=self._device)
+            except ModelError as error:
+                if is_stage:
+                    raise UsageError(f"{stage.word} is no index, and does not open as a reranker: {error}") from error
+                raise _with_remedy(error, stage) from error
+        return self._rerankers[name]
+
+    def _encoder(self, stage: Stage, name: str, settings: dict[str, Any]) -> DenseEncoder:
+        key = repr((name, sorted(settings.items())))
+        if key not in self._encoders:
+            try:
+                self._encoders[key] = DenseEncoder.from_pretrained(name, device=self._device, precision=self._precision, **settings)
+            except ModelError as error:
+                raise _with_remedy(error, stage) from error
+        return self._encoders[key]
+
+    def _model_of(self, index: AnceIndex) -> DenseEncoder:
+        encoding = index.manifest["encoding"]
+        key = encoding["fingerprint"] if encoding else ""
+        if key not in self._encoders:
+            self._encoders[key] = index.model(self._model, self._device, self._precision)
+        return self._encoders[key]
+
+
+def _with_remedy(error: ModelError, stage: Stage) -> ModelError:
+    return ModelError(f"{error}. Another checkpoint is named in brackets: {stage.told}[model=FOLDER]")

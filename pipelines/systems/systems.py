@@ -1,0 +1,170 @@
+"""From the text of a system to its pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import UsageError
+from ance_ir.models.precision import Precision
+from ance_ir.pipelines.fusion import Normalization, ReciprocalRankFusion, WeightedSum
+from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand
+from ance_ir.pipelines.systems.options import pointing
+from ance_ir.pipelines.systems.parser import parse
+from ance_ir.pipelines.systems.stages import Stages
+from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Stage, Sum, System, Weighted
+
+_NORMALIZATIONS: Mapping[str, Normalization] = {"minmax": "min-max", "z": "z"}
+
+
+class Systems:
+    """Reads systems over one dataset; a model that several of them use is opened once.
+
+    Args:
+        dataset: what is searched.
+        num_results: documents a query.
+        device: where models compute.
+        model: opens the indexes' model from another place than where it was when they were built.
+        precision: what dense models compute in; by default their checkpoint's own.
+        pipelines: pipelines of the caller's own, which are stages by their names.
+        verbose: show progress of what is built on first use.
+
+    Raises:
+        UsageError: a pipeline of the caller's has the name of a stage or system that is there already.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        num_results: int = 1000,
+        device: str | None = None,
+        model: str | None = None,
+        precision: Precision | None = None,
+        pipelines: Mapping[str, pt.Transformer] = MappingProxyType({}),
+        verbose: bool = False,
+    ) -> None:
+        self._num_results = num_results
+        self._pipelines = dict(pipelines)
+        self._stages = Stages(dataset, num_results=num_results, device=device, model=model, precision=precision, verbose=verbose)
+
+    def parse(self, text: str) -> tuple[str, pt.Transformer]:
+        """The name and the pipeline of a system.
+
+        Raises:
+            UsageError: the text is no system, or its stages do not go together.
+            ModelError: a checkpoint that is not at hand, or does not load.
+        """
+        return self._made(self._read(text))
+
+    def parse_all(self, texts: Sequence[str]) -> dict[str, pt.Transformer]:
+        """Systems by name, in their order; nothing is opened or built before all texts have been read.
+
+        Raises:
+            UsageError: see ``parse``; or two have one name.
+        """
+        read: dict[str, System] = {}
+        for text in texts:
+            system = self._read(text)
+            if system.name in read:
+                raise UsageError(f"two systems are called {system.name!r}; name them: NAME={text}")
+            read[system.name] = system
+        return dict(map(self._made, read.values()))
+
+    def _read(self, text: str) -> System:
+        return parse(text, {*MODELS, *SYSTEMS, *self._pipelines})
+
+    def _made(self, system: System) -> tuple[str, pt.Transformer]:
+        return system.name, self._make(system.tree, system.text, first=True)
+
+    def _make(self, node: Node, text: str, *, first: bool) -> pt.Transformer:
+        """The pipeline of a part.
+
+        Args:
+            node: the part.
+            text: of the whole system, for errors.
+            first: whether the system begins with it, so that it gets queries and not results.
+        """
+        match node:
+            case Stage():
+                return self._stage(node, text, first=first)
+            case Cut():
+                return self._make(node.system, text, first=first) % node.depth
+            case Weighted():
+                return node.weight * self._make(node.system, text, first=first)
+            case Chain():
+                pipeline = self._make(node.stages[0], text, first=first)
+                for stage in node.stages[1:]:
+                    pipeline = pipeline >> self._make(stage, text, first=False)
+                return pipeline
+            case Sum():
+                return self._sum(node.terms, text, "none", first=first)
+            case Call():
+                return self._call(node, text, first=first)
+
+    def _call(self, call: Call, text: str, *, first: bool) -> pt.Transformer:
+        with pointing(text, call.place):
+            if len(call.arguments) < 2:
+                raise UsageError(f"{call.function} joins two systems or more: {call.function}(bm25, ance)")
+            if call.function != "rrf":
+                return self._sum(call.arguments, text, _NORMALIZATIONS[call.function], first=first)
+            for argument in call.arguments:
+                if isinstance(argument, Weighted):
+                    with pointing(text, argument.place):
+                        raise UsageError("rrf counts ranks, and has no weights; minmax and z have")
+            systems = [self._make(argument, text, first=first) for argument in call.arguments]
+            return ReciprocalRankFusion(*systems, num_results=self._num_results)
+
+    def _sum(self, terms: Sequence[Node], text: str, normalization: Normalization, *, first: bool) -> pt.Transformer:
+        parts = [(term.weight, term.system) if isinstance(term, Weighted) else (1.0, term) for term in terms]
+        systems = [self._make(system, text, first=first) for _, system in parts]
+        weights = [weight for weight, _ in parts]
+        return WeightedSum(*systems, weights=weights, normalization=normalization, missing="min", num_results=self._num_results)
+
+    def _stage(self, stage: Stage, text: str, *, first: bool) -> pt.Transformer:
+        with pointing(text, stage.place):
+            if stage.path is None and stage.word in self._pipelines:
+                if stage.options:
+                    raise UsageError(f"{stage.word} is a pipeline of your own, which takes no options")
+                return self._pipelines[stage.word]
+            if stage.path is None and stage.word.lower() in SYSTEMS:
+                return self._make(expand(stage), text, first=first)
+            return self._stages.open(stage, text, retrieves=first)
+
+
+def get(
+    text: str,
+    dataset: Dataset | str,
+    *,
+    num_results: int = 1000,
+    device: str | None = None,
+    model: str | None = None,
+    precision: Precision | None = None,
+    pipelines: Mapping[str, pt.Transformer] = MappingProxyType({}),
+    verbose: bool = False,
+) -> pt.Transformer:
+    """The pipeline of a system, e.g. ``systems.get("bm25 % 100 >> bert", "python-stdlib")``.
+
+    Args:
+        text: a name, or an expression.
+        dataset: what is searched, or its name.
+        num_results: documents a query; what follows, too, is as for ``Systems``.
+        device: where models compute.
+        model: where the indexes' model is now, if it has moved.
+        precision: what dense models compute in.
+        pipelines: the caller's own, by name.
+        verbose: show progress of what is built on first use.
+
+    Raises:
+        UsageError: the text is no system, or its stages do not go together.
+        ModelError: a checkpoint that is not at hand, or does not load.
+        DatasetNotFoundError: no dataset of that name.
+    """
+    source = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    systems = Systems(
+        source, num_results=num_results, device=device, model=model, precision=precision, pipelines=pipelines, verbose=verbose
+    )
+    return systems.parse(text)[1]

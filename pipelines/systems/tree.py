@@ -1,0 +1,123 @@
+"""What the text of a system says, as a small tree. Each node knows its place in the text; equality leaves the place out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Option:
+    """``name=value`` in brackets."""
+
+    name: str
+    value: str
+    place: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A word, or the path of what is on disk, and its options.
+
+    Attributes:
+        word: as it was written, without quotes.
+        path: what it names on disk, if it does.
+        options: in their order.
+        place: where it begins.
+        told: what the user wrote, where a named system brought the stage in; otherwise the word.
+    """
+
+    word: str
+    path: Path | None = None
+    options: tuple[Option, ...] = ()
+    place: int = field(default=0, compare=False)
+    told: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """``function(argument, …)``."""
+
+    function: str
+    arguments: tuple[Node, ...]
+    place: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """``weight * system``."""
+
+    weight: float
+    system: Node
+    place: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """``system % depth``."""
+
+    system: Node
+    depth: int
+    place: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """``term + term …``, two or more."""
+
+    terms: tuple[Node, ...]
+    place: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """``stage >> stage …``, two or more."""
+
+    stages: tuple[Node, ...]
+    place: int = field(default=0, compare=False)
+
+
+Node = Stage | Call | Weighted | Cut | Sum | Chain
+
+
+@dataclass(frozen=True)
+class System:
+    """A whole text.
+
+    Attributes:
+        name: what it calls the system; by default the expression.
+        tree: of the expression.
+        text: all of it, in which the places are.
+    """
+
+    name: str
+    tree: Node
+    text: str
+
+
+def map_stages(node: Node, change: Callable[[Stage], Stage]) -> Node:
+    """The same tree over other stages."""
+    match node:
+        case Stage():
+            return change(node)
+        case Call():
+            return replace(node, arguments=tuple(map_stages(part, change) for part in node.arguments))
+        case Sum():
+            return replace(node, terms=tuple(map_stages(part, change) for part in node.terms))
+        case Chain():
+            return replace(node, stages=tuple(map_stages(part, change) for part in node.stages))
+        case Weighted() | Cut():
+            return replace(node, system=map_stages(node.system, change))
+
+
+def stages_of(node: Node) -> list[Stage]:
+    """The stages of a tree, in their order."""
+    found: list[Stage] = []
+
+    def collect(stage: Stage) -> Stage:
+        found.append(stage)
+        return stage
+
+    map_stages(node, collect)
+    return found

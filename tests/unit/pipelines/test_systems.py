@@ -1,0 +1,320 @@
+"""Systems from their text: each form gives what the same pipeline, put together in Python, gives."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyterrier as pt
+import pytest
+
+import ance_ir.pipelines.systems.cache as cache
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import ModelError, PointedError, UsageError
+from ance_ir.files import cache_folder
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
+from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.pipelines import BertReranker, BM25Index, ReciprocalRankFusion, Systems, WeightedSum, dataset_bm25, systems
+from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
+from ance_ir.pipelines.systems import CHECKPOINTS, SYSTEMS, dataset_dense, describe, load_pipelines
+from ance_ir.pipelines.systems.named import checkpoint_for, collection_of
+from tests.tiny import cross_encoder, encoder
+
+TEXTS = {
+    "d1": "the cat sleeps and a king sings " * 4,
+    "d2": "a dog runs and a bird sings",
+    "d3": "a cat in the river runs to the city",
+    "d4": "the old moon and a cat",
+    "d5": "a queen in the river city sleeps",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection, an index of it, a BM25 index, a dense model and a reranker."""
+    folder = tmp_path_factory.mktemp("systems")
+    write_collection(folder / "collection", [{"docno": docno, "title": docno, "text": text} for docno, text in TEXTS.items()])
+    encoder(seed=3).save(folder / "dense")
+    cross_encoder().save(folder / "bert")
+    dataset = load_dataset(folder / "collection")
+    model = DenseEncoder.from_pretrained(folder / "dense", device="cpu")
+    index_corpus(folder / "x.ance", model, dataset.store(), MaxP(8, 3))
+    BM25Index(folder / "x.bm25", stemmer="none").index(dataset.documents())
+    return folder
+
+
+def write_collection(folder: Path, documents: list[dict[str, str]]) -> None:
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    (folder / "queries.tsv").write_text("q1\twho sleeps cat\nq2\tdog runs in the city\nq3\tking\n")
+    (folder / "qrels.txt").write_text("q1 0 d1 1\nq2 0 d2 1\n")
+
+
+@pytest.fixture(autouse=True)
+def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> Dataset:
+    return load_dataset(folder / "collection")
+
+
+@pytest.fixture(scope="module")
+def parts(folder: Path, dataset: Dataset) -> dict[str, pt.Transformer]:
+    """The stages, put together in Python."""
+    index = AnceIndex(folder / "x.ance")
+    model = index.model(device="cpu")
+    bert = CrossEncoder.from_pretrained(folder / "bert", device="cpu")
+    text = dataset.text_loader(bert.settings.fields)
+    dense = dataset_dense(dataset, model, FirstP())
+    return {
+        "bm25": dataset_bm25(dataset).retriever(),
+        "index": index.retriever(model),
+        "mean": index.retriever(model, aggregation="mean", backend="flat"),
+        "scorer": index.scorer(model),
+        "dense": dense.retriever(model),
+        "dense scorer": dense.scorer(model),
+        "bert": text >> BertReranker(bert),
+        "maxp": text >> BertReranker(bert, MaxP(16, 2)),
+        "average": model.queries() >> index.retriever(model, 2) >> AveragePRF(index, 2) >> index.retriever(model),
+        "rocchio": model.queries() >> index.retriever(model, 5) >> RocchioPRF(index, 5, 0.3, 0.7) >> index.retriever(model),
+    }
+
+
+Part = dict[str, pt.Transformer]
+
+FORMS: dict[str, Callable[[Part], pt.Transformer]] = {
+    "bm25": lambda p: p["bm25"],
+    "BM25 % 2": lambda p: p["bm25"] % 2,
+    "x.ance": lambda p: p["index"],
+    "x.ance[backend=flat; aggregation=mean]": lambda p: p["mean"],
+    "x.ance[prf=average:2]": lambda p: p["average"],
+    "x.ance[prf=rocchio:5, 0.3, 0.7] % 3": lambda p: p["rocchio"] % 3,
+    "bm25 % 2 >> x.ance": lambda p: p["bm25"] % 2 >> p["scorer"],
+    "bm25 % 3 >> x.ance % 2 >> bert": lambda p: p["bm25"] % 3 >> (p["scorer"] % 2) >> p["bert"],
+    "bm25 >> bert[passages=maxp:16,2]": lambda p: p["bm25"] >> p["maxp"],
+    "bm25 >> bert[model=./bert; passages=maxp:16,2]": lambda p: p["bm25"] >> p["maxp"],
+    "ance[model=dense]": lambda p: p["dense"],
+    "dpr[model=dense; passages=firstp]": lambda p: p["dense"],
+    "ance-firstp[model=dense]": lambda p: p["dense"],
+    "bm25-ance-rerank[model=dense]": lambda p: p["bm25"] % 100 >> p["dense scorer"],
+    "bm25-bert-rerank[model=bert] % 2": lambda p: p["bm25"] % 100 >> p["bert"] % 2,
+    "bm25 + x.ance": lambda p: WeightedSum(p["bm25"], p["index"]),
+    "bm25 + 1.1 * x.ance % 2 >> bert": lambda p: WeightedSum(p["bm25"], p["index"] % 2, weights=(1, 1.1)) >> p["bert"],
+    "bm25+dpr[model=dense]": lambda p: WeightedSum(p["bm25"], p["dense"], weights=(1, 1.1)),
+    "rrf(bm25, x.ance, bm25 % 2 >> bert)": lambda p: ReciprocalRankFusion(p["bm25"], p["index"], p["bm25"] % 2 >> p["bert"]),
+    "minmax(bm25, 0.5 * x.ance) % 3": lambda p: WeightedSum(p["bm25"], p["index"], weights=(1, 0.5), normalization="min-max") % 3,
+    "z(2 * bm25, bm25 + x.ance)": lambda p: WeightedSum(p["bm25"], WeightedSum(p["bm25"], p["index"]), weights=(2, 1), normalization="z"),
+    "bm25 % 3 >> x.ance + 0.1 * bert": lambda p: p["bm25"] % 3 >> WeightedSum(p["scorer"], p["bert"], weights=(1, 0.1)),
+    "bm25 % 3 >> rrf(x.ance, bert)": lambda p: p["bm25"] % 3 >> ReciprocalRankFusion(p["scorer"], p["bert"]),
+    "2 * (bm25 >> x.ance)": lambda p: 2 * (p["bm25"] >> p["scorer"]),
+}
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_a_form(text: str, dataset: Dataset, parts: Part) -> None:
+    name, system = Systems(dataset, device="cpu").parse(f"named = {text}")
+    assert name == "named"
+    found, expected = system(dataset.queries()), FORMS[text](parts)(dataset.queries())
+    columns = ["qid", "docno", "score"]
+    assert len(found)
+    pd.testing.assert_frame_equal(found[columns], expected[columns], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "k1", "b", "stemmer"),
+    [("bm25[k1=1.2; b=.75]", 1.2, 0.75, "porter2"), ("bm25[stemmer=none]", 0.9, 0.4, "none"), ("x.bm25[stemmer=none]", 0.9, 0.4, "none")],
+)
+def test_options_of_bm25(text: str, k1: float, b: float, stemmer: str, dataset: Dataset) -> None:
+    _, system = Systems(dataset, num_results=7).parse(text)
+    assert (system.k1, system.b, system.index.stemmer, system.num_results) == (k1, b, stemmer, 7)
+    assert len(system(dataset.queries()))
+
+
+def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(BM25Index, "retriever", lambda index, *arguments, **options: asked.append(options) or pt.Transformer.identity())
+    for text in ("bm25[rm3=yes]", "bm25[rm3=5,20,0.6]", "bm25[rm3=no]"):
+        Systems(dataset).parse(text)
+    assert asked == [{"rm3": systems.options.RM3()}, {"rm3": systems.options.RM3(5, 20, 0.6)}, {"rm3": None}]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("bm26", 0, r"'bm26' is neither; did you mean bm25\?"),
+        ("bm25 >> nowhere/x.ance % 3", 8, "a stage is a path of an index or a reranker, or one of bm25, ance, dpr, bert, bm25-rm3,"),
+        ("bm25 >> 'no such'", 8, "no such is not there; a stage is the folder of an index or a reranker"),
+        ("bm25 >> collection", 8, "collection is no index and no model"),
+        ("bm25 >> dense", 8, r"dense is a dense model: ance\[model=dense\] makes an index"),
+        ("bm25 >> bm25", 8, "bm25 only retrieves"),
+        ("bm25 >> (x.ance >> x.bm25)", 19, "x.bm25 only retrieves"),
+        ("bm25 + bert", 7, "bert is a reranker, which scores what stages before it found: bm25 % 100 >> bert"),
+        ("bm25 >> x.ance[aggregation=median]", 8, "not as 'median'"),
+        ("bm25 >> x.ance[backend=flat]", 8, "backend= is for an index that retrieves"),
+        ("bm25 >> x.ance[prf=average]", 8, "prf= is for an index that retrieves"),
+        ("x.ance[prf=mean]", 7, r"prf is average\[:DOCUMENTS\] or rocchio"),
+        ("x.ance[prf=average:0]", 7, "prf is average"),
+        ("x.ance[model=dense]", 7, "x.ance has the options backend, aggregation, prf, not 'model'"),
+        ("x.ance[backend=flat; backend=ivf]", 21, "backend comes twice"),
+        ("bm25[k1=much]", 5, "a number was expected, not 'much'"),
+        ("bm25[k1=-1]", 0, "k1 must be at least 0"),
+        ("bm25[rm3=perhaps]", 5, "rm3 is yes, no or DOCUMENTS,TERMS,WEIGHT"),
+        ("bm25[engine=google]", 0, "google"),
+        ("ance[passages=longp]", 5, "passages are firstp"),
+        ("ance[lower_case=perhaps; model=dense]", 0, "is yes or no"),
+        ("rrf(bm25)", 0, r"rrf joins two systems or more: rrf\(bm25, ance\)"),
+        ("rrf(bm25, 2 * x.ance)", 10, "rrf counts ranks, and has no weights"),
+        ("bm25-rm3[k1=1]", 0, "bm25-rm3 takes no options"),
+        ("bm25 % 3 >> ance-firstp[models=dense]", 24, r"ance-firstp has the options model, passages, .*, not 'models'"),
+    ],
+)
+def test_a_mistake_and_its_place(text: str, place: int, message: str, dataset: Dataset) -> None:
+    with pytest.raises(PointedError, match=message) as caught:
+        Systems(dataset, device="cpu").parse(text)
+    assert caught.value.place == place
+
+
+def test_all_texts_are_read_before_anything_is_opened(dataset: Dataset) -> None:
+    parser = Systems(dataset)
+    with pytest.raises(UsageError, match="or the end, found"):
+        parser.parse_all(["ance[model=none]", "bm25 bm25"])
+    with pytest.raises(UsageError, match="two systems are called 'bm25'; name them: NAME=bm25"):
+        parser.parse_all(["ance[model=none]", "bm25", "bm25"])
+    assert list(parser.parse_all(["b=bm25", "a=bm25 % 2"])) == ["b", "a"]
+
+
+def test_a_checkpoint_that_is_not_at_hand(dataset: Dataset) -> None:
+    parser = Systems(dataset, device="cpu")
+    for text, name, told in [
+        ("ance", "castorini/ance-msmarco-passage", "ance"),
+        ("bm25-bert-rerank", "castorini/monobert-large-msmarco", "bm25-bert-rerank"),
+        ("bm25+dpr", "facebook/dpr-question_encoder-multiset-base", r"bm25\+dpr"),
+    ]:
+        with pytest.raises(ModelError, match=rf"no model '{name}'.*hf download {name}.*in brackets: {told}\[model=FOLDER\]"):
+            parser.parse(text)
+
+
+def test_an_index_of_the_dataset_is_built_once_and_kept(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    monkeypatch.setattr(cache, "index_corpus", lambda path, *rest, **options: built.append(path) or index_corpus(path, *rest, **options))
+    forms = [
+        "ance[model=dense; passages=maxp:9,2]",
+        "ance[model=dense; passages=maxp:9,2] % 2",
+        "bm25 >> dpr[model=dense; passages=maxp:9,2]",
+    ]
+    for text in forms:
+        Systems(dataset, device="cpu").parse(text)
+    assert len(built) == 1
+    assert built[0].is_relative_to(cache_folder())
+    for other in ("passages=maxp:9,3", "passages=maxp:9,2; query_length=9", "passages=maxp:9,2; lower_case=yes"):
+        Systems(dataset, device="cpu").parse(f"ance[model=dense; {other}]")
+    assert len(set(built)) == 4
+    Systems(dataset, device="cpu", precision="bfloat16").parse(forms[0])
+    assert len(set(built)) == 5, "what is computed in changes the vectors"
+
+
+def test_a_model_is_opened_once(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    original = DenseEncoder.from_pretrained
+    monkeypatch.setattr(DenseEncoder, "from_pretrained", lambda *args, **kwargs: opened.append(args) or original(*args, **kwargs))
+    parser = Systems(dataset, device="cpu")
+    for text in ("ance[model=dense]", "dpr[model=dense; passages=maxp:9,2]", "rrf(bm25, ance[model=dense])"):
+        parser.parse(text)
+    assert len(opened) == 1
+
+
+def test_get(dataset: Dataset, folder: Path, parts: Part) -> None:
+    system = systems.get("bm25 >> x.ance", str(folder / "collection"), device="cpu")
+    expected = (parts["bm25"] >> parts["scorer"])(dataset.queries())
+    pd.testing.assert_frame_equal(system(dataset.queries()), expected)
+    assert systems.get("bm25", dataset, num_results=2).num_results == 2
+
+
+def test_every_named_system_reads_and_needs_published_checkpoints(dataset: Dataset) -> None:
+    told = {row["name"]: row for row in describe()}
+    assert {"bm25", "ance-firstp", "ance-maxp", "ance-dpr", "dpr", "bm25+dpr", "bm25-bert-rerank", "bm25-ance-rerank"} <= told.keys()
+    for name in SYSTEMS:
+        if name != "bm25-rm3":
+            with pytest.raises(ModelError) as caught:
+                systems.get(name, dataset, device="cpu")
+            missing = str(caught.value).split("'")[1]
+            assert missing in told[name]["needs"]
+
+
+@pytest.mark.parametrize(
+    ("documents", "answers", "kind"),
+    [
+        ([{"docno": "1", "text": "a b"}], False, "passages"),
+        ([{"docno": "1", "text": "a " * 300}], False, "documents"),
+        ([{"docno": "1", "text": "a", "url": "http://x"}], False, "documents"),
+        ([{"docno": "1", "text": "a " * 300}], True, "open QA"),
+    ],
+)
+def test_the_checkpoint_for_a_collection(documents: list[dict[str, str]], answers: bool, kind: str, tmp_path: Path) -> None:
+    write_collection(tmp_path / "c", documents)
+    if answers:
+        (tmp_path / "c" / "answers.jsonl").write_text(json.dumps({"qid": "q1", "question": "who", "answers": ["a"]}) + "\n")
+    assert collection_of(load_dataset(tmp_path / "c")) == kind
+    assert checkpoint_for("ance", load_dataset(tmp_path / "c")) == CHECKPOINTS["ance"][kind]  # type: ignore[index]
+
+
+def test_a_folder_comes_before_a_name(folder: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.symlink(folder / "x.ance", tmp_path / "ance")
+    os.symlink(folder / "x.ance", tmp_path / "bm25")
+    assert systems.get("ance", dataset, device="cpu").index == AnceIndex(folder / "x.ance")
+    assert isinstance(systems.get("bm25", dataset).index, BM25Index)
+    with pytest.raises(ModelError, match="castorini/ance-msmarco-passage"):
+        systems.get("ance-firstp", dataset)  # in a named system a word is always the word
+
+
+MINE = """
+import pyterrier as pt
+
+def pipelines(dataset):
+    first = pt.apply.generic(lambda queries: queries.merge(dataset.qrels()).assign(score=1.0, rank=0))
+    return {"known": first, "known + one": first >> pt.apply.doc_score(lambda row: row["score"] + 1)}
+"""
+
+
+def test_pipelines_of_ones_own(dataset: Dataset, tmp_path: Path, parts: Part) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    own = load_pipelines(tmp_path / "mine.py", dataset)
+    assert list(own) == ["known", "known + one"]
+    parser = Systems(dataset, device="cpu", pipelines=own)
+    found = parser.parse("known + one % 1 >> x.ance")[1](dataset.queries())
+    assert found["docno"].tolist() == ["d1", "d2"]
+    assert len(parser.parse("rrf(known, bm25)")[1](dataset.queries())) > 2
+    with pytest.raises(UsageError, match="known is a pipeline of your own, which takes no options"):
+        parser.parse("known[k1=1]")
+    with pytest.raises(UsageError, match="'knowm' is neither"):
+        parser.parse("knowm")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("x = 1", r"mine\.py defines no function pipelines\(dataset\)"),
+        ("pipelines = 1", "defines no function"),
+        ("def pipelines(:", r"mine\.py, line 1: SyntaxError"),
+        ("x = 1\nimport no_such_module", r"mine\.py, line 2: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def pipelines():\n    pass", "TypeError: pipelines"),
+        ("def pipelines(dataset):\n    return [1]", r"returns a dictionary of pipelines by name, not a list"),
+        ("def pipelines(dataset):\n    x = {}\n    return x['a']", r"line 3: KeyError: 'a'"),
+        ("def pipelines(dataset):\n    return {'a': 1}", "a is to be a PyTerrier transformer, not an int"),
+        ("import pyterrier as pt\ndef pipelines(dataset):\n    return {'a': pt.Transformer}", "not the class Transformer"),
+        ("def pipelines(dataset):\n    return {1: 1}", "a pipeline's name is a text without blanks around it, not 1"),
+        ("import pyterrier as pt\ndef pipelines(dataset):\n    return {'BM25': pt.Transformer.identity()}", "the name BM25 is taken"),
+        ("import pyterrier as pt\ndef pipelines(dataset):\n    return {'bm25+dpr': pt.Transformer.identity()}", "is taken"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_file_that_gives_no_pipelines(code: str, message: str, dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(code)
+    with pytest.raises(UsageError, match=message):
+        load_pipelines(tmp_path / "mine.py", dataset)
