@@ -276,6 +276,39 @@ def test_eval(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
     assert cascade.groupby("qid").size().max() <= 2
 
 
+def test_eval_of_pipelines_in_a_file(run: Run, collection: Path, tmp_path: Path) -> None:
+    code = "from ance_ir.pipelines import systems\n\ndef pipelines(dataset):\n    return {'mine': systems.get('bm25 % 2', dataset)}\n"
+    (tmp_path / "mine.py").write_text(code)
+    told = ["--dataset", collection, "--pipelines", tmp_path / "mine.py", "--out", tmp_path / "results"]
+    for systems, names in ([], ["mine"]), (["--system", "bm25", "--system", "cut=mine % 1"], ["bm25", "cut"]):
+        status, out, err = run("eval", *told, *systems)
+        assert status == 0, err
+        assert [line.split()[0] for line in out.split("\n")[2 : 2 + len(names)]] == names
+    (tmp_path / "mine.py").write_text("x = 1 / 0")
+    status, _, err = run("eval", *told)
+    assert (status, "line 1: ZeroDivisionError" in err) == (2, True)
+
+
+def test_a_mistake_in_a_system_is_pointed_at(run: Run, collection: Path) -> None:
+    status, _, err = run("eval", "--dataset", collection, "--system", "x=bm25 % ten")
+    assert status == 2
+    assert err.splitlines()[-3:] == [
+        "ance-ir: error: expected a number of documents after %, found 'ten'",
+        "  x=bm25 % ten",
+        "           ^",
+    ]
+
+
+def test_systems(run: Run) -> None:
+    status, out, _ = run("systems")
+    assert status == 0
+    assert "bm25+dpr\n  the weighted sum" in out
+    assert "  = bm25 + 1.1 * dpr\n  needs facebook/dpr-question_encoder-multiset-base\n" in out
+    status, out, _ = run("systems", "--format", "json")
+    assert status == 0
+    assert {"name", "expression", "what", "needs"} == set(json.loads(out)[0])
+
+
 def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tuple[int, str, str]:
     told = ["--dataset", collection, "--model", model, "--out", out, "--steps", "4", "--batch-size", "2", "--refresh-every", "2"]
     return run("train", *told, "--learning-rate", "1e-3", *more)
@@ -500,17 +533,19 @@ def test_an_index_of_another_model_is_refused(
         (["eval", "--dataset", "no-such-thing", "--system", "bm25"], "no-such-thing"),
         (
             ["eval", "--dataset", "COLLECTION", "--system", "bm26"],
-            "a stage is bm25 or the path of an index or a reranker; 'bm26' is neither",
+            "a stage is a path of an index or a reranker, or one of bm25, ance, dpr, bert",
         ),
         (
             ["eval", "--dataset", "COLLECTION", "--system", "x=INDEX[depth=3]"],
-            "options are backend=… and aggregation=…, with semicolons between them, not 'depth=3'",
+            "has the options backend, aggregation, prf, not 'depth'",
         ),
         (["eval", "--dataset", "COLLECTION", "--system", "INDEX[aggregation=median]"], "not as 'median'"),
-        (["eval", "--dataset", "COLLECTION", "--system", "bm25 >> INDEX[backend=faiss]"], "a backend is for an index that retrieves"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25 >> INDEX[backend=faiss]"], "backend= is for an index that retrieves"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 0"], "a cut-off is at least 1, not 0"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 10 >> bm25"], "bm25 only retrieves"),
-        (["eval", "--dataset", "COLLECTION", "--system", "bm25 >>"], "not ''"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25 >>"], "expected a stage, found the end"),
+        (["eval", "--dataset", "COLLECTION"], "name a system with --system, or a file of pipelines with --pipelines"),
+        (["eval", "--dataset", "COLLECTION", "--system", "bm25-bert-rerank"], "no model 'castorini/monobert-large-msmarco'"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--system", "bm25"], "two systems are called 'bm25'"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--baseline", "x"], "the baseline 'x' is none of the systems"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--measure", "goodness"], "goodness"),
@@ -542,7 +577,7 @@ def test_an_index_of_another_model_is_refused(
         ),
         (
             [*RERANKER, "1", "--negatives", "x"],
-            "a stage is bm25 or the path of an index or a reranker; 'x' is neither",
+            "'x' is neither",
         ),
         (
             ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "1", "--dimensions", "4,x"],
