@@ -105,6 +105,20 @@ class IrDataset(Dataset):
         queries = _fetch(self.identifier, source.queries_iter)
         return answers_frame((query.query_id, _text(query), list(query.answers)) for query in queries)
 
+    def has_candidates(self) -> bool:
+        """Whether a run of candidates to rank again goes with the queries."""
+        return bool(self._source.has_scoreddocs())
+
+    def candidates(self) -> pd.DataFrame:
+        """Frame of ``qid`` (str), ``docno`` (str) and ``score`` (float64).
+
+        Raises:
+            DatasetNotFoundError: there are none, or they cannot be downloaded.
+        """
+        source = self._part("scoreddocs", "test")
+        rows = [(found.query_id, found.doc_id, found.score) for found in _fetch(self.identifier, source.scoreddocs_iter)]
+        return pd.DataFrame(rows, columns=["qid", "docno", "score"]).astype({"qid": str, "docno": str, "score": float})
+
     @property
     def _source(self) -> Any:
         return find_ir_dataset(self.identifier)

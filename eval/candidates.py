@@ -1,0 +1,82 @@
+"""Runs that come with a dataset, as the first stage of a system: the candidates of the rerank setting (paper, section 5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
+from ance_ir.eval.runs import read_run
+from ance_ir.ranking import rank_results
+
+
+class Candidates(pt.Transformer):
+    """Queries to the documents that a run has for them.
+
+    Args:
+        name: of the run.
+        read: reads it, when it is first needed: a frame with ``qid``, ``docno`` and ``score``.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Candidates", "help_url": None}
+
+    def __init__(self, name: str, read: Callable[[], pd.DataFrame]) -> None:
+        self.name = name
+        self.read = read
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Look up; the result has every column of the queries, ``docno``, ``score`` and ``rank``."""
+        pt.validate.query_frame(inp, context=self)
+        queries = inp.drop(columns=["score", "rank"], errors="ignore")
+        if inp.empty:
+            return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+        return rank_results(queries.merge(self._run, on="qid"))
+
+    @cached_property
+    def _run(self) -> pd.DataFrame:
+        return self.read()[["qid", "docno", "score"]]
+
+    def fingerprint(self) -> str:
+        """Hash of the run."""
+        return hashlib.blake2b(self._run.to_csv(index=False).encode(), digest_size=16).hexdigest()
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Candidates) and (self.name, self.read) == (other.name, other.read)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.read))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "read": self.read}
+
+
+@dataclass(frozen=True)
+class _RunFile:
+    """Reads a run; equal if it is the same file."""
+
+    path: Path
+
+    def __call__(self) -> pd.DataFrame:
+        return read_run(self.path)
+
+
+def candidates(dataset: Dataset, split: str = "test") -> Mapping[str, Candidates]:
+    """The runs of a dataset, by what they are called in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
+    ``candidates`` for what ``ir_datasets`` has.
+    """
+    if isinstance(dataset, DirectoryDataset):
+        return {f"run.{name}": Candidates(name, _RunFile(path)) for name, path in dataset.runs(split).items()}
+    if isinstance(dataset, IrDataset) and dataset.has_candidates():
+        return {"candidates": Candidates("candidates", dataset.candidates)}
+    return {}
