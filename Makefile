@@ -57,4 +57,5 @@ bench: setup ## search and encoding beside the alternatives
 
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,dev,report,terrier,test,train]'
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps pyserini # for its jar
 	@touch $@

@@ -78,7 +78,7 @@ class TerrierSearcher:
             {"qid": np.arange(len(queries)).astype(str), "query": [" ".join(re.findall(r"\w+", query)) for query in queries]}
         )
         controls: Any = {"bm25.k_1": k1, "bm25.b": b}
-        retriever = pt.terrier.Retriever(
+        retriever: Any = pt.terrier.Retriever(
             self._index, wmodel="BM25", controls=controls, num_results=k, threads=self._threads, verbose=verbose
         )
         found = retriever.transform(frame[frame["query"] != ""])

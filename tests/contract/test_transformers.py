@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 import unittest
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
-from ance_ir.pipelines.bm25 import BM25Index
+from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
 from tests.tiny import WORDS, cross_encoder, encoder, reader
@@ -56,6 +57,7 @@ class World:
     reader: Reader
     index: AnceIndex
     bm25: BM25Index | None
+    lucene: BM25Index | None
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +65,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("contract")
     model = encoder(head=8)
     index: AnceIndex = (MaxP(8, 3) >> model.passages() >> AnceIndex(folder / "x.ance")).index(iter(DOCUMENTS))
-    try:
-        import pyterrier_pisa  # noqa: F401
-    except ImportError:
-        bm25 = None
-    else:
-        bm25 = BM25Index(folder / "x.bm25").index(iter(DOCUMENTS))
-    return World(model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), reader=reader(), index=index, bm25=bm25)
+    bm25, lucene = (
+        BM25Index(folder / f"x.{engine}", engine=engine).index(iter(DOCUMENTS)) if importlib.util.find_spec(needed) else None
+        for engine, needed in (("pisa", "pyterrier_pisa"), ("lucene", "pyserini"))
+    )
+    return World(model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), reader=reader(), index=index, bm25=bm25, lucene=lucene)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +97,12 @@ def bm25(world: World) -> pt.Transformer:
     if world.bm25 is None:
         pytest.skip("PISA is not installed")
     return world.bm25.retriever(10)
+
+
+def lucene(world: World, rm3: RM3 | None = None) -> pt.Transformer:
+    if world.lucene is None:
+        pytest.skip("pyserini, whose jar it uses, is not installed")
+    return world.lucene.retriever(10, rm3=rm3)
 
 
 RANKED = ["docno", "score", "rank"]
@@ -162,9 +168,15 @@ CASES = {
         change={"by": "score"},
     ),
     "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
+    "BM25Retriever, Lucene": Case(make=lucene, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3()}),
+    "BM25Retriever, RM3": Case(
+        make=lambda world: lucene(world, RM3(3, 5)), frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3(3, 4)}
+    ),
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
-RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever"]
+RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25Retriever, Lucene", "BM25Retriever, RM3"]
+WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
+"""They find nothing for a query whose words no document has, and know nothing of vectors."""
 RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "QueryEncoder >> DenseRetriever"]
 
 
@@ -326,7 +338,7 @@ def test_pyterriers_own_contract(case: Case, world: World, monkeypatch: pytest.M
 
 def test_ranks_start_at_0_and_follow_scores_then_docnos(ranker: Case, world: World) -> None:
     found = ranker.make(world)(ranker.frame)
-    assert found.groupby("qid", sort=False).ngroups == ranker.frame["qid"].nunique() or ranker.make is bm25
+    assert found.groupby("qid", sort=False).ngroups == ranker.frame["qid"].nunique() or any(ranker is case for case in WORDS_ALONE)
     for _, results in found.groupby("qid", sort=False):
         assert results["rank"].tolist() == list(range(len(results)))
         best = sorted(zip(results["score"], results["docno"], strict=True), reverse=True)
@@ -391,7 +403,7 @@ def test_scorer_and_retriever_agree(world: World, backend: str) -> None:
 
 
 def test_query_vectors_are_used_where_there_are_any(ranker: Case, world: World) -> None:
-    if ranker is CASES["BM25Retriever"] or ranker is CASES["BertReranker"]:
+    if any(ranker is case for case in WORDS_ALONE) or ranker is CASES["BertReranker"]:
         pytest.skip("it has no vectors")
     transformer = ranker.make(world)
     if ranker is CASES["QueryEncoder >> DenseRetriever"]:

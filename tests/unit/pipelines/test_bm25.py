@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,11 +17,12 @@ import pandas as pd
 import pyterrier as pt
 import pytest
 
-pytest.importorskip("pyterrier_pisa")
-
 from ance_ir.errors import AnceError, DamagedIndexError, IndexingError, MissingDependencyError, UsageError
-from ance_ir.pipelines.bm25 import BM25Index, BM25Retriever
+from ance_ir.pipelines import RM3, BM25Index, BM25Retriever
 from ance_ir.ranking import rank_results
+
+ENGINES = {"pisa": "pyterrier_pisa", "lucene": "pyserini"}
+"""Each with what must be installed for it."""
 
 DOCUMENTS: list[dict[str, Any]] = [
     {"docno": "a b", "text": "apple apple banana"},
@@ -35,12 +39,31 @@ def queries(*texts: str) -> pd.DataFrame:
     return pd.DataFrame({"qid": [str(number) for number in range(len(texts))], "query": list(texts)}, dtype=str)
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if importlib.util.find_spec(ENGINES[name]) is None:
+        pytest.skip(f"{ENGINES[name]} is not installed")
+    return name
+
+
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> BM25Index:
-    return BM25Index(tmp_path_factory.mktemp("bm25") / "x.bm25").index(iter(DOCUMENTS))
+def index(engine: str, tmp_path_factory: pytest.TempPathFactory) -> BM25Index:
+    return BM25Index(tmp_path_factory.mktemp("bm25") / "x.bm25", engine=engine).index(iter(DOCUMENTS))
 
 
-def test_scores_are_those_of_the_formula(index: BM25Index) -> None:
+@pytest.fixture(scope="module")
+def pisa(tmp_path_factory: pytest.TempPathFactory) -> BM25Index:
+    pytest.importorskip("pyterrier_pisa")
+    return BM25Index(tmp_path_factory.mktemp("pisa") / "x.bm25").index(iter(DOCUMENTS))
+
+
+def again(index: BM25Index, **settings: Any) -> BM25Index:
+    """The same index, opened anew."""
+    return BM25Index(index.path, **{"engine": index.engine, **settings})
+
+
+def test_scores_of_pisa_are_those_of_the_formula(pisa: BM25Index) -> None:
     bags = {document["docno"]: f"{document.get('title') or ''} {document['text']}".lower().split() for document in DOCUMENTS}
     # what PISA makes of the one document that is not plain English
     bags["é\n"] = ["na", "ve", "usa", "don"]
@@ -52,7 +75,7 @@ def test_scores_are_those_of_the_formula(index: BM25Index) -> None:
         frequency = Counter(bag)[word]
         return weight * frequency / (frequency + 0.9 * (0.6 + 0.4 * len(bag) / mean))
 
-    results = index.retriever()(queries("apple banana", "grape", "cherry apple", "don"))
+    results = pisa.retriever()(queries("apple banana", "grape", "cherry apple", "don"))
     texts = ["apple banana", "grape", "cherry apple", "don"]
     for qid, found in results.groupby("qid"):
         expected = {docno: sum(score(word, bag) for word in texts[int(qid)].split()) for docno, bag in bags.items()}
@@ -76,26 +99,25 @@ def test_ties_at_the_cutoff_are_the_last_docnos(index: BM25Index, k: int) -> Non
 
 def test_ties_are_found_however_many_there_are(index: BM25Index, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    engine = index.engine(0.9, 0.4)
-    transform = engine.transform
+    search = index.searcher.search
 
-    def record(frame: pd.DataFrame) -> pd.DataFrame:
-        asked.append((engine.num_results, len(frame)))
-        return transform(frame)
+    def record(texts: list[str], k: int, *arguments: Any, **options: Any) -> Any:
+        asked.append((k, len(texts)))
+        return search(texts, k, *arguments, **options)
 
-    monkeypatch.setattr(engine, "transform", record)
+    monkeypatch.setattr(index.searcher, "search", record)
     index.retriever(1)(queries("walnut", "apple"))
     assert asked == [(2, 2), (8, 1), (32, 1)]
 
 
-def test_equal_documents_score_equally_whatever_the_cutoff(tmp_path: Path) -> None:
+def test_equal_documents_score_equally_whatever_the_cutoff(engine: str, tmp_path: Path) -> None:
     # PISA's block-max algorithms add up the same words in another order from document to document
     random = np.random.default_rng(0)
     words = [f"w{number}" for number in range(80)]
     texts = [" ".join(random.choice(words, 12)) for _ in range(1500)]
     documents = [{"docno": f"{copy}{number}", "text": text} for copy in "ab" for number, text in enumerate(texts)]
     asked = queries(*(" ".join(random.choice(words, 9, replace=False)) for _ in range(60)))
-    retriever = BM25Index(tmp_path / "x").index(iter(documents)).retriever(len(documents) + 1)
+    retriever = BM25Index(tmp_path / "x", engine=engine).index(iter(documents)).retriever(len(documents) + 1)
     results = retriever(asked)
     assert (results.groupby(["qid", results["docno"].str[1:]])["score"].agg(["nunique", "size"]) == [1, 2]).all(axis=None)
     for k in (1, 10, 25):
@@ -105,26 +127,34 @@ def test_equal_documents_score_equally_whatever_the_cutoff(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("the of", 0),
-        ("zzz", 0),
-        ("", 0),
-        ("  ", 0),
-        ("日本", 0),
-        ("\0", 0),
-        ("\ud800", 0),
-        ("c++ ?! () ^~ *", 0),
-        ("\"apple' AND (banana:^2)~ \\ [", 2),
-        ("naïve", 1),
-        ("U.S.A.", 1),
-        ("don’t", 1),
-        ("x" * 100_000, 0),
-        ("\0walnut\0", 30),
+        ("the of", {}),
+        ("zzz", {}),
+        ("", {}),
+        ("  ", {}),
+        ("日本", {"lucene": 1}),
+        ("\0", {}),
+        ("\ud800", {}),
+        ("c++ ?! () ^~ *", {}),
+        ("\"apple' AND (banana:^2)~ \\ [", {"pisa": 2, "lucene": 2}),
+        ("naïve", {"pisa": 1, "lucene": 1}),
+        ("U.S.A.", {"pisa": 1, "lucene": 1}),
+        ("don’t", {"pisa": 1}),
+        ("x" * 100_000, {}),
+        (" ".join(f"w{number}" for number in range(3000)) + " grape", {"pisa": 1, "lucene": 1}),
+        ("\0walnut\0", {"pisa": 30, "lucene": 30}),
     ],
 )
-def test_queries_of_any_kind(index: BM25Index, query: str, found: int) -> None:
-    results = index.retriever()(queries(query, "apple"))
-    assert (results["qid"] == "0").sum() == found
-    assert (results["qid"] == "1").sum() == 2
+@pytest.mark.parametrize("rm3", [None, RM3()], ids=["plain", "rm3"])
+def test_queries_of_any_kind(index: BM25Index, query: str, found: dict[str, int], rm3: RM3 | None) -> None:
+    if rm3 and not index.has_rm3:
+        pytest.skip(f"{index.engine} has no RM3")
+    results = index.retriever(rm3=rm3)(queries(query, "apple"))
+    counts = [(results["qid"] == qid).sum() for qid in "01"]
+    if rm3:  # words of the documents find more
+        assert (counts[0] > 0) == (index.engine in found)
+        assert counts[1] == 3
+    else:
+        assert counts == [found.get(index.engine, 0), 2]
 
 
 def test_no_results_at_all_have_every_column(index: BM25Index) -> None:
@@ -162,19 +192,25 @@ def test_a_query_that_is_no_string_is_refused(index: BM25Index) -> None:
 def test_parameters_change_the_scores(index: BM25Index) -> None:
     other = index.retriever(k1=1.2, b=0.75)
     assert not np.allclose(other(queries("apple"))["score"], index.retriever()(queries("apple"))["score"])
-    again = BM25Index(index.path).retriever(k1=1.2, b=0.75)
-    pd.testing.assert_frame_equal(again(queries("apple")), other(queries("apple")))
+    anew = again(index).retriever(k1=1.2, b=0.75)
+    pd.testing.assert_frame_equal(anew(queries("apple")), other(queries("apple")))
+
+
+def test_pisa_keeps_what_it_prepared_for_other_parameters(pisa: BM25Index) -> None:
+    for _ in range(2):
+        again(pisa).retriever(k1=1.2, b=0.75)(queries("apple"))
+    index = pisa
     assert sorted(path.name for path in index.path.glob("pisa*")) == ["pisa", "pisa-k1-1.2-b-0.75"]
 
 
 def test_threads_change_nothing(index: BM25Index) -> None:
     texts = ["apple", "walnut", "", "cherry banana"] * 5
-    threaded = BM25Index(index.path, threads=3).retriever(4)
+    threaded = again(index, threads=3).retriever(4)
     pd.testing.assert_frame_equal(threaded(queries(*texts)), index.retriever(4)(queries(*texts)))
 
 
-def test_stopwords_are_the_querys(index: BM25Index) -> None:
-    assert BM25Index(index.path, stopwords="none").retriever()(queries("the"))["docno"].tolist() == ["stop"]
+def test_stopwords_of_pisa_are_the_querys(pisa: BM25Index) -> None:
+    assert again(pisa, stopwords="none").retriever()(queries("the"))["docno"].tolist() == ["stop"]
 
 
 def test_a_cutoff_is_fused_and_never_loosened(index: BM25Index) -> None:
@@ -186,24 +222,27 @@ def test_a_cutoff_is_fused_and_never_loosened(index: BM25Index) -> None:
 
 
 def test_equality_is_that_of_the_configuration(index: BM25Index) -> None:
-    other = BM25Index(str(index.path), threads=2)
+    other = again(index, threads=2)
     assert index.retriever(10) == other.retriever(10, verbose=True)
     assert len({index.retriever(10), other.retriever(10), index.retriever(11), index.retriever(10, b=0.5), index.retriever(10, k1=1)}) == 4
-    assert index.retriever(10) != BM25Index(index.path, stopwords="none").retriever(10)
-    assert index != BM25Index(index.path / "other")
+    assert index != again(index, stopwords="none")
+    assert index != BM25Index(index.path / "other", engine=index.engine)
+    assert len({BM25Index(index.path, engine=name) for name in ("pisa", "lucene")}) == 2
+    if index.has_rm3:
+        assert len({index.retriever(), index.retriever(rm3=RM3()), index.retriever(rm3=RM3(5)), index.retriever(rm3=RM3(5, 10))}) == 3
 
 
 def test_a_pickled_retriever_opens_its_index_again(index: BM25Index) -> None:
     retriever = index.retriever(3)
     expected = retriever(queries("walnut"))
-    again = pickle.loads(pickle.dumps(retriever))  # noqa: S301
-    assert again == retriever
-    pd.testing.assert_frame_equal(again(queries("walnut")), expected)
+    loaded = pickle.loads(pickle.dumps(retriever))  # noqa: S301
+    assert loaded == retriever
+    pd.testing.assert_frame_equal(loaded(queries("walnut")), expected)
 
 
 def test_empty_frames_and_inspection_open_no_index(index: BM25Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    retriever = BM25Index(index.path).retriever()
-    monkeypatch.setattr(BM25Index, "engine", None)
+    retriever = again(index).retriever()
+    monkeypatch.setattr(BM25Index, "searcher", None)
     results = retriever(queries().assign(more=[]))
     assert results.columns.tolist() == ["qid", "query", "more", "docno", "score", "rank"]
     assert pt.inspect.transformer_inputs(retriever) == [["qid", "query"]]
@@ -212,22 +251,23 @@ def test_empty_frames_and_inspection_open_no_index(index: BM25Index, monkeypatch
         retriever(pd.DataFrame({"qid": ["1"], "query": ["x"], "docno": ["d"]}))
 
 
-def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    BM25Index(tmp_path / "x").index(iter(DOCUMENTS)).retriever()(queries("apple"))
+def test_nothing_is_printed(engine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    index = BM25Index(tmp_path / "x", engine=engine).index(iter(DOCUMENTS))
+    index.retriever(rm3=RM3() if index.has_rm3 else None)(queries("apple"))
     assert capfd.readouterr() == ("", "")
-    BM25Index(tmp_path / "x").retriever(verbose=True)(queries("apple"))
+    again(index).retriever(verbose=True)(queries("apple"))
     assert "BM25" in capfd.readouterr().err.upper()
 
 
-def test_an_index_is_overwritten_only_when_asked(tmp_path: Path) -> None:
-    index = BM25Index(tmp_path / "x", stemmer="none").index([{"docno": "a", "text": "apples"}])
+def test_an_index_is_overwritten_only_when_asked(engine: str, tmp_path: Path) -> None:
+    index = BM25Index(tmp_path / "x", engine=engine, stemmer="none").index([{"docno": "a", "text": "apples"}])
     retriever = index.retriever()
     # one document, k far above, and a word in every document
     assert retriever(queries("apples", "apple"))["docno"].tolist() == ["a"]
     with pytest.raises(IndexingError, match="holds an index already; choose another path, or overwrite=True"):
-        BM25Index(tmp_path / "x").index(iter(DOCUMENTS))
-    with pytest.raises(IndexingError, match="built with stemmer='none', not 'porter2'"):
-        BM25Index(tmp_path / "x").retriever()
+        again(index).index(iter(DOCUMENTS))
+    with pytest.raises(IndexingError, match=r"built with stemmer='none', not 'porter2?': ask for that"):
+        again(index).retriever()
     index.overwrite = True
     index.index([{"docno": "b", "text": "pear"}, {"docno": "c", "text": "apples"}])
     assert len(index) == 2
@@ -243,7 +283,7 @@ def failing() -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("documents", "error", "message"),
     [
-        (failing(), BrokenPipeError, "the source broke"),
+        (failing, BrokenPipeError, "the source broke"),
         ([], IndexingError, "there was no document to index"),
         ([*DOCUMENTS, DOCUMENTS[1]], AnceError, "'d2'"),
         ([{"docno": 7, "text": "x"}], IndexingError, "docno must be a string of at least one character, found 7"),
@@ -251,17 +291,23 @@ def failing() -> Iterator[dict[str, Any]]:
         ([{"docno": "d", "text": None}], IndexingError, "document d: its text must be a string, found None"),
         ([{"docno": "d"}], IndexingError, "document d: its text must be a string, found None"),
         ([{"docno": "d", "text": "x", "title": 3}], IndexingError, "document d: its title must be a string, found 3"),
-        ([{"docno": "d", "text": ""}, {"docno": "e", "text": "日本"}], IndexingError, "needs a document with a word of ASCII letters"),
     ],
 )
-def test_what_cannot_be_indexed_leaves_nothing(tmp_path: Path, documents: Any, error: type[Exception], message: str) -> None:
+def test_what_cannot_be_indexed_leaves_nothing(engine: str, tmp_path: Path, documents: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        BM25Index(tmp_path / "x").index(documents)
+        BM25Index(tmp_path / "x", engine=engine).index(documents() if callable(documents) else documents)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_documents_without_a_word_that_pisa_knows(tmp_path: Path) -> None:
+    pytest.importorskip("pyterrier_pisa")
+    with pytest.raises(IndexingError, match="needs a document with a word of ASCII letters"):
+        BM25Index(tmp_path / "x").index([{"docno": "d", "text": ""}, {"docno": "e", "text": "日本"}])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ance_ir.pipelines.pisa._BUILDER", "raise SystemExit('no more memory')")
+    monkeypatch.setattr("ance_ir.pipelines.bm25.pisa._BUILDER", "raise SystemExit('no more memory')")
     endless = ({"docno": str(number), "text": "word " * 1000} for number in range(10_000_000))
     with pytest.raises(IndexingError, match=r"PISA could not build the index.*: no more memory"):
         BM25Index(tmp_path / "x").index(endless)
@@ -269,10 +315,10 @@ def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_documents_that_get_lost_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ance_ir.pipelines import pisa
+    from ance_ir.pipelines.bm25 import pisa
 
     monkeypatch.setattr(pisa, "_BUILDER", pisa._BUILDER.replace("enumerate(sys.stdin)", "list(enumerate(sys.stdin))[1:]"))
-    with pytest.raises(IndexingError, match="36 documents were given, PISA indexed 35"):
+    with pytest.raises(IndexingError, match="36 documents were given, pisa indexed 35"):
         BM25Index(tmp_path / "x").index(iter(DOCUMENTS))
 
 
@@ -282,7 +328,7 @@ def test_half_an_index_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     with pytest.raises(DamagedIndexError, match="no manifest"):
         BM25Index(tmp_path / "x").retriever()
-    for content, message in (("{", "expected JSON"), ('{"format": 0}', "format 0 is not 1")):
+    for content, message in (("{", "expected JSON"), ('{"format": 0}', "format 0 is not 2")):
         (tmp_path / "x" / "manifest.json").write_text(content, encoding="utf-8")
         with pytest.raises(DamagedIndexError, match=message):
             BM25Index(tmp_path / "x").retriever()
@@ -291,8 +337,12 @@ def test_half_an_index_is_not_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"stemmer": "snow"}, "stemmer must be one of porter2, krovetz, none, not 'snow'"),
-        ({"stopwords": "all"}, "stopwords must be one of terrier, lucene, none, not 'all'"),
+        ({"stemmer": "snow"}, "stemmer must be one of porter2, krovetz, none for the engine pisa, not 'snow'"),
+        ({"stopwords": "all"}, "stopwords must be one of terrier, lucene, none for the engine pisa, not 'all'"),
+        ({"engine": "lucene", "stemmer": "porter2"}, "stemmer must be one of porter, krovetz, none for the engine lucene, not 'porter2'"),
+        ({"engine": "lucene", "stopwords": "terrier"}, "stopwords must be one of lucene, none for the engine lucene, not 'terrier'"),
+        ({"engine": "terrier", "stopwords": "lucene"}, "stopwords must be one of terrier, none for the engine terrier, not 'lucene'"),
+        ({"engine": "solr"}, "engine must be one of pisa, lucene, terrier, not 'solr'"),
         ({"threads": 0}, "threads must be at least 1, not 0"),
     ],
 )
@@ -301,7 +351,7 @@ def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, settings: dic
         BM25Index(tmp_path, **settings)
 
 
-@pytest.mark.parametrize("settings", [{"num_results": 0}, {"k1": -1}, {"b": 1.5}, {"k1": math.nan}])
+@pytest.mark.parametrize("settings", [{"num_results": 0}, {"k1": -1}, {"b": 1.5}, {"k1": math.nan}, {"k1": math.inf}])
 def test_parameters_that_cannot_be_meant_are_refused(index: BM25Index, settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="at least"):
         index.retriever(**settings)
@@ -309,13 +359,14 @@ def test_parameters_that_cannot_be_meant_are_refused(index: BM25Index, settings:
 
 def test_without_pisa_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyterrier_pisa", None)
-    with pytest.raises(MissingDependencyError, match="BM25Index needs the package pyterrier-pisa"):
+    with pytest.raises(MissingDependencyError, match=r'BM25Index\(engine="pisa"\) needs the package pyterrier-pisa'):
         BM25Index(tmp_path)
 
 
-def test_it_ends_a_pipeline(tmp_path: Path) -> None:
+def test_it_ends_a_pipeline(engine: str, tmp_path: Path) -> None:
     shorten = pt.apply.text(lambda row: row["text"].split()[0])
-    index = (shorten >> BM25Index(tmp_path / "x")).index([{"docno": "a", "text": "apple pear"}, {"docno": "b", "text": "pear apple"}])
+    pipeline = shorten >> BM25Index(tmp_path / "x", engine=engine)
+    index = pipeline.index([{"docno": "a", "text": "apple pear"}, {"docno": "b", "text": "pear apple"}])
     assert isinstance(index, BM25Index)
     assert index.retriever()(queries("pear"))["docno"].tolist() == ["b"]
     assert pt.inspect.indexer_inputs(index) == [["docno", "text"]]
@@ -351,3 +402,56 @@ def test_interrupting_the_build_ends_its_process(tmp_path: Path, monkeypatch: py
         BM25Index(tmp_path / "x").index(interrupted())
     assert [process.returncode for process in started] == [-9]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"engine": "other"}, "built with engine='{index.engine}', not '{other}': ask for that, or build anew"),
+        ({"stemmer": "krovetz"}, "built with stemmer='{index.stemmer}', not 'krovetz'"),
+    ],
+)
+def test_what_an_index_is_not_is_refused(index: BM25Index, asked: dict[str, str], message: str) -> None:
+    other = "lucene" if index.engine == "pisa" else "pisa"
+    asked = {name: value.replace("other", other) for name, value in asked.items()}
+    with pytest.raises(IndexingError, match=message.format(index=index, other=other)):
+        again(index, **asked).retriever()
+
+
+def test_an_index_that_names_no_engine_is_pisas(pisa: BM25Index, tmp_path: Path) -> None:
+    path = shutil.copytree(pisa.path, tmp_path / "x", symlinks=True)
+    manifest = {"format": 1, "documents": len(DOCUMENTS), "stemmer": "porter2"}
+    (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    expected = pisa.retriever()(queries("apple", "walnut"))
+    pd.testing.assert_frame_equal(BM25Index(path).retriever()(queries("apple", "walnut")), expected)
+    with pytest.raises(IndexingError, match="built with engine='pisa', not 'lucene'"):
+        BM25Index(path, engine="lucene").retriever()
+
+
+def test_an_engine_without_rm3_says_which_has_it(pisa: BM25Index) -> None:
+    with pytest.raises(UsageError, match='the engine pisa has no RM3: build the index with engine="lucene"'):
+        pisa.retriever(rm3=RM3())
+
+
+@pytest.mark.parametrize("settings", [{"fb_docs": 0}, {"fb_terms": 0}, {"original_query_weight": 1.1}, {"original_query_weight": math.nan}])
+def test_rm3_that_cannot_be_meant_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="at least 1 document and 1 term, and a weight from 0 to 1"):
+        RM3(**settings)
+
+
+def test_the_cache_keeps_engines_and_analyses_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ance_ir import load_dataset
+    from ance_ir.pipelines import dataset_bm25
+
+    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "corpus.jsonl").write_text('{"docno": "a", "text": "the apples"}\n', encoding="utf-8")
+    dataset = load_dataset(str(tmp_path / "d"))
+    asked: list[dict[str, Any]] = [{}, {"stopwords": "lucene"}, {"stemmer": "none"}]
+    if importlib.util.find_spec("pyserini"):
+        asked += [{"engine": "lucene"}, {"engine": "lucene", "stopwords": "none"}, {"engine": "lucene", "stemmer": "none"}]
+    for settings in asked * 2:
+        assert len(dataset_bm25(dataset, **settings).retriever()(queries("apples"))) == 1
+    mark = dataset.corpus_fingerprint
+    names = [mark, *(f"{mark}-{end}" for end in ("stemmer-none", "lucene", "lucene-stopwords-none", "lucene-stemmer-none"))]
+    assert {path.name for path in (tmp_path / "cache" / "bm25").iterdir()} == set(names[: len(asked) - 1])

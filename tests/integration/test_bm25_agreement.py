@@ -1,0 +1,85 @@
+"""The engines of BM25 beside each other: with the same analysis they rank alike, as far as their tokenisers and formulas do."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import ir_measures
+import numpy as np
+import pandas as pd
+import pytest
+from ir_measures import RR, nDCG
+
+from ance_ir import load_dataset
+from ance_ir.datasets import Dataset
+from ance_ir.pipelines import RM3, BM25Index
+
+pytestmark = [
+    pytest.mark.integration,
+    *(
+        pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed")
+        for name in ("pyterrier_pisa", "pyserini")
+    ),
+]
+
+SAME = {"stemmer": "krovetz", "stopwords": "lucene"}
+"""The nearest that the two come to each other."""
+
+
+def overlap(first: pd.DataFrame, second: pd.DataFrame, depth: int = 10) -> float:
+    """The mean share of the first documents that two runs have in common, over queries for which either found something."""
+    found = [{qid: set(results["docno"]) for qid, results in run[run["rank"] < depth].groupby("qid")} for run in (first, second)]
+    shares = [
+        len(found[0].get(qid, set()) & found[1].get(qid, set())) / max(len(run.get(qid, set())) for run in found)
+        for qid in found[0].keys() | found[1].keys()
+    ]
+    return float(np.mean(shares))
+
+
+def quality(run: pd.DataFrame, dataset: Dataset) -> dict[str, float]:
+    renamed = run.rename(columns={"qid": "query_id", "docno": "doc_id"})
+    qrels = dataset.qrels().rename(columns={"qid": "query_id", "docno": "doc_id", "label": "relevance"})
+    return {str(measure): value for measure, value in ir_measures.calc_aggregate([nDCG @ 10, RR @ 10], qrels, renamed).items()}
+
+
+def runs(dataset: Dataset, folder: Path) -> dict[str, pd.DataFrame]:
+    found = {}
+    for engine in ("pisa", "lucene"):
+        for name, settings in (("", {}), (", same", SAME)):
+            index = BM25Index(folder / f"{engine}{name}", engine=engine, **settings).index(dataset.documents())  # type: ignore[arg-type]
+            found[f"{engine}{name}"] = index.retriever(100)(dataset.queries())
+    found["lucene, rm3"] = index.retriever(100, rm3=RM3())(dataset.queries())
+    return found
+
+
+@pytest.mark.parametrize("name", [pytest.param("vaswani", marks=pytest.mark.slow), pytest.param("msmarco-mini", marks=pytest.mark.slow)])
+def test_the_engines_agree_on_real_collections(name: str, tmp_path: Path, data_dir: Path) -> None:
+    dataset = load_dataset(str(data_dir / name))
+    found = runs(dataset, tmp_path)
+    measured = {system: quality(run, dataset) for system, run in found.items()}
+    shared = {ending: overlap(found[f"pisa{ending}"], found[f"lucene{ending}"]) for ending in ("", ", same")}
+    print(pd.DataFrame(measured).T.round(4).to_string(), shared)
+    for measure in ("nDCG@10", "RR@10"):
+        assert measured["pisa, same"][measure] == pytest.approx(measured["lucene, same"][measure], abs=0.02)
+        assert measured["pisa"][measure] == pytest.approx(measured["lucene"][measure], abs=0.03)
+    assert shared[", same"] > 0.85
+    assert shared[""] > 0.75
+
+
+def test_the_engines_agree_on_plain_words(tmp_path: Path) -> None:
+    # words that both cut and stem alike, and texts of one length, of which Lucene's coarse lengths and PISA's exact ones are the same
+    random = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(300)]
+    weights = 1 / np.arange(1, 301)
+    documents = [{"docno": f"d{number}", "text": " ".join(random.choice(words, 20, p=weights / weights.sum()))} for number in range(1000)]
+    asked = pd.DataFrame(
+        {"qid": [str(number) for number in range(50)], "query": [" ".join(random.choice(words[20:], 2)) for _ in range(50)]}
+    )
+    pisa, lucene = (
+        BM25Index(tmp_path / engine, engine=engine).index(iter(documents)).retriever(10)(asked) for engine in ("pisa", "lucene")
+    )
+    assert overlap(pisa, lucene) > 0.97
+    one = pd.DataFrame({"qid": ["1"], "query": [words[50]]})
+    pisa, lucene = (BM25Index(tmp_path / engine, engine=engine).retriever(10)(one) for engine in ("pisa", "lucene"))
+    assert pisa["docno"].tolist() == lucene["docno"].tolist(), "one word: the same order, ties included"
