@@ -197,6 +197,7 @@ def test_java_starts_whatever_the_environment_says_and_spares_the_process(tmp_pa
     old = java_at(tmp_path / "old", "17.0.1")
     code = """
 import gc, pickle, subprocess, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 before = dict(os.environ)
 retriever = build()
 assert retriever(query)["docno"].tolist() == ["a"]
