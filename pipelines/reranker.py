@@ -11,29 +11,50 @@ import pyterrier as pt
 import torch
 from tqdm.auto import tqdm
 
-from ance_ir.errors import UsageError
+from ance_ir.datasets import Dataset
 from ance_ir.indexes import FirstP
+from ance_ir.indexes.aggregation import parse_aggregation
 from ance_ir.models import CrossEncoder, PassageScheme
+from ance_ir.models.transformers import check_queries
 from ance_ir.ranking import rank_results
 
 
 class BertReranker(pt.Transformer):
     """Ranks documents anew by a cross-encoder that reads ``query`` and ``text`` (``title``, ``url``) together.
 
+    ``bm25 % 100 >> BertReranker(model, dataset=dataset)`` takes the texts from a dataset; ``bm25 % 100 >> loader >> BertReranker(model)``,
+    from any transformer that adds a column ``text``.
+
     The score is the log-odds of relevance, also of a checkpoint whose own score is a probability: the order is the same, and documents
     far above 0 do not become equal.
 
     Args:
         model: the cross-encoder.
-        passages: how long documents are cut; a document is as relevant as its best passage. ``FirstP()`` reads what fits into one pair.
+        passages: how long documents are cut; ``FirstP()``, the default, reads what fits into one pair.
+        aggregation: how the log-odds of the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or
+            ``first``.
+        dataset: where the texts of a frame without ``text`` come from, with all fields that the model reads.
         verbose: show progress.
+
+    Raises:
+        UsageError: there is no such aggregation, or the model cannot take such passages.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "BERT reranker", "help_url": None}
 
-    def __init__(self, model: CrossEncoder, passages: PassageScheme | None = None, *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        model: CrossEncoder,
+        passages: PassageScheme | None = None,
+        *,
+        aggregation: str = "max",
+        dataset: Dataset | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.model = model
         self.passages = FirstP() if passages is None else passages
+        self.aggregation = str(parse_aggregation(aggregation))
+        self.dataset = dataset
         self.verbose = verbose
         model.tokenizer.pairs([""], [""], self.passages)  # a scheme that the model cannot take shows here
 
@@ -43,28 +64,35 @@ class BertReranker(pt.Transformer):
         name: str | Path,
         passages: PassageScheme | None = None,
         *,
+        aggregation: str = "max",
+        dataset: Dataset | None = None,
         device: str | torch.device | None = None,
         verbose: bool = False,
         **settings: Any,
     ) -> BertReranker:
         """Open a checkpoint; see ``CrossEncoder.from_pretrained``."""
-        return cls(CrossEncoder.from_pretrained(name, device=device, **settings), passages, verbose=verbose)
+        model = CrossEncoder.from_pretrained(name, device=device, **settings)
+        return cls(model, passages, aggregation=aggregation, dataset=dataset, verbose=verbose)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Score and rank anew; every other column is kept.
 
         Raises:
             UsageError: a query is no string.
+            DocumentNotFoundError: a frame without ``text`` has documents that the dataset does not hold.
         """
-        pt.validate.result_frame(inp, extra_columns=["query", "text"], context=self)
+        needed = ["query", "text"] if self.dataset is None else ["query"]
+        pt.validate.result_frame(inp, extra_columns=needed, context=self)
         if inp.empty:
             return inp.assign(score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
-        for qid, query in zip(inp["qid"], inp["query"], strict=True):
-            if not isinstance(query, str):
-                raise UsageError(f"query {qid} must be a string, found {query!r}")
-        texts = self.model.settings.join_frame(inp)
+        check_queries(inp)
+        read = inp
+        if self.dataset is not None and "text" not in inp.columns:
+            read = self.dataset.text_loader(self.model.settings.fields).transform(inp)
+        texts = self.model.settings.join_frame(read)
+        combine = parse_aggregation(self.aggregation).combine
         with tqdm(desc="reranking", unit=" passages", disable=not self.verbose) as bar:
-            scores = self.model.log_odds(inp["query"].to_list(), texts, self.passages, bar.update)
+            scores = self.model.log_odds(inp["query"].to_list(), texts, self.passages, bar.update, combine)
         return rank_results(inp.assign(score=scores.astype(np.float64)))
 
     def subtransformers(self) -> dict[str, Any]:
@@ -72,7 +100,7 @@ class BertReranker(pt.Transformer):
         return {}
 
     def _configuration(self) -> tuple[Any, ...]:
-        return id(self.model), self.passages
+        return id(self.model), self.passages, self.aggregation, id(self.dataset)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BertReranker) and self._configuration() == other._configuration()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +32,9 @@ _WINDOW = 1_024
 """Pairs, of documents of any length, that are tokenised and sorted by length together."""
 
 HeadChoice = Literal["trained", "fresh"]
+
+Combine = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Documents' scores ``[N]``, of passages' scores, float64 ``[P]``, where each document's begin, and how many they are, int64 ``[N]``."""
 
 
 class CrossEncoder(nn.Module):
@@ -154,7 +157,12 @@ class CrossEncoder(nn.Module):
         return self._activated(self.log_odds(queries, texts, scheme))
 
     def log_odds(
-        self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None, progress: Progress | None = None
+        self,
+        queries: Sequence[str],
+        texts: Sequence[str],
+        scheme: PassageScheme | None = None,
+        progress: Progress | None = None,
+        combine: Combine | None = None,
     ) -> np.ndarray:
         """What documents are ranked by, whatever ``PairSettings.score`` says: it never saturates.
 
@@ -163,8 +171,9 @@ class CrossEncoder(nn.Module):
         Args:
             queries: ``[N]``.
             texts: ``[N]``.
-            scheme: how texts are cut; a text is as relevant as its best passage. ``None``: the text is cut where its pair is full.
+            scheme: how texts are cut. ``None``: the text is cut where its pair is full.
             progress: called with the number of pairs that a batch has finished.
+            combine: how the passages of a text make its score; by default it is as relevant as its best passage.
 
         Returns:
             float32 ``[N]``.
@@ -183,8 +192,10 @@ class CrossEncoder(nn.Module):
             window = firsts[start : start + _WINDOW]
             passages = self.tokenizer.pairs([queries[i] for i in window], [texts[i] for i in window], scheme)
             logits = self._read([pair for pairs in passages for pair in pairs], progress)
-            starts = np.cumsum([0, *map(len, passages[:-1])])
-            found[start : start + len(window)] = np.maximum.reduceat(logits, starts)
+            counts = np.array([len(pairs) for pairs in passages])
+            begins = np.cumsum(counts) - counts
+            best = np.maximum.reduceat(logits, begins) if combine is None else combine(logits.astype(np.float64), begins, counts)
+            found[start : start + len(window)] = best
         scores: np.ndarray = found[codes]
         return scores
 
@@ -207,14 +218,14 @@ class CrossEncoder(nn.Module):
 def _keep_logits_in_float32(classifier: PreTrainedModel, labels: int) -> None:
     """Have the last layer compute in float32 even where the weights are in half precision, in which close logits would be equal."""
     linear = [module for module in classifier.modules() if isinstance(module, nn.Linear) and module.out_features == labels]
-
-    def again(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        if output.dtype == torch.float32:
-            return output
-        assert isinstance(module, nn.Linear)
-        bias = None if module.bias is None else module.bias.float()
-        with torch.autocast(output.device.type, enabled=False):
-            return nn.functional.linear(inputs[0].float(), module.weight.float(), bias)
-
     if linear and not linear[-1]._forward_hooks:
-        linear[-1].register_forward_hook(again)
+        linear[-1].register_forward_hook(_in_float32)
+
+
+def _in_float32(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    if output.dtype == torch.float32:
+        return output
+    assert isinstance(module, nn.Linear)
+    bias = None if module.bias is None else module.bias.float()
+    with torch.autocast(output.device.type, enabled=False):
+        return nn.functional.linear(inputs[0].float(), module.weight.float(), bias)

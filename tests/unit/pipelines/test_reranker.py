@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyterrier as pt
 import pytest
+import torch
 
 from ance_ir.datasets import Dataset, load_dataset
-from ance_ir.errors import ModelError, UsageError
+from ance_ir.errors import DocumentNotFoundError, ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder
-from ance_ir.pipelines import BertReranker, Systems, dataset_bm25
+from ance_ir.pipelines import BertReranker, ReciprocalRankFusion, Systems, dataset_bm25
 from tests.tiny import WORDS, cross_encoder, encoder
 
 FRAME = pd.DataFrame(
@@ -48,6 +52,73 @@ def test_scores_are_those_of_the_cross_encoder(scheme: FirstP | MaxP | SlidingWi
     assert found["rank"].tolist() == [0, 1, 2, 3]
     twins = found[found["docno"].isin(["d3", "d4"])]
     assert twins["docno"].tolist() == ["d4", "d3"], "equal texts score equally, and ties go by docno"
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "combine"),
+    [
+        ("max", max),
+        ("first", lambda scores: scores[0]),
+        ("mean", lambda scores: sum(scores) / len(scores)),
+        ("sum:2", lambda scores: sum(sorted(scores, reverse=True)[:2])),
+    ],
+)
+def test_a_document_scores_as_its_passages_say(aggregation: str, combine: Callable[[list[float]], float]) -> None:
+    model, scheme = cross_encoder(), MaxP(16, 3)
+    texts = [" ".join(np.random.default_rng(number).choice(WORDS, 4 + 9 * number)) for number in range(4)]
+    frame = FRAME[["qid", "query", "docno"]].assign(text=texts)
+    found = BertReranker(model, scheme, aggregation=aggregation)(frame).set_index("docno")["score"]
+    for docno, text in zip(frame["docno"], texts, strict=True):
+        (passages,) = model.tokenizer.pairs(["king of the river"], [text], scheme)
+        with torch.inference_mode():
+            scores = [float(model(*model.tokenizer.pad([passage], model.device))) for passage in passages]
+        assert found[docno] == pytest.approx(combine(scores), rel=1e-4, abs=1e-5)
+    assert len(passages) == 3
+
+
+def test_there_is_no_such_aggregation() -> None:
+    with pytest.raises(UsageError, match="not as 'best'"):
+        BertReranker(cross_encoder(), aggregation="best")
+
+
+def test_texts_come_from_the_dataset_where_the_frame_has_none(dataset: Dataset) -> None:
+    model = cross_encoder()
+    reranker = BertReranker(model, dataset=dataset)
+    frame = pd.DataFrame({"qid": ["q1"] * 4, "query": ["a cat"] * 4, "docno": ["d1", "d2", "d3", "d4"], "score": 0.0, "rank": range(4)})
+    found = reranker(frame)
+    assert list(found.columns) == list(frame.columns)
+    expected = BertReranker(model)(dataset.text_loader(("title", "text"))(frame))
+    pd.testing.assert_frame_equal(found, expected[frame.columns])
+    told = reranker(frame.assign(text="red moon"))
+    assert told["score"].nunique() == 1, "a frame's own text is read"
+    with pytest.raises(DocumentNotFoundError, match=r"1 docno.* not among the 4 documents"):
+        reranker(frame.assign(docno="new"))
+    assert (dataset_bm25(dataset).retriever() % 2 >> reranker)(dataset.queries())["qid"].tolist() == ["q1", "q1", "q2"]
+
+
+class StandIn(pt.Transformer):
+    """What rerankers of other packages look like, e.g. ``pyterrier_t5.MonoT5ReRanker``."""
+
+    def transform(self, run: pd.DataFrame) -> pd.DataFrame:
+        run = run[["qid", "query", "docno", "text"]]
+        scores = [float(len(set(query.split()) & set(text.split()))) for query, text in zip(run["query"], run["text"], strict=True)]
+        ranked: pd.DataFrame = pt.model.add_ranks(run.assign(score=scores)).sort_values(["qid", "rank"])
+        return ranked
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
+def test_rerankers_of_other_packages_compose(dataset: Dataset) -> None:
+    bm25, bert = dataset_bm25(dataset).retriever(), BertReranker(cross_encoder(), dataset=dataset)
+    alone = (bm25 % 3 >> dataset.text_loader() >> StandIn())(dataset.queries())
+    assert alone.groupby("qid")["docno"].first().to_dict() == {"q1": "d1", "q2": "d2"}
+    for pipeline in (
+        bm25 % 3 >> dataset.text_loader() >> StandIn() % 2 >> bert,
+        bm25 % 3 >> bert % 2 >> dataset.text_loader() >> StandIn(),
+        ReciprocalRankFusion(bm25, bm25 >> bert, bm25 >> dataset.text_loader() >> StandIn()) % 2,
+    ):
+        found = pipeline(dataset.queries())
+        assert found.groupby("qid").size().to_dict() == {"q1": 2, "q2": 1}
+        assert pt.inspect.transformer_outputs(pipeline, ["qid", "query"])
 
 
 def test_a_probability_does_not_make_documents_equal() -> None:
