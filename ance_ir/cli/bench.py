@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -18,11 +19,12 @@ EXAMPLE = """
 Example:
   ance-ir bench search --vectors 20000
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
+  ance-ir bench pipeline --documents 500 --queries 4
 """
 
 
-@click.command("bench", short_help="Measure search and encoding beside the alternatives", epilog=EXAMPLE)
-@click.argument("what", type=click.Choice(["search", "encode"]))
+@click.command("bench", short_help="Measure search, encoding and pipelines", epilog=EXAMPLE)
+@click.argument("what", type=click.Choice(["search", "encode", "pipeline"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: how many are searched.")
 @click.option(
     "--dataset",
@@ -31,11 +33,18 @@ Example:
     default=["python-stdlib"],
     show_default=True,
     metavar="D",
-    help=f"encode: whose documents; may be repeated. {DATASET}",
+    help=f"encode, pipeline: whose documents; encode: may be repeated. {DATASET}",
 )
-@click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode: how many of each dataset.")
-@click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="encode: tokens that a text is cut to.")
-@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="encode: a folder or a hub name.")
+@click.option(
+    "--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode, pipeline: how many of each dataset."
+)
+@click.option(
+    "--length", type=click.IntRange(min=3), default=128, show_default=True, help="encode, pipeline: tokens that a text is cut to."
+)
+@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="encode, pipeline: a folder or a hub name.")
+@click.option("--reranker", help="pipeline: a folder or a hub name.  [default: the model, with a fresh head]")
+@click.option("--queries", type=click.IntRange(min=1), default=8, show_default=True, help="pipeline: how many are asked.")
+@click.option("--backend", default="hnsw", show_default=True, help="pipeline: what searches the vectors (docs/indexes.md).")
 @click.option(
     "--precision",
     "precisions",
@@ -53,22 +62,43 @@ def command(
     documents: int,
     length: int,
     model: str,
+    reranker: str | None,
+    queries: int,
+    backend: str,
     precisions: tuple[str, ...],
     rounds: int,
     form: str,
     device: str | None,
 ) -> None:
-    """Measure search and encoding beside the alternatives.
+    """Measure search and encoding beside the alternatives, and what the parts of a pipeline cost.
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
-    others, Faiss divided by ours. encode: a first round does not count. docs/benchmarks.md explains the columns.
+    others, Faiss divided by ours. encode: a first round does not count. pipeline: the paper's efficiency table, beside the paper's figures.
+    docs/benchmarks.md explains the columns.
     """
     from ance_ir import load_dataset
-    from ance_ir.eval.bench import bench_encode, bench_search, left_out
+    from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search, left_out
 
     if what == "search":
         title = f"exact search, {vectors:,} vectors, median milliseconds of {rounds} rounds{left_out()}"
         found = bench_search(vectors=vectors, rounds=rounds, verbose=True)
+    elif what == "pipeline":
+        if len(datasets) > 1:
+            raise click.UsageError("pipeline takes one dataset")
+        dataset = load_dataset(datasets[0])
+        found = bench_pipeline(
+            dataset,
+            model,
+            reranker=reranker,
+            documents=documents,
+            queries=queries,
+            length=length,
+            backend=backend,
+            rounds=rounds,
+            device=device,
+            verbose=True,
+        )
+        title = f"{dataset.name}, the first {documents:,} documents, {length} tokens, {model}, {backend}, medians of {rounds} rounds"
     else:
         title = f"encoding the first {documents:,} documents, {length} tokens, {model}, medians of {rounds} rounds"
         opened = [load_dataset(dataset) for dataset in datasets]
@@ -105,4 +135,6 @@ def _show(title: str, found: pd.DataFrame, form: str) -> None:
 def _cell(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
+    if math.isnan(value):
+        return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}" if 0.9 < value <= 1 else f"{value:.2f}"

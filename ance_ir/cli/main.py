@@ -34,7 +34,7 @@ SUMMARIES = {
     "runs": "Show training runs, side by side",
     "info": "Show what a model is and how it reads text",
     "study": "Compare negatives as the paper does",
-    "bench": "Measure search and encoding beside the alternatives",
+    "bench": "Measure search, encoding and pipelines",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
 

@@ -1,6 +1,7 @@
 """Benchmarks: each contender in turn, several rounds."""
 
 from ance_ir.eval.bench.encode import bench_encode
+from ance_ir.eval.bench.pipeline import bench_pipeline
 from ance_ir.eval.bench.search import bench_search, left_out
 
-__all__ = ["bench_encode", "bench_search", "left_out"]
+__all__ = ["bench_encode", "bench_pipeline", "bench_search", "left_out"]

@@ -251,6 +251,25 @@ def test_bench_encode(form: str, run: Run, collection: Path, model: Path, monkey
         assert json.loads(out)[0]["texts/s"] == 1234.5
 
 
+def test_bench_pipeline(run: Run, collection: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def bench(dataset: Dataset, model: str, **options: Any) -> pd.DataFrame:
+        asked.update(options)
+        return pd.DataFrame([{"part": "BM25 build", "seconds": 1.5, "paper": ""}, {"part": "BM25", "seconds": np.nan, "paper": "37 ms"}])
+
+    monkeypatch.setattr("ance_ir.eval.bench.bench_pipeline", bench)
+    told = ("--dataset", collection, "--model", model, "--queries", "2", "--reranker", "x", "--backend", "exact")
+    status, out, err = run("bench", "pipeline", *told)
+    assert status == 0, err
+    assert (asked["queries"], asked["reranker"], asked["backend"], asked["documents"]) == (2, "x", "exact", 1000)
+    assert out.splitlines()[-1] == "BM25              –  37 ms"
+    status, out, _ = run("bench", "pipeline", *told, "--format", "json")
+    assert json.loads(out)[1] == {"part": "BM25", "seconds": None, "paper": "37 ms"}
+    status, _, err = run("bench", "pipeline", *told, "--dataset", collection)
+    assert (status, "pipeline takes one dataset" in err) == (2, True)
+
+
 def test_eval(index: Path, run: Run, collection: Path, tmp_path: Path) -> None:
     systems = [
         "--system",

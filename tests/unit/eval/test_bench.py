@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +14,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import ance_ir.eval.bench.encode as encode
+import ance_ir.eval.bench.pipeline as pipeline
 import ance_ir.eval.bench.rounds as rounds
 import ance_ir.eval.bench.search as search
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
-from ance_ir.eval.bench import bench_encode, bench_search
+from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
 from ance_ir.eval.bench.work import operations, peak_memory
 from ance_ir.models.encoding import TOKEN_BUDGET
-from tests.tiny import encoder
+from tests.tiny import cross_encoder, encoder
 
 
 def test_contenders_run_in_turn_and_the_first_round_does_not_count() -> None:
@@ -156,3 +159,40 @@ def test_a_model_that_reads_pairs_is_refused(folder: Path) -> None:
     (folder / "corpus.jsonl").write_text(json.dumps({"docno": "1", "title": "cat", "text": "the cat"}))
     with pytest.raises(UsageError, match="reads title and text as a pair"):
         bench_encode([load_dataset(folder)], str(folder / "pairs"), precisions=[], length=32, device="cpu")
+
+
+@pytest.mark.parametrize(("backend", "reranker"), [("hnsw", True), ("exact", False)])
+def test_pipeline(backend: str, reranker: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "queries.tsv").write_text("".join(f"q{number}\tcat sleeps\n" for number in range(5)))
+    cross_encoder().save(folder / "bert")
+    model = folder / "model"
+    if not reranker:  # a bare backbone, which can have a fresh head
+        model = folder / "backbone"
+        encoder().query_tower.backbone.save_pretrained(model)
+        encoder().tokenizer.tokenizer.save_pretrained(model)
+    asked: dict[str, list[tuple[int, int]]] = {}
+    original = pipeline.alternate
+
+    def counted(runs: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+        for name, run in runs.items():
+            if isinstance(run, partial):
+                frames = run.args[1] if name.endswith("alone") else [run.args[0]]
+                asked[name] = [(frame["qid"].nunique(), len(frame)) for frame in frames]
+        return original(runs, rounds)
+
+    monkeypatch.setattr(pipeline, "alternate", counted)
+    options = {"documents": 40, "queries": 3, "depth": 7, "length": 32, "rounds": 1, "device": "cpu", "backend": backend}
+    found = bench_pipeline(load_dataset(folder), str(model), reranker=str(folder / "bert") if reranker else None, **options)  # type: ignore[arg-type]
+    offline = ["BM25 build", "encoding", *(["ANN index build"] if backend == "hnsw" else [])]
+    online = ["BM25", "rerank of 7", "cascade", "query encoding", "ANN search", "ANN total"]
+    assert found["part"].tolist() == offline + online
+    before, after = found.iloc[: len(offline)], found.iloc[len(offline) :]
+    np.testing.assert_allclose(before["ms/document"].astype(float), 1000 * before["seconds"].astype(float) / 40)
+    assert before[["seconds", "ms/document"]].min(axis=None) > 0
+    assert after[["ms, 1 query", "ms, 3 queries"]].min(axis=None) > 0
+    assert before[["ms, 1 query", "ms, 3 queries"]].isna().all(axis=None)
+    assert after[["seconds", "ms/document"]].isna().all(axis=None)
+    assert dict(zip(found["part"], found["paper"], strict=True))["ANN total"] == "11.6 ms"
+    assert asked["rerank, alone"] == [(1, 7)] * 3
+    assert asked["rerank, together"] == [(3, 21)]
+    assert asked["ANN total, alone"] == [(1, 1)] * 3

@@ -1,0 +1,154 @@
+"""What each part of a pipeline costs: the efficiency table of the paper (Xiong et al., 2021, figure 6), on this machine."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets.loader import TextLoader
+from ance_ir.eval.bench.rounds import alternate, medians
+from ance_ir.indexes import AnceIndex, FirstP, index_corpus
+from ance_ir.indexes.ann.build import build_faiss
+from ance_ir.indexes.ann.settings import FaissSettings, resolve
+from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.cross import HeadChoice
+from ance_ir.pipelines import BertReranker, BM25Index
+
+PAPER = {
+    "encoding": "10 h, 4.5 ms a document",
+    "ANN index build": "10 s",
+    "BM25": "37 ms",
+    "rerank": "1.15 s",
+    "cascade": "1.42 s",
+    "query encoding": "2.6 ms",
+    "ANN search": "9 ms",
+    "ANN total": "11.6 ms",
+}
+"""Latency is a query's, for 100 documents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Models:
+    """What computes."""
+
+    dense: DenseEncoder
+    reranker: CrossEncoder
+
+
+def bench_pipeline(
+    dataset: Dataset,
+    model: str,
+    *,
+    reranker: str | None = None,
+    documents: int = 1000,
+    queries: int = 8,
+    depth: int = 100,
+    length: int = 128,
+    backend: str = "hnsw",
+    rounds: int = 3,
+    device: str | None = None,
+    verbose: bool = False,
+) -> pd.DataFrame:
+    """Time the parts of BM25, of BM25 with a reranker, and of dense retrieval, in turn.
+
+    Args:
+        dataset: whose first documents and queries.
+        model: the dense model.
+        reranker: the cross-encoder; by default the dense model's backbone with a fresh head, which costs as much as a trained one.
+        documents: how many are indexed.
+        queries: how many are asked.
+        depth: documents that are found for a query, and reranked.
+        length: tokens that a passage, or a pair of a query and a document, is cut to.
+        backend: what searches the vectors; see ``indexes.ann.settings``.
+        rounds: that count; the parts take turns in each.
+        device: where models compute.
+        verbose: show progress.
+
+    Returns:
+        A row for each part. Of those that come before any query: ``seconds`` in all and ``ms/document``. Of the others: milliseconds a
+        query, asked alone (``ms, 1 query``) and together (``ms, N queries``). What does not apply is not a number. Medians over the
+        rounds; ``paper`` has what the paper says. A total is measured, not added up.
+
+    Raises:
+        UsageError: there is no such backend, or the models do not take texts of that length.
+    """
+    head: HeadChoice = "trained" if reranker else "fresh"
+    models = _Models(
+        dense=DenseEncoder.from_pretrained(model, device=device, passage_length=length),
+        reranker=CrossEncoder.from_pretrained(reranker or model, head=head, device=device, pair_length=length),
+    )
+    asked = dataset.queries(dataset.splits[0]).head(queries)[["qid", "query"]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = DocumentStore.build(itertools.islice(dataset.documents(), documents), folder / "documents", verbose=verbose)
+        settings = resolve(folder, backend)
+        offline = alternate(_offline(folder, store, models, settings), rounds)
+        online = _online(folder, store, models, backend, depth)
+        found = online["BM25"].transform(asked)
+        seconds = alternate(_asked(online, asked, found), rounds)
+        rows = [
+            {"part": part, "seconds": lasted, "ms/document": 1000 * lasted / len(store), "paper": PAPER.get(part, "")}
+            for part, lasted in medians(offline).items()
+        ]
+        lasted = {part: 1000 * value / len(asked) for part, value in medians(seconds).items()}
+    for part in online:
+        alone, together = lasted[f"{part}, alone"], lasted[f"{part}, together"]
+        shown = f"{part} of {len(found) / len(asked):.0f}" if part == "rerank" else part
+        rows.append({"part": shown, "ms, 1 query": alone, f"ms, {len(asked)} queries": together, "paper": PAPER.get(part, "")})
+    columns = ["part", "seconds", "ms/document", "ms, 1 query", f"ms, {len(asked)} queries", "paper"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _offline(folder: Path, store: DocumentStore, models: _Models, settings: FaissSettings | None) -> dict[str, Callable[[], Any]]:
+    def encode() -> None:
+        index_corpus(folder / "x.ance", models.dense, store, FirstP(), overwrite=True)
+
+    def build() -> None:
+        assert settings is not None
+        (folder / "faiss").mkdir(exist_ok=True)
+        build_faiss(AnceIndex(folder / "x.ance").store, folder / "faiss", settings)
+
+    bm25 = {"BM25 build": lambda: BM25Index(folder / "x.bm25", overwrite=True).index(iter(store))}
+    return {**bm25, "encoding": encode, **({"ANN index build": build} if settings is not None else {})}
+
+
+def _online(folder: Path, store: DocumentStore, models: _Models, backend: str, depth: int) -> dict[str, pt.Transformer]:
+    bm25 = BM25Index(folder / "x.bm25").retriever(depth)
+    reranker = TextLoader(lambda: store, models.reranker.settings.fields) >> BertReranker(models.reranker)
+    encoder = models.dense.queries()
+    ann = AnceIndex(folder / "x.ance").retriever(models.dense, depth, backend=backend)
+    return {
+        "BM25": bm25,
+        "rerank": reranker,
+        "cascade": bm25 >> reranker,
+        "query encoding": encoder,
+        "ANN search": ann,
+        "ANN total": ann,
+    }
+
+
+def _asked(online: Mapping[str, pt.Transformer], queries: pd.DataFrame, found: pd.DataFrame) -> dict[str, Callable[[], Any]]:
+    """Each part over all queries, one by one and together; each gets what the part before it gives."""
+    vectors = online["query encoding"].transform(queries)
+    inputs = {"rerank": found, "ANN search": vectors}
+    runs: dict[str, Callable[[], Any]] = {}
+    for part, transformer in online.items():
+        frame = inputs.get(part, queries)
+        one_by_one = [rows for _, rows in frame.groupby("qid", sort=False)]
+        runs[f"{part}, alone"] = partial(_each, transformer, one_by_one)
+        runs[f"{part}, together"] = partial(transformer.transform, frame)
+    return runs
+
+
+def _each(transformer: pt.Transformer, frames: list[pd.DataFrame]) -> None:
+    for frame in frames:
+        transformer.transform(frame)
