@@ -1,5 +1,6 @@
 """Runs, measures, experiments and what they show."""
 
+from ance_ir.eval.candidates import Candidates, candidates
 from ance_ir.eval.demo import DemoSettings, run_demo
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.examples import Example, Ranking, format_example, wins
@@ -17,15 +18,18 @@ from ance_ir.eval.measures import (
     bind_measures,
     evaluate,
     means,
+    needs,
     parse_measures,
 )
 from ance_ir.eval.mining import Mining
+from ance_ir.eval.on_dataset import evaluate_on_dataset
 from ance_ir.eval.plots import plot_training
 from ance_ir.eval.run_page import write_run_page
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
 from ance_ir.eval.significance import compare
+from ance_ir.eval.suites import SUITES, Suite, find_suite, suite_of
 from ance_ir.eval.tables import Table
 from ance_ir.eval.train import threads_beside, train_on_dataset
 from ance_ir.eval.train_reader import train_reader_on_dataset
@@ -34,6 +38,7 @@ from ance_ir.eval.training_runs import LoggedRun, read_training_runs
 from ance_ir.eval.weights import TunedWeights, tune_weights
 
 __all__ = [
+    "Candidates",
     "Coverage",
     "DEFAULT_MEASURES",
     "DemoSettings",
@@ -50,15 +55,21 @@ __all__ = [
     "Overlap",
     "RUN_FORMATS",
     "Ranking",
+    "SUITES",
+    "Suite",
     "Table",
     "TunedWeights",
     "bind_measures",
+    "candidates",
     "compare",
     "differences_table",
     "evaluate",
+    "evaluate_on_dataset",
     "evaluate_systems",
+    "find_suite",
     "format_example",
     "means",
+    "needs",
     "parse_measures",
     "plot_training",
     "read_run",
@@ -67,6 +78,7 @@ __all__ = [
     "run_demo",
     "run_inferencer",
     "settings_table",
+    "suite_of",
     "summary_table",
     "threads_beside",
     "train_on_dataset",

@@ -40,10 +40,10 @@ class Suite:
         measures: their names.
         threshold: the least label that binary measures count as relevant.
         depth: documents a query that a system is asked for.
-        fields: the texts of a document that BM25 reads.
-        passages: how the paper cuts documents for a dense index, as ``parse_passages`` reads it.
-        k1: of BM25.
-        b: of BM25.
+        passages: how a dense index that a system makes of the collection cuts documents, where the system and its model's makers do
+            not say, as ``parse_passages`` reads it.
+        k1: of BM25, where the system does not say.
+        b: of BM25, likewise.
         published: what to compare with, on the full collection.
         candidates: how many of the candidates that go with the queries are ranked again in the rerank setting; 0 where there is none.
         needs: what is downloaded, and how large it is.
@@ -54,7 +54,6 @@ class Suite:
     measures: tuple[str, ...]
     threshold: int = 1
     depth: int = 1000
-    fields: tuple[str, ...] = ("title", "text")
     passages: str = "firstp"
     k1: float = 0.9
     b: float = 0.4
@@ -138,7 +137,6 @@ SUITES: Mapping[str, Suite] = {
             describes="TREC Deep Learning 2019, documents: 43 queries, labels 0 to 3, of which 1 and more are relevant to binary measures",
             measures=_DOCUMENT_MEASURES,
             depth=100,
-            fields=("url", "title", "text"),
             passages="maxp:512,4",
             candidates=100,
             published=_table_1(
@@ -152,7 +150,6 @@ SUITES: Mapping[str, Suite] = {
             describes="TREC Deep Learning 2020, documents: 45 queries, labels 0 to 3, of which 1 and more are relevant to binary measures",
             measures=_DOCUMENT_MEASURES,
             depth=100,
-            fields=("url", "title", "text"),
             passages="maxp:512,4",
             candidates=100,
             needs=f"{_DOCUMENTS}, queries and judgements (0.2 MB)",

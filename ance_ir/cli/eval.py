@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ Example:
   ance-ir eval --dataset python-stdlib --system bm25 --system dense=stdlib.ance \\
                --system "cascade=bm25 % 100 >> stdlib.ance" --baseline bm25 --out results
   ance-ir eval --dataset python-stdlib --system bm25 --system "ance-firstp[model=all-MiniLM-L6-v2]" --pipelines mine.py --system mine
+  ance-ir eval --dataset msmarco-mini --split dl19 --suite trec-dl-2019 --run theirs.trec.gz --system bm25 --baseline bm25
 """
 
 
@@ -39,11 +41,19 @@ Example:
     metavar="FILE.py",
     help="Pipelines of your own: it is run, and its function pipelines(dataset) returns them by name.",
 )
+@click.option(
+    "--run",
+    "run_files",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="What a system found elsewhere: a run of TREC, MS MARCO, DPR or Pyserini; may be repeated.",
+)
 @click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
 @click.option("--test", type=click.Choice(["t", "randomisation", "wilcoxon"]), default="t", show_default=True, help="Of the differences.")
 @click.option("--correction", type=click.Choice(["holm", "bonferroni"]), default="holm", show_default=True, help="For the number of tests.")
-@click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: RR@10 nDCG@10 R@100]")
-@click.option("-k", "--num-results", type=int, default=1000, show_default=True, help="Documents a query.")
+@click.option("--suite", metavar="NAME", help="Evaluate as `ance-ir suites` tells of this one.  [default: the dataset's own]")
+@click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: the suite's]")
+@click.option("-k", "--num-results", type=click.IntRange(min=1), help="Documents a query.  [default: the suite's depth]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where everything is written.")
 @click.option("--model", help="Where the indexes' model is now, if it has moved.")
 @precision_option
@@ -53,11 +63,13 @@ def command(
     split: str,
     systems: tuple[str, ...],
     file: Path | None,
+    run_files: tuple[str, ...],
     baseline: str | None,
     test: Test,
     correction: Correction,
+    suite: str | None,
     measures: tuple[str, ...],
-    num_results: int,
+    num_results: int | None,
     out: Path,
     model: str | None,
     precision: Precision | None,
@@ -67,28 +79,40 @@ def command(
 
     A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance",
     "bm25 % 100 >> runs/bert". The first stage retrieves, those after it (indexes, rerankers) score what it found. "bm25 + 1.1 * x.ance",
-    "rrf(bm25, x.ance)" fuse. `ance-ir systems` shows what else has a name. Without --system, all of --pipelines are evaluated.
+    "rrf(bm25, x.ance)" fuse; "run.NAME" is the dataset's file run.NAME[.SPLIT].txt. `ance-ir systems` shows what else has a name. Without
+    --system and --run, all of --pipelines are evaluated.
+
+    Measures, depth and the like are those of the dataset's suite (see `ance-ir suites`). Coverage@k needs a split with answers, and takes
+    all its questions, judged or not.
 
     The means are shown, and with a baseline each difference from it; they, the values of each query, and the runs are written to --out. A
     run that stands there and was made of the same queries, models and indexes is used again.
     """
+    if not systems and not run_files and file is None:
+        raise click.UsageError("name a system with --system, a file with --run, or a file of pipelines with --pipelines")
     from ance_ir import load_dataset
-    from ance_ir.eval import DEFAULT_MEASURES, KeptRuns, evaluate_systems, parse_measures
-    from ance_ir.pipelines.systems import Systems, load_pipelines
+    from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, suite_of
+    from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.training import environment
 
-    if not systems and file is None:
-        raise click.UsageError("name a system with --system, or a file of pipelines with --pipelines")
-    parse_measures(measures or DEFAULT_MEASURES)
+    if measures:
+        parse_measures(measures)
+    told_suite = find_suite(suite) if suite else None
     source = load_dataset(dataset)
-    queries, qrels = source.queries(split), source.qrels(split)
     own = load_pipelines(file, source) if file else {}
-    parser = Systems(source, num_results=num_results, device=device, model=model, precision=precision, pipelines=own, verbose=True)
-    found = evaluate_systems(
-        parser.parse_all(systems) if systems else own,
-        queries,
-        qrels,
-        measures or DEFAULT_MEASURES,
+    found = evaluate_on_dataset(
+        source,
+        systems,
+        split=split,
+        suite=told_suite,
+        measures=measures,
+        num_results=num_results,
+        pipelines=own,
+        run_files=_named(run_files),
+        device=device,
+        model=model,
+        precision=precision,
+        processes=len(os.sched_getaffinity(0)),
         baseline=baseline,
         test=test,
         correction=correction,
@@ -100,6 +124,25 @@ def command(
     click.echo(found.to_text())
     if compared := found.comparison_text():
         click.echo(f"\n{compared}")
-    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "systems": list(systems or own), "k": num_results}
+    used = told_suite or suite_of(source, split)
+    if published := used.published_table():
+        click.echo(f"\n{published.to_text()}")
+    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name}
+    told |= {"systems": [*(systems or (() if run_files else own)), *run_files], "k": num_results or used.depth}
     found.save(out, {**told, "environment": environment()})
     click.echo(f"results.json, per_query.tsv and runs/ are in {out}")
+
+
+def _named(files: tuple[str, ...]) -> dict[str, Path]:
+    """The files of ``[NAME=]FILE``, by name; by default that of the file without its endings."""
+    named: dict[str, Path] = {}
+    for text in files:
+        name, separator, file = ("", "", text) if Path(text).exists() else text.partition("=")
+        path = Path(file if separator else text)
+        name = name or path.name.removesuffix(".gz").rsplit(".", 1)[0]
+        if not path.is_file():
+            raise click.UsageError(f"--run {text}: there is no file {path}")
+        if name in named:
+            raise click.UsageError(f"two runs are called {name!r}; name them: --run NAME={path}")
+        named[name] = path
+    return named

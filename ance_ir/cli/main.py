@@ -31,6 +31,7 @@ SUMMARIES = {
     "search": "Search an index",
     "eval": "Evaluate systems on a dataset",
     "systems": "Show the systems that have names",
+    "suites": "Show how collections are evaluated",
     "runs": "Show training runs, side by side",
     "info": "Show what a model is and how it reads text",
     "study": "Compare negatives as the paper does",

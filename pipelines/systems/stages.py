@@ -36,6 +36,8 @@ class Stages:
         device: where models compute.
         model: opens the indexes' model from another place than where it was when they were built.
         precision: what dense models compute in; by default their checkpoint's own.
+        passages: how a collection is cut for a dense model, where neither the stage nor the makers of the model say.
+        bm25: k1 and b, where the stage does not say.
         verbose: show progress of what is built on first use.
     """
 
@@ -47,9 +49,13 @@ class Stages:
         device: str | None,
         model: str | None,
         precision: Precision | None,
+        passages: str,
+        bm25: tuple[float, float],
         verbose: bool,
     ) -> None:
         self._dataset = dataset
+        self._passages = passages
+        self._k1, self._b = bm25
         self._num_results = num_results
         self._device = device
         self._model = model
@@ -104,11 +110,11 @@ class Stages:
             raise UsageError(f"{stage.told} only retrieves, so it is the first stage of a system")
         analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
         index = dataset_bm25(self._dataset, **analysis) if path is None else BM25Index(path, **analysis)
-        return index.retriever(self._num_results, **options)
+        return index.retriever(self._num_results, **{"k1": self._k1, "b": self._b, **options})
 
     def _dense(self, stage: Stage, word: str, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
         name = options.get("model") or checkpoint_for(word, self._dataset)
-        passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else "firstp")
+        passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else self._passages)
         model = self._encoder(stage, name, text_settings(options))
         index = dataset_dense(self._dataset, model, passages, verbose=self._verbose)
         return self._over_index(stage, index, model, {name: options[name] for name in kinds.INDEX if name in options}, retrieves=retrieves)

@@ -10,6 +10,7 @@ import pyterrier as pt
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import UsageError
 from ance_ir.models.precision import Precision
+from ance_ir.pipelines.bm25 import K1, B
 from ance_ir.pipelines.fusion import Normalization, ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
@@ -30,6 +31,8 @@ class Systems:
         model: opens the indexes' model from another place than where it was when they were built.
         precision: what dense models compute in; by default their checkpoint's own.
         pipelines: pipelines of the caller's own, which are stages by their names.
+        passages: how the dataset is cut for a dense model, where neither the system nor the makers of the model say.
+        bm25: k1 and b, where the system does not say.
         verbose: show progress of what is built on first use.
 
     Raises:
@@ -45,11 +48,22 @@ class Systems:
         model: str | None = None,
         precision: Precision | None = None,
         pipelines: Mapping[str, pt.Transformer] = MappingProxyType({}),
+        passages: str = "firstp",
+        bm25: tuple[float, float] = (K1, B),
         verbose: bool = False,
     ) -> None:
         self._num_results = num_results
         self._pipelines = dict(pipelines)
-        self._stages = Stages(dataset, num_results=num_results, device=device, model=model, precision=precision, verbose=verbose)
+        self._stages = Stages(
+            dataset,
+            num_results=num_results,
+            device=device,
+            model=model,
+            precision=precision,
+            passages=passages,
+            bm25=bm25,
+            verbose=verbose,
+        )
 
     def parse(self, text: str) -> tuple[str, pt.Transformer]:
         """The name and the pipeline of a system.

@@ -69,7 +69,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         BM25Index(folder / f"x.{engine}", engine=engine).index(iter(DOCUMENTS)) if importlib.util.find_spec(needed) else None
         for engine, needed in (("pisa", "pyterrier_pisa"), ("lucene", "pyserini"))
     )
-    return World(model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), reader=reader(), index=index, bm25=bm25, lucene=lucene)
+    return World(
+        model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), reader=reader(), index=index, bm25=bm25, lucene=lucene
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,40 @@
+"""``ance-ir suites``."""
+
+from __future__ import annotations
+
+import click
+
+EXAMPLE = """
+\b
+Example:
+  ance-ir suites
+  ance-ir eval --dataset msmarco-mini --split dl19 --suite trec-dl-2019 --system bm25
+"""
+
+
+@click.command("suites", short_help="Show how collections are evaluated", epilog=EXAMPLE)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the list.")
+def command(form: str) -> None:
+    """Show the suites: for each collection its measures, what counts as relevant, how many documents are asked for, how long documents
+    are cut, BM25's settings, what is downloaded, and the figures that others report.
+    """
+    from dataclasses import asdict
+
+    from ance_ir.eval import SUITES
+
+    if form == "json":
+        import json
+
+        click.echo(json.dumps([asdict(suite) for suite in SUITES.values()], indent=2, ensure_ascii=False))
+        return
+    for suite in SUITES.values():
+        click.echo(f"{suite.name}: {suite.describes}\n  measures {' '.join(suite.measures)}")
+        relevant = f"; binary measures count labels of at least {suite.threshold}" if "Coverage@1" not in suite.measures else ""
+        click.echo(f"  depth {suite.depth}{relevant}; passages {suite.passages}; BM25 with k1 {suite.k1}, b {suite.b}")
+        if suite.candidates:
+            click.echo(f"  rerank setting: candidates % {suite.candidates} >> SYSTEM")
+        if suite.needs:
+            click.echo(f"  needs {suite.needs}")
+        if published := suite.published_table():
+            click.echo("\n".join(f"    {line}" for line in published.to_text().splitlines()))
+        click.echo()
