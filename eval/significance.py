@@ -100,7 +100,7 @@ def intervals(
     values = pd.concat({system: frame.sort_index() for system, frame in per_query.items()}, axis=1)
     means = _resampled_means(values.to_numpy(dtype=np.float64), resamples, np.random.default_rng(seed))
     share = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    low, high = np.quantile(means, share, axis=0)
+    low, high = np.nanquantile(means, share, axis=0)
     table = pd.DataFrame(
         {"system": values.columns.get_level_values(0), "measure": values.columns.get_level_values(1), "low": low, "high": high}
     )
@@ -108,7 +108,7 @@ def intervals(
         return table
     columns = np.flatnonzero(table["system"] == baseline)
     reference = np.tile(columns, len(per_query))
-    table["difference_low"], table["difference_high"] = np.quantile(means - means[:, reference], share, axis=0)
+    table["difference_low"], table["difference_high"] = np.nanquantile(means - means[:, reference], share, axis=0)
     table.loc[table["system"] == baseline, ["difference_low", "difference_high"]] = np.nan
     return table
 
@@ -125,8 +125,8 @@ def _resampled_means(values_QM: np.ndarray, resamples: int, rng: np.random.Gener
         drawn = rng.integers(queries, size=(count, queries)) + queries * np.arange(count)[:, None]
         times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries)
         weights = times.astype(np.float64)
-        counts = np.full(1, queries) if defined_QM.all() else weights @ defined_QM
-        means.append(weights @ filled_QM / counts)
+        counts = weights @ defined_QM
+        means.append(np.divide(weights @ filled_QM, counts, out=np.full_like(counts, np.nan), where=counts > 0))
     return np.concatenate(means)
 
 

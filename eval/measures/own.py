@@ -1,6 +1,7 @@
 """Measures that ``ir_measures`` lacks, as measures of its own: known to ``parse_measure`` by name, usable in ``pt.Experiment``.
 
 Each is computed in one place, ``values``; ``evaluate`` calls it, and ``runtime_impl`` for those who come by way of ``ir_measures``.
+``pt.Experiment`` takes plain means itself: of ``Hole`` too, which is pooled elsewhere, and NaN where a query has no answers to look for.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class OwnMeasure(measures.Measure, ABC):
     QREL_INPUTS: ClassVar[Sequence[str]] = ("query_id",)
 
     NEEDS: ClassVar[str | None] = None
-    """``"qrels"`` or ``"answers"``, of which only queries that have some count; ``None``: all count."""
+    """``"qrels"`` or ``"answers"``, of which only queries that have some count; ``None``: those of the qrels where there are any."""
 
     READS: ClassVar[Callable[[pd.DataFrame], pd.DataFrame]] = check_run
     """Checks the frame that it evaluates."""
@@ -109,10 +110,10 @@ class OwnMeasure(measures.Measure, ABC):
         """
 
     def defined(self, qids: pd.Index, qrels: pd.DataFrame) -> pd.Index:
-        """Those of some queries for which there is a value: all, those of the qrels, or those that have answers."""
-        if self.NEEDS == "qrels":
-            return qids[qids.isin(qrels["qid"])]
-        return qids[qids.isin(self._answers["qid"])] if self.NEEDS == "answers" else qids
+        """Those of some queries for which there is a value."""
+        if self.NEEDS == "answers":
+            return qids[qids.isin(self._answers["qid"])]
+        return qids if self.NEEDS is None and qrels.empty else qids[qids.isin(qrels["qid"])]
 
     def mean(self, values: pd.Series[float], run: pd.DataFrame) -> float:
         """One value for all queries, of those for which there is one."""

@@ -50,8 +50,9 @@ def test_the_order_is_that_of_the_scores_not_of_the_ranks(tmp_path: Path) -> Non
 
 def test_an_empty_run_is_written_and_read(tmp_path: Path) -> None:
     write_run(RUN.head(0), tmp_path / "run", "x")
-    assert read_run(tmp_path / "run").columns.tolist() == ["qid", "docno", "score", "rank"]
-    assert read_run(tmp_path / "run").empty
+    again = read_run(tmp_path / "run", "trec")
+    assert again.columns.tolist() == ["qid", "docno", "score", "rank"]
+    assert again.empty
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,9 @@ def test_an_empty_run_is_written_and_read(tmp_path: Path) -> None:
     [
         ("1 Q0 d 1 2.0", r"run, line 2: expected a line 'qid Q0 docno rank score tag', found '1 Q0 d 1 2.0'"),
         ("1 Q0 d 1 2.0 my tag", "line 2: expected a line"),
-        ("", "line 2: expected a line"),
         ("1 Q0 d 1 high t", "line 2: expected a line"),
-        ("1 Q0 d 1 nan t", "line 2: expected a number as score"),
+        ("1 Q0 d 1 nan t", "line 2: expected a finite number as score"),
+        ("1 Q0 d 1 -inf t", "line 2: expected a finite number as score"),
         ("1 Q0 a 2 1.0 t", "line 2: expected a document once for a query, found 'a again for 1'"),
     ],
 )
@@ -73,7 +74,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
 
 def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").write_bytes(b"1 Q0 \xff 1 3.0 t\n")
-    with pytest.raises(MalformedFileError, match="line 1: expected a line"):
+    with pytest.raises(MalformedFileError, match=r"line 1: expected UTF-8, found '1 Q0"):
         read_run(tmp_path / "run")
 
 
@@ -85,7 +86,7 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         ({"docno": ""}, "t", "cannot hold the docno ''"),
         ({"qid": "1\t"}, "t", r"cannot hold the qid '1\\t'"),
         ({}, "my run", "cannot hold the tag 'my run'"),
-        ({"score": float("nan")}, "t", "query q2: document a has no score"),
+        ({"score": float("nan")}, "t", "query q2: document a has no finite score"),
         ({"docno": "c", "qid": "q2"}, "t", "query q2: document c comes twice"),
     ],
 )
