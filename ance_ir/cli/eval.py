@@ -127,9 +127,9 @@ def command(
     used = told_suite or suite_of(source, split)
     if published := used.published_table():
         click.echo(f"\n{published.to_text()}")
-    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name}
-    told |= {"systems": [*(systems or (() if run_files else own)), *run_files], "k": num_results or used.depth}
-    found.save(out, {**told, "environment": environment()})
+    evaluated = [*(systems or (() if run_files else own)), *run_files]
+    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
+    found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
     click.echo(f"results.json, per_query.tsv and runs/ are in {out}")
 
 
