@@ -91,16 +91,8 @@ class Evaluation:
         for row in self.comparison.itertuples(index=False):
             low, high = self.interval(str(row.system), str(row.measure), "difference_")
             counts = f"{row.wins}/{row.losses}/{row.ties}"
-            rows.append(
-                [
-                    str(row.system),
-                    str(row.measure),
-                    f"{row.difference:+.4f}",
-                    f"[{low:+.4f}, {high:+.4f}]",
-                    f"{row.p_corrected:.4f}",
-                    counts,
-                ]
-            )
+            figures = [f"{row.difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]", _probability(float(row.p_corrected))]
+            rows.append([str(row.system), str(row.measure), *figures, counts])
         header = ["system", "measure", f"less {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
         return Table(header=header, rows=rows, left=2).to_text()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import DatasetNotFoundError, UsageError
-from ance_ir.eval.tables import Table
+from ance_ir.eval.tables import NOTHING, Table
 
 _PAPER = "Xiong et al. 2021"
 _PYSERINI = "Pyserini"
@@ -67,10 +67,10 @@ class Suite:
             return None
         measures = list(dict.fromkeys(measure for figure in self.published for measure in figure.values))
         rows = [
-            [figure.system, *(f"{figure.values[measure]:.4g}" if measure in figure.values else "–" for measure in measures), figure.source]
+            [figure.system, figure.source, *(str(figure.values[measure]) if measure in figure.values else NOTHING for measure in measures)]
             for figure in self.published
         ]
-        return Table(header=["published", *measures, "source"], rows=rows)
+        return Table(header=["published, full collection", "source", *measures], rows=rows, left=2)
 
 
 def _figures(source: str, values: Mapping[str, Mapping[str, float]]) -> tuple[Published, ...]:

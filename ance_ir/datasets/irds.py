@@ -188,7 +188,7 @@ def _advice(identifier: str, error: Exception, messages: list[str]) -> str:
 
 def _reason(error: Exception) -> str:
     """What went wrong, without the layers of exceptions that a failed download is wrapped in."""
-    unreachable = re.search(r"https?://([^/'\\\s]+).*(Failed to resolve|Max retries exceeded)", str(error), re.DOTALL)
+    unreachable = re.search(r"(?:https?://|host=.?')([^/'\\\s]+).*(Failed to resolve|Max retries exceeded)", str(error), re.DOTALL)
     if unreachable:
         return f"{unreachable[1]} cannot be reached"
     return f"{type(error).__name__}: {str(error)[:500]}"
