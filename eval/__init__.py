@@ -22,8 +22,10 @@ from ance_ir.eval.measures import (
     parse_measures,
 )
 from ance_ir.eval.mining import Mining
+from ance_ir.eval.nearest_name import NearestName
 from ance_ir.eval.on_dataset import evaluate_on_dataset
 from ance_ir.eval.plots import plot_training
+from ance_ir.eval.read import ReadingReport, open_readers, read_dataset
 from ance_ir.eval.run_page import write_run_page
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
@@ -52,9 +54,11 @@ __all__ = [
     "LEGEND",
     "LoggedRun",
     "Mining",
+    "NearestName",
     "Overlap",
     "RUN_FORMATS",
     "Ranking",
+    "ReadingReport",
     "SUITES",
     "Suite",
     "Table",
@@ -70,8 +74,10 @@ __all__ = [
     "format_example",
     "means",
     "needs",
+    "open_readers",
     "parse_measures",
     "plot_training",
+    "read_dataset",
     "read_run",
     "read_training_runs",
     "refresh_table",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,19 @@ import torch
 from tqdm.auto import tqdm
 
 from ance_ir.errors import UsageError
-from ance_ir.models import Reader
+from ance_ir.models import Reader, Readings
+from ance_ir.models.encoding import Progress
 from ance_ir.ranking import rank_results
+
+
+class PassageReader(Protocol):
+    """Finds answers in passages: a ``Reader``, or whatever else reads as it does."""
+
+    def read(
+        self, questions: Sequence[str], texts: Sequence[str], titles: Sequence[str] | None = None, progress: Progress | None = None
+    ) -> Readings:
+        """See ``Reader.read``."""
+        ...
 
 
 class AnswerReader(pt.Transformer):
@@ -23,13 +35,13 @@ class AnswerReader(pt.Transformer):
     A text without a token has the answer ``""``, and −∞ for both numbers.
 
     Args:
-        reader: the model.
+        reader: a ``Reader``.
         verbose: show progress.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Reader", "help_url": None}
 
-    def __init__(self, reader: Reader, *, verbose: bool = False) -> None:
+    def __init__(self, reader: PassageReader, *, verbose: bool = False) -> None:
         self.reader = reader
         self.verbose = verbose
 

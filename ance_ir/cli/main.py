@@ -29,6 +29,7 @@ SUMMARIES = {
     "train-reader": "Train a reader that finds answers in passages",
     "index": "Build and change an index",
     "search": "Search an index",
+    "read": "Answer questions from passages, and compare readers",
     "eval": "Evaluate systems on a dataset",
     "systems": "Show the systems that have names",
     "suites": "Show how collections are evaluated",
