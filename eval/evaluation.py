@@ -91,7 +91,7 @@ class Evaluation:
         for row in self.comparison.itertuples(index=False):
             low, high = self.interval(str(row.system), str(row.measure), "difference_")
             counts = f"{row.wins}/{row.losses}/{row.ties}"
-            figures = [f"{row.difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]", _probability(float(row.p_corrected))]
+            figures = [f"{row.difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]", _probability(row.p_corrected)]
             rows.append([str(row.system), str(row.measure), *figures, counts])
         header = ["system", "measure", f"less {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
         return Table(header=header, rows=rows, left=2).to_text()
@@ -147,5 +147,5 @@ class Evaluation:
         write_json(folder / "results.json", {"settings": dict(settings or {}), **self.to_json()})
 
 
-def _probability(p: float) -> str:
+def _probability(p: Any) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"

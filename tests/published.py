@@ -9,7 +9,16 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import DPRConfig, DPRContextEncoder, DPRQuestionEncoder, PreTrainedModel
+from transformers import (
+    BartConfig,
+    DPRConfig,
+    DPRContextEncoder,
+    DPRQuestionEncoder,
+    PreTrainedModel,
+    RagConfig,
+    RagTokenForGeneration,
+    RagTokenizer,
+)
 
 from tests.tiny import POSITIONS, WIDTH, backbone, bert_tokenizer, roberta_tokenizer
 
@@ -112,6 +121,34 @@ def write_dpr_file(path: Path, encoders: tuple[PreTrainedModel, PreTrainedModel]
     }
     torch.save(state, path, _use_new_zipfile_serialization=zipped)
     return path
+
+
+def write_rag(folder: Path) -> Path:
+    """A RAG-Token model as on the hub: a DPR question encoder and a BART, with a tokeniser of each in a folder of its own."""
+    shape = {"hidden_size": WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
+    question = DPRConfig(vocab_size=len(bert_tokenizer()), max_position_embeddings=POSITIONS, **shape)
+    stacks = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 48))
+    }
+    generator = BartConfig(
+        vocab_size=len(roberta_tokenizer()),
+        d_model=WIDTH,
+        max_position_embeddings=POSITIONS,
+        init_std=0.2,
+        decoder_start_token_id=2,
+        **stacks,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = RagConfig.from_question_encoder_generator_configs(question, generator, n_docs=3, max_combined_length=POSITIONS)
+        model = RagTokenForGeneration(config).eval()
+    signs = [token for token, number in roberta_tokenizer().get_vocab().items() if not token.isascii() and "Ġ" not in token]
+    model.rag.generator.final_logits_bias[:, roberta_tokenizer().convert_tokens_to_ids(signs)] = -100  # for answers in letters
+    model.save_pretrained(folder)
+    RagTokenizer(bert_tokenizer(), roberta_tokenizer()).save_pretrained(folder)
+    return folder
 
 
 def write_bert(folder: Path) -> Path:

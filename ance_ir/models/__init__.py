@@ -3,6 +3,7 @@
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.dense import DenseEncoder
 from ance_ir.models.pairs import PairSettings
+from ance_ir.models.rag import RagToken
 from ance_ir.models.reader import Reader, Readings
 from ance_ir.models.reader_text import ReaderSettings
 from ance_ir.models.text import PassageScheme, TextSettings
@@ -18,6 +19,7 @@ __all__ = [
     "PassageEncoder",
     "PassageScheme",
     "QueryEncoder",
+    "RagToken",
     "Reader",
     "ReaderSettings",
     "Readings",

@@ -17,10 +17,12 @@ import pytest
 
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
-from ance_ir.models import CrossEncoder, DenseEncoder, Reader
+from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
 from ance_ir.pipelines.bm25 import RM3, BM25Index
+from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
+from tests.published import write_rag
 from tests.tiny import WORDS, cross_encoder, encoder, reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
@@ -55,6 +57,7 @@ class World:
     other: DenseEncoder
     reranker: CrossEncoder
     reader: Reader
+    rag: RagToken
     index: AnceIndex
     bm25: BM25Index | None
     lucene: BM25Index | None
@@ -64,13 +67,21 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("contract")
     model = encoder(head=8)
+    rag = RagToken.from_pretrained(write_rag(folder / "rag"), device="cpu", num_beams=2, max_answer_length=6)
     index: AnceIndex = (MaxP(8, 3) >> model.passages() >> AnceIndex(folder / "x.ance")).index(iter(DOCUMENTS))
     bm25, lucene = (
         BM25Index(folder / f"x.{engine}", engine=engine).index(iter(DOCUMENTS)) if importlib.util.find_spec(needed) else None
         for engine, needed in (("pisa", "pyterrier_pisa"), ("lucene", "pyserini"))
     )
     return World(
-        model=model, other=encoder(head=8, seed=9), reranker=cross_encoder(), reader=reader(), index=index, bm25=bm25, lucene=lucene
+        model=model,
+        other=encoder(head=8, seed=9),
+        reranker=cross_encoder(),
+        reader=reader(),
+        rag=rag,
+        index=index,
+        bm25=bm25,
+        lucene=lucene,
     )
 
 
@@ -169,6 +180,14 @@ CASES = {
         drops=("topic", "score", "rank", "source", "title", "text", "answer", "relevance"),
         change={"by": "score"},
     ),
+    "RagReader": Case(
+        make=lambda world: RagReader(world.rag, 2),
+        frame=READ,
+        inputs=[["qid", "docno", "query", "text", "score"]],
+        adds=["qanswer"],
+        drops=("topic", "docno", "score", "rank", "source", "title", "text"),
+        change={"n_docs": 1},
+    ),
     "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
     "BM25Retriever, Lucene": Case(make=lucene, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3()}),
     "BM25Retriever, RM3": Case(
@@ -235,7 +254,7 @@ def test_every_column_survives_and_the_new_ones_come(case: Case, world: World) -
     expected = case.frame.drop_duplicates(key).set_index(key)
     assert len(found)
     for column in columns:
-        if column in ("source", "title", "text") and case.frame is not FRAME:
+        if column in ("source", "title", "text", "score", "rank") and case.frame is not FRAME:
             expected_values = case.frame.set_index(["qid", "docno"])[column]
             assert [expected_values[pair] for pair in zip(found["qid"], found["docno"], strict=True)] == found[column].tolist()
         else:
@@ -255,6 +274,7 @@ def test_an_empty_frame_gives_an_empty_frame_with_the_same_columns(case: Case, w
     for name in ("log_odds", "fingerprint"):
         monkeypatch.setattr(CrossEncoder, name, fail)
     monkeypatch.setattr(Reader, "read", fail)
+    monkeypatch.setattr(RagToken, "generate", fail)
     found = transformer(case.frame.iloc[:0])
     assert list(found.columns) == list(full.columns)
     assert len(found) == 0

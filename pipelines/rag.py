@@ -1,0 +1,77 @@
+"""RAG as a PyTerrier transformer: the passages of a question to an answer that is written, not found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyterrier as pt
+import torch
+from tqdm.auto import tqdm
+
+from ance_ir.errors import UsageError
+from ance_ir.models import RagToken
+from ance_ir.pipelines.reader import check_queries, given_texts
+from ance_ir.ranking import rank_results
+
+
+class RagReader(pt.Transformer):
+    """Writes one ``qanswer`` for each question from its passages that score highest; reads ``query``, ``text``, ``score`` and, where
+    there is one, ``title``.
+
+    Scores weigh the passages as the model's own retriever would: inner products of a dense retriever suit it.
+
+    Args:
+        model: writes the answers.
+        n_docs: passages of a question that are read; ``None``: as many as the model was made for.
+        verbose: show progress.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "RAG", "help_url": None}
+
+    def __init__(self, model: RagToken, n_docs: int | None = None, *, verbose: bool = False) -> None:
+        if n_docs is not None and n_docs < 1:
+            raise UsageError(f"at least 1 passage is to be read, not {n_docs}")
+        self.model = model
+        self.n_docs = n_docs
+        self.verbose = verbose
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, n_docs: int | None = None, *, device: str | torch.device | None = None, verbose: bool = False, **options: Any
+    ) -> RagReader:
+        """Open a checkpoint; see ``RagToken.from_pretrained``."""
+        return cls(RagToken.from_pretrained(name, device=device, **options), n_docs, verbose=verbose)
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Answer; the columns of the query are kept, questions come in the order in which they first appear.
+
+        Raises:
+            UsageError: a query is no string.
+        """
+        pt.validate.result_frame(inp, extra_columns=["query", "text", "score"], context=self)
+        kept = [column for column in inp.columns if column in pt.model.query_columns(inp) and column != "qanswer"]
+        if inp.empty:
+            return inp[kept].assign(qanswer=pd.Series(dtype=str))
+        check_queries(inp)
+        ranked = rank_results(inp, self.n_docs or self.model.n_docs)
+        first = ranked[ranked["rank"] == 0].reset_index(drop=True)
+        groups = tqdm(ranked.groupby("qid", sort=False), desc="answering", unit=" questions", disable=not self.verbose)
+        answers = [self._answer(passages) for _, passages in groups]
+        return first[kept].assign(qanswer=pd.Series(answers, dtype=str))
+
+    def _answer(self, passages: pd.DataFrame) -> str:
+        texts = given_texts(passages["text"])
+        titles = given_texts(passages["title"]) if "title" in passages.columns else [""] * len(texts)
+        return self.model.generate(passages["query"].iloc[0], titles, texts, passages["score"].to_list())
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RagReader) and (self.model, self.n_docs) == (other.model, other.n_docs)
+
+    def __hash__(self) -> int:
+        return hash((id(self.model), self.n_docs))
