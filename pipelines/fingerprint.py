@@ -47,9 +47,11 @@ def _told(value: Any) -> Any:
         return {str(name): _told(item) for name, item in value.items()}
     if inspect.ismethod(value):
         return [value.__name__, _told(value.__self__)]
-    own = getattr(value, "fingerprint", None)
-    if own is not None:
-        return [own() if callable(own) else own, getattr(value, "precision", None)]
+    if hasattr(value, "fingerprint"):
+        own = value.fingerprint() if callable(value.fingerprint) else value.fingerprint
+        if own is None:
+            raise _UnknownError(repr(value))
+        return [own, getattr(value, "precision", None)]
     name = f"{type(value).__module__}.{type(value).__qualname__}"
     if isinstance(value, pt.Transformer) and re.match(r"(ance_ir|pyterrier(_\w+)?)\.", name):
         stated = {attribute.name: attribute.value for attribute in pt.inspect.transformer_attributes(value)}

@@ -10,6 +10,8 @@ A complete index is a folder::
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -94,17 +96,23 @@ class BM25Index(pt.Indexer):
         """
         if self.built() and not self.overwrite:
             raise IndexingError(f"{self.path} holds an index already; choose another path, or overwrite=True")
+        content = hashlib.blake2b(digest_size=16)
         with atomic_folder(self.path, "manifest.json") as folder:
             with self._engine.writer(folder, self._analysis, self.threads) as add:
+
+                def hashed(docno: str, text: str) -> None:
+                    content.update(f"{docno}\n{text}\n".encode(errors="replace"))
+                    add(docno, text)
+
                 (folder / "docnos").mkdir()
-                docnos = DocnoMap.write(feed(iter, add), folder / "docnos")
+                docnos = DocnoMap.write(feed(iter, hashed), folder / "docnos")
                 if not len(docnos):
                     raise IndexingError("there was no document to index")
             indexed = len(self._engine.open(folder, self._analysis, self.threads))
             if indexed != len(docnos):
                 raise IndexingError(f"{len(docnos)} documents were given, {self.engine} indexed {indexed}")
             np.save(folder / "tie_order.npy", tie_order(docnos), allow_pickle=False)
-            manifest = {"format": FORMAT, "engine": self.engine, "documents": len(docnos)}
+            manifest = {"format": FORMAT, "engine": self.engine, "documents": len(docnos), "content": content.hexdigest()}
             write_json(folder / "manifest.json", manifest | {name: getattr(self, name) for name in self._engine.baked})
         self.__dict__ = self.__getstate__()
         return self
@@ -138,6 +146,14 @@ class BM25Index(pt.Indexer):
                     f"{self.path} was built with {name}={manifest[name]!r}, not {getattr(self, name)!r}: ask for that, or build anew"
                 )
         return manifest
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash (128 bits, hexadecimal) of documents, engine and analysis; ``None`` of an index from before it was written down."""
+        if "content" not in self.manifest:
+            return None
+        told = [self.manifest["content"], self.engine, self.stemmer, self.stopwords]
+        return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
 
     @cached_property
     def docnos(self) -> DocnoMap:

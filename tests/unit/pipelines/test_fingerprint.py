@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.models import DenseEncoder
-from ance_ir.pipelines import BertReranker
+from ance_ir.pipelines import BertReranker, BM25Index
 from ance_ir.pipelines.fingerprint import fingerprint
 from tests.tiny import cross_encoder, encoder
 
@@ -63,6 +64,23 @@ def test_whatever_changes_the_results_changes_it(tmp_path: Path, model: DenseEnc
 class Mine(pt.Transformer):  # type: ignore[misc]
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         return inp
+
+
+def test_bm25_is_its_documents_and_settings(tmp_path: Path) -> None:
+    pytest.importorskip("pyterrier_pisa")
+    one, same, other = (
+        BM25Index(tmp_path / name).index(iter(part)) for name, part in (("1", DOCUMENTS), ("2", DOCUMENTS), ("3", DOCUMENTS[:2]))
+    )
+    pipelines = [one.retriever(), one.retriever(9), one.retriever(k1=2), one.retriever(b=0.1), other.retriever()]
+    pipelines.append(BM25Index(tmp_path / "1", stopwords="none").retriever())
+    found = [fingerprint(pipeline) for pipeline in pipelines]
+    assert None not in found
+    assert len(set(found)) == len(pipelines)
+    assert fingerprint(same.retriever()) == found[0]
+    manifest = json.loads((tmp_path / "1" / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["content"]
+    (tmp_path / "1" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert fingerprint(BM25Index(tmp_path / "1").retriever()) is None, "made by an earlier version"
 
 
 def test_nobody_can_tell_what_a_function_does() -> None:
