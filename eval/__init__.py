@@ -1,6 +1,6 @@
 """Runs, measures, experiments and what they show."""
 
-from ance_ir.eval.candidates import Candidates, candidates
+from ance_ir.eval.candidates import RunRetriever, candidates
 from ance_ir.eval.demo import DemoSettings, run_demo
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.examples import Example, Ranking, format_example, wins
@@ -40,7 +40,7 @@ from ance_ir.eval.training_runs import LoggedRun, read_training_runs
 from ance_ir.eval.weights import TunedWeights, tune_weights
 
 __all__ = [
-    "Candidates",
+    "RunRetriever",
     "Coverage",
     "DEFAULT_MEASURES",
     "DemoSettings",

@@ -17,7 +17,7 @@ from ance_ir.eval.runs import read_run
 from ance_ir.ranking import rank_results
 
 
-class Candidates(pt.Transformer):
+class RunRetriever(pt.Transformer):
     """Queries to the documents that a run has for them.
 
     Args:
@@ -25,7 +25,7 @@ class Candidates(pt.Transformer):
         read: reads it, when it is first needed: a frame with ``qid``, ``docno`` and ``score``.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Candidates", "help_url": None}
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Run", "help_url": None}
 
     def __init__(self, name: str, read: Callable[[], pd.DataFrame]) -> None:
         self.name = name
@@ -52,7 +52,7 @@ class Candidates(pt.Transformer):
         return {}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Candidates) and (self.name, self.read) == (other.name, other.read)
+        return isinstance(other, RunRetriever) and (self.name, self.read) == (other.name, other.read)
 
     def __hash__(self) -> int:
         return hash((self.name, self.read))
@@ -71,12 +71,12 @@ class _RunFile:
         return read_run(self.path)
 
 
-def candidates(dataset: Dataset, split: str = "test") -> Mapping[str, Candidates]:
+def candidates(dataset: Dataset, split: str = "test") -> Mapping[str, RunRetriever]:
     """The runs of a dataset, by what they are called in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
     ``candidates`` for what ``ir_datasets`` has.
     """
     if isinstance(dataset, DirectoryDataset):
-        return {f"run.{name}": Candidates(name, _RunFile(path)) for name, path in dataset.runs(split).items()}
+        return {f"run.{name}": RunRetriever(name, _RunFile(path)) for name, path in dataset.runs(split).items()}
     if isinstance(dataset, IrDataset) and dataset.has_candidates():
-        return {"candidates": Candidates("candidates", dataset.candidates)}
+        return {"candidates": RunRetriever("candidates", dataset.candidates)}
     return {}
