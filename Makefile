@@ -1,6 +1,6 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench
+.PHONY: help setup demo test test-slow check record results bench
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -34,6 +34,12 @@ check: setup ## lint, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy -p ance_ir
+
+record: setup ## run the code of a page again and write what it prints: make record PAGE=docs/pipelines.md
+	$(VENV)/bin/python -m tests.recorded $(PAGE) $(ARGS)
+
+results: setup ## all figures of docs/results.md that come from one command each (an hour on two cores)
+	$(MAKE) record PAGE=docs/results.md
 
 bench: setup ## search and encoding beside the alternatives
 	$(VENV)/bin/ance-ir bench search

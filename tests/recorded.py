@@ -1,7 +1,8 @@
 """Pages whose code and outputs belong together: run the code again, and write or compare what it prints.
 
 A block of commands, each beginning with ``ance-ir``, or a block of Python may be followed by a block with what it printed on the
-standard output. ``python -m tests.recorded PAGE`` writes the outputs anew; a test compares those of sections marked ``<!-- quick -->``.
+standard output. ``python -m tests.recorded PAGE`` writes the outputs anew, but of sections marked ``<!-- measured apart -->``; a test
+compares those of sections marked ``<!-- quick -->``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 QUICK = "<!-- quick -->"
+APART = "<!-- measured apart -->"
 _BLOCK = re.compile(
     r"^```(?P<language>python)?\n(?P<code>.*?)^```$(?:\n\n^```\n(?!ance-ir )(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
@@ -47,6 +49,8 @@ def blocks(page: str) -> Iterator[Block]:
         if match["language"] or match["code"].startswith("ance-ir "):
             before = page[: match.start()].rpartition("\n## ")[2]
             section, quick = before.partition("\n")[0], QUICK in before
+            if APART in before:
+                continue
             yield Block(section, quick, bool(match["language"]), match["code"], match["output"], match.span("output"))
 
 
