@@ -328,6 +328,39 @@ def test_systems(run: Run) -> None:
     assert {"name", "expression", "what", "needs"} == set(json.loads(out)[0])
 
 
+def test_eval_of_others_runs_and_of_answers(run: Run, collection: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(collection, tmp_path / "answered")
+    queries = [line.split("\t") for line in (folder / "queries.tsv").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.dumps({"qid": qid, "question": text, "answers": ["cat"] if place else ["dog"]}) for place, (qid, text) in enumerate(queries)
+    ]
+    (folder / "answers.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "theirs.tsv").write_text(f"{queries[0][0]}\td2\t2\n{queries[0][0]}\td1\t1\n", encoding="utf-8")
+    ours = ["--run", tmp_path / "theirs.tsv", "--run", f"again={tmp_path / 'theirs.tsv'}"]
+    measures = ["--measure", "Coverage@1", "--measure", "Coverage@2", "--measure", "Overlap(run='theirs')@2"]
+    out = tmp_path / "results"
+    status, _, err = run("eval", "--dataset", folder, *ours, *measures, "--out", out)
+    assert status == 0, err
+    found = json.loads((out / "results.json").read_text())["systems"]
+    assert list(found) == ["theirs", "again"]
+    share = pytest.approx(1 / len(queries))
+    assert found["again"]["measures"] == {"Coverage@1": 0.0, "Coverage@2": share, "Overlap(run='theirs')@2": share}
+    assert found["again"]["ms_per_query"] is None
+    (folder / "qrels.txt").unlink()  # no measure needs them
+    assert run("eval", "--dataset", folder, "--system", "bm25", *ours, *measures, "--out", out)[0] == 0
+    for wrong, message in (
+        ([], "--system"),
+        (["--run", "nothing.txt"], "there is no file nothing.txt"),
+        ([*ours, "--run", tmp_path / "theirs.tsv"], "two runs are called 'theirs'"),
+    ):
+        status, _, err = run("eval", "--dataset", folder, *wrong, *measures, "--out", out)
+        assert status == 2
+        assert message in err
+    status, _, err = run("eval", "--dataset", collection, *ours, *measures, "--out", out)
+    assert status == 2
+    assert "Coverage@1 needs answers to the questions" in err
+
+
 def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tuple[int, str, str]:
     told = ["--dataset", collection, "--model", model, "--out", out, "--steps", "4", "--batch-size", "2", "--refresh-every", "2"]
     return run("train", *told, "--learning-rate", "1e-3", *more)
