@@ -75,11 +75,12 @@ class _Feedback(pt.Transformer):
 class _VectorPRF(_Feedback):
     """Feedback by the vectors of an index."""
 
-    def __init__(self, index: AnceIndex, depth: int, model: DenseEncoder | None) -> None:
+    def __init__(self, index: AnceIndex, depth: int, model: DenseEncoder | None, check: bool) -> None:
         super().__init__(depth)
         self.index = index
         self.model = model
-        if model is not None:
+        self.check = check
+        if check and model is not None:
             index.check_model(model)
 
     @abstractmethod
@@ -118,7 +119,7 @@ class _VectorPRF(_Feedback):
         return best
 
     def _configuration(self) -> tuple[Any, ...]:
-        return type(self), self.index, id(self.model), self.depth
+        return type(self), self.index, id(self.model), self.depth, self.check
 
 
 class AveragePRF(_VectorPRF):
@@ -131,6 +132,7 @@ class AveragePRF(_VectorPRF):
         index: where the documents' vectors are.
         depth: how many results give feedback, at most.
         model: encodes the queries of frames without ``query_vec``; by default the index's own, opened when it is first needed.
+        check: refuse a model that is not the index's.
 
     Raises:
         FingerprintError: the index was built with another model.
@@ -139,8 +141,8 @@ class AveragePRF(_VectorPRF):
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Average PRF", "help_url": None}
 
-    def __init__(self, index: AnceIndex, depth: int = 3, *, model: DenseEncoder | None = None) -> None:
-        super().__init__(index, depth, model)
+    def __init__(self, index: AnceIndex, depth: int = 3, *, model: DenseEncoder | None = None, check: bool = True) -> None:
+        super().__init__(index, depth, model, check)
 
     def _moved(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         mean: np.ndarray = np.vstack((query_D, self._best_passages(query_D, numbers[: self.depth]))).mean(axis=0)
@@ -160,6 +162,7 @@ class RocchioPRF(_VectorPRF):
         bottom: how many last results count as not relevant, at most.
         gamma: weight of the last results.
         model: see ``AveragePRF``.
+        check: refuse a model that is not the index's.
 
     Raises:
         FingerprintError: the index was built with another model.
@@ -178,8 +181,9 @@ class RocchioPRF(_VectorPRF):
         gamma: float = 0.0,
         *,
         model: DenseEncoder | None = None,
+        check: bool = True,
     ) -> None:
-        super().__init__(index, depth, model)
+        super().__init__(index, depth, model, check)
         if bottom < 0:
             raise UsageError(f"0 or more last results count as not relevant, not {bottom}")
         self.alpha = alpha

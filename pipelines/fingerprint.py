@@ -14,8 +14,8 @@ import pyterrier as pt
 
 from ance_ir import __version__
 
-_SHOWN_ONLY = {"verbose", "progress"}
-"""Arguments that change what is shown, not what is found."""
+_SHOWN_ONLY = {"cache", "progress", "verbose"}
+"""Arguments that change what is shown or kept, not what is found."""
 
 
 def fingerprint(pipeline: pt.Transformer) -> str | None:

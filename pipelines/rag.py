@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 
 from ance_ir.errors import UsageError
 from ance_ir.models import RagToken
-from ance_ir.pipelines.reader import check_queries, given_texts
+from ance_ir.models.transformers import check_queries
+from ance_ir.pipelines.reader import given_texts
 from ance_ir.ranking import rank_results
 
 

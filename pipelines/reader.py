@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from ance_ir.errors import UsageError
 from ance_ir.models import Reader, Readings
 from ance_ir.models.encoding import Progress
+from ance_ir.models.transformers import check_queries
 from ance_ir.ranking import rank_results
 
 
@@ -112,17 +113,6 @@ class BestAnswer(pt.Transformer):
 
     def __hash__(self) -> int:
         return hash((BestAnswer, self.by))
-
-
-def check_queries(frame: pd.DataFrame) -> None:
-    """Refuse queries that are no strings.
-
-    Raises:
-        UsageError: names the first.
-    """
-    for qid, query in zip(frame["qid"], frame["query"], strict=True):
-        if not isinstance(query, str):
-            raise UsageError(f"query {qid} must be a string, found {query!r}")
 
 
 def given_texts(column: pd.Series) -> list[str]:

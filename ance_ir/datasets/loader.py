@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyterrier as pt
@@ -24,6 +25,9 @@ class TextLoader(pt.Transformer):
         UsageError: another field, or none.
     """
 
+    # without a help_url PyTerrier asks its documentation on the network
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Text loader", "help_url": None}
+
     def __init__(self, store: Callable[[], DocumentStore], fields: Sequence[str] = ("text",)) -> None:
         if isinstance(fields, str) or not fields or not set(fields) <= set(FIELDS):
             raise UsageError(f"expected one or more of the fields {', '.join(FIELDS)}, got {fields!r}")
@@ -43,3 +47,13 @@ class TextLoader(pt.Transformer):
         documents = self.store().get([str(docno) for docno in docnos]) if len(inp) else []
         texts = {field: pd.Series([documents[row].get(field, "") for row in rows], index=inp.index, dtype=str) for field in self.fields}
         return inp.assign(**texts)
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TextLoader) and (self.store, self.fields) == (other.store, other.fields)
+
+    def __hash__(self) -> int:
+        return hash((self.store, self.fields))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import json
 import pickle
+import pkgutil
 import unittest
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +18,13 @@ import pandas as pd
 import pyterrier as pt
 import pytest
 
+import ance_ir
+from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
+from ance_ir.eval.candidates import RunRetriever
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
+from ance_ir.pipelines import AncePRF, AveragePRF, ReciprocalRankFusion, RocchioPRF, WeightedSum
 from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
@@ -59,6 +66,8 @@ class World:
     reader: Reader
     rag: RagToken
     index: AnceIndex
+    dataset: Dataset
+    cache: Path
     bm25: BM25Index | None
     lucene: BM25Index | None
 
@@ -73,6 +82,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         BM25Index(folder / f"x.{engine}", engine=engine).index(iter(DOCUMENTS)) if importlib.util.find_spec(needed) else None
         for engine, needed in (("pisa", "pyterrier_pisa"), ("lucene", "pyserini"))
     )
+    (folder / "collection").mkdir()
+    (folder / "collection" / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
     return World(
         model=model,
         other=encoder(head=8, seed=9),
@@ -80,6 +91,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         reader=reader(),
         rag=rag,
         index=index,
+        dataset=load_dataset(folder / "collection"),
+        cache=folder / "queries.db",
         bm25=bm25,
         lucene=lucene,
     )
@@ -96,6 +109,7 @@ class Case:
         adds: the columns that come out beside the input's.
         drops: the input's columns that do not come out.
         change: an attribute that makes another transformer of it.
+        stages: attributes that are pipeline stages.
     """
 
     make: Callable[[World], pt.Transformer]
@@ -104,6 +118,17 @@ class Case:
     adds: list[str]
     drops: tuple[str, ...] = ()
     change: dict[str, Any] | None = None
+    stages: tuple[str, ...] = ()
+
+
+def read_results() -> pd.DataFrame:
+    """A run."""
+    return RESULTS
+
+
+def two(world: World) -> tuple[pt.Transformer, pt.Transformer]:
+    """Two retrievers that find different documents."""
+    return world.index.retriever(world.model, 10), world.index.retriever(world.model, 12, aggregation="mean")
 
 
 def bm25(world: World) -> pt.Transformer:
@@ -121,6 +146,8 @@ def lucene(world: World, rm3: RM3 | None = None) -> pt.Transformer:
 RANKED = ["docno", "score", "rank"]
 BY_QUERY = [["qid", "query_vec"], ["qid", "query"]]
 BY_PAIR = [["qid", "docno", "query_vec"], ["qid", "docno", "query"]]
+BY_RESULT = [["qid", "docno", "score", "query_vec"], ["qid", "docno", "score", "query"]]
+OF_RESULTS = ("docno", "score", "rank", "topic", "source")
 
 CASES = {
     "FirstP": Case(make=lambda _: FirstP(8), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"length": 9}),
@@ -193,12 +220,77 @@ CASES = {
     "BM25Retriever, RM3": Case(
         make=lambda world: lucene(world, RM3(3, 5)), frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3(3, 4)}
     ),
+    "TextLoader": Case(
+        make=lambda world: world.dataset.text_loader(("title", "text")),
+        frame=RESULTS,
+        inputs=[["docno"]],
+        adds=["title", "text"],
+        change={"fields": ("url",)},
+    ),
+    "QueryEncoder, cache": Case(
+        make=lambda world: world.model.queries(cache=world.cache),
+        frame=QUERIES,
+        inputs=[["qid", "query"]],
+        adds=["query_vec"],
+        change={"cache": None},
+    ),
+    "BertReranker, dataset": Case(
+        make=lambda world: BertReranker(world.reranker, MaxP(16, 2), aggregation="mean", dataset=world.dataset),
+        frame=RESULTS,
+        inputs=[["qid", "docno", "query"]],
+        adds=["score", "rank"],
+        change={"aggregation": "sum:2"},
+    ),
+    "ReciprocalRankFusion": Case(
+        make=lambda world: ReciprocalRankFusion(*two(world), num_results=10),
+        frame=QUERIES,
+        inputs=BY_QUERY,
+        adds=RANKED,
+        change={"k": 7},
+        stages=("systems",),
+    ),
+    "WeightedSum": Case(
+        make=lambda world: WeightedSum(*two(world), weights=(1, 0.5), num_results=10),
+        frame=QUERIES,
+        inputs=BY_QUERY,
+        adds=RANKED,
+        change={"normalization": "z"},
+        stages=("systems",),
+    ),
+    "AveragePRF": Case(
+        make=lambda world: AveragePRF(world.index, 3, model=world.model),
+        frame=RESULTS,
+        inputs=BY_RESULT,
+        adds=["query_vec"],
+        drops=OF_RESULTS,
+        change={"depth": 2},
+    ),
+    "RocchioPRF": Case(
+        make=lambda world: RocchioPRF(world.index, 3, model=world.model),
+        frame=RESULTS,
+        inputs=BY_RESULT,
+        adds=["query_vec"],
+        drops=OF_RESULTS,
+        change={"alpha": 0.1},
+    ),
+    "AncePRF": Case(
+        make=lambda world: AncePRF(world.model, 2, length=64),
+        frame=READ,
+        inputs=[["qid", "docno", "score", "query", "text"]],
+        adds=["query_vec"],
+        drops=(*OF_RESULTS, "title", "text"),
+        change={"length": 60},
+    ),
+    "RunRetriever": Case(
+        make=lambda _: RunRetriever("run", read_results), frame=QUERIES, inputs=[["qid"]], adds=RANKED, change={"name": "other"}
+    ),
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
 RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25Retriever, Lucene", "BM25Retriever, RM3"]
+RETRIEVERS += ["ReciprocalRankFusion", "WeightedSum"]
 WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
 """They find nothing for a query whose words no document has, and know nothing of vectors."""
-RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "QueryEncoder >> DenseRetriever"]
+RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "BertReranker, dataset", "QueryEncoder >> DenseRetriever"]
 
 
 @pytest.fixture(params=CASES)
@@ -340,8 +432,8 @@ def test_equality_follows_the_configuration(single: Case, world: World) -> None:
         assert pt.inspect.transformer_apply_attributes(transformer, model=other, **options) != transformer
 
 
-def test_nothing_inside_is_a_stage(single: Case, world: World) -> None:
-    assert pt.inspect.subtransformers(single.make(world)) == {}
+def test_only_systems_inside_are_stages(single: Case, world: World) -> None:
+    assert set(pt.inspect.subtransformers(single.make(world))) == set(single.stages)
 
 
 def test_its_label_is_short(single: Case, world: World) -> None:
@@ -425,7 +517,7 @@ def test_scorer_and_retriever_agree(world: World, backend: str) -> None:
 
 
 def test_query_vectors_are_used_where_there_are_any(ranker: Case, world: World) -> None:
-    if any(ranker is case for case in WORDS_ALONE) or ranker is CASES["BertReranker"]:
+    if not any("query_vec" in columns for columns in ranker.inputs) and ranker is not CASES["QueryEncoder >> DenseRetriever"]:
         pytest.skip("it has no vectors")
     transformer = ranker.make(world)
     if ranker is CASES["QueryEncoder >> DenseRetriever"]:
@@ -535,3 +627,73 @@ def test_a_query_that_is_no_string_is_refused(make: Callable[[World], pt.Transfo
     frame = pd.DataFrame({"qid": ["1", "2"], "query": pd.Series(["king", missing], dtype=object)})
     with pytest.raises(UsageError, match="query 2 must be a string, found"):
         make(world)(frame)
+
+
+def our_transformers() -> set[type]:
+    """All public transformers of the package; indexers only index."""
+    for module in pkgutil.walk_packages(ance_ir.__path__, "ance_ir."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found: set[type] = set()
+    waiting = [pt.Transformer]
+    while waiting:
+        waiting += (below := waiting.pop().__subclasses__())
+        found.update(below)
+    ours = {kind for kind in found if kind.__module__.startswith("ance_ir.") and not kind.__name__.startswith("_")}
+    return {kind for kind in ours if not issubclass(kind, pt.Indexer)}
+
+
+def test_every_transformer_has_a_case(world: World) -> None:
+    ours = our_transformers()
+    assert {DenseRetriever, BertReranker} <= ours
+    assert ours - {type(single.make(world)) for single in ONE.values()} == set()
+
+
+def test_a_pickled_transformer_answers_the_same(case: Case, world: World) -> None:
+    transformer = case.make(world)
+    again = pickle.loads(pickle.dumps(transformer))  # noqa: S301
+    assert type(again) is type(transformer)
+    assert_same(again(case.frame), transformer(case.frame))
+
+
+def test_one_row_among_a_thousand_gets_the_answer_that_it_gets_alone(case: Case, world: World) -> None:
+    transformer, count = case.make(world), 1000
+    key = "docno" if case.frame is FRAME else "qid"
+    pattern = case.frame[case.frame[key] == case.frame[key].iloc[0]]
+    texts = [" ".join(np.random.default_rng(number).choice(WORDS, 1 + number % 7)) for number in range(count)]
+    told = {"docno": "text", "qid": "query"}[key]
+    frames = [pattern.assign(**{key: f"n{number}", told: text}) for number, text in enumerate(texts)]
+    together = transformer(pd.concat(frames))
+    for number in (0, 1, 500, 999):
+        alone = transformer(frames[number])
+        same = together[together[key].str.replace(r"#\d+$", "", regex=True) == f"n{number}"]
+        assert_same(same.reset_index(drop=True), alone.reset_index(drop=True))
+
+
+@pytest.mark.parametrize("plan", ["linear", "tree"])
+def test_an_experiment(plan: str, world: World) -> None:
+    dense, scorer = world.index.retriever(world.model, 10), world.index.scorer(world.model, aggregation="mean")
+    bert, loader = BertReranker(world.reranker, dataset=world.dataset), world.dataset.text_loader(("title", "text"))
+    systems = {
+        "dense": dense,
+        "rescored": dense >> scorer,
+        "reranked": dense % 5 >> bert,
+        "loaded": dense % 5 >> loader >> BertReranker(world.reranker),
+        "twice": dense % 5 >> bert % 3 >> scorer,
+        "ranks": ReciprocalRankFusion(dense, dense >> scorer),
+        "sum": WeightedSum(dense, dense >> scorer, normalization="z") % 7,
+        "average": dense >> AveragePRF(world.index, model=world.model) >> dense,
+        "rocchio": world.model.queries(cache=world.cache) >> dense >> RocchioPRF(world.index) >> dense,
+        "encoder": dense >> loader >> AncePRF(world.model, length=64) >> dense,
+    }
+    if world.bm25 is not None:
+        systems["bm25"] = world.bm25.retriever(10)
+        systems["hybrid"] = WeightedSum(world.bm25.retriever(10), dense, weights=(1, 1.1))
+    generator = np.random.default_rng(0)
+    pairs = [(qid, document["docno"], int(generator.integers(0, 3))) for qid in QUERIES["qid"] for document in DOCUMENTS]
+    qrels = pd.DataFrame(pairs, columns=["qid", "docno", "label"])
+    found = pt.Experiment(systems, QUERIES, qrels, ["ndcg", "num_ret"], plan=plan, validate="error").set_index("name")
+    for name, system in systems.items():
+        expected = pt.Evaluate(system(QUERIES), qrels, ["ndcg", "num_ret"])
+        assert found.loc[name].to_dict() == pytest.approx(expected)
+    assert found["ndcg"].nunique() > 5

@@ -11,7 +11,7 @@ import pytest
 
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.models import DenseEncoder
-from ance_ir.pipelines import BertReranker, BM25Index
+from ance_ir.pipelines import AncePRF, AveragePRF, BertReranker, BM25Index, ReciprocalRankFusion, RocchioPRF, WeightedSum
 from ance_ir.pipelines.fingerprint import fingerprint
 from tests.tiny import cross_encoder, encoder
 
@@ -37,6 +37,10 @@ def test_equal_pipelines_made_apart_have_one_fingerprint(tmp_path: Path, model: 
     assert fingerprint(made[0]) == fingerprint(made[1]) is not None
 
 
+def test_where_query_vectors_are_kept_does_not_matter(tmp_path: Path, model: DenseEncoder) -> None:
+    assert fingerprint(model.queries()) == fingerprint(model.queries(cache=tmp_path / "queries.db")) is not None
+
+
 def test_whatever_changes_the_results_changes_it(tmp_path: Path, model: DenseEncoder) -> None:
     index = build(tmp_path / "a", model)
     other = build(tmp_path / "b", model, DOCUMENTS[:2])
@@ -52,6 +56,15 @@ def test_whatever_changes_the_results_changes_it(tmp_path: Path, model: DenseEnc
         BertReranker(cross_encoder()),
         BertReranker(cross_encoder(seed=5)),
         BertReranker(cross_encoder(), FirstP(16)),
+        BertReranker(cross_encoder(), aggregation="mean"),
+        ReciprocalRankFusion(index.retriever(model), index.retriever(model, 9)),
+        ReciprocalRankFusion(index.retriever(model), index.retriever(model, 8)),
+        WeightedSum(index.retriever(model), index.retriever(model, 9)),
+        WeightedSum(index.retriever(model), index.retriever(model, 9), weights=(1, 2)),
+        AveragePRF(index, 3),
+        AveragePRF(index, 2),
+        RocchioPRF(index, 3),
+        AncePRF(model, 3, length=64),
     ]
     found = [fingerprint(pipeline) for pipeline in pipelines]
     assert None not in found
