@@ -78,11 +78,14 @@ def tune_weights(
         return changed
 
     def try_all(candidates: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
-        for weights in sorted(candidates, key=_from_equal):
+        for weights in candidates:
             if weights not in values:
                 values[weights] = float(evaluate(with_weights(weights).rank(found), qrels, [measure]).iloc[:, 0].mean())
                 logger.info("weights %s: %s %.4f", weights, measure, values[weights])
-        return min(values, key=lambda weights: (-values[weights], _from_equal(weights)))
+        return min(values, key=rank)
+
+    def rank(weights: tuple[float, ...]) -> tuple[object, ...]:
+        return -values[weights], _from_equal(weights)
 
     others = len(fusion.systems) - 1
     best = try_all((1.0, *weights) for weights in product(sorted(set(map(float, grid))), repeat=others))
@@ -91,8 +94,8 @@ def tune_weights(
         around = product((1 / factor, 1.0, factor), repeat=others)
         best = try_all((1.0, *(weight * step for weight, step in zip(best[1:], steps, strict=True))) for steps in around)
     columns = [f"weight_{number}" for number in range(1, others + 2)]
-    table = pd.DataFrame(list(values), columns=columns).assign(**{measure: list(values.values())})
-    table = table.sort_values(measure, ascending=False, kind="stable", ignore_index=True)
+    tried = sorted(values, key=rank)
+    table = pd.DataFrame(tried, columns=columns).assign(**{measure: [values[weights] for weights in tried]})
     return TunedWeights(fusion=with_weights(best), value=values[best], table=table)
 
 

@@ -81,7 +81,9 @@ def test_results_that_the_index_does_not_hold_are_passed_over(model: DenseEncode
     for feedback in (AveragePRF(passages, 2, model=model), RocchioPRF(passages, 2, model=model)):
         among = feedback(results(["new", "d3", "newer", "d4", "d5"]))["query_vec"].iloc[0]
         np.testing.assert_array_equal(among, feedback(results(["d3", "d4"]))["query_vec"].iloc[0])
-        np.testing.assert_allclose(feedback(results(["new"]))["query_vec"].iloc[0], query, rtol=1e-5)
+        unmoved = feedback(results(["new"]))["query_vec"].iloc[0]
+        np.testing.assert_allclose(unmoved, query, rtol=1e-5)
+        assert unmoved.dtype == np.float32
 
 
 def test_query_vectors_of_the_frame_are_used(model: DenseEncoder, passages: AnceIndex) -> None:
@@ -93,6 +95,8 @@ def test_query_vectors_of_the_frame_are_used(model: DenseEncoder, passages: Ance
         found = kind(passages)(given)["query_vec"].iloc[0]
         np.testing.assert_allclose(found, kind(passages, model=model)(frame.assign(query="red moon"))["query_vec"].iloc[0], rtol=1e-5)
     np.testing.assert_array_equal(given["query_vec"].iloc[0], kept)
+    double = given.assign(query_vec=[vector.astype(np.float64)] * 2)
+    assert RocchioPRF(passages)(double)["query_vec"].iloc[0].dtype == np.float32
 
 
 def test_between_two_retrievals(model: DenseEncoder, passages: AnceIndex) -> None:

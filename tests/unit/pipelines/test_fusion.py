@@ -177,6 +177,13 @@ def test_a_system_without_results_and_systems_without_any() -> None:
     assert set(nothing.columns) == {"qid", "query", "topic", "docno", "score", "rank"}
 
 
+def test_a_system_without_results_does_not_change_the_types_of_columns() -> None:
+    some = run({"q1": {"a": 2.0, "b": 1.0}})
+    untyped = pt.apply.generic(lambda queries: pd.DataFrame(columns=[*queries.columns, "docno", "score"]))
+    for fusion in (ReciprocalRankFusion(untyped, some), ReciprocalRankFusion(some, untyped)):
+        pd.testing.assert_series_equal(fusion(QUERIES).dtypes, ReciprocalRankFusion(some)(QUERIES).dtypes, check_like=True)
+
+
 def test_what_a_system_gives_must_be_scores() -> None:
     with pytest.raises(UsageError, match=r"fusion needs a score for each qid and docno; .* gives only qid, query"):
         ReciprocalRankFusion(run({}), pt.apply.generic(lambda frame: frame[["qid", "query"]]))(QUERIES)
