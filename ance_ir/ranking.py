@@ -23,12 +23,16 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     if results.empty:
         return results.assign(rank=np.array([], dtype=np.int64)).reset_index(drop=True)
     query, _ = pd.factorize(results["qid"])
-    by_docno = np.argsort(results["docno"].to_numpy(dtype=object), kind="stable")
-    docno = np.empty(len(results), dtype=np.int64)
-    docno[by_docno] = np.arange(len(results))
-    order = np.lexsort((-docno, -results["score"].to_numpy(dtype=np.float32), query))
+    score = results["score"].to_numpy(dtype=np.float32)
+    order = np.lexsort((-score, query))
+    query, score = query[order], score[order]
+    again = np.r_[False, (query[1:] == query[:-1]) & ((score[1:] == score[:-1]) | (np.isnan(score[1:]) & np.isnan(score[:-1])))]
+    tied = np.flatnonzero(again | np.r_[again[1:], False])  # docnos, slow to compare, matter only here
+    rows = order[tied]
+    place = np.empty(len(tied), dtype=np.int64)
+    place[np.argsort(results["docno"].to_numpy(dtype=object)[rows], kind="stable")] = np.arange(len(tied))
+    order[tied] = rows[np.lexsort((-place, np.cumsum(~again)[tied]))]
     ranked = results.iloc[order].reset_index(drop=True)
-    query = query[order]
     starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])
     ranked["rank"] = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
     return ranked if k is None else ranked[ranked["rank"] < k].reset_index(drop=True)
