@@ -40,7 +40,6 @@ from ance_ir.eval.training_runs import LoggedRun, read_training_runs
 from ance_ir.eval.weights import TunedWeights, tune_weights
 
 __all__ = [
-    "RunRetriever",
     "Coverage",
     "DEFAULT_MEASURES",
     "DemoSettings",
@@ -59,6 +58,7 @@ __all__ = [
     "RUN_FORMATS",
     "Ranking",
     "ReadingReport",
+    "RunRetriever",
     "SUITES",
     "Suite",
     "Table",
