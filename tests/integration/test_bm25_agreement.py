@@ -75,7 +75,7 @@ def test_the_engines_agree_on_real_collections(name: str, tmp_path: Path, data_d
     measured = {system: quality(run, dataset) for system, run in found.items()}
     shared = {ending: overlap(found[f"pisa{ending}"], found[f"lucene{ending}"]) for ending in ("", ", same", ", words")}
     print(pd.DataFrame(measured).T.round(4).to_string(), shared)
-    for ending, least, difference in (("", 0.75, 0.05), (", same", 0.85, 0.03), (", words", 0.93, 0.015)):
+    for ending, least, difference in (("", 0.6, 0.05), (", same", 0.85, 0.03), (", words", 0.93, 0.015)):
         assert shared[ending] > least
         for measure in ("nDCG@10", "RR@10"):
             assert measured[f"pisa{ending}"][measure] == pytest.approx(measured[f"lucene{ending}"][measure], abs=difference)
