@@ -121,7 +121,7 @@ def test_anserinis_own_searcher_opens_the_index_and_finds_the_same(tmp_path: Pat
 
 def test_documents_keep_their_order_however_many_parts_lucene_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lucene, "_BUFFER", 0.1)
-    documents = {f"d{number}": [f"only{number}", *["filler"] * (number % 50)] for number in range(600)}
+    documents = {f"d{number}": [f"only{number}", *(f"x{number}y{more}" for more in range(number % 50))] for number in range(600)}
     index = built(tmp_path / "x", documents)
     found = index.retriever(5)(frame(*(f"only{number}" for number in range(600))))
     assert found["docno"].tolist() == list(documents)
