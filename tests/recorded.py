@@ -62,7 +62,7 @@ class Runner:
         self._names: dict[str, Any] = {}
 
     def run(self, block: Block) -> str:
-        """What a block prints. An index or a model that is there already is not made again."""
+        """What a block prints, of ``ance-ir eval`` the table of means. An index or a model that is there already is not made again."""
         if block.python:
             printed = io.StringIO()
             with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
@@ -80,7 +80,8 @@ class Runner:
         done = subprocess.run([executable, *arguments[1:]], cwd=self.folder, stdout=subprocess.PIPE, encoding="utf-8", check=True)
         if arguments[1] in ("index", "train", "train-reranker", "train-reader"):
             return ""
-        return "\n".join(line for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)).strip() + "\n"
+        lines = "\n".join(line for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)).strip()
+        return (lines.partition("\n\n")[0] if arguments[1] == "eval" else lines) + "\n"
 
 
 def figures(output: str) -> list[tuple[str, list[float]]]:
