@@ -47,6 +47,16 @@ def load_reader(name: str, changes: Mapping[str, Any], *, fresh_head: FreshHead 
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
 
 
+def is_reader(folder: Path) -> bool:
+    """Whether a folder says that it holds a reader."""
+    if (folder / SETTINGS).exists():
+        return bool(read_settings(folder / SETTINGS).get("kind") == KIND)
+    if not (folder / "config.json").exists():
+        return False
+    architectures = read_settings(folder / "config.json").get("architectures") or ()
+    return any(str(name).endswith(("ForQuestionAnswering", "DPRReader")) for name in architectures)
+
+
 def _load(name: str, changes: Mapping[str, Any], *, fresh_head: FreshHead | None, seed: int) -> Reader:
     folder = resolve(name)
     if not (folder / "config.json").exists():

@@ -6,6 +6,7 @@ A system is stages joined by ``>>``, each perhaps with a cut-off. The first stag
 ``bm25[engine=lucene; k1=1.2; b=0.75]``      BM25 over the dataset; ``stemmer``, ``stopwords``, ``rm3=yes`` or ``rm3=10,10,0.5``
 ``x.ance[backend=ivf; aggregation=mean]``    a dense index; ``prf=average:3``, ``prf=rocchio:5,0.4,0.6``
 ``runs/bert[passages=maxp:256,4]``           a reranker, on the dataset's texts
+``runs/reader[by=score]``                      a reader at the end: one answer a question, from the dataset's titles and texts
 ``ance[model=runs/x; passages=maxp:128,4]``  a dense model on the dataset, whose index is kept in the cache folder; ``dpr`` likewise
 ``bert[model=runs/bert]``                    a reranker by its folder or hub name
 ``bm25 + 1.1 * ance``                        the weighted sum of scores; what one lacks gets that one's lowest score

@@ -7,10 +7,11 @@ from typing import Literal
 
 from ance_ir.errors import UsageError
 from ance_ir.models.cross_checkpoint import is_cross_encoder
+from ance_ir.models.reader_checkpoint import is_reader
 from ance_ir.models.source import resolve
 
-Kind = Literal["dense index", "BM25 index", "reranker", "dense model"]
-"""Each has its branch in ``Stages.of_folder``."""
+Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
+"""Each has its branch in ``stages.py``."""
 
 
 def kind_of(path: Path) -> Kind:
@@ -27,6 +28,8 @@ def kind_of(path: Path) -> Kind:
     folder = resolve(str(path))
     if is_cross_encoder(folder):
         return "reranker"
+    if is_reader(folder):
+        return "reader"
     modules = folder / "modules.json"
     if (folder / "ance_ir.json").exists() or (modules.exists() and "Pooling" in modules.read_text(encoding="utf-8")):
         return "dense model"

@@ -74,6 +74,7 @@ INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
 TEXT = tuple(field.name for field in fields(TextSettings))
 DENSE: Kinds = {"model": str, "passages": parse_passages, **INDEX, **dict.fromkeys(TEXT, str)}
 RERANKER: Kinds = {"passages": parse_passages}
+READER: Kinds = {"by": str}
 BERT: Kinds = {"model": str, **RERANKER}
 
 

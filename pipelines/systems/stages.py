@@ -11,10 +11,11 @@ import pyterrier as pt
 from ance_ir.datasets import Dataset
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
-from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.models.precision import Precision
 from ance_ir.models.published import PUBLISHED
 from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
+from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import options as kinds
 from ance_ir.pipelines.systems.cache import dataset_dense
@@ -63,6 +64,7 @@ class Stages:
         self._verbose = verbose
         self._encoders: dict[str, DenseEncoder] = {}
         self._rerankers: dict[str, CrossEncoder] = {}
+        self._readers: dict[str, Reader] = {}
 
     def open(self, stage: Stage, text: str, *, retrieves: bool) -> pt.Transformer:
         """A stage: a retriever where the system begins with it, otherwise what scores the documents that are found.
@@ -101,6 +103,8 @@ class Stages:
                 return self._bm25(stage, text, path, retrieves=retrieves)
             case "reranker":
                 return self._reranker(stage, path, read_options(stage, kinds.RERANKER, text), retrieves=retrieves)
+            case "reader":
+                return self._reader(stage, path, read_options(stage, kinds.READER, text), retrieves=retrieves)
             case "dense model":
                 raise UsageError(f"{stage.word} is a dense model: ance[model={stage.word}] makes an index of the dataset with it")
 
@@ -140,6 +144,15 @@ class Stages:
         if retrieves:
             raise UsageError(f"{stage.told} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage.told}")
         return self._dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self._verbose, **options)
+
+    def _reader(self, stage: Stage, path: Path, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
+        if retrieves:
+            raise UsageError(f"{stage.word} is a reader, which answers from what stages before it found: bm25 % 20 >> {stage.word}")
+        name = str(path.resolve())
+        if name not in self._readers:
+            self._readers[name] = Reader.from_pretrained(name, device=self._device)
+        texts = self._dataset.text_loader(("title", "text"))
+        return texts >> AnswerReader(self._readers[name], verbose=self._verbose) >> BestAnswer(**options)
 
     def _cross_encoder(self, stage: Stage, name: str, *, is_stage: bool) -> CrossEncoder:
         if name not in self._rerankers:

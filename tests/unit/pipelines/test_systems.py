@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pyterrier as pt
@@ -17,11 +18,22 @@ from ance_ir.errors import ModelError, PointedError, UsageError
 from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.pipelines import BertReranker, BM25Index, ReciprocalRankFusion, Systems, WeightedSum, dataset_bm25, systems
+from ance_ir.pipelines import (
+    RM3,
+    AnswerReader,
+    BertReranker,
+    BestAnswer,
+    BM25Index,
+    ReciprocalRankFusion,
+    Systems,
+    WeightedSum,
+    dataset_bm25,
+    systems,
+)
 from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
 from ance_ir.pipelines.systems import CHECKPOINTS, SYSTEMS, dataset_dense, describe, load_pipelines
 from ance_ir.pipelines.systems.named import checkpoint_for, collection_of
-from tests.tiny import cross_encoder, encoder
+from tests.tiny import cross_encoder, encoder, reader
 
 TEXTS = {
     "d1": "the cat sleeps and a king sings " * 4,
@@ -39,6 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_collection(folder / "collection", [{"docno": docno, "title": docno, "text": text} for docno, text in TEXTS.items()])
     encoder(seed=3).save(folder / "dense")
     cross_encoder().save(folder / "bert")
+    reader().save(folder / "reader")
+    reader("qa").model.save_pretrained(folder / "qa")
+    reader("qa").tokenizer.tokenizer.save_pretrained(folder / "qa")
     dataset = load_dataset(folder / "collection")
     model = DenseEncoder.from_pretrained(folder / "dense", device="cpu")
     index_corpus(folder / "x.ance", model, dataset.store(), MaxP(8, 3))
@@ -101,6 +116,7 @@ FORMS: dict[str, Callable[[Part], pt.Transformer]] = {
     "ance[model=dense]": lambda p: p["dense"],
     "dpr[model=dense; passages=firstp]": lambda p: p["dense"],
     "ance-firstp[model=dense]": lambda p: p["dense"],
+    "ance-maxp[model=dense; passages=firstp]": lambda p: p["dense"],
     "bm25-ance-rerank[model=dense]": lambda p: p["bm25"] % 100 >> p["dense scorer"],
     "bm25-bert-rerank[model=bert] % 2": lambda p: p["bm25"] % 100 >> p["bert"] % 2,
     "bm25 + x.ance": lambda p: WeightedSum(p["bm25"], p["index"]),
@@ -137,10 +153,11 @@ def test_options_of_bm25(text: str, k1: float, b: float, stemmer: str, dataset: 
 
 def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(BM25Index, "retriever", lambda index, *arguments, **options: asked.append(options) or pt.Transformer.identity())
+    identity = pt.Transformer.identity()
+    monkeypatch.setattr(BM25Index, "retriever", lambda index, *arguments, **options: asked.append(options["rm3"]) or identity)
     for text in ("bm25[rm3=yes]", "bm25[rm3=5,20,0.6]", "bm25[rm3=no]"):
         Systems(dataset).parse(text)
-    assert asked == [{"rm3": systems.options.RM3()}, {"rm3": systems.options.RM3(5, 20, 0.6)}, {"rm3": None}]
+    assert asked == [RM3(), RM3(5, 20, 0.6), None]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +171,8 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25 >> bm25", 8, "bm25 only retrieves"),
         ("bm25 >> (x.ance >> x.bm25)", 19, "x.bm25 only retrieves"),
         ("bm25 + bert", 7, "bert is a reranker, which scores what stages before it found: bm25 % 100 >> bert"),
+        ("reader", 0, "reader is a reader, which answers from what stages before it found: bm25 % 20 >> reader"),
+        ("bm25 >> reader[by=luck]", 8, "not 'luck'"),
         ("bm25 >> x.ance[aggregation=median]", 8, "not as 'median'"),
         ("bm25 >> x.ance[backend=flat]", 8, "backend= is for an index that retrieves"),
         ("bm25 >> x.ance[prf=average]", 8, "prf= is for an index that retrieves"),
@@ -177,6 +196,16 @@ def test_a_mistake_and_its_place(text: str, place: int, message: str, dataset: D
     with pytest.raises(PointedError, match=message) as caught:
         Systems(dataset, device="cpu").parse(text)
     assert caught.value.place == place
+
+
+@pytest.mark.parametrize(("name", "by"), [("reader", "relevance"), ("qa", "relevance"), ("reader", "score")])
+def test_a_reader_answers_at_the_end(name: str, by: Literal["relevance", "score"], folder: Path, dataset: Dataset, parts: Part) -> None:
+    options = "[by=score]" if by == "score" else ""
+    found = systems.get(f"bm25 % 3 >> {name}{options}", dataset, device="cpu")(dataset.queries())
+    answer = AnswerReader.from_pretrained(folder / name, device="cpu") >> BestAnswer(by)
+    expected = (parts["bm25"] % 3 >> dataset.text_loader(("title", "text")) >> answer)(dataset.queries())
+    assert {"qid", "qanswer", "docno"} <= set(found.columns)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-5)
 
 
 def test_all_texts_are_read_before_anything_is_opened(dataset: Dataset) -> None:
