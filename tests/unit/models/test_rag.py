@@ -101,7 +101,7 @@ def test_what_cannot_be_meant_is_refused(folder: Path, tmp_path: Path) -> None:
         RagReader(model, 0)
 
 
-def test_a_pipeline_answers_from_the_passages_that_score_highest(folder: Path) -> None:
+def test_a_pipeline_answers_from_the_passages_that_score_highest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame(
         {
             "qid": ["b", "a", "b", "b", "b"],
@@ -120,3 +120,8 @@ def test_a_pipeline_answers_from_the_passages_that_score_highest(folder: Path) -
     told = ([values[i] for i in order] for values in (TITLES, TEXTS, SCORES))
     assert found["qanswer"][0] == reader.model.generate("who is it?", *told)
     assert found["qanswer"][1] == reader.model.generate("when", [""], ["moon"], [1.0])
+    read: list[list[str]] = []
+    monkeypatch.setattr(RagToken, "generate", lambda _, question, titles, texts, scores: read.append(texts) or "")
+    reader(frame)
+    RagReader(reader.model, 1)(frame)
+    assert read == [["the cat sleeps", "red", "a king  is old"], ["moon"], ["the cat sleeps"], ["moon"]]
