@@ -1,0 +1,56 @@
+"""All that the doctor looks at, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import get_args
+
+import pandas as pd
+
+from ance_ir.eval.doctor import questions, systems
+from ance_ir.eval.doctor.finding import Finding, Severity
+from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.measures import parse_measures
+from ance_ir.eval.rankings import asked, judgements, results
+
+
+def diagnose(
+    evaluation: Evaluation,
+    queries: pd.DataFrame,
+    *,
+    relevant: int | None = None,
+    training: Iterable[str] | None = None,
+    answers: pd.DataFrame | None = None,
+    documents: Callable[[], int] | None = None,
+) -> list[Finding]:
+    """What makes the figures of an evaluation doubtful: each thing once, with its numbers, the gravest first.
+
+    Args:
+        evaluation: what was found.
+        queries: frame with ``qid`` and ``query``; those that were not evaluated are left out.
+        relevant: the label from which on the collection's makers count a document as relevant; ``None`` where they name none.
+        training: texts of the queries that systems were trained on.
+        answers: frame with ``qid`` and ``answers`` (lists of str), where a measure compares with answers.
+        documents: how many the corpus has, asked only where a run is shallow; a run need not be deeper than that.
+    """
+    measures = parse_measures(evaluation.measures)
+    qids, qrels = asked(evaluation), judgements(evaluation)
+    queries = queries[queries["qid"].isin(qids)].reset_index(drop=True)
+    runs = {system: results(evaluation, system) for system in evaluation.runs}
+    found = [
+        *systems.lost(runs, qids),
+        *systems.strangers(runs, qrels),
+        *systems.tied(runs),
+        *systems.shallow(runs, measures, documents),
+        *systems.unjudged(runs, qrels, len(qids)),
+        *questions.labels(qrels, measures, relevant),
+        *questions.without_answers(queries, measures, answers),
+        *questions.trained_on(queries, training),
+        *questions.repeated(queries),
+    ]
+    return sorted(found, key=lambda finding: get_args(Severity).index(finding.severity))
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """A line for each, for a terminal; empty without any."""
+    return "\n".join(finding.to_text() for finding in findings)

@@ -1,0 +1,34 @@
+"""One thing that the doctor found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Severity = Literal["problem", "warning", "note"]
+"""``"problem"``: the figures are wrong; ``"warning"``: they may mislead; ``"note"``: to be known when they are read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        severity: see ``Severity``.
+        system: the system that it is about; ``None`` where it is about queries, judgements or measures.
+        what: what was found, with its numbers, as a sentence without a full stop.
+        figures: the numbers alone, by name.
+        advice: what to do, likewise.
+    """
+
+    severity: Severity
+    system: str | None = None
+    what: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+    advice: str
+
+    def to_text(self) -> str:
+        """A line for a terminal."""
+        about = f"{self.system}: " if self.system is not None else ""
+        return f"{self.severity}: {about}{self.what}; {self.advice}"

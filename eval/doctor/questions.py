@@ -1,0 +1,124 @@
+"""What may be wrong with queries, judgements and answers, whatever the systems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.answers import answer_tokens
+from ance_ir.eval.doctor.finding import Finding
+from ance_ir.eval.rankings import same_text
+
+_OF_ANSWERS = ("Coverage", "EM", "F1")
+
+
+def labels(qrels: pd.DataFrame, measures: Iterable[Any], relevant: int | None) -> list[Finding]:
+    """Labels that do not go with the label from which on measures count a document as relevant.
+
+    Args:
+        qrels: ``qid docno label``.
+        measures: as ``parse_measures`` returns them.
+        relevant: the label that the collection's makers name; ``None`` where they name none.
+    """
+    if qrels.empty:
+        return []
+    found = []
+    binary = {str(measure): int(measure.params.get("rel", 1)) for measure in measures if "rel" in measure.SUPPORTED_PARAMS}
+    highest = int(qrels["label"].max())
+    empty = [name for name, threshold in binary.items() if highest < threshold]
+    if empty:
+        found.append(
+            Finding(
+                severity="problem",
+                what=f"{_listed(empty)} can only be 0: the highest label is {highest}",
+                figures={"highest label": highest},
+                advice="judgements with other grades, or a lower rel=, are needed",
+            )
+        )
+    elif relevant is not None and highest < relevant:
+        found.append(
+            Finding(
+                severity="warning",
+                what=f"this collection counts labels from {relevant} on as relevant, and the highest of these judgements is {highest}",
+                figures={"highest label": highest, "relevant from": relevant},
+                advice="look whether the judgements are the collection's own",
+            )
+        )
+    stricter = relevant or 2
+    low = [name for name, threshold in binary.items() if threshold < stricter <= highest]
+    if low:
+        share = float((qrels["label"] >= stricter).sum() / (qrels["label"] > 0).sum())
+        told = f"is graded, up to {highest}" if relevant is None else f"counts labels from {relevant} on as relevant"
+        found.append(
+            Finding(
+                severity="note" if relevant is None else "warning",
+                what=f"this collection {told}, and lower ones count too in {_listed(low)} ({share:.0%} are {stricter} or more)",
+                figures={"highest label": highest, "share": share},
+                advice=f"the stricter reading is rel={stricter}, as in AP(rel={stricter})",
+            )
+        )
+    return found
+
+
+def repeated(queries: pd.DataFrame) -> list[Finding]:
+    """Queries whose text comes again under another qid."""
+    texts = queries["query"].map(same_text)
+    again = texts.duplicated(keep=False) & (texts != "")
+    if not again.any():
+        return []
+    first = queries["qid"][texts == texts[again].iloc[0]].tolist()
+    extra = int(texts[again].duplicated().sum())
+    return [
+        Finding(
+            severity="note",
+            what=f"{extra:,} of {len(queries):,} queries repeat the text of another, as {_listed(first[:3])}",
+            figures={"repeated": extra, "queries": len(queries)},
+            advice="each counts as a query of its own in means and tests",
+        )
+    ]
+
+
+def trained_on(queries: pd.DataFrame, training: Iterable[str] | None) -> list[Finding]:
+    """Queries that are among those of training."""
+    if training is None:
+        return []
+    texts = queries["query"].map(same_text)
+    seen = queries[texts.isin({same_text(text) for text in training}) & (texts != "")]
+    if seen.empty:
+        return []
+    share = len(seen) / len(queries)
+    return [
+        Finding(
+            severity="warning",
+            what=f"{len(seen):,} of {len(queries):,} queries ({share:.1%}) are among the training queries, as {seen['query'].iloc[0]!r}",
+            figures={"in training": len(seen), "queries": len(queries), "share": share},
+            advice="what was trained on them has seen their answers; leave them out on one side",
+        )
+    ]
+
+
+def without_answers(queries: pd.DataFrame, measures: Iterable[Any], answers: pd.DataFrame | None) -> list[Finding]:
+    """Questions without an answer, where a measure compares with answers."""
+    asking = [str(measure) for measure in measures if str(measure).startswith(_OF_ANSWERS)]
+    if answers is None or not asking:
+        return []
+    usable = answers["answers"].map(lambda given: any(answer_tokens(answer) for answer in given))
+    lacking = queries[~queries["qid"].isin(answers["qid"][usable])]
+    if lacking.empty:
+        return []
+    share = len(lacking) / len(queries)
+    return [
+        Finding(
+            severity="warning" if share < 1 else "problem",
+            what=f"{len(lacking):,} of {len(queries):,} questions ({share:.1%}) have no answer, as {lacking['qid'].iloc[0]}, "
+            f"and count 0 in {_listed(asking)}",
+            figures={"without answers": len(lacking), "queries": len(queries), "share": share},
+            advice="look whether the file of answers is whole and has the same qids",
+        )
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,199 @@
+"""What may be wrong with what a system found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ance_ir.eval.doctor.finding import Finding
+from ance_ir.eval.rankings import with_labels
+
+TOP = 10
+JUDGED = 0.5
+"""A smaller share of the top 10 with a judgement is low."""
+SPARSE = 10
+"""With fewer judged documents a query, on average, most of any top 10 is unjudged."""
+TIED = 0.25
+"""A larger share of queries with equal scores in the top 10 is told."""
+CUT = 0.5
+"""Where fewer queries share the largest number of results, no cut-off made it: a system of words found no more."""
+MET = 0.05
+"""A smaller share of the relevant documents that could have been found is few."""
+
+_FORMS: Mapping[str, Callable[[str], str]] = {
+    "letters are upper or lower case": str.casefold,
+    "numbers are filled up with zeros": lambda docno: re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", docno),
+    "a prefix stands before the number": lambda docno: re.sub(r"^\D*(?=\d)", "", docno),
+    "a prefix and zeros stand before the number": lambda docno: re.sub(r"^\D*0*(?=\d)", "", docno),
+    "passages are numbered after # or %": lambda docno: re.split("[#%]", docno)[0],
+    "a file's ending follows": lambda docno: re.sub(r"\.\w+$", "", docno),
+}
+"""What may differ between two ways to write the same docno."""
+
+
+def unjudged(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int) -> list[Finding]:
+    """Systems whose top 10 has few judgements; one note for all where judgements are such that no more can be expected."""
+    if qrels.empty:
+        return []
+    shares = {}
+    for system, run in runs.items():
+        top = with_labels(run[run["rank"] < TOP], qrels)
+        if len(top):
+            shares[system] = float(top["label"].notna().mean())
+    low = {system: share for system, share in shares.items() if share < JUDGED}
+    depth = len(qrels) / queries
+    sparse = f"judgements are sparse, {depth:.1f} a query" if depth < SPARSE else None
+    only = "the judgements name relevant documents alone" if (qrels["label"] > 0).all() else None
+    if low and (sparse or only):
+        told = ", ".join(f"{system} {share:.1%}" for system, share in low.items())
+        return [
+            Finding(
+                severity="note",
+                what=f"{sparse or only}, so that most of the top {TOP} has none (judged@{TOP}: {told})",
+                figures={"judgements a query": depth, **low},
+                advice="a relevant document that nobody judged counts as not relevant, for every system",
+            )
+        ]
+    return [
+        Finding(
+            severity="warning",
+            system=system,
+            what=f"judged@{TOP} is {share:.1%}, less than {JUDGED:.0%}: most of what it ranks first was never judged",
+            figures={f"judged@{TOP}": share},
+            advice="its true effectiveness may be higher; compare it by Judged@k beside the measures",
+        )
+        for system, share in low.items()
+    ]
+
+
+def lost(runs: Mapping[str, pd.DataFrame], qids: pd.Index) -> list[Finding]:
+    """Systems that return nothing for queries."""
+    found = []
+    for system, run in runs.items():
+        missing = qids[~qids.isin(run["qid"].unique())]
+        if len(missing):
+            named = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")
+            found.append(
+                Finding(
+                    severity="problem" if len(missing) == len(qids) else "warning",
+                    system=system,
+                    what=f"no results for {len(missing):,} of {len(qids):,} queries ({named}), which count 0",
+                    figures={"without results": len(missing), "queries": len(qids)},
+                    advice="look whether they were sent to it, and whether their words or vectors are empty",
+                )
+            )
+    return found
+
+
+def tied(runs: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Systems whose scores are equal, all of a query's top 10 or some; the docno then decides."""
+    found = []
+    for system, run in runs.items():
+        top = run[run["rank"] < TOP]
+        scores = top["score"].astype(np.float32).groupby(top["qid"])  # in which results are ordered
+        size, different = scores.size(), scores.nunique()
+        several = size > 1
+        if not several.any():
+            continue
+        constant = float((different[several] == 1).mean())
+        some = float((different[several] < size[several]).mean())
+        figures = {"queries with equal scores": some, "queries with one score": constant}
+        if constant > MET:
+            found.append(
+                Finding(
+                    severity="problem" if constant > JUDGED else "warning",
+                    system=system,
+                    what=f"on {constant:.1%} of the queries the whole top {TOP} has one score",
+                    figures=figures,
+                    advice="the order there is that of the docnos, not the system's; look whether its scores were kept",
+                )
+            )
+        elif some > TIED:
+            found.append(
+                Finding(
+                    severity="note",
+                    system=system,
+                    what=f"on {some:.1%} of the queries (more than {TIED:.0%}) scores in the top {TOP} are equal",
+                    figures=figures,
+                    advice="docnos decide there; other tools may order ties otherwise and get other figures",
+                )
+            )
+    return found
+
+
+def strangers(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame) -> list[Finding]:
+    """Systems that find few or none of the relevant documents in any query's results: perhaps other docnos."""
+    relevant = pd.Index(qrels["docno"][qrels["label"] > 0].unique())
+    found = []
+    for system, run in runs.items():
+        docnos = pd.Index(run["docno"].unique())
+        possible = min(len(relevant), len(docnos))
+        if not possible:
+            continue
+        met = int(relevant.isin(docnos).sum())
+        share = met / possible
+        if share >= MET:
+            continue
+        form = _form(docnos, relevant)
+        found.append(
+            Finding(
+                severity="warning" if met else "problem",
+                system=system,
+                what=f"it found {met:,} of {len(relevant):,} relevant documents in {len(docnos):,} different results: "
+                f"docnos here are like {_example(docnos)!r}, in the judgements like {_example(relevant)!r}",
+                figures={"relevant": len(relevant), "met": met, "retrieved": len(docnos), "share": share},
+                advice=f"they agree once it is seen that {form}: write them alike" if form else "look whether both are of one corpus",
+            )
+        )
+    return found
+
+
+def shallow(runs: Mapping[str, pd.DataFrame], measures: Iterable[Any], documents: Callable[[], int] | None) -> list[Finding]:
+    """Systems that return fewer results for every query than a measure looks at.
+
+    Args:
+        runs: by system.
+        measures: as ``parse_measures`` returns them.
+        documents: how many the corpus has, of which no system can return more; asked only where a run is shallow.
+    """
+    cutoffs = {str(measure): int(measure.params["cutoff"]) for measure in measures if "cutoff" in measure.params}
+    found = []
+    for system, run in runs.items():
+        if run.empty:
+            continue
+        sizes = run.groupby("qid").size()
+        depth = int(sizes.max())
+        if (sizes == depth).mean() < CUT:
+            continue
+        deeper = [name for name, cutoff in cutoffs.items() if cutoff > depth]
+        if deeper and documents is not None and documents() <= depth:
+            continue
+        if deeper:
+            found.append(
+                Finding(
+                    severity="warning",
+                    system=system,
+                    what=f"no query has more than {depth:,} result{'' if depth == 1 else 's'}, too few for {', '.join(deeper)}",
+                    figures={"results": depth},
+                    advice="more results, or measures with a smaller cut-off, compare it fairly with deeper runs",
+                )
+            )
+    return found
+
+
+def _form(docnos: pd.Index, relevant: pd.Index) -> str | None:
+    """In what the docnos differ, if they are the same written otherwise; ``None`` if that is not seen."""
+    possible = min(len(docnos), len(relevant))
+    for told, form in _FORMS.items():
+        met = len({form(docno) for docno in docnos} & {form(docno) for docno in relevant} - {""})
+        if met >= max(2, 4 * MET * possible) or met == possible:
+            return told
+    return None
+
+
+def _example(docnos: pd.Index) -> str:
+    return str(docnos[0])
