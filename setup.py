@@ -51,7 +51,7 @@ setup(
     python_requires=">=3.11",
     package_dir={"ance_ir": "ance_ir", **{f"ance_ir.{folder}": folder for folder in FOLDERS}},
     packages=packages(),
-    package_data={"ance_ir": ["py.typed"]},
+    package_data={"ance_ir": ["py.typed"], "ance_ir.eval.report": ["*.css", "*.html", "*.js"]},
     install_requires=[
         "click>=8.2",
         "faiss-cpu",
@@ -89,6 +89,7 @@ setup(
             "pytest-cov",
             "pytest-xdist",
             "pyterrier-dr",
+            "selenium",
             "sentence-transformers",
             *DEMO,
             *FLEX,

@@ -81,7 +81,7 @@ class Evaluation:
             cells = [f"{values[measure]:.4f}{_MARK if (name, measure) in marked else ' '}" for measure in self.measures]
             rows.append([name, *cells, f"{self.ms_per_query[name]:.1f}" if name in self.ms_per_query else NOTHING])
         table = Table(header=["system", *(f"{measure} " for measure in self.measures), _TIME], rows=rows)
-        return f"{table.to_text()}\n{self._legend()}"
+        return f"{table.to_text()}\n{self.legend()}"
 
     def comparison_text(self) -> str:
         """Each system beside the baseline, measure by measure, for a terminal; empty without a baseline."""
@@ -96,7 +96,8 @@ class Evaluation:
         header = ["system", "measure", f"less {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
         return Table(header=header, rows=rows, left=2).to_text()
 
-    def _legend(self) -> str:
+    def legend(self) -> str:
+        """What is to be said beneath the table: of how many queries, and what the mark means."""
         values = next(iter(self.per_query.values()))
         queries = f"{len(values):,} queries"
         for measure, count in values.count().items():

@@ -11,6 +11,7 @@ from typing import Any
 from ance_ir.errors import MissingDependencyError
 from ance_ir.eval.curves import run_panels
 from ance_ir.eval.panels import look, panel_svg, save_panels
+from ance_ir.eval.report.frame import part
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.training_runs import LoggedRun
@@ -40,25 +41,9 @@ _TEMPLATE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Training runs: {{ names | join(", ") }}</title>
 <style>
-:root { color-scheme: light dark; --page: #ffffff; --ink: #1a1a1a; --faint: #666666; --line: #d4d4d4; }
-@media (prefers-color-scheme: dark) { :root { --page: #16181c; --ink: #e6e6e6; --faint: #a0a0a0; --line: #3a3d44; } }
-@media print { :root { color-scheme: light; --page: #ffffff; --ink: #000000; --faint: #444444; --line: #bbbbbb; } }
-body { background: var(--page); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 84rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-p { color: var(--faint); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: 0.3rem 0.7rem; text-align: right; white-space: nowrap; }
-th { font-weight: 600; } .text { text-align: left; }
-.swatch { width: 24px; height: 8px; margin-right: 0.5rem; }
-.legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 0.3rem 1.5rem; }
+{{ style | safe }}
 .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 1rem; }
-figure { margin: 0; break-inside: avoid; }
-figure svg { width: 100%; height: auto; } figure svg text { fill: currentColor; }
-@media print { body { margin: 0; max-width: none; font-size: 9px; } .curves { display: block; }
- figure { display: inline-block; width: 48%; }
- th, td { padding: 0.15rem 0.3rem; white-space: normal; } .wide { overflow: visible; } tr { break-inside: avoid; } }
+@media print { .curves { display: block; } figure { display: inline-block; width: 48%; } th, td { white-space: normal; } }
 </style>
 </head>
 <body>
@@ -113,6 +98,7 @@ def write_run_page(runs: Sequence[LoggedRun], folder: Path | str) -> list[Path]:
     template = _template()
     looks = {name: look(i) for i, name in enumerate(names)}
     html = template.render(
+        style=part("frame.css"),
         names=names,
         looks={name: (colour.replace("#000000", "currentColor"), _DASHES[dashes]) for name, (colour, dashes) in looks.items()},
         now=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),

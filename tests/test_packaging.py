@@ -46,6 +46,11 @@ def modules_of_the_checkout() -> set[str]:
     return found
 
 
+def parts_of_pages() -> set[str]:
+    """Files that pages are put together from."""
+    return {path.relative_to(ROOT).as_posix() for ending in ("css", "html", "js") for path in (ROOT / "eval").rglob(f"*.{ending}")}
+
+
 def duplicates(names: Iterable[str]) -> list[str]:
     """Names that come more than once."""
     names = list(names)
@@ -62,6 +67,7 @@ def test_the_wheel_holds_every_module_once_and_nothing_beside_the_package(built:
     installed = {name if name.startswith("ance_ir/") else f"ance_ir/{name}" for name in modules_of_the_checkout()}
     assert {name for name in names if name.endswith(".py")} == installed
     assert "ance_ir/py.typed" in names
+    assert {name for name in names if name.endswith((".css", ".html", ".js"))} == {f"ance_ir/{name}" for name in parts_of_pages()}
     assert "Apache License" in metadata["LICENSE"]
     assert "ance-ir = ance_ir.cli.main:main" in metadata["entry_points.txt"]
     assert "dense_index.ance_ir = ance_ir.indexes:AnceIndex" in metadata["entry_points.txt"]
@@ -75,4 +81,5 @@ def test_the_source_distribution_holds_every_file_once(built: Path) -> None:
     assert duplicates(names) == []
     assert all(member.isfile() for member in members)
     assert {name for name in names if name.endswith(".py") and name.partition("/")[0] in FOLDERS} == modules_of_the_checkout()
+    assert parts_of_pages() <= set(names)
     assert {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "constraints.txt", "tests/conftest.py"} <= set(names)

@@ -120,7 +120,7 @@ def test_curves_take_their_colours_from_the_page_except_the_runs_own(tmp_path: P
     curves = html[html.index('<div class="curves">') :]
     assert "#000000" not in curves, "black ink on a dark page"
     assert look(0)[0] in curves
-    assert "prefers-color-scheme: dark" in html
+    assert "light-dark(" in html
     assert "@media print" in html
 
 
