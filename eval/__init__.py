@@ -2,9 +2,12 @@
 
 from ance_ir.eval.candidates import RunRetriever, candidates
 from ance_ir.eval.demo import DemoSettings, run_demo
+from ance_ir.eval.doctor import Finding, diagnose, findings_text
 from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.examination import examine
 from ance_ir.eval.examples import Example, Ranking, format_example, wins
 from ance_ir.eval.experiment import evaluate_systems
+from ance_ir.eval.formats import format_evaluation
 from ance_ir.eval.inferencer import run_inferencer
 from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.measures import (
@@ -26,6 +29,7 @@ from ance_ir.eval.nearest_name import NearestName
 from ance_ir.eval.on_dataset import evaluate_on_dataset
 from ance_ir.eval.plots import plot_training
 from ance_ir.eval.read import ReadingReport, open_readers, read_dataset
+from ance_ir.eval.report import write_report
 from ance_ir.eval.run_page import write_run_page
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
@@ -48,6 +52,7 @@ __all__ = [
     "Evidence",
     "Example",
     "F1",
+    "Finding",
     "Hole",
     "KeptRuns",
     "LEGEND",
@@ -66,11 +71,15 @@ __all__ = [
     "bind_measures",
     "candidates",
     "compare",
+    "diagnose",
     "differences_table",
     "evaluate",
     "evaluate_on_dataset",
     "evaluate_systems",
+    "examine",
     "find_suite",
+    "findings_text",
+    "format_evaluation",
     "format_example",
     "means",
     "needs",
@@ -93,6 +102,7 @@ __all__ = [
     "tune_weights",
     "wins",
     "write_passages",
+    "write_report",
     "write_run",
     "write_run_page",
 ]

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from ance_ir.eval.significance import Correction, Test
     from ance_ir.models.precision import Precision
 
+FORMATS = ("text", "markdown", "latex", "json", "csv")
+"""Those of ``ance_ir.eval.formats``, written here so that no help imports pandas."""
+
 EXAMPLE = """
 \b
 Example:
   ance-ir eval --dataset python-stdlib --system bm25 --system dense=stdlib.ance \\
-               --system "cascade=bm25 % 100 >> stdlib.ance" --baseline bm25 --out results
+               --system "cascade=bm25 % 100 >> stdlib.ance" --baseline bm25 --out results --report results/report.html
   ance-ir eval --dataset python-stdlib --system bm25 --system "ance-firstp[model=all-MiniLM-L6-v2]" --pipelines mine.py --system mine
   ance-ir eval --dataset msmarco-mini --split dl19 --suite trec-dl-2019 --run theirs.trec.gz --system bm25 --baseline bm25
 """
@@ -55,6 +58,12 @@ Example:
 @click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: the suite's]")
 @click.option("-k", "--num-results", type=click.IntRange(min=1), help="Documents a query.  [default: the suite's depth]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where everything is written.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", help="Write a page of all this, query by query."
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the table, for papers or programs."
+)
 @click.option("--model", help="Where the indexes' model is now, if it has moved.")
 @precision_option
 @device_option
@@ -71,6 +80,8 @@ def command(
     measures: tuple[str, ...],
     num_results: int | None,
     out: Path,
+    report: Path | None,
+    form: str,
     model: str | None,
     precision: Precision | None,
     device: str | None,
@@ -86,12 +97,13 @@ def command(
     all its questions, judged or not.
 
     The means are shown, and with a baseline each difference from it; they, the values of each query, and the runs are written to --out. A
-    run that stands there and was made of the same queries, models and indexes is used again.
+    run that stands there and was made of the same queries, models and indexes is used again. What makes the figures doubtful is told
+    after them. With another --format only the table goes to the standard output.
     """
     if not systems and not run_files and file is None:
         raise click.UsageError("name a system with --system, a file with --run, or a file of pipelines with --pipelines")
     from ance_ir import load_dataset
-    from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, suite_of
+    from ance_ir.eval import KeptRuns, evaluate_on_dataset, examine, find_suite, findings_text, format_evaluation, parse_measures, suite_of
     from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.training import environment
 
@@ -119,18 +131,24 @@ def command(
         kept=KeptRuns(out / "runs"),
         verbose=True,
     )
+
+    def say(text: str) -> None:
+        click.echo(text, err=form != "text")
+
     if found.reused:
-        click.echo(f"used again from {out / 'runs'}, with the times of then: {', '.join(found.reused)}")
-    click.echo(found.to_text())
-    if compared := found.comparison_text():
-        click.echo(f"\n{compared}")
+        say(f"used again from {out / 'runs'}, with the times of then: {', '.join(found.reused)}")
+    click.echo(format_evaluation(found, form))
+    if form == "text" and (compared := found.comparison_text()):
+        say(f"\n{compared}")
     used = told_suite or suite_of(source, split)
     if published := used.published_table():
-        click.echo(f"\n{published.to_text()}")
+        say(f"\n{published.to_text()}")
+    if findings := examine(found, source, split, used, report):
+        say(f"\n{findings_text(findings)}")
     evaluated = [*(systems or (() if run_files else own)), *run_files]
     told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
     found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
-    click.echo(f"results.json, per_query.tsv and runs/ are in {out}")
+    say(f"results.json, per_query.tsv and runs/ are in {out}" + (f", the page is {report}" if report else ""))
 
 
 def _named(files: tuple[str, ...]) -> dict[str, Path]:

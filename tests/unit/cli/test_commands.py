@@ -17,9 +17,11 @@ import pytest
 import ance_ir.cli.study as cli_study
 import ance_ir.cli.train as cli_train
 from ance_ir.cli._options import PRECISIONS
+from ance_ir.cli.eval import FORMATS
 from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
+from ance_ir.eval.formats import FORMS
 from ance_ir.eval.study import SCHEMES, StudySettings
 from ance_ir.indexes import AnceIndex
 from ance_ir.models.precision import Precision
@@ -359,6 +361,23 @@ def test_eval_of_others_runs_and_of_answers(run: Run, collection: Path, tmp_path
     status, _, err = run("eval", "--dataset", collection, *ours, *measures, "--out", out)
     assert status == 2
     assert "Coverage@1 needs answers to the questions" in err
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_eval_tells_in_several_forms(form: str, run: Run, collection: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report" / "x.html"
+    told = ["--dataset", collection, "--system", "bm25", "--system", "one=bm25 % 1", "--measure", "RR@10", "--measure", "R@2"]
+    status, out, err = run("eval", *told, "--out", tmp_path / "results", "--format", form, "--report", page)
+    assert status == 0, err
+    assert "the cat sleeps" in page.read_text(encoding="utf-8")
+    found = "warning: one: no query has more than 1 result, too few for RR@10, R@2"
+    assert found in (out if form == "text" else err)
+    assert "3 of 3 queries (100.0%) are among the training queries" in out + err
+    if form == "json":
+        assert set(json.loads(out)["systems"]) == {"bm25", "one"}
+    elif form != "text":
+        assert "results.json" not in out and found not in out
+    assert tuple(FORMS) == FORMATS
 
 
 def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tuple[int, str, str]:
