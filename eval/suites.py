@@ -89,6 +89,7 @@ _WIKIPEDIA = "DPR's 21 million passages of Wikipedia (4.7 GB to download, 13 GB 
 _PASSAGE_MEASURES = ("nDCG@10", "RR(rel=2)@10", "AP(rel=2)@1000", "R(rel=2)@1000", "Judged@10")
 _DOCUMENT_MEASURES = ("nDCG@10", "RR@10", "AP@100", "R@100", "Judged@10")
 _COVERAGE = ("Coverage@1", "Coverage@5", "Coverage@20", "Coverage@100")
+_PATTERNS = tuple(measure.replace("@", "(patterns=True)@") for measure in _COVERAGE)
 
 SUITES: Mapping[str, Suite] = {
     suite.name: suite
@@ -191,7 +192,7 @@ SUITES: Mapping[str, Suite] = {
         Suite(
             name="curated-trec",
             describes="CuratedTREC over Wikipedia, 694 test questions whose answers are regular expressions",
-            measures=_COVERAGE,
+            measures=_PATTERNS,
             depth=100,
             needs=f"{_WIKIPEDIA}, and the test questions (a file of 0.1 MB)",
         ),

@@ -20,7 +20,7 @@ def command(form: str) -> None:
     """
     from dataclasses import asdict
 
-    from ance_ir.eval import SUITES
+    from ance_ir.eval import SUITES, needs, parse_measures
 
     if form == "json":
         import json
@@ -29,7 +29,9 @@ def command(form: str) -> None:
         return
     for suite in SUITES.values():
         click.echo(f"{suite.name}: {suite.describes}\n  measures {' '.join(suite.measures)}")
-        relevant = f"; binary measures count labels of at least {suite.threshold}" if "Coverage@1" not in suite.measures else ""
+        relevant = (
+            f"; binary measures count labels of at least {suite.threshold}" if "qrels" in needs(parse_measures(suite.measures)) else ""
+        )
         click.echo(f"  depth {suite.depth}{relevant}; passages {suite.passages}; BM25 with k1 {suite.k1}, b {suite.b}")
         if suite.candidates:
             click.echo(f"  rerank setting: candidates % {suite.candidates} >> SYSTEM")

@@ -72,6 +72,13 @@ def test_a_suite_can_be_followed(suite: Suite) -> None:
         assert all(len(row) == len(table.header) for row in table.rows)
 
 
+def test_answers_that_are_regular_expressions_are_taken_as_such() -> None:
+    for suite in SUITES.values():
+        for measure in suite.measures:
+            if measure.startswith("Coverage"):
+                assert ("patterns=True" in measure) == (suite.name == "curated-trec")
+
+
 def test_a_suite_by_name() -> None:
     assert find_suite("trec-dl-2019").name == "trec-dl-2019/passage"
     with pytest.raises(UsageError, match="there is no suite 'x'; there are msmarco-passage/dev, "):
