@@ -8,7 +8,8 @@
     term   := [NUMBER "*"] unit ["%" K]
     unit   := STAGE ["[" name=value (";" name=value)* "]"] | "(" chain ")" | FUNCTION "(" chain ("," chain)* ")"
 
-``%`` and ``*`` bind tighter than ``+``, and that tighter than ``>>``, as in Python. A STAGE is, in this order,
+``%`` binds tighter than ``*``, so that a fusion sees the weight; both bind tighter than ``+``, and that tighter than ``>>``.
+A STAGE is, in this order,
 
 1. a path in quotes: ``"my indexes/x.ance"``;
 2. as much of the text, up to a blank or a sign, as is the path of something on disk or a system's name: ``runs/a+b.ance``, ``bm25+dpr``.
@@ -102,10 +103,10 @@ class _Parser:
         if weight:
             self.place = weight.end()
         node = self.unit()
-        if weight:
-            node = Weighted(float(weight[1]), node, place)
         if self._take("%"):
             node = Cut(node, self._depth(), place)
+        if weight:
+            node = Weighted(float(weight[1]), node, place)
         return node
 
     def unit(self) -> Node:

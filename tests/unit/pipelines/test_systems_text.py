@@ -39,7 +39,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("a + b + c", Sum((A, B, C))),
         ("a + (b + c)", Sum((A, Sum((B, C))))),
         ("a + 1.1 * b", Sum((A, Weighted(1.1, B)))),
-        ("2*a % 3", Cut(Weighted(2, A), 3)),
+        ("2*a % 3", Weighted(2, Cut(A, 3))),
+        ("(2*a) % 3", Cut(Weighted(2, A), 3)),
         (".5 * (a >> b)", Weighted(0.5, Chain((A, B)))),
         ("rrf(a, b % 3)", Call("rrf", (A, Cut(B, 3)))),
         ("MinMax( a,0.5*b ) % 3 >> c", Chain((Cut(Call("minmax", (A, Weighted(0.5, B))), 3), C))),
@@ -83,10 +84,10 @@ def write(node: Node, generator: random.Random) -> str:
         case Call():
             return f"{node.function}({f'{gap},'.join(write(part, generator) for part in node.arguments)})"
         case Cut():
-            inner = node.system
-            return f"{write(inner, generator) if isinstance(inner, Weighted) else unit(inner, generator)}{gap}%{gap}{node.depth}"
+            return f"{unit(node.system, generator)}{gap}%{gap}{node.depth}"
         case Weighted():
-            return f"{node.weight}{gap}*{gap}{unit(node.system, generator)}"
+            inner = node.system
+            return f"{node.weight}{gap}*{gap}{write(inner, generator) if isinstance(inner, Cut) else unit(inner, generator)}"
         case Sum():
             return f"{gap}+{gap}".join(
                 f"({write(term, generator)})" if isinstance(term, Sum | Chain) else write(term, generator) for term in node.terms
@@ -223,7 +224,7 @@ def test_what_is_on_disk_is_a_path(name: str, empty_folder: Path) -> None:
     assert parse(name).tree == stage
     assert parse(f"first={name}").tree == stage
     system = parse(f"s = 0.5*{name} % 3 >> bm25+{name} [k=1]>>{name}")
-    first = Cut(Weighted(0.5, stage), 3)
+    first = Weighted(0.5, Cut(stage, 3))
     assert (system.name, system.tree) == ("s", Chain((first, Sum((Stage("bm25"), Stage(name, Path(name), (Option("k", "1"),)))), stage)))
     if "'" not in name:
         assert parse(f"'{name}'>>'no such'").tree == Chain((stage, Stage("no such", Path("no such"))))
