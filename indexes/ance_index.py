@@ -34,7 +34,7 @@ from ance_ir.errors import FingerprintError, IndexingError, UsageError
 from ance_ir.files import TEMPORARY, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
-from ance_ir.indexes.ann.settings import resolve
+from ance_ir.indexes.ann.settings import TUNED, resolve
 from ance_ir.indexes.build import IndexBuild
 from ance_ir.indexes.card import describe, readme
 from ance_ir.indexes.documents import search_documents
@@ -195,8 +195,10 @@ class AnceIndex(pt.Artifact, pt.Indexer):
 
     @property
     def fingerprint(self) -> str:
-        """Hash (128 bits, hexadecimal) of what the index holds, and of how it was made: its manifest has every file's checksum."""
-        return hashlib.blake2b(json.dumps(self.manifest, sort_keys=True).encode(), digest_size=16).hexdigest()
+        """Hash (128 bits, hexadecimal) of what the index holds, how it was made, and what its tuning chose; the manifest has checksums."""
+        tuned = self.folder / TUNED
+        told = [self.manifest, tuned.read_text(encoding="utf-8") if tuned.exists() else None]
+        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @property
     def store(self) -> VectorStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -24,8 +25,8 @@ def fingerprint(pipeline: pt.Transformer) -> str | None:
     Contents are what an object's own ``fingerprint`` (a method or an attribute) says.
 
     Returns:
-        ``None`` where a stage is, or holds, something of which nobody can say whether it does the same tomorrow: a function, or a
-        class that is neither PyTerrier's, nor of its plugins, nor of this package, and has no ``fingerprint`` of its own.
+        ``None`` where a stage is, or holds, something of which nobody can say whether it does the same tomorrow: a function, the path of
+        files, or a class that is neither PyTerrier's, nor of its plugins, nor of this package, and has no ``fingerprint`` of its own.
     """
     try:
         told = json.dumps([__version__, _told(pipeline)], sort_keys=True)
@@ -53,8 +54,12 @@ def _told(value: Any) -> Any:
             raise _UnknownError(repr(value))
         return [own, getattr(value, "precision", None)]
     name = f"{type(value).__module__}.{type(value).__qualname__}"
-    if isinstance(value, pt.Transformer) and re.match(r"(ance_ir|pyterrier(_\w+)?)\.", name):
-        stated = {attribute.name: attribute.value for attribute in pt.inspect.transformer_attributes(value)}
+    if not re.match(r"(ance_ir|pyterrier(_\w+)?)\.", name):
+        raise _UnknownError(name)
+    if isinstance(value, pt.Transformer):
+        stated = {attribute.name: attribute.value for attribute in pt.inspect.transformer_attributes(value, strict=False)}
+        if not name.startswith("ance_ir.") and any(isinstance(item, str) and os.path.exists(item) for item in stated.values()):
+            raise _UnknownError(name)
         return [name, {key: _told(item) for key, item in stated.items() if key not in _SHOWN_ONLY}]
     if is_dataclass(value):
         return [name, {field.name: _told(getattr(value, field.name)) for field in fields(value)}]

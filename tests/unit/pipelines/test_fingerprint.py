@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -79,6 +80,28 @@ class Mine(pt.Transformer):  # type: ignore[misc]
         return inp
 
 
+@dataclasses.dataclass
+class MineToo(pt.Transformer):  # type: ignore[misc]
+    number: int = 3
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        return inp
+
+
+class OfPlugin(pt.Transformer):  # type: ignore[misc]
+    """An imagined plugin's."""
+
+    __module__ = "pyterrier_plugin.stage"
+
+    def __init__(self, index: str, lost: int | None = None) -> None:
+        self.index = index
+        if lost is not None:
+            self._lost = lost
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        return inp
+
+
 def test_bm25_is_its_documents_and_settings(tmp_path: Path) -> None:
     pytest.importorskip("pyterrier_pisa")
     one, same, other = (
@@ -98,5 +121,29 @@ def test_bm25_is_its_documents_and_settings(tmp_path: Path) -> None:
 
 def test_nobody_can_tell_what_a_function_does() -> None:
     assert fingerprint(Mine()) is None
+    assert fingerprint(MineToo()) is None
     assert fingerprint(pt.apply.query(lambda row: row["query"])) is None
     assert fingerprint(pt.Transformer.from_df(pd.DataFrame({"qid": ["1"], "docno": ["d"], "score": [1.0]}))) is None
+
+
+def test_a_plugins_stage_is_its_arguments_unless_these_name_files(tmp_path: Path) -> None:
+    assert fingerprint(OfPlugin("a", 1)) == fingerprint(OfPlugin("a", 1)) != fingerprint(OfPlugin("b", 1))
+    assert fingerprint(OfPlugin("a", 1)) is not None
+    assert fingerprint(OfPlugin("a")) is None, "it does not keep all its arguments"
+    (tmp_path / "x").mkdir()
+    assert fingerprint(OfPlugin(str(tmp_path / "x"), 1)) is None, "what stands there may change"
+
+
+def test_a_plugins_index_may_change(tmp_path: Path) -> None:
+    pisa = pytest.importorskip("pyterrier_pisa")
+    BM25Index(tmp_path / "x").index(iter(DOCUMENTS))
+    assert fingerprint(pisa.PisaIndex(str(tmp_path / "x" / "pisa")).bm25()) is None
+
+
+def test_an_index_that_is_tuned_anew_is_another(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "a", model)
+    tuned = tmp_path / "a" / "search.json"
+    tuned.write_text('{"backend": "flat"}', encoding="utf-8")
+    before = fingerprint(index.retriever(model, backend="tuned"))
+    tuned.write_text('{"backend": "exact"}', encoding="utf-8")
+    assert fingerprint(index.retriever(model, backend="tuned")) != before
