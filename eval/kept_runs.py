@@ -10,9 +10,13 @@ from urllib.parse import quote
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.errors import DatasetError
 from ance_ir.eval.runs import read_run, write_run
 from ance_ir.files import read_json, write_json
 from ance_ir.pipelines.fingerprint import fingerprint
+
+_LONGEST = 160
+"""Characters of a name; file systems allow 255, and unfinished files have an ending of their own."""
 
 
 class KeptRuns:
@@ -26,11 +30,14 @@ class KeptRuns:
         self.folder = Path(folder)
 
     def get(self, system: str, key: str | None) -> tuple[pd.DataFrame, float] | None:
-        """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none."""
+        """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one."""
         if key is None or not self.holds(system, key):
             return None
         run, told = self._files(system)
-        return read_run(run, "trec"), float(read_json(told)["ms_per_query"])
+        try:
+            return read_run(run, "trec"), float(read_json(told)["ms_per_query"])
+        except DatasetError:
+            return None
 
     def holds(self, system: str, key: str | None) -> bool:
         """Whether a run is kept under that key."""
@@ -53,14 +60,22 @@ class KeptRuns:
 
 
 def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:
-    """Hash (128 bits, hexadecimal) of a pipeline and of the queries it is asked; ``None`` where the pipeline has no fingerprint."""
+    """Hash (128 bits, hexadecimal) of a pipeline and of the queries it is asked, with all their columns; ``None`` where the pipeline has no
+    fingerprint, or the queries have something that JSON cannot hold: vectors, for example.
+    """
     made_by = fingerprint(system)
     if made_by is None:
         return None
-    told = json.dumps([made_by, queries["qid"].to_list(), queries["query"].to_list()])
+    try:
+        told = json.dumps([made_by, queries.to_dict("list")])
+    except TypeError:
+        return None
     return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _written(system: str) -> str:
-    """A system's name as a file's name and a run's tag can hold it: other characters as ``%xx``."""
-    return quote(system, safe="+,=@()")
+    """A system's name as a file's name and a run's tag can hold it: other characters as ``%xx``, and a hash for the rest of a long one."""
+    written = quote(system, safe="+,=@()")
+    if len(written) <= _LONGEST:
+        return written
+    return f"{written[: _LONGEST - 17]}~{hashlib.blake2b(system.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"

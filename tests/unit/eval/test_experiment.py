@@ -133,7 +133,7 @@ def test_runs_that_are_there_are_used_again(tmp_path: Path) -> None:
     assert evaluated(a=Fixed(0), b=Fixed(2)).reused == ("a", "b"), "what is saved is kept"
 
 
-@pytest.mark.parametrize("damage", ["run", "key", "json"])
+@pytest.mark.parametrize("damage", ["run", "key", "json", "content"])
 def test_a_kept_run_without_its_key_is_made_again(damage: str, tmp_path: Path) -> None:
     kept = KeptRuns(tmp_path)
     run = pd.DataFrame({"qid": ["q1"], "docno": ["d"], "score": [1.0]})
@@ -147,8 +147,30 @@ def test_a_kept_run_without_its_key_is_made_again(damage: str, tmp_path: Path) -
         "run": (tmp_path / "a.txt.gz").unlink,
         "key": (tmp_path / "a.json").unlink,
         "json": lambda: (tmp_path / "a.json").write_text("[1"),
+        "content": lambda: (tmp_path / "a.txt.gz").write_bytes(b"cut short"),
     }[damage]()
     assert kept.get("a", "key") is None
+
+
+def test_all_columns_of_the_queries_count(tmp_path: Path) -> None:
+    def reused(queries: pd.DataFrame) -> tuple[str, ...]:
+        return evaluate_systems({"a": Fixed(0)}, queries, QRELS, kept=KeptRuns(tmp_path)).reused
+
+    assert reused(QUERIES) == ()
+    assert reused(QUERIES.assign(topic=1)) == ()
+    assert reused(QUERIES.assign(topic=1)) == ("a",)
+    for _ in range(2):
+        assert reused(QUERIES.assign(query_vec=[np.zeros(2)] * len(QUERIES))) == (), "vectors are not compared"
+
+
+def test_long_names_are_kept_apart(tmp_path: Path) -> None:
+    kept, names = KeptRuns(tmp_path), [f"bm25 % 100 >> bert[model={'/folder' * 40}{end}]" for end in "12"]
+    for number, name in enumerate(names):
+        kept.put(name, "key", pd.DataFrame({"qid": ["q1"], "docno": [f"d{number}"], "score": [1.0]}), 2.0)
+    for number, name in enumerate(names):
+        found = kept.get(name, "key")
+        assert found is not None
+        assert found[0]["docno"].tolist() == [f"d{number}"]
 
 
 def test_a_run_of_unknown_origin_is_kept_but_never_used_again(tmp_path: Path) -> None:
