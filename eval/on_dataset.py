@@ -67,7 +67,8 @@ def evaluate_on_dataset(
         measures = measures or suite.measures
         needed = needs(parse_measures(measures))
         queries = dataset.queries(split)
-        qrels = dataset.qrels(split) if "qrels" in needed else None
+        evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
+        qrels = dataset.qrels(split) if "qrels" in needed or (not needed and evidence.answers is None) else None
         parser = Systems(
             dataset,
             num_results=num_results or suite.depth,
@@ -85,7 +86,7 @@ def evaluate_on_dataset(
             qrels,
             measures,
             runs={name: read_run(path, queries=queries) for name, path in run_files.items()},
-            evidence=Evidence.of(dataset, split, processes=processes, verbose=verbose),
+            evidence=evidence,
             verbose=verbose,
             **options,
         )

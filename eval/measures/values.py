@@ -145,10 +145,12 @@ def check_qrels(qrels: pd.DataFrame) -> None:
     """Refuse a frame that holds no judgements.
 
     Raises:
-        EvaluationError: it lacks a column, or has no rows.
+        EvaluationError: it lacks a column, has no rows, or labels that are no integers.
     """
     missing = [column for column in ("qid", "docno", "label") if column not in qrels.columns]
     if missing:
         raise EvaluationError(f"qrels need the columns qid docno label; {' '.join(missing)} missing, found {' '.join(qrels.columns)}")
     if qrels.empty:
         raise EvaluationError("there are no qrels")
+    if pd.api.types.infer_dtype(qrels["label"], skipna=False) != "integer":
+        raise EvaluationError(f"labels are integers, found {qrels['label'].head(1).tolist()[0]!r} for example")

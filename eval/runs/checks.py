@@ -22,10 +22,15 @@ def check_run(run: pd.DataFrame) -> pd.DataFrame:
         A new frame: ``qid docno score rank``, rank from 0.
 
     Raises:
-        EvaluationError: a column is missing, a score is no finite number, or a document comes twice for a query.
+        EvaluationError: a column is missing, a docno is no string, a score is no finite number, or a document comes twice for a query.
     """
     _refuse_missing(run, _RUN, "a run")
-    run = run[_RUN].astype({"score": float})
+    if pd.api.types.infer_dtype(run["docno"], skipna=False) not in ("string", "empty"):
+        raise EvaluationError(f"docnos are strings, found {run['docno'].head(1).tolist()[0]!r} for example")
+    try:
+        run = run[_RUN].astype({"score": float})
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"scores are numbers: {error}") from error
     for fault, rows in (("has no finite score", ~np.isfinite(run["score"])), ("comes twice", run.duplicated(["qid", "docno"]))):
         if rows.any():
             first = run[rows].iloc[0]

@@ -140,5 +140,12 @@ def test_what_does_not_fit_together_is_refused() -> None:
         evaluate(RUN[["qid", "docno"]], QRELS)
     with pytest.raises(EvaluationError, match="no qrels"):
         evaluate(RUN, QRELS.head(0))
+    for label in (0.5, float("nan"), "1"):
+        with pytest.raises(EvaluationError, match=f"labels are integers, found {label!r} for example"):
+            evaluate(RUN, QRELS.assign(label=label))
+    with pytest.raises(EvaluationError, match="docnos are strings, found 7 for example"):
+        evaluate(RUN.assign(docno=7), QRELS)
+    with pytest.raises(EvaluationError, match=r"scores are numbers: .*'high'"):
+        evaluate(RUN.assign(score="high"), QRELS)
     with pytest.raises(EvaluationError, match="query q5: document a comes twice"):
         evaluate(pd.concat([RUN, RUN]), QRELS)

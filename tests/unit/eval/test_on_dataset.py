@@ -74,6 +74,12 @@ def test_questions_with_answers_need_no_judgements(dataset: DirectoryDataset, tm
     assert evaluate_on_dataset(questions, ["bm25"]).per_query["bm25"]["Coverage@5"].to_dict() == {"0": 1.0}
 
 
+def test_overlap_alone_is_over_the_judged_queries(dataset: DirectoryDataset) -> None:
+    (dataset.folder / "answers.jsonl").unlink()
+    found = evaluate_on_dataset(DirectoryDataset(dataset.folder), ["bm25"], measures=["Overlap(run='bm25')@1"])
+    assert found.per_query["bm25"].iloc[:, 0].to_dict() == {"q1": 1.0, "q2": 1.0}
+
+
 def test_what_is_needed_is_told_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: IrDataset, split: str = "test") -> None:
         raise DatasetNotFoundError(f"ir_datasets cannot provide it ({split}); copy that machine's folder here")
