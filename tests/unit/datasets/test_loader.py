@@ -57,3 +57,12 @@ def test_it_tells_pyterrier_what_it_adds(collection: Path) -> None:
     loader = DirectoryDataset(collection).text_loader(("text", "url"))
     assert pt.inspect.transformer_outputs(loader, ["qid", "docno"]) == ["qid", "docno", "text", "url"]
     assert ["docno"] in pt.inspect.transformer_inputs(loader)
+
+
+def test_it_is_drawn_without_a_network(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(transformer: pt.Transformer) -> str:
+        raise AssertionError("PyTerrier looks for a page of its documentation")
+
+    monkeypatch.setattr(pt.documentation, "url_for_class", download)
+    drawn = pt.schematic.draw(DirectoryDataset(collection).text_loader())
+    assert "Text loader" in drawn
