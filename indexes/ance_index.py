@@ -30,7 +30,7 @@ import numpy as np
 import pyterrier as pt
 
 from ance_ir.datasets import DocnoMap
-from ance_ir.errors import FingerprintError, IndexingError, UsageError
+from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import TEMPORARY, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
@@ -220,6 +220,18 @@ class AnceIndex(pt.Artifact, pt.Indexer):
     def numbers(self, docnos: Sequence[str]) -> np.ndarray:
         """Document numbers of docnos, int64, −1 for those that the index does not hold."""
         return self.table.numbers(docnos)
+
+    def passage_vectors(self, docno: str) -> np.ndarray:
+        """The vectors of a document's passages, in their order, float32 ``[P, D]``.
+
+        Raises:
+            DocumentNotFoundError: the index does not hold the document.
+        """
+        number = self.numbers([docno])
+        if number[0] < 0:
+            raise DocumentNotFoundError(f"{self.folder} does not hold the document {docno!r}")
+        first, count = self.table.rows(number)
+        return self.store.get(first + np.arange(count[0]))
 
     def searcher(
         self, backend: str = "exact", *, first_passages: bool = False, memory_budget: int = MEMORY_BUDGET, device: str = "cpu"

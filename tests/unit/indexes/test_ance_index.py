@@ -11,7 +11,16 @@ import pandas as pd
 import pyterrier as pt
 import pytest
 
-from ance_ir.errors import AnceError, DamagedIndexError, DatasetError, FingerprintError, IndexingError, ModelError, UsageError
+from ance_ir.errors import (
+    AnceError,
+    DamagedIndexError,
+    DatasetError,
+    DocumentNotFoundError,
+    FingerprintError,
+    IndexingError,
+    ModelError,
+    UsageError,
+)
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow
 from ance_ir.indexes.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
@@ -105,6 +114,18 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
     found = index.document_scores(queries[asked], pairs)
     np.testing.assert_allclose(found, best[asked, pairs], atol=1e-4 if dtype == "float32" else 2e-2)
     assert index.document_scores(queries[:0], pairs[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("scheme", [FirstP(8), MaxP(8, 3)], ids=repr)
+def test_vectors_of_the_passages_of_a_document(tmp_path: Path, model: DenseEncoder, scheme: PassageScheme) -> None:
+    index = build(tmp_path / "x.ance", model, scheme)
+    for document in DOCUMENTS:
+        expected, _ = model.encode_documents([model.text.join(document)], scheme)
+        np.testing.assert_allclose(index.passage_vectors(document["docno"]), expected, atol=1e-5)
+    index.delete(["9"])
+    for docno in ("9", "d"):
+        with pytest.raises(DocumentNotFoundError, match=f"x.ance does not hold the document '{docno}'"):
+            index.passage_vectors(docno)
 
 
 def test_equal_documents_are_ordered_by_docno(tmp_path: Path, model: DenseEncoder) -> None:
