@@ -12,6 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 
+def usable_cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ...], preload: Sequence[str]) -> ProcessPoolExecutor:
     """Processes that start when they are needed, and end with this one, however that ends.
 

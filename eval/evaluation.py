@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,9 @@ class Evaluation:
                 systems[str(system)]["comparison"] = compared
         queries = len(next(iter(self.per_query.values())))
         tests = {"test": self.test, "correction": self.correction}
-        return {"queries": queries, "measures": self.measures, "baseline": self.baseline, **tests, "systems": systems}
+        whole = {"queries": queries, "measures": self.measures, "baseline": self.baseline, **tests, "systems": systems}
+        found: dict[str, Any] = _without_nan(whole)
+        return found
 
     def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
         """Write ``runs/NAME.txt.gz``, ``per_query.tsv`` and, last, ``results.json``.
@@ -150,3 +153,12 @@ class Evaluation:
 
 def _probability(p: Any) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with ``None`` for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,7 +11,7 @@ import pandas as pd
 import pyterrier as pt
 from tqdm import tqdm
 
-from ance_ir.errors import EvaluationError
+from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.kept_runs import KeptRuns, run_key
 from ance_ir.eval.measures import (
@@ -23,6 +23,7 @@ from ance_ir.eval.measures import (
     evaluated_queries,
     needs,
     parse_measures,
+    query_weights,
 )
 from ance_ir.eval.runs import check_run
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
@@ -68,6 +69,8 @@ def evaluate_systems(
     """
     parsed = parse_measures(measures)
     check_test(test, correction)
+    if not isinstance(systems, Mapping):
+        raise UsageError('systems go by their names: {"bm25": bm25, "dense": dense}')
     given, evidence = dict(runs or {}), evidence or Evidence()
     names = [*systems, *given]
     if not names:
@@ -98,6 +101,7 @@ def evaluate_systems(
             values = evaluate(run, qrels, measures, evidence=evidence)
         per_query[name] = values[values.index.isin(queries["qid"])]
         logger.info("%s: %s", name, per_query[name].mean().to_dict())
+    weights = {name: query_weights(per_query[name], run) for name, run in found.items()}
     return Evaluation(
         qrels=NO_QRELS if qrels is None else qrels,
         runs=found,
@@ -105,7 +109,7 @@ def evaluate_systems(
         ms_per_query=ms_per_query,
         baseline=baseline,
         comparison=None if baseline is None else compare(per_query, baseline, test=test, correction=correction),
-        intervals=intervals(per_query, baseline),
+        intervals=intervals(per_query, baseline, weights=weights),
         test=test,
         correction=correction,
         keys=keys,

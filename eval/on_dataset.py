@@ -10,7 +10,7 @@ from typing import Any
 
 import pyterrier as pt
 
-from ance_ir.datasets import Dataset
+from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import DatasetNotFoundError
 from ance_ir.eval.candidates import candidates
 from ance_ir.eval.evaluation import Evaluation
@@ -23,7 +23,7 @@ from ance_ir.pipelines.systems import Systems
 
 
 def evaluate_on_dataset(
-    dataset: Dataset,
+    dataset: Dataset | str,
     systems: Sequence[str],
     *,
     split: str = "test",
@@ -42,7 +42,7 @@ def evaluate_on_dataset(
     """Evaluate systems on a split of a dataset as its suite says.
 
     Args:
-        dataset: what is searched and asked.
+        dataset: what is searched and asked, or its name.
         systems: their texts; see ``Systems``. The runs that come with the dataset are stages too; see ``candidates``.
         split: which queries.
         suite: how; by default the dataset's own, see ``suite_of``.
@@ -62,6 +62,8 @@ def evaluate_on_dataset(
         UsageError: a text is no system, or an unknown measure.
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
     """
+    if isinstance(dataset, str):
+        dataset = load_dataset(dataset)
     suite = suite or suite_of(dataset, split)
     with _what_it_needs(suite):
         measures = measures or suite.measures

@@ -81,7 +81,12 @@ def check_test(test: str, correction: str) -> None:
 
 
 def intervals(
-    per_query: Mapping[str, pd.DataFrame], baseline: str | None = None, *, resamples: int = _RESAMPLES, seed: int = 0
+    per_query: Mapping[str, pd.DataFrame],
+    baseline: str | None = None,
+    *,
+    weights: Mapping[str, pd.DataFrame] | None = None,
+    resamples: int = _RESAMPLES,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Confidence intervals (95 %) of the means over queries, and of their differences from the baseline's: percentile bootstrap.
 
@@ -90,6 +95,8 @@ def intervals(
     Args:
         per_query: by system, a frame as ``evaluate`` returns it; all over the same queries.
         baseline: one of the systems.
+        weights: by system, how much each query counts in the mean of each measure, a frame like that of ``per_query``; by default all that
+            have a value count the same.
         resamples: how many times as many queries are drawn with replacement as there are.
         seed: of the draws.
 
@@ -98,9 +105,11 @@ def intervals(
         for the baseline itself.
     """
     values = pd.concat({system: frame.sort_index() for system, frame in per_query.items()}, axis=1)
-    means = _resampled_means(values.to_numpy(dtype=np.float64), resamples, np.random.default_rng(seed))
+    counting = values.notna() if weights is None else pd.concat({system: weights[system].sort_index() for system in per_query}, axis=1)
+    weights_QM = counting.to_numpy(dtype=np.float64)
+    means = _resampled_means(values.to_numpy(dtype=np.float64), weights_QM, resamples, np.random.default_rng(seed))
     share = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    low, high = np.nanquantile(means, share, axis=0)
+    low, high = _quantiles(means, share)
     table = pd.DataFrame(
         {"system": values.columns.get_level_values(0), "measure": values.columns.get_level_values(1), "low": low, "high": high}
     )
@@ -108,25 +117,31 @@ def intervals(
         return table
     columns = np.flatnonzero(table["system"] == baseline)
     reference = np.tile(columns, len(per_query))
-    table["difference_low"], table["difference_high"] = np.nanquantile(means - means[:, reference], share, axis=0)
+    table["difference_low"], table["difference_high"] = _quantiles(means - means[:, reference], share)
     table.loc[table["system"] == baseline, ["difference_low", "difference_high"]] = np.nan
     return table
 
 
-def _resampled_means(values_QM: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Means of the columns over queries drawn with replacement, of those among them with a value, float64 ``[resamples, M]``."""
-    defined_QM = ~np.isnan(values_QM)
-    filled_QM = np.where(defined_QM, values_QM, 0.0)
+def _quantiles(means: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Quantiles of the columns, of what is no NaN; NaN, and no warning, where all is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found: np.ndarray = np.nanquantile(means, share, axis=0)
+    return found
+
+
+def _resampled_means(values_QM: np.ndarray, weights_QM: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Weighted means of the columns over queries drawn with replacement, float64 ``[resamples, M]``; NaN where none drawn counts."""
+    weighted_QM = np.where(weights_QM > 0, values_QM * weights_QM, 0.0)
     queries = len(values_QM)
     step = max(1, _BATCH // queries)
     means = []
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
         drawn = rng.integers(queries, size=(count, queries)) + queries * np.arange(count)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries)
-        weights = times.astype(np.float64)
-        counts = weights @ defined_QM
-        means.append(np.divide(weights @ filled_QM, counts, out=np.full_like(counts, np.nan), where=counts > 0))
+        times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries).astype(np.float64)
+        sums = times @ weights_QM
+        means.append(np.divide(times @ weighted_QM, sums, out=np.full_like(sums, np.nan), where=sums > 0))
     return np.concatenate(means)
 
 

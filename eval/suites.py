@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ance_ir.datasets import Dataset
+from ance_ir.datasets import Dataset, DirectoryDataset
 from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.eval.tables import NOTHING, Table
 
@@ -244,7 +244,8 @@ def suite_of(dataset: Dataset, split: str = "test") -> Suite:
     if name is not None:
         suite = SUITES[name]
         same = suite.name.startswith("trec-dl") or dataset.name == _SMALL or re.fullmatch(_TEST_QUESTIONS, dataset.name)
-        return suite if same else replace(suite, published=())
+        full = split == "test" and not isinstance(dataset, DirectoryDataset)
+        return suite if same and full else replace(suite, published=())
     try:
         dataset.qrels(split)
         return SUITES["judged"]

@@ -20,6 +20,7 @@ from ance_ir.indexes.mining import DEPTH
 from ance_ir.indexes.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.dense import find_device
+from ance_ir.processes import usable_cpus
 from ance_ir.training import (
     ALONE,
     AnnNegatives,
@@ -153,7 +154,7 @@ def train_on_dataset(
 def threads_beside(devices: Sequence[str | None]) -> int:
     """How many of this machine's processor cores each process gets where a trainer and inferencers on these devices share them."""
     sharing = sum(device == "cpu" or (device is None and not torch.cuda.is_available()) for device in devices)
-    return max(1, len(os.sched_getaffinity(0)) // (1 + sharing))
+    return max(1, usable_cpus() // (1 + sharing))
 
 
 def _inferencers(folder: Path, dataset: Dataset, devices: Sequence[str | None]) -> Inferencers:

@@ -50,6 +50,9 @@ class _OverIndex(pt.Transformer):
     def __hash__(self) -> int:
         return hash(self._configuration())
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.index.folder.name})"
+
 
 class DenseRetriever(_OverIndex):
     """Queries (``query`` or ``query_vec``) to the best documents of an index.

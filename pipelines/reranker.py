@@ -107,3 +107,6 @@ class BertReranker(pt.Transformer):
 
     def __hash__(self) -> int:
         return hash(self._configuration())
+
+    def __repr__(self) -> str:
+        return f"BertReranker({self.model.name})"

@@ -105,11 +105,14 @@ def command(
     from ance_ir import load_dataset
     from ance_ir.eval import KeptRuns, evaluate_on_dataset, examine, find_suite, findings_text, format_evaluation, parse_measures, suite_of
     from ance_ir.pipelines.systems import load_pipelines
+    from ance_ir.processes import usable_cpus
     from ance_ir.training import environment
 
     if measures:
         parse_measures(measures)
     told_suite = find_suite(suite) if suite else None
+    for option, folder in (("--out", out), *((("--report", report.parent),) if report else ())):
+        _made_writable(option, folder)
     source = load_dataset(dataset)
     own = load_pipelines(file, source) if file else {}
     found = evaluate_on_dataset(
@@ -124,7 +127,7 @@ def command(
         device=device,
         model=model,
         precision=precision,
-        processes=len(os.sched_getaffinity(0)),
+        processes=usable_cpus(),
         baseline=baseline,
         test=test,
         correction=correction,
@@ -141,7 +144,7 @@ def command(
     if form == "text" and (compared := found.comparison_text()):
         say(f"\n{compared}")
     used = told_suite or suite_of(source, split)
-    if published := used.published_table():
+    if not told_suite and (published := used.published_table()):
         say(f"\n{published.to_text()}")
     if findings := examine(found, source, split, used, report):
         say(f"\n{findings_text(findings)}")
@@ -149,6 +152,16 @@ def command(
     told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
     found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
     say(f"results.json, per_query.tsv and runs/ are in {out}" + (f", the page is {report}" if report else ""))
+
+
+def _made_writable(option: str, folder: Path) -> None:
+    """Make a folder, before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "it cannot be written to")
+    except OSError as error:
+        raise click.UsageError(f"{option}: no file can be written in {folder}: {error.strerror}") from error
 
 
 def _named(files: tuple[str, ...]) -> dict[str, Path]:

@@ -23,7 +23,7 @@ Example:
 @index_argument
 @click.argument("queries", nargs=-1)
 @click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of qid, tab, query.")
-@click.option("-k", "--num-results", type=int, default=10, show_default=True, help="Documents a query.")
+@click.option("-k", "--num-results", type=click.IntRange(min=1), default=10, show_default=True, help="Documents a query.")
 @click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a TREC run there instead of showing the results.")
 @click.option("--model", help="Where the index's model is now, if it has moved.")

@@ -33,19 +33,21 @@ class QueryCache:
 
     def __init__(self, path: Path | str, model: DenseEncoder) -> None:
         self.path = Path(path)
-        self._key = f"{model.fingerprint()} {model.precision} ".encode()
+        self._key = _key(model)
 
     def encode(self, model: DenseEncoder, texts: Sequence[str]) -> np.ndarray:
         """What ``model.encode_queries`` gives, float32 ``[len(texts), D]``; what the cache lacks is encoded and kept.
 
         Raises:
-            UsageError: there is something else at the path.
+            UsageError: there is something else at the path, or the model has changed since the cache was made.
         """
         keys = [hashlib.blake2b(self._key + text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
         with self._opened() as connection:
             vectors = self._read(connection, keys, model.dimension)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
         if missing:
+            if _key(model) != self._key:
+                raise UsageError(f"{self.path}: the model has changed since its query encoder was made; make another one")
             fresh = dict(zip(missing, model.encode_queries(list(missing.values())), strict=True))
             rows = [(key, vector.astype("<f4").tobytes()) for key, vector in fresh.items()]
             with self._opened() as connection, connection:
@@ -74,3 +76,7 @@ class QueryCache:
             rows = connection.execute(f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(asked))})", asked)
             vectors.update({key: np.frombuffer(vector, dtype="<f4") for key, vector in rows if len(vector) == 4 * dimension})
         return vectors
+
+
+def _key(model: DenseEncoder) -> bytes:
+    return f"{model.fingerprint()} {model.precision} ".encode()

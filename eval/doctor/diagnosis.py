@@ -35,10 +35,12 @@ def diagnose(
     """
     measures = parse_measures(evaluation.measures)
     qids, qrels = asked(evaluation), judgements(evaluation)
+    unasked = systems.unasked(evaluation.runs, queries)
     queries = queries[queries["qid"].isin(qids)].reset_index(drop=True)
     runs = {system: results(evaluation, system) for system in evaluation.runs}
     found = [
         *systems.lost(runs, qids),
+        *unasked,
         *systems.strangers(runs, qrels),
         *systems.tied(runs),
         *systems.shallow(runs, measures, documents),

@@ -83,7 +83,26 @@ def lost(runs: Mapping[str, pd.DataFrame], qids: pd.Index) -> list[Finding]:
                     system=system,
                     what=f"no results for {len(missing):,} of {len(qids):,} queries ({named}), which count 0",
                     figures={"without results": len(missing), "queries": len(qids)},
-                    advice="look whether they were sent to it, and whether their words or vectors are empty",
+                    advice="look whether it was asked them, and, with BM25, whether any document holds their words",
+                )
+            )
+    return found
+
+
+def unasked(runs: Mapping[str, pd.DataFrame], queries: pd.DataFrame) -> list[Finding]:
+    """Runs with results for queries that there are not: made for other ones, or the qids are written otherwise."""
+    found = []
+    for system, run in runs.items():
+        qids = pd.Index(run["qid"].unique())
+        unknown = qids[~qids.isin(queries["qid"])]
+        if len(unknown):
+            found.append(
+                Finding(
+                    severity="note",
+                    system=system,
+                    what=f"{len(unknown):,} of its {len(qids):,} queries, as {unknown[0]!r}, are not among those asked, and are left out",
+                    figures={"unknown": len(unknown), "queries": len(qids)},
+                    advice="look whether qids are written alike, and whether the run was made for this split",
                 )
             )
     return found

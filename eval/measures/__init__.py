@@ -3,7 +3,7 @@
 from ance_ir.eval.measures.evidence import Evidence
 from ance_ir.eval.measures.names import DEFAULT_MEASURES, bind_measures, check_measures, needs, parse_measures
 from ance_ir.eval.measures.own import EM, F1, Coverage, Hole, Overlap
-from ance_ir.eval.measures.values import NO_QRELS, check_qrels, check_results, evaluate, evaluated_queries, judged, means
+from ance_ir.eval.measures.values import NO_QRELS, check_qrels, check_results, evaluate, evaluated_queries, judged, means, query_weights
 
 __all__ = [
     "Coverage",
@@ -24,4 +24,5 @@ __all__ = [
     "means",
     "needs",
     "parse_measures",
+    "query_weights",
 ]

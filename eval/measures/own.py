@@ -115,9 +115,9 @@ class OwnMeasure(measures.Measure, ABC):
             return qids[qids.isin(self._answers["qid"])]
         return qids if self.NEEDS is None and qrels.empty else qids[qids.isin(qrels["qid"])]
 
-    def mean(self, values: pd.Series[float], run: pd.DataFrame) -> float:
-        """One value for all queries, of those for which there is one."""
-        return float(values.mean())
+    def weights(self, values: pd.Series[float], run: pd.DataFrame) -> pd.Series[float]:
+        """How much each query counts in the mean over queries; those without a value do not."""
+        return values.notna().astype(float)
 
     def aggregator(self) -> Any:
         """What ``ir_measures`` makes one value of those of queries with."""
@@ -167,10 +167,9 @@ class _Hole(OwnMeasure):
         counts = pd.Series(holes, index=top["qid"]).groupby(level=0).agg(["sum", "size"])
         return {qid: _Share.of(int(part), int(whole)) for qid, part, whole in counts.itertuples()}
 
-    def mean(self, values: pd.Series[float], run: pd.DataFrame) -> float:
-        judged = values.dropna()
-        retrieved = run["qid"].value_counts().reindex(judged.index, fill_value=0).clip(upper=self["cutoff"])
-        return float((judged * retrieved).sum() / retrieved.sum()) if retrieved.any() else 0.0
+    def weights(self, values: pd.Series[float], run: pd.DataFrame) -> pd.Series[float]:
+        retrieved = run["qid"].value_counts().reindex(values.index, fill_value=0).clip(upper=self["cutoff"])
+        return retrieved.where(values.notna(), 0).astype(float)
 
     def aggregator(self) -> Any:
         return _Pooled()

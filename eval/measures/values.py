@@ -72,10 +72,19 @@ def means(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.Series[float]:
         per_query: as ``evaluate`` returns it.
         run: the frame that was evaluated.
     """
-    values = {}
+    weights = query_weights(per_query, run)
+    sums = weights.sum()
+    pooled = (per_query * weights).sum() / sums.where(sums > 0, 1.0)  # a run without a document has no hole
+    return pooled.where(per_query.notna().any())
+
+
+def query_weights(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.DataFrame:
+    """How much each query counts in the mean of each measure, a frame like ``per_query``: see ``means``."""
+    columns = {}
     for name, measure in zip(per_query.columns, parse_measures(per_query.columns), strict=True):
-        values[name] = measure.mean(per_query[name], run) if isinstance(measure, OwnMeasure) else float(per_query[name].mean())
-    return pd.Series(values, dtype=float)
+        values = per_query[name]
+        columns[name] = measure.weights(values, run) if isinstance(measure, OwnMeasure) else values.notna().astype(float)
+    return pd.DataFrame(columns, index=per_query.index)
 
 
 def check_results(results: pd.DataFrame, measures: Sequence[Any]) -> pd.DataFrame:

@@ -128,6 +128,9 @@ class BM25Retriever(pt.Transformer):
     def __hash__(self) -> int:
         return hash(self._configuration())
 
+    def __repr__(self) -> str:
+        return f"BM25Retriever({self.index.path.name})"
+
 
 def _places(rows: np.ndarray) -> np.ndarray:
     """The place of each among those of the same row, which are together and in ascending order, from 0."""

@@ -380,6 +380,17 @@ def test_eval_tells_in_several_forms(form: str, run: Run, collection: Path, tmp_
     assert tuple(FORMS) == FORMATS
 
 
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_eval_says_at_once_where_nothing_can_be_written(option: str, run: Run, collection: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    places = {"--out": tmp_path / "r", "--report": tmp_path / "r.html"} | {option: tmp_path / "file" / "x.html"}
+    told = [word for place in places.items() for word in place]
+    status, out, err = run("eval", "--dataset", collection, "--system", "bm25", *told)
+    assert (status, out) == (2, "")
+    assert f"{option}: no file can be written in {tmp_path / 'file'}" in err
+    assert not (tmp_path / "r" / "results.json").exists()
+
+
 def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tuple[int, str, str]:
     told = ["--dataset", collection, "--model", model, "--out", out, "--steps", "4", "--batch-size", "2", "--refresh-every", "2"]
     return run("train", *told, "--learning-rate", "1e-3", *more)
@@ -615,7 +626,7 @@ def test_an_index_of_another_model_is_refused(
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 0"], "a cut-off is at least 1, not 0"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 % 10 >> bm25"], "bm25 only retrieves"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 >>"], "expected a stage, found the end"),
-        (["eval", "--dataset", "COLLECTION"], "name a system with --system, or a file of pipelines with --pipelines"),
+        (["eval", "--dataset", "COLLECTION"], "name a system with --system, a file with --run, or a file of pipelines with --pipelines"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25-bert-rerank"], "no model 'castorini/monobert-large-msmarco'"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--system", "bm25"], "two systems are called 'bm25'"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--baseline", "x"], "the baseline 'x' is none of the systems"),

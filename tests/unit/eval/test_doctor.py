@@ -65,6 +65,12 @@ def test_nothing_is_told_where_all_is_well() -> None:
     assert findings_text([]) == ""
 
 
+def test_queries_that_nobody_asked() -> None:
+    more = pd.concat([run_of(), run_of(qids=QIDS[:2]).assign(qid=lambda run: "Y-" + run["qid"])])
+    told = only(found_in(more), "note", "other", "2 of its 12 queries, as 'Y-q0', are not among those asked")
+    assert told.figures == {"unknown": 2, "queries": 12}
+
+
 def test_lost_queries() -> None:
     told = only(found_in(run_of(qids=QIDS[4:])), "warning", "other", "no results for 4 of 10 queries (q0, q1, q2, …), which count 0")
     assert told.figures == {"without results": 4, "queries": 10}

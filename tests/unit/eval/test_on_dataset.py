@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, IrDataset, QuestionFile
-from ance_ir.errors import DatasetNotFoundError, EvaluationError
-from ance_ir.eval import evaluate_on_dataset, find_suite
+from ance_ir.errors import DatasetNotFoundError, EvaluationError, UsageError
+from ance_ir.eval import evaluate_on_dataset, evaluate_systems, find_suite
 from ance_ir.eval.suites import SUITES
+from ance_ir.pipelines import dataset_bm25
 
 pytest.importorskip("pyterrier_pisa")
 
@@ -42,6 +43,12 @@ def test_measures_and_depth_are_the_suites(dataset: DirectoryDataset) -> None:
     shallow = evaluate_on_dataset(dataset, ["bm25"], suite=replace(SUITES["judged"], depth=1))
     assert shallow.runs["bm25"].groupby("qid").size().max() == 1
     assert evaluate_on_dataset(dataset, ["bm25"], num_results=2, suite=replace(SUITES["judged"], depth=1)).runs["bm25"]["rank"].max() == 1
+
+
+def test_a_name_will_do_for_a_dataset_but_systems_have_names(dataset: DirectoryDataset) -> None:
+    assert evaluate_on_dataset(str(dataset.folder), ["bm25"]).table()["RR@10"].tolist() == [1.0]
+    with pytest.raises(UsageError, match="systems go by their names"):
+        evaluate_systems([dataset_bm25(dataset).retriever()], dataset.queries(), dataset.qrels())  # type: ignore[arg-type]
 
 
 def test_bm25_has_the_suites_settings_unless_the_system_says_otherwise(dataset: DirectoryDataset) -> None:

@@ -108,6 +108,20 @@ def test_intervals_are_those_of_a_bootstrap() -> None:
     assert shifted.loc["b", ["difference_low", "difference_high"]].tolist() == pytest.approx([0.25, 0.25]), "paired"
 
 
+def test_intervals_of_weighted_means_hold_them() -> None:
+    values = frame(m=[1.0] * 4 + [0.0] * 36, n=[float("nan")] * 40)
+    weights = frame(m=[10.0] * 4 + [1.0] * 36, n=[0.0] * 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = intervals({"a": values}, weights={"a": weights}).set_index("measure")
+    low, high = table.loc["m", ["low", "high"]]
+    assert low < 40 / 76 < high
+    draws = np.random.default_rng(0).integers(40, size=(9999, 40))
+    w, v = weights["m"].to_numpy()[draws], values["m"].to_numpy()[draws]
+    assert [low, high] == pytest.approx(np.quantile((w * v).sum(1) / w.sum(1), [0.025, 0.975]), abs=0.02)
+    assert table.loc["n", ["low", "high"]].isna().all()
+
+
 @pytest.mark.parametrize("test", ["t", "randomisation", "wilcoxon"])
 def test_identical_runs_survive_every_test(test: Test) -> None:
     with warnings.catch_warnings():

@@ -49,6 +49,15 @@ def test_the_suites_of_other_collections(tmp_path: Path) -> None:
         suite_of(load_dataset(collection))
 
 
+def test_published_figures_are_of_the_full_collections_test_queries(tmp_path: Path) -> None:
+    folder = tmp_path / "trec-dl-2019"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text('{"docno": "d", "text": "t"}\n', encoding="utf-8")
+    sample = suite_of(load_dataset(folder))
+    assert (sample.name, sample.published) == ("trec-dl-2019/passage", ())
+    assert suite_of(load_dataset("trec-dl-2019"), "dev").published == ()
+
+
 def test_binary_measures_count_the_suites_threshold() -> None:
     for suite in SUITES.values():
         for measure in suite.measures:

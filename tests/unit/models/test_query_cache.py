@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ance_ir.errors import UsageError
 from ance_ir.models import DenseEncoder, QueryEncoder
@@ -147,3 +148,14 @@ def test_several_processes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [process.exitcode for process in processes] == [0] * 4
     monkeypatch.setattr(Stub, "encode_queries", lambda *_: pytest.fail("all are there"))
     use(path, 50)
+
+
+def test_a_model_that_has_changed_writes_nothing_under_its_old_name(tmp_path: Path) -> None:
+    model = encoder()
+    queries = model.queries(cache=tmp_path / "q.db")
+    before = vectors(queries, ["king"])
+    with torch.no_grad():
+        next(model.parameters()).mul_(2)
+    with pytest.raises(UsageError, match="the model has changed since its query encoder was made; make another one"):
+        queries(frame(["queen"]))
+    assert (vectors(queries, ["king"]) == before).all(), "what is there was made by the model of that name"
