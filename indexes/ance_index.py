@@ -313,7 +313,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """
         encoding = self.manifest["encoding"]
         if encoding is None:
-            raise IndexingError(f"{self.folder} was built from vectors and does not say by which model; open the model and pass it")
+            raise IndexingError(f"{self.folder} was built from vectors and does not say by which model; name it: --model, or model(NAME)")
         settings = TextSettings.from_json(encoding["text"])
         model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, precision=precision, **asdict(settings))
         self.check_model(model)
