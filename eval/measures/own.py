@@ -98,7 +98,9 @@ class OwnMeasure(measures.Measure, ABC):
     def check(self, evidence: Evidence, systems: Collection[str] = ()) -> None:
         """Refuse evidence that does not suffice, see ``check_measures``."""
         if self.NEEDS == "answers" and evidence.answers is None:
-            raise EvaluationError(f"{self} needs answers to the questions, and there are none: answers[.SPLIT].jsonl in a collection directory, Evidence(answers=…) in Python")
+            raise EvaluationError(
+                f"{self} needs answers to the questions, and there are none: answers.jsonl of a collection, or Evidence(answers=…)"
+            )
 
     @abstractmethod
     def values(self, run: pd.DataFrame, qrels: pd.DataFrame) -> dict[str, float]:
