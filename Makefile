@@ -45,6 +45,9 @@ bench: setup ## search and encoding beside the alternatives
 	$(VENV)/bin/ance-ir bench search
 	$(VENV)/bin/ance-ir bench encode
 
+notebooks: setup ## run the notebooks and save them with their outputs; ARGS="notebooks/quick_start.ipynb" for one
+	$(VENV)/bin/python -m tests.notebooks $(ARGS)
+
 # A virtual environment that holds the pinned torch and nothing else of ours. The processor-only build is a tenth of the
 # ordinary one: take it from the configured sources if they have it, else from PyTorch's own index, else whatever there is.
 %/.torch: constraints.txt
@@ -62,6 +65,6 @@ bench: setup ## search and encoding beside the alternatives
 	@touch $@
 
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
-	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,dev,report,terrier,test,train]'
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,dev,notebooks,report,terrier,test,train]'
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps pyserini # for its jar
 	@touch $@

