@@ -41,9 +41,10 @@ record: setup ## run the code of a page again and write what it prints: make rec
 results: setup ## all figures of docs/results.md that come from one command each (an hour on two cores)
 	$(MAKE) record PAGE=docs/results.md
 
-bench: setup ## search and encoding beside the alternatives
+bench: setup ## search and encoding beside the alternatives, and what a pipeline's parts cost
 	$(VENV)/bin/ance-ir bench search
 	$(VENV)/bin/ance-ir bench encode
+	$(VENV)/bin/ance-ir bench pipeline
 
 notebooks: setup ## run the notebooks and save them with their outputs; ARGS="notebooks/quick_start.ipynb" for one
 	$(VENV)/bin/python -m tests.notebooks $(ARGS)

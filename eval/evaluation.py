@@ -73,6 +73,9 @@ class Evaluation:
         row = self.intervals[(self.intervals["system"] == system) & (self.intervals["measure"] == measure)]
         return [float(row[f"{of}{limit}"].iloc[0]) for limit in ("low", "high")]
 
+    def __repr__(self) -> str:
+        return self.to_text()
+
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
         marked = self.significant()
