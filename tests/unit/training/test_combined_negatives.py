@@ -134,7 +134,7 @@ def test_a_run_file_is_a_source(named: NamedNegatives, queries: TrainingQueries,
         ("", r"negatives are \[WEIGHT\*\]NAME, joined by \+, not ''"),
         ("bm25+", "joined by"),
         ("0*bm25+random", "weights of negatives are above 0"),
-        ("bm26", "negatives are random, in-batch, nce, ance, a run file or a system: a stage is bm25"),
+        ("bm26", "negatives are random, in-batch, nce, ance, a run file or a system: a stage is a path .* did you mean bm25"),
         ("in-batch+nce", "not both"),
     ],
 )
