@@ -32,4 +32,4 @@ def test_figures_are_those_written_down(section: str, data_dir: Path, tmp_path: 
         for (name, values), (_, told) in zip(found, expected, strict=True):
             assert values == pytest.approx(told, abs=TOLERANCE), name
             compared += len(told)
-    assert compared > 10
+    assert compared >= 10
