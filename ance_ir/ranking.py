@@ -36,3 +36,8 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])
     ranked["rank"] = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
     return ranked if k is None else ranked[ranked["rank"] < k].reset_index(drop=True)
+
+
+def no_results(queries: pd.DataFrame) -> pd.DataFrame:
+    """The result frame of a retriever that is asked nothing: the columns of the queries, which are none, ``docno``, ``score``, ``rank``."""
+    return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))

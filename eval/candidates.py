@@ -14,7 +14,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
 from ance_ir.eval.runs import read_run
-from ance_ir.ranking import rank_results
+from ance_ir.ranking import no_results, rank_results
 
 
 class RunRetriever(pt.Transformer):
@@ -36,7 +36,7 @@ class RunRetriever(pt.Transformer):
         pt.validate.query_frame(inp, context=self)
         queries = inp.drop(columns=["score", "rank"], errors="ignore")
         if inp.empty:
-            return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+            return no_results(queries)
         return rank_results(queries.merge(self._run, on="qid"))
 
     @cached_property

@@ -12,6 +12,7 @@ import numpy as np
 
 from ance_ir.errors import UsageError
 from ance_ir.indexes.vectors import VectorStore
+from ance_ir.ragged import rows_of
 
 _PASSAGES = 1 << 20
 """Passages whose scores are held at once (more only where one document has more)."""
@@ -137,9 +138,8 @@ def document_scores(
         last = ends[start] - counts[start] + _PASSAGES
         part = slice(start, max(start + 1, int(np.searchsorted(ends, last, side="right"))))
         sizes = counts[part]
-        begins = np.cumsum(sizes) - sizes
-        rows = np.repeat(first_rows[part] - begins, sizes) + np.arange(sizes.sum())
-        scores[part] = aggregation.combine(_products(store, queries_QD, np.repeat(query[part], sizes), rows), begins, sizes)
+        products = _products(store, queries_QD, np.repeat(query[part], sizes), rows_of(first_rows[part], sizes))
+        scores[part] = aggregation.combine(products, np.cumsum(sizes) - sizes, sizes)
         start = part.stop
     return scores
 

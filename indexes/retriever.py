@@ -17,7 +17,8 @@ from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
 from ance_ir.models.text import Text
 from ance_ir.models.transformers import query_vectors
-from ance_ir.ranking import rank_results
+from ance_ir.ragged import rows_of
+from ance_ir.ranking import no_results, rank_results
 
 
 class _OverIndex(pt.Transformer):
@@ -96,7 +97,7 @@ class DenseRetriever(_OverIndex):
             mode.query_frame(extra_columns=["query"])
         queries = inp.drop(columns=["score", "rank"], errors="ignore")
         if inp.empty:
-            return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+            return no_results(queries)
         aggregation = parse_aggregation(self.aggregation)
         searcher = self.index.searcher(
             self.backend,
@@ -173,7 +174,7 @@ class DenseScorer(_OverIndex):
         places_N = np.array([place_of[text] for text in texts])
         counts_N = counts[places_N]
         starts_N = np.cumsum(counts_N) - counts_N
-        rows = np.repeat(starts[places_N] - starts_N, counts_N) + np.arange(counts_N.sum())
+        rows = rows_of(starts[places_N], counts_N)
         products = np.einsum("nd,nd->n", vectors[rows].astype(np.float64), np.repeat(queries_ND, counts_N, axis=0).astype(np.float64))
         return parse_aggregation(self.aggregation).combine(products, starts_N, counts_N)
 

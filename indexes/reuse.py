@@ -10,6 +10,7 @@ from ance_ir.datasets import Document
 from ance_ir.errors import FingerprintError, IndexingError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.models import Encoding
+from ance_ir.ragged import rows_of
 
 
 class Reuse:
@@ -75,8 +76,7 @@ class Reuse:
         first, old_counts = self._index.table.rows(numbers[known])
         counts = np.zeros(len(documents), dtype=np.int64)
         counts[known], counts[new] = old_counts, fresh_counts
-        begins = np.cumsum(old_counts) - old_counts
-        old_PD = self._index.store.get(np.repeat(first - begins, old_counts) + np.arange(old_counts.sum()))
+        old_PD = self._index.store.get(rows_of(first, old_counts))
         vectors_PD = np.empty((counts.sum(), self._index.store.dimension), dtype=np.float32)
         from_old = np.repeat(known, counts)
         vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD

@@ -22,6 +22,8 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.models.encoding import encode_windows, gather
 from ance_ir.models.transformers import check_queries, query_vectors
+from ance_ir.pipelines.reader import given_texts
+from ance_ir.ragged import rows_of
 from ance_ir.ranking import rank_results
 
 
@@ -111,9 +113,9 @@ class _VectorPRF(_Feedback):
     def _best_passages(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The vector of the best passage of each document, float32 ``[N, D]``."""
         first, counts = self.index.table.rows(numbers)
-        begins = np.cumsum(counts) - counts
-        vectors_PD = self.index.store.get(np.repeat(first - begins, counts) + np.arange(counts.sum()))
+        vectors_PD = self.index.store.get(rows_of(first, counts))
         scores_P = vectors_PD.astype(np.float64) @ query_D.astype(np.float64)
+        begins = np.cumsum(counts) - counts
         best_N = [begin + int(scores_P[begin : begin + count].argmax()) for begin, count in zip(begins, counts, strict=True)]
         best: np.ndarray = vectors_PD[best_N]
         return best
@@ -231,7 +233,7 @@ class AncePRF(_Feedback):
     def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
         check_queries(queries)
         tokenizer = self.model.tokenizer
-        texts = [[text if isinstance(text, str) else "" for text in found["text"].head(self.depth)] for found in results]
+        texts = [given_texts(found["text"].head(self.depth)) for found in results]
         read = tokenizer.joined([[query, *told] for query, told in zip(queries["query"], texts, strict=True)], self.length)
         tokens = ([np.asarray(ids, dtype=np.int32)] for ids in read)
         return gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0]

@@ -19,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ance_ir.errors import UsageError
+from ance_ir.ragged import rows_of
 
 T = TypeVar("T")
 
@@ -121,9 +122,7 @@ class TorchWorld(World):
         for rank in range(self.size):  # where a thing's rows begin in what its process sent
             sent = counts[rank :: self.size]
             first[rank :: self.size] = rank * len(padded) + np.cumsum(sent) - sent
-        begins = np.cumsum(counts) - counts
-        places = np.repeat(first - begins, counts) + np.arange(counts.sum())
-        return torch.cat(parts)[torch.from_numpy(places).to(self._device)].to(ours)
+        return torch.cat(parts)[torch.from_numpy(rows_of(first, counts)).to(self._device)].to(ours)
 
     def sum(self, value: int) -> int:
         """See ``World.sum``."""

@@ -13,6 +13,7 @@ import pyterrier as pt
 from ance_ir.errors import UsageError
 from ance_ir.pipelines.bm25.documents import clean
 from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found
+from ance_ir.ranking import no_results
 
 if TYPE_CHECKING:
     from ance_ir.pipelines.bm25.index import BM25Index
@@ -69,7 +70,7 @@ class BM25Retriever(pt.Transformer):
         pt.validate.query_frame(inp, extra_columns=["query"], context=self)
         queries = inp.drop(columns=["score", "rank"], errors="ignore")
         if inp.empty:
-            return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
+            return no_results(queries)
         texts = [_clean(qid, query) for qid, query in zip(inp["qid"], inp["query"], strict=True)]
         if self.rm3 is None:
             found = self._search(texts, self.num_results)
