@@ -114,12 +114,13 @@ def command(
     for option, folder in (("--out", out), *((("--report", report.parent),) if report else ())):
         _made_writable(option, folder)
     source = load_dataset(dataset)
+    used = told_suite or suite_of(source, split)
     own = load_pipelines(file, source) if file else {}
     found = evaluate_on_dataset(
         source,
         systems,
         split=split,
-        suite=told_suite,
+        suite=used,
         measures=measures,
         num_results=num_results,
         pipelines=own,
@@ -143,7 +144,6 @@ def command(
     click.echo(format_evaluation(found, form))
     if form == "text" and (compared := found.comparison_text()):
         say(f"\n{compared}")
-    used = told_suite or suite_of(source, split)
     if not told_suite and (published := used.published_table()):
         say(f"\n{published.to_text()}")
     if findings := examine(found, source, split, used, report):
