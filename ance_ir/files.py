@@ -31,9 +31,14 @@ TEMPORARY = ".partial-"
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "localhost"
 
 
+def as_path(path: Path | str) -> Path:
+    """A path that a user gave, ``~`` expanded. Every path that comes from outside goes through here."""
+    return Path(path).expanduser()
+
+
 def cache_folder() -> Path:
     """Where derived data is kept: ``$ANCE_IR_CACHE``, else ``~/.cache/ance_ir``."""
-    return Path(os.environ.get("ANCE_IR_CACHE") or Path.home() / ".cache" / "ance_ir")
+    return as_path(os.environ.get("ANCE_IR_CACHE") or "~/.cache/ance_ir")
 
 
 def _temporary(path: Path) -> Path:

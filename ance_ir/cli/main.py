@@ -19,6 +19,7 @@ import click
 from ance_ir import __version__
 from ance_ir.cli._lazy import LazyGroup
 from ance_ir.errors import AnceError, PointedError
+from ance_ir.notices import Once
 
 PROGRAM = "ance-ir"
 SUMMARIES = {
@@ -55,7 +56,8 @@ def group(ctx: click.Context, verbose: int) -> None:
     """Dense retrieval with ANCE: train, index, search and evaluate."""
     logger = logging.getLogger("ance_ir")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s") if verbose else _Plain())
+    handler.addFilter(Once())
     level = logger.level
 
     def restore() -> None:
@@ -65,6 +67,13 @@ def group(ctx: click.Context, verbose: int) -> None:
     logger.addHandler(handler)
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
     ctx.call_on_close(restore)
+
+
+class _Plain(logging.Formatter):
+    """A warning in one line, as errors are shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{PROGRAM}: {record.levelname.lower()}: {' '.join(record.getMessage().split())}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
