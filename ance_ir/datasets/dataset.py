@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import pandas as pd
 import pyterrier as pt
@@ -11,7 +13,13 @@ import pyterrier as pt
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.datasets.screening import Document, OnError, Unusable
 from ance_ir.datasets.store import DocumentStore
-from ance_ir.files import cache_folder
+from ance_ir.files import cache_folder, read_json, write_json
+
+logger = logging.getLogger(__name__)
+
+
+_SUFFIXES: dict[OnError, str] = {"skip": "-skip"}
+"""Of the stores that do not hold all documents."""
 
 
 class Documents:
@@ -90,34 +98,68 @@ class Dataset(ABC):
             DatasetNotFoundError: no answers for that split.
         """
 
-    def store(self, verbose: bool = False, on_error: OnError = "raise") -> DocumentStore:
+    def store(self, verbose: bool = False, on_error: OnError | None = None) -> DocumentStore:
         """The documents by docno and number: built in the cache folder on first use, then reopened.
 
         Args:
             verbose: show progress while building.
-            on_error: what to do with documents that cannot be used; see ``OnError``.
+            on_error: what to do with documents that cannot be used; see ``OnError``. From then on it holds for whoever reads this corpus.
+                ``None`` takes what holds, at first ``"raise"``.
 
         Raises:
             DatasetError: an empty corpus, or, unless these are left out, a docno that occurs twice or something that is no document.
             UsageError: there is no such policy.
         """
-        suffix = "" if on_error == "raise" else f"-{on_error}"
-        folder = cache_folder() / "documents" / f"{self.corpus_fingerprint}{suffix}"
-        if not DocumentStore.is_complete(folder):
+        chosen = on_error or self.on_error
+        folder = cache_folder() / "documents" / f"{self.corpus_fingerprint}{_SUFFIXES.get(chosen, '')}"
+        if DocumentStore.is_complete(folder):
+            store = DocumentStore(folder)
+            if store.left_out:
+                logger.warning("%s", store.left_out_text())
+        else:
             documents = self.documents()
-            DocumentStore.build(documents.entries(), folder, count=documents.count, on_error=on_error, verbose=verbose)
-        return DocumentStore(folder)
+            store = DocumentStore.build(documents.entries(), folder, count=documents.count, on_error=chosen, verbose=verbose)
+        if chosen != self.on_error:
+            write_json(self._policy_file, {"on_error": chosen})
+        return store
 
-    def text_loader(self, fields: Sequence[str] = ("text",)) -> pt.Transformer:
-        """A transformer that adds text columns to any frame with ``docno``.
+    @property
+    def on_error(self) -> OnError:
+        """What holds for documents of this corpus that cannot be used: what ``store`` was last given."""
+        policy: OnError = read_json(self._policy_file)["on_error"] if self._policy_file.exists() else "raise"
+        return policy
+
+    @property
+    def _policy_file(self) -> Path:
+        return cache_folder() / "documents" / f"{self.corpus_fingerprint}.json"
+
+    @property
+    def corpus_key(self) -> str:
+        """The name under which what is made of the usable documents is cached: it differs where the corpus or its usable documents do."""
+        return f"{self.corpus_fingerprint}{_SUFFIXES.get(self.on_error, '')}"
+
+    def usable_documents(self, verbose: bool = False) -> Iterable[Document]:
+        """The documents without those that are left out, in the order of the corpus; from the corpus itself where none are.
 
         Args:
-            fields: of ``"text"``, ``"title"`` and ``"url"``; a document without one has ``""`` there.
+            verbose: show progress where the store is built for it.
+
+        Raises:
+            DatasetError: one that cannot be used, unless these are left out.
+        """
+        return self.documents() if self.on_error == "raise" else self.store(verbose)
+
+    def text_loader(self, fields: Sequence[str] | str = "*", *, verbose: bool = False) -> pt.Transformer:
+        """A transformer that adds text columns to any frame with ``docno``; PyTerrier's protocol, so ``pt.text.get_text`` takes a dataset.
+
+        Args:
+            fields: one or more of ``"text"``, ``"title"`` and ``"url"``, ``"*"`` for all; a document without one has ``""`` there.
+            verbose: show progress where the documents are first written to the cache.
 
         Raises:
             UsageError: another field, or none.
         """
-        return TextLoader(self.store, fields)
+        return TextLoader(self.store, fields, verbose=verbose)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -61,6 +61,11 @@ class Screening:
         """How many documents were left out, by kind."""
         return dict(self._counts) if self._skips else {}
 
+    @property
+    def first_left_out(self) -> dict[str, str]:
+        """The first that was left out of each kind."""
+        return dict(self._first) if self._skips else {}
+
     def usable(self, documents: Iterable[Mapping[str, Any] | Unusable]) -> Iterator[Document]:
         """The documents, with no other fields than a ``Document`` has.
 

@@ -82,7 +82,8 @@ class DocumentStore:
             if not len(draft):
                 raise DatasetError("the corpus holds no documents")
             manifest = {"format": FORMAT, "documents": len(DocumentStore(unfinished)), "fingerprint": fingerprint}
-            write_json(unfinished / "manifest.json", {**manifest, "left_out": screening.left_out})
+            left_out = {"left_out": screening.left_out, "first_left_out": screening.first_left_out}
+            write_json(unfinished / "manifest.json", {**manifest, **left_out})
         return DocumentStore(folder)
 
     def __len__(self) -> int:
@@ -128,6 +129,12 @@ class DocumentStore:
     def left_out(self) -> dict[str, int]:
         """How many documents of the corpus were left out because they could not be used, by what was wrong with them."""
         return dict(self._manifest["left_out"])
+
+    def left_out_text(self) -> str:
+        """``left_out`` in a line, with the first of each kind."""
+        first = self._manifest.get("first_left_out", {})
+        told = "; ".join(f"{count} × {kind}{f', first {first[kind]}' if kind in first else ''}" for kind, count in self.left_out.items())
+        return f"left out of the corpus: {told}"
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:

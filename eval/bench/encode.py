@@ -67,7 +67,7 @@ def bench_encode(
         checkpoint = Path(folder) / "model"
         encoder.save(checkpoint)
         for dataset in datasets:
-            texts = _texts(encoder, itertools.islice(dataset.documents(), documents))
+            texts = _texts(encoder, itertools.islice(dataset.usable_documents(), documents))
             contenders = dict(open_contender(name, checkpoint, length, place, texts) for name in contending)
             lengths = [len(ids) for ids in encoder.tokenizer.passages(texts)]
             measured = _measure(contenders, texts, lengths, rounds, operations(encoder.passage_tower, lengths), place)

@@ -89,7 +89,7 @@ def bench_pipeline(
     asked = dataset.queries(dataset.splits[0]).head(queries)[["qid", "query"]]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store = DocumentStore.build(itertools.islice(dataset.documents(), documents), folder / "documents", verbose=verbose)
+        store = DocumentStore.build(itertools.islice(dataset.usable_documents(), documents), folder / "documents", verbose=verbose)
         settings = resolve(folder, backend)
         offline = alternate(_offline(folder, store, models, settings), rounds)
         online = _online(folder, store, models, backend, depth)

@@ -23,7 +23,7 @@ def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None 
     """
     chosen = find_engine(engine)
     analysis, default = find_analysis(chosen, stemmer, stopwords), find_analysis(chosen, None, None)
-    parts = [dataset.corpus_fingerprint, *([] if engine == "pisa" else [engine])]
+    parts = [dataset.corpus_key, *([] if engine == "pisa" else [engine])]
     parts += [f"{name}-{getattr(analysis, name)}" for name in chosen.baked if getattr(analysis, name) != getattr(default, name)]
     index = BM25Index(cache_folder() / "bm25" / "-".join(parts), engine=engine, stemmer=stemmer, stopwords=stopwords)
-    return index if index.built() else index.index(dataset.documents())
+    return index if index.built() else index.index(dataset.usable_documents())

@@ -25,7 +25,7 @@ def dataset_dense(dataset: Dataset, model: DenseEncoder, passages: PassageScheme
     """
     told = [model.fingerprint(), model.precision, str(passages)]
     key = hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
-    path = cache_folder() / "dense" / dataset.corpus_fingerprint / f"{key}.ance"
+    path = cache_folder() / "dense" / dataset.corpus_key / f"{key}.ance"
     if AnceIndex(path).built():
         return AnceIndex(path)
     path.parent.mkdir(parents=True, exist_ok=True)

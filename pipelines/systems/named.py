@@ -87,7 +87,7 @@ def collection_of(dataset: Dataset) -> Collection:
             return "open QA"
     except DatasetNotFoundError:
         pass
-    first = list(itertools.islice(dataset.documents(), _LOOKED_AT))
+    first = list(itertools.islice(dataset.usable_documents(), _LOOKED_AT))
     words = sum(len(document["text"].split()) for document in first)
     return "documents" if any(document.get("url") for document in first) or words > _LONG * len(first) else "passages"
 

@@ -39,6 +39,6 @@ def command(index: Path, dataset: str, existing: Existing, model: str | None, pr
     from ance_ir.indexes import AnceIndex, add_documents
 
     opened = AnceIndex(index)
-    documents = load_dataset(dataset).documents()
+    documents = load_dataset(dataset).usable_documents()
     added = add_documents(opened, opened.model(model, device, precision), documents, existing=existing, verbose=True)
     click.echo(f"{index}: {added:,} added, {len(opened):,} documents")

@@ -31,9 +31,8 @@ Example:
 @click.option(
     "--on-error",
     type=click.Choice(["raise", "skip"]),
-    default="raise",
-    show_default=True,
-    help="Documents that cannot be used (no JSON, not UTF-8, a docno that came before, no text): stop at the first, or leave them out.",
+    help="Documents that cannot be used (no JSON, not UTF-8, a docno that came before, no text): stop at the first, or leave them out, "
+    "here and in whatever reads this collection from now on.  [default: what was chosen for it before, else raise]",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that tokenise; 0: a thread does.")
 @click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
@@ -47,7 +46,7 @@ def command(
     passages: str,
     dtype: VectorType,
     reuse: str | None,
-    on_error: OnError,
+    on_error: OnError | None,
     workers: int,
     overwrite: bool,
     query_length: int | None,
@@ -87,6 +86,4 @@ def command(
     if not world.leads:
         return
     click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
-    if store.left_out:
-        click.echo(f"left out: {', '.join(f'{count:,} × {kind}' for kind, count in store.left_out.items())}")
     click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={out} --baseline bm25")

@@ -153,8 +153,13 @@ def test_index_of_a_spoilt_collection(run: Run, model: Path, tmp_path: Path) -> 
         status, out, err = run(*told, "--on-error", "skip", *overwrite)
         assert status == 0
         assert "2 documents, 2 vectors" in out
-        assert "left out: 1 × not UTF-8, 1 × duplicate docno\n" in out
-        assert ("left out of the corpus" in err) == (not overwrite)
+        assert len(re.findall(r"left out of the corpus: 1 × not UTF-8, first .*; 1 × duplicate docno, first 'a'$", err, re.MULTILINE)) == 1
+    (tmp_path / "spoilt" / "queries.tsv").write_text("1\tcat\n2\tx\n")
+    (tmp_path / "spoilt" / "qrels.txt").write_text("1 0 a 1\n2 0 c 1\n")
+    status, out, err = run("eval", "--dataset", tmp_path / "spoilt", "--system", "bm25", "--system", f"dense={tmp_path / 'x.ance'}")
+    assert (status, "2 queries" in out, "left out of the corpus" in err) == (0, True, True)
+    assert run("search", tmp_path / "x.ance", "cat", "--dataset", tmp_path / "spoilt")[0] == 0
+    assert run(*told, "--on-error", "raise", "--overwrite")[0] == 2
 
 
 def test_info_of_a_reranker(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pyterrier as pt
 import pytest
+from pyterrier.text import HasTextLoader
 
 from ance_ir.datasets import DirectoryDataset
 from ance_ir.errors import DocumentNotFoundError, UsageError
@@ -25,7 +26,7 @@ def test_texts_are_added_and_all_else_stays(collection: Path) -> None:
 
 
 def test_a_frame_of_documents_alone_is_enough(collection: Path) -> None:
-    result = DirectoryDataset(collection).text_loader()(pd.DataFrame({"docno": ["größe/日本"], "text": ["old"]}))
+    result = DirectoryDataset(collection).text_loader("text")(pd.DataFrame({"docno": ["größe/日本"], "text": ["old"]}))
     assert result.to_dict("list") == {"docno": ["größe/日本"], "text": ["Dogs bark."]}
 
 
@@ -47,9 +48,20 @@ def test_an_unknown_docno_is_refused(collection: Path, docno: object) -> None:
         DirectoryDataset(collection).text_loader()(pd.DataFrame({"docno": ["d1", docno]}))
 
 
-@pytest.mark.parametrize("fields", [(), ("abstract",), ("text", "qid"), "text"])
+def test_pyterriers_protocol(collection: Path) -> None:
+    dataset = DirectoryDataset(collection)
+    assert isinstance(dataset, HasTextLoader)
+    frame = pd.DataFrame({"docno": ["d1", "3"]})
+    for fields, columns in (("text", ["text"]), (["title", "url"], ["title", "url"]), ("*", ["text", "title", "url"])):
+        found = pt.text.get_text(dataset, fields)(frame)
+        assert list(found) == ["docno", *columns]
+        pd.testing.assert_frame_equal(found, dataset.text_loader(columns, verbose=True)(frame))
+    assert list(dataset.text_loader()(frame)) == ["docno", "text", "title", "url"]
+
+
+@pytest.mark.parametrize("fields", [(), ("abstract",), ("text", "qid"), "title,text"])
 def test_unknown_fields_are_refused(collection: Path, fields: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match="fields text, title, url"):
+    with pytest.raises(UsageError, match="text, title, url"):
         DirectoryDataset(collection).text_loader(fields)
 
 

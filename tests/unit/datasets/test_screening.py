@@ -56,7 +56,7 @@ def test_what_cannot_be_used_is_left_out_and_told_of_once(spoilt: Path, caplog: 
     assert told.endswith("; 2 × empty text, first 'c'; 3 × duplicate docno, first 'a'")
     again = DirectoryDataset(spoilt).store(on_error="skip")
     assert (again.left_out, again.folder) == (COUNTS, store.folder)
-    assert len(caplog.records) == 1, "a store that is reopened was told of"
+    assert [record.message for record in caplog.records] == [told, told], "whoever reads the corpus hears of it"
 
 
 def test_without_leave_the_first_is_named(spoilt: Path) -> None:
@@ -94,11 +94,21 @@ def test_a_corpus_without_fault_is_the_same_under_every_policy(collection: Path,
     assert not caplog.records
 
 
-def test_a_store_is_that_of_its_policy(spoilt: Path) -> None:
-    assert len(DirectoryDataset(spoilt).store(on_error="skip")) == 3
-    with pytest.raises(MalformedFileError, match="line 2: expected UTF-8"):
+def test_the_policy_is_kept_with_the_corpus(spoilt: Path) -> None:
+    with pytest.raises(MalformedFileError, match="line 2"):
         DirectoryDataset(spoilt).store()
+    with pytest.raises(MalformedFileError, match="line 2"):
+        list(DirectoryDataset(spoilt).usable_documents())
+    strict = DirectoryDataset(spoilt).corpus_key
     assert len(DirectoryDataset(spoilt).store(on_error="skip")) == 3
+    assert list(DirectoryDataset(spoilt).usable_documents()) == GOOD
+    assert list(DirectoryDataset(spoilt).store()) == GOOD
+    assert DirectoryDataset(spoilt).corpus_key != strict
+    with pytest.raises(MalformedFileError, match="line 2"):
+        DirectoryDataset(spoilt).store(on_error="raise")
+    assert len(DirectoryDataset(spoilt).store()) == 3, "what failed is no policy"
+    (spoilt / "corpus.jsonl").write_bytes(LINES[0])
+    assert DirectoryDataset(spoilt).on_error == "raise", "another corpus"
 
 
 @pytest.mark.parametrize(
