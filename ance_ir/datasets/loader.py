@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyterrier as pt
@@ -14,17 +14,11 @@ from ance_ir.errors import UsageError
 FIELDS = ("text", "title", "url")
 
 
-class OpensStore(Protocol):
-    """Gives the documents of a corpus; ``verbose`` shows progress."""
-
-    def __call__(self, verbose: bool = False) -> DocumentStore: ...  # noqa: D102 - the class says it
-
-
 class TextLoader(pt.Transformer):
     """Adds columns of text to any frame with ``docno``; a column of the same name is replaced, all else stays as it was.
 
     Args:
-        store: gives the documents; first called for the first frame that is not empty.
+        store: gives the documents, given ``verbose``; first called for the first frame that is not empty.
         fields: one or more of ``"text"``, ``"title"`` and ``"url"``, ``"*"`` for all; a document without one has ``""`` there.
         verbose: show progress where the store is built.
 
@@ -35,7 +29,7 @@ class TextLoader(pt.Transformer):
     # without a help_url PyTerrier asks its documentation on the network
     schematic: ClassVar[dict[str, str | None]] = {"label": "Text loader", "help_url": None}
 
-    def __init__(self, store: OpensStore, fields: Sequence[str] | str = "*", *, verbose: bool = False) -> None:
+    def __init__(self, store: Callable[..., DocumentStore], fields: Sequence[str] | str = "*", *, verbose: bool = False) -> None:
         if isinstance(fields, str):
             fields = FIELDS if fields == "*" else (fields,)
         if not fields or not set(fields) <= set(FIELDS):

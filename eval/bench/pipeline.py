@@ -123,7 +123,7 @@ def _offline(folder: Path, store: DocumentStore, models: _Models, settings: Fais
 
 def _online(folder: Path, store: DocumentStore, models: _Models, backend: str, depth: int) -> dict[str, pt.Transformer]:
     bm25 = BM25Index(folder / "x.bm25").retriever(depth)
-    reranker = TextLoader(lambda: store, models.reranker.settings.fields) >> BertReranker(models.reranker)
+    reranker = TextLoader(lambda **_: store, models.reranker.settings.fields) >> BertReranker(models.reranker)
     encoder = models.dense.queries()
     ann = AnceIndex(folder / "x.ance").retriever(models.dense, depth, backend=backend)
     return {
