@@ -108,7 +108,7 @@ def evaluate_systems(
         per_query=per_query,
         ms_per_query=ms_per_query,
         baseline=baseline,
-        comparison=None if baseline is None else compare(per_query, baseline, test=test, correction=correction),
+        comparison=None if baseline is None else compare(per_query, baseline, weights=weights, test=test, correction=correction),
         intervals=intervals(per_query, baseline, weights=weights),
         test=test,
         correction=correction,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -27,17 +28,34 @@ _RESAMPLES = 9999
 _BATCH = 4_000_000
 """Numbers that a resampling holds at a time."""
 
+_NOISE = 9
+"""Decimals of a measure's largest value to which differences are rounded: 0.1 + 0.2 does not differ from 0.3."""
+
+Numbers = TypeVar("Numbers", "pd.Series[float]", np.ndarray)
+
 _COLUMNS = ["system", "measure", "difference", "p", "p_corrected", "wins", "losses", "ties"]
 
 
 def compare(
-    per_query: Mapping[str, pd.DataFrame], baseline: str, *, test: Test = "t", correction: Correction = "holm", seed: int = 0
+    per_query: Mapping[str, pd.DataFrame],
+    baseline: str,
+    *,
+    weights: Mapping[str, pd.DataFrame] | None = None,
+    test: Test = "t",
+    correction: Correction = "holm",
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare each system with the baseline by a two-sided paired test over queries.
+
+    Values that differ by less than a billionth of the measure's largest value are equal: differences are rounded there.
+    Where queries count differently in a mean, what is tested is each query's share in the difference of the means (its value,
+    linearised around the weighted mean), so that the table's figures, this difference, its interval and its test are of one quantity.
 
     Args:
         per_query: by system, a frame as ``evaluate`` returns it; all over the same queries.
         baseline: one of the systems.
+        weights: by system, how much each query counts in the mean of each measure, as ``query_weights`` returns it; by default all that
+            have a value count the same.
         test: ``"t"``; ``"randomisation"``, of the mean difference's sign, with 9,999 resamples, or exact where there are fewer ways;
             ``"wilcoxon"``, which leaves out queries without a difference.
         correction: for as many tests as the table has rows: ``"holm"`` or ``"bonferroni"``.
@@ -61,9 +79,15 @@ def compare(
             continue
         if set(values.index) != set(reference.index) or list(values.columns) != list(reference.columns):
             raise EvaluationError(f"{system} and {baseline} were not evaluated on the same queries and measures")
-        for measure, all_differences in (values - reference).items():
-            differences = all_differences.dropna()  # of queries that the measure is not defined for
-            rows.append((system, measure, differences.mean(), _p(differences.to_numpy(), test, seed), *_counts(differences)))
+        for measure in values:
+            both = pd.DataFrame({"ours": values[measure].reindex(reference.index), "theirs": reference[measure]}).dropna()
+            scale = float(both.abs().to_numpy().max(initial=0.0))
+            counts = _counts(settled(both["ours"] - both["theirs"], scale))
+            if weights is not None:
+                both["ours"] = _shares(both["ours"], weights[system][measure])
+                both["theirs"] = _shares(both["theirs"], weights[baseline][measure])
+            differences = settled(both["ours"] - both["theirs"], scale)
+            rows.append((system, measure, differences.mean(), _p(differences.to_numpy(), test, seed), *counts))
     table = pd.DataFrame(rows, columns=[column for column in _COLUMNS if column != "p_corrected"])
     corrected = multipletests(table["p"], method=correction)[1] if rows else np.array([])
     return table.assign(p_corrected=corrected)[_COLUMNS]
@@ -117,9 +141,16 @@ def intervals(
         return table
     columns = np.flatnonzero(table["system"] == baseline)
     reference = np.tile(columns, len(per_query))
-    table["difference_low"], table["difference_high"] = _quantiles(means - means[:, reference], share)
+    scales = values.abs().max().fillna(0.0)
+    differences = np.column_stack([settled(one, scale) for one, scale in zip((means - means[:, reference]).T, scales, strict=True)])
+    table["difference_low"], table["difference_high"] = _quantiles(differences, share)
     table.loc[table["system"] == baseline, ["difference_low", "difference_high"]] = np.nan
     return table
+
+
+def settled(differences: Numbers, scale: float) -> Numbers:
+    """Differences of values of at most ``scale``, rounded to what can be told from the noise of floating point."""
+    return differences.round(_NOISE - math.ceil(math.log10(scale))) if scale else differences
 
 
 def _quantiles(means: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -143,6 +174,15 @@ def _resampled_means(values_QM: np.ndarray, weights_QM: np.ndarray, resamples: i
         sums = times @ weights_QM
         means.append(np.divide(times @ weighted_QM, sums, out=np.full_like(sums, np.nan), where=sums > 0))
     return np.concatenate(means)
+
+
+def _shares(values: pd.Series[float], weights: pd.Series[float]) -> pd.Series[float]:
+    """Values of queries whose plain mean is the weighted one, and whose spread is its: linearised around it, as for a ratio estimator."""
+    weights = weights.reindex(values.index)
+    if not len(weights) or (weights == weights.iloc[0]).all():
+        return values
+    mean = float((values * weights).sum() / weights.sum())
+    return mean + (values - mean) * weights / weights.mean()
 
 
 def _p(differences: np.ndarray, test: Test, seed: int) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import UsageError
-from ance_ir.eval.measures import check_qrels, evaluate
+from ance_ir.eval.measures import check_qrels, evaluate, parse_measures
 from ance_ir.pipelines import WeightedSum
 from ance_ir.pipelines.fusion import Candidates
 
@@ -62,6 +62,7 @@ def tune_weights(
         UsageError: one system only, a weight below 0 or none, or an unknown measure.
         EvaluationError: queries and qrels have nothing in common.
     """
+    parse_measures([measure])
     if len(fusion.systems) < 2:
         raise UsageError("weights are proportions, so there must be two systems or more to tune them")
     if not len(grid) or not all(0 <= weight < math.inf for weight in grid):
@@ -85,7 +86,7 @@ def tune_weights(
         return min(values, key=rank)
 
     def rank(weights: tuple[float, ...]) -> tuple[object, ...]:
-        return -values[weights], _from_equal(weights)
+        return -round(values[weights], 12), _from_equal(weights)  # rounded, since the order of a sum makes no weights better
 
     others = len(fusion.systems) - 1
     best = try_all((1.0, *weights) for weights in product(sorted(set(map(float, grid))), repeat=others))

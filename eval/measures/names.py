@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import ir_measures
@@ -15,6 +18,13 @@ PIPELINE: Any = ir_measures.DefaultPipeline
 
 DEFAULT_MEASURES = ("RR@10", "nDCG@10", "R@100")
 
+_MOST = 2**31 - 1
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"cutoff": (1, _MOST), "rel": (1, _MOST), "min_rel": (0, _MOST), "max_rel": (1, _MOST)}
+    | {"recall": (0, 1), "p": (0, 1), "alpha": (0, 1), "beta": (0, math.inf), "T": (0, math.inf)}
+)
+"""Of parameters, the least and the largest value. With others, trec_eval's code aborts the process or returns something else."""
+
 
 def parse_measures(names: Iterable[str]) -> list[Any]:
     """The ``ir_measures`` objects of names; ``str`` of one is its one name: ``MRR@10`` is ``RR@10``, ``MAP`` is ``AP``.
@@ -22,22 +32,66 @@ def parse_measures(names: Iterable[str]) -> list[Any]:
     Raises:
         UsageError: there is no such measure, nothing installed computes it, or there are no names.
     """
-    measures: dict[Any, None] = {}
-    for name in names:
-        try:
-            measure = ir_measures.parse_measure(name)
-            known = PIPELINE.supports(measure)
-        except (AssertionError, NameError, ValueError):
-            known = False
-        if not known:
-            raise UsageError(
-                f"unknown measure {name!r}; known are, for example, RR@10, nDCG@10, R@100 (with a cutoff), AP(rel=2), "
-                "Coverage@20, Hole@10, Overlap(run='NAME')@100, EM and F1"
-            )
-        measures[measure] = None
+    measures = dict.fromkeys(map(_parsed, names))
     if not measures:
         raise UsageError(f"no measure was named; {' '.join(DEFAULT_MEASURES)}, for example")
     return list(measures)
+
+
+def _parsed(name: str) -> Any:
+    try:
+        if isinstance(name, str):
+            compile(name.strip(), "measure", "eval")  # refuses a parameter that is given twice, which ir_measures does not
+        measure = ir_measures.parse_measure(name.strip() if isinstance(name, str) else name)
+    except (NameError, SyntaxError, ValueError, TypeError, AttributeError):
+        if re.search(r"[@=]\s*-\s*\d", str(name)):
+            raise UsageError(f"measure {str(name)!r}: its numbers are not to be negative") from None
+        raise UsageError(
+            f"unknown measure {str(name)!r}; known are, for example, RR@10, nDCG@10, R@100, AP(rel=2), Coverage@20, Hole@10, "
+            "Overlap(run='NAME')@100, EM and F1"
+        ) from None
+    _check_parameters(name, measure)
+    if not PIPELINE.supports(measure):
+        raise UsageError(f"no package that is installed computes the measure {str(name)!r} with these parameters")
+    return measure
+
+
+def _check_parameters(name: str, measure: Any) -> None:
+    """Refuse values that no provider is to see.
+
+    Raises:
+        UsageError: says which.
+    """
+    known = measure.SUPPORTED_PARAMS
+    for parameter, value in measure.params.items():
+        if parameter not in known:
+            raise UsageError(f"measure {str(name)!r}: {measure.NAME} has no parameter {parameter}; it has {', '.join(known) or 'none'}")
+        expected = None
+        if known[parameter].dtype is bool:
+            expected = None if isinstance(value, bool) else "True or False"
+        elif parameter == "gains":
+            expected = None if _are_gains(value) else "a number for each label, as in {1: 1, 2: 5}"
+        elif parameter in _RANGES:
+            low, high = _RANGES[parameter]
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+            expected = None if fits else f"a number from {low} {'on' if high == math.inf else f'to {high}'}"
+        if expected:
+            raise UsageError(f"measure {str(name)!r}: {parameter} is to be {expected}, not {value!r}")
+    missing = [parameter for parameter, about in known.items() if about.required and parameter not in measure.params]
+    if missing:
+        example = f", as in {measure.NAME}@10" if missing == ["cutoff"] else ""
+        raise UsageError(f"measure {str(name)!r}: {measure.NAME} needs {' and '.join(missing)}{example}")
+    try:
+        measure.validate_params()
+    except AssertionError as error:
+        raise UsageError(f"measure {str(name)!r}: {error}") from None
+
+
+def _are_gains(gains: Any) -> bool:
+    """Whether these are whole numbers by label, from 0 on."""
+    numbers = [*gains, *gains.values()] if isinstance(gains, dict) else []
+    whole = all(isinstance(number, int) and not isinstance(number, bool) and abs(number) <= _MOST for number in numbers)
+    return bool(numbers) and whole and all(gain >= 0 for gain in gains.values())
 
 
 def bind_measures(names: Iterable[str], evidence: Evidence) -> list[Any]:

@@ -1,7 +1,8 @@
 """Measures that ``ir_measures`` lacks, as measures of its own: known to ``parse_measure`` by name, usable in ``pt.Experiment``.
 
 Each is computed in one place, ``values``; ``evaluate`` calls it, and ``runtime_impl`` for those who come by way of ``ir_measures``.
-``pt.Experiment`` takes plain means itself: of ``Hole`` too, which is pooled elsewhere, and NaN where a query has no answers to look for.
+``pt.Experiment`` takes plain means itself: of ``Hole`` too, which the table, its intervals and its tests pool, and NaN where a query has no
+answers to look for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class _Cutoff(measures.ParamInfo):
 
 
 def _parameters(**more: measures.ParamInfo) -> dict[str, measures.ParamInfo]:
-    return {"cutoff": _Cutoff(desc="how many of the first documents count"), **more}  # type: ignore[no-untyped-call]
+    return {"cutoff": _Cutoff(required=True, desc="how many of the first documents count"), **more}  # type: ignore[no-untyped-call]
 
 
 class _Mean(measures.MeanAgg):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import Dataset
@@ -127,14 +128,38 @@ def evaluated_queries(qrels: pd.DataFrame | None, evidence: Evidence, needed: se
 
 
 def _calculated(measures: Sequence[Any], run: pd.DataFrame, qrels: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """What ``ir_measures`` makes of a run, by measure and query."""
-    run = run[run["qid"].isin(qrels["qid"])]
-    scored = pd.DataFrame({"query_id": run["qid"], "doc_id": run["docno"], "score": -run["rank"].astype(float)})
-    judged = qrels.rename(columns={"qid": "query_id", "docno": "doc_id", "label": "relevance"})[["query_id", "doc_id", "relevance"]]
+    """What ``ir_measures`` makes of a run, by measure and query.
+
+    Measures are computed together only where none changes another one's values: those of one provider, with equal gains, over the same
+    documents. Queries go by numbers meanwhile, since a provider (gdeval) takes no other names.
+
+    Raises:
+        EvaluationError: a provider fails.
+    """
+    qids = pd.Index(qrels["qid"].unique())
+    run = run[run["qid"].isin(qids)]
+    scored = pd.DataFrame({"query_id": _numbered(run["qid"], qids), "doc_id": run["docno"], "score": -run["rank"].astype(float)})
+    judged = qrels.rename(columns={"docno": "doc_id", "label": "relevance"}).assign(query_id=_numbered(qrels["qid"], qids))
+    judged = judged[["query_id", "doc_id", "relevance"]]
+    together: dict[tuple[Any, ...], list[Any]] = {}
+    for measure in measures:
+        provider = next(one for one in PIPELINE.providers if one.is_available() and one.supports(measure))
+        key = (provider.NAME, bool(measure.params.get("judged_only")), repr(measure.params.get("gains")))
+        together.setdefault(key, [provider]).append(measure)
     values: dict[str, dict[str, float]] = {str(measure): {} for measure in measures}
-    for metric in PIPELINE.iter_calc(measures, judged, scored):
-        values[str(metric.measure)][metric.query_id] = float(metric.value)
+    for provider, *those in together.values():
+        try:
+            for metric in provider.iter_calc(those, judged, scored):
+                values[str(metric.measure)][qids[int(metric.query_id)]] = float(metric.value)
+        except Exception as error:  # whatever other people's code raises
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise EvaluationError(f"{', '.join(map(str, those))} cannot be computed; {provider.NAME} says: {told}") from error
     return values
+
+
+def _numbered(names: pd.Series[str], qids: pd.Index) -> np.ndarray:
+    """The places of queries among all, as str."""
+    return qids.get_indexer(pd.Index(names)).astype(str).astype(object)
 
 
 def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:

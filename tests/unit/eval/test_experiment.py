@@ -234,3 +234,24 @@ def test_a_systems_own_error_is_raised_as_it_is() -> None:
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         evaluate_systems({"a": pt.apply.generic(fail, transform_outputs=lambda columns: columns)}, QUERIES, QRELS)
+
+
+def test_holes_are_one_quantity_in_table_comparison_and_interval() -> None:
+    # on q0 nine of ten are judged, on the others the only one found is not: pooled they are far apart from the mean over queries
+    qids = [f"q{i}" for i in range(12)]
+    queries = pd.DataFrame({"qid": qids, "query": qids})
+    qrels = pd.DataFrame([("q0", f"d{i}", 1) for i in range(9)] + [(qid, "x", 1) for qid in qids[1:]], columns=["qid", "docno", "label"])
+
+    def run(alone: str) -> pd.DataFrame:
+        rows = [("q0", f"d{i}", -float(i)) for i in range(10)] + [(qid, alone, 0.0) for qid in qids[1:]]
+        return pd.DataFrame(rows, columns=["qid", "docno", "score"])
+
+    found = evaluate_systems({}, queries, qrels, ["Hole@10"], runs={"judged": run("x"), "unjudged": run("y")}, baseline="judged")
+    table = found.table()["Hole@10"]
+    assert table.tolist() == pytest.approx([1 / 21, 12 / 21])
+    assert found.comparison is not None
+    row = found.comparison.iloc[0]
+    assert row["difference"] == pytest.approx(table["unjudged"] - table["judged"])
+    low, high = found.interval("unjudged", "Hole@10", "difference_")
+    assert low <= row["difference"] <= high
+    assert (row["wins"], row["losses"], row["ties"]) == (11, 0, 1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,18 +118,75 @@ def test_names_of_the_field_mean_the_same_measure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "message"),
+    "name",
+    ["foo", "nDCG@@", "", "R", "nDCG(foo=1)@5", "RR(rel=2,rel=3)@5", "nDCG@'10'", "RR@1.5", "nDCG(dcg='x')@5", "RR(judged_only=True)@10"],
+)
+def test_unknown_measures_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(repr(name))):
+        evaluate(RUN, QRELS, ["RR@10", name])
+    with pytest.raises(UsageError):
+        evaluate(RUN, QRELS, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
     [
-        (["foo"], "unknown measure 'foo'; known are"),
-        (["nDCG@@"], "unknown measure 'nDCG@@'"),
-        ([""], "unknown measure ''"),
-        (["R"], r"unknown measure 'R'; known are, for example, RR@10, nDCG@10, R@100 \(with a cutoff\)"),
-        ([], "no measure was named"),
+        *((f"{name}@0", "0") for name in ("nDCG", "P", "AP", "R", "Success", "RR", "Judged", "Accuracy", "ERR", "Hole", "Coverage")),
+        ("nDCG@-1", "nDCG@-1"),
+        ("nDCG@2147483648", "2147483648"),
+        ("P@99999999999999999999", "99999999999999999999"),
+        ("nDCG@True", "True"),
+        *((f"{name}", "0") for name in ("AP(rel=0)", "RR(rel=0)@10", "P(rel=0)@5", "Bpref(rel=0)", "SetF(rel=0)")),
+        ("R(rel=-1)@5", "R(rel=-1)@5"),
+        ("AP(rel=True)", "True"),
+        ("AP(rel=3000000000)", "3000000000"),
+        ("IPrec@1.5", "1.5"),
+        ("Compat(p=1.5)", "1.5"),
+        ("RR(judged_only=1)", "1"),
+        ("nDCG(gains={'a': 2})@5", "'a'"),
+        ("nDCG(gains={})@5", "{}"),
     ],
 )
-def test_unknown_measures_are_refused(names: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        evaluate(RUN, QRELS, names)
+def test_parameters_without_a_sense_are_refused_before_a_provider_sees_them(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(value)):
+        parse_measures([name])
+
+
+def test_the_largest_parameters_are_computed() -> None:
+    values = evaluate(RUN, QRELS, ["nDCG@2147483647", "nDCG", "AP(rel=2147483647)"])
+    assert values["nDCG@2147483647"].tolist() == values["nDCG"].tolist()
+    assert (values["AP(rel=2147483647)"] == 0).all()
+
+
+def test_no_measure_changes_with_those_beside_it() -> None:
+    run, qrels = random_case(1)
+    names = ["nDCG@5", "nDCG(gains={1: 5, 2: 1})@5", "nDCG(judged_only=True)@5", "NumRet", "P(judged_only=True)@5", "Accuracy@5", "RR@10"]
+    alone = {str(measure): evaluate(run, qrels, [name]).iloc[:, 0] for measure, name in zip(parse_measures(names), names, strict=True)}
+    together = evaluate(run, qrels, names)
+    assert list(together) == list(alone)
+    for name, values in alone.items():
+        assert together[name].equals(values), name
+
+
+def test_queries_of_every_name_are_told_apart_by_every_provider() -> None:
+    # gdeval takes numbers only, and "1" and "01" for the same one
+    names = {"q1": "1", "q2": "01", "q3": "MB 7", "q4": "ü"}
+    numbers = {"q1": "1", "q2": "2", "q3": "3", "q4": "4"}
+    named, numbered = (evaluate(RUN.replace(qids), QRELS.replace(qids), ["ERR@5"])["ERR@5"] for qids in (names, numbers))
+    assert named.index.tolist() == list(names.values())
+    assert named.tolist() == numbered.tolist()
+    assert (named > 0).tolist() == [True, False, False, True]
+
+
+def test_a_provider_that_fails_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("Expected\nsomething")
+
+    monkeypatch.setattr("ir_measures.providers.pytrec_eval_provider.PytrecEvalProvider._evaluator", fail)
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(RUN, QRELS, ["nDCG@7"])
+    assert "nDCG@7" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap, rankdata, ttest_rel, wilcoxon
+from scipy.stats import bootstrap, norm, rankdata, ttest_rel, wilcoxon
 
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import compare
@@ -159,3 +159,40 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(systems, "a")
     with pytest.raises(EvaluationError, match="the baseline 'c' is none of the systems: a, b"):
         compare(systems, "c")
+
+
+@pytest.mark.parametrize("test", ["t", "randomisation", "wilcoxon"])
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e-6])
+def test_noise_of_floating_point_is_no_difference(test: Test, scale: float) -> None:
+    systems = {"a": frame(m=[0.3 * scale] * 50), "b": frame(m=[(0.1 + 0.2) * scale] * 50)}
+    row = compare(systems, "a", test=test).iloc[0]
+    assert row[["difference", "p", "wins", "losses", "ties"]].tolist() == [0, 1, 0, 0, 50]
+    assert intervals(systems, "a").set_index("system").loc["b", ["difference_low", "difference_high"]].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("test", ["t", "randomisation", "wilcoxon"])
+def test_noise_does_not_change_what_differs(test: Test) -> None:
+    random = np.random.default_rng(5)
+    base = random.integers(0, 10, 40) / 10
+    differences = random.integers(-3, 5, 40) / 10
+    exact = compare({"a": frame(m=[0.0] * 40), "b": frame(m=differences.tolist())}, "a", test=test)
+    noisy = compare({"a": frame(m=base.tolist()), "b": frame(m=(base + differences).tolist())}, "a", test=test)
+    assert noisy.loc[0, "p"] == pytest.approx(exact.loc[0, "p"], rel=1e-9)
+    assert noisy.loc[0, ["wins", "losses", "ties"]].tolist() == exact.loc[0, ["wins", "losses", "ties"]].tolist()
+
+
+def test_a_weighted_mean_is_compared_as_it_is_reported() -> None:
+    random = np.random.default_rng(6)
+    values = {name: frame(m=random.random(200).tolist()) for name in "ab"}
+    weights = {name: frame(m=random.integers(1, 11, 200).astype(float).tolist()) for name in "ab"}
+    means = {name: float(np.average(values[name]["m"], weights=weights[name]["m"])) for name in "ab"}
+    row = compare(values, "a", weights=weights).iloc[0]
+    assert row["difference"] == pytest.approx(means["b"] - means["a"])
+    low, high = intervals(values, "a", weights=weights).set_index("system").loc["b", ["difference_low", "difference_high"]]
+    drawn = np.random.default_rng(7).integers(200, size=(4000, 200))
+    again = {name: [frame["m"].to_numpy()[drawn] for frame in (values[name], weights[name])] for name in "ab"}
+    spread = np.std(np.average(again["b"][0], 1, again["b"][1]) - np.average(again["a"][0], 1, again["a"][1]))
+    assert row["p"] == pytest.approx(2 * norm.sf(abs(row["difference"]) / spread), rel=0.15), "the test's error is the bootstrap's"
+    assert low < row["difference"] < high
+    same = compare(values, "a", weights={name: frame(m=[7.0] * 200) for name in "ab"})
+    assert same.equals(compare(values, "a")), "equal weights are none"
