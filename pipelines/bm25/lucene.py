@@ -44,7 +44,7 @@ class Lucene:
         Raises:
             MissingDependencyError: they are not.
         """
-        require_java()
+        require_java("lucene")
 
     @contextlib.contextmanager
     def writer(self, folder: Path, analysis: Analysis, threads: int) -> Iterator[Callable[[str, str], None]]:

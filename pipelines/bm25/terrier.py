@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.errors import MissingDependencyError
+from ance_ir.errors import IndexingError
 from ance_ir.pipelines.bm25.engine import Analysis, Found
-
-_JARS = ("terrier-assemblies", "terrier-python-helper")
-_MAVEN = Path.home() / ".m2" / "repository" / "org" / "terrier"
+from ance_ir.pipelines.bm25.java import require_java, start_java
 
 
 class Terrier:
@@ -35,15 +33,7 @@ class Terrier:
         Raises:
             MissingDependencyError: they are not.
         """
-        if pt.java.started():
-            return
-        for jar in _JARS:
-            if not _newest(jar):
-                remedy = (
-                    f"it is neither in {pt.io.pyterrier_home()} nor in {_MAVEN}; "
-                    "python -c 'import pyterrier as pt; pt.java.init()' fetches it from Maven Central"
-                )
-                raise MissingDependencyError(f"{jar} (a jar)", 'BM25Index(engine="terrier")', remedy)
+        require_java("terrier")
 
     @contextlib.contextmanager
     def writer(self, folder: Path, analysis: Analysis, threads: int) -> Iterator[Callable[[str, str], None]]:
@@ -51,7 +41,8 @@ class Terrier:
         waiting = folder / "documents.jsonl"
         with waiting.open("w", encoding="utf-8") as stream:
             yield lambda _, text: print(json.dumps(text), file=stream)
-        with waiting.open(encoding="utf-8") as stream, _offline():
+        _start()
+        with waiting.open(encoding="utf-8") as stream:
             indexer = pt.terrier.IterDictIndexer(str(folder / "terrier"), stemmer=analysis.stemmer, stopwords=analysis.stopwords)
             indexer.index({"docno": str(number), "text": json.loads(line)} for number, line in enumerate(stream))
         waiting.unlink()
@@ -65,8 +56,8 @@ class TerrierSearcher:
     """PyTerrier's retriever over an index."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        with _offline():
-            self._index = pt.terrier.IndexFactory.of(str((folder / "terrier").absolute()))
+        _start()
+        self._index = pt.terrier.IndexFactory.of(str((folder / "terrier").absolute()))
         self._threads = threads
 
     def __len__(self) -> int:
@@ -86,24 +77,16 @@ class TerrierSearcher:
         return Found(found["qid"].to_numpy(dtype=object).astype(np.int64), numbers, found["score"].to_numpy(np.float32))
 
 
-@contextlib.contextmanager
-def _offline() -> Iterator[None]:
-    """PyTerrier takes the jars that are there when it starts Java."""
-    settings, resolver = pt.terrier.configure, pt.java.mavenresolver
-    for jar, name in zip(_JARS, ("terrier_version", "helper_version"), strict=True):
-        settings[name] = settings[name] or _newest(jar)
-    before = resolver.online_mode()
-    resolver.offline()
-    try:
-        yield
-    finally:
-        resolver._online_mode = before
+def _start() -> None:
+    """Start Java with Terrier.
 
-
-def _newest(jar: str) -> str | None:
-    """The newest version of a jar on this machine."""
-    home = Path(pt.io.pyterrier_home())
-    names = [path.stem.removeprefix(f"{jar}-") for path in home.glob(f"{jar}-*.jar")]
-    names += [path.parent.name for path in _MAVEN.glob(f"{jar}/*/*.jar")]
-    versions = [found[0] for name in names if (found := re.match(r"\d+(\.\d+)*", name))]
-    return max(versions, key=lambda version: [int(number) for number in version.split(".")], default=None)
+    Raises:
+        IndexingError: Java runs already without Terrier.
+    """
+    if pt.java.started():
+        return
+    start_java("terrier")
+    if not pt.java.started():
+        raise IndexingError(
+            "Java runs in this process already, without Terrier's jars: use the engine terrier before anything else starts Java"
+        )

