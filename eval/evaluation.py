@@ -37,6 +37,7 @@ class Evaluation:
         correction: of the comparison.
         keys: by system, what made its run (see ``KeptRuns``); ``None`` where that cannot be told.
         reused: the systems whose runs were kept from before and not made again.
+        notices: what was left out, cut, assumed or replaced on the way, in words.
     """
 
     qrels: pd.DataFrame
@@ -50,6 +51,7 @@ class Evaluation:
     correction: Correction = "holm"
     keys: Mapping[str, str | None] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def measures(self) -> list[str]:
@@ -131,7 +133,14 @@ class Evaluation:
                 systems[str(system)]["comparison"] = compared
         queries = len(next(iter(self.per_query.values())))
         tests = {"test": self.test, "correction": self.correction}
-        whole = {"queries": queries, "measures": self.measures, "baseline": self.baseline, **tests, "systems": systems}
+        whole = {
+            "queries": queries,
+            "measures": self.measures,
+            "baseline": self.baseline,
+            **tests,
+            "notices": list(self.notices),
+            "systems": systems,
+        }
         found: dict[str, Any] = _without_nan(whole)
         return found
 

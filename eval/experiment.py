@@ -18,6 +18,7 @@ from ance_ir.eval.measures import (
     DEFAULT_MEASURES,
     NO_QRELS,
     Evidence,
+    asked_and_known,
     check_measures,
     evaluate,
     evaluated_queries,
@@ -27,6 +28,7 @@ from ance_ir.eval.measures import (
 )
 from ance_ir.eval.runs import check_run
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
+from ance_ir.notices import collected
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +45,13 @@ def evaluate_systems(
     test: Test = "t",
     correction: Correction = "holm",
     kept: KeptRuns | None = None,
+    judged_in_part: bool = False,
     verbose: bool = False,
 ) -> Evaluation:
     """Run each system over the queries that have judgements, or answers where a measure needs these, and evaluate what it finds.
 
-    Each system first answers one query, so that what it loads is not counted in its time.
+    Each system first answers one query, so that what it loads is not counted in its time. Queries that are left out, and whatever else is
+    warned of meanwhile, stand among the evaluation's notices.
 
     Args:
         systems: by name.
@@ -61,6 +65,7 @@ def evaluate_systems(
         correction: of the tests, for their number; see ``compare``.
         kept: where each run is kept as soon as it is made, and from where one is taken, with its time, that the same pipeline made of
             the same queries before.
+        judged_in_part: whether only some of the queries are judged on purpose, so that leaving out the others is no news.
         verbose: show progress.
 
     Raises:
@@ -80,27 +85,18 @@ def evaluate_systems(
     if baseline is not None and baseline not in names:
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(names)}")
     check_measures(parsed, evidence, names)
-    queries, qrels = _asked(queries, qrels, evidence, needs(parsed))
-    found, per_query, ms_per_query, keys, reused = {}, {}, {}, {}, []
-    for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
-        with _about(name):
-            keys[name] = None if kept is None else run_key(system, queries)
-            before = None if kept is None else kept.get(name, keys[name])
-            if before:
-                reused.append(name)
-                logger.info("%s: the run of before is used again", name)
-            found[name], ms_per_query[name] = before or _run(system, queries)
-            if kept is not None and not before:
-                kept.put(name, keys[name], found[name], ms_per_query[name])
-    for name, run in given.items():
-        with _about(name):
-            found[name] = check_run(run)
-    evidence = evidence.with_runs(found)
-    for name, run in found.items():
-        with _about(name):
-            values = evaluate(run, qrels, measures, evidence=evidence)
-        per_query[name] = values[values.index.isin(queries["qid"])]
-        logger.info("%s: %s", name, per_query[name].mean().to_dict())
+    with collected() as notices:
+        queries, qrels = _asked(queries, qrels, evidence, needs(parsed), judged_in_part)
+        found, ms_per_query, keys, reused = _found(systems, queries, kept, verbose)
+        for name, run in given.items():
+            with _about(name):
+                found[name] = check_run(run)
+        evidence, per_query = evidence.with_runs(found), {}
+        for name, run in found.items():
+            with _about(name):
+                values = evaluate(run, qrels, measures, evidence=evidence)
+            per_query[name] = values[values.index.isin(queries["qid"])]
+            logger.info("%s: %s", name, per_query[name].mean().to_dict())
     weights = {name: query_weights(per_query[name], run) for name, run in found.items()}
     return Evaluation(
         qrels=NO_QRELS if qrels is None else qrels,
@@ -114,7 +110,26 @@ def evaluate_systems(
         correction=correction,
         keys=keys,
         reused=tuple(reused),
+        notices=tuple(notices),
     )
+
+
+def _found(
+    systems: Mapping[str, pt.Transformer], queries: pd.DataFrame, kept: KeptRuns | None, verbose: bool
+) -> tuple[dict[str, pd.DataFrame], dict[str, float], dict[str, str | None], list[str]]:
+    """By system, its run, milliseconds a query and what made the run; and the systems whose runs were kept from before."""
+    found, ms_per_query, keys, reused = {}, {}, {}, []
+    for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
+        with _about(name), collected() as notices:
+            keys[name] = None if kept is None else run_key(system, queries)
+            before = None if kept is None else kept.get(name, keys[name])
+            if before:
+                reused.append(name)
+                logger.info("%s: the run of before is used again", name)
+            found[name], ms_per_query[name] = before or _run(system, queries)
+            if kept is not None and not before:
+                kept.put(name, keys[name], found[name], ms_per_query[name], notices)
+    return found, ms_per_query, keys, reused
 
 
 def _run(system: pt.Transformer, queries: pd.DataFrame) -> tuple[pd.DataFrame, float]:
@@ -136,7 +151,7 @@ def _about(system: str) -> Iterator[None]:
 
 
 def _asked(
-    queries: pd.DataFrame, qrels: pd.DataFrame | None, evidence: Evidence, needed: set[str]
+    queries: pd.DataFrame, qrels: pd.DataFrame | None, evidence: Evidence, needed: set[str], judged_in_part: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The queries that count, and the qrels of those queries."""
     missing = [column for column in ("qid", "query") if column not in queries.columns]
@@ -148,13 +163,9 @@ def _asked(
     if len(repeated):
         raise EvaluationError(f"the query {repeated.iloc[0]!r} comes twice")
     counting = evaluated_queries(qrels, evidence, needed)
-    what = "answers" if "answers" in needed else "qrels"
-    asked = queries[queries["qid"].isin(counting)].reset_index(drop=True)
-    if asked.empty:
+    what = " and ".join(sorted(needed, reverse=True)) or "qrels"
+    if not queries["qid"].isin(counting).any():
         first = f"{queries['qid'].head(1).item()!r} and {str(counting[0])!r}"
         raise EvaluationError(f"queries and {what} have no query in common; their first are {first}")
-    if len(asked) < len(queries):
-        logger.info("%d of %d queries have no %s and are left out", len(queries) - len(asked), len(queries), what)
-    if len(counting) > len(asked):
-        logger.info("%d queries of the %s are not asked and are left out", len(counting) - len(asked), what)
+    asked = asked_and_known(queries, counting, what, in_part=judged_in_part)
     return asked, None if qrels is None else qrels[qrels["qid"].isin(asked["qid"])].reset_index(drop=True)

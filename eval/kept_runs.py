@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +16,8 @@ from ance_ir.errors import DatasetError
 from ance_ir.eval.runs import read_run, write_run
 from ance_ir.files import read_json, write_json
 from ance_ir.pipelines.fingerprint import fingerprint
+
+logger = logging.getLogger(__name__)
 
 _LONGEST = 160
 """Characters of a name; file systems allow 255, and unfinished files have an ending of their own."""
@@ -30,14 +34,21 @@ class KeptRuns:
         self.folder = Path(folder)
 
     def get(self, system: str, key: str | None) -> tuple[pd.DataFrame, float] | None:
-        """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one."""
+        """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one.
+
+        What was warned of while it was made is warned of again.
+        """
         if key is None or not self.holds(system, key):
             return None
         run, told = self._files(system)
         try:
-            return read_run(run, "trec"), float(read_json(told)["ms_per_query"])
+            about = read_json(told)
+            found = read_run(run, "trec"), float(about["ms_per_query"])
         except DatasetError:
             return None
+        for notice in about.get("notices", ()):
+            logger.warning("%s", notice)
+        return found
 
     def holds(self, system: str, key: str | None) -> bool:
         """Whether a run is kept under that key."""
@@ -47,13 +58,16 @@ class KeptRuns:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float | None) -> None:
-        """Keep a run in the place of one of the same name; broken off at any instant, no run stands beside another one's key."""
+    def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float | None, notices: Sequence[str] = ()) -> None:
+        """Keep a run in the place of one of the same name, with what was warned of while it was made.
+
+        Broken off at any instant, no run stands beside another one's key.
+        """
         file, told = self._files(system)
         told.unlink(missing_ok=True)
         write_run(run, file, _written(system))
         if key is not None:
-            write_json(told, {"key": key, "ms_per_query": ms_per_query})
+            write_json(told, {"key": key, "ms_per_query": ms_per_query, **({"notices": list(notices)} if notices else {})})
 
     def _files(self, system: str) -> tuple[Path, Path]:
         return self.folder / f"{_written(system)}.txt.gz", self.folder / f"{_written(system)}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset, load_dataset
-from ance_ir.errors import DatasetNotFoundError
+from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.eval.candidates import candidates
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.experiment import evaluate_systems
@@ -19,6 +20,7 @@ from ance_ir.eval.measures import Evidence, needs, parse_measures
 from ance_ir.eval.runs import read_run
 from ance_ir.eval.suites import Suite, suite_of
 from ance_ir.models.precision import Precision
+from ance_ir.notices import collected
 from ance_ir.pipelines.systems import Systems
 
 
@@ -62,10 +64,14 @@ def evaluate_on_dataset(
         UsageError: a text is no system, or an unknown measure.
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
     """
-    if isinstance(dataset, str):
-        dataset = load_dataset(dataset)
-    suite = suite or suite_of(dataset, split)
-    with _what_it_needs(suite):
+    if num_results is not None and num_results < 1:
+        raise UsageError(f"num_results is at least 1, not {num_results}")
+    with contextlib.ExitStack() as stack:
+        notices = stack.enter_context(collected())
+        if isinstance(dataset, str):
+            dataset = load_dataset(dataset)
+        suite = suite or suite_of(dataset, split)
+        stack.enter_context(_what_it_needs(suite))
         measures = measures or suite.measures
         needed = needs(parse_measures(measures))
         queries = dataset.queries(split)
@@ -82,16 +88,18 @@ def evaluate_on_dataset(
             bm25=(suite.k1, suite.b),
             verbose=verbose,
         )
-        return evaluate_systems(
+        found = evaluate_systems(
             parser.parse_all(systems) if systems or run_files else pipelines,
             queries,
             qrels,
             measures,
             runs={name: read_run(path, queries=queries) for name, path in run_files.items()},
             evidence=evidence,
+            judged_in_part=suite.judged_in_part,
             verbose=verbose,
             **options,
         )
+    return replace(found, notices=tuple(notices))
 
 
 @contextlib.contextmanager

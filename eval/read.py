@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,16 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import UsageError
-from ance_ir.eval.measures import EM, F1, Evidence, evaluate
+from ance_ir.errors import EvaluationError, UsageError
+from ance_ir.eval.measures import EM, F1, Evidence, asked_and_known, evaluate
 from ance_ir.eval.nearest_name import NearestName
 from ance_ir.eval.tables import Table
 from ance_ir.files import atomic_open
 from ance_ir.models import Reader
+from ance_ir.notices import collected, examples
 from ance_ir.pipelines import AnswerReader, BestAnswer, Systems
+
+logger = logging.getLogger(__name__)
 
 GOLD = "gold"
 """Names, in place of a system, the passages that are judged relevant."""
@@ -36,11 +40,13 @@ class ReadingReport:
         answers: of each reader, by name: ``qid query qanswer answer_score docno``.
         per_query: of each reader ``EM`` and ``F1``, indexed by qid.
         passages: where they looked, in words.
+        notices: what was left out, cut or assumed on the way, in words.
     """
 
     answers: Mapping[str, pd.DataFrame]
     per_query: Mapping[str, pd.DataFrame]
     passages: str
+    notices: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
@@ -81,16 +87,29 @@ def read_dataset(
     Raises:
         UsageError: the system is none, or a number cannot be meant.
         DatasetNotFoundError: the split has no answers.
+        EvaluationError: none of its questions has any.
     """
     for name, value in (("depth", depth), ("questions", questions)):
         if value is not None and value < 1:
             raise UsageError(f"{name} is at least 1, not {value}")
-    answers = dataset.answers(split)
-    asked = dataset.queries(split)
-    asked = asked[asked["qid"].isin(set(answers["qid"]))]
-    if questions is not None and questions < len(asked):
-        asked = asked.iloc[np.sort(np.random.default_rng(seed).choice(len(asked), questions, replace=False))]
-    asked = asked.reset_index(drop=True)
+    with collected() as notices:
+        answers = dataset.answers(split)
+        asked = asked_and_known(dataset.queries(split), pd.Index(answers["qid"]), "answers")
+        if asked.empty:
+            raise EvaluationError(f"{dataset.name}, split {split!r}: no question has answers; look whether qids are written alike")
+        if questions is not None and questions < len(asked):
+            asked = asked.iloc[np.sort(np.random.default_rng(seed).choice(len(asked), questions, replace=False))]
+        asked = asked.reset_index(drop=True)
+        passages = dataset.text_loader(("title", "text")).transform(_found(dataset, asked, system, depth, split, device))
+        chosen = {name: BestAnswer().transform(reader.transform(passages)) for name, reader in readers.items()}
+        evidence = Evidence(answers=answers[answers["qid"].isin(set(asked["qid"]))])
+        per_query = {name: evaluate(best, None, _MEASURES, evidence=evidence) for name, best in chosen.items()}
+    where = "their relevant passages" if system == GOLD else f"the first {depth} passages of {system}"
+    return ReadingReport(answers=chosen, per_query=per_query, passages=where, notices=tuple(notices))
+
+
+def _found(dataset: Dataset, asked: pd.DataFrame, system: str, depth: int, split: str, device: str | None) -> pd.DataFrame:
+    """The passages to read, without their texts."""
     if system == GOLD:
         qrels = dataset.qrels(split)
         relevant = qrels[qrels["label"] > 0].rename(columns={"label": "score"})
@@ -98,14 +117,10 @@ def read_dataset(
     else:
         _, retriever = Systems(dataset, num_results=depth, device=device).parse(system)
         found = (retriever % depth).transform(asked)
-    passages = dataset.text_loader(("title", "text")).transform(found)
-    chosen = {name: BestAnswer().transform(reader.transform(passages)) for name, reader in readers.items()}
-    right = answers[answers["qid"].isin(set(asked["qid"]))]
-    return ReadingReport(
-        answers=chosen,
-        per_query={name: evaluate(best, None, _MEASURES, evidence=Evidence(answers=right)) for name, best in chosen.items()},
-        passages="their relevant passages" if system == GOLD else f"the first {depth} passages of {system}",
-    )
+    without = asked["qid"][~asked["qid"].isin(found["qid"])]
+    if len(without):
+        logger.warning("%d of %d questions have no passage to read, and count 0 (%s)", len(without), len(asked), examples(without))
+    return found
 
 
 def open_readers(names: tuple[str, ...], *, device: str | None = None, verbose: bool = False) -> dict[str, AnswerReader]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import UsageError
-from ance_ir.eval.measures import check_qrels, evaluate, parse_measures
+from ance_ir.eval.measures import asked_and_known, check_qrels, evaluate, parse_measures
 from ance_ir.pipelines import WeightedSum
 from ance_ir.pipelines.fusion import Candidates
 
@@ -67,9 +67,11 @@ def tune_weights(
         raise UsageError("weights are proportions, so there must be two systems or more to tune them")
     if not len(grid) or not all(0 <= weight < math.inf for weight in grid):
         raise UsageError(f"a grid holds weights from 0 on, not {', '.join(map(str, grid)) or 'nothing'}")
+    check_qrels(qrels)
+    asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), "qrels")
     qrels = qrels[qrels["qid"].isin(queries["qid"])]
     check_qrels(qrels)
-    found = fusion.candidates(queries[queries["qid"].isin(qrels["qid"])])
+    found = fusion.candidates(asked)
     found = Candidates(pairs=found.pairs[["qid", "docno"]], values_SP=found.values_SP)
     values: dict[tuple[float, ...], float] = {}
 

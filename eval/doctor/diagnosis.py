@@ -46,6 +46,8 @@ def diagnose(
         *systems.shallow(runs, measures, documents),
         *systems.unjudged(runs, qrels, len(qids)),
         *questions.labels(qrels, measures, relevant),
+        *questions.without_relevant(qids, qrels),
+        *questions.empty(queries),
         *questions.without_answers(queries, measures, answers),
         *questions.trained_on(queries, training),
         *questions.repeated(queries),

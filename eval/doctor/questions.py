@@ -10,6 +10,7 @@ import pandas as pd
 from ance_ir.answers import answer_tokens
 from ance_ir.eval.doctor.finding import Finding
 from ance_ir.eval.rankings import same_text
+from ance_ir.notices import examples
 
 _OF_ANSWERS = ("Coverage", "EM", "F1")
 
@@ -60,6 +61,39 @@ def labels(qrels: pd.DataFrame, measures: Iterable[Any], relevant: int | None) -
             )
         )
     return found
+
+
+def without_relevant(qids: pd.Index, qrels: pd.DataFrame) -> list[Finding]:
+    """Queries that are judged, and have no relevant document."""
+    if qrels.empty:
+        return []
+    lacking = qids[~qids.isin(qrels["qid"][qrels["label"] > 0]) & qids.isin(qrels["qid"])]
+    if lacking.empty:
+        return []
+    return [
+        Finding(
+            severity="warning" if len(lacking) < len(qids) else "problem",
+            what=f"{len(lacking):,} of {len(qids):,} queries have no relevant document ({examples(lacking)}): no label of theirs "
+            "is above 0, so that they count 0 whatever is found",
+            figures={"without a relevant document": len(lacking), "queries": len(qids)},
+            advice="look whether judgements are missing; leave these queries out of both files where there is none to find",
+        )
+    ]
+
+
+def empty(queries: pd.DataFrame) -> list[Finding]:
+    """Queries without a letter or a digit."""
+    blank = queries[queries["query"].map(same_text) == ""]
+    if blank.empty:
+        return []
+    return [
+        Finding(
+            severity="warning" if len(blank) < len(queries) else "problem",
+            what=f"{len(blank):,} of {len(queries):,} queries are empty, or hold no letter or digit ({examples(blank['qid'])})",
+            figures={"empty": len(blank), "queries": len(queries)},
+            advice="what systems find for them means nothing; look whether the file of queries is whole",
+        )
+    ]
 
 
 def repeated(queries: pd.DataFrame) -> list[Finding]:

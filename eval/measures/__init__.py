@@ -3,7 +3,17 @@
 from ance_ir.eval.measures.evidence import Evidence
 from ance_ir.eval.measures.names import DEFAULT_MEASURES, bind_measures, check_measures, needs, parse_measures
 from ance_ir.eval.measures.own import EM, F1, Coverage, Hole, Overlap
-from ance_ir.eval.measures.values import NO_QRELS, check_qrels, check_results, evaluate, evaluated_queries, judged, means, query_weights
+from ance_ir.eval.measures.values import (
+    NO_QRELS,
+    asked_and_known,
+    check_qrels,
+    check_results,
+    evaluate,
+    evaluated_queries,
+    judged,
+    means,
+    query_weights,
+)
 
 __all__ = [
     "Coverage",
@@ -14,6 +24,7 @@ __all__ = [
     "Hole",
     "NO_QRELS",
     "Overlap",
+    "asked_and_known",
     "bind_measures",
     "check_measures",
     "check_qrels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from ance_ir.eval.measures.evidence import Evidence
 from ance_ir.eval.measures.names import DEFAULT_MEASURES, PIPELINE, bind_measures, needs, parse_measures
 from ance_ir.eval.measures.own import OwnMeasure
 from ance_ir.eval.runs import check_run
+from ance_ir.notices import examples
+
+logger = logging.getLogger(__name__)
 
 NO_QRELS = pd.DataFrame({"qid": [], "docno": [], "label": []}).astype({"qid": str, "docno": str, "label": "int64"})
 """Stands for qrels where no measure needs any."""
@@ -162,17 +166,36 @@ def _numbered(names: pd.Series[str], qids: pd.Index) -> np.ndarray:
     return qids.get_indexer(pd.Index(names)).astype(str).astype(object)
 
 
-def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The queries of a split that have judgements, and the judgements.
+def asked_and_known(queries: pd.DataFrame, known: pd.Index, what: str, *, in_part: bool = False) -> pd.DataFrame:
+    """Those of some queries of which something is known. Those left out on either side are warned of.
+
+    Args:
+        queries: frame with ``qid``.
+        known: the distinct qids of which it is known.
+        what: is known: ``"qrels"``, ``"answers"``.
+        in_part: whether it is known of some queries on purpose, so that the others are no news.
+    """
+    without = queries["qid"][~queries["qid"].isin(known)]
+    if len(without):
+        told = "%d of %d queries have no %s and are left out (%s)"
+        logger.log(logging.INFO if in_part else logging.WARNING, told, len(without), len(queries), what, examples(without))
+    unasked = known[~known.isin(queries["qid"])]
+    if len(unasked):
+        told = "%d of %d queries of the %s are not asked and are left out (%s)"
+        logger.warning(told, len(unasked), len(known), what, examples(unasked))
+    return queries[queries["qid"].isin(known)].reset_index(drop=True)
+
+
+def judged(dataset: Dataset, split: str, *, in_part: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The queries of a split that have judgements, and the judgements; see ``asked_and_known``.
 
     Raises:
         EvaluationError: there are none.
     """
     queries, qrels = dataset.queries(split), dataset.qrels(split)
-    queries = queries[queries["qid"].isin(qrels["qid"])]
-    if queries.empty:
+    if not queries["qid"].isin(qrels["qid"]).any():
         raise EvaluationError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
-    return queries, qrels
+    return asked_and_known(queries, pd.Index(qrels["qid"].unique()), f"qrels of {split}", in_part=in_part), qrels
 
 
 def check_qrels(qrels: pd.DataFrame) -> None:

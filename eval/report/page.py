@@ -65,7 +65,7 @@ def write_report(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=to_script(told),
         summary=sections.summary(evaluation) + sections.comparison(evaluation),
-        findings=sections.findings(findings),
+        findings=sections.findings(findings) + sections.notices(evaluation),
         curves=sections.curves(evaluation, relevant),
         speed=sections.speed(evaluation),
     )

@@ -222,3 +222,16 @@ def test_the_gravest_come_first_and_each_once() -> None:
     )
     assert len({finding.what for finding in found}) == len(found)
     assert len(findings_text(found).splitlines()) == len(found)
+
+
+def test_queries_without_a_relevant_document_are_told() -> None:
+    qrels = qrels_of()
+    qrels.loc[qrels["qid"].isin(["q3", "q7"]), "label"] = 0
+    finding = only(found_in(qrels=qrels), "warning", None, "2 of 10 queries")
+    assert "'q3', 'q7'" in finding.what
+    assert any(one.severity == "problem" and "10 of 10" in one.what for one in found_in(qrels=qrels.assign(label=0)))
+
+
+def test_empty_queries_are_told() -> None:
+    queries = QUERIES.assign(query=["", " ?! ", *QUERIES["query"][2:]])
+    assert "'q0', 'q1'" in only(found_in(queries=queries), "warning", None, "2 of 10 queries").what

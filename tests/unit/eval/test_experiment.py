@@ -13,6 +13,7 @@ import pytest
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import Evaluation, evaluate_systems, read_run
 from ance_ir.eval.kept_runs import KeptRuns
+from ance_ir.notices import collected
 
 QUERIES = pd.DataFrame({"qid": [f"q{i}" for i in range(12)], "query": [f"query {i}" for i in range(12)]})
 QRELS = pd.DataFrame({"qid": [f"q{i}" for i in range(1, 13)], "docno": "good", "label": 1})
@@ -47,17 +48,35 @@ def evaluation(systems: Mapping[str, Fixed]) -> Evaluation:
     return evaluate_systems(systems, QUERIES, QRELS, ["RR@10", "R@1"], baseline="bm25")
 
 
-def test_queries_with_qrels_are_run_after_one_to_warm_up(
-    systems: Mapping[str, Fixed], evaluation: Evaluation, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_queries_with_qrels_are_run_after_one_to_warm_up(systems: Mapping[str, Fixed], evaluation: Evaluation) -> None:
     asked = [f"q{i}" for i in range(1, 12)]
     assert all(system.asked == [["q1"], asked] for system in systems.values())
     assert evaluation.per_query["ance"].index.tolist() == asked
     assert evaluation.qrels["qid"].tolist() == asked
-    with caplog.at_level(logging.INFO):
-        evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS)
-    assert "1 of 12 queries have no qrels and are left out" in caplog.text
-    assert "1 queries of the qrels are not asked and are left out" in caplog.text
+
+
+def test_queries_that_are_left_out_are_warned_of_and_stand_in_the_results(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    found = evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS)
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    without, unasked = warned
+    assert "1 of 12 queries" in without
+    assert repr("q0") in without
+    assert "1 of 12 queries" in unasked
+    assert repr("q12") in unasked
+    assert found.notices == tuple(warned)
+    found.save(tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text())["notices"] == warned
+    caplog.clear()
+    assert evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS[QRELS["qid"] != "q12"], judged_in_part=True).notices == ()
+
+
+def test_what_was_warned_of_when_a_kept_run_was_made_is_warned_of_again(tmp_path: Path) -> None:
+    kept = KeptRuns(tmp_path)
+    run = pd.DataFrame({"qid": ["q1"], "docno": ["a"], "score": [1.0]})
+    kept.put("x", "key", run, 1.0, ["3 texts were cut"])
+    with collected() as notices:
+        assert kept.get("x", "key") is not None
+    assert notices == ["3 texts were cut"]
 
 
 def test_the_table_holds_means_and_times(evaluation: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def test_some_of_the_questions(dataset: Dataset) -> None:
     assert {len(qids) for qids in drawn} == {2}
     with pytest.raises(UsageError, match="questions is at least 1, not 0"):
         read_dataset(dataset, names, questions=0)
+
+
+def test_questions_that_are_left_out_or_have_no_passage_are_warned_of(collection: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "partly"
+    shutil.copytree(collection, folder)
+    answers = (folder / "answers.jsonl").read_text().splitlines(keepends=True)
+    (folder / "answers.jsonl").write_text("".join(answers[1:]) + json.dumps({"qid": "q9", "question": "?", "answers": ["x"]}) + "\n")
+    (folder / "qrels.txt").write_text((folder / "qrels.txt").read_text().replace("q2", "other"))
+    report = read_dataset(load_dataset(folder), {"nearest": AnswerReader(NearestName())}, system="gold")
+    without_answers, unasked, without_passages = report.notices
+    assert "'q1'" in without_answers
+    assert "'q9'" in unasked
+    assert "'q2'" in without_passages
 
 
 def test_readers_by_name(tmp_path: Path) -> None:

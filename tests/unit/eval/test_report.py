@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,10 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     ticks = nice_ticks(low, high)
     assert 2 <= len(ticks) <= 6
     assert all(low <= tick + 1e-12 and tick <= high + 1e-12 for tick in ticks)
+
+
+def test_notices_are_shown(tmp_path: Path) -> None:
+    told = "1 of 3 queries have no qrels and are left out ('<b>')"
+    evaluation, queries, _ = reported(tmp_path)
+    write_report(tmp_path / "page.html", replace(evaluation, notices=(told,)), queries, title="t")
+    assert told in Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
