@@ -91,10 +91,8 @@ def notices(evaluation: Evaluation) -> str:
     """What was left out, cut, assumed or replaced; empty where nothing was."""
     if not evaluation.notices:
         return ""
-    items = "".join(
-        f'<li class="warning"><span class="tag">notice</span><p>{escape(_capital(told))}.</p></li>' for told in evaluation.notices
-    )
-    return f'<h3>Left out, cut or assumed</h3><ul class="findings">{items}</ul>'
+    items = [f'<li class="warning"><span class="tag">notice</span><p>{escape(_capital(told))}</p></li>' for told in evaluation.notices]
+    return f'<h3>Left out, cut or assumed</h3><ul class="findings">{"".join(items)}</ul>'
 
 
 def curves(evaluation: Evaluation, relevant: int) -> str:
