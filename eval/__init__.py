@@ -4,7 +4,7 @@ from ance_ir.eval.candidates import RunRetriever, candidates
 from ance_ir.eval.demo import DemoSettings, run_demo
 from ance_ir.eval.doctor import Finding, diagnose, findings_text
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.examination import examine
+from ance_ir.eval.examination import examine, report_on
 from ance_ir.eval.examples import Example, Ranking, format_example, wins
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.formats import format_evaluation
@@ -90,6 +90,7 @@ __all__ = [
     "read_run",
     "read_training_runs",
     "refresh_table",
+    "report_on",
     "run_demo",
     "run_inferencer",
     "settings_table",

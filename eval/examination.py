@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import DatasetNotFoundError
+from ance_ir.errors import AnceError, DatasetNotFoundError
 from ance_ir.eval.doctor import Finding, diagnose
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.report import write_report
 from ance_ir.eval.suites import Suite
+
+logger = logging.getLogger(__name__)
 
 _GENERAL = ("judged", "answered")
 """Suites of collections whose makers are not known to have named a threshold."""
@@ -25,21 +29,48 @@ def examine(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, 
         dataset: what was searched.
         split: which of its queries were asked.
         suite: how; its threshold tells which labels are relevant, unless it is a general one.
-        report: where a page of all is written, with the texts of documents; ``None`` for nowhere.
+        report: where a page of all is written; see ``report_on``. ``None`` for nowhere.
+
+    Returns:
+        The findings; none, and a warning, where what the doctor looks at cannot be read.
     """
-    queries = dataset.queries(split)
-    findings = diagnose(
-        evaluation,
-        queries,
-        relevant=None if suite.name in _GENERAL else suite.threshold,
-        training=dataset.queries("train")["query"] if "train" in dataset.splits and split != "train" else None,
-        answers=_answers(dataset, split),
-        documents=lambda: len(dataset.store()),
-    )
+    try:
+        findings = diagnose(
+            evaluation,
+            dataset.queries(split),
+            relevant=None if suite.name in _GENERAL else suite.threshold,
+            training=dataset.queries("train")["query"] if "train" in dataset.splits and split != "train" else None,
+            answers=_answers(dataset, split),
+            documents=lambda: len(dataset.store()),
+        )
+    except (AnceError, OSError) as error:
+        logger.warning("nobody has looked for what makes the figures doubtful: %s", error)
+        findings = []
     if report is not None:
-        title = dataset.name if split == "test" else f"{dataset.name}, {split}"
-        write_report(report, evaluation, queries, title=title, store=dataset.store(), findings=findings, relevant=suite.threshold)
+        report_on(evaluation, dataset, split, suite, findings, report)
     return findings
+
+
+def report_on(
+    evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, findings: Sequence[Finding], path: Path | str
+) -> None:
+    """Write the page of an evaluation on a dataset's split, with the texts of documents where these can be read.
+
+    Args:
+        evaluation: on that split.
+        dataset: what was searched.
+        split: which of its queries were asked.
+        suite: how.
+        findings: of ``examine``.
+        path: the HTML file.
+    """
+    title = dataset.name if split == "test" else f"{dataset.name}, {split}"
+    try:
+        store = dataset.store()
+    except (AnceError, OSError) as error:
+        logger.warning("the page shows docnos in place of the documents' texts: %s", error)
+        store = None
+    write_report(path, evaluation, dataset.queries(split), title=title, store=store, findings=findings, relevant=suite.threshold)
 
 
 def _answers(dataset: Dataset, split: str) -> pd.DataFrame | None:

@@ -103,7 +103,18 @@ def command(
     if not systems and not run_files and file is None:
         raise click.UsageError("name a system with --system, a file with --run, or a file of pipelines with --pipelines")
     from ance_ir import load_dataset
-    from ance_ir.eval import KeptRuns, evaluate_on_dataset, examine, find_suite, findings_text, format_evaluation, parse_measures, suite_of
+    from ance_ir.errors import AnceError, EvaluationError
+    from ance_ir.eval import (
+        KeptRuns,
+        evaluate_on_dataset,
+        examine,
+        find_suite,
+        findings_text,
+        format_evaluation,
+        parse_measures,
+        report_on,
+        suite_of,
+    )
     from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.processes import usable_cpus
     from ance_ir.training import environment
@@ -141,17 +152,25 @@ def command(
 
     if found.reused:
         say(f"used again from {out / 'runs'}, with the times of then: {', '.join(found.reused)}")
-    click.echo(format_evaluation(found, form))
+    evaluated = [*(systems or (() if run_files else own)), *run_files]
+    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
+    try:  # before anything that could fail: what was computed is kept, and shown at least
+        found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
+    finally:
+        click.echo(format_evaluation(found, form))
+    saved = f"results.json, per_query.tsv and runs/ are in {out}"
     if form == "text" and (compared := found.comparison_text()):
         say(f"\n{compared}")
     if not told_suite and (published := used.published_table()):
         say(f"\n{published.to_text()}")
-    if findings := examine(found, source, split, used, report):
+    if findings := examine(found, source, split, used):
         say(f"\n{findings_text(findings)}")
-    evaluated = [*(systems or (() if run_files else own)), *run_files]
-    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
-    found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
-    say(f"results.json, per_query.tsv and runs/ are in {out}" + (f", the page is {report}" if report else ""))
+    if report:
+        try:
+            report_on(found, source, split, used, findings, report)
+        except (AnceError, OSError) as error:
+            raise EvaluationError(f"{report} could not be written ({error}); {saved}") from error
+    say(saved + (f", the page is {report}" if report else ""))
 
 
 def _made_writable(option: str, folder: Path) -> None:
