@@ -7,11 +7,13 @@ Whatever was under the name before stays until the rename.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import hashlib
 import io
 import json
+import logging
 import os
 import platform
 import re
@@ -24,9 +26,15 @@ from typing import IO, Any
 import numpy as np
 
 from ance_ir.errors import UsageError
+from ance_ir.exchange import exchange
+
+logger = logging.getLogger(__name__)
 
 TEMPORARY = ".partial-"
 """What the name of unfinished work holds, before the machine and the process that it belongs to."""
+
+ASIDE = ".replaced-"
+"""The same for what stepped aside for something new."""
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "localhost"
 
@@ -41,16 +49,42 @@ def cache_folder() -> Path:
     return as_path(os.environ.get("ANCE_IR_CACHE") or "~/.cache/ance_ir")
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f"{path.name}{TEMPORARY}{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+_MARKED = re.compile(
+    rf"(?P<name>.+)(?P<sign>{re.escape(TEMPORARY)}|{re.escape(ASIDE)})(?P<host>[A-Za-z0-9]+)-(?P<process>\d+)-[0-9a-f]{{8}}"
+)
+
+
+def _marked(path: Path, sign: str = TEMPORARY) -> Path:
+    return path.with_name(f"{path.name}{sign}{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:
-    """Remove from a folder the unfinished work, of ``name`` or of all names, whose process on this machine has gone."""
-    for entry in folder.glob(f"{name}*{TEMPORARY}*"):
-        host, _, rest = entry.name.rpartition(TEMPORARY)[2].rpartition("-")[0].rpartition("-")
-        if host == _HOST and rest.isdigit() and not _runs(int(rest)):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    """Remove from a folder the unfinished work, of names that begin with ``name``, whose process on this machine has gone.
+
+    What stepped aside for something that never came gets its name back instead.
+    """
+    for entry in list(folder.iterdir()) if folder.is_dir() else []:
+        found = _MARKED.fullmatch(entry.name)
+        if not found or not found["name"].startswith(name) or found["host"] != _HOST or _runs(int(found["process"])):
+            continue
+        if found["sign"] == ASIDE:
+            restore(entry.with_name(found["name"]))
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def restore(path: Path) -> None:
+    """Give a folder its name back if it stepped aside for another that never came, its process ended in between; see ``replace_folder``."""
+    if os.path.lexists(path) or not path.parent.is_dir():
+        return
+    found = ((entry, _MARKED.fullmatch(entry.name)) for entry in path.parent.iterdir())
+    aside = [entry for entry, parts in found if parts and parts["sign"] == ASIDE and parts["name"] == path.name]
+    if aside:
+        with contextlib.suppress(FileNotFoundError):  # another process has done it
+            max(aside, key=lambda entry: entry.lstat().st_ctime_ns).rename(path)
+            logger.warning("%s is back: a process was ended before it had put another in its place", path)
 
 
 def _runs(process: int) -> bool:
@@ -66,21 +100,32 @@ def _runs(process: int) -> bool:
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure."""
-    path = Path(path).absolute()
+    path = Path(path).resolve()  # what a link leads to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
+    temporary = _marked(path)
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if error.filename is None:  # of a write that failed, say on a full disk
-            error.filename = str(path)
-        raise
+        with naming(path):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """While entered, an error of the system that names no file, such as that of a write to a full disk, gets this name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _OF_DISKS:
+            error.filename = str(path)
+        raise
+
+
+_OF_DISKS = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
 
 
 @contextlib.contextmanager
@@ -146,11 +191,13 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
     Raises:
         UsageError: there is something else at the path.
     """
-    path = Path(path).absolute()
+    path = Path(path).resolve()
+    restore(path)
     check_replaceable(path, marker)
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as temporary:
         yield temporary
+        check_replaceable(path, marker)  # it may have come meanwhile
         replace_folder(temporary, path)
 
 
@@ -158,10 +205,11 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
 def temporary_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside ``path``, named after it, which is removed in the end; so is what processes that were killed left there."""
     remove_leftovers(path.parent, path.name)
-    temporary = _temporary(path)
+    temporary = _marked(path)
     temporary.mkdir()
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -185,26 +233,38 @@ def flush_folder(folder: Path) -> None:
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Flush the folder ``source`` and rename it to ``target``; a folder that was there steps aside first and is removed afterwards."""
+    """Flush the folder ``source`` and give it the name ``target``; a folder that was there is removed afterwards.
+
+    Both change places in one step. Where the system has none, what was there steps aside first; if this process ends at that instant,
+    ``restore`` brings it back.
+    """
     flush_folder(source)
-    old = None
-    if target.exists():
-        old = _temporary(target)
-        target.rename(old)
-    try:
-        source.rename(target)
-    except BaseException:
-        if old is not None:
-            old.rename(target)
-        raise
+    aside = source
+    while True:
+        try:
+            if not os.path.lexists(target):
+                source.rename(target)
+            elif not exchange(source, target):
+                aside = _marked(target, ASIDE)
+                target.rename(aside)
+                source.rename(target)
+            break
+        except BaseException as error:
+            restore(target)
+            overtaken = isinstance(error, OSError) and error.errno in _OVERTAKEN
+            if not (overtaken and source.exists() and target.parent.exists()):
+                raise
     _sync_folder(target.parent)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+_OVERTAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
+"""Another process has put its own folder there, or has taken the old one away, since this one looked."""
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder; under its name it is there whole or not at all."""
-    aside = _temporary(path)
+    aside = _marked(path)
     path.rename(aside)
     shutil.rmtree(aside)
 
@@ -230,6 +290,55 @@ def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
         except BlockingIOError:
             held = False
         yield held
+
+
+@contextlib.contextmanager
+def alone(path: Path, why: str) -> Iterator[None]:
+    """Hold the lock of what is made at ``path``, a file ``x.lock`` beside it; wait for another process that has it, and say so.
+
+    Args:
+        path: of what is to be made; its folder is made if need be.
+        why: what the other process does, for the message.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    told = False
+    while True:
+        with held_lock(lock, wait=told) as ours:
+            if ours:
+                try:
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
+                return
+        if not told:
+            logger.warning("another process is %s at %s; this one waits until it is done", why, path)
+        told = True
+
+
+def make_once(path: Path, made: Callable[[], bool], make: Callable[[], object], why: str) -> None:
+    """Have what belongs into the cache made unless it is there: one process makes it, others wait for it.
+
+    Args:
+        path: where it belongs.
+        made: whether it is there.
+        make: makes it.
+        why: what a process does that makes it, for the message to others.
+
+    Raises:
+        OSError: the cache cannot be written to; says how to choose another.
+    """
+    restore(path)
+    if made():
+        return
+    try:
+        with alone(path, why):
+            if not made():
+                make()
+    except OSError as error:
+        if Path(os.fsdecode(error.filename or path)).is_relative_to(cache_folder()) and error.strerror:
+            error.strerror += " (this is the cache; the environment variable ANCE_IR_CACHE names another folder for it)"
+        raise
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -51,9 +51,7 @@ def examine(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, 
     return findings
 
 
-def report_on(
-    evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, findings: Sequence[Finding], path: Path | str
-) -> None:
+def report_on(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, findings: Sequence[Finding], path: Path | str) -> None:
     """Write the page of an evaluation on a dataset's split, with the texts of documents where these can be read.
 
     Args:

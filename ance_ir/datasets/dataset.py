@@ -13,7 +13,7 @@ import pyterrier as pt
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.datasets.screening import Document, OnError, Unusable
 from ance_ir.datasets.store import DocumentStore
-from ance_ir.files import cache_folder, read_json, write_json
+from ance_ir.files import cache_folder, make_once, read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -112,13 +112,16 @@ class Dataset(ABC):
         """
         chosen = on_error or self.on_error
         folder = cache_folder() / "documents" / f"{self.corpus_fingerprint}{_SUFFIXES.get(chosen, '')}"
-        if DocumentStore.is_complete(folder):
-            store = DocumentStore(folder)
-            if store.left_out:
-                logger.warning("%s", store.left_out_text())
-        else:
+        built: list[DocumentStore] = []
+
+        def build() -> None:
             documents = self.documents()
-            store = DocumentStore.build(documents.entries(), folder, count=documents.count, on_error=chosen, verbose=verbose)
+            built.append(DocumentStore.build(documents.entries(), folder, count=documents.count, on_error=chosen, verbose=verbose))
+
+        make_once(folder, lambda: DocumentStore.is_complete(folder), build, "writing the documents of this corpus")
+        store = DocumentStore(folder)
+        if store.left_out and not built:  # who builds it has said so
+            logger.warning("%s", store.left_out_text())
         if chosen != self.on_error:
             write_json(self._policy_file, {"on_error": chosen})
         return store

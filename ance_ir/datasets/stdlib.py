@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ance_ir.datasets.directory import DirectoryDataset
 from ance_ir.datasets.stdlib_source import Definition, definitions
-from ance_ir.files import atomic_folder, cache_folder, write_json
+from ance_ir.files import atomic_folder, cache_folder, make_once, write_json
 
 NAME = "python-stdlib"
 BUILDER = 1
@@ -34,8 +34,8 @@ EXCLUDED = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2t
 def python_stdlib() -> DirectoryDataset:
     """The embedded collection: built in the cache folder on first use, in seconds, then reopened."""
     folder = cache_folder() / "collections" / f"{NAME}-{platform.python_version()}-{BUILDER}"
-    if not (folder / "manifest.json").is_file():
-        build(Path(sysconfig.get_paths()["stdlib"]), folder)
+    library = Path(sysconfig.get_paths()["stdlib"])
+    make_once(folder, (folder / "manifest.json").is_file, lambda: build(library, folder), "building the embedded collection")
     return DirectoryDataset(folder, NAME)
 
 

@@ -7,6 +7,7 @@ OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import time
@@ -71,6 +72,18 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, ve
         UsageError: the family does not go with the vectors' dimension, or with inner products.
     """
     path, told = faiss_paths(folder, settings)
+    index, made = _make(store, settings, verbose=verbose)
+    told.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        try:
+            faiss.write_index(index, str(temporary))
+        except RuntimeError as error:  # Faiss has no other
+            raise OSError(errno.ENOSPC, f"Faiss could not write it ({error})", str(path)) from error
+    write_json(told, {**made, "bytes": path.stat().st_size})
+
+
+def _make(store: VectorStore, settings: FaissSettings, *, verbose: bool) -> tuple[Any, dict[str, Any]]:
+    """A Faiss index of all vectors in memory, and what is to be told of it."""
     began = time.perf_counter()
     recipe = recipe_of(settings, len(store), store.dimension)
     logger.info("building %s (%s) over %d vectors", settings.family, recipe.factory, len(store))
@@ -81,26 +94,19 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, ve
         for _, vectors in store.blocks(max(1, _BLOCK_BYTES // (4 * store.dimension))):
             index.add(np.ascontiguousarray(vectors, dtype=np.float32))
             bar.update(len(vectors))
-    told.unlink(missing_ok=True)
-    with atomic_path(path) as temporary:
-        faiss.write_index(index, str(temporary))
-    write_json(
-        told,
-        {
-            "family": settings.family,
-            "factory": recipe.factory,
-            "first_dimensions": recipe.first,
-            "rows": len(store),
-            "vectors": _checksum(store, len(store)),
-            "dimension": store.dimension,
-            "trained_on": sample,
-            "train_seconds": round(trained - began, 3),
-            "build_seconds": round(time.perf_counter() - began, 3),
-            "bytes": path.stat().st_size,
-            "faiss": faiss.__version__,
-            "ance_ir": __version__,
-        },
-    )
+    return index, {
+        "family": settings.family,
+        "factory": recipe.factory,
+        "first_dimensions": recipe.first,
+        "rows": len(store),
+        "vectors": _checksum(store, len(store)),
+        "dimension": store.dimension,
+        "trained_on": sample,
+        "train_seconds": round(trained - began, 3),
+        "build_seconds": round(time.perf_counter() - began, 3),
+        "faiss": faiss.__version__,
+        "ance_ir": __version__,
+    }
 
 
 def _train(index: Any, store: VectorStore, recipe: Recipe) -> int:
@@ -126,28 +132,54 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
         DamagedIndexError: Faiss cannot read it, or it is not one of these vectors.
     """
     path, told = faiss_paths(folder, settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    with held_lock(folder / f"{settings.slug}.lock", wait=True):  # others may be building it
-        if not told.exists():
-            build_faiss(store, folder, settings, verbose=verbose)
-        index, made = _read(path, told)
-        fits = index.d == store.dimension and index.ntotal == made["rows"] <= len(store)
-        if fits and made.get("vectors") != _checksum(store, made["rows"]):  # of an index whose place this one took
-            build_faiss(store, folder, settings, verbose=verbose)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with held_lock(folder / f"{settings.slug}.lock", wait=True):  # others may be building it
+            if not told.exists() or not _fits(store, *_read(path, told)):
+                build_faiss(store, folder, settings, verbose=verbose)
             index, made = _read(path, told)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        index, made = _unwritten(store, folder, settings, error, verbose=verbose)
     rows, family, seconds = int(made["rows"]), made["family"], float(made["build_seconds"])
     if (family, index.ntotal, index.d) != (settings.family, rows, store.dimension) or rows > len(store):
         raise DamagedIndexError(
             f"{path}: expected at most {len(store)} vectors of {store.dimension} dimensions, found {index.ntotal} vectors of {index.d} "
             f"dimensions; open the index again if documents were added since, otherwise remove the file and {told.name}"
         )
-    return FaissFile(index=index, rows=rows, on_gpu=_on_gpu(index, device), seconds=seconds, size=path.stat().st_size)
+    return FaissFile(index=index, rows=rows, on_gpu=_on_gpu(index, device), seconds=seconds, size=int(made["bytes"]))
+
+
+_UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
+
+
+def _fits(store: VectorStore, index: Any, made: dict[str, Any]) -> bool:
+    """Whether it is of these vectors, or of the first of them, or else altered; not of an index whose place this one took."""
+    like = index.d == store.dimension and index.ntotal == made["rows"] <= len(store)
+    return not like or made.get("vectors") == _checksum(store, made["rows"])
+
+
+def _unwritten(store: VectorStore, folder: Path, settings: FaissSettings, error: OSError, *, verbose: bool) -> tuple[Any, dict[str, Any]]:
+    """The Faiss index of a folder that cannot be written to: as it is there, else built in memory."""
+    path, told = faiss_paths(folder, settings)
+    if told.exists():
+        index, made = _read(path, told)
+        if _fits(store, index, made):
+            return index, made
+    logger.warning(
+        "%s cannot be written (%s), so %s is built in memory, each time anew; build it once where the index can be written to",
+        *(path, error.strerror, settings.family),
+    )
+    index, made = _make(store, settings, verbose=verbose)
+    return index, {**made, "bytes": faiss.serialize_index(index).nbytes}
 
 
 def _read(path: Path, told: Path) -> tuple[Any, dict[str, Any]]:
     try:
         index, made = faiss.read_index(str(path)), read_json(told)
         _ = int(made["rows"]), made["family"], float(made["build_seconds"])
+        made["bytes"] = path.stat().st_size
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise DamagedIndexError(f"{path}: Faiss cannot read it, or {told.name} beside it is damaged; remove both") from error
     return index, made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ance_ir.datasets import Dataset
-from ance_ir.files import cache_folder
+from ance_ir.files import cache_folder, make_once
 from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
 from ance_ir.pipelines.bm25.index import BM25Index
 
@@ -26,4 +26,5 @@ def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None 
     parts = [dataset.corpus_key, *([] if engine == "pisa" else [engine])]
     parts += [f"{name}-{getattr(analysis, name)}" for name in chosen.baked if getattr(analysis, name) != getattr(default, name)]
     index = BM25Index(cache_folder() / "bm25" / "-".join(parts), engine=engine, stemmer=stemmer, stopwords=stopwords)
-    return index if index.built() else index.index(dataset.usable_documents())
+    make_once(index.path, index.built, lambda: index.index(dataset.usable_documents()), "building the BM25 index")
+    return index

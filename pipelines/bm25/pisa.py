@@ -10,7 +10,10 @@ Its files in the index::
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
+import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,8 +25,10 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.errors import IndexingError, MissingDependencyError
-from ance_ir.files import atomic_folder
+from ance_ir.files import alone, atomic_folder
 from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found
+
+logger = logging.getLogger(__name__)
 
 _ALGORITHM = "maxscore"
 """Of PISA's algorithms the fast one that adds up a document's terms always in the same order, so that equal documents score equally."""
@@ -80,6 +85,7 @@ class PisaSearcher:
         self._analysis = analysis
         self._threads = threads
         self._retrievers: dict[tuple[float, float], Any] = {}
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def __len__(self) -> int:
         return int(self._index(self._folder / "pisa").num_docs())
@@ -97,18 +103,38 @@ class PisaSearcher:
         if (k1, b) not in self._retrievers:
             folder = self._folder / ("pisa" if (k1, b) == (K1, B) else f"pisa-k1-{k1}-b-{b}")
             if not folder.exists():
-                self._prepare(folder, k1, b)
+                folder = self._prepared(folder, k1, b)
             self._retrievers[k1, b] = self._index(folder).bm25(k1=k1, b=b, query_algorithm=_ALGORITHM)
         return self._retrievers[k1, b]
 
     def _index(self, folder: Path) -> Any:
         return _pisa().PisaIndex(str(folder), stemmer=self._analysis.stemmer, stops=self._analysis.stopwords, threads=self._threads)
 
+    def _prepared(self, folder: Path, k1: float, b: float) -> Path:
+        """The index with the scores of other parameters, made; in a temporary folder where the index cannot be written to."""
+        try:
+            with alone(folder, "preparing the index for other parameters"):
+                if not folder.exists():
+                    self._prepare(folder, k1, b)
+            return folder
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            logger.warning(
+                "%s cannot be written (%s), so PISA's scores for k1=%s and b=%s are computed in a temporary folder, each time anew",
+                *(folder, error.strerror, k1, b),
+            )
+            self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="ance_ir-")
+            fresh = Path(self._temporary.name) / folder.name
+            self._prepare(fresh, k1, b)
+            return fresh
+
     def _prepare(self, folder: Path, k1: float, b: float) -> None:
+        source = self._folder.resolve() / "pisa"
         with atomic_folder(folder, "fwd.documents") as fresh:
-            for file in (self._folder / "pisa").iterdir():
+            for file in source.iterdir():
                 if not file.name.startswith("bm25."):
-                    (fresh / file.name).symlink_to(Path("..", "pisa", file.name))
+                    (fresh / file.name).symlink_to(os.path.relpath(source / file.name, fresh))  # the index may move
             with _builder(fresh, self._analysis.stemmer, self._threads, k1, b):
                 pass
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from ance_ir.datasets import Dataset
-from ance_ir.files import cache_folder, held_lock
+from ance_ir.files import cache_folder, make_once
 from ance_ir.indexes import AnceIndex, index_corpus
 from ance_ir.models import DenseEncoder, PassageScheme
 
@@ -26,10 +26,10 @@ def dataset_dense(dataset: Dataset, model: DenseEncoder, passages: PassageScheme
     told = [model.fingerprint(), model.precision, str(passages)]
     key = hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
     path = cache_folder() / "dense" / dataset.corpus_key / f"{key}.ance"
-    if AnceIndex(path).built():
-        return AnceIndex(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with held_lock(path.with_suffix(".lock"), wait=True):  # another process may be building it
-        if AnceIndex(path).built():
-            return AnceIndex(path)
-        return index_corpus(path, model, dataset.store(verbose=verbose), passages, verbose=verbose)
+    make_once(
+        path,
+        AnceIndex(path).built,
+        lambda: index_corpus(path, model, dataset.store(verbose=verbose), passages, verbose=verbose),
+        "encoding the documents",
+    )
+    return AnceIndex(path)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from ance_ir import files
 from ance_ir.errors import UsageError
 from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, open_binary, read_json, write_json
+from tests import instants
 
 
 def names(folder: Path) -> list[str]:
@@ -151,9 +154,67 @@ with atomic_folder({str(tmp_path / "x")!r}, "manifest.json") as folder:
     assert names(tmp_path) == ["x"]
 
 
-def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "old").write_text("old", encoding="utf-8")
+def _replace(folder: Path) -> None:
+    """Put a folder with the file ``new`` into the place of ``x``."""
+    with atomic_folder(folder / "x", "mark") as unfinished:
+        for name in ("mark", "new"):
+            (unfinished / name).write_text(name, encoding="utf-8")
+
+
+def _with_an_old_folder(folder: Path) -> Path:
+    (folder / "x").mkdir()
+    for name in ("mark", "old"):
+        (folder / "x" / name).write_text(name, encoding="utf-8")
+    return folder / "x"
+
+
+@pytest.mark.parametrize("one_step", [True, False])
+def test_ended_between_any_two_steps_the_old_folder_is_there_or_the_new_one(
+    tmp_path: Path, one_step: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the exchange in one step of Linux, and without, as on network file systems."""
+    if not one_step:
+        monkeypatch.setattr("ance_ir.files.exchange", lambda one, other: False)
+    ends = 0
+    for number in itertools.count():
+        place = tmp_path / str(number)
+        place.mkdir()
+        target = _with_an_old_folder(place)
+        child = os.fork()
+        if child == 0:
+            instants.end_before(number)
+            _replace(place)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in (0, instants.ENDED)
+        if one_step:
+            assert target.exists(), "somebody who looks at this instant finds a folder"
+        files.restore(target)
+        assert names(target) in (["mark", "old"], ["mark", "new"])
+        _replace(place)
+        assert names(place) == ["x"]
+        assert names(target) == ["mark", "new"]
+        if status == 0:
+            break
+        ends += 1
+    assert ends >= (4 if one_step else 5)
+
+
+def test_the_next_to_write_brings_back_what_stepped_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ance_ir.files._runs", lambda process: False)
+    old = _with_an_old_folder(tmp_path)
+    old.rename(files._marked(old, files.ASIDE))
+    (tmp_path / "x.replaced-thesis").mkdir()
+    files.remove_leftovers(tmp_path, "x")
+    assert names(tmp_path) == ["x", "x.replaced-thesis"]
+    assert names(old) == ["mark", "old"]
+
+
+@pytest.mark.parametrize("one_step", [True, False])
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, one_step: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_an_old_folder(tmp_path)
     rename = Path.rename
 
     def failing(self: Path, target: Path) -> Path:
@@ -161,11 +222,48 @@ def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path
             raise KeyboardInterrupt
         return rename(self, target)
 
+    def interrupted(one: Path, other: Path) -> bool:
+        if one_step:
+            raise KeyboardInterrupt
+        return False
+
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "x", "old") as folder:
-        (folder / "new").write_text("new", encoding="utf-8")
+    monkeypatch.setattr("ance_ir.files.exchange", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _replace(tmp_path)
     assert names(tmp_path) == ["x"]
-    assert names(tmp_path / "x") == ["old"]
+    assert names(tmp_path / "x") == ["mark", "old"]
+
+
+def test_what_is_put_there_meanwhile_by_somebody_else_stays(tmp_path: Path) -> None:
+    with pytest.raises(UsageError), atomic_folder(tmp_path / "x", "mark") as unfinished:
+        (unfinished / "mark").write_text("ours", encoding="utf-8")
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "thesis").write_text("precious", encoding="utf-8")
+    assert names(tmp_path / "x") == ["thesis"]
+
+
+def test_two_that_write_the_same_folder_leave_one_whole(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "x", "mark") as one, atomic_folder(tmp_path / "x", "mark") as other:
+        for folder, content in ((one, "one"), (other, "other")):
+            (folder / "mark").write_text(content, encoding="utf-8")
+    assert (tmp_path / "x" / "mark").read_text(encoding="utf-8") == "one", "who ends last"
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    _with_an_old_folder(tmp_path / "disk")
+    (tmp_path / "x").symlink_to(tmp_path / "disk" / "x")
+    (tmp_path / "disk" / "y").write_text("old", encoding="utf-8")
+    (tmp_path / "y").symlink_to(tmp_path / "disk" / "y")
+    _replace(tmp_path)
+    with atomic_open(tmp_path / "y") as stream:
+        stream.write("new")
+    assert names(tmp_path / "disk" / "x") == ["mark", "new"]
+    assert (tmp_path / "disk" / "y").read_text(encoding="utf-8") == "new"
+    assert (tmp_path / "x").is_symlink()
+    assert (tmp_path / "y").is_symlink()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int64"])
