@@ -4,6 +4,7 @@ AnceError
 ├── UsageError                arguments that cannot be meant
 │   └── PointedError          a text that cannot be meant: what, and at which place
 ├── MissingDependencyError    an optional package is not installed
+├── BrokenDependencyError     an optional package is installed, and does not load
 ├── DatasetError
 │   ├── DatasetNotFoundError  no dataset of that name, or a part of it is missing
 │   ├── MalformedFileError    a line that does not parse: file, line number, what was expected
@@ -62,6 +63,17 @@ class MissingDependencyError(AnceError, ImportError):
 
     def __init__(self, package: str, needed_for: str, remedy: str) -> None:
         super().__init__(f"{needed_for} needs the package {package}: {remedy}")
+
+
+class BrokenDependencyError(AnceError, ImportError):
+    """A package is installed, and its import fails; the message gives the reason."""
+
+    def __init__(self, package: str, needed_for: str, reason: BaseException) -> None:
+        text = " ".join(str(reason).split()) or type(reason).__name__
+        super().__init__(
+            f"{needed_for} needs the package {package}, which is installed and does not load: {text}. "
+            f"Install what is named there, or install {package} anew"
+        )
 
 
 class DatasetError(AnceError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ance_ir.errors import MissingDependencyError
 from ance_ir.files import atomic_path
+from ance_ir.optional import optional
 
 _BLACK = "#000000"
 _COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", _BLACK]
@@ -94,7 +93,7 @@ def panel_svg(panel: Panel, names: Sequence[str], number: int) -> str:
     figure = new_figure(4.4, 3.0)
     _draw(figure.subplots(), panel, names)
     stream = io.StringIO()
-    with importlib.import_module("matplotlib").rc_context({"svg.fonttype": "none", "svg.hashsalt": "ance_ir"}):
+    with _matplotlib().rc_context({"svg.fonttype": "none", "svg.hashsalt": "ance_ir"}):
         figure.savefig(stream, format="svg", transparent=True, dpi=150, metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].replace(_BLACK, "currentColor")
@@ -140,9 +139,13 @@ def _draw(axes: Any, panel: Panel, names: Sequence[str]) -> dict[str, Any]:
     return handles
 
 
+def _matplotlib(module: str = "") -> Any:
+    return optional(f"matplotlib{module and '.'}{module}", needed_for="a figure", remedy="pip install 'ance_ir[report]'")
+
+
 def _plain_numbers() -> Any:
     """Labels matplotlib's choice of the ticks of a logarithmic scale with 0.5 rather than 5e-01."""
-    kind = importlib.import_module("matplotlib.ticker").LogFormatter
+    kind = _matplotlib("ticker").LogFormatter
 
     def label(self: Any, value: float, place: int | None = None) -> str:
         return f"{value:g}" if kind.__call__(self, value, place) else ""
@@ -152,11 +155,8 @@ def _plain_numbers() -> Any:
 
 def new_figure(width: float, height: float) -> Any:
     """A figure of its own, outside pyplot's global state."""
-    try:
-        backend = importlib.import_module("matplotlib.backends.backend_agg")
-        figure = importlib.import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", "a figure", "pip install 'ance_ir[report]'") from error
+    backend = _matplotlib("backends.backend_agg")
+    figure = _matplotlib("figure").Figure(figsize=(width, height), layout="constrained")
     backend.FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     return figure

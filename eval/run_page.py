@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ance_ir.errors import MissingDependencyError
 from ance_ir.eval.curves import run_panels
 from ance_ir.eval.panels import look, panel_svg, save_panels
 from ance_ir.eval.report.frame import part
@@ -16,6 +14,7 @@ from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.training_runs import LoggedRun
 from ance_ir.files import atomic_open
+from ance_ir.optional import optional
 
 _DASHES = {"solid": "none", "dashed": "6 3", "dotted": "2 2", "dashdot": "6 2 2 2"}
 
@@ -118,8 +117,5 @@ def write_run_page(runs: Sequence[LoggedRun], folder: Path | str) -> list[Path]:
 
 
 def _template() -> Any:
-    try:
-        jinja2 = importlib.import_module("jinja2")
-    except ImportError as error:
-        raise MissingDependencyError("jinja2", "a page", "pip install 'ance_ir[report]'") from error
+    jinja2 = optional("jinja2", needed_for="a page", remedy="pip install 'ance_ir[report]'")
     return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_TEMPLATE)

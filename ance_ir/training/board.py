@@ -6,12 +6,11 @@ runs/x/tensorboard/dev/       dev measures, at the number of steps that the mode
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ance_ir.errors import MissingDependencyError
+from ance_ir.optional import optional
 
 
 def summary_writer() -> Any:
@@ -20,10 +19,9 @@ def summary_writer() -> Any:
     Raises:
         MissingDependencyError: tensorboard is not installed.
     """
-    try:
-        return importlib.import_module("torch.utils.tensorboard").SummaryWriter
-    except ImportError as error:
-        raise MissingDependencyError("tensorboard", "a log for TensorBoard", "pip install 'ance_ir[train]'") from error
+    told = {"package": "tensorboard", "needed_for": "a log for TensorBoard", "remedy": "pip install 'ance_ir[train]'"}
+    optional("tensorboard", **told)
+    return optional("torch.utils.tensorboard", **told).SummaryWriter
 
 
 class Board:

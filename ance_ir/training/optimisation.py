@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from pathlib import Path
@@ -13,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ance_ir.errors import MissingDependencyError, TrainingError
+from ance_ir.errors import TrainingError
+from ance_ir.optional import optional
 from ance_ir.training.settings import TrainingSettings
 
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
@@ -37,11 +37,8 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
         return torch.optim.AdamW(groups, lr=settings.learning_rate)
     if settings.optimiser == "adafactor":
         return torch.optim.Adafactor(groups, lr=settings.learning_rate)
-    try:
-        lamb = importlib.import_module("pytorch_optimizer").Lamb
-    except ImportError as error:
-        raise MissingDependencyError("pytorch-optimizer", "LAMB", "pip install 'ance_ir[train]'") from error
-    optimiser: torch.optim.Optimizer = lamb(
+    library = optional("pytorch_optimizer", package="pytorch-optimizer", needed_for="LAMB", remedy="pip install 'ance_ir[train]'")
+    optimiser: torch.optim.Optimizer = library.Lamb(
         groups, lr=settings.learning_rate, eps=1e-8, weight_decouple=False, adam_debias=True, foreach=False
     )
     return optimiser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ance_ir.errors import MissingDependencyError
 from ance_ir.eval.bench.rounds import OURS
 from ance_ir.models import DenseEncoder
 from ance_ir.models.precision import Precision
+from ance_ir.optional import optional
 
 LIBRARY = "sentence-transformers"
 PLAIN = "plain loop"
@@ -94,10 +93,7 @@ def open_contender(
 
 def _library(folder: Path, length: int, device: str, texts: Sequence[str], batch: int | None) -> tuple[str, Contender]:
     """Its own batch size is 32; where another is faster, it takes that."""
-    try:
-        library = importlib.import_module("sentence_transformers")
-    except ImportError as error:
-        raise MissingDependencyError(LIBRARY, "this benchmark", f"pip install {LIBRARY}") from error
+    library = optional("sentence_transformers", package=LIBRARY, needed_for="this benchmark", remedy=f"pip install {LIBRARY}")
     model = library.SentenceTransformer(str(folder), device=device)
     model.max_seq_length = length
 

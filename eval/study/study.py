@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from ance_ir.errors import MissingDependencyError, TrainingError
+from ance_ir.errors import BrokenDependencyError, MissingDependencyError, TrainingError
 from ance_ir.eval.plots import plot_training
 from ance_ir.eval.study.material import DEPTH, Material, to_json
 from ance_ir.eval.study.report import Row, collect, to_markdown
@@ -140,7 +140,7 @@ def _report(material: Material, baselines: dict[str, Any], trials: list[Trial], 
     say(f"\n{shown}")
     try:
         plot_training({name: _mean_by_step(runs) for name, runs in by_scheme.items()}, out / "training.png")
-    except MissingDependencyError as error:
+    except (MissingDependencyError, BrokenDependencyError) as error:
         say(str(error))
     return results
 

@@ -6,7 +6,6 @@ that end within a character. Ours are written in the one encoding, with the one 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ance_ir.errors import DamagedIndexError, IndexingError, MissingDependencyError
+from ance_ir.errors import DamagedIndexError, IndexingError
 from ance_ir.files import read_json, write_json
 from ance_ir.indexes.formats.batches import Batch, id_array
+from ance_ir.optional import optional
 
 _META = {"type": "dense_index", "format": "flex"}
 _FORWARD = 0
@@ -72,10 +72,7 @@ def npids() -> Any:
     Raises:
         MissingDependencyError: it is not installed.
     """
-    try:
-        return importlib.import_module("npids")
-    except ImportError as error:
-        raise MissingDependencyError("npids", "a FlexIndex", "pip install 'ance_ir[flex]'") from error
+    return optional("npids", needed_for="a FlexIndex", remedy="pip install 'ance_ir[flex]'")
 
 
 def _shape(folder: Path) -> tuple[int, int]:

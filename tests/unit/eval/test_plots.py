@@ -30,6 +30,6 @@ def test_nothing_to_plot_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_matplotlib_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r"a figure needs the package matplotlib: pip install 'ance_ir\[report\]'"):
         plot_training({"ance": SERIES}, tmp_path / "loss.png")

@@ -158,9 +158,9 @@ def test_the_looks_of_28_runs_differ() -> None:
     assert len({look(number) for number in range(28)}) == 28
 
 
-@pytest.mark.parametrize(("module", "package"), [("jinja2", "jinja2"), ("matplotlib.figure", "matplotlib")])
-def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError, match=rf"needs the package {package}: pip install 'ance_ir\[report\]'"):
         write_run_page(read_training_runs([write_logged_run(tmp_path / "a")]), tmp_path / "out")
     assert not (tmp_path / "out").exists()

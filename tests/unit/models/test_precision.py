@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,14 +132,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_int8_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Any] = importlib.import_module
-
-    def missing(name: str, *rest: Any) -> Any:
-        if name.startswith("openvino"):
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r"int8 needs the package openvino: pip install 'ance_ir\[int8\]'"):
         at_precision(encoder(), "int8")
 

@@ -133,7 +133,7 @@ def test_a_run_that_was_broken_off_has_a_board_without_doubles(
 def test_without_tensorboard_nothing_is_begun(
     tmp_path: Path, dataset: Dataset, queries: TrainingQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingDependencyError, match=r"needs the package tensorboard: pip install 'ance_ir\[train\]'"):
         Trainer(
             DenseObjective(encoder(), queries, dataset.store(), FirstP()),
