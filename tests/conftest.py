@@ -1,4 +1,4 @@
-"""What all tests share: no network, a cache of their own, the collections on disk where they are at hand."""
+"""What all tests share: no network, a cache of their own, the collections on disk where they are at hand, how hard hypothesis looks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports huggingface_hub, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# Workers of pytest-xdist share the cores instead of each taking all of them. Before anything imports torch, which asks once.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+# The same examples each time, except in long runs, which are made to find something new.
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=500)
+settings.register_profile("large", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session", autouse=True)

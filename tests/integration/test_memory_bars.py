@@ -14,7 +14,7 @@ import pytest
 from ance_ir.indexes import AnceIndex
 from tests.processes import CONTEXT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.large
 
 DOCUMENTS, DIMENSION, BLOCK = 1_000_000, 384, 10_000
 MIB = 1024

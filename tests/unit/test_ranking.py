@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ance_ir.ranking import rank_results
@@ -52,7 +52,6 @@ def test_an_empty_frame_stays_empty_and_gets_ranks() -> None:
     assert len(ranked) == 0
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ance_ir.errors import UsageError
@@ -75,7 +75,6 @@ def check(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_many_exact_ties(backend: Backend, data: st.DataObject) -> None:
     rows, dimension, queries = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
@@ -87,7 +86,6 @@ def test_many_exact_ties(backend: Backend, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 1 << 30),
     rows=st.integers(1, 300),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
@@ -43,7 +43,6 @@ def test_vectors_come_back(tmp_path: Path, dtype: VectorType, rows: int, shards:
     assert store.largest_norm == pytest.approx(np.linalg.norm(stored, axis=1).max(), rel=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 34), max_size=60), st.integers(1, 40))
 def test_rows_and_blocks_are_read_over_the_borders_of_shards(tmp_path_factory: pytest.TempPathFactory, rows: list[int], size: int) -> None:
     folder = tmp_path_factory.mktemp("store")

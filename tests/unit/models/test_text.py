@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ance_ir.errors import AnceError, ModelError, UsageError
@@ -190,7 +190,6 @@ def test_a_prefix_that_fills_the_passage_is_refused() -> None:
         cut("sun", FirstP(5), passage_prefix="cat dog bird ")
 
 
-@settings(deadline=None, max_examples=60)
 @given(ANY_TEXT, st.integers(3, 40), st.sampled_from(["bert", "roberta"]), st.booleans(), st.sampled_from(["", "passage: ", "The"]))
 def test_first_p_is_what_the_model_makes_of_a_whole_passage(text: str, length: int, kind: Kind, lower_case: bool, prefix: str) -> None:
     options = TextSettings(passage_length=64, lower_case=lower_case, passage_prefix=prefix)
@@ -202,7 +201,6 @@ def test_first_p_is_what_the_model_makes_of_a_whole_passage(text: str, length: i
     assert tokenizer.cut([text], FirstP(length))[0] == shorter.passages([text])
 
 
-@settings(deadline=None, max_examples=60)
 @given(ANY_TEXT, st.integers(3, 20), st.integers(1, 6), st.integers(1, 25), st.sampled_from(["bert", "roberta"]))
 def test_passages_cover_the_text(text: str, length: int, count: int, stride: int, kind: Kind) -> None:
     ids = tokenizer_of(kind)(text, add_special_tokens=False)["input_ids"]
@@ -240,7 +238,6 @@ def test_a_title_and_its_text_are_a_pair() -> None:
     assert TITLED.join_frame(pd.DataFrame({"docno": ["a", "b"], "title": ["T", None], "text": ["x", "y"]})) == [("T", "x"), "y"]
 
 
-@settings(deadline=None, max_examples=150)
 @given(ANY_TEXT, ANY_TEXT, st.integers(4, 40), st.sampled_from(["bert", "roberta"]), st.booleans(), st.sampled_from(["", "passage: "]))
 def test_pairs_are_those_of_the_tokeniser(title: str, text: str, length: int, kind: Kind, lower_case: bool, prefix: str) -> None:
     length += 20 if prefix else 1
