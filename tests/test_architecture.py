@@ -1,4 +1,4 @@
-"""Who may import whom, no circles, and one tree under two roofs (the mapping in setup.py and the links in ance_ir/)."""
+"""Who may import whom, no circles, one tree under two roofs (the mapping in setup.py and the links in ance_ir/), what it needs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import ance_ir
 
@@ -165,9 +167,9 @@ def test_the_four_folders_are_seen() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in MODULES.values()} == {"ance_ir", *OUTER}
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_point_inward(module: str) -> None:
-    assert violations(module, MODULES[module].read_text(encoding="utf-8"), MODULES) == []
+def test_imports_point_inward() -> None:
+    wrong = [line for module, path in MODULES.items() for line in violations(module, path.read_text(encoding="utf-8"), MODULES)]
+    assert wrong == []
 
 
 def test_no_circles() -> None:
@@ -228,16 +230,15 @@ def test_a_name_of_a_package_is_an_import_of_the_package_unless_it_is_a_module()
     assert target_of(Import(module="ance_ir.eval", name="Run", line=1, at_top=True), known) == "ance_ir.eval"
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_all_is_sorted_and_every_name_is_importable(package: str) -> None:
-    module = importlib.import_module(package)
-    names = getattr(module, "__all__", None)
-    if names is None:
-        assert list(find_imports(MODULES[package].read_text(encoding="utf-8"))) == [], f"{package} imports names and has no __all__"
-        return
-    assert list(names) == sorted(set(names))
-    for name in names:
-        assert hasattr(module, name), f"{package} has no {name}"
+def test_all_is_sorted_and_every_name_is_importable() -> None:
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        names = getattr(module, "__all__", None)
+        if names is None:
+            assert list(find_imports(MODULES[package].read_text(encoding="utf-8"))) == [], f"{package} imports names and has no __all__"
+            continue
+        assert list(names) == sorted(set(names)), package
+        assert [name for name in names if not hasattr(module, name)] == [], f"names that {package} does not have"
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
@@ -264,6 +265,15 @@ def test_the_mapping_and_the_links_agree(monkeypatch: pytest.MonkeyPatch) -> Non
         assert link.is_symlink()
         assert os.readlink(link) == f"../{name}"
     assert arguments["packages"] == PACKAGES
+
+
+def test_every_requirement_has_a_lower_bound_that_the_pinned_version_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = setup_arguments(monkeypatch)
+    named = [Requirement(text) for group in (arguments["install_requires"], *arguments["extras_require"].values()) for text in group]
+    assert [str(one) for one in named if [part.operator for part in one.specifier] != [">="]] == []
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line)
+    versions = {canonicalize_name(name): version.partition(";")[0].strip() for name, version in pinned.items()}
+    assert [str(one) for one in named if not one.specifier.contains(versions.get(canonicalize_name(one.name), "9999"))] == []
 
 
 def test_the_version_has_one_source(monkeypatch: pytest.MonkeyPatch) -> None:
