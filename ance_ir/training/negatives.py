@@ -151,7 +151,7 @@ class CandidateNegatives(NegativeSource):
             raise TrainingError(
                 f"the run {name} has documents that the corpus does not hold, e.g. {run['docno'].iloc[int(np.argmin(numbers))]!r}"
             )
-        by_query = pd.Series(numbers, index=run.index).groupby(run["qid"]).agg(np.array)
+        by_query = {qid: numbers[places] for qid, places in run.groupby("qid").indices.items()}
         nothing = np.zeros(0, dtype=np.int64)
         return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name, depth)
 
