@@ -1,13 +1,18 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check record results bench
+.PHONY: help setup demo test test-slow test-large test-lowest check record results bench notebooks
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV ?= .venv
+comma := ,
 ARGS ?=
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+EXTRAS := demo,notebooks,report,terrier,test,train
+LOWEST := .venv-lowest
+# Two workers for the fast tests, which take each other's when they run out. The slow ones are few, and several need the memory for themselves.
+PYTEST = -m pytest -n 2 --dist worksteal
 
 # Real collections, where they lie beside the checkout, unless the variable is set (even to nothing).
 ifeq ($(origin ANCE_IR_DATA),undefined)
@@ -25,10 +30,19 @@ demo: setup ## train, index and evaluate on a collection that needs no download;
 	$(VENV)/bin/ance-ir demo $(ARGS)
 
 test: setup ## the tests that are neither slow nor need a GPU; ARGS="…" goes to pytest
-	$(VENV)/bin/python -m pytest -m "not slow and not gpu" $(ARGS)
+	$(VENV)/bin/python $(PYTEST) -m "not slow and not large and not gpu" $(ARGS)
 
-test-slow: setup ## the slow tests; those that need a GPU are skipped without one
-	$(VENV)/bin/python -m pytest -m "slow or gpu" $(ARGS)
+test-slow: setup ## the slow tests up to 100,000 documents; those that need a GPU are skipped without one
+	$(VENV)/bin/python -m pytest -m "(slow or gpu) and not large" $(ARGS)
+
+test-lowest: $(LOWEST)/.installed ## the fast unit tests at the lowest versions that setup.py allows; for Python 3.11
+	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" tests/unit tests/contract $(ARGS)
+
+test-large: setup $(LOWEST)/.installed ## a million documents, long fuzzing, all tests at the lowest versions (hours)
+	$(VENV)/bin/python -m pytest -m large $(ARGS)
+	HYPOTHESIS_PROFILE=large $(VENV)/bin/python $(PYTEST) -m "hypothesis and not large" $(ARGS)
+	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" $(ARGS)
+	$(LOWEST)/bin/python -m pytest -m "(slow or gpu) and not large" $(ARGS)
 
 check: setup ## lint, formatting and types
 	$(VENV)/bin/ruff check .
@@ -60,12 +74,26 @@ notebooks: setup ## run the notebooks and save them with their outputs; ARGS="no
 		$$install -c constraints.txt torch==$(TORCH); \
 	else \
 		$$install -c constraints.txt torch==$(TORCH)+cpu 2>/dev/null || \
-		$$install --retries 1 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch==$(TORCH) || \
+		$$install --retries 1 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch==$(TORCH) 2>/dev/null || \
 		$$install -c constraints.txt torch==$(TORCH); \
 	fi
 	@touch $@
 
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
-	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,dev,notebooks,report,terrier,test,train]'
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,$(EXTRAS)]'
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps pyserini # for its jar
+	@touch $@
+
+# The lowest version of everything that setup.py names, the newest of what these need. Torch by itself first: its processor-only build
+# needs none of the packages for GPUs that the list names beside it.
+$(LOWEST)/.installed: setup.py
+	test -x $(LOWEST)/bin/uv || "$(PYTHON)" -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check uv
+	cd $(LOWEST) && bin/uv pip compile -q --python bin/python --resolution lowest-direct --no-header --no-annotate \
+		$(addprefix --extra ,$(subst $(comma), ,$(EXTRAS))) ../setup.py -o requirements.txt
+	@cd $(LOWEST) && torch=$$(grep ^torch== requirements.txt) && install="bin/uv pip install -q --python bin/python" && \
+	echo "installing $$torch in $(LOWEST)" && \
+	{ { ! nvidia-smi >/dev/null 2>&1 && $$install --index-url https://download.pytorch.org/whl/cpu $$torch 2>/dev/null; } || $$install $$torch; } && \
+	grep -v -e ^nvidia- -e ^cuda- -e ^triton requirements.txt >without-gpu.txt && $$install -r without-gpu.txt && \
+	$$install --no-deps -c ../constraints.txt pyserini -e .. # pyserini for its jar
 	@touch $@
