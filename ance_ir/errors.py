@@ -84,12 +84,12 @@ class DatasetNotFoundError(DatasetError):
     """No dataset of that name, or a part of it is missing."""
 
 
-class MalformedFileError(DatasetError):
-    """A line that does not parse."""
+class MalformedFileError(DatasetError, ValueError):
+    """A line that does not parse; ``hint`` says what it looks like, and what to do."""
 
-    def __init__(self, path: Path | str, line: int, expected: str, found: str) -> None:
+    def __init__(self, path: Path | str, line: int, expected: str, found: str, hint: str = "") -> None:
         shown = found if len(found) <= 80 else found[:77] + "..."
-        super().__init__(f"{path}, line {line}: expected {expected}, found {shown!r}")
+        super().__init__(f"{path}, line {line}: expected {expected}, found {shown!r}{f'. {hint}' if hint else ''}")
 
 
 class DocumentNotFoundError(DatasetError, KeyError):

@@ -1,4 +1,4 @@
-"""Writing that is never seen half done, and reading of plain or gzipped text.
+"""Writing that is never seen half done.
 
 A file is written under a temporary name in its own folder, flushed to disk, then renamed; a folder likewise.
 Whatever was under the name before stays until the rename.
@@ -27,6 +27,7 @@ import numpy as np
 
 from ance_ir.errors import UsageError
 from ance_ir.exchange import exchange
+from ance_ir.reading import open_binary, parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -349,13 +350,13 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """The value in a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The value in a JSON file.
 
-
-def open_binary(path: Path | str) -> IO[bytes]:
-    """Open a plain or (name in ``.gz``) gzipped file for reading bytes."""
-    return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+    Raises:
+        MalformedFileError: it holds none.
+    """
+    with open_binary(path) as stream:
+        return parse_json(path, stream.read())
 
 
 def hash_files(paths: list[Path]) -> str:

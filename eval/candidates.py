@@ -13,6 +13,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
+from ance_ir.datasets.ids import clean_ids
 from ance_ir.eval.runs import read_run
 from ance_ir.ranking import no_results, rank_results
 
@@ -37,11 +38,12 @@ class RunRetriever(pt.Transformer):
         queries = inp.drop(columns=["score", "rank"], errors="ignore")
         if inp.empty:
             return no_results(queries)
+        queries = clean_ids(queries, ("qid",), "the queries")
         return rank_results(queries.merge(self._run, on="qid"))
 
     @cached_property
     def _run(self) -> pd.DataFrame:
-        return self.read()[["qid", "docno", "score"]]
+        return clean_ids(self.read()[["qid", "docno", "score"]], ("qid", "docno"), f"the run {self.name}")
 
     def fingerprint(self) -> str:
         """Hash of the run."""

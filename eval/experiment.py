@@ -11,6 +11,8 @@ import pandas as pd
 import pyterrier as pt
 from tqdm import tqdm
 
+from ance_ir.datasets.ids import clean_queries
+from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.kept_runs import KeptRuns, run_key
@@ -159,9 +161,7 @@ def _asked(
         raise EvaluationError(f"queries need the columns qid query; {' '.join(missing)} missing, found {' '.join(queries.columns)}")
     if queries.empty:
         raise EvaluationError("there are no queries")
-    repeated = queries["qid"][queries["qid"].duplicated()]
-    if len(repeated):
-        raise EvaluationError(f"the query {repeated.iloc[0]!r} comes twice")
+    queries, qrels = clean_queries(queries), None if qrels is None else clean_qrels(qrels)
     counting = evaluated_queries(qrels, evidence, needed)
     what = " and ".join(sorted(needed, reverse=True)) or "qrels"
     if not queries["qid"].isin(counting).any():

@@ -11,6 +11,7 @@ from itertools import product
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.datasets.ids import clean_queries
 from ance_ir.errors import UsageError
 from ance_ir.eval.measures import asked_and_known, check_qrels, evaluate, parse_measures
 from ance_ir.pipelines import WeightedSum
@@ -67,10 +68,9 @@ def tune_weights(
         raise UsageError("weights are proportions, so there must be two systems or more to tune them")
     if not len(grid) or not all(0 <= weight < math.inf for weight in grid):
         raise UsageError(f"a grid holds weights from 0 on, not {', '.join(map(str, grid)) or 'nothing'}")
-    check_qrels(qrels)
+    queries, qrels = clean_queries(queries), check_qrels(qrels)
     asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), "qrels")
-    qrels = qrels[qrels["qid"].isin(queries["qid"])]
-    check_qrels(qrels)
+    qrels = check_qrels(qrels[qrels["qid"].isin(queries["qid"])])
     found = fusion.candidates(asked)
     found = Candidates(pairs=found.pairs[["qid", "docno"]], values_SP=found.values_SP)
     values: dict[tuple[float, ...], float] = {}

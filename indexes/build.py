@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ance_ir.datasets.ids import Ids, InvalidIdError
 from ance_ir.errors import IndexingError
 from ance_ir.indexes.docnos import DocumentRows
 from ance_ir.indexes.vectors import VectorWriter
@@ -31,6 +32,7 @@ class IndexBuild:
         self.vectors = vectors
         self.rows = DocumentRows()
         self.encoding: Encoding | None = None
+        self._ids = Ids("the index's rows")
 
     @property
     def passages(self) -> bool:
@@ -44,12 +46,21 @@ class IndexBuild:
             IndexingError: rows of different encodings or dimensions, or without a docno.
         """
         for rows in chunks(stream, _APPEND):
+            docnos = [self._docno(row.get("docno"), self.rows.rows + place) for place, row in enumerate(rows, start=1)]
             self._check_encoding(rows)
             dimensions = sorted({len(row["doc_vec"]) for row in rows})
             if len(dimensions) > 1:
                 raise IndexingError(f"vectors of {' and '.join(map(str, dimensions))} dimensions")
             self.vectors.append(np.stack([row["doc_vec"] for row in rows]))
-            yield from self.rows.documents([str(row["docno"]) for row in rows], passages=self.passages)
+            yield from self.rows.documents(docnos, passages=self.passages)
+        self._ids.report()
+
+    def _docno(self, docno: object, place: int) -> str:
+        """A docno of a row; whole numbers become text."""
+        try:
+            return self._ids.clean(str(docno) if isinstance(docno, int | np.integer) and not isinstance(docno, bool) else docno, "docno")
+        except InvalidIdError as invalid:
+            raise IndexingError(f"row {place}: {invalid}") from None
 
     def _check_encoding(self, rows: list[dict[str, Any]]) -> None:
         if self.rows.rows == 0:

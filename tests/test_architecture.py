@@ -20,7 +20,7 @@ import ance_ir
 ROOT = Path(__file__).resolve().parent.parent
 OUTER = ("eval", "indexes", "pipelines")
 CORE = {"root", "base", "datasets", "models", "training"}
-BASE_OF_BASE = {"ance_ir.errors", "ance_ir.exchange", "ance_ir.files"}
+BASE_OF_BASE = {"ance_ir.errors", "ance_ir.exchange", "ance_ir.files", "ance_ir.reading"}
 
 MAY_IMPORT = {
     "base": set(),  # and the modules of BASE_OF_BASE

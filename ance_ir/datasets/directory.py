@@ -8,7 +8,7 @@
 ``run.NAME[.SPLIT].txt``       TREC's six columns
 =============================  =====================================================
 
-A name without SPLIT belongs to ``test``.
+A name without SPLIT belongs to ``test``. What is gzipped is told by its content.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from pathlib import Path
 import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
-from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
+from ance_ir.datasets.frames import answers_frame, queries_frame
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
+from ance_ir.datasets.recognition import hint_folder
 from ance_ir.errors import DatasetError, DatasetNotFoundError
-from ance_ir.files import hash_files
+from ance_ir.files import as_path, hash_files
 
 SUFFIXES = {"queries": "tsv", "qrels": "txt", "answers": "jsonl"}
 
@@ -44,7 +45,7 @@ class DirectoryDataset(Dataset):
     """
 
     def __init__(self, folder: Path | str, name: str | None = None) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
         self.name = name or self.folder.resolve().name
         if not self.folder.is_dir():
             raise DatasetNotFoundError(f"{self.folder} is not a directory")
@@ -58,7 +59,8 @@ class DirectoryDataset(Dataset):
             elif match := _RUN.fullmatch(path.name):
                 self._add(self._runs, (match["name"], match["split"] or "test"), path)
         if ("corpus", "") not in self._parts:
-            raise DatasetNotFoundError(f"{self.folder} is not a collection directory: it has no corpus.jsonl or corpus.jsonl.gz")
+            message = f"{self.folder} is not a collection directory: it has no corpus.jsonl or corpus.jsonl.gz"
+            raise DatasetNotFoundError(self._hinted(message))
 
     @property
     def source(self) -> str:
@@ -99,8 +101,9 @@ class DirectoryDataset(Dataset):
         Raises:
             DatasetNotFoundError: no judgements for that split.
             MalformedFileError: a line that does not parse.
+            DatasetError: a document has two labels for a query.
         """
-        return qrels_frame(read_qrels(self._file("qrels", split)))
+        return read_qrels(self._file("qrels", split))
 
     def answers(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str), from ``answers[.SPLIT].jsonl``.
@@ -129,6 +132,12 @@ class DirectoryDataset(Dataset):
         wanted = f"{part}.{SUFFIXES[part]}" if split == "test" else f"{part}.{split}.{SUFFIXES[part]}"
         present = ", ".join(self._splits(part)) or "none"
         raise DatasetNotFoundError(
-            f"{self.name} has no {part} for the split {split!r}: looked for {wanted} and {wanted}.gz in {self.folder}; "
-            f"splits with {part}: {present}"
+            self._hinted(
+                f"{self.name} has no {part} for the split {split!r}: looked for {wanted} and {wanted}.gz in {self.folder}; "
+                f"splits with {part}: {present}"
+            )
         )
+
+    def _hinted(self, message: str) -> str:
+        """The message, and what the directory looks like."""
+        return ". ".join(filter(None, [message, hint_folder(self.folder)]))

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -15,12 +16,17 @@ import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
-from ance_ir.datasets.screening import Document
-from ance_ir.errors import DatasetNotFoundError
+from ance_ir.datasets.ids import Ids, clean_ids, clean_queries
+from ance_ir.datasets.judgements import clean_qrels
+from ance_ir.datasets.screening import Document, Unusable, check_document
+from ance_ir.errors import DatasetError, DatasetNotFoundError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_PULLED = 1024
+"""Records that are read at a time."""
 
 
 def find_ir_dataset(identifier: str) -> Any | None:
@@ -82,7 +88,8 @@ class IrDataset(Dataset):
             DatasetNotFoundError: no queries, another split than ``test``, or they cannot be downloaded.
         """
         source = self._part("queries", split)
-        return queries_frame((query.query_id, _text(query)) for query in _fetch(self.identifier, source.queries_iter))
+        frame = queries_frame((query.query_id, _text(query)) for query in _fetch(self.identifier, source.queries_iter))
+        return clean_queries(frame, f"the queries of {self.name}", error=DatasetError)
 
     def qrels(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64).
@@ -91,7 +98,9 @@ class IrDataset(Dataset):
             DatasetNotFoundError: no judgements, another split than ``test``, or they cannot be downloaded.
         """
         source = self._part("qrels", split)
-        return qrels_frame((qrel.query_id, qrel.doc_id, qrel.relevance) for qrel in _fetch(self.identifier, source.qrels_iter))
+        rows = [(qrel.query_id, qrel.doc_id, qrel.relevance) for qrel in _fetch(self.identifier, source.qrels_iter)]
+        frame = pd.DataFrame(rows, columns=["qid", "docno", "label"])
+        return qrels_frame(clean_qrels(frame, f"the judgements of {self.name}", error=DatasetError).itertuples(index=False))
 
     def answers(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str).
@@ -103,7 +112,8 @@ class IrDataset(Dataset):
         if "answers" not in source.queries_cls()._fields:
             raise DatasetNotFoundError(f"{self.name} has no answers")
         queries = _fetch(self.identifier, source.queries_iter)
-        return answers_frame((query.query_id, _text(query), list(query.answers)) for query in queries)
+        frame = answers_frame((query.query_id, _text(query), list(query.answers)) for query in queries)
+        return clean_queries(frame, f"the questions of {self.name}", error=DatasetError)
 
     def has_candidates(self) -> bool:
         """Whether a run of candidates to rank again goes with the queries."""
@@ -117,7 +127,8 @@ class IrDataset(Dataset):
         """
         source = self._part("scoreddocs", "test")
         rows = [(found.query_id, found.doc_id, found.score) for found in _fetch(self.identifier, source.scoreddocs_iter)]
-        return pd.DataFrame(rows, columns=["qid", "docno", "score"]).astype({"qid": str, "docno": str, "score": float})
+        frame = pd.DataFrame(rows, columns=["qid", "docno", "score"]).astype({"qid": str, "docno": str, "score": float})
+        return clean_ids(frame, ("qid", "docno"), f"the candidates of {self.name}", error=DatasetError)
 
     @property
     def _source(self) -> Any:
@@ -134,15 +145,17 @@ class IrDataset(Dataset):
         return source
 
 
-def _documents(identifier: str) -> Iterator[Document]:
+def _documents(identifier: str) -> Iterator[Document | Unusable]:
     source = find_ir_dataset(identifier)
     assert source is not None
-    for record in _fetch(identifier, source.docs_iter):
+    ids = Ids(identifier)
+    for place, record in enumerate(_fetch(identifier, source.docs_iter), start=1):
         document = {"docno": record.doc_id}
         if {"text", "body"} & set(record._fields):
             document.update((field, getattr(record, field)) for field in ("title", "url") if getattr(record, field, None))
         document["text"] = _text(record)
-        yield document
+        yield check_document(document, f"{identifier}, document {place}", ids)
+    ids.report()
 
 
 def _text(record: Any) -> str:
@@ -160,15 +173,20 @@ def _fetch(identifier: str, source: Callable[[], Iterable[T]]) -> Iterator[T]:
     records: Iterator[T] | None = None
     log = _Log()
     while True:
-        with log:
+        pulled: list[T] = []
+        failed: Exception | None = None
+        with log:  # around many records: that is what it costs
             try:
                 records = iter(source()) if records is None else records
-                record = next(records)
-            except StopIteration:
-                return
+                for record in islice(records, _PULLED):
+                    pulled.append(record)  # what came before a failure is kept
             except Exception as error:
-                raise DatasetNotFoundError(_advice(identifier, error, log.messages)) from error
-        yield record
+                failed = error
+        yield from pulled
+        if failed is not None:
+            raise DatasetNotFoundError(_advice(identifier, failed, log.messages)) from failed
+        if len(pulled) < _PULLED:
+            return
 
 
 def _advice(identifier: str, error: Exception, messages: list[str]) -> str:

@@ -12,9 +12,11 @@ Plain or ``.gz``. A question's qid is its place, from 0, as in Pyserini.
 from __future__ import annotations
 
 import ast
+import codecs
 import csv
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +26,9 @@ import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame
-from ance_ir.datasets.parsing import Line, lines
-from ance_ir.errors import DatasetError, DatasetNotFoundError
-from ance_ir.files import hash_files, open_binary
+from ance_ir.errors import DatasetNotFoundError
+from ance_ir.files import as_path, hash_files
+from ance_ir.reading import Line, lines, open_binary, parse_json
 
 
 class QuestionFile(Dataset):
@@ -43,7 +45,7 @@ class QuestionFile(Dataset):
 
     def __init__(self, corpus: Dataset, path: Path | str, name: str | None = None) -> None:
         self.corpus = corpus
-        self.path = Path(path)
+        self.path = as_path(path)
         self.name = name or self.path.name
         if not self.path.is_file():
             raise DatasetNotFoundError(f"{self.path} is not a file of questions")
@@ -112,9 +114,9 @@ def read_questions(path: Path | str) -> Iterator[tuple[str, list[str]]]:
     Raises:
         MalformedFileError: a line that is no question, or a question without a list of answers.
     """
-    path = Path(path)
+    path = as_path(path)
     with open_binary(path) as stream:
-        start = stream.read(64).lstrip(b" \r\n")
+        start = stream.read(1024).removeprefix(codecs.BOM_UTF8).lstrip(b" \r\n")
     if start.startswith(b"["):
         yield from _list(path)
         return
@@ -135,7 +137,8 @@ def _row(line: Line) -> tuple[str, list[str]]:
 
 def _literal(text: str) -> Any:
     try:
-        return ast.literal_eval(text.strip())
+        with warnings.catch_warnings(action="ignore"):  # of backslashes in answers
+            return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
 
@@ -151,10 +154,7 @@ def _object(line: Line, value: dict[str, Any]) -> tuple[str, list[str]]:
 def _list(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The entries of one JSON list, which is read whole."""
     with open_binary(path) as stream:
-        try:
-            entries = json.load(stream)
-        except ValueError as error:
-            raise DatasetError(f"{path}: expected one JSON list of questions, {error}") from error
+        entries = parse_json(path, stream.read())
     for number, entry in enumerate(entries, 1):
         shown = json.dumps(entry, ensure_ascii=False)[:200]
         yield _object(Line(path, number, shown.encode()), entry if isinstance(entry, dict) else {})

@@ -13,6 +13,7 @@ from ance_ir.datasets.questions import QuestionFile
 from ance_ir.datasets.stdlib import NAME as STDLIB
 from ance_ir.datasets.stdlib import python_stdlib
 from ance_ir.errors import DatasetNotFoundError
+from ance_ir.files import as_path
 
 EMBEDDED = {STDLIB: python_stdlib}
 
@@ -57,9 +58,10 @@ def load_dataset(name: str | Path) -> Dataset:
         DatasetNotFoundError: none of these.
         DatasetError: a collection directory that is ambiguous.
     """
-    if Path(name).is_dir() or isinstance(name, Path):
+    if as_path(name).is_dir() or isinstance(name, Path):
         return DirectoryDataset(name)
     data = os.environ.get("ANCE_IR_DATA")
+    data = data and str(as_path(data))
     if data and (Path(data) / name).is_dir():
         return DirectoryDataset(Path(data) / name, name)
     if name in EMBEDDED:

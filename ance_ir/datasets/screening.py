@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import pandas as pd
+
+from ance_ir.datasets.ids import Ids, InvalidIdError
 from ance_ir.errors import DatasetError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -18,8 +21,9 @@ Document = dict[str, str]
 OnError = Literal["raise", "skip"]
 """What to do with documents that cannot be used: refuse the corpus, or leave them out.
 
-Left out and counted are lines that are no documents, text that is not UTF-8, documents whose docno came before (the first one stays),
-and those with neither title nor text; these last are kept, counted and told of under ``"raise"``: published collections have them.
+Left out and counted are lines that are no documents (their docno is empty or holds white space, for one), text that is not UTF-8, documents
+whose docno came before (the first one stays), and those with neither title nor text; these last are kept, counted and told of under
+``"raise"``: published collections have them.
 """
 
 DUPLICATE, EMPTY, UNDECODABLE, NO_DOCUMENT = "duplicate docno", "empty text", "not UTF-8", "no document"
@@ -55,6 +59,7 @@ class Screening:
         self._skips = on_error == "skip"
         self._counts = Counter[str]()
         self._first: dict[str, str] = {}
+        self._ids = Ids("the corpus")
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -73,7 +78,7 @@ class Screening:
             DatasetError: the first that is not usable, unless these are left out.
         """
         for place, found in enumerate(documents, start=1):
-            document = found if isinstance(found, Unusable) else _checked(found, place)
+            document = found if isinstance(found, Unusable) else check_document(found, f"document {place} of the corpus", self._ids)
             if isinstance(document, Unusable):
                 if not self._skips:
                     raise document.error
@@ -98,23 +103,42 @@ class Screening:
 
     def log(self) -> None:
         """Warn of what was found, if anything was."""
+        self._ids.report()
         if self._counts:
             told = "; ".join(f"{count} × {kind}, first {self._first[kind]}" for kind, count in self._counts.items())
             logger.warning("%s: %s", "left out of the corpus" if self._skips else "kept in the corpus", told)
 
 
-def _checked(found: Mapping[str, Any], place: int) -> Document | Unusable:
-    where = f"document {place} of the corpus"
-    for field in ("docno", "text"):
-        if not isinstance(found.get(field), str):
-            told = f"{where}: expected a string under the key {field!r}, found {found.get(field)!r}"
-            return Unusable(kind=NO_DOCUMENT, error=DatasetError(told))
-    if not found["docno"].strip():
-        return Unusable(kind=NO_DOCUMENT, error=DatasetError(f"{where}: expected a docno that is not empty, found {found['docno']!r}"))
-    document = {field: found[field] for field in ("docno", "title", "url", "text") if isinstance(found.get(field), str)}
+def check_document(found: Mapping[str, Any], where: str, ids: Ids) -> Document | Unusable:
+    """A document with no other fields than a ``Document`` has, or what is wrong with it.
+
+    Args:
+        found: a missing title or url may be ``None`` or NaN, as frames have it.
+        where: names the document, for messages.
+        ids: checks its docno.
+    """
     try:
-        "".join(document.values()).encode()
-    except UnicodeEncodeError as error:
-        told = f"{where} ({found['docno']!r}): expected text that UTF-8 can hold, found {error.object[error.start : error.end]!r}"
-        return Unusable(kind=UNDECODABLE, error=DatasetError(told))
+        document = {"docno": ids.clean(found.get("docno"), "docno")}
+    except InvalidIdError as invalid:
+        kind = UNDECODABLE if isinstance(found.get("docno"), str) and not _is_utf8(found["docno"]) else NO_DOCUMENT
+        return Unusable(kind=kind, error=DatasetError(f"{where}: {invalid}"))
+    for field in ("title", "url", "text"):
+        value = found.get(field)
+        if field != "text" and (value is None or value is pd.NA or value != value):
+            continue
+        if not isinstance(value, str):
+            told = f"{where} ({document['docno']!r}): expected a string under the key {field!r}, found {value!r}"
+            return Unusable(kind=NO_DOCUMENT, error=DatasetError(told))
+        if not _is_utf8(value):
+            told = f"expected text that UTF-8 can hold under the key {field!r}, found half a surrogate pair"
+            return Unusable(kind=UNDECODABLE, error=DatasetError(f"{where} ({document['docno']!r}): {told}"))
+        document[field] = value
     return document
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import pickle
 import re
@@ -98,7 +97,7 @@ def read_settings(path: Path) -> Any:
     """
     try:
         return read_json(path)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: expected JSON, {error}") from error
 
 

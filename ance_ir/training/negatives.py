@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.ids import clean_ids
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.queries import TrainingQueries
@@ -143,6 +144,7 @@ class CandidateNegatives(NegativeSource):
         Raises:
             TrainingError: the run has none of the queries, or documents that the corpus does not hold.
         """
+        run = clean_ids(run, ("qid", "docno"), f"the run {name}", error=TrainingError)
         run = run[run["qid"].isin(set(queries.qids))].sort_values("rank", kind="stable")
         if run.empty:
             raise TrainingError(f"the run {name} has results for none of the {len(queries)} training queries")

@@ -8,6 +8,8 @@ import logging
 import numpy as np
 
 from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets.ids import clean_queries
+from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import TrainingError
 
 logger = logging.getLogger(__name__)
@@ -43,8 +45,8 @@ class TrainingQueries:
         Raises:
             TrainingError: no query is left.
         """
-        queries = dataset.queries(split)
-        qrels = dataset.qrels(split)
+        queries = clean_queries(dataset.queries(split), f"the training queries of {dataset.name}", error=TrainingError)
+        qrels = clean_qrels(dataset.qrels(split), f"the judgements of {dataset.name}", error=TrainingError)
         qrels = qrels[qrels["label"] > 0]
         numbers = store.numbers(list(qrels["docno"]))
         relevant: dict[str, list[int]] = {}

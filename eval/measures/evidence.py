@@ -11,6 +11,7 @@ import pandas as pd
 
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.datasets.answering import AnswerFinder
+from ance_ir.datasets.ids import clean_queries
 from ance_ir.errors import DatasetNotFoundError, DocumentNotFoundError, EvaluationError
 from ance_ir.eval.runs import check_run
 
@@ -43,9 +44,7 @@ class Evidence:
             if missing:
                 found = " ".join(answers.columns)
                 raise EvaluationError(f"answers need the columns qid answers; {' '.join(missing)} missing, found {found}")
-            repeated = answers["qid"][answers["qid"].duplicated()]
-            if len(repeated):
-                raise EvaluationError(f"the question {repeated.iloc[0]!r} is answered twice")
+            answers = clean_queries(answers, "the questions")
         self.answers = answers
         self.runs = {name: check_run(run) for name, run in (runs or {}).items()}
         self._store = store

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import Dataset
+from ance_ir.datasets.ids import clean_queries
+from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.measures.evidence import Evidence
 from ance_ir.eval.measures.names import DEFAULT_MEASURES, PIPELINE, bind_measures, needs, parse_measures
@@ -52,6 +54,7 @@ def evaluate(
     evidence = evidence or Evidence()
     bound = bind_measures(measures, evidence)
     needed = needs(bound)
+    qrels = None if qrels is None else clean_qrels(qrels)
     qids = evaluated_queries(qrels, evidence, needed)
     qrels = NO_QRELS if qrels is None else qrels
     run = check_results(run, bound)
@@ -123,7 +126,8 @@ def evaluated_queries(qrels: pd.DataFrame | None, evidence: Evidence, needed: se
     if "qrels" in needed:
         if qrels is None:
             raise EvaluationError("there are no qrels")
-        check_qrels(qrels)
+        if qrels.empty:
+            raise EvaluationError("there are no qrels")
         sources.append(qrels["qid"])
     if "answers" in needed and evidence.answers is not None:
         sources.append(evidence.answers["qid"])
@@ -192,22 +196,19 @@ def judged(dataset: Dataset, split: str, *, in_part: bool = False) -> tuple[pd.D
     Raises:
         EvaluationError: there are none.
     """
-    queries, qrels = dataset.queries(split), dataset.qrels(split)
+    queries, qrels = clean_queries(dataset.queries(split)), clean_qrels(dataset.qrels(split))
     if not queries["qid"].isin(qrels["qid"]).any():
         raise EvaluationError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
     return asked_and_known(queries, pd.Index(qrels["qid"].unique()), f"qrels of {split}", in_part=in_part), qrels
 
 
-def check_qrels(qrels: pd.DataFrame) -> None:
-    """Refuse a frame that holds no judgements.
+def check_qrels(qrels: pd.DataFrame) -> pd.DataFrame:
+    """Judgements as ``clean_qrels`` has them, at least one.
 
     Raises:
-        EvaluationError: it lacks a column, has no rows, or labels that are no integers.
+        EvaluationError: it lacks a column, has no rows, ids or labels that are none, or two labels for a query and a document.
     """
-    missing = [column for column in ("qid", "docno", "label") if column not in qrels.columns]
-    if missing:
-        raise EvaluationError(f"qrels need the columns qid docno label; {' '.join(missing)} missing, found {' '.join(qrels.columns)}")
+    qrels = clean_qrels(qrels)
     if qrels.empty:
         raise EvaluationError("there are no qrels")
-    if pd.api.types.infer_dtype(qrels["label"], skipna=False) != "integer":
-        raise EvaluationError(f"labels are integers, found {qrels['label'].head(1).tolist()[0]!r} for example")
+    return qrels

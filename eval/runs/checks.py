@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ance_ir.datasets.ids import clean_ids
 from ance_ir.errors import EvaluationError
 from ance_ir.ranking import rank_results
 
@@ -22,13 +23,12 @@ def check_run(run: pd.DataFrame) -> pd.DataFrame:
         A new frame: ``qid docno score rank``, rank from 0.
 
     Raises:
-        EvaluationError: a column is missing, a docno is no string, a score is no finite number, or a document comes twice for a query.
+        EvaluationError: a column is missing, a qid or docno is no string or holds white space, a score is no finite number, or a document
+            comes twice for a query.
     """
     _refuse_missing(run, _RUN, "a run")
-    if pd.api.types.infer_dtype(run["docno"], skipna=False) not in ("string", "empty"):
-        raise EvaluationError(f"docnos are strings, found {run['docno'].head(1).tolist()[0]!r} for example")
     try:
-        run = run[_RUN].astype({"score": float})
+        run = clean_ids(run[_RUN], ("qid", "docno"), "the run").astype({"score": float})
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"scores are numbers: {error}") from error
     for fault, rows in (("has no finite score", ~np.isfinite(run["score"])), ("comes twice", run.duplicated(["qid", "docno"]))):
@@ -51,6 +51,7 @@ def check_answers(answers: pd.DataFrame) -> pd.DataFrame:
         EvaluationError: a column is missing, or a question comes twice.
     """
     _refuse_missing(answers, _ANSWERS, "answers")
+    answers = clean_ids(answers, ("qid",), "the answers")
     repeated = answers["qid"][answers["qid"].duplicated()]
     if len(repeated):
         raise EvaluationError(f"the question {repeated.iloc[0]!r} has two answers; EM and F1 take the best one")

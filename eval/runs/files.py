@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ import pandas as pd
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.answering import AnswerFinder
-from ance_ir.datasets.parsing import gzip_errors
-from ance_ir.errors import DatasetError, EvaluationError, MalformedFileError, UsageError
+from ance_ir.datasets.recognition import hint
+from ance_ir.errors import DatasetError, EvaluationError, UsageError
 from ance_ir.eval.runs import msmarco, passages, trec
 from ance_ir.eval.runs.checks import check_run
-from ance_ir.files import atomic_open, open_binary
+from ance_ir.files import as_path, atomic_open
 from ance_ir.ranking import rank_results
+from ance_ir.reading import lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +57,13 @@ def find_run_format(path: Path | str) -> str:
         MalformedFileError: that line fits none.
         DatasetError: the file is empty, or a gzip file that is cut short or damaged.
     """
-    path = Path(path)
-    with open_binary(path) as stream, gzip_errors(path):
-        for number, line in enumerate(stream, 1):
-            if text := line.removeprefix(b"\xef\xbb\xbf").strip():
-                for name, form in RUN_FORMATS.items():
-                    if form.start.match(text):
-                        return name
-                told = " or ".join(form.told for form in RUN_FORMATS.values())
-                raise MalformedFileError(path, number, f"a line of a run, {told}", text.decode(errors="backslashreplace"))
+    path = as_path(path)
+    with contextlib.closing(lines(path, lambda text: hint(text, "run"))) as stream:
+        for line in stream:
+            for name, form in RUN_FORMATS.items():
+                if form.start.match(line.raw.strip()):
+                    return name
+            raise line.error(f"a line of a run, {' or '.join(form.told for form in RUN_FORMATS.values())}")
     raise DatasetError(f"{path} holds no run: it is empty")
 
 
@@ -85,7 +85,7 @@ def read_run(path: Path | str, format: str | None = None, *, queries: pd.DataFra
         EvaluationError: a question is none of the queries.
         UsageError: there is no such format.
     """
-    path = Path(path)
+    path = as_path(path)
     run = _named(format or find_run_format(path)).read(path)
     if queries is not None and "question" in run.columns:
         run = run.assign(qid=_qids(path, run, queries))
@@ -113,7 +113,7 @@ def write_run(run: pd.DataFrame, path: Path | str, tag: str, format: str = "trec
         bad = next((name for name in names if not re.fullmatch(r"\S+", name)), None)
         if bad is not None:
             raise EvaluationError(f"a run file separates by white space, so it cannot hold the {kind} {bad!r}")
-    with atomic_open(path) as stream:
+    with atomic_open(as_path(path)) as stream:
         stream.writelines(lines(run, tag))
 
 
@@ -155,7 +155,7 @@ def write_passages(
     holds = AnswerFinder(store, answers["answers"], patterns=patterns, processes=processes).find(questions, numbers)
     found: dict[Any, Any] = run.assign(number=numbers, holds=holds).groupby("qid").indices
     opening, closing = ("[", "]") if format == "dpr" else ("{", "}")
-    with atomic_open(path) as stream:
+    with atomic_open(as_path(path)) as stream:
         stream.write(opening)
         for place, (qid, question, right) in enumerate(zip(answers["qid"], answers["query"], answers["answers"], strict=True)):
             rows = found.get(qid, ())

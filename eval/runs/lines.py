@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import math
+import re
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ance_ir.datasets.parsing import Line, gzip_errors
+from ance_ir.datasets.ids import Ids
+from ance_ir.datasets.parsing import clean_id
+from ance_ir.datasets.recognition import hint
 from ance_ir.errors import MalformedFileError
-from ance_ir.files import open_binary
+from ance_ir.reading import lines
+
+_UNUSUAL = re.compile(rb"[^\s!-~]")
+"""Bytes that an id may not hold, or may."""
 
 
 def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tuple[bytes, bytes, float]]) -> pd.DataFrame:
@@ -34,21 +39,22 @@ def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tup
     qids: list[str] = []
     docnos: list[str] = []
     scores, numbers = array("d"), array("q")
-    with open_binary(path) as stream, gzip_errors(path):
-        for number, line in enumerate(stream, 1):
-            columns = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).split()
-            if not columns:
-                continue
-            try:
-                qid, docno, score = parse(columns)
-                qids.append(sys.intern(qid.decode()))
-                docnos.append(docno.decode())
-            except ValueError:
-                raise Line(path, number, line).error(expected) from None
-            if not math.isfinite(score):
-                raise Line(path, number, line).error("a finite number as score")
-            scores.append(score)
-            numbers.append(number)
+    ids = Ids(path)
+    for line in lines(path, lambda text: hint(text, "run")):
+        try:
+            first, second, score = parse(line.raw.split())
+            qid, docno = first.decode(), second.decode()
+        except (ValueError, OverflowError):
+            raise line.error(expected) from None
+        if not math.isfinite(score):
+            raise line.error("a finite number as score")
+        if _UNUSUAL.search(line.raw):
+            qid, docno = clean_id(line, qid, "qid", ids), clean_id(line, docno, "docno", ids)
+        qids.append(sys.intern(qid))
+        docnos.append(docno)
+        scores.append(score)
+        numbers.append(line.number)
+    ids.report()
     run = pd.DataFrame({"qid": qids, "docno": docnos, "score": scores}).astype({"qid": str, "docno": str, "score": float})
     repeated = run.duplicated(["qid", "docno"])
     if repeated.any():

@@ -21,7 +21,8 @@ def read(path: Path) -> pd.DataFrame:
     repeated = run[run.duplicated(["qid", "score"])]
     if len(repeated):
         first = repeated.iloc[0]
-        raise EvaluationError(f"{path}: query {first['qid']} has two documents at rank {-first['score']:.0f}, {first['docno']} for one")
+        two = f"query {first['qid']} has two documents at rank {-first['score']:.0f}, {first['docno']} for one"
+        raise EvaluationError(f"{path}: {two}; if these are judgements and no run, they belong into qrels.txt (qid 0 docno label)")
     return run
 
 

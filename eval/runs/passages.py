@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 
 from ance_ir.datasets import Document
-from ance_ir.datasets.parsing import gzip_errors
+from ance_ir.datasets.ids import Ids, InvalidIdError
 from ance_ir.errors import DatasetError, MalformedFileError
-from ance_ir.files import open_binary
+from ance_ir.reading import open_binary, parse_json
 
 _CONTEXTS = {"dpr": ("ctxs", "id"), "pyserini": ("contexts", "docid")}
 """By format: the keys under which the passages of a question are, and a passage's docno."""
@@ -62,14 +62,8 @@ def entry(format: str, qid: str, question: str, answers: list[str], passages: li
 
 
 def _loaded(path: Path, kind: type) -> Any:
-    with open_binary(path) as stream, gzip_errors(path):
-        raw = stream.read()
-    try:
-        value = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise MalformedFileError(path, raw.count(b"\n", 0, error.start) + 1, "UTF-8", repr(raw[error.start : error.start + 20])) from None
-    except json.JSONDecodeError as error:
-        raise MalformedFileError(path, error.lineno, "JSON", f"{error.msg}: {error.doc[error.pos : error.pos + 20]}") from None
+    with open_binary(path) as stream:
+        value = parse_json(path, stream.read())
     if not isinstance(value, kind):
         raise MalformedFileError(path, 1, "a list of questions" if kind is list else "an object of questions", type(value).__name__)
     return value
@@ -77,16 +71,17 @@ def _loaded(path: Path, kind: type) -> Any:
 
 def _frame(path: Path, entries: Iterator[tuple[str, Any]], contexts: str, docno: str) -> pd.DataFrame:
     rows = []
-    for qid, value in entries:
-        where = f"{path}, question {qid!r}"
+    ids = Ids(path)
+    for given, value in entries:
+        where = f"{path}, question {given!r}"
+        qid = _id(given, "qid", where, ids)
         passages = _of(value, contexts)
         if not isinstance(passages, list):
             raise DatasetError(f"{where}: expected a list of passages under the key {contexts!r}")
         seen = set()
         for place, passage in enumerate(passages, 1):
-            identifier, score = _of(passage, docno), _number(_of(passage, "score"))
-            if not isinstance(identifier, str | int) or isinstance(identifier, bool) or identifier == "":
-                raise DatasetError(f"{where}, passage {place}: expected its docno under the key {docno!r}, found {identifier!r}")
+            identifier = _id(_of(passage, docno), f"docno under the key {docno!r}", f"{where}, passage {place}", ids)
+            score = _number(_of(passage, "score"))
             if not math.isfinite(score):
                 raise DatasetError(
                     f"{where}, passage {place}: expected a finite number under the key 'score', found {passage.get('score')!r}"
@@ -94,9 +89,18 @@ def _frame(path: Path, entries: Iterator[tuple[str, Any]], contexts: str, docno:
             if identifier in seen:
                 raise DatasetError(f"{where}: the document {identifier!r} comes twice")
             seen.add(identifier)
-            rows.append((str(qid), str(identifier), score, str(_of(value, "question", ""))))
+            rows.append((qid, identifier, score, str(_of(value, "question", ""))))
+    ids.report()
     frame = pd.DataFrame(rows, columns=["qid", "docno", "score", "question"])
     return frame.astype({"qid": str, "docno": str, "score": float, "question": str})
+
+
+def _id(value: Any, kind: str, where: str, ids: Ids) -> str:
+    """An id, which is a string or, as others write them, a whole number."""
+    try:
+        return ids.clean(str(value) if isinstance(value, int) and not isinstance(value, bool) else value, kind)
+    except InvalidIdError as invalid:
+        raise DatasetError(f"{where}: {invalid}") from None
 
 
 def _of(value: Any, key: str, default: Any = None) -> Any:
@@ -107,5 +111,5 @@ def _number(value: Any) -> float:
     """A number, or what a string says: DPR and Pyserini write scores as strings. NaN where it is neither."""
     try:
         return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan

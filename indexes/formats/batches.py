@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ance_ir.datasets.parsing import lines
+from ance_ir.datasets.ids import Ids, InvalidIdError
+from ance_ir.datasets.parsing import clean_id
 from ance_ir.errors import IndexingError
+from ance_ir.reading import lines
 
 Batch = tuple[np.ndarray, np.ndarray]
 """Ids, an object array of str ``[n]``, and their vectors, ``[n, D]``."""
@@ -25,9 +27,10 @@ def checked(source: Path, batches: Iterable[Batch]) -> Iterator[Batch]:
     """The batches with their vectors as float32.
 
     Raises:
-        IndexingError: an empty id, no vector at all, or one that is infinite, not a number or of another dimension than the first.
+        IndexingError: an id that is none, no vector at all, or one that is infinite, not a number or of another dimension than the first.
     """
     dimension = 0
+    names = Ids(source)
     for ids, vectors in batches:
         with np.errstate(over="ignore"):  # an overflow shows as an infinite value
             vectors = vectors.astype(np.float32, copy=False)
@@ -39,17 +42,21 @@ def checked(source: Path, batches: Iterable[Batch]) -> Iterator[Batch]:
         wrong = ~np.isfinite(vectors).all(axis=1)
         if wrong.any():
             raise IndexingError(f"{source}: the vector of {ids[wrong.argmax()]!r} is infinite or not a number (as float32)")
-        if "" in ids:
-            raise IndexingError(f"{source}: an empty id")
+        try:
+            ids = id_array(names.clean(one, "id") for one in ids)
+        except InvalidIdError as invalid:
+            raise IndexingError(f"{source}: {invalid}") from None
         yield ids, vectors
+    names.report()
     if not dimension:
         raise IndexingError(f"{source} holds no vector")
 
 
 def with_ids(path: Path, blocks: Iterable[np.ndarray], count: int) -> Iterator[Batch]:
-    """Blocks of vectors with their ids from a file that has one a line, in the same order; space at the end of a line is no part of it.
+    """Blocks of vectors with their ids from a file that has one a line, in the same order.
 
     Raises:
+        MalformedFileError: a line that is no id.
         IndexingError: there is no such file, or it has not ``count`` ids.
     """
     if not path.exists():
@@ -57,9 +64,11 @@ def with_ids(path: Path, blocks: Iterable[np.ndarray], count: int) -> Iterator[B
     found = sum(1 for _ in lines(path))
     if found != count:
         raise IndexingError(f"{path}: {count:,} ids were expected, one a line for each vector, found {found:,}")
-    ids = (line.text.rstrip() for line in lines(path))
+    checked_ids = Ids(path)
+    ids = (clean_id(line, line.text, "id", checked_ids) for line in lines(path))
     for block in blocks:
         yield id_array(islice(ids, len(block))), block
+    checked_ids.report()
 
 
 def id_array(ids: Iterable[str]) -> np.ndarray:
@@ -71,9 +80,9 @@ def id_lines(ids: Iterable[str]) -> str:
     """The ids as lines of a file.
 
     Raises:
-        IndexingError: an id that would not come back: with a line break in it, or a space at its end.
+        IndexingError: an id that would not come back: with white space in it, as indexes of before may have.
     """
     for one in ids:
-        if "\n" in one or "\r" in one or not one or one != one.rstrip():
-            raise IndexingError(f"the format keeps one id a line, which {one!r} does not fit; embeddings-jsonl holds every id")
+        if one.split() != [one]:
+            raise IndexingError(f"the format keeps one id a line, which {one!r} does not fit")
     return "".join(f"{one}\n" for one in ids)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ance_ir.datasets.parsing import Line, lines
+from ance_ir.datasets.ids import Ids
+from ance_ir.datasets.parsing import clean_id
 from ance_ir.errors import IndexingError
 from ance_ir.indexes.formats.batches import Batch, id_array
 from ance_ir.models.batching import chunks
+from ance_ir.reading import Line, lines
 
 PATTERNS = ("*.jsonl", "*.jsonl.gz")
 
@@ -26,7 +28,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
     files = [source] if source.is_file() else sorted(path for pattern in PATTERNS for path in source.glob(pattern))
     if not files:
         raise IndexingError(f"{source}: files with names in .jsonl were expected; there is none")
-    for chunk in chunks(_parsed(line for file in files for line in lines(file)), rows):
+    for chunk in chunks(_parsed((line for file in files for line in lines(file)), Ids(source)), rows):
         yield id_array(one for one, _ in chunk), np.stack([vector for _, vector in chunk])
 
 
@@ -38,18 +40,20 @@ def write(folder: Path, batches: Iterable[Batch]) -> None:
                 stream.write(json.dumps({"id": one, "contents": "", "vector": vector.tolist()}) + "\n")
 
 
-def _parsed(stream: Iterable[Line]) -> Iterator[tuple[str, np.ndarray]]:
+def _parsed(stream: Iterable[Line], ids: Ids) -> Iterator[tuple[str, np.ndarray]]:
     dimension = 0
     for line in stream:
         value = line.json()
         one = value.get("id")
-        if isinstance(one, bool) or not isinstance(one, str | int) or one == "":
+        if isinstance(one, bool) or not isinstance(one, str | int):
             raise line.error("an id, a string, under the key 'id'")
+        one = clean_id(line, str(one), "id", ids)
         vector = _vector(line, value.get("vector"))
         dimension = dimension or len(vector)
         if len(vector) != dimension:
             raise line.error(f"a vector of {dimension} dimensions as in the first line", f"{len(vector)} dimensions")
-        yield str(one), vector
+        yield one, vector
+    ids.report()
 
 
 def _vector(line: Line, numbers: object) -> np.ndarray:
@@ -59,7 +63,7 @@ def _vector(line: Line, numbers: object) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):
             vector = np.array(numbers, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise line.error(expected) from None
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise line.error(expected)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ance_ir.datasets.ids import Ids
+from ance_ir.datasets.screening import Document, Unusable, check_document
 from ance_ir.errors import IndexingError
 
 
@@ -12,27 +14,21 @@ def feed(documents: Iterable[dict[str, Any]], add: Callable[[str, str], None]) -
     """Hand each document's docno and text to ``add``; yield the docno.
 
     Raises:
-        IndexingError: a docno, title or text that is no string.
+        IndexingError: something that is no document.
     """
-    for document in documents:
-        text = _line(document)
-        add(document["docno"], text)
+    ids = Ids("the documents")
+    for place, found in enumerate(documents, start=1):
+        document = check_document(found, f"document {place}", ids)
+        if isinstance(document, Unusable):
+            raise IndexingError(str(document.error))
+        add(document["docno"], _line(document))
         yield document["docno"]
+    ids.report()
 
 
-def _line(document: dict[str, Any]) -> str:
-    """A document's title and text on one line.
-
-    Raises:
-        IndexingError: its docno, title or text is no string.
-    """
-    docno, title, text = (document.get(name) for name in ("docno", "title", "text"))
-    if not isinstance(docno, str) or not docno:
-        raise IndexingError(f"a document's docno must be a string of at least one character, found {docno!r}")
-    for name, value in (("title", title or ""), ("text", text)):
-        if not isinstance(value, str):
-            raise IndexingError(f"document {docno}: its {name} must be a string, found {value!r}")
-    return clean(f"{title or ''} {text}".replace("\r", " ").replace("\n", " "))
+def _line(document: Document) -> str:
+    """A document's title and text on one line."""
+    return f"{document.get('title', '')} {document['text']}".replace("\r", " ").replace("\n", " ")
 
 
 def clean(text: str) -> str:

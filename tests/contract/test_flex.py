@@ -21,7 +21,7 @@ pyterrier_dr = pytest.importorskip("pyterrier_dr", reason="pyterrier_dr is not i
 KINDS: dict[str, list[str]] = {
     "one document": ["d1"],
     "one without a number": ["abc"],
-    "letters": ["größe", "grün", "日本", "a b", "%s%i", "d#1"],
+    "letters": ["größe", "grün", "日本", "a/b", "%s%i", "d#1"],
     "cut within a character": ["é1x", "è2y"],
     "a sequence from 5 on": [f"d{number}" for number in range(5, 300)],
     "a sequence with zeros": [f"D{number:04}" for number in range(1, 300)],

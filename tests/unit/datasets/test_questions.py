@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, QuestionFile, load_dataset
-from ance_ir.errors import AnceError, DatasetNotFoundError, MalformedFileError
+from ance_ir.errors import DatasetNotFoundError, MalformedFileError
 
 QUESTIONS = [
     ("who sang it", ["Paul", 'Paul "Macca" McCartney']),
@@ -83,7 +83,7 @@ def test_what_is_not_there_is_named(collection: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFoundError, match="has no qrels"):
         dataset.qrels()
     (tmp_path / "file").write_text("[1")
-    with pytest.raises(AnceError, match="expected one JSON list"):
+    with pytest.raises(MalformedFileError, match="file, line 1"):
         QuestionFile(DirectoryDataset(collection), tmp_path / "file").answers()
 
 

@@ -232,7 +232,7 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
         evaluate_systems(systems, QUERIES.head(0), QRELS)
     with pytest.raises(EvaluationError, match="queries need the columns qid query; query missing, found qid"):
         evaluate_systems(systems, QUERIES[["qid"]], QRELS)
-    with pytest.raises(EvaluationError, match="the query 'q0' comes twice"):
+    with pytest.raises(EvaluationError, match=r"the queries: .*'q0'"):
         evaluate_systems(systems, pd.concat([QUERIES, QUERIES]), QRELS)
     with pytest.raises(EvaluationError, match="queries and qrels have no query in common; their first are 'q0' and 'x'"):
         evaluate_systems(systems, QUERIES, QRELS.assign(qid="x"))

@@ -190,20 +190,47 @@ def test_a_provider_that_fails_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="no query in common; their first are 5 and 'q1'"):
+    with pytest.raises(EvaluationError, match=r"the run: .*qid.*5 \(int\)"):
         evaluate(RUN.assign(qid=RUN["qid"].str[1:].astype(int)), QRELS)
-    with pytest.raises(EvaluationError, match="qrels need the columns qid docno label; label missing, found qid docno"):
+    with pytest.raises(EvaluationError, match="qid docno label; label missing, found qid docno"):
         evaluate(RUN, QRELS[["qid", "docno"]])
     with pytest.raises(EvaluationError, match="score missing, found qid docno"):
         evaluate(RUN[["qid", "docno"]], QRELS)
     with pytest.raises(EvaluationError, match="no qrels"):
         evaluate(RUN, QRELS.head(0))
-    for label in (0.5, float("nan"), "1"):
-        with pytest.raises(EvaluationError, match=f"labels are integers, found {label!r} for example"):
+    for label in (0.5, float("nan"), "1", True):
+        with pytest.raises(EvaluationError, match=rf"the qrels: .*{label!r}"):
             evaluate(RUN, QRELS.assign(label=label))
-    with pytest.raises(EvaluationError, match="docnos are strings, found 7 for example"):
+    for label in (1001, -1001, 2**31, 10**20):
+        with pytest.raises(EvaluationError, match=rf"found {label} for query 'q\d' and document"):
+            evaluate(RUN, QRELS.assign(label=[*QRELS["label"].iloc[:-1], label]))
+    with pytest.raises(EvaluationError, match=r"the run: .*docno.*7 \(int\)"):
         evaluate(RUN.assign(docno=7), QRELS)
+    with pytest.raises(EvaluationError, match=r"the qrels: .*qid.*5 \(int\)"):
+        evaluate(RUN, QRELS.assign(qid=5))
+    with pytest.raises(EvaluationError, match=r"the qrels: .*docno.*None"):
+        evaluate(RUN, QRELS.assign(docno=None))
     with pytest.raises(EvaluationError, match=r"scores are numbers: .*'high'"):
         evaluate(RUN.assign(score="high"), QRELS)
     with pytest.raises(EvaluationError, match="query q5: document a comes twice"):
         evaluate(pd.concat([RUN, RUN]), QRELS)
+
+
+def test_a_judgement_that_comes_again_counts_once_and_another_label_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    expected = evaluate(RUN, QRELS)
+    assert not caplog.records
+    pd.testing.assert_frame_equal(evaluate(RUN, pd.concat([QRELS, QRELS])), expected)
+    (record,) = caplog.records
+    assert f"{len(QRELS)} judgements" in record.message
+    again = QRELS.iloc[[0]].assign(label=QRELS["label"].iloc[0] + 1)
+    with pytest.raises(EvaluationError, match=rf"{QRELS['docno'].iloc[0]!r}.* in row 0 and .* in row {len(QRELS)}"):
+        evaluate(RUN, pd.concat([QRELS, again]))
+
+
+def test_white_space_around_ids_of_frames_is_no_part_of_them(caplog: pytest.LogCaptureFixture) -> None:
+    expected = evaluate(RUN, QRELS)
+    spaced = QRELS.assign(qid=QRELS["qid"] + " ", docno="\t" + QRELS["docno"])
+    pd.testing.assert_frame_equal(evaluate(RUN.assign(qid="\ufeff" + RUN["qid"]), spaced), expected)
+    assert len(caplog.records) == 2
+    with pytest.raises(EvaluationError, match=r"the run: .*'a b'"):
+        evaluate(RUN.assign(docno="a b"), QRELS)

@@ -115,14 +115,28 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
         ("1\ta\t1\n\n1\ta\t2\n", MalformedFileError, "line 3: expected a document once for a query, found 'a again for 1'"),
         ("1\ta\t1\n1\tb\t1\n", EvaluationError, "file: query 1 has two documents at rank 1, b for one"),
         (b"1 Q0 a 1 2 t\n" + b"1 Q0 \xe9 2 1 t\n", MalformedFileError, r"line 2: expected UTF-8, found '1 Q0 \\\\xe9"),
-        ("1 Q0 a 1 2 t\n".encode("utf-16"), AnceError, "line 1: expected"),
+        ("1 Q0 a 1 2 t\n".encode("utf-16"), MalformedFileError, "UTF-16"),
+        ("1 Q0 a 1 2 t\n".encode("utf-16-le"), MalformedFileError, "UTF-16"),
+        ("1 Q0 a\u00a0b 1 2 t\n", MalformedFileError, "line 1: .*docno"),
+        ("1 Q0 a 1 2 t\n1 Q0 a\0b 1 1 t\n", MalformedFileError, "line 2: .*docno"),
+        ("1\ta\t1\n1\tb\t" + "9" * 400, MalformedFileError, "line 2"),
+        ("1\ta\t1\n1\tb\t" + "9" * 5000, MalformedFileError, "line 2"),
+        ("1 Q0 a 1 2 t\n1 0 b 1\n", MalformedFileError, "line 2: .*judgements"),
+        ("1 0 b 1\n", MalformedFileError, "line 1: .*judgements"),
+        ("qid Q0 docno rank score tag\n1 Q0 a 1 2 t\n", MalformedFileError, "line 1: .*header"),
+        ("query-id\tcorpus-id\tscore\n1\ta\t1\n", MalformedFileError, "line 1: .*header"),
+        (b"PK\x03\x04abcdefgh", MalformedFileError, "zip"),
+        ('[{"ctxs": [{"id": "a", "score": ' + "9" * 400 + "}]}]", DatasetError, "passage 1: .*'score'"),
+        ('[{"ctxs": [{"id": "a b", "score": 1}]}]', DatasetError, "passage 1: .*'a b'"),
+        ('[{"qid": [1], "ctxs": []}]', DatasetError, "qid"),
+        ('[{"a": ' + "[" * 100_000, MalformedFileError, "line 1: expected JSON"),
         ('[\n{"question": "é"},\n'.encode() + b'{"question": "\xe9"}]', MalformedFileError, "line 3: expected UTF-8"),
         ('[{"question": 1},\n{"ctxs"]', MalformedFileError, "line 2: expected JSON, found"),
         ('[{"question": "a"}]', DatasetError, "question '0': expected a list of passages under the key 'ctxs'"),
         ('["a"]', MalformedFileError, "line 1: expected a line of a run"),
         ('{"1": []}', DatasetError, "question '1': expected a list of passages under the key 'contexts'"),
-        ('[{"ctxs": [{"score": 1}]}]', DatasetError, "passage 1: expected its docno under the key 'id', found None"),
-        ('[{"ctxs": [7]}]', DatasetError, "passage 1: expected its docno"),
+        ('[{"ctxs": [{"score": 1}]}]', DatasetError, "passage 1: .*'id'.*None"),
+        ('[{"ctxs": [7]}]', DatasetError, "passage 1: .*'id'"),
         ('[{"ctxs": [{"id": "a"}]}]', DatasetError, "passage 1: expected a finite number under the key 'score', found None"),
         ('[{"ctxs": [{"id": "a", "score": NaN}]}]', DatasetError, "expected a finite number under the key 'score', found nan"),
         ('[{"ctxs": [{"id": "a", "score": "1e999"}]}]', DatasetError, "expected a finite number"),
@@ -138,8 +152,8 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(b"".join(f"1 Q0 d{number} 1 2.0 t\n".encode() for number in range(5000)))
     with pytest.raises(DatasetError, match="cut short or damaged"):
         read_run(write(tmp_path / "cut.gz", whole[: len(whole) // 2]))
-    with pytest.raises(DatasetError, match="cut short or damaged"):
-        read_run(write(tmp_path / "plain.gz", "1 Q0 d 1 2.0 t\n"))
+    with pytest.raises(DatasetError, match=r"empty\.gz"):
+        read_run(write(tmp_path / "empty.gz", ""))
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path, store: DocumentStore) -> None:

@@ -81,10 +81,10 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "tag", "message"),
     [
-        ({"docno": "a b"}, "t", "cannot hold the docno 'a b'"),
-        ({"docno": "a\u00a0b"}, "t", "cannot hold the docno"),
-        ({"docno": ""}, "t", "cannot hold the docno ''"),
-        ({"qid": "1\t"}, "t", r"cannot hold the qid '1\\t'"),
+        ({"docno": "a b"}, "t", "docno .*'a b'"),
+        ({"docno": "a\u00a0b"}, "t", r"docno .*'a\\xa0b'"),
+        ({"docno": ""}, "t", "docno .*''"),
+        ({"qid": "1\t2"}, "t", r"qid .*'1\\t2'"),
         ({}, "my run", "cannot hold the tag 'my run'"),
         ({"score": float("nan")}, "t", "query q2: document a has no finite score"),
         ({"docno": "c", "qid": "q2"}, "t", "query q2: document c comes twice"),

@@ -32,7 +32,7 @@ DOCUMENTS = [
     {"docno": "d1", "title": "the cat", "text": "cat " * 30},
     {"docno": "a#b", "text": "dog"},
     {"docno": "a#b#0", "text": " ".join(WORDS)},
-    {"docno": "größe/日本 \U0001f600", "text": ""},
+    {"docno": "größe/日本/\U0001f600", "text": ""},
     {"docno": "#", "text": "red moon"},
     {"docno": "10", "text": "king queen"},
     {"docno": "9", "text": "king queen"},
@@ -161,7 +161,10 @@ FAILURES: dict[str, tuple[Callable[[], Any], type[BaseException], str]] = {
         DatasetError,
         "the docno 'a' occurs more than once",
     ),
-    "an empty docno": (lambda: rows("a", ""), IndexingError, "row 2: a docno was expected, found ''"),
+    "an empty docno": (lambda: rows("a", ""), IndexingError, "row 2: .*''"),
+    "a docno with a space": (lambda: rows("a", "b", "c d"), IndexingError, "row 3: .*'c d'"),
+    "a docno with a line end": (lambda: rows("a\nb"), IndexingError, "row 1: "),
+    "no docno": (lambda: rows("a", None), IndexingError, "row 2: .*None"),  # type: ignore[arg-type]
     "a passage without a number": (lambda: rows("a#0", "b", encoding=PASSAGES), IndexingError, "row 2: a docno was expected, found 'b'"),
     "two models": (
         lambda: [*rows("a#0", encoding=PASSAGES), *rows("b#0", encoding=Encoding(**{**vars(PASSAGES), "fingerprint": "g"}))],

@@ -40,7 +40,7 @@ from ance_ir.indexes.rows import index_rows
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
 
-DOCNOS = ["d1", "a b", "größe/日本 \U0001f600", "x#1", "#", "0", "00", "x#0", "12345678901234567890", "é1x", "è2y", "%s%i"]
+DOCNOS = ["d1", "a/b", "größe/日本/\U0001f600", "x#1", "#", "0", "00", "x#0", "12345678901234567890", "é1x", "è2y", "%s%i"]
 KEPT = Path(__file__).parents[2] / "data" / "encoded_queries"
 ERRORS = (IndexingError, DatasetError)
 
@@ -112,7 +112,7 @@ def test_any_rows_in_any_batches(tmp_path: Path, name: str) -> None:
     random = np.random.default_rng(7)
     for trial in range(12):
         count, dimension = int(random.integers(1, 700)), int(random.integers(1, 20))
-        alphabet = list("ab#01 é日%")
+        alphabet = list("ab#01/é日%")
         names = ["".join(random.choice(alphabet, random.integers(1, 9))).strip() or "x" for _ in range(count)]
         ids = [f"{one}{number}" if random.random() < 0.5 else f"{number}-{one}" for number, one in enumerate(names)]
         vectors = vectors_of(count, dimension, seed=trial)
@@ -210,15 +210,22 @@ def test_nothing_half_written(tmp_path: Path, name: str, error: type[BaseExcepti
 
 
 @pytest.mark.parametrize("name", ["pyserini-faiss", "npy"])
-@pytest.mark.parametrize("docno", ["a\nb", "a\rb", "a ", "a\u3000"])
+@pytest.mark.parametrize("docno", ["a\nb", "a\rb", "a ", "a\u3000", ""])
 def test_ids_that_fit_no_line(tmp_path: Path, name: str, docno: str) -> None:
-    index = build(tmp_path / "x", ["d1", docno])
     with pytest.raises(IndexingError, match="keeps one id a line"):
-        export_index(index, tmp_path / "y", name)
+        write_vectors(tmp_path / "y", iter([(ids_of("d1", docno), vectors_of(2))]), name)
     assert not (tmp_path / "y").exists()
-    for other in ("flex", "embeddings-jsonl"):
-        export_index(index, tmp_path / other, other)
-        assert together(read_vectors(tmp_path / other))[0] == ["d1", docno]
+
+
+def test_white_space_around_an_id_is_no_part_of_it_and_within_it_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_vectors(tmp_path / "x", iter([(ids_of("a", "b"), vectors_of(2))]), "npy")
+    (tmp_path / "x" / "ids.txt").write_bytes(b"\xef\xbb\xbfa \r\n\tb\r\n")
+    assert together(read_vectors(tmp_path / "x"))[0] == ["a", "b"]
+    (record,) = caplog.records
+    assert "2 ids" in record.message
+    (tmp_path / "x" / "ids.txt").write_text("a\nb c\n")
+    with pytest.raises(MalformedFileError, match=r"ids\.txt, line 2: .*'b c'"):
+        together(read_vectors(tmp_path / "x"))
 
 
 def test_a_faiss_directory_is_what_faiss_writes(tmp_path: Path) -> None:
@@ -322,11 +329,11 @@ def test_embeddings_jsonl(tmp_path: Path) -> None:
     (tmp_path / "x" / "2.jsonl").write_text(line(id=7) + "\n" + line(id="größe", vector=[0.1, 1e-40]))
     (tmp_path / "x" / "1.jsonl").write_text(line(vector=[3, 4]))
     for number in range(3, 10):
-        (tmp_path / "x" / f"{number}.jsonl").write_text(line(id=f"more {number}", vector=[number, 0]))
+        (tmp_path / "x" / f"{number}.jsonl").write_text(line(id=f"more-{number}", vector=[number, 0]))
     (tmp_path / "x" / "readme.txt").write_text("not read")
     vectors = np.array([[3, 4], [1, 2], [0.1, 1e-40]], dtype=np.float32)
     more = np.array([[number, 0] for number in range(3, 10)], dtype=np.float32)
-    expected = ["a", "7", "größe", *(f"more {number}" for number in range(3, 10))]
+    expected = ["a", "7", "größe", *(f"more-{number}" for number in range(3, 10))]
     assert_rows(read_vectors(tmp_path / "x", rows=4), expected, np.concatenate([vectors, more]))
     assert_rows(read_vectors(tmp_path / "x" / "1.jsonl"), ["a"], vectors[:1])
     export_index(build(tmp_path / "z"), tmp_path / "away", "embeddings-jsonl")
@@ -456,7 +463,7 @@ def test_flex_indexes_that_are_refused(tmp_path: Path, case: str) -> None:
 
 def test_a_flex_index_holds_no_docno_that_ends_in_nul(tmp_path: Path) -> None:
     with pytest.raises(IndexingError, match="ends in a NUL"):
-        export_index(build(tmp_path / "x", ["a", "b\0"]), tmp_path / "y", "flex")
+        write_vectors(tmp_path / "y", iter([(ids_of("a", "b\0"), vectors_of(2))]), "flex")
     assert not (tmp_path / "y").exists()
 
 

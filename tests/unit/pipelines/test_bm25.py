@@ -25,12 +25,12 @@ ENGINES = {"pisa": "pyterrier_pisa", "lucene": "pyserini"}
 """Each with what must be installed for it."""
 
 DOCUMENTS: list[dict[str, Any]] = [
-    {"docno": "a b", "text": "apple apple banana"},
+    {"docno": "a/b", "text": "apple apple banana"},
     {"docno": "d2", "text": "apple banana\nbanana\r\ncherry", "url": "grape"},
     {"docno": "d10", "title": "Grape", "text": "cherry"},
     {"docno": "empty", "text": ""},
     {"docno": "stop", "text": "the of and", "title": None},
-    {"docno": "é\n", "text": "naïve \ud800 \0 U.S.A. don't \u2028日本"},
+    {"docno": "é", "text": "naïve ? \0 U.S.A. don't \u2028日本"},
     *({"docno": f"tie{number:02}", "text": "walnut juice"} for number in np.random.default_rng(0).permutation(30)),
 ]
 
@@ -66,7 +66,7 @@ def again(index: BM25Index, **settings: Any) -> BM25Index:
 def test_scores_of_pisa_are_those_of_the_formula(pisa: BM25Index) -> None:
     bags = {document["docno"]: f"{document.get('title') or ''} {document['text']}".lower().split() for document in DOCUMENTS}
     # what PISA makes of the one document that is not plain English
-    bags["é\n"] = ["na", "ve", "usa", "don"]
+    bags["é"] = ["na", "ve", "usa", "don"]
     mean = sum(map(len, bags.values())) / len(bags)
 
     def score(word: str, bag: list[str]) -> float:
@@ -176,7 +176,7 @@ def test_columns_of_the_queries_survive_row_by_row(index: BM25Index) -> None:
         ["x", "d10", 0],
         ["y", "tie29", 0],
         ["y", "tie28", 1],
-        ["z", "a b", 0],
+        ["z", "a/b", 0],
         ["z", "d2", 1],
     ]
     assert results["score"].dtype == float
@@ -286,11 +286,13 @@ def failing() -> Iterator[dict[str, Any]]:
         (failing, BrokenPipeError, "the source broke"),
         ([], IndexingError, "there was no document to index"),
         ([*DOCUMENTS, DOCUMENTS[1]], AnceError, "'d2'"),
-        ([{"docno": 7, "text": "x"}], IndexingError, "docno must be a string of at least one character, found 7"),
-        ([{"docno": "", "text": "x"}], IndexingError, "docno must be a string of at least one character, found ''"),
-        ([{"docno": "d", "text": None}], IndexingError, "document d: its text must be a string, found None"),
-        ([{"docno": "d"}], IndexingError, "document d: its text must be a string, found None"),
-        ([{"docno": "d", "text": "x", "title": 3}], IndexingError, "document d: its title must be a string, found 3"),
+        ([{"docno": 7, "text": "x"}], IndexingError, "document 1: .*7"),
+        ([{"docno": "d", "text": "x"}, {"docno": "", "text": "x"}], IndexingError, "document 2: .*''"),
+        ([{"docno": "a b", "text": "x"}], IndexingError, "document 1: .*'a b'"),
+        ([{"docno": "d", "text": None}], IndexingError, "'d'.*'text', found None"),
+        ([{"docno": "d"}], IndexingError, "'d'.*'text', found None"),
+        ([{"docno": "d", "text": "x", "title": 3}], IndexingError, "'d'.*'title', found 3"),
+        ([{"docno": "d", "text": "\ud800"}], IndexingError, "'d'.*'text'"),
     ],
 )
 def test_what_cannot_be_indexed_leaves_nothing(engine: str, tmp_path: Path, documents: Any, error: type[Exception], message: str) -> None:

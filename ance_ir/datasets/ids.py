@@ -1,0 +1,131 @@
+"""What an id is, a qid or a docno: text without white space, since run files and judgements separate by it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ance_ir.errors import AnceError, EvaluationError
+from ance_ir.notices import examples
+
+logger = logging.getLogger(__name__)
+
+_AROUND = "\ufeff\u200b"
+"""What stands around an id unseen, beside white space: a byte-order mark, a space of no width."""
+
+_WITHIN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff]")
+
+
+class InvalidIdError(ValueError):
+    """No id: what was expected, and what came."""
+
+    def __init__(self, expected: str, found: object) -> None:
+        kind = "" if isinstance(found, str) else f" ({type(found).__name__})"
+        super().__init__(f"expected {expected}, found {found!r}{kind}")
+        self.expected = expected
+        self.found = str(found)
+
+
+class Ids:
+    """Checks the ids of one source, takes off the white space around them, and says once how often that was.
+
+    Args:
+        source: what they come from, for messages.
+    """
+
+    def __init__(self, source: object) -> None:
+        self._source = source
+        self._stripped = 0
+        self._first: list[str] = []
+
+    def clean(self, value: object, kind: str) -> str:
+        """An id without white space around it.
+
+        Args:
+            value: what was given.
+            kind: ``"qid"``, ``"docno"``, …, for messages.
+
+        Raises:
+            InvalidIdError: it is no string, is empty, or holds white space, control characters or what UTF-8 cannot hold.
+        """
+        if isinstance(value, str) and value and not _WITHIN.search(value):
+            return value
+        name = f"an {kind}" if kind == "id" else f"a {kind}"
+        if not isinstance(value, str):
+            raise InvalidIdError(f"{name} that is a string", value)
+        cleaned = _stripped(value)
+        if not cleaned:
+            raise InvalidIdError(f"{name} that is not empty", value)
+        if _WITHIN.search(cleaned):
+            raise InvalidIdError(f"{name} without white space or control characters, which no run file could hold", value)
+        self._stripped += 1
+        if len(self._first) < 4:
+            self._first.append(value)
+        return cleaned
+
+    def report(self) -> None:
+        """Warn of the ids that had white space around them, if any had."""
+        if self._stripped:
+            logger.warning("%s: white space around %d ids was taken off: %s", self._source, self._stripped, examples(self._first))
+
+
+def _stripped(value: str) -> str:
+    while (shorter := value.strip().strip(_AROUND)) != value:
+        value = shorter
+    return value
+
+
+def clean_ids(frame: pd.DataFrame, columns: Sequence[str], source: str, *, error: type[AnceError] = EvaluationError) -> pd.DataFrame:
+    """A frame whose ids are ids, without the white space around them; the frame itself where there was none.
+
+    Args:
+        frame: with those columns.
+        columns: ``"qid"``, ``"docno"``.
+        source: what the frame holds, for messages: ``"the qrels"``.
+        error: what to raise.
+
+    Raises:
+        error: ids that are no strings, are empty or hold white space.
+    """
+    ids = Ids(source)
+    for column in columns:
+        rows, names = pd.factorize(_strings(frame[column], source, error))
+        try:
+            cleaned = [ids.clean(name, column) for name in names]
+        except InvalidIdError as invalid:
+            raise error(f"{source}: {invalid}") from None
+        if cleaned != list(names):
+            frame = frame.assign(**{column: np.array(cleaned, dtype=object)[rows]})
+    ids.report()
+    return frame
+
+
+def clean_queries(queries: pd.DataFrame, source: str = "the queries", *, error: type[AnceError] = EvaluationError) -> pd.DataFrame:
+    """A frame of queries, or of what is known of each of them, one row for each; ids as ``clean_ids`` has them.
+
+    Raises:
+        error: there is no column ``qid``, ids are none, or one comes twice.
+    """
+    if "qid" not in queries.columns:
+        raise error(f"{source}: expected a column qid, found {' '.join(map(str, queries.columns))}")
+    queries = clean_ids(queries, ("qid",), source, error=error)
+    repeated = queries["qid"][queries["qid"].duplicated()]
+    if len(repeated):
+        raise error(f"{source}: expected each qid once, found {repeated.iloc[0]!r} again ({len(repeated)} such)")
+    return queries
+
+
+def _strings(values: pd.Series[Any], source: str, error: type[AnceError]) -> pd.Series[Any]:
+    """The values, as objects, which are strings."""
+    values = values.astype(object)
+    if len(values) and pd.api.types.infer_dtype(values, skipna=False) != "string":
+        other = next(value for value in values if not isinstance(value, str))
+        whole = isinstance(other, int | np.integer) and not isinstance(other, bool)
+        remedy = f"; give them as strings: .astype({{{values.name!r}: str}})" if whole else ""
+        raise error(f"{source}: expected a {values.name} that is a string, found {other!r} ({type(other).__name__}){remedy}")
+    return values

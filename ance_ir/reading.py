@@ -1,0 +1,211 @@
+"""Files of text that others wrote: their bytes, their lines, their JSON.
+
+The one way in, so that all that is read is read alike: a byte-order mark is no part of a text; lines end in a line feed, after a carriage
+return or not, or, where the whole file does so, in a carriage return; what is gzipped is known by its content. Another compression, another
+encoding or another kind of file is refused by name.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import io
+import json
+import logging
+import re
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from ance_ir.errors import DatasetError, MalformedFileError
+
+logger = logging.getLogger(__name__)
+
+_BUFFER = 1 << 16
+_MARK = codecs.BOM_UTF8
+_GZIP = b"\x1f\x8b"
+_CONVERT = "convert it: iconv -f {0} -t UTF-8"
+_OTHERS = [
+    (re.compile(pattern), found, remedy)
+    for pattern, found, remedy in (
+        (rb"PK[\x03\x05]", "a zip archive", "unpack it"),
+        (rb"BZh\d1AY&SY", "a file that bzip2 compressed", "decompress it, or compress it with gzip"),
+        (rb"\xfd7zXZ\x00", "a file that xz compressed", "decompress it, or compress it with gzip"),
+        (rb"\x28\xb5\x2f\xfd", "a file that zstd compressed", "decompress it, or compress it with gzip"),
+        (rb"7z\xbc\xaf", "a 7z archive", "unpack it"),
+        (rb"PAR1[\x00-\x1f]", "a Parquet file", "write it as text"),
+        (rb"\x93NUMPY", "an array of numpy", "give a file of text"),
+        (rb"\x80[\x02-\x05]", "a pickle", "write it as text; nothing is unpickled"),
+        (rb"%PDF-", "a PDF", "give a file of text"),
+        (rb"(?i)\s*<(?:!doctype\s+)?html", "a page of HTML, perhaps of a download that failed", "fetch it again"),
+        (rb"version https://git-lfs", "a pointer of Git LFS and not the file", "fetch it with git lfs pull"),
+        (rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff", "text in UTF-32", _CONVERT.format("UTF-32")),
+        (rb"\xff\xfe|\xfe\xff", "text in UTF-16", _CONVERT.format("UTF-16")),
+        (rb"(?:[\t-\x7e]\x00){3}", "text in UTF-16", _CONVERT.format("UTF-16LE")),
+        (rb"(?:\x00[\t-\x7e]){3}", "text in UTF-16", _CONVERT.format("UTF-16BE")),
+    )
+]
+"""What the first bytes of a file match that is no text in UTF-8, what it is, and what to do."""
+
+
+class Line:
+    """One line of a file, and the error to raise where it is not what it should be.
+
+    Args:
+        path: the file.
+        number: the line's, from 1.
+        raw: its bytes.
+        recognise: says of a line that is not what it should be what it looks like, and what to do.
+    """
+
+    def __init__(self, path: Path, number: int, raw: bytes, recognise: Callable[[str], str] | None = None) -> None:
+        self._path = path
+        self.number = number
+        self.raw = raw
+        self._recognise = recognise or _nothing
+
+    @cached_property
+    def text(self) -> str:
+        """The line without its end."""
+        try:
+            return self.raw.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            near = self.raw[max(0, error.start - 20) : error.start + 20].decode("cp1252", errors="replace")
+            hint = f"In another encoding? As Windows-1252 (Latin-1) it reads {near!r}; {_CONVERT.format('WINDOWS-1252')}"
+            raise self.error("UTF-8", self.raw.decode(errors="backslashreplace"), hint) from None
+
+    def error(self, expected: str, found: str | None = None, hint: str | None = None) -> MalformedFileError:
+        """The error that names this line, what was expected there, what came (by default all of it), and what that looks like."""
+        hint = self._recognise(self.text) if hint is None else hint
+        return MalformedFileError(self._path, self.number, expected, self.text if found is None else found, hint)
+
+    def json(self) -> dict[str, Any]:
+        """The line as a JSON object."""
+        try:
+            value = _loads(self.text)
+        except ValueError:
+            raise self.error("a JSON object") from None
+        if not isinstance(value, dict):
+            raise self.error("a JSON object")
+        if "\\ud" in self.text.lower():
+            self._refuse_surrogates(value)
+        return value
+
+    def string(self, value: dict[str, Any], key: str) -> str:
+        """``value[key]``, which must be a string."""
+        found = value.get(key)
+        if not isinstance(found, str):
+            raise self.error(f"a string under the key {key!r}")
+        return found
+
+    def _refuse_surrogates(self, value: dict[str, Any]) -> None:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError):
+            raise self.error("text without half surrogate pairs") from None
+
+
+def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generator[Line]:
+    """The lines of a plain or gzipped UTF-8 file; blank ones are left out, but counted.
+
+    Args:
+        path: the file.
+        recognise: see ``Line``.
+
+    Raises:
+        MalformedFileError: no text in UTF-8 but something that is known.
+        DatasetError: a gzip file that is cut short or damaged.
+    """
+    with open_binary(path) as stream:
+        for number, raw in enumerate(_split(stream), start=1):
+            while raw.startswith(_MARK):  # of the file, or of one of those that were joined to it
+                raw = raw[len(_MARK) :]
+            if raw.strip():
+                yield Line(path, number, raw, recognise)
+
+
+@contextlib.contextmanager
+def open_binary(path: Path | str) -> Iterator[io.BufferedReader]:
+    """Open a file for reading bytes, which are decompressed where its content is gzip's, whatever its name.
+
+    Raises:
+        MalformedFileError: no text in UTF-8 but something that is known.
+        DatasetError: a gzip file that is cut short or damaged.
+    """
+    path = Path(path)
+    with io.BufferedReader(io.FileIO(path), _BUFFER) as plain, _damage_named(path):
+        start, gzipped_name = plain.peek(len(_GZIP)), path.name.endswith(".gz")
+        gzipped = start.startswith(_GZIP)
+        if gzipped_name and not start:
+            raise EOFError("it is empty")
+        if gzipped != gzipped_name:
+            told = ("gzipped", "does not end") if gzipped else ("not gzipped", "ends")
+            logger.warning("%s is %s though its name %s in .gz; it is read as what it is", path, *told)
+        stream: io.BufferedReader = io.BufferedReader(gzip.GzipFile(fileobj=plain), _BUFFER) if gzipped else plain
+        _refuse_others(path, stream.peek(1)[:1024])
+        yield stream
+
+
+def parse_json(path: Path | str, raw: bytes) -> Any:
+    """The value that the bytes of a file hold as JSON.
+
+    Raises:
+        MalformedFileError: they hold none.
+    """
+    try:
+        return _loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise MalformedFileError(path, raw.count(b"\n", 0, error.start) + 1, "UTF-8", repr(raw[error.start : error.start + 20])) from None
+    except json.JSONDecodeError as error:
+        found = f"{error.msg}: {error.doc[error.pos : error.pos + 20]}" if raw.strip() else ""
+        raise MalformedFileError(path, error.lineno, "JSON", found) from None
+    except ValueError as error:
+        raise MalformedFileError(path, 1, "JSON", str(error)) from None
+
+
+def _nothing(text: str) -> str:
+    return ""
+
+
+def _loads(text: str) -> Any:
+    """The value of a text in JSON.
+
+    Raises:
+        ValueError: it is none, or one that Python does not take: numbers of thousands of digits, thousands of levels.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("values within values, too deep") from None
+
+
+def _split(stream: io.BufferedReader) -> Iterable[bytes]:
+    """The lines of a stream; they end in a lone carriage return if nothing else ends one at the start of the file."""
+    start = stream.peek(_BUFFER)
+    return _returned(stream) if b"\r" in start and b"\n" not in start else stream
+
+
+def _returned(stream: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(_BUFFER):
+        *whole, rest = (rest + block).split(b"\r")
+        yield from whole
+    yield rest
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """While entered, a gzip file that is cut short or damaged is a DatasetError that names it."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DatasetError(f"{path}: the gzip file is cut short or damaged ({error}); fetch it again") from error
+
+
+def _refuse_others(path: Path, start: bytes) -> None:
+    for pattern, found, remedy in _OTHERS:
+        if pattern.match(start):
+            raise MalformedFileError(path, 1, "text in UTF-8", found, f"{remedy[0].upper()}{remedy[1:]}")
