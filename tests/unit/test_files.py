@@ -12,7 +12,8 @@ import pytest
 
 from ance_ir import files
 from ance_ir.errors import UsageError
-from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, open_binary, read_json, write_json
+from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, read_json, write_json
+from ance_ir.reading import open_binary
 from tests import instants
 
 

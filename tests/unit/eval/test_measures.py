@@ -170,7 +170,7 @@ def test_no_measure_changes_with_those_beside_it() -> None:
 
 def test_queries_of_every_name_are_told_apart_by_every_provider() -> None:
     # gdeval takes numbers only, and "1" and "01" for the same one
-    names = {"q1": "1", "q2": "01", "q3": "MB 7", "q4": "ü"}
+    names = {"q1": "1", "q2": "01", "q3": "MB-7", "q4": "ü"}
     numbers = {"q1": "1", "q2": "2", "q3": "3", "q4": "4"}
     named, numbered = (evaluate(RUN.replace(qids), QRELS.replace(qids), ["ERR@5"])["ERR@5"] for qids in (names, numbers))
     assert named.index.tolist() == list(names.values())

@@ -22,7 +22,7 @@ from tests.tiny import WORDS, encoder
 RNG = np.random.default_rng(0)
 TEXTS = [" ".join(RNG.choice(WORDS, size=size)) for size in RNG.integers(1, 30, size=60)]
 DOCUMENTS = [{"docno": f"d{number}", "title": WORDS[20 + number % 9], "text": text} for number, text in enumerate(TEXTS)]
-DOCUMENTS.append({"docno": "größe/日本 \U0001f600", "text": ""})
+DOCUMENTS.append({"docno": "größe/日本/\U0001f600", "text": ""})
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ def test_a_stream_without_documents_is_refused(tmp_path: Path, model: DenseEncod
 
 def test_documents_that_cannot_be_used_are_left_out(tmp_path: Path, model: DenseEncoder) -> None:
     spoilt = [*DOCUMENTS[:7], {"docno": "d3", "text": "again"}, {"docno": "none", "text": None}, *DOCUMENTS[7:]]
-    with pytest.raises(DatasetError, match="document 9 of the corpus: expected a string under the key 'text', found None"):
+    with pytest.raises(DatasetError, match=r"document 9 of the corpus .*'text', found None"):
         index_documents(tmp_path / "x", model, iter(spoilt), FirstP())
     assert list(tmp_path.iterdir()) == []
     index = index_documents(tmp_path / "x", model, iter(spoilt), FirstP(), on_error="skip")
