@@ -128,7 +128,7 @@ def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generato
 
 
 @contextlib.contextmanager
-def open_binary(path: Path | str) -> Iterator[io.BufferedReader]:
+def open_binary(path: Path | str) -> Iterator[io.BufferedReader[Any]]:
     """Open a file for reading bytes, which are decompressed where its content is gzip's, whatever its name.
 
     Raises:
@@ -144,7 +144,7 @@ def open_binary(path: Path | str) -> Iterator[io.BufferedReader]:
         if gzipped != gzipped_name:
             told = ("gzipped", "does not end") if gzipped else ("not gzipped", "ends")
             logger.warning("%s is %s though its name %s in .gz; it is read as what it is", path, *told)
-        stream: io.BufferedReader = io.BufferedReader(gzip.GzipFile(fileobj=plain), _BUFFER) if gzipped else plain
+        stream: io.BufferedReader[Any] = io.BufferedReader(gzip.GzipFile(fileobj=plain), _BUFFER) if gzipped else plain
         _refuse_others(path, stream.peek(1)[:1024])
         yield stream
 
@@ -182,7 +182,7 @@ def _loads(text: str) -> Any:
         raise ValueError("values within values, too deep") from None
 
 
-def _split(stream: io.BufferedReader) -> Iterable[bytes]:
+def _split(stream: io.BufferedReader[Any]) -> Iterable[bytes]:
     """The lines of a stream; they end in a lone carriage return if nothing else ends one at the start of the file."""
     start = stream.peek(_BUFFER)
     return _returned(stream) if b"\r" in start and b"\n" not in start else stream
