@@ -16,9 +16,10 @@ from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
 from ance_ir.datasets.ids import clean_ids
 from ance_ir.eval.runs import read_run
 from ance_ir.ranking import no_results, rank_results
+from ance_ir.settings import Configured, Setting, text
 
 
-class RunRetriever(pt.Transformer):
+class RunRetriever(Configured, pt.Transformer):
     """Queries to the documents that a run has for them.
 
     Args:
@@ -27,10 +28,16 @@ class RunRetriever(pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Run", "help_url": None}
+    name: Setting[str] = text(str)
+    read: Setting[Callable[[], pd.DataFrame]] = Setting(lambda value: value)
 
     def __init__(self, name: str, read: Callable[[], pd.DataFrame]) -> None:
         self.name = name
         self.read = read
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: another reader reads another run."""
+        self.__dict__.pop("_run", None)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Look up; the result has every column of the queries, ``docno``, ``score`` and ``rank``."""
@@ -53,14 +60,8 @@ class RunRetriever(pt.Transformer):
         """None."""
         return {}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunRetriever) and (self.name, self.read) == (other.name, other.read)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.read))
-
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "read": self.read}
+        return {name: value for name, value in self.__dict__.items() if name != "_run"}
 
 
 @dataclass(frozen=True)

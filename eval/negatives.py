@@ -1,19 +1,39 @@
 """Negatives by name, as the command line has them: ``random``, ``in-batch``, ``nce``, ``ance``, a run file, a system, and mixtures.
 
-``2*bm25+random`` draws two of three negatives from BM25's results; ``in-batch+bm25`` adds a drawn one to those of the batch.
+``mix(2*bm25, random)`` draws two of three negatives from BM25's results; ``mix(in-batch, bm25)`` adds a drawn one to those of the batch.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from ance_ir.datasets import Dataset, DocumentStore
-from ance_ir.errors import UsageError
+from ance_ir.errors import PointedError, UsageError
 from ance_ir.eval.runs import read_run
 from ance_ir.pipelines import Systems
+from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
+from ance_ir.pipelines.systems.parser import Source, parse_mixture
+from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.training import CandidateNegatives, InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries
+
+logger = logging.getLogger(__name__)
+
+_RANDOM = "random"
+_TRAINED = ("in-batch", "nce", "ance")
+"""Those that only dense encoders are trained with."""
+_NAMES = {_RANDOM, *_TRAINED, *MODELS, *SYSTEMS}
+
+
+def with_mix(text: str) -> str:
+    """The text of a source, ``mix(…)`` in the place of a bare sum.
+
+    Raises:
+        PointedError: it is no source.
+    """
+    mixture = parse_mixture(text, _NAMES)
+    return str(mixture) if mixture.bare else text
 
 
 class NamedNegatives:
@@ -59,31 +79,30 @@ class NamedNegatives:
         """
         if Path(text).is_file():
             return self._of_run(Path(text))
-        sources, weights = [], []
-        for part in [text] if ">>" in text or Path(text).exists() else text.split("+"):
-            match = re.fullmatch(r"\s*(?:(\d+(?:\.\d+)?)\s*\*)?\s*(.*?)\s*", part)
-            assert match is not None
-            if not match[2]:
-                raise UsageError(f"negatives are [WEIGHT*]NAME, joined by +, not {text!r}")
-            sources.append(self._one(match[2]))
-            weights.append(float(match[1] or 1))
-        return sources[0] if len(sources) == 1 else MixedNegatives(sources, weights)
+        try:
+            mixture = parse_mixture(text, _NAMES)
+            if mixture.bare:
+                logger.warning("negatives %s are read as a mixture of %d sources; write %s", text, len(mixture.sources), mixture)
+            sources = [self._one(source, text) for source in mixture.sources]
+        except PointedError as error:
+            raise UsageError(f"negatives are random, in-batch, nce, ance, a run file, a system or mix(…) of these: {error}") from None
+        if len(sources) == 1:
+            return sources[0]
+        return MixedNegatives(sources, [source.weight for source in mixture.sources])
 
-    def _one(self, name: str) -> NegativeSource:
-        if name == "random":
+    def _one(self, source: Source, text: str) -> NegativeSource:
+        name = source.text
+        if name == _RANDOM:
             return RandomNegatives(self._queries)
-        if name in ("in-batch", "nce", "ance"):
+        if name in _TRAINED:
             if self._mined is None:
                 raise UsageError(f"{name} negatives are for dense encoders; a reranker takes random ones, a run's or a system's")
             return self._mined() if name == "ance" else InBatchNegatives("all" if name == "in-batch" else "hardest")
-        if Path(name).is_file():
-            return self._of_run(Path(name))
+        if isinstance(source.tree, Stage) and source.tree.path is not None and source.tree.path.is_file():
+            return self._of_run(source.tree.path)
         # some of what is found will be excluded; the depth counts what is left
         most_excluded = max(len(excluded) for excluded in self._queries.excluded)
-        try:
-            _, system = Systems(self._dataset, num_results=self._depth + most_excluded, device=self._device).parse(name)
-        except UsageError as error:
-            raise UsageError(f"negatives are random, in-batch, nce, ance, a run file or a system: {error.args[0]}") from None
+        system = Systems(self._dataset, num_results=self._depth + most_excluded, device=self._device).of_tree(source.tree, text)
         found = system.transform(self._dataset.queries(self._split))
         return CandidateNegatives.from_run(self._queries, found, self._store, depth=self._depth, name=name)
 

@@ -69,7 +69,7 @@ def train_on_dataset(
         model: where to start; trained in place.
         folder: of the run.
         settings: of the run.
-        scheme: where negatives come from, as ``NamedNegatives`` reads it: ``"ance"``, ``"bm25+random"``, …
+        scheme: where negatives come from, as ``NamedNegatives`` reads it: ``"ance"``, ``"mix(bm25, random)"``, …
         passages: how documents are cut.
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on.

@@ -18,17 +18,21 @@ import pyterrier as pt
 from ance_ir.errors import UsageError
 from ance_ir.models import PassageScheme
 from ance_ir.models.batching import WINDOW
+from ance_ir.settings import integer, integer_or_none
 
 
 class _Scheme(pt.Transformer):
-    """As a transformer, a scheme hands itself to the encoder in the column ``passages``."""
+    """As a transformer, a scheme hands itself to the encoder in the column ``passages``.
+
+    Unlike other transformers, schemes are equal if they cut alike: an index keeps the text form of its scheme, and compares it with others.
+    """
 
     whole = False
     batch_size = WINDOW
+    length = integer_or_none(3)
+    """Special tokens counted."""
 
     def __init__(self, length: int | None) -> None:
-        if length is not None and length < 3:
-            raise UsageError(f"a passage's length counts its special tokens, so it starts at 3, not {length}")
         self.length = length
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
@@ -73,11 +77,10 @@ class MaxP(_Scheme):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "MaxP", "help_url": None}
+    count = integer(1)
 
     def __init__(self, length: int | None = None, count: int = 4) -> None:
         super().__init__(length)
-        if count < 1:
-            raise UsageError(f"MaxP takes at least 1 passage, not {count}")
         self.count = count
 
     def windows(self, tokens: int, room: int) -> list[tuple[int, int]]:
@@ -93,11 +96,10 @@ class SlidingWindow(_Scheme):
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Sliding window", "help_url": None}
     whole = True
+    stride = integer(1)
 
     def __init__(self, length: int | None = None, stride: int = 64) -> None:
         super().__init__(length)
-        if stride < 1:
-            raise UsageError(f"a window moves by at least 1 token, not {stride}")
         self.stride = stride
 
     def windows(self, tokens: int, room: int) -> list[tuple[int, int]]:

@@ -2,60 +2,62 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.errors import DocumentNotFoundError, UsageError
+from ance_ir.errors import DocumentNotFoundError, IndexingError
 from ance_ir.indexes.aggregation import First, parse_aggregation
 from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.ann.settings import checked_backend
 from ance_ir.indexes.exact import MEMORY_BUDGET
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.models import DenseEncoder
 from ance_ir.models.text import Text
 from ance_ir.models.transformers import query_vectors
 from ance_ir.ragged import rows_of
-from ance_ir.ranking import no_results, rank_results
+from ance_ir.ranking import finite_scores, given_vectors, no_results, rank_results
+from ance_ir.settings import Configured, Retrieving, flag, integer, of_kind, text
 
 
-class _OverIndex(pt.Transformer):
-    """An index and the model that made it: equal by configuration, no pipeline stages themselves."""
+class _OverIndex(Configured, pt.Transformer):
+    """An index and the model that made it, which are no pipeline stages themselves."""
+
+    index = of_kind(AnceIndex)
+    model = of_kind(DenseEncoder)
+    aggregation = text(lambda name: str(parse_aggregation(name)))
+    check = flag()
 
     def __init__(self, index: AnceIndex, model: DenseEncoder, *, aggregation: str, check: bool) -> None:
         self.index = index
         self.model = model
-        self.aggregation = str(parse_aggregation(aggregation))
+        self.aggregation = aggregation
         self.check = check
-        if check:
-            index.check_model(model)
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the model must be the index's."""
+        if self.check and changed in (None, "index", "model", "check"):
+            self.index.check_model(self.model)
 
     def _query_vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """A vector for each row, ``[len(frame), D]``: ``query_vec`` where the frame has it, ``query`` encoded otherwise, each text once."""
+        dimension = self.index.store.dimension
         if "query_vec" in frame.columns:
-            return np.stack(frame["query_vec"].to_list()).astype(np.float32)
+            return given_vectors(frame, dimension)
+        if self.model.dimension != dimension:
+            raise IndexingError(
+                f"{self.index.folder} holds vectors of {dimension} dimensions, those of {self.model.name} have {self.model.dimension}"
+            )
         return query_vectors(self.model, frame)
 
     def subtransformers(self) -> dict[str, Any]:
         """None."""
         return {}
 
-    def _configuration(self) -> tuple[Any, ...]:
-        return (type(self), self.index, id(self.model), self.aggregation, self.check)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _OverIndex) and self._configuration() == other._configuration()
-
-    def __hash__(self) -> int:
-        return hash(self._configuration())
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.index.folder.name})"
-
-
-class DenseRetriever(_OverIndex):
+class DenseRetriever(Retrieving, _OverIndex):
     """Queries (``query`` or ``query_vec``) to the best documents of an index.
 
     Args:
@@ -73,6 +75,8 @@ class DenseRetriever(_OverIndex):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Dense retriever", "help_url": None}
+    backend = text(checked_backend)
+    memory_budget = integer(1)
 
     def __init__(
         self,
@@ -85,10 +89,10 @@ class DenseRetriever(_OverIndex):
         memory_budget: int = MEMORY_BUDGET,
         check: bool = True,
     ) -> None:
-        super().__init__(index, model, aggregation=aggregation, check=check)
-        self.memory_budget = memory_budget
-        self.num_results = _at_least_one(num_results)
+        self.num_results = num_results
         self.backend = backend
+        self.memory_budget = memory_budget
+        super().__init__(index, model, aggregation=aggregation, check=check)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Search; the result has every column of the queries, ``docno``, ``score`` and ``rank``."""
@@ -108,21 +112,11 @@ class DenseRetriever(_OverIndex):
         scores, documents = self.index.search_vectors(self._query_vectors(inp), self.num_results, searcher, aggregation)
         query, place = np.nonzero(documents >= 0)
         results = queries.iloc[query].reset_index(drop=True)
-        return results.assign(docno=self.index.docnos(documents[query, place]), score=scores[query, place].astype(np.float64), rank=place)
-
-    def fuse_rank_cutoff(self, k: int) -> DenseRetriever:
-        """The same retriever with at most k results."""
-        if self.num_results <= _at_least_one(k):
-            return self
-        stricter = copy.copy(self)  # not checked again: hashing a model's weights takes a while
-        stricter.num_results = k
-        return stricter
-
-    def __mod__(self, right: int) -> DenseRetriever:
-        return self.fuse_rank_cutoff(right)
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return (*super()._configuration(), self.num_results, self.backend)
+        results = results.assign(
+            docno=self.index.docnos(documents[query, place]), score=scores[query, place].astype(np.float64), rank=place
+        )
+        finite_scores(results)
+        return results
 
 
 class DenseScorer(_OverIndex):
@@ -186,9 +180,3 @@ class DenseScorer(_OverIndex):
                 "add a text column to encode them"
             )
         return self.model.text.join_frame(unknown)
-
-
-def _at_least_one(num_results: int) -> int:
-    if num_results < 1:
-        raise UsageError(f"at least 1 document is to be found, not {num_results}")
-    return num_results

@@ -24,18 +24,19 @@ from ance_ir.models.encoding import encode_windows, gather
 from ance_ir.models.transformers import check_queries, query_vectors
 from ance_ir.pipelines.reader import given_texts
 from ance_ir.ragged import rows_of
-from ance_ir.ranking import rank_results
+from ance_ir.ranking import finite_vectors, given_vectors, rank_results
+from ance_ir.settings import Configured, flag, integer, number, of_kind, of_kind_or_none
 
 
-class _Feedback(pt.Transformer):
+class _Feedback(Configured, pt.Transformer):
     """Results to their queries, once each, with a new ``query_vec``.
 
     A query without results is not in a frame of results, so it does not come out either.
     """
 
+    depth = integer(1)
+
     def __init__(self, depth: int) -> None:
-        if depth < 1:
-            raise UsageError(f"at least 1 result gives feedback, not {depth}")
         self.depth = depth
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
@@ -63,27 +64,26 @@ class _Feedback(pt.Transformer):
         """None."""
         return {}
 
-    @abstractmethod
-    def _configuration(self) -> tuple[Any, ...]:
-        """What two of them that are equal have in common."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Feedback) and self._configuration() == other._configuration()
-
-    def __hash__(self) -> int:
-        return hash(self._configuration())
-
 
 class _VectorPRF(_Feedback):
     """Feedback by the vectors of an index."""
+
+    index = of_kind(AnceIndex)
+    model = of_kind_or_none(DenseEncoder)
+    check = flag()
 
     def __init__(self, index: AnceIndex, depth: int, model: DenseEncoder | None, check: bool) -> None:
         super().__init__(depth)
         self.index = index
         self.model = model
         self.check = check
-        if check and model is not None:
-            index.check_model(model)
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the model must be the index's."""
+        if changed == "index":
+            self.__dict__.pop("_own_model", None)
+        if self.check and self.model is not None and changed in (None, "index", "model", "check"):
+            self.index.check_model(self.model)
 
     @abstractmethod
     def _moved(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -96,19 +96,19 @@ class _VectorPRF(_Feedback):
 
     def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
         if "query_vec" in queries.columns:
-            vectors_QD = np.stack(queries["query_vec"].to_list()).astype(np.float32)
+            vectors_QD = given_vectors(queries, self.index.store.dimension)
         else:
-            vectors_QD = query_vectors(self._encoder, queries)
+            vectors_QD = query_vectors(self._own_model if self.model is None else self.model, queries)
         for row, found in enumerate(results):
             numbers = self.index.numbers([str(docno) for docno in found["docno"]])
             numbers = numbers[numbers >= 0]
             if len(numbers):
                 vectors_QD[row] = self._moved(vectors_QD[row], numbers)
-        return vectors_QD
+        return finite_vectors(queries, vectors_QD)
 
     @cached_property
-    def _encoder(self) -> DenseEncoder:
-        return self.index.model() if self.model is None else self.model
+    def _own_model(self) -> DenseEncoder:
+        return self.index.model()
 
     def _best_passages(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The vector of the best passage of each document, float32 ``[N, D]``."""
@@ -119,9 +119,6 @@ class _VectorPRF(_Feedback):
         best_N = [begin + int(scores_P[begin : begin + count].argmax()) for begin, count in zip(begins, counts, strict=True)]
         best: np.ndarray = vectors_PD[best_N]
         return best
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return type(self), self.index, id(self.model), self.depth, self.check
 
 
 class AveragePRF(_VectorPRF):
@@ -172,6 +169,10 @@ class RocchioPRF(_VectorPRF):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Rocchio PRF", "help_url": None}
+    alpha = number()
+    beta = number()
+    bottom = integer(0)
+    gamma = number()
 
     def __init__(
         self,
@@ -185,13 +186,11 @@ class RocchioPRF(_VectorPRF):
         model: DenseEncoder | None = None,
         check: bool = True,
     ) -> None:
-        super().__init__(index, depth, model, check)
-        if bottom < 0:
-            raise UsageError(f"0 or more last results count as not relevant, not {bottom}")
         self.alpha = alpha
         self.beta = beta
         self.bottom = bottom
         self.gamma = gamma
+        super().__init__(index, depth, model, check)
 
     def _moved(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         moved: np.ndarray = self.alpha * query_D + self.beta * self._best_passages(query_D, numbers[: self.depth]).mean(axis=0)
@@ -199,9 +198,6 @@ class RocchioPRF(_VectorPRF):
         if len(last):
             moved -= self.gamma * self._best_passages(query_D, last).mean(axis=0)
         return moved
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return (*super()._configuration(), self.alpha, self.beta, self.bottom, self.gamma)
 
 
 class AncePRF(_Feedback):
@@ -219,13 +215,18 @@ class AncePRF(_Feedback):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "ANCE-PRF", "help_url": None}
+    model = of_kind(DenseEncoder)
+    length = integer(3)
 
     def __init__(self, model: DenseEncoder, depth: int = 3, *, length: int = 512) -> None:
         super().__init__(depth)
-        if length > model.tokenizer.longest:
-            raise UsageError(f"length {length} is more than the {model.tokenizer.longest} tokens that the model takes")
         self.model = model
         self.length = length
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the model must take so many tokens."""
+        if self.length > self.model.tokenizer.longest:
+            raise UsageError(f"length {self.length} is more than the {self.model.tokenizer.longest} tokens that the model takes")
 
     def _validate(self, inp: pd.DataFrame) -> None:
         pt.validate.result_frame(inp, extra_columns=["score", "query", "text"], context=self)
@@ -236,7 +237,4 @@ class AncePRF(_Feedback):
         texts = [given_texts(found["text"].head(self.depth)) for found in results]
         read = tokenizer.joined([[query, *told] for query, told in zip(queries["query"], texts, strict=True)], self.length)
         tokens = ([np.asarray(ids, dtype=np.int32)] for ids in read)
-        return gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0]
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return type(self), id(self.model), self.depth, self.length
+        return finite_vectors(queries, gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0])

@@ -17,6 +17,7 @@ import pyterrier as pt
 
 from ance_ir.errors import UsageError
 from ance_ir.ranking import rank_results
+from ance_ir.settings import Retrieving, Setting, as_weights, choice, number
 
 Normalization = Literal["none", "min-max", "z"]
 Missing = Literal["min", "zero"]
@@ -35,17 +36,34 @@ class Candidates:
     values_SP: np.ndarray
 
 
-class _Fusion(pt.Transformer):
+def _read_systems(value: Any) -> tuple[pt.Transformer, ...]:
+    if isinstance(value, pt.Transformer) or not isinstance(value, Sequence):
+        raise UsageError(f"must be several transformers, not {value!r}")
+    if not value:
+        raise UsageError("must be one transformer or more, and there is none")
+    for system in value:
+        if not isinstance(system, pt.Transformer):
+            raise UsageError(f"must be transformers, not {system!r}")
+    return tuple(value)
+
+
+class _Fusion(Retrieving):
     """A document scores as the weighted sum of what the systems give it."""
 
+    systems = Setting(_read_systems)
+    weights = Setting(as_weights)
+
     def __init__(self, systems: Sequence[pt.Transformer], weights: Sequence[float], num_results: int) -> None:
-        if not systems:
-            raise UsageError("there is no system to fuse; name one or more")
-        if num_results < 1:
-            raise UsageError(f"at least 1 document is to be found, not {num_results}")
-        self.systems = tuple(systems)
-        self.weights = tuple(float(weight) for weight in weights)
+        self.systems = systems
+        self.weights = weights
         self.num_results = num_results
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: each system must have its weight."""
+        if len(self.weights) != len(self.systems):
+            raise UsageError(
+                f"{type(self).__name__}: weights must be one number for each of {len(self.systems)} systems, not {self.weights}"
+            )
 
     @abstractmethod
     def _values(self, ranked: pd.DataFrame) -> np.ndarray:
@@ -105,25 +123,9 @@ class _Fusion(pt.Transformer):
         distinct = {frozenset(columns): columns for columns in reversed(joined)}
         return [columns for columns in reversed(distinct.values()) if not any(other < set(columns) for other in distinct)]
 
-    def fuse_rank_cutoff(self, k: int) -> pt.Transformer:
-        """The same fusion with at most k results; each system still finds as many as before."""
-        return self if self.num_results <= k else pt.inspect.transformer_apply_attributes(self, num_results=k)
-
-    def __mod__(self, right: int) -> pt.Transformer:
-        return self.fuse_rank_cutoff(right)
-
     def compile(self) -> pt.Transformer:
         """The same fusion of compiled systems."""
-        return pt.inspect.transformer_apply_attributes(self, systems=tuple(system.compile() for system in self.systems))
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return type(self), self.systems, self.weights, self.num_results
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Fusion) and self._configuration() == other._configuration()
-
-    def __hash__(self) -> int:
-        return hash(self._configuration())
+        return self.variant(systems=[system.compile() for system in self.systems])
 
 
 class ReciprocalRankFusion(_Fusion):
@@ -139,12 +141,11 @@ class ReciprocalRankFusion(_Fusion):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Reciprocal ranks", "help_url": None, "inner_pipelines_mode": "combine"}
+    k = number(0)
 
     def __init__(self, *systems: pt.Transformer, k: float = 60, num_results: int = 1000) -> None:
-        super().__init__(systems, [1.0] * len(systems), num_results)
-        if not k >= 0:
-            raise UsageError(f"k must be at least 0, not {k}")
         self.k = k
+        super().__init__(systems, [1.0] * len(systems), num_results)
 
     def _values(self, ranked: pd.DataFrame) -> np.ndarray:
         values: np.ndarray = 1 / (self.k + ranked["rank"].to_numpy() + 1)
@@ -152,9 +153,6 @@ class ReciprocalRankFusion(_Fusion):
 
     def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
         return np.zeros(len(starts))
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return (*super()._configuration(), self.k)
 
 
 class WeightedSum(_Fusion):
@@ -178,6 +176,8 @@ class WeightedSum(_Fusion):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Weighted sum", "help_url": None, "inner_pipelines_mode": "combine"}
+    normalization: Setting[Normalization] = choice(get_args(Normalization))
+    missing: Setting[Missing] = choice(get_args(Missing))
 
     def __init__(
         self,
@@ -187,14 +187,13 @@ class WeightedSum(_Fusion):
         missing: Missing = "min",
         num_results: int = 1000,
     ) -> None:
-        super().__init__(systems, [1.0] * len(systems) if weights is None else weights, num_results)
-        if len(self.weights) != len(systems) or not np.isfinite(self.weights).all():
-            raise UsageError(f"a number is needed for each of {len(systems)} systems as its weight, not {weights}")
-        for name, value, known in (("normalization", normalization, get_args(Normalization)), ("missing", missing, get_args(Missing))):
-            if value not in known:
-                raise UsageError(f"{name} must be one of {', '.join(known)}, not {value!r}")
         self.normalization = normalization
         self.missing = missing
+        super().__init__(systems, [1.0] * len(systems) if weights is None else weights, num_results)
+
+    def usual(self, name: str, default: Any) -> Any:
+        """See ``Configured``: each weighs 1 by default."""
+        return (1.0,) * len(self.systems) if name == "weights" else super().usual(name, default)
 
     def _values(self, ranked: pd.DataFrame) -> np.ndarray:
         scores = ranked["score"].to_numpy(np.float64)
@@ -216,18 +215,16 @@ class WeightedSum(_Fusion):
         lowest: np.ndarray = np.minimum.reduceat(values, starts)
         return lowest
 
-    def _configuration(self) -> tuple[Any, ...]:
-        return (*super()._configuration(), self.normalization, self.missing)
-
 
 def _ranked(system: pt.Transformer, found: pd.DataFrame) -> pd.DataFrame:
     """What a system found, in the one order of results, each document once a query."""
     lacking = {"qid", "docno", "score"} - set(found.columns)
     if lacking:
         raise UsageError(f"fusion needs a score for each qid and docno; {system} gives only {', '.join(found.columns)}")
-    if not np.isfinite(found["score"].to_numpy(np.float64)).all():
-        raise UsageError(f"fusion adds scores up, and those of {system} are not all finite numbers")
-    ranked = rank_results(found)
+    try:
+        ranked = rank_results(found)
+    except UsageError as error:
+        raise UsageError(f"{system}: {error}") from error
     repeated = ranked.duplicated(["qid", "docno"])
     return rank_results(ranked[~repeated]) if repeated.any() else ranked
 

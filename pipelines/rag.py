@@ -10,14 +10,14 @@ import pyterrier as pt
 import torch
 from tqdm.auto import tqdm
 
-from ance_ir.errors import UsageError
 from ance_ir.models import RagToken
 from ance_ir.models.transformers import check_queries
 from ance_ir.pipelines.reader import given_texts
 from ance_ir.ranking import rank_results
+from ance_ir.settings import Configured, flag, integer_or_none, of_kind
 
 
-class RagReader(pt.Transformer):
+class RagReader(Configured, pt.Transformer):
     """Writes one ``qanswer`` for each question from its passages that score highest; reads ``query``, ``text``, ``score`` and, where
     there is one, ``title``.
 
@@ -30,10 +30,11 @@ class RagReader(pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "RAG", "help_url": None}
+    model = of_kind(RagToken)
+    n_docs = integer_or_none(1)
+    verbose = flag()
 
     def __init__(self, model: RagToken, n_docs: int | None = None, *, verbose: bool = False) -> None:
-        if n_docs is not None and n_docs < 1:
-            raise UsageError(f"at least 1 passage is to be read, not {n_docs}")
         self.model = model
         self.n_docs = n_docs
         self.verbose = verbose
@@ -70,9 +71,3 @@ class RagReader(pt.Transformer):
     def subtransformers(self) -> dict[str, Any]:
         """None."""
         return {}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RagReader) and (self.model, self.n_docs) == (other.model, other.n_docs)
-
-    def __hash__(self) -> int:
-        return hash((id(self.model), self.n_docs))

@@ -12,11 +12,11 @@ import pyterrier as pt
 import torch
 from tqdm.auto import tqdm
 
-from ance_ir.errors import UsageError
 from ance_ir.models import Reader, Readings
 from ance_ir.models.encoding import Progress
 from ance_ir.models.transformers import check_queries
 from ance_ir.ranking import rank_results
+from ance_ir.settings import Configured, Setting, choice, flag
 
 
 class PassageReader(Protocol):
@@ -29,7 +29,7 @@ class PassageReader(Protocol):
         ...
 
 
-class AnswerReader(pt.Transformer):
+class AnswerReader(Configured, pt.Transformer):
     """Adds to each passage its best ``answer``, the span's ``answer_score`` and the passage's ``relevance``; reads ``query``, ``text`` and,
     where there is one, ``title``.
 
@@ -41,6 +41,8 @@ class AnswerReader(pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Reader", "help_url": None}
+    reader: Setting[PassageReader] = Setting(lambda value: value)
+    verbose = flag()
 
     def __init__(self, reader: PassageReader, *, verbose: bool = False) -> None:
         self.reader = reader
@@ -73,14 +75,8 @@ class AnswerReader(pt.Transformer):
         """None."""
         return {}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AnswerReader) and self.reader is other.reader
 
-    def __hash__(self) -> int:
-        return hash((AnswerReader, id(self.reader)))
-
-
-class BestAnswer(pt.Transformer):
+class BestAnswer(Configured, pt.Transformer):
     """Keeps a row for each question, with its ``qanswer``, ``answer_score`` and the ``docno`` of the passage where it was found.
 
     Beside them the columns of the query are kept. Ties are broken by docno, last first.
@@ -91,28 +87,22 @@ class BestAnswer(pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Best answer", "help_url": None}
+    by: Setting[Literal["relevance", "score"]] = choice(("relevance", "score"))
 
     def __init__(self, by: Literal["relevance", "score"] = "relevance") -> None:
-        if by not in ("relevance", "score"):
-            raise UsageError(f"the best answer is told by relevance or score, not {by!r}")
         self.by = by
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Choose; questions come in the order in which they first appear."""
         pt.validate.columns(inp, includes=["qid", "query", "docno", "answer", "answer_score", "relevance"], context=self)
-        ranked = rank_results(inp.assign(score=inp["relevance" if self.by == "relevance" else "answer_score"]), 1)
+        scores = inp["relevance" if self.by == "relevance" else "answer_score"]
+        ranked = rank_results(inp.assign(score=scores.replace(-np.inf, np.finfo(np.float32).min)), 1)  # −∞ of a text without a token
         kept = [column for column in inp.columns if column in pt.model.query_columns(inp) and column != "qanswer"]
         return ranked.assign(qanswer=ranked["answer"])[[*kept, "qanswer", "answer_score", "docno"]]
 
     def subtransformers(self) -> dict[str, Any]:
         """None."""
         return {}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BestAnswer) and self.by == other.by
-
-    def __hash__(self) -> int:
-        return hash((BestAnswer, self.by))
 
 
 def given_texts(column: pd.Series) -> list[str]:

@@ -17,9 +17,10 @@ from ance_ir.indexes.aggregation import parse_aggregation
 from ance_ir.models import CrossEncoder, PassageScheme
 from ance_ir.models.transformers import check_queries
 from ance_ir.ranking import rank_results
+from ance_ir.settings import Configured, Setting, flag, of_kind, text
 
 
-class BertReranker(pt.Transformer):
+class BertReranker(Configured, pt.Transformer):
     """Ranks documents anew by a cross-encoder that reads ``query`` and ``text`` (``title``, ``url``) together.
 
     ``bm25 % 100 >> BertReranker(model, dataset=dataset)`` takes the texts from a dataset; ``bm25 % 100 >> loader >> BertReranker(model)``,
@@ -41,6 +42,11 @@ class BertReranker(pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "BERT reranker", "help_url": None}
+    model = of_kind(CrossEncoder)
+    passages: Setting[PassageScheme] = Setting(lambda value: FirstP() if value is None else value)
+    aggregation = text(lambda name: str(parse_aggregation(name)))
+    dataset: Setting[Dataset | None] = Setting(lambda value: value)
+    verbose = flag()
 
     def __init__(
         self,
@@ -52,11 +58,14 @@ class BertReranker(pt.Transformer):
         verbose: bool = False,
     ) -> None:
         self.model = model
-        self.passages = FirstP() if passages is None else passages
-        self.aggregation = str(parse_aggregation(aggregation))
+        self.passages = passages
+        self.aggregation = aggregation
         self.dataset = dataset
         self.verbose = verbose
-        model.tokenizer.pairs([""], [""], self.passages)  # a scheme that the model cannot take shows here
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the model must take such passages."""
+        self.model.tokenizer.pairs([""], [""], self.passages)
 
     @classmethod
     def from_pretrained(
@@ -98,15 +107,3 @@ class BertReranker(pt.Transformer):
     def subtransformers(self) -> dict[str, Any]:
         """None."""
         return {}
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return id(self.model), self.passages, self.aggregation, id(self.dataset)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BertReranker) and self._configuration() == other._configuration()
-
-    def __hash__(self) -> int:
-        return hash(self._configuration())
-
-    def __repr__(self) -> str:
-        return f"BertReranker({self.model.name})"

@@ -108,7 +108,7 @@ def command(
     it ranks first (uniformly; top: the first of them; score: by the softmax of their scores); again every --refresh-every steps, while
     training waits, or, with --inferencers, in processes of their own with the newest checkpoint, while it goes on. Or random, bm25, the
     path of a run file, or a system as `ance-ir eval` takes it. Or in-batch: the other documents of the batch; nce: of these the one that
-    scores highest. Joined by + they are mixed, with weights: 2*bm25+random; in-batch+bm25 adds a drawn one to those of the batch.
+    scores highest. mix(2*bm25, random) mixes them by weight; mix(in-batch, bm25) adds a drawn one to those of the batch.
 
     torchrun --nproc-per-node 4 -m ance_ir train … trains with four processes; --batch-size is that of all together.
 

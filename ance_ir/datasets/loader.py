@@ -10,11 +10,19 @@ import pyterrier as pt
 
 from ance_ir.datasets.store import DocumentStore
 from ance_ir.errors import UsageError
+from ance_ir.settings import Configured, Setting, flag
 
 FIELDS = ("text", "title", "url")
 
 
-class TextLoader(pt.Transformer):
+def _read_fields(value: Any) -> tuple[str, ...]:
+    fields = FIELDS if value == "*" else (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Sequence) else ()
+    if not fields or not all(field in FIELDS for field in fields):
+        raise UsageError(f"must be one or more of {', '.join(FIELDS)}, or '*' for all, not {value!r}")
+    return fields
+
+
+class TextLoader(Configured, pt.Transformer):
     """Adds columns of text to any frame with ``docno``; a column of the same name is replaced, all else stays as it was.
 
     Args:
@@ -28,15 +36,14 @@ class TextLoader(pt.Transformer):
 
     # without a help_url PyTerrier asks its documentation on the network
     schematic: ClassVar[dict[str, str | None]] = {"label": "Text loader", "help_url": None}
+    store: Setting[Callable[..., DocumentStore]] = Setting(lambda value: value)
+    fields = Setting(_read_fields)
+    verbose = flag()
 
     def __init__(self, store: Callable[..., DocumentStore], fields: Sequence[str] | str = "*", *, verbose: bool = False) -> None:
-        if isinstance(fields, str):
-            fields = FIELDS if fields == "*" else (fields,)
-        if not fields or not set(fields) <= set(FIELDS):
-            raise UsageError(f"expected one or more of the fields {', '.join(FIELDS)}, or '*' for all, found {fields!r}")
         super().__init__()
         self.store = store
-        self.fields = tuple(fields)
+        self.fields = fields
         self.verbose = verbose
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
@@ -55,9 +62,3 @@ class TextLoader(pt.Transformer):
     def subtransformers(self) -> dict[str, Any]:
         """None."""
         return {}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TextLoader) and (self.store, self.fields) == (other.store, other.fields)
-
-    def __hash__(self) -> int:
-        return hash((self.store, self.fields))

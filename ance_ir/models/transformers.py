@@ -11,9 +11,12 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import UsageError
+from ance_ir.files import as_path
 from ance_ir.models.batching import WINDOW
 from ance_ir.models.query_cache import QueryCache
 from ance_ir.models.text import FIELDS, TextSettings
+from ance_ir.ranking import finite_vectors
+from ance_ir.settings import Configured, Setting
 
 if TYPE_CHECKING:
     from ance_ir.models.dense import DenseEncoder
@@ -76,30 +79,24 @@ def query_vectors(model: DenseEncoder, frame: pd.DataFrame, cache: QueryCache | 
         cache: of their vectors.
 
     Raises:
-        UsageError: a query is no string.
+        UsageError: a query is no string, or its vector is not finite.
     """
     check_queries(frame)
     codes, texts = pd.factorize(frame["query"])
     if not len(texts):
         return np.zeros((0, model.dimension), dtype=np.float32)
     vectors: np.ndarray = (model.encode_queries(list(texts)) if cache is None else cache.encode(model, list(texts)))[codes]
-    return vectors
+    return finite_vectors(frame, vectors)
 
 
-class _Encoder(pt.Transformer):
-    """Common to both: equal if the model is the same; the model is no pipeline stage."""
+class _Encoder(Configured, pt.Transformer):
+    """Common to both: the model is no pipeline stage."""
 
-    model: DenseEncoder
+    model: Setting[DenseEncoder] = Setting(lambda value: value)
 
     def subtransformers(self) -> dict[str, Any]:
         """None: the model is no pipeline stage."""
         return {}
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.model is self.model
-
-    def __hash__(self) -> int:
-        return hash((type(self), id(self.model)))
 
 
 class QueryEncoder(_Encoder):
@@ -113,23 +110,21 @@ class QueryEncoder(_Encoder):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Query encoder", "help_url": None}
+    cache: Setting[Path | None] = Setting(lambda value: None if value is None else as_path(value))
 
     def __init__(self, model: DenseEncoder, cache: Path | str | None = None) -> None:
         self.model = model
-        self.cache = None if cache is None else Path(cache)
-        self._vectors = None if cache is None else QueryCache(cache, model)
+        self.cache = cache
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the cache keeps vectors of this model."""
+        self._vectors = None if self.cache is None else QueryCache(self.cache, self.model)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Encode each distinct query once."""
         pt.validate.columns(inp, includes=["qid", "query"])
         vectors = query_vectors(self.model, inp, self._vectors)
         return inp.assign(query_vec=pd.Series(list(vectors), index=inp.index, dtype=object))
-
-    def __eq__(self, other: object) -> bool:
-        return super().__eq__(other) and isinstance(other, QueryEncoder) and other.cache == self.cache
-
-    def __hash__(self) -> int:
-        return hash((type(self), id(self.model), self.cache))
 
 
 class PassageEncoder(_Encoder):
@@ -145,6 +140,7 @@ class PassageEncoder(_Encoder):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Passage encoder", "help_url": None}
+    progress: Setting[Progress | None] = Setting(lambda value: value)
     batch_size = WINDOW
     """Documents that PyTerrier should hand over at once: they are sorted by length together."""
 

@@ -11,7 +11,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import load_dataset
 from ance_ir.eval.measures import evaluate, judged
-from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.eval.negatives import NamedNegatives, with_mix
 from ance_ir.eval.study.settings import Scheme, StudySettings
 from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
@@ -75,7 +75,7 @@ class Material:
         schemes = [Scheme.parse(text) for text in self.settings.schemes]
         named = self.negatives()
         for name in dict.fromkeys(name for scheme in schemes for name in (scheme.warm_up, scheme.negatives) if name is not None):
-            named.make(name)
+            named.make(with_mix(name))
 
     def index(self, model: DenseEncoder, folder: Path) -> AnceIndex:
         """The corpus as a model sees it; documents have the store's numbers. Opened where it is there already."""

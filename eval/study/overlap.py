@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ance_ir.eval.negatives import with_mix
 from ance_ir.eval.study.material import Material
 from ance_ir.eval.study.settings import Scheme
 from ance_ir.indexes import AnceIndex
@@ -36,7 +37,7 @@ def final_source(material: Material, scheme: Scheme, run: Path) -> tuple[Negativ
     """
     settings = material.settings
     last = (settings.steps - 1) // settings.refresh_every * settings.refresh_every
-    source = material.negatives().make(scheme.negatives)
+    source = material.negatives().make(with_mix(scheme.negatives))
     if source.mines:
         source.use(MinedNegatives.read(run / "negatives" / f"step-{last:06d}"))
     return source, last

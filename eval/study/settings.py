@@ -32,7 +32,7 @@ class Scheme:
     """Where a run's negatives come from.
 
     Attributes:
-        negatives: as ``NamedNegatives`` reads it.
+        negatives: as ``NamedNegatives`` reads it, or its name: a bare sum, ``bm25+random``, is a mixture, as the paper's tables have it.
         warm_up: where they come from at first; ``None``: from there too.
     """
 

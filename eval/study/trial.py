@@ -17,6 +17,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from ance_ir.eval.negatives import with_mix
 from ance_ir.eval.study.material import DEPTH, PASSAGES, Material, to_json
 from ance_ir.eval.study.overlap import final_source, last_batches, overlap
 from ance_ir.eval.study.settings import Scheme
@@ -71,11 +72,11 @@ class Trial:
             material.model(),
             self.folder / "training",
             training,
-            scheme=self.scheme.negatives,
+            scheme=with_mix(self.scheme.negatives),
             passages=PASSAGES,
             depth=settings.depth,
             split=settings.split,
-            warm_up=self.scheme.warm_up,
+            warm_up=None if self.scheme.warm_up is None else with_mix(self.scheme.warm_up),
             warm_up_until=None if self.scheme.warm_up is None else settings.until,
             say=say,
         )

@@ -202,6 +202,17 @@ def parse_backend(text: str) -> FaissSettings:
     return FaissSettings(family=family, **options)
 
 
+def checked_backend(text: str) -> str:
+    """The name of a backend, as it is.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if text not in ("exact", "tuned"):
+        parse_backend(text)
+    return text
+
+
 def resolve(folder: Path, backend: str) -> FaissSettings | None:
     """How the index in a folder is to be searched; ``None`` stands for exact search.
 

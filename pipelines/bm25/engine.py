@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ance_ir.errors import UsageError
+from ance_ir.settings import as_integer, as_number
 
 K1, B = 0.9, 0.4
 
@@ -47,8 +48,12 @@ class RM3:
     original_query_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.fb_docs < 1 or self.fb_terms < 1 or not 0 <= self.original_query_weight <= 1:
-            raise UsageError(f"RM3 needs at least 1 document and 1 term, and a weight from 0 to 1, not {self}")
+        try:
+            as_integer(self.fb_docs, 1)
+            as_integer(self.fb_terms, 1)
+            as_number(self.original_query_weight, 0, 1)
+        except UsageError:
+            raise UsageError(f"RM3 needs at least 1 document and 1 term, and a weight from 0 to 1, not {self}") from None
 
 
 class Found(NamedTuple):

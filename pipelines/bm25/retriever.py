@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -14,12 +13,13 @@ from ance_ir.errors import UsageError
 from ance_ir.pipelines.bm25.documents import clean
 from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found
 from ance_ir.ranking import no_results
+from ance_ir.settings import Retrieving, Setting, flag, number, of_kind_or_none
 
 if TYPE_CHECKING:
     from ance_ir.pipelines.bm25.index import BM25Index
 
 
-class BM25Retriever(pt.Transformer):
+class BM25Retriever(Retrieving):
     """Queries to the best documents of a BM25 index; fewer, or none, where fewer share a word with the query.
 
     Args:
@@ -36,6 +36,11 @@ class BM25Retriever(pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "BM25", "help_url": None}
+    index: Setting[BM25Index] = Setting(lambda value: value)
+    k1 = number(0)
+    b = number(0, 1)
+    rm3 = of_kind_or_none(RM3)
+    verbose = flag()
 
     def __init__(
         self,
@@ -47,19 +52,19 @@ class BM25Retriever(pt.Transformer):
         rm3: RM3 | None = None,
         verbose: bool = False,
     ) -> None:
-        if num_results < 1:
-            raise UsageError(f"at least 1 document is to be found, not {num_results}")
-        if not 0 <= k1 < math.inf or not 0 <= b <= 1:
-            raise UsageError(f"k1 must be at least 0 and b between 0 and 1, not k1={k1}, b={b}")
-        if rm3 is not None and not index.has_rm3:
-            raise UsageError(f'the engine {index.engine} has no RM3: build the index with engine="lucene"')
         self.index = index
         self.num_results = num_results
-        self.k1 = float(k1)
-        self.b = float(b)
+        self.k1 = k1
+        self.b = b
         self.rm3 = rm3
         self.verbose = verbose
-        _ = index.manifest
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: there must be an index, and its engine must have RM3 where that is wanted."""
+        if self.rm3 is not None and not self.index.has_rm3:
+            raise UsageError(f'the engine {self.index.engine} has no RM3: build the index with engine="lucene"')
+        if changed in (None, "index"):
+            _ = self.index.manifest
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Search; the result has every column of the queries, ``docno``, ``score`` and ``rank``.
@@ -107,30 +112,9 @@ class BM25Retriever(pt.Transformer):
         kept = _places(row) < num_results
         return Found(row[kept], number[kept], score[kept])
 
-    def fuse_rank_cutoff(self, k: int) -> BM25Retriever:
-        """The same retriever with at most k results."""
-        if self.num_results <= k:
-            return self
-        return BM25Retriever(self.index, k, self.k1, self.b, rm3=self.rm3, verbose=self.verbose)
-
-    def __mod__(self, right: int) -> BM25Retriever:
-        return self.fuse_rank_cutoff(right)
-
     def subtransformers(self) -> dict[str, Any]:
         """None."""
         return {}
-
-    def _configuration(self) -> tuple[Any, ...]:
-        return self.index, self.num_results, self.k1, self.b, self.rm3
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BM25Retriever) and self._configuration() == other._configuration()
-
-    def __hash__(self) -> int:
-        return hash(self._configuration())
-
-    def __repr__(self) -> str:
-        return f"BM25Retriever({self.index.path.name})"
 
 
 def _places(rows: np.ndarray) -> np.ndarray:

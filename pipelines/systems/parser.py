@@ -1,4 +1,4 @@
-"""The text of a system to its tree.
+"""The text of a system, or of a mixture of negatives, to its tree.
 
 ::
 
@@ -7,6 +7,9 @@
     sum    := term ("+" term)*
     term   := [NUMBER "*"] unit ["%" K]
     unit   := STAGE ["[" name=value (";" name=value)* "]"] | "(" chain ")" | FUNCTION "(" chain ("," chain)* ")"
+    mixture := "mix" "(" chain ("," chain)* ")" | chain
+
+A NUMBER before a system in a mixture is its weight in the mixture. ``term "+" term`` alone is a mixture too, the way it used to be written.
 
 ``%`` binds tighter than ``*``, so that a fusion sees the weight; both bind tighter than ``+``, and that tighter than ``>>``.
 A STAGE is, in this order,
@@ -25,7 +28,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +37,8 @@ from ance_ir.errors import PointedError
 from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Option, Stage, Sum, System, Weighted
 
 BM25 = "bm25"
-FUNCTIONS = ("rrf", "minmax", "z")
+MIX = "mix"
+FUNCTIONS = ("rrf", "minmax", "z", MIX)
 
 _NAME = re.compile(r"\s*([^=>%/[\"']+?)\s*=")
 _WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")
@@ -57,6 +62,52 @@ def parse(text: str, names: Collection[str] = ()) -> System:
     return _Parser(text, names).system()
 
 
+@dataclass(frozen=True)
+class Source:
+    """A part of a mixture.
+
+    Attributes:
+        weight: how much of the mixture it makes.
+        tree: of its system.
+        text: of its system.
+    """
+
+    weight: float
+    tree: Node
+    text: str
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What negatives are drawn from.
+
+    Attributes:
+        sources: one or more.
+        bare: whether they were joined by ``+`` and not by ``mix(…)``.
+    """
+
+    sources: tuple[Source, ...]
+    bare: bool
+
+    def __str__(self) -> str:
+        """Its text, with ``mix(…)`` around several sources."""
+        texts = [f"{'' if source.weight == 1 else f'{source.weight:g}*'}{source.text}" for source in self.sources]
+        return texts[0] if len(texts) == 1 else f"{MIX}({', '.join(texts)})"
+
+
+def parse_mixture(text: str, names: Collection[str] = ()) -> Mixture:
+    """Read a mixture; a system alone is a mixture of one.
+
+    Args:
+        text: of the mixture.
+        names: of stages and systems, which may have signs in them.
+
+    Raises:
+        PointedError: the text is no mixture; says what was expected, and where.
+    """
+    return _Parser(text, names).mixture()
+
+
 class _Parser:
     """Recursive descent: each method reads one rule of the grammar from ``place`` on, and leaves ``place`` behind it."""
 
@@ -64,6 +115,41 @@ class _Parser:
         self.text = text
         self.names = names
         self.place = 0
+        self.splits = False  # whether + outside brackets parts sources, even where a name has one: bm25+dpr
+
+    def mixture(self) -> Mixture:
+        self._skip()
+        call = _CALL.match(self.text, self.place)
+        if call and call[1].lower() == MIX:
+            self.place = call.end()
+            sources = [self._source(self.chain)]
+            while self._take(","):
+                sources.append(self._source(self.chain))
+            self._close("expected , or )")
+            self._skip()
+            if self.place < len(self.text):
+                self._fail("expected the end")
+            return Mixture(tuple(sources), bare=False)
+        start, self.splits = self.place, True
+        sources = [self._source(self.term)]
+        while self._take("+"):
+            sources.append(self._source(self.term))
+        self.splits = False
+        if self.place < len(self.text):  # not a sum of sources, but one system
+            self.place = start
+            sources = [self._source(self.chain)]
+            if self.place < len(self.text):
+                self._fail("expected >>, +, %, [ or the end")
+        return Mixture(tuple(sources), bare=len(sources) > 1)
+
+    def _source(self, rule: Callable[[], Node]) -> Source:
+        self._skip()
+        start, tree = self.place, rule()
+        weight = 1.0
+        if isinstance(tree, Weighted):
+            start += len(_WEIGHT.match(self.text, start)[0])  # type: ignore[index]  # the weight is where the source begins
+            weight, tree = tree.weight, tree.system
+        return Source(weight, tree, self.text[start : self.place].strip())
 
     def system(self) -> System:
         name = _NAME.match(self.text)
@@ -114,17 +200,21 @@ class _Parser:
         place = self.place
         if call := _CALL.match(self.text, place):
             self.place = call.end()
-            arguments = [self.chain()]
-            while self._take(","):
-                arguments.append(self.chain())
-            self._close("expected , or )")
-            return Call(call[1].lower(), tuple(arguments), place)
+            return Call(call[1].lower(), tuple(self._inside(",", "expected , or )")), place)
         if self.text.startswith("(", place) and not self._known():
             self.place += 1
-            chain = self.chain()
-            self._close("expected >>, +, % or )")
-            return chain
+            return self._inside("", "expected >>, +, % or )")[0]
         return self.stage()
+
+    def _inside(self, sign: str, expected: str) -> list[Node]:
+        """Chains in brackets, joined by a sign, if any."""
+        splits, self.splits = self.splits, False
+        chains = [self.chain()]
+        while sign and self._take(sign):
+            chains.append(self.chain())
+        self._close(expected)
+        self.splits = splits
+        return chains
 
     def stage(self) -> Stage:
         place = self.place
@@ -160,6 +250,8 @@ class _Parser:
         return 0
 
     def _named(self, word: str) -> bool:
+        if self.splits and "+" in word:
+            return False
         return word in self.names or word.lower() in self.names
 
     def _options(self) -> tuple[Option, ...]:

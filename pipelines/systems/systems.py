@@ -14,7 +14,7 @@ from ance_ir.pipelines.bm25.engine import K1, B
 from ance_ir.pipelines.fusion import Normalization, ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
-from ance_ir.pipelines.systems.parser import parse
+from ance_ir.pipelines.systems.parser import MIX, parse
 from ance_ir.pipelines.systems.stages import Stages
 from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Stage, Sum, System, Weighted
 
@@ -88,6 +88,15 @@ class Systems:
             read[system.name] = system
         return dict(map(self._made, read.values()))
 
+    def of_tree(self, tree: Node, text: str) -> pt.Transformer:
+        """The pipeline of a part of a text that has been read; see ``parse``.
+
+        Args:
+            tree: of the part.
+            text: all of it, for errors.
+        """
+        return self._make(tree, text, first=True)
+
     def _read(self, text: str) -> System:
         return parse(text, {*MODELS, *SYSTEMS, *self._pipelines})
 
@@ -121,6 +130,8 @@ class Systems:
 
     def _call(self, call: Call, text: str, *, first: bool) -> pt.Transformer:
         with pointing(text, call.place):
+            if call.function == MIX:
+                raise UsageError("mix(…) draws negatives from several sources; systems are fused by +, rrf(…), minmax(…) or z(…)")
             if len(call.arguments) < 2:
                 raise UsageError(f"{call.function} joins two systems or more: {call.function}(bm25, ance)")
             if call.function != "rrf":

@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 import pytest
+import torch
 
 import ance_ir
 from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.datasets.loader import TextLoader
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.eval.candidates import RunRetriever
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
@@ -416,23 +418,73 @@ def test_every_argument_is_an_attribute(single: Case, world: World) -> None:
     assert_same(copy(single.frame), transformer(single.frame))
 
 
-def test_equality_follows_the_configuration(single: Case, world: World) -> None:
+def test_each_is_another(single: Case, world: World) -> None:
     transformer, again = single.make(world), single.make(world)
-    copy = pt.inspect.transformer_apply_attributes(transformer)
-    assert transformer == again == copy
-    assert len({transformer, again, copy}) == 1
-    for other in ONE.values():
-        if other is not single:
-            assert transformer != other.make(world)
+    if isinstance(transformer, FirstP | MaxP | SlidingWindow):
+        assert transformer == again, "schemes are values"
+    else:
+        assert transformer == transformer != again
+        assert len({transformer: 1, again: 2}) == 2
     assert transformer != "something else"
+
+
+def test_what_is_not_as_usual_is_shown(single: Case, world: World) -> None:
+    transformer = single.make(world)
+    assert repr(transformer).startswith(type(transformer).__name__)
     if single.change:
         changed = pt.inspect.transformer_apply_attributes(transformer, **single.change)
-        assert changed != transformer
         assert all(getattr(changed, name) == value for name, value in single.change.items())
-    if hasattr(transformer, "model"):
-        options = {"check": False} if hasattr(transformer, "check") else {}
-        other = cross_encoder(seed=9) if isinstance(transformer, BertReranker) else world.other
-        assert pt.inspect.transformer_apply_attributes(transformer, model=other, **options) != transformer
+        assert isinstance(transformer, AnswerReader) or repr(changed) != repr(transformer), "the tiny readers have one name"
+    assert repr(transformer) == repr(single.make(world))
+
+
+REFUSED: dict[str, list[Any]] = {
+    "num_results": [0, -1, True, 2.0, float("nan"), [5], None, "5"],
+    "depth": [0, True, 1.5, None],
+    "length": [2, True, 5.5, "8"],
+    "count": [0, True, None],
+    "stride": [0, False, 1.5],
+    "n_docs": [0, True, 1.5],
+    "memory_budget": [0, 1.5],
+    "bottom": [-1, 0.5],
+    "k1": [-0.1, float("nan"), float("inf"), True, "1"],
+    "b": [-0.1, 1.1, float("nan"), None],
+    "k": [-1, float("nan"), float("inf"), [60]],
+    "alpha": [float("nan"), True, None, [1.0]],
+    "beta": [float("inf"), "1"],
+    "gamma": [float("-inf")],
+    "weights": [(float("nan"), 1.0), (1.0,), [1.0, 2.0, 3.0], 1.0, (True, 1.0), ("1", "2")],
+    "systems": [(), [1, 2], None],
+    "normalization": ["zz", ["z"], None, 1],
+    "missing": ["none", ["min"]],
+    "aggregation": ["median", None, ["max"], "sum:0"],
+    "backend": ["nonsense", 1, None],
+    "rm3": ["yes", True],
+    "fields": ["body", [], ("text", "body"), [["text"]], None],
+    "by": ["rank", ["score"], None],
+    "verbose": ["no", 1, None],
+    "check": ["no", 0, None],
+    "model": [None, "a name"],
+}
+"""Values that no transformer takes, by the name of the setting."""
+
+
+def test_settings_are_checked_wherever_they_are_set(single: Case, world: World) -> None:
+    transformer = single.make(world)
+    for attribute in pt.inspect.transformer_attributes(transformer):
+        if isinstance(transformer, AnswerReader | TextLoader) and attribute.name in ("reader", "store"):
+            continue
+        for value in REFUSED.get(attribute.name, []):
+            if attribute.name == "model" and (value is None or type(transformer).__name__ in ("QueryEncoder", "PassageEncoder")):
+                continue
+            with pytest.raises(UsageError, match=attribute.name):
+                setattr(transformer, attribute.name, value)
+            with pytest.raises(UsageError, match=attribute.name):
+                transformer.set_parameter(attribute.name, value)
+            assert getattr(transformer, attribute.name) is attribute.value, "what was refused leaves no trace"
+            if attribute.name != "systems":
+                with pytest.raises(UsageError, match=attribute.name):
+                    pt.inspect.transformer_apply_attributes(transformer, **{attribute.name: value})
 
 
 def test_only_systems_inside_are_stages(single: Case, world: World) -> None:
@@ -482,18 +534,136 @@ def test_queries_with_the_same_text_get_the_same_answer(ranker: Case, world: Wor
     assert_same(second.drop(columns="qid"), first.drop(columns="qid"))
 
 
-def test_a_cutoff_is_fused(retriever: Case, world: World) -> None:
+def test_a_cutoff_is_applied_while_searching(retriever: Case, world: World) -> None:
     transformer = retriever.make(world)
     full = transformer(QUERIES)
     assert transformer.fuse_rank_cutoff(10) is transformer.fuse_rank_cutoff(50) is transformer
-    cut = transformer % 3
-    assert type(cut) is type(transformer)
-    assert cut.num_results == 3
+    cuts = [transformer % 3, transformer % 5 % 3, transformer % 3 % 5]
+    cuts += [(transformer % 3).compile(), (transformer >> pt.RankCutoff(3)).compile()]
+    for cut in cuts:
+        assert type(cut) is type(transformer)
+        assert cut.num_results == 3
+        assert_same(cut(QUERIES), full[full["rank"] < 3].reset_index(drop=True))
     assert transformer.num_results == 10
-    assert_same(cut(QUERIES), full[full["rank"] < 3].reset_index(drop=True))
-    assert cut == pt.inspect.transformer_apply_attributes(transformer, num_results=3)
-    with pytest.raises(UsageError, match="at least 1 document is to be found, not 0"):
-        _ = transformer % 0
+    assert_same((transformer % 50)(QUERIES), full)
+    again = pickle.loads(pickle.dumps(transformer % 3))  # noqa: S301
+    assert_same(again(QUERIES), (transformer % 3)(QUERIES))
+    for refused in (0, -1, True, 1.5, None):
+        with pytest.raises(UsageError):
+            _ = transformer % refused
+
+
+SCANNED: dict[str, tuple[str, list[Any]]] = {
+    "DenseRetriever": ("aggregation", ["max", "mean", "first"]),
+    "BM25Retriever": ("k1", [0.1, 0.9, 3.0]),
+    "ReciprocalRankFusion": ("k", [0.0, 60.0]),
+    "WeightedSum": ("weights", [(1.0, 0.0), (0.0, 1.0)]),
+}
+
+
+@pytest.mark.parametrize("name", SCANNED)
+@pytest.mark.parametrize("cut", [lambda one: one % 4, lambda one: (one % 4).compile(), lambda one: (one >> pt.RankCutoff(4)).compile()])
+def test_settings_that_change_later_count_behind_a_cutoff(name: str, cut: Callable[[Any], Any], world: World) -> None:
+    transformer = CASES[name].make(world)
+    pipeline = cut(transformer)
+    setting, values = SCANNED[name]
+    for value in values:
+        transformer.set_parameter(setting, value)
+        fresh = pt.inspect.transformer_apply_attributes(transformer)
+        assert_same(pipeline(QUERIES), pt.RankCutoff(4)(fresh(QUERIES)))
+    transformer.num_results = 2
+    assert pipeline.num_results == 2
+    transformer.num_results = 9
+    assert pipeline.num_results == 4
+    pipeline.set_parameter(setting, values[0])
+    transformer.set_parameter(setting, values[1])
+    assert pipeline.get_parameter(setting) == values[0], "a setting of its own"
+
+
+def test_a_fusion_that_was_compiled_follows_the_one_that_it_was_made_of(world: World) -> None:
+    fusion = CASES["WeightedSum"].make(world)
+    compiled = fusion.compile()
+    fusion.weights = (0, 1)
+    assert_same(compiled(QUERIES), fusion(QUERIES))
+
+
+def test_a_grid_scan_sees_settings_behind_a_cutoff_and_equal_stages_apart(world: World) -> None:
+    first, second = (world.index.retriever(world.model, 10) for _ in range(2))
+    pipeline = WeightedSum(first % 3, second % 3, num_results=10)
+    qrels = pd.DataFrame({"qid": QUERIES["qid"], "docno": "d7", "label": 1})
+    scanned = pt.GridScan(
+        pipeline, {first: {"num_results": [1, 10]}, second: {"num_results": [1, 10]}}, QUERIES, qrels, ["num_ret"], dataframe=True
+    )
+    assert len(scanned) == 4
+    assert scanned["num_ret"].nunique() > 1
+
+
+def test_an_experiment_keeps_systems_that_differ_in_a_setting(world: World) -> None:
+    systems = [world.index.retriever(world.model, 10), world.index.retriever(world.model, 10, aggregation="first")]
+    qrels = pd.DataFrame({"qid": QUERIES["qid"], "docno": "d7", "label": 1})
+    found = pt.Experiment(systems, QUERIES, qrels, ["num_ret"])
+    assert found["name"].nunique() == 2
+
+
+BAD_VECTORS = [[np.nan] * 8, [np.inf] * 8, [0.0] * 7, [[0.0] * 8], None, "text", 3.0, [0.0] * 7 + ["x"], [1e39] * 8, [[0.0], [0.0, 1.0]]]
+TAKE_VECTORS = ["DenseRetriever", "DenseRetriever, Faiss", "DenseScorer", "AveragePRF", "RocchioPRF", "WeightedSum"]
+
+
+@pytest.mark.parametrize("name", TAKE_VECTORS)
+def test_a_vector_that_is_none_is_refused_by_its_query(name: str, world: World) -> None:
+    case = CASES[name]
+    frame = world.model.queries()(case.frame)
+    transformer = case.make(world)
+    for bad in BAD_VECTORS:
+        vectors = [bad if qid == "q9" else vector for qid, vector in zip(frame["qid"], frame["query_vec"], strict=True)]
+        with pytest.raises(UsageError, match="q9"):
+            transformer(frame.assign(query_vec=pd.Series(vectors, index=frame.index, dtype=object)))
+
+
+@pytest.mark.parametrize("name", TAKE_VECTORS)
+def test_a_vector_may_be_of_any_type_of_numbers(name: str, world: World) -> None:
+    case = CASES[name]
+    frame = case.frame.assign(query_vec=[np.arange(8, dtype=np.float32) - int(qid[1]) for qid in case.frame["qid"]])
+    transformer = case.make(world)
+    expected = transformer(frame)
+    changes: list[Callable[[np.ndarray], Any]] = [list, lambda v: torch.tensor(v).bfloat16()]
+    changes += [lambda v, kind=kind: v.astype(kind) for kind in (np.float16, np.float64, int)]
+    for change in changes:
+        vectors = pd.Series([change(vector) for vector in frame["query_vec"]], index=frame.index, dtype=object)
+        found = transformer(frame.assign(query_vec=vectors))
+        assert_same(found.drop(columns="query_vec"), expected.drop(columns="query_vec"))
+
+
+def test_scores_that_are_no_finite_numbers_are_refused(world: World) -> None:
+    for score in (np.nan, np.inf, -np.inf, 1e300, None, "x"):
+        bad = READ.assign(score=pd.Series([score if docno == "d7" else 1.0 for docno in READ["docno"]], dtype=object))
+        source = pt.apply.generic(lambda _, bad=bad: bad)
+        for stage in (AveragePRF(world.index, model=world.model), RagReader(world.rag, 2)):
+            with pytest.raises(UsageError, match=r"'q1'.*'d7'"):
+                stage(bad)
+        for fusion in (WeightedSum(source), ReciprocalRankFusion(source)):
+            with pytest.raises(UsageError, match=r"'q1'.*'d7'"):
+                fusion(QUERIES)
+
+
+def test_a_model_that_makes_no_finite_vectors_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    retriever, encoder_ = world.index.retriever(world.model, 10), world.model.queries()
+    scorer = world.index.scorer(world.model)
+    monkeypatch.setattr(DenseEncoder, "encode_queries", lambda self, texts: np.full((len(texts), 8), np.nan, dtype=np.float32))
+    for stage, frame in ((retriever, QUERIES), (encoder_, QUERIES), (scorer, RESULTS)):
+        with pytest.raises(UsageError, match="query"):
+            stage(frame)
+
+
+def test_a_model_that_is_set_later_is_checked_too(world: World) -> None:
+    for stage in (world.index.retriever(world.model), world.index.scorer(world.model), AveragePRF(world.index, model=world.model)):
+        with pytest.raises(FingerprintError):
+            stage.model = world.other
+        assert stage.model is world.model
+        stage.check = False
+        stage.model = world.other
+        with pytest.raises(FingerprintError):
+            stage.check = True
 
 
 @pytest.mark.parametrize("name", ["DenseRetriever", "DenseRetriever, Faiss"])
@@ -595,8 +765,6 @@ def test_documents_that_the_index_does_not_hold(world: World) -> None:
 
 
 def test_arguments_that_cannot_be_meant_are_refused(world: World, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="at least 1 document is to be found, not 0"):
-        DenseRetriever(world.index, world.model, 0)
     for make in (DenseRetriever, DenseScorer):
         with pytest.raises(IndexingError, match="there is no index"):
             make(AnceIndex(tmp_path / "none"), world.model)
@@ -643,7 +811,7 @@ def our_transformers() -> set[type]:
         waiting += (below := waiting.pop().__subclasses__())
         found.update(below)
     ours = {kind for kind in found if kind.__module__.startswith("ance_ir.") and not kind.__name__.startswith("_")}
-    return {kind for kind in ours if not issubclass(kind, pt.Indexer)}
+    return {kind for kind in ours if not issubclass(kind, pt.Indexer) and kind.transform is not pt.Transformer.transform}
 
 
 def test_every_transformer_has_a_case(world: World) -> None:

@@ -43,12 +43,10 @@ def test_a_run_beside_the_collection_is_a_stage(dataset: DirectoryDataset) -> No
     assert list(found["run.full"](queries.head(0))) == ["qid", "query", "topic", "docno", "score", "rank"]
 
 
-def test_equal_if_they_are_the_same_file_and_fingerprinted_by_content(dataset: DirectoryDataset) -> None:
+def test_fingerprinted_by_content(dataset: DirectoryDataset) -> None:
     one, two, dev = (candidates(dataset, split)["run.full"] for split in ("test", "test", "dev"))
-    assert one == two
-    assert len({one, two, dev}) == 2
-    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301
     before = fingerprint(one)
+    assert fingerprint(pickle.loads(pickle.dumps(one))) == before  # noqa: S301
     assert before == fingerprint(two) != fingerprint(dev)
     (dataset.folder / "run.full.txt").write_text("q1 Q0 d1 1 2.6 x\n", encoding="utf-8")
     assert fingerprint(candidates(dataset)["run.full"]) != before

@@ -83,13 +83,9 @@ def test_another_model_is_another_key(change: str, tmp_path: Path, encoded: list
     np.testing.assert_array_equal(found, vectors(other.queries(cache=path), TEXTS))
 
 
-def test_equality_and_pickling(tmp_path: Path, encoded: list[str]) -> None:
+def test_pickling(tmp_path: Path, encoded: list[str]) -> None:
     model = encoder(head=8)
     one = model.queries(cache=tmp_path / "1.db")
-    assert one == model.queries(cache=str(tmp_path / "1.db"))
-    assert len({one, model.queries(cache=tmp_path / "1.db")}) == 1
-    assert one != model.queries(cache=tmp_path / "2.db")
-    assert one != model.queries()
     found = vectors(one, TEXTS)
     encoded.clear()
     again = pickle.loads(pickle.dumps(one))  # noqa: S301

@@ -213,30 +213,28 @@ def test_stopwords_of_pisa_are_the_querys(pisa: BM25Index) -> None:
     assert again(pisa, stopwords="none").retriever()(queries("the"))["docno"].tolist() == ["stop"]
 
 
-def test_a_cutoff_is_fused_and_never_loosened(index: BM25Index) -> None:
+def test_a_cutoff_is_never_loosened(index: BM25Index) -> None:
     retriever = index.retriever(20, k1=0.8)
-    assert retriever % 5 == index.retriever(5, k1=0.8)
-    assert (retriever % 50) is retriever
-    assert (retriever >> pt.RankCutoff(3)).compile() == index.retriever(3, k1=0.8)
-    assert pt.inspect.transformer_apply_attributes(retriever, b=0.5) == index.retriever(20, k1=0.8, b=0.5)
+    for cut, told in (
+        (retriever % 5, "num_results=5, k1=0.8"),
+        (retriever % 50, "num_results=20, k1=0.8"),
+        ((retriever >> pt.RankCutoff(3)).compile(), "num_results=3, k1=0.8"),
+        (pt.inspect.transformer_apply_attributes(retriever, b=0.5), "num_results=20, k1=0.8, b=0.5"),
+    ):
+        assert repr(cut) == f"BM25Retriever({index.path}, {told})"
 
 
-def test_equality_is_that_of_the_configuration(index: BM25Index) -> None:
-    other = again(index, threads=2)
-    assert index.retriever(10) == other.retriever(10, verbose=True)
-    assert len({index.retriever(10), other.retriever(10), index.retriever(11), index.retriever(10, b=0.5), index.retriever(10, k1=1)}) == 4
+def test_equality_of_indexes_is_that_of_the_configuration(index: BM25Index) -> None:
+    assert index == again(index, threads=2)
     assert index != again(index, stopwords="none")
     assert index != BM25Index(index.path / "other", engine=index.engine)
     assert len({BM25Index(index.path, engine=name) for name in ("pisa", "lucene")}) == 2
-    if index.has_rm3:
-        assert len({index.retriever(), index.retriever(rm3=RM3()), index.retriever(rm3=RM3(5)), index.retriever(rm3=RM3(5, 10))}) == 3
 
 
 def test_a_pickled_retriever_opens_its_index_again(index: BM25Index) -> None:
     retriever = index.retriever(3)
     expected = retriever(queries("walnut"))
     loaded = pickle.loads(pickle.dumps(retriever))  # noqa: S301
-    assert loaded == retriever
     pd.testing.assert_frame_equal(loaded(queries("walnut")), expected)
 
 
@@ -355,7 +353,7 @@ def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, settings: dic
 
 @pytest.mark.parametrize("settings", [{"num_results": 0}, {"k1": -1}, {"b": 1.5}, {"k1": math.nan}, {"k1": math.inf}])
 def test_parameters_that_cannot_be_meant_are_refused(index: BM25Index, settings: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="at least"):
+    with pytest.raises(UsageError, match=next(iter(settings))):
         index.retriever(**settings)
 
 

@@ -188,24 +188,24 @@ def test_what_a_system_gives_must_be_scores() -> None:
     with pytest.raises(UsageError, match=r"fusion needs a score for each qid and docno; .* gives only qid, query"):
         ReciprocalRankFusion(run({}), pt.apply.generic(lambda frame: frame[["qid", "query"]]))(QUERIES)
     for wrong in (math.nan, math.inf, -math.inf):
-        with pytest.raises(UsageError, match="are not all finite numbers"):
+        with pytest.raises(UsageError, match=r"'q1'.*'b'"):
             WeightedSum(run({"q1": {"a": 1.0, "b": wrong}}))(QUERIES)
 
 
 def test_arguments_that_cannot_be_meant() -> None:
     system = run({})
-    with pytest.raises(UsageError, match="there is no system to fuse"):
+    with pytest.raises(UsageError, match="systems"):
         ReciprocalRankFusion()
-    with pytest.raises(UsageError, match="k must be at least 0, not -1"):
+    with pytest.raises(UsageError, match=r"k must be .* -1"):
         ReciprocalRankFusion(system, k=-1)
-    with pytest.raises(UsageError, match="at least 1 document is to be found, not 0"):
+    with pytest.raises(UsageError, match="num_results"):
         ReciprocalRankFusion(system, num_results=0)
     for weights in ([1.0], [1.0, math.nan]):
-        with pytest.raises(UsageError, match="a number is needed for each of 2 systems as its weight"):
+        with pytest.raises(UsageError, match="weights"):
             WeightedSum(system, system, weights=weights)
-    with pytest.raises(UsageError, match="normalization must be one of none, min-max, z, not 'max'"):
+    with pytest.raises(UsageError, match="normalization"):
         WeightedSum(system, normalization="max")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="missing must be one of min, zero, not 'max'"):
+    with pytest.raises(UsageError, match="missing"):
         WeightedSum(system, missing="max")  # type: ignore[arg-type]
 
 

@@ -55,7 +55,7 @@ def test_the_best_answer_is_that_of_the_most_relevant_passage() -> None:
     assert by_score["qanswer"].tolist() == ["a", "e"]
     again = BestAnswer()(answered.assign(qanswer="old"))
     assert again.equals(found)
-    with pytest.raises(UsageError, match="told by relevance or score, not 'rank'"):
+    with pytest.raises(UsageError, match="by must be"):
         BestAnswer("rank")  # type: ignore[arg-type]
 
 

@@ -182,7 +182,7 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("x.ance[model=dense]", 7, "x.ance has the options backend, aggregation, prf, not 'model'"),
         ("x.ance[backend=flat; backend=ivf]", 21, "backend comes twice"),
         ("bm25[k1=much]", 5, "a number was expected, not 'much'"),
-        ("bm25[k1=-1]", 0, "k1 must be at least 0"),
+        ("bm25[k1=-1]", 0, "k1 must be"),
         ("bm25[rm3=perhaps]", 5, "rm3 is yes, no or DOCUMENTS,TERMS,WEIGHT"),
         ("bm25[engine=google]", 0, "google"),
         ("ance[passages=longp]", 5, "passages are firstp"),

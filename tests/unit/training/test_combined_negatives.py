@@ -11,6 +11,8 @@ import pytest
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.pipelines.systems.parser import parse_mixture
+from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, WarmUp
 
 
@@ -107,6 +109,11 @@ def named(dataset: Dataset, queries: TrainingQueries) -> NamedNegatives:
         ("2*bm25+random", "bm25+random", "none"),
         (" 0.5 * random + ance ", "random+constant 3", "none"),
         ("in-batch+bm25", "in-batch+bm25", "all"),
+        ("mix(2*bm25, random)", "bm25+random", "none"),
+        ("mix(0.5 * bm25 % 3, in-batch)", "bm25 % 3+in-batch", "all"),
+        ("mix(minmax(bm25, 2*bm25 % 3), random)", "minmax(bm25, 2*bm25 % 3)+random", "none"),
+        ("minmax(bm25 + bm25 % 3, bm25)", "minmax(bm25 + bm25 % 3, bm25)", "none"),
+        ("(bm25 + bm25 % 3)", "(bm25 + bm25 % 3)", "none"),
     ],
 )
 def test_sources_by_name(named: NamedNegatives, queries: TrainingQueries, text: str, name: str, in_batch: str) -> None:
@@ -115,6 +122,23 @@ def test_sources_by_name(named: NamedNegatives, queries: TrainingQueries, text: 
     drawn = source.draw(np.arange(len(queries)), 2, np.random.default_rng(1))
     if "ance" not in text:
         assert not any(np.isin(row, excluded).any() for row, excluded in zip(drawn, queries.excluded, strict=True))
+
+
+def test_a_bare_sum_is_a_mixture_and_says_how_to_write_one(named: NamedNegatives, caplog: pytest.LogCaptureFixture) -> None:
+    bare = named.make("2*bm25+random")
+    assert "mix(2*bm25, random)" in caplog.text
+    caplog.clear()
+    assert named.make("mix(2*bm25, random)").settings == bare.settings
+    fused = named.make("mix((bm25 + bm25 % 3), random)")
+    assert fused.name == "(bm25 + bm25 % 3)+random"
+    assert not caplog.records
+
+
+def test_a_name_with_a_sign_is_split_only_outside_brackets() -> None:
+    names = {"bm25+dpr"}
+    assert [source.text for source in parse_mixture("bm25+dpr", names).sources] == ["bm25", "dpr"]
+    assert [source.text for source in parse_mixture("mix(bm25+dpr, 3*random)", names).sources] == ["bm25+dpr", "random"]
+    assert parse_mixture("(bm25+dpr)+random", names).sources[0].tree == Stage("bm25+dpr")
 
 
 def test_a_run_file_is_a_source(named: NamedNegatives, queries: TrainingQueries, tmp_path: Path) -> None:
@@ -131,10 +155,13 @@ def test_a_run_file_is_a_source(named: NamedNegatives, queries: TrainingQueries,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"negatives are \[WEIGHT\*\]NAME, joined by \+, not ''"),
-        ("bm25+", "joined by"),
+        ("", "expected a stage"),
+        ("bm25+", "expected a stage"),
+        ("mix(bm25, random) >> bert", "expected the end"),
+        ("bm25 % 100 >> mix(bm25, random)", "mix"),
+        ("mix(mix(bm25, random), random)", "mix"),
         ("0*bm25+random", "weights of negatives are above 0"),
-        ("bm26", "negatives are random, in-batch, nce, ance, a run file or a system: a stage is a path .* did you mean bm25"),
+        ("bm26", "did you mean bm25"),
         ("in-batch+nce", "not both"),
     ],
 )
