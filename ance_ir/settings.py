@@ -88,7 +88,8 @@ class _Cutoff(Setting[int]):
         own = super().__get__(stage, owner)
         if stage is None or _ORIGINAL not in stage.__dict__:
             return own
-        return min(cast(int, own), int(getattr(stage.__dict__[_ORIGINAL], self.name)))
+        original: int = getattr(stage.__dict__[_ORIGINAL], self.name)
+        return min(own, original)
 
 
 def _all_set(stage: object) -> bool:

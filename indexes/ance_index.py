@@ -75,7 +75,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """The columns that ``index`` needs."""
         return [["docno", "doc_vec"]]
 
-    def index(self, iter: Iterable[dict[str, Any]]) -> AnceIndex:
+    def index(self, iter: Iterable[dict[str, Any]]) -> AnceIndex:  # type: ignore[override]  # no keyword is swallowed
         """Build the index from a stream of ``docno`` and ``doc_vec``; whole or not at all.
 
         With an ``encoding`` (from ``model.passages()``) the model's fingerprint is kept, and the passages of a document, which follow one

@@ -87,7 +87,7 @@ class BM25Index(pt.Indexer):
         """The columns that ``index`` needs; ``title`` is indexed too where there is one."""
         return [["docno", "text"]]
 
-    def index(self, iter: Iterable[dict[str, Any]]) -> BM25Index:
+    def index(self, iter: Iterable[dict[str, Any]]) -> BM25Index:  # type: ignore[override]  # no keyword is swallowed
         """Build the index from a stream of ``docno``, ``text`` and perhaps ``title``; whole or not at all.
 
         Raises:

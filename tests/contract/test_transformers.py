@@ -770,6 +770,12 @@ def test_arguments_that_cannot_be_meant_are_refused(world: World, tmp_path: Path
             make(AnceIndex(tmp_path / "none"), world.model)
 
 
+@pytest.mark.parametrize("make", [AnceIndex, BM25Index])
+def test_an_unknown_keyword_is_refused(make: Callable[[Path], Any], tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="nonsense"):
+        make(tmp_path / "x").index(iter([]), nonsense=1)
+
+
 def test_passages_keep_the_place_of_their_documents(world: World) -> None:
     found = (MaxP(8, 3) >> world.model.passages())(FRAME)
     counts = [len(parts) for parts in world.model.tokenizer.cut(world.model.text.join_frame(FRAME), MaxP(8, 3))]
