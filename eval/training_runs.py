@@ -7,18 +7,26 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
 from ance_ir.errors import TrainingError
-from ance_ir.files import read_json
 from ance_ir.training import read_metrics
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
 _MANIFEST = "run.json"
 _LOG = "metrics.jsonl"
+
+
+class _Settings(TypedDict):
+    steps: int
+
+
+class _Manifest(TypedDict):
+    settings: _Settings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +71,7 @@ class LoggedRun:
 
     def values(self, name: str) -> pd.Series[float]:
         """A number that lines hold, by step; empty where none has it."""
-        found = {int(line["step"]): float(line[name]) for line in self.lines if name in line}
+        found = {int(line["step"]): float(line[name]) for line in self.lines if isinstance(line.get(name), int | float)}
         return pd.Series(found, dtype=float)
 
 
@@ -128,13 +136,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> LoggedRun:
-    try:
-        manifest = read_json(folder / _MANIFEST)
-    except ValueError as error:
-        raise TrainingError(f"{folder / _MANIFEST}: expected JSON, {error}") from error
-    settings = manifest.get("settings") if isinstance(manifest, dict) else None
-    if not isinstance(settings, dict) or not isinstance(settings.get("steps"), int):
-        raise TrainingError(f"{folder / _MANIFEST}: the settings of a training run were expected, with its steps; it is something else's")
+    manifest = read_typed(folder / _MANIFEST, _Manifest, error=TrainingError, remedy="it is no training run's, or damaged")
     ended = (folder / "model").exists()  # looked at first: what has ended is logged to the end
     log = folder / _LOG
     age = max(0.0, time.time() - log.stat().st_mtime) if log.exists() else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ance_ir.errors import UsageError
+from ance_ir.errors import DamagedIndexError, UsageError
 from ance_ir.indexes.products import as_tensor, products
 from ance_ir.indexes.search import TieOrder, largest_scores, noise, settle_order, settled_scores
 from ance_ir.indexes.top import RunningTop, Settle, candidates
@@ -82,6 +82,8 @@ class ExactSearcher:
         for start in range(0, len(queries_QD), step):
             for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
                 part = slice(done, done + len(scores))
+                if scores.shape[1] < k or not np.isfinite(scores).all():
+                    raise DamagedIndexError(f"{self.store.folder}: vectors that are not finite; `verify` tells which files were altered")
                 scores_QK[part], rows_QK[part] = scores, rows
                 done = part.stop
         return scores_QK, rows_QK

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from ance_ir.errors import DamagedIndexError, IndexingError
-from ance_ir.files import hash_files, read_json, write_json
+from ance_ir.files import hash_files, write_json
 from ance_ir.indexes.table import DocumentTable, checksums
-from ance_ir.indexes.vectors import VectorStore
+from ance_ir.indexes.vectors import Shard, VectorStore
+from ance_ir.models import TextSettings
+from ance_ir.typed_json import read_typed
 
 FORMAT = 2
 MANIFEST = "manifest.json"
 _READ = (1, FORMAT)  # 1 has no updates, and no checksums but of shards
+_REMEDY = "build the index again"
+
+
+class _Encoding(TypedDict):
+    model: str
+    fingerprint: str
+    passages: str | None
+    text: TextSettings
+    similarity: NotRequired[str]
+    precision: NotRequired[str]
+
+
+class _Manifest(TypedDict):
+    format: int
+    encoding: _Encoding | None
+    dimension: int
+    dtype: Literal["float16", "float32"]
+    largest_norm: float
+    documents: int
+    most_passages: int
+    vectors: int
+    shards: list[Shard]
+    checksums: NotRequired[dict[str, str]]
+    tables: NotRequired[str]
+    deleted: NotRequired[str | None]
+    layout: NotRequired[int]
+    generation: NotRequired[int]
+    documents_encoded: NotRequired[int]
 
 
 class Snapshot:
@@ -89,11 +120,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise IndexingError(f"{folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = read_json(path)
+        manifest: dict[str, Any] = read_typed(path, _Manifest, error=DamagedIndexError, remedy=_REMEDY)
     except FileNotFoundError as error:
         raise DamagedIndexError(f"{folder}: no manifest.json, so this is no complete index; build it again") from error
-    except ValueError as error:
-        raise DamagedIndexError(f"{path}: expected JSON, {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") not in _READ:
+    if manifest["format"] not in _READ:
         raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build it again")
+    names = [(r"vectors-\d+\.npy", shard["file"]) for shard in manifest["shards"]]
+    names += [
+        (r"documents-\d+", manifest.get("tables") or "documents-0"),
+        (r"deleted-\d+\.npy", manifest.get("deleted") or "deleted-0.npy"),
+    ]
+    for pattern, name in names:
+        if not re.fullmatch(pattern, name):
+            raise DamagedIndexError(f"{path}: expected a name like {pattern}, found {name!r}; {_REMEDY}")
     return manifest

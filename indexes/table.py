@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ance_ir.arrays import map_array
 from ance_ir.datasets import DocnoMap
-from ance_ir.errors import DamagedIndexError
+from ance_ir.errors import DamagedIndexError, DatasetError
 from ance_ir.files import hash_files, save_array
 from ance_ir.indexes.docnos import tie_order
 
+_BLOCK = 1 << 20
+_REMEDY = "build the index again"
 FILES = ("tie_order.npy", "offsets.npy", "text_hashes.npy")
 
 
@@ -38,24 +41,25 @@ class DocumentTable:
         self.folder = folder / manifest.get("tables", ".")
         try:
             self.docno_map = DocnoMap(self.folder / "docnos").open()
-        except (OSError, ValueError, EOFError) as error:
-            raise DamagedIndexError(f"{self.folder / 'docnos'} cannot be read ({error}); build the index again") from error
-        self.offsets = _map(self.folder / "offsets.npy") if manifest["most_passages"] else None
-        """int64 ``[N + 1]``, or None where each document is one row: document i has the rows from place i up to place i + 1."""
-        self.text_hashes = _map(self.folder / "text_hashes.npy") if (self.folder / "text_hashes.npy").exists() else None
-        """uint64 ``[N]``, as of ``DocumentStore``; 0 where the text is not known. Or None."""
-        self.deleted = _map(folder / manifest["deleted"]) if manifest.get("deleted") else np.empty(0, dtype=np.int64)
-        """Numbers of deleted documents, int64, ascending."""
-        self._tie_orders = _map(self.folder / "tie_order.npy")
-        self._most_passages = manifest["most_passages"]
+        except DatasetError as error:
+            raise DamagedIndexError(f"{self.folder / 'docnos'} cannot be read ({error}); {_REMEDY}") from error
         count = len(self.docno_map)
-        told = {"tie_order": (self._tie_orders, count), "offsets": (self.offsets, count + 1), "text_hashes": (self.text_hashes, count)}
-        for name, (array, size) in told.items():
-            if array is not None and array.shape != (size,):
-                raise DamagedIndexError(f"{self.folder / name}.npy: expected {size} numbers, found {array.shape}; build the index again")
+        self.offsets = _map(self.folder / "offsets.npy", "int64", count + 1) if manifest["most_passages"] else None
+        """int64 ``[N + 1]``, or None where each document is one row: document i has the rows from place i up to place i + 1."""
+        self.text_hashes = _map(self.folder / "text_hashes.npy", "uint64", count) if (self.folder / "text_hashes.npy").exists() else None
+        """uint64 ``[N]``, as of ``DocumentStore``; 0 where the text is not known. Or None."""
+        self.deleted = _map(folder / manifest["deleted"], "int64", None) if manifest.get("deleted") else np.empty(0, dtype=np.int64)
+        """Numbers of deleted documents, int64, ascending."""
+        self._tie_orders = _map(self.folder / "tie_order.npy", "int64", count)
+        self._most_passages = manifest["most_passages"]
         held = count if self.offsets is None else int(self.offsets[-1])
         if held != rows:
-            raise DamagedIndexError(f"{self.folder}: its documents have {held} vectors, of {rows} that are there; build the index again")
+            raise DamagedIndexError(f"{self.folder}: its documents have {held} vectors, of {rows} that are there; {_REMEDY}")
+        for name, numbers, first, last in (("offsets", self.offsets, 0, rows), ("deleted", self.deleted, 0, count - 1)):
+            if numbers is not None and not _ascending(numbers, first, last):
+                raise DamagedIndexError(f"{self.folder}: {name} are to ascend from {first} to {last} at most, and do not; {_REMEDY}")
+        if not 0 <= self._most_passages <= rows:
+            raise DamagedIndexError(f"{self.folder}: {self._most_passages} passages of a document, of {rows} in all; {_REMEDY}")
 
     @staticmethod
     def write(folder: Path, boundaries: np.ndarray | None, text_hashes: np.ndarray | None) -> None:
@@ -144,9 +148,13 @@ def row_mask(documents: np.ndarray, offsets: np.ndarray | None, count: int, *, i
     return mask if offsets is None else np.repeat(mask, np.diff(offsets))
 
 
-def _map(path: Path) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DamagedIndexError(f"{path} cannot be read ({error}); build the index again") from error
-    return array
+def _map(path: Path, dtype: str, size: int | None) -> np.ndarray:
+    return map_array(path, dtype, (size,), error=DamagedIndexError, remedy=_REMEDY)
+
+
+def _ascending(numbers: np.ndarray, first: int, last: int) -> bool:
+    """Whether no number is less than the one before, nor beyond first and last; in blocks, for there may be many."""
+    if len(numbers) and not first <= numbers[0] <= numbers[-1] <= last:
+        return False
+    starts = range(0, len(numbers), _BLOCK)
+    return all((np.diff(numbers[start : start + _BLOCK + 1]) >= 0).all() for start in starts)

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from ance_ir.arrays import read_header
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import hash_files, save_array
 
@@ -130,7 +131,7 @@ class VectorStore:
         self.dtype = np.dtype(manifest["dtype"])
         self.largest_norm = float(manifest["largest_norm"])
         self.folder = folder
-        self.shards = [Shard(**shard) for shard in manifest["shards"]]
+        self.shards = [Shard(file=shard["file"], rows=shard["rows"], checksum=shard["checksum"]) for shard in manifest["shards"]]
         self._starts = np.cumsum([0, *(shard.rows for shard in self.shards)])
         self._maps = [self._open(shard) for shard in self.shards]
 
@@ -138,7 +139,7 @@ class VectorStore:
         path = self.folder / shard.file
         try:
             array = _map(path)
-        except (OSError, ValueError, EOFError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise DamagedIndexError(f"{path}: the shard cannot be read ({error}); build the index again") from error
         if array.shape != (shard.rows, self.dimension) or array.dtype != self.dtype:
             found = f"{array.shape} {array.dtype}"
@@ -175,16 +176,11 @@ class VectorStore:
 
 def _map(path: Path) -> np.ndarray:
     """An ``npy`` file as a read-only memory map, by torch's means: numpy's hold a file descriptor each, of which there are few."""
-    with path.open("rb") as stream:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("npy of another version")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-        begins = stream.tell()
-    kinds = {np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
-    size = int(np.prod(shape))
-    if fortran_order or dtype not in kinds or path.stat().st_size != begins + size * dtype.itemsize:
-        raise ValueError(f"{shape} {dtype} do not go with a file of {path.stat().st_size} bytes")
-    numbers = torch.from_file(str(path), shared=False, size=begins // dtype.itemsize + size, dtype=kinds[dtype])
-    array: np.ndarray = numbers.numpy()[begins // dtype.itemsize :].reshape(shape)
+    header, kinds = read_header(path), {np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
+    first, rest = divmod(header.begins, header.dtype.itemsize)
+    if header.fortran_order or header.dtype not in kinds or rest:
+        raise ValueError(f"{header.shape} {header.dtype} that begin with byte {header.begins}")
+    numbers = torch.from_file(str(path), shared=False, size=first + header.size, dtype=kinds[header.dtype])
+    array: np.ndarray = numbers.numpy()[first:].reshape(header.shape)
     array.flags.writeable = False
     return array

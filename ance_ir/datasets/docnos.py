@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ance_ir.datasets.maps import map_array, map_bytes
+from ance_ir.arrays import map_array, map_bytes
 from ance_ir.errors import DatasetError
 from ance_ir.files import save_array
 
@@ -25,12 +25,13 @@ PIECE = 8
 """Bytes of a docno that are compared at once when docnos are sorted."""
 
 _GATHERED = 1 << 18
+_REMEDY = "make what it belongs to anew"
 _FILES = ("docnos.bin", "docno_offsets.npy", "docno_hashes.npy", "docno_order.npy")
 
 
 def hash_text(text: str) -> int:
     """A 64-bit hash, the same on every machine and in every process."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
 
 class DocnoMap:
@@ -103,10 +104,10 @@ class DocnoMap:
         """Map the files now, so that this object does not depend on what becomes of them.
 
         Raises:
-            OSError, ValueError: a file is missing, cannot be read, or is not as long as the others say.
+            DatasetError: a file is missing, damaged, or not as long as the others say.
         """
         if len(self._bytes) != self._offsets[-1] or len(self._hashes) != len(self._order):
-            raise ValueError("files of different lengths")
+            raise self._damaged()
         return self
 
     def pieces(self, numbers: npt.NDArray[np.int64], start: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
@@ -152,6 +153,8 @@ class DocnoMap:
         position = int(start)
         while position < len(self._hashes) and self._hashes[position] == hashed:
             number = int(self._order[position])
+            if not 0 <= number < len(self):
+                raise self._damaged()
             if self._docno(number) == docno:
                 return number
             position += 1
@@ -160,7 +163,16 @@ class DocnoMap:
     def _docno(self, number: int) -> str:
         if not 0 <= number < len(self):
             raise IndexError(f"document number {number} is not in 0 ... {len(self) - 1}")
-        return self._bytes[self._offsets[number] : self._offsets[number + 1]].decode()
+        begin, end = self._offsets[number], self._offsets[number + 1]
+        try:
+            if not 0 <= begin <= end <= len(self._bytes):
+                raise self._damaged()
+            return self._bytes[begin:end].decode()
+        except UnicodeDecodeError:
+            raise self._damaged() from None
+
+    def _damaged(self) -> DatasetError:
+        return DatasetError(f"{self.folder}: the files of its docnos are damaged or do not belong together; {_REMEDY}")
 
     def repeated(self) -> npt.NDArray[np.int64]:
         """Numbers, int64 and ascending, of docnos that came before."""
@@ -173,19 +185,22 @@ class DocnoMap:
 
     @cached_property
     def _bytes(self) -> mmap.mmap:
-        return map_bytes(self.folder / "docnos.bin")
+        return map_bytes(self.folder / "docnos.bin", remedy=_REMEDY)
 
     @cached_property
     def _offsets(self) -> npt.NDArray[np.int64]:
-        return map_array(self.folder / "docno_offsets.npy")
+        offsets = map_array(self.folder / "docno_offsets.npy", "int64", (None,), remedy=_REMEDY)
+        if not len(offsets):  # there is one more of them than docnos
+            raise self._damaged()
+        return offsets
 
     @cached_property
     def _hashes(self) -> npt.NDArray[np.uint64]:
-        return map_array(self.folder / "docno_hashes.npy")
+        return map_array(self.folder / "docno_hashes.npy", "uint64", (None,), remedy=_REMEDY)
 
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:
-        return map_array(self.folder / "docno_order.npy")
+        return map_array(self.folder / "docno_order.npy", "int64", (len(self._hashes),), remedy=_REMEDY)
 
     def __getstate__(self) -> dict[str, Path]:
         return {"folder": self.folder}

@@ -10,22 +10,31 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
+from ance_ir.arrays import map_array, map_bytes
 from ance_ir.datasets.docnos import DocnoMap, hash_text
-from ance_ir.datasets.maps import map_array, map_bytes
 from ance_ir.datasets.screening import DUPLICATE, Document, OnError, Screening, Unusable
 from ance_ir.errors import DatasetError, DocumentNotFoundError
-from ance_ir.files import atomic_folder, read_json, save_array, write_json
+from ance_ir.files import atomic_folder, save_array, write_json
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 2
 SHOWN = 5
+_REMEDY = "remove the folder, which is made again when it is needed"
+
+
+class _Manifest(TypedDict):
+    format: int
+    fingerprint: str
+    left_out: dict[str, int]
+    first_left_out: NotRequired[dict[str, str]]
 
 
 class DocumentStore:
@@ -44,8 +53,10 @@ class DocumentStore:
     @staticmethod
     def is_complete(folder: Path | str) -> bool:
         """Whether a finished store of the present format stands there."""
-        manifest = Path(folder) / "manifest.json"
-        return manifest.is_file() and read_json(manifest).get("format") == FORMAT
+        try:
+            return bool(_read_manifest(Path(folder))["format"] == FORMAT)
+        except (FileNotFoundError, DatasetError):
+            return False
 
     @staticmethod
     def build(
@@ -93,8 +104,16 @@ class DocumentStore:
         """The document of that number; IndexError below 0 and from N."""
         if not 0 <= number < len(self):
             raise IndexError(f"document number {number} is not in 0 ... {len(self) - 1}")
-        document: Document = json.loads(self._lines[self._offsets[number] : self._offsets[number + 1]])
+        try:
+            document: Document = json.loads(self._lines[self._offsets[number] : self._offsets[number + 1]])
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(number) from error
+        if not isinstance(document, dict) or not all(isinstance(document.get(field), str) for field in ("docno", "text")):
+            raise self._damaged(number)
         return document
+
+    def _damaged(self, number: int) -> DatasetError:
+        return DatasetError(f"{self.folder}: document number {number} is damaged; {_REMEDY}")
 
     def __iter__(self) -> Iterator[Document]:
         return (self[number] for number in range(len(self)))
@@ -138,24 +157,28 @@ class DocumentStore:
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
-        manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
-        return manifest
+        return _read_manifest(self.folder)
 
     @cached_property
     def text_hashes(self) -> npt.NDArray[np.uint64]:
         """``[N]`` uint64 memory map: equal where title and text are equal but for white space (whatever the docno and url)."""
-        return map_array(self.folder / "text_hashes.npy")
+        return map_array(self.folder / "text_hashes.npy", "uint64", (len(self),), remedy=_REMEDY)
 
     @cached_property
     def _offsets(self) -> npt.NDArray[np.int64]:
-        return map_array(self.folder / "offsets.npy")
+        return map_array(self.folder / "offsets.npy", "int64", (len(self) + 1,), remedy=_REMEDY)
 
     @cached_property
     def _lines(self) -> mmap.mmap:
-        return map_bytes(self.folder / "documents.jsonl")
+        return map_bytes(self.folder / "documents.jsonl", remedy=_REMEDY)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "docno_map": self.docno_map}
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = read_typed(folder / "manifest.json", _Manifest, error=DatasetError, remedy=_REMEDY)
+    return manifest
 
 
 def text_hash(document: Document) -> int:

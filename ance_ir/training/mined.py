@@ -6,15 +6,22 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
+from ance_ir.arrays import map_array
 from ance_ir.errors import TrainingError
-from ance_ir.files import read_json, save_array, write_json
+from ance_ir.files import save_array, write_json
+from ance_ir.typed_json import read_typed
 
 _ARRAYS = {"candidates_QK": "candidates.npy", "scores_QK": "scores.npy", "top_SN": "top.npy", "sample_S": "sample.npy"}
 _REPORT = "report.json"
+_REMEDY = "delete the checkpoints that used these negatives, to go on from the one before"
+
+
+class _Report(TypedDict):
+    mined_at: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,17 +71,22 @@ class MinedNegatives:
             TrainingError: it is not there, or damaged.
         """
         try:
-            report = read_json(folder / _REPORT)
-            arrays = {attribute: np.load(folder / name, mmap_mode="r", allow_pickle=False) for attribute, name in _ARRAYS.items()}
-        except (OSError, ValueError, EOFError) as error:
-            raise TrainingError(
-                f"{folder}: the negatives that were mined here cannot be read ({error}); delete the checkpoints that used them "
-                "to go on from the one before"
-            ) from error
-        shapes = [array.shape[0] for array in arrays.values()]
-        if shapes[0] != shapes[1] or shapes[2] != shapes[3]:
-            raise TrainingError(f"{folder}: the files do not belong together, they hold {', '.join(map(str, shapes))} rows")
-        return cls(**arrays, report=report)
+            report = read_typed(folder / _REPORT, _Report, error=TrainingError, remedy=_REMEDY)
+        except FileNotFoundError as error:
+            raise TrainingError(f"{folder / _REPORT}: the report of negatives was expected; there is none; {_REMEDY}") from error
+
+        def read(name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
+            return map_array(folder / _ARRAYS[name], dtype, shape, error=TrainingError, remedy=_REMEDY)
+
+        candidates_QK = read("candidates_QK", "int32", (None, None))
+        sample_S = read("sample_S", "int64", (None,))
+        return cls(
+            candidates_QK=candidates_QK,
+            scores_QK=read("scores_QK", "float32", candidates_QK.shape),
+            top_SN=read("top_SN", "int32", (len(sample_S), None)),
+            sample_S=sample_S,
+            report=report,
+        )
 
     @staticmethod
     def remove(folder: Path) -> None:

@@ -16,6 +16,7 @@ from ance_ir.errors import TrainingError
 from ance_ir.optional import optional
 from ance_ir.training.settings import TrainingSettings
 
+_REMEDY = "delete this checkpoint to go on from the one before"
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
@@ -98,11 +99,14 @@ def load_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"{path}: the optimiser's state cannot be read ({error}); delete this checkpoint to go on from the one before"
-        ) from error
+        raise TrainingError(f"{path}: the optimiser's state cannot be read ({error}); {_REMEDY}") from error
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
-        place, name = key.split(".", 1)
+        place, _, name = key.partition(".")
+        if not place.isdecimal() or not name:
+            raise TrainingError(f"{path}: expected the place of a parameter and a name, found {key!r}; {_REMEDY}")
         state.setdefault(int(place), {})[name] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    try:
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    except (ValueError, RuntimeError, LookupError, TypeError) as error:
+        raise TrainingError(f"{path}: the optimiser's state is another optimiser's ({error}); {_REMEDY}") from error

@@ -10,17 +10,18 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import numpy as np
 
 from ance_ir.errors import TrainingError
-from ance_ir.files import read_json, write_json
+from ance_ir.files import write_json
 from ance_ir.training.batches import Batches
 from ance_ir.training.inferencer_processes import Inferencers
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.run import TrainingRun
 from ance_ir.training.world import World
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,11 @@ class Miner(Protocol[Model_contra]):
         ...
 
 
+class _Switches(TypedDict):
+    reached: int
+    mined_at: dict[str, int]
+
+
 class Switches:
     """From which step on negatives of which model were used, and how far the run has come in all its lives; in a file."""
 
@@ -70,14 +76,12 @@ class Switches:
         self.reached = -1
         """The last step whose negatives are settled; −1 before the first."""
         if path.exists():
+            told = read_typed(path, _Switches, error=TrainingError, remedy="restore it, or choose another folder")
             try:
-                told = read_json(path)
-                self._mined_at = {int(step): int(mined_at) for step, mined_at in told["mined_at"].items()}
-                self.reached = int(told["reached"])
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise TrainingError(
-                    f"{path}: expected a step and a number for each change of negatives ({error}); restore it, or choose another folder"
-                ) from error
+                self._mined_at = {int(step): mined_at for step, mined_at in told["mined_at"].items()}
+            except ValueError as error:
+                raise TrainingError(f"{path}: expected the number of a step ({error}); restore it, or choose another folder") from error
+            self.reached = told["reached"]
 
     def at(self, step: int) -> int | None:
         """What changed at a step."""

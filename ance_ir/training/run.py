@@ -15,29 +15,48 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 import torch
 from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
-from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, read_json, remove_folder, remove_leftovers, write_json
+from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, remove_folder, remove_leftovers, write_json
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.training.board import Board
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.optimisation import load_optimiser, save_optimiser
+from ance_ir.typed_json import read_typed, type_fault
 
 Trainable = DenseEncoder | CrossEncoder | Reader
 """What can be trained."""
 
 Model = TypeVar("Model", bound=Trainable)
 
+_STEP = re.compile(r"step-[0-9]{1,18}")
 _BEAT = 5.0
 """Seconds between two signs of life."""
+
+
+class _Task(TypedDict):
+    step: int
+
+
+class _Progress(TypedDict):
+    state: str
+    step: int
+    at: float
+
+
+class _Line(TypedDict):
+    step: int
+    refresh: NotRequired[dict[str, Any]]
+    dev: NotRequired[dict[str, Any]]
 
 
 class TrainingRun:
@@ -125,7 +144,7 @@ class TrainingRun:
 
     def published(self) -> list[int]:
         """The steps of the models whose negatives are published, ascending; files that were removed since count too."""
-        return sorted(int(path.parent.name.removeprefix("step-")) for path in self.folder.glob("negatives/step-*/report.json"))
+        return sorted(_step(path.parent) for path in self.folder.glob("negatives/step-*/report.json") if _STEP.fullmatch(path.parent.name))
 
     def remove_unfinished(self) -> None:
         """Remove what inferencers began and will not publish."""
@@ -137,9 +156,10 @@ class TrainingRun:
     def task(self) -> int | None:
         """The checkpoint that inferencers are to mine with."""
         try:
-            return int(read_json(self.folder / "negatives" / "task.json")["step"])
+            step: int = read_typed(self.folder / "negatives" / "task.json", _Task, error=TrainingError, remedy="remove it")["step"]
         except FileNotFoundError:
             return None
+        return step
 
     def set_task(self, step: int) -> None:
         """Tell inferencers which checkpoint to mine with."""
@@ -157,15 +177,15 @@ class TrainingRun:
     def progress(self) -> dict[str, Any]:
         """The last sign of life; empty before the first."""
         try:
-            told: dict[str, Any] = read_json(self.folder / "progress.json")
+            told: dict[str, Any] = read_typed(self.folder / "progress.json", _Progress, error=TrainingError, remedy="remove it")
         except FileNotFoundError:
             return {}
         return told
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Step and folder of the complete checkpoints, oldest first."""
-        found = [path for path in (self.folder / "checkpoints").glob("step-*") if TEMPORARY not in path.name]
-        return sorted((int(path.name.removeprefix("step-")), path) for path in found)
+        found = [path for path in (self.folder / "checkpoints").glob("step-*") if _STEP.fullmatch(path.name)]
+        return sorted((_step(path), path) for path in found)
 
     def save(self, step: int, model: Trainable, optimiser: torch.optim.Optimizer) -> None:
         """Write the checkpoint after ``step`` steps, whole or not at all.
@@ -288,7 +308,7 @@ class Best:
     def take(self, line: Mapping[str, Any]) -> None:
         """Look at another line."""
         if "dev" in line:
-            value = next(value for name, value in line["dev"].items() if name != "step")
+            value = next((value for name, value in line["dev"].items() if name != "step"), self._value)
             if value > self._value:
                 self.step, self._value = line["dev"]["step"], value
 
@@ -304,14 +324,24 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     for number, text in enumerate(texts, 1):
         try:
             line = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             if number == len(texts):
                 break
             line = text
-        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-            raise TrainingError(f"{path}, line {number}: expected an object with a step, found {str(line)[:80]!r}; restore the file")
+        if fault := type_fault(line, _Line) or _dev_fault(line.get("dev", {"step": 0})):
+            raise TrainingError(f"{path}, line {number}: {fault}; restore the file")
         lines.append(line)
     return lines
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _dev_fault(dev: Mapping[str, Any]) -> str:
+    if type(dev.get("step")) is int and all(isinstance(value, int | float) for value in dev.values()):
+        return ""
+    return f"expected a step and numbers under dev, found {str(dict(dev))[:80]}"
 
 
 def _load_weights(model: Trainable, folder: Path) -> None:
@@ -319,10 +349,7 @@ def _load_weights(model: Trainable, folder: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = read_json(path)
-    except ValueError as error:
-        raise TrainingError(f"{path}: expected JSON, {error}") from error
+    manifest: dict[str, Any] = read_typed(path, dict[str, Any], error=TrainingError, remedy="restore it, or choose another folder")
     return manifest
 
 

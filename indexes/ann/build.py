@@ -13,7 +13,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import faiss
 import numpy as np
@@ -21,10 +21,12 @@ from tqdm.auto import tqdm
 
 from ance_ir import __version__
 from ance_ir.errors import DamagedIndexError
-from ance_ir.files import atomic_path, held_lock, read_json, write_json
+from ance_ir.files import atomic_path, held_lock, write_json
 from ance_ir.indexes.ann.families import Recipe, empty_index, layers, recipe_of, train, training_rows
+from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.ann.settings import FaissSettings
 from ance_ir.indexes.vectors import VectorStore
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,13 @@ SEED = 42
 """Of the training sample; Faiss's own seeds are constants too."""
 
 _BLOCK_BYTES = 64 << 20
+
+
+class _Made(TypedDict):
+    family: str
+    rows: int
+    build_seconds: float
+    vectors: NotRequired[str | None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,12 +185,12 @@ def _unwritten(store: VectorStore, folder: Path, settings: FaissSettings, error:
 
 
 def _read(path: Path, told: Path) -> tuple[Any, dict[str, Any]]:
+    made: dict[str, Any] = read_typed(told, _Made, error=DamagedIndexError, remedy=f"remove it and {path.name}")
     try:
-        index, made = faiss.read_index(str(path)), read_json(told)
-        _ = int(made["rows"]), made["family"], float(made["build_seconds"])
+        index = read_faiss(path)
         made["bytes"] = path.stat().st_size
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DamagedIndexError(f"{path}: Faiss cannot read it, or {told.name} beside it is damaged; remove both") from error
+    except (OSError, ValueError) as error:
+        raise DamagedIndexError(f"{path}: Faiss cannot read it ({error}); remove it and {told.name}") from error
     return index, made
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import faiss
 import numpy as np
 
-from ance_ir.errors import UsageError
+from ance_ir.errors import DamagedIndexError, UsageError
 from ance_ir.indexes.ann.build import FaissFile
 from ance_ir.indexes.ann.families import layers
 from ance_ir.indexes.ann.settings import EF_SEARCH, FaissSettings
@@ -145,7 +145,14 @@ class FaissSearcher:
 
     def _ask(self, queries_QD: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         index = self.file.on_gpu if self.file.on_gpu is not None and count <= _GPU_MOST else self.file.index
-        found: tuple[np.ndarray, np.ndarray] = index.search(queries_QD, count, params=self._parameters(self.file.index, count))
+        try:
+            found: tuple[np.ndarray, np.ndarray] = index.search(queries_QD, count, params=self._parameters(self.file.index, count))
+        except RuntimeError as error:
+            raise DamagedIndexError(
+                f"Faiss cannot search its index ({error}); remove the folder of its files, and build it again"
+            ) from error
+        if (found[1] >= self.file.rows).any():
+            raise DamagedIndexError("Faiss found vectors that its index does not hold; remove the folder of its files, and build it again")
         return found
 
     def _parameters(self, index: Any, count: int) -> Any:
@@ -173,7 +180,7 @@ class FaissSearcher:
         self._selects = True
         try:
             self._ask(np.zeros((1, self.store.dimension), dtype=np.float32), 1)
-        except RuntimeError:
+        except DamagedIndexError:
             return False
         return True
 

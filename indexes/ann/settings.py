@@ -43,12 +43,18 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict
 
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import read_json
+from ance_ir.typed_json import read_typed
 
 TUNED = "search.json"
 """Where the tuner leaves the backend that it chose, in the index's folder."""
+
+
+class _Tuned(TypedDict):
+    backend: str
+
 
 EF_SEARCH = 128
 EF_CONSTRUCTION = 100
@@ -229,9 +235,9 @@ def resolve(folder: Path, backend: str) -> FaissSettings | None:
         path = folder / TUNED
         if not path.exists():
             raise IndexingError(f"{folder} has not been tuned; `ance-ir index tune {folder} --dataset D` chooses how to search it")
+        backend = read_typed(path, _Tuned, error=DamagedIndexError, remedy="tune the index again")["backend"]
         try:
-            backend = str(read_json(path)["backend"])
             return None if backend == "exact" else parse_backend(backend)
-        except (ValueError, KeyError, TypeError) as error:  # a UsageError is a ValueError
-            raise DamagedIndexError(f"{path}: expected JSON with a backend, {error}; tune the index again") from error
+        except UsageError as error:
+            raise DamagedIndexError(f"{path}: expected a backend, {error}; tune the index again") from error
     return None if backend == "exact" else parse_backend(backend)

@@ -21,6 +21,7 @@ class StoreRows:
         self.dimension = store.dimension
         self.dtype = store.dtype
         self.largest_norm = store.largest_norm
+        self.folder = store.folder
         self._store = store
         self._rows = rows
 

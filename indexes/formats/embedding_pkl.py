@@ -47,7 +47,7 @@ def read_query_vectors(path: Path | str) -> pd.DataFrame:
         texts = [_text(text) for text in columns["text"]]
         vectors = pd.Series(_vectors(columns["embedding"]), dtype=object)
         return pd.DataFrame({"qid": ids, "query": texts, "query_vec": vectors})
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise DatasetError(
             f"{path} holds no frame of {', '.join(_COLUMNS)} that can be read: {error.args[0] if error.args else error}"
         ) from error
@@ -90,8 +90,18 @@ def _text(text: Any) -> str:
 
 
 def _vectors(found: np.ndarray) -> list[np.ndarray]:
-    with np.errstate(over="ignore"):
-        vectors = [np.asarray(vector, dtype=np.float32) for vector in found]
+    converted: dict[int, np.ndarray] = {}  # one that many rows share takes the memory of one
+    for vector in found:
+        if id(vector) not in converted:
+            converted[id(vector)] = _vector(vector)
+    vectors = [converted[id(vector)] for vector in found]
     if any(vector.ndim != 1 or vector.shape != vectors[0].shape or not np.isfinite(vector).all() for vector in vectors):
         raise ValueError("its vectors are not finite or not of one dimension")
     return vectors
+
+
+def _vector(numbers: Any) -> np.ndarray:
+    if not isinstance(numbers, np.ndarray) and not (isinstance(numbers, list) and all(type(one) in (int, float) for one in numbers)):
+        raise TypeError(f"an array or a list of numbers was expected, found {type(numbers).__name__}")
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers, dtype=np.float32)

@@ -6,19 +6,33 @@ that end within a character. Ours are written in the one encoding, with the one 
 
 from __future__ import annotations
 
+import json
+import struct
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from ance_ir.errors import DamagedIndexError, IndexingError
-from ance_ir.files import read_json, write_json
+from ance_ir.files import write_json
 from ance_ir.indexes.formats.batches import Batch, id_array
 from ance_ir.optional import optional
+from ance_ir.typed_json import read_typed
 
 _META = {"type": "dense_index", "format": "flex"}
+
+
+class _Meta(TypedDict):
+    type: str
+    format: str
+    vec_size: int
+    doc_count: int
+
+
+_LARGEST = 1 << 16
 _FORWARD = 0
 """How npids marks a block that leads from numbers to docnos."""
 
@@ -34,7 +48,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
     count, dimension = _shape(folder)
     vectors = folder / "vecs.f4"
     size = vectors.stat().st_size if vectors.exists() else 0
-    if size != 4 * count * dimension or not size:
+    if size != 4 * count * dimension:
         raise DamagedIndexError(f"{vectors}: {count:,} vectors of {dimension} dimensions were expected, found {size:,} bytes")
     docnos = _docnos(folder / "docnos.npids", count)
     mapped = np.memmap(vectors, dtype="<f4", mode="r", shape=(count, dimension))
@@ -79,22 +93,51 @@ def _shape(folder: Path) -> tuple[int, int]:
     """Documents and dimensions, as ``pt_meta.json`` has them."""
     path = folder / "pt_meta.json"
     try:
-        meta = read_json(path)
-        found = {key: meta[key] for key in _META}
-        count, dimension = int(meta["doc_count"]), int(meta["vec_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedIndexError(f"{path}: no description of a FlexIndex ({error})") from error
+        meta = read_typed(path, _Meta, error=DamagedIndexError, remedy="a description of a FlexIndex was expected; fetch the folder again")
+    except FileNotFoundError as error:
+        raise DamagedIndexError(f"{path}: a description of a FlexIndex was expected; there is none") from error
+    found = {key: meta[key] for key in _META}
     if found != _META:
         raise IndexingError(f"{path} describes no FlexIndex but {found}")
-    return count, dimension
+    if meta["doc_count"] < 1 or meta["vec_size"] < 1:
+        raise DamagedIndexError(f"{path}: {meta['doc_count']} vectors of {meta['vec_size']} dimensions; fetch the folder again")
+    return meta["doc_count"], meta["vec_size"]
 
 
 def _docnos(path: Path, count: int) -> Iterator[str]:
     library = npids()
+    found = 0
     try:
-        lookup = library.Lookup(path)
+        _check_blocks(path)
+        with warnings.catch_warnings(action="ignore"):  # of an old version
+            lookup = library.Lookup(path)
+        if len(lookup) != count:
+            raise DamagedIndexError(f"{path}: {count:,} docnos were expected, found {len(lookup):,}")
+        for docno in lookup:
+            found += 1
+            yield str(docno)
+    except DamagedIndexError:
+        raise
     except Exception as error:  # whatever npids meets in a file that is cut short or of another kind
         raise DamagedIndexError(f"{path}: npids cannot read it ({type(error).__name__}: {error})") from error
-    if len(lookup) != count:
-        raise DamagedIndexError(f"{path}: {count:,} docnos were expected, found {len(lookup):,}")
-    return iter(lookup)
+    if found != count:
+        raise DamagedIndexError(f"{path}: {count:,} docnos were expected, found {found:,}")
+
+
+def _check_blocks(path: Path) -> None:
+    """Refuse blocks that do not follow one another, which npids would read for ever, and numbers that it would make much room for."""
+    size, place = path.stat().st_size, 0
+    with path.open("rb") as stream:
+        layout, link = ("<IqqI", 1) if stream.read(4) == b"NPID" else ("<qqII", 0)  # as before version 1
+        while True:
+            stream.seek(place)
+            header = struct.unpack(layout, stream.read(struct.calcsize(layout)))
+            config = json.loads(stream.read(min(size, header[3] if link else header[2])) or b"{}")
+            large = {name: one for name, one in config.items() if name != "start" and isinstance(one, int) and not -1 <= one <= _LARGEST}
+            if large:
+                raise ValueError(f"numbers that are too large: {large}")
+            if header[link] == -1:
+                return
+            if not place < header[link] < size:
+                raise ValueError(f"byte {header[link]} after byte {place} of {size}")
+            place = header[link]

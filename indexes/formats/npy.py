@@ -9,9 +9,11 @@ from typing import IO
 
 import numpy as np
 
+from ance_ir.arrays import map_array
 from ance_ir.errors import IndexingError
 from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
 
+_FLOATS = ("float16", "float32", "float64")
 _IDS = ("ids.txt", "docnos.txt")
 
 
@@ -58,10 +60,4 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _map(path: Path) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise IndexingError(f"{path} is no array that can be read ({error})") from error
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise IndexingError(f"{path}: a two-dimensional array of floats was expected, found {array.shape} {array.dtype}")
-    return array
+    return map_array(path, _FLOATS, (None, None), error=IndexingError, remedy="write it again")

@@ -19,10 +19,10 @@ from ance_ir.indexes.formats.restricted import (
     BufferArray,
     DType,
     Frame,
-    Record,
     Scalar,
     Slice,
     StringArray,
+    only,
 )
 
 _OFFSETS = {"string": "<i4", "large_string": "<i8"}
@@ -35,16 +35,16 @@ def frame_columns(frame: Any) -> dict[str, np.ndarray]:
     Raises:
         TypeError, ValueError, KeyError, IndexError, AttributeError: it is no data frame, or not one of such columns.
     """
-    blocks = _only(Frame, frame).state
-    blocks = _only(Blocks, blocks["_mgr"] if "_mgr" in blocks else blocks["_data"])
+    blocks = only(Frame, frame).state
+    blocks = only(Blocks, blocks["_mgr"] if "_mgr" in blocks else blocks["_data"])
     if blocks.state is None:
         inner, axes = blocks.args
-        parts = [_only(Block, block).args[:2] for block in inner]
+        parts = [only(Block, block).args[:2] for block in inner]
     else:
         told = blocks.state[3]["0.14.1"]
         axes = told["axes"]
         parts = [(block["values"], block["mgr_locs"]) for block in told["blocks"]]
-    names = decode(_only(Axis, axes[0]).args[1]["data"])
+    names = decode(only(Axis, axes[0]).args[1]["data"])
     columns = {}
     for values, places in parts:
         rows = decode(values)
@@ -73,6 +73,8 @@ def _array(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
     if isinstance(content, list):
         array = np.empty(len(content), dtype=object)
         for place, one in enumerate(content):  # all at once, numpy would look into what lists there are
+            if isinstance(one, Array) and isinstance(one.state[-1], list):
+                raise ValueError("arrays of arrays of arrays")
             array[place] = decode(one)
     else:
         array = np.frombuffer(_bytes(content), _dtype(kind))
@@ -80,7 +82,7 @@ def _array(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
 
 
 def _dtype(kind: Any) -> np.dtype[Any]:
-    name = _only(DType, kind).args[0]
+    name = only(DType, kind).args[0]
     if not re.fullmatch("[fiu][1248]", name):
         raise ValueError(f"values of type {name}")
     dtype: np.dtype[Any] = np.dtype(name).newbyteorder(kind.state[1])
@@ -88,23 +90,19 @@ def _dtype(kind: Any) -> np.dtype[Any]:
 
 
 def _strings(record: Any) -> np.ndarray:
-    kind, length, missing, first, buffers = _only(ArrowArray, record).args[0][:5]
+    kind, length, missing, first, buffers = only(ArrowArray, record).args[0][:5]
     if missing:
         raise ValueError(f"{missing} missing strings")
-    offsets = np.frombuffer(_bytes(buffers[1]), _OFFSETS[_only(ArrowType, kind).args[0]])[first : first + length + 1]
+    offsets = np.frombuffer(_bytes(buffers[1]), _OFFSETS[only(ArrowType, kind).args[0]])[first : first + length + 1]
+    if (np.diff(offsets) < 0).any():
+        raise ValueError("strings that overlap")
     text = _bytes(buffers[2])
     return np.array([text[begin:end].decode() for begin, end in pairwise(offsets)], dtype=object)
 
 
-def _bytes(content: Any) -> bytes:
+def _bytes(content: Any) -> bytes | bytearray:
     while isinstance(content, Buffer):
         content = content.args[0]
     if not isinstance(content, bytes | bytearray):
         raise TypeError(f"bytes were expected, found {type(content).__name__}")
-    return bytes(content)
-
-
-def _only(kind: type[Record], value: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"a {kind.__name__} was expected, found {type(value).__name__}")
-    return value
+    return content

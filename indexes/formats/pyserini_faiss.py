@@ -11,10 +11,12 @@ import faiss
 import numpy as np
 
 from ance_ir.errors import DamagedIndexError, IndexingError
+from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
 
 logger = logging.getLogger(__name__)
 
+_BLOCK_BYTES = 256 << 20
 _NTOTAL, _SIZE = 8, 37
 """Where an ``IndexFlatIP`` keeps, as int64, its vectors' count and the count of their values, in a header of 45 bytes."""
 
@@ -56,9 +58,11 @@ def _open(path: Path) -> Any:
     if not path.exists():
         raise IndexingError(f"{path}: a Faiss file was expected; there is none")
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as error:
+        index = read_faiss(path, faiss.IO_FLAG_MMAP_IFC)
+    except ValueError as error:
         raise DamagedIndexError(f"{path}: Faiss cannot read it, so it is damaged or of another kind; fetch or build it again") from error
+    if not 0 < index.d <= path.stat().st_size:
+        raise DamagedIndexError(f"{path}: {index.d} dimensions in {path.stat().st_size:,} bytes; fetch or build it again")
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise IndexingError(f"{path}: its vectors are compared by a distance; an index of inner products is expected")
     for kind in _kinds(index):
@@ -79,6 +83,7 @@ def _kinds(index: Any) -> list[Any]:
 
 
 def _blocks(path: Path, index: Any, rows: int) -> Iterator[np.ndarray]:
+    rows = max(1, min(rows, _BLOCK_BYTES // (4 * index.d)))
     for first in range(0, index.ntotal, rows):
         # what Faiss leaves out, a vector under an id of its own, stays what is no number
         block = np.full((min(rows, index.ntotal - first), index.d), np.nan, dtype=np.float32)

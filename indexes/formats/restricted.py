@@ -7,8 +7,10 @@ and pyarrow spell it, stands for a record that keeps its arguments and does noth
 from __future__ import annotations
 
 import pickle
+import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, ClassVar
 
 from ance_ir.errors import DatasetError
 
@@ -120,8 +122,14 @@ _KNOWN: dict[tuple[str, str], type[Record]] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):  # noqa: S301 - what it names is never called
+class _Unpickler(pickle._Unpickler):
+    """The one in Python: the faster one takes memory, and all of the stack, as a damaged pickle says."""
+
     path: Path
+    stack: list[Any]
+    append: Callable[[Any], None]
+    read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
 
     def find_class(self, module: str, name: str) -> type[Record]:
         """The record that stands for a name."""
@@ -131,6 +139,74 @@ class _Unpickler(pickle.Unpickler):  # noqa: S301 - what it names is never calle
             )
         return _KNOWN[module, name]
 
+    def load_build(self) -> None:
+        """Give a record its state; nothing else has one."""
+        state = self.stack.pop()
+        only(Record, self.stack[-1]).state = state
+
+    def load_setitem(self) -> None:
+        """Put an item into a dictionary."""
+        value, key = self.stack.pop(), self.stack.pop()
+        only(dict, self.stack[-1])[_key(key)] = value
+
+    def load_setitems(self) -> None:
+        """Put items into a dictionary."""
+        items = self.pop_mark()
+        only(dict, self.stack[-1]).update({_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)})
+
+    def load_dict(self) -> None:
+        """Make a dictionary."""
+        items = self.pop_mark()
+        self.append({_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)})
+
+    def load_bytearray8(self) -> None:
+        """Bytes, as many as there are."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))
+
+    def refuse_set(self) -> None:
+        """A set; no frame needs one, and what it holds would be hashed."""
+        raise TypeError("a set, which no data frame needs")
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: load_build,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+        **dict.fromkeys((pickle.EMPTY_SET[0], pickle.ADDITEMS[0], pickle.FROZENSET[0]), refuse_set),
+    }
+
+
+def only(kind: type[Any], value: Any) -> Any:
+    """A value of a kind.
+
+    Raises:
+        TypeError: it is of another.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"a {kind.__name__} was expected, found {type(value).__name__}")
+    return value
+
+
+def _key(key: Any) -> Any:
+    """A key of a dictionary: hashing tuples in tuples may take for ever, or more than there is of the stack."""
+    return only(str, key)
+
+
+class _Stream:
+    """A file of which no more is asked at once than there is."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self._size = size
+        self.readline = stream.readline
+
+    def read(self, count: int) -> bytes:
+        """So many bytes, or what is left."""
+        return self._stream.read(min(count, self._size))
+
 
 def read_records(path: Path) -> Any:
     """What a pickle describes, of records and Python's own strings, numbers, bytes, lists, tuples and dictionaries.
@@ -139,7 +215,7 @@ def read_records(path: Path) -> Any:
         DatasetError: the file is no pickle, or names anything that is not known.
     """
     with path.open("rb") as stream:
-        unpickler = _Unpickler(stream)
+        unpickler = _Unpickler(_Stream(stream, path.stat().st_size))
         unpickler.path = path
         try:
             return unpickler.load()

@@ -15,22 +15,35 @@ import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 import pyterrier as pt
 
+from ance_ir.arrays import map_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import atomic_folder, read_json, write_json
+from ance_ir.files import atomic_folder, write_json
 from ance_ir.indexes.docnos import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher
 from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
 from ance_ir.pipelines.bm25.retriever import BM25Retriever
+from ance_ir.typed_json import read_typed
 
 FORMAT = 2
 """Format 1 is that of the time when PISA was the only engine: its manifest names none."""
+
+_REMEDY = "build the index again"
+
+
+class _Manifest(TypedDict):
+    format: int
+    documents: int
+    engine: NotRequired[str]
+    content: NotRequired[str]
+    stemmer: NotRequired[str]
+    stopwords: NotRequired[str]
 
 
 class BM25Index(pt.Indexer):
@@ -133,14 +146,13 @@ class BM25Index(pt.Indexer):
             raise IndexingError(f"{self.path}: there is no index; build one with BM25Index(path).index(documents)")
         if not self.built():
             raise DamagedIndexError(f"{self.path}: no manifest.json, so this is no complete index; build it again")
-        try:
-            manifest: dict[str, Any] = read_json(self.path / "manifest.json")
-        except ValueError as error:
-            raise DamagedIndexError(f"{self.path / 'manifest.json'}: expected JSON, {error}") from error
-        if manifest.get("format") not in (1, FORMAT):
-            raise DamagedIndexError(f"{self.path}: format {manifest.get('format')!r} is not {FORMAT}; build it again")
+        manifest: dict[str, Any] = read_typed(self.path / "manifest.json", _Manifest, error=DamagedIndexError, remedy=_REMEDY)
+        if manifest["format"] not in (1, FORMAT):
+            raise DamagedIndexError(f"{self.path}: format {manifest['format']!r} is not {FORMAT}; build it again")
         manifest = {"engine": "pisa"} | manifest
         for name in ("engine", *self._engine.baked):
+            if name not in manifest:
+                raise DamagedIndexError(f"{self.path / 'manifest.json'}: expected the key {name!r}; {_REMEDY}")
             if manifest[name] != getattr(self, name):
                 raise IndexingError(
                     f"{self.path} was built with {name}={manifest[name]!r}, not {getattr(self, name)!r}: ask for that, or build anew"
@@ -163,8 +175,7 @@ class BM25Index(pt.Indexer):
     @cached_property
     def tie_order(self) -> np.ndarray:
         """Each document's place among those with its score, int64 ``[documents]``."""
-        order: np.ndarray = np.load(self.path / "tie_order.npy", mmap_mode="r", allow_pickle=False)
-        return order
+        return map_array(self.path / "tie_order.npy", "int64", (len(self.docnos),), error=DamagedIndexError, remedy=_REMEDY)
 
     @cached_property
     def searcher(self) -> Searcher:

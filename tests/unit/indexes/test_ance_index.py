@@ -21,6 +21,7 @@ from ance_ir.errors import (
     ModelError,
     UsageError,
 )
+from ance_ir.files import read_json, write_json
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow
 from ance_ir.indexes.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
@@ -288,12 +289,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json, so this is no complete index; build it again"),
     "broken manifest": (lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json: expected JSON"),
     "other format": (
-        lambda folder: (folder / "manifest.json").write_text('{"format": 3}', encoding="utf-8"),
-        "its manifest is not of format 2; build it again",
+        lambda folder: write_json(folder / "manifest.json", {**read_json(folder / "manifest.json"), "format": 3}),
+        "its manifest is not of format 2",
     ),
     "missing shard": (lambda folder: (folder / "vectors-00000.npy").unlink(), "vectors-00000.npy: the shard cannot be read"),
-    "missing order": (lambda folder: (folder / "tie_order.npy").unlink(), "tie_order.npy cannot be read"),
-    "broken offsets": (lambda folder: (folder / "offsets.npy").write_bytes(b"no"), "offsets.npy cannot be read"),
+    "missing order": (lambda folder: (folder / "tie_order.npy").unlink(), r"tie_order\.npy"),
+    "broken offsets": (lambda folder: (folder / "offsets.npy").write_bytes(b"no"), r"offsets\.npy"),
 }
 
 

@@ -1,0 +1,124 @@
+"""Arrays in ``npy`` files, read by the page and not held: the one way in, for files of ours and of others.
+
+Nothing is believed of a file's header: no array is mapped whose type or size is not what was expected, or that the file is too short for.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ance_ir.errors import AnceError, DatasetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What an ``npy`` file says of its array, the file's size being right for it.
+
+    Attributes:
+        shape: no number below 0.
+        dtype: no objects.
+        fortran_order: whether columns come first.
+        begins: the array's first byte in the file.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+    begins: int
+
+    @property
+    def size(self) -> int:
+        """How many values the array has."""
+        return math.prod(self.shape)
+
+
+def read_header(path: Path) -> Header:
+    """The header of an ``npy`` file.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is none, holds Python objects, or is not as long as its header says.
+    """
+    with path.open("rb") as stream:
+        try:
+            shape, fortran_order, dtype = _header(stream)
+        except Exception as error:  # numpy parses the header as Python, and damaged bytes bring about any
+            raise ValueError(f"no npy file: {error}") from error
+        begins, size = stream.tell(), stream.seek(0, 2)
+    if dtype.hasobject or dtype.itemsize == 0 or min(shape, default=0) < 0:
+        raise ValueError(f"an array of {dtype}, {shape}")
+    if size != begins + math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{dtype} {shape} in {size} bytes")
+    return Header(shape=shape, dtype=dtype, fortran_order=fortran_order, begins=begins)
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"version {version}")
+    shape, fortran_order, dtype = read(stream)
+    return shape, fortran_order, dtype
+
+
+def map_array(
+    path: Path,
+    dtypes: str | Collection[str],
+    shape: tuple[int | None, ...],
+    *,
+    error: type[AnceError] = DatasetError,
+    remedy: str,
+) -> npt.NDArray[Any]:
+    """The array of an ``npy`` file as a read-only memory map.
+
+    Args:
+        path: the file.
+        dtypes: the types that it may have: ``"int64"``.
+        shape: that it must have; ``None`` stands for any number.
+        error: what to raise.
+        remedy: what to do about a file that is damaged, for the message.
+
+    Raises:
+        error: there is no such file, or it is damaged, or its array is another.
+    """
+    expected = [dtypes] if isinstance(dtypes, str) else list(dtypes)
+    try:
+        header = read_header(path)
+        fits = len(header.shape) == len(shape) and all(one in (None, found) for one, found in zip(shape, header.shape, strict=True))
+        if not fits or header.dtype.newbyteorder("=") not in map(np.dtype, expected):
+            raise ValueError(f"{header.dtype} {header.shape}")
+        return _mapped(path, header)
+    except (OSError, ValueError) as fault:
+        wanted = f"{' or '.join(expected)} [{', '.join('any' if one is None else str(one) for one in shape)}]"
+        raise error(f"{path}: expected an array of {wanted}, found {fault}; {remedy}") from fault
+
+
+def _mapped(path: Path, header: Header) -> npt.NDArray[Any]:
+    order: Any = "F" if header.fortran_order else "C"
+    if not header.size:
+        return np.empty(header.shape, header.dtype, order)
+    with path.open("rb") as stream:
+        pages = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    flat: npt.NDArray[Any] = np.frombuffer(pages, header.dtype, header.size, header.begins)
+    return flat.reshape(header.shape, order=order)
+
+
+def map_bytes(path: Path, *, error: type[AnceError] = DatasetError, remedy: str) -> mmap.mmap:
+    """The bytes of a file, which may not be empty, as a read-only memory map.
+
+    Raises:
+        error: there is no such file, or it is empty.
+    """
+    try:
+        with path.open("rb") as stream:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as fault:
+        raise error(f"{path} cannot be read ({fault}); {remedy}") from fault

@@ -1,0 +1,121 @@
+"""JSON that is of the type that it should be.
+
+A type is what annotations say: ``TypedDict`` and dataclasses for objects, ``list[…]``, ``tuple[…, …]``, ``dict[str, …]``, ``Literal``,
+unions, and Python's own. Whole numbers are of 64 bits, others finite, and texts are such as UTF-8 can hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from ance_ir.errors import AnceError
+from ance_ir.files import read_json
+
+_LARGEST = 2**63
+_SCALARS: dict[Any, str] = {int: "a whole number", float: "a finite number", str: "a string", bool: "true or false", type(None): "null"}
+
+
+def read_typed(path: Path, kind: Any, *, error: type[AnceError], remedy: str) -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: the file.
+        kind: the value's type; an object may have more keys.
+        error: what to raise where it is another.
+        remedy: what to do about that, for the message.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        error: it cannot be read, is no JSON, or its value is of another type.
+    """
+    try:
+        value = read_json(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as fault:
+        raise error(f"{path}: expected JSON, {fault}; {remedy}") from fault
+    if found := type_fault(value, kind):
+        raise error(f"{path}: {found}; {remedy}")
+    return value
+
+
+def type_fault(value: Any, kind: Any, name: str = "") -> str:
+    """What was expected of a value and what came; nothing where it is of the type.
+
+    Args:
+        value: as JSON gives it.
+        kind: the type.
+        name: where in the file it stands.
+    """
+    if kind is Any:
+        return ""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is NotRequired:
+        return type_fault(value, inner[0], name)
+    if origin is Literal:
+        fits = any(value == one and type(value) is type(one) for one in inner)
+        return "" if fits else _fault(name, " or ".join(map(repr, inner)), value)
+    if origin in (Union, UnionType):
+        faults = [type_fault(value, one, name) for one in inner]
+        return "" if "" in faults else max(faults, key=len)
+    if origin in (list, tuple):
+        return _list_fault(value, inner[0], name)
+    if is_typeddict(kind) or dataclasses.is_dataclass(kind):
+        return _object_fault(value, kind, name)
+    if kind is dict or origin is dict:
+        return _dict_fault(value, inner[1] if inner else Any, name)
+    return "" if _is_scalar(value, kind) else _fault(name, _SCALARS[kind], value)
+
+
+def _fault(name: str, expected: str, found: Any) -> str:
+    shown = repr(found)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return f"expected {expected}{f' under {name}' if name else ''}, found {shown}"
+
+
+def _is_scalar(value: Any, kind: Any) -> bool:
+    if kind is float and type(value) is int:
+        return abs(value) < _LARGEST
+    if not isinstance(value, kind) or type(value) is not kind:
+        return False
+    if kind is int:
+        return -_LARGEST <= value < _LARGEST
+    if kind is float:
+        return math.isfinite(value)
+    return kind is not str or value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def _list_fault(value: Any, kind: Any, name: str) -> str:
+    if not isinstance(value, list | tuple):
+        return _fault(name, "a list", value)
+    return next(filter(None, (type_fault(one, kind, f"{name}[{place}]") for place, one in enumerate(value))), "")
+
+
+def _dict_fault(value: Any, kind: Any, name: str) -> str:
+    if not isinstance(value, dict):
+        return _fault(name, "an object", value)
+    keys = (_fault(name, "keys that are strings", key) for key in value if not _is_scalar(key, str))
+    values = (type_fault(one, kind, f"{name}.{key}" if name else key) for key, one in value.items())
+    return next(filter(None, [*keys, *values]), "")
+
+
+def _object_fault(value: Any, kind: Any, name: str) -> str:
+    if not isinstance(value, dict):
+        return _fault(name, "an object", value)
+    hints = get_type_hints(kind, include_extras=True)
+    if missing := sorted(_required(kind, hints) - value.keys()):
+        return _fault(name, f"the key {missing[0]!r}", value)
+    known = ((key, one) for key, one in hints.items() if key in value)
+    return next(filter(None, (type_fault(value[key], one, f"{name}.{key}" if name else key) for key, one in known)), "")
+
+
+def _required(kind: Any, hints: dict[str, Any]) -> set[str]:
+    """The keys that an object must have; Python 3.11 does not tell ``NotRequired`` in annotations that are strings."""
+    if dataclasses.is_dataclass(kind):
+        missing = dataclasses.MISSING
+        return {one.name for one in dataclasses.fields(kind) if one.default is missing and one.default_factory is missing}
+    return {key for key, one in hints.items() if get_origin(one) is not NotRequired}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ance_ir.errors import AnceError
+from tests.fuzz import mutations
+from tests.fuzz.bounds import bounded, in_child
+from tests.fuzz.readers import READERS, Reader
+
+CASES = [pytest.param(reader, file, id=f"{reader.name}-{file}") for reader in READERS for file in reader.files]
+
+
+def strategy(reader: Reader, content: bytes, file: str) -> st.SearchStrategy[bytes]:
+    """What may be found in a file in place of what it should hold."""
+    kind = reader.files[file]
+    if kind == "json":
+        import json
+
+        return st.one_of(mutations.other_json(json.loads(content)), mutations.damaged(content))
+    of_kind: dict[str, Callable[[bytes], st.SearchStrategy[bytes]]] = {
+        "array": mutations.other_array,
+        "bytes": mutations.damaged,
+        "lines": mutations.other_lines,
+    }
+    return of_kind[kind](content)
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Reader], Path]:
+    """The folder of a reader with what it reads, all of it right; made once."""
+    made: dict[str, Path] = {}
+
+    def make(reader: Reader) -> Path:
+        if reader.name not in made:
+            folder = tmp_path_factory.mktemp("valid")
+            reader.make(folder)
+            reader.read(folder)  # what is valid is read
+            made[reader.name] = folder
+        return made[reader.name]
+
+    return make
+
+
+@pytest.mark.parametrize(("reader", "file"), CASES)
+def test_a_value_or_an_error_of_ours(reader: Reader, file: str, valid: Callable[[Reader], Path], tmp_path: Path) -> None:
+    shutil.copytree(valid(reader), folder := tmp_path / "x", dirs_exist_ok=True)
+    content = (folder / file).read_bytes()
+
+    @settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(strategy(reader, content, file))
+    def read(found: bytes) -> None:
+        (folder / file).write_bytes(found)
+        try:
+            with bounded():
+                reader.read(folder)
+        except AnceError as error:
+            _ = str(error)
+
+    if not reader.apart:
+        read()
+        return
+    wrong = in_child(read, tmp_path / "note")
+    assert not wrong, f"{wrong}; the file's content was {(folder / file).read_bytes()[:2000]!r}"

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ance_ir.arrays import map_array, map_bytes
+from ance_ir.errors import IndexingError
+
+
+def npy(header: bytes, data: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    return b"\x93NUMPY" + version + len(header).to_bytes(2, "little") + header + data
+
+
+def header(descr: str, shape: str, order: str = "False") -> bytes:
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}}}\n".encode()
+
+
+def mapped(path: Path, dtypes: Any = "int64", shape: tuple[int | None, ...] = (None,)) -> np.ndarray:
+    return map_array(path, dtypes, shape, error=IndexingError, remedy="build it again")
+
+
+@pytest.mark.parametrize("array", [np.arange(5), np.arange(0), np.asfortranarray(np.arange(6).reshape(2, 3))])
+def test_what_was_saved_is_mapped(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "x.npy", array)
+    found = mapped(tmp_path / "x.npy", shape=(None,) * array.ndim)
+    np.testing.assert_array_equal(found, array)
+    assert not found.flags.writeable or not found.size
+
+
+def test_another_byte_order_is_the_same_type(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(3, dtype=">i8"))
+    np.testing.assert_array_equal(mapped(tmp_path / "x.npy"), [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY\x01",
+        npy(header("'<i8'", "(1000000000000,)")),
+        npy(header("'<i8'", "(-1,)"), bytes(8)),
+        npy(header("'<i8'", "(1, -1)"), bytes(8)),
+        npy(header("'|O'", "(1,)"), bytes(8)),
+        npy(header("'<i8'", "(1,)"), bytes(7)),
+        npy(header("'<i8'", "(1,)"), bytes(9)),
+        npy(header("'<i8'", "1"), bytes(8)),
+        npy(header("'V0'", "(1,)")),
+        npy(header("'<i8'", "(1.5,)"), bytes(8)),
+        npy(b"(" * 9000),
+        npy(b"{'''"),
+        npy(header("'<i8'", "(1,)"), bytes(8), version=b"\x09\x00"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(IndexingError, match=r"x\.npy.*build it again"):
+        mapped(tmp_path / "x.npy")
+
+
+def test_another_array_than_was_expected(tmp_path: Path) -> None:
+    np.save(io_path := tmp_path / "x.npy", np.zeros((2, 3), np.float32))
+    for dtypes, shape in (("int64", (None, None)), ("float32", (None,)), ("float32", (2, 4)), (["float16", "int64"], (2, 3))):
+        with pytest.raises(IndexingError, match=r"float32 \(2, 3\)"):
+            mapped(io_path, dtypes, shape)
+    assert mapped(io_path, ["float16", "float32"], (None, 3)).shape == (2, 3)
+    with pytest.raises(IndexingError, match=r"y\.npy"):
+        mapped(tmp_path / "y.npy")
+
+
+def test_bytes(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+    assert map_bytes(tmp_path / "x", error=IndexingError, remedy="build it again")[1:] == b"bc"
+    (tmp_path / "y").write_bytes(b"")
+    for name in ("y", "z"):
+        with pytest.raises(IndexingError, match=name):
+            map_bytes(tmp_path / name, error=IndexingError, remedy="build it again")
+
+
+def test_the_bytes_of_numpy_are_those_of_the_tests() -> None:
+    stream = io.BytesIO(npy(header("'<i8'", "(1,)"), bytes(8)))
+    assert np.load(stream).tolist() == [0]
