@@ -80,13 +80,13 @@ def _fault(name: str, expected: str, found: Any) -> str:
 def _is_scalar(value: Any, kind: Any) -> bool:
     if kind is float and type(value) is int:
         return abs(value) < _LARGEST
-    if not isinstance(value, kind) or type(value) is not kind:
+    if type(value) is not kind:
         return False
-    if kind is int:
-        return -_LARGEST <= value < _LARGEST
-    if kind is float:
-        return math.isfinite(value)
-    return kind is not str or value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value)
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int | float):
+        return -_LARGEST <= value < _LARGEST if kind is int else math.isfinite(value)
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value))
 
 
 def _list_fault(value: Any, kind: Any, name: str) -> str:

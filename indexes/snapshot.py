@@ -28,8 +28,11 @@ class _Encoding(TypedDict):
     precision: NotRequired[str]
 
 
-class _Manifest(TypedDict):
+class _Format(TypedDict):
     format: int
+
+
+class _Manifest(TypedDict):
     encoding: _Encoding | None
     dimension: int
     dtype: Literal["float16", "float32"]
@@ -120,11 +123,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise IndexingError(f"{folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
     path = folder / MANIFEST
     try:
+        if read_typed(path, _Format, error=DamagedIndexError, remedy=_REMEDY)["format"] not in _READ:
+            raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build it again")
         manifest: dict[str, Any] = read_typed(path, _Manifest, error=DamagedIndexError, remedy=_REMEDY)
     except FileNotFoundError as error:
         raise DamagedIndexError(f"{folder}: no manifest.json, so this is no complete index; build it again") from error
-    if manifest["format"] not in _READ:
-        raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build it again")
     names = [(r"vectors-\d+\.npy", shard["file"]) for shard in manifest["shards"]]
     names += [
         (r"documents-\d+", manifest.get("tables") or "documents-0"),

@@ -15,12 +15,8 @@ _TABLES = (2 << 30) + 64
 _LIMITS = ("deserialization_vector_byte_limit", "deserialization_loop_limit")
 
 
-def read_faiss(path: Path, flags: int = 0) -> Any:
-    """The Faiss index in a file.
-
-    Args:
-        path: the file.
-        flags: Faiss's, say to map what it can.
+def read_faiss(path: Path) -> Any:
+    """The Faiss index in a file, loaded: where Faiss maps a file that was cut short, it ends the process.
 
     Raises:
         OSError: there is no such file.
@@ -28,7 +24,7 @@ def read_faiss(path: Path, flags: int = 0) -> Any:
     """
     with _limited(path.stat().st_size):
         try:
-            return faiss.read_index(str(path), flags)
+            return faiss.read_index(str(path))
         except (RuntimeError, MemoryError) as error:
             raise ValueError(str(error).rstrip().rpartition("\n")[2][-200:]) from error
 

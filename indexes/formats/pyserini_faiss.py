@@ -10,6 +10,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from ance_ir.arrays import map_bytes
 from ance_ir.errors import DamagedIndexError, IndexingError
 from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
@@ -17,8 +18,8 @@ from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
 logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 256 << 20
-_NTOTAL, _SIZE = 8, 37
-"""Where an ``IndexFlatIP`` keeps, as int64, its vectors' count and the count of their values, in a header of 45 bytes."""
+_FLAT, _BEGINS, _NTOTAL, _SIZE = b"IxFI", 45, 8, 37
+"""An ``IndexFlatIP``: how it starts, where its vectors begin, where it keeps, as int64, their count and the count of their values."""
 
 _EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSW, faiss.IndexNSG)
 """Kinds that keep vectors as they are, or leave that to the one within."""
@@ -28,13 +29,16 @@ _READABLE = (faiss.IndexFlatCodes, faiss.IndexHNSW, faiss.IndexNSG, faiss.IndexI
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
-    """The vectors that the Faiss index gives back; those of a flat index are mapped, not loaded.
+    """The vectors that the Faiss index gives back; those of an ``IndexFlatIP`` are mapped, not loaded.
 
     Raises:
         IndexingError: there are no ids or too few, the index's metric is not the inner product, or it gives no vectors back.
         DamagedIndexError: Faiss cannot read the file.
     """
     folder = source if source.is_dir() else source.parent
+    flat = _flat(folder / "index")
+    if flat is not None:
+        return with_ids(folder / "docid", (flat[first : first + rows] for first in range(0, len(flat), rows)), len(flat))
     index = _open(folder / "index")
     if not all(isinstance(kind, _EXACT) for kind in _kinds(index)):
         logger.warning("%s: %s gives its vectors back approximately", folder / "index", type(index).__name__)
@@ -54,11 +58,26 @@ def write(folder: Path, batches: Iterable[Batch]) -> None:
         index.write(_header(dimension, total))
 
 
-def _open(path: Path) -> Any:
+def _flat(path: Path) -> np.ndarray | None:
+    """The vectors of an ``IndexFlatIP``, mapped; ``None`` where the file is another index."""
     if not path.exists():
         raise IndexingError(f"{path}: a Faiss file was expected; there is none")
+    with path.open("rb") as stream:
+        header = stream.read(_BEGINS)
+    if not header.startswith(_FLAT) or len(header) < _BEGINS:
+        return None
+    dimension = int.from_bytes(header[4:8], "little", signed=True)
+    total, values = (int.from_bytes(header[place : place + 8], "little", signed=True) for place in (_NTOTAL, _SIZE))
+    size = path.stat().st_size
+    if dimension < 1 or total < 0 or values != total * dimension or size != _BEGINS + 4 * values:
+        raise DamagedIndexError(f"{path}: {total:,} vectors of {dimension} dimensions in {size:,} bytes; fetch or build it again")
+    pages = map_bytes(path, error=DamagedIndexError, remedy="fetch or build it again")
+    return np.frombuffer(pages, "<f4", values, _BEGINS).reshape(total, dimension)
+
+
+def _open(path: Path) -> Any:
     try:
-        index = read_faiss(path, faiss.IO_FLAG_MMAP_IFC)
+        index = read_faiss(path)
     except ValueError as error:
         raise DamagedIndexError(f"{path}: Faiss cannot read it, so it is damaged or of another kind; fetch or build it again") from error
     if not 0 < index.d <= path.stat().st_size:

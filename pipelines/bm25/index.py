@@ -37,8 +37,11 @@ FORMAT = 2
 _REMEDY = "build the index again"
 
 
-class _Manifest(TypedDict):
+class _Format(TypedDict):
     format: int
+
+
+class _Manifest(TypedDict):
     documents: int
     engine: NotRequired[str]
     content: NotRequired[str]
@@ -146,9 +149,10 @@ class BM25Index(pt.Indexer):
             raise IndexingError(f"{self.path}: there is no index; build one with BM25Index(path).index(documents)")
         if not self.built():
             raise DamagedIndexError(f"{self.path}: no manifest.json, so this is no complete index; build it again")
+        written = read_typed(self.path / "manifest.json", _Format, error=DamagedIndexError, remedy=_REMEDY)["format"]
+        if written not in (1, FORMAT):
+            raise DamagedIndexError(f"{self.path}: format {written!r} is not {FORMAT}; build it again")
         manifest: dict[str, Any] = read_typed(self.path / "manifest.json", _Manifest, error=DamagedIndexError, remedy=_REMEDY)
-        if manifest["format"] not in (1, FORMAT):
-            raise DamagedIndexError(f"{self.path}: format {manifest['format']!r} is not {FORMAT}; build it again")
         manifest = {"engine": "pisa"} | manifest
         for name in ("engine", *self._engine.baked):
             if name not in manifest:

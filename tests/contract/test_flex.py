@@ -80,7 +80,7 @@ def test_ours_reads_theirs(tmp_path: Path, kind: str) -> None:
     try:
         theirs(tmp_path / "x.flex").index(rows_of(docnos))
     except (ZeroDivisionError, UnicodeDecodeError):  # npids cannot read what it wrote, so that there is no index
-        with pytest.raises(DamagedIndexError, match="no description of a FlexIndex"):
+        with pytest.raises(DamagedIndexError, match=r"pt_meta\.json"):
             import_index(tmp_path / "y", tmp_path / "x.flex")
         return
     index = import_index(tmp_path / "y", tmp_path / "x.flex")

@@ -13,8 +13,38 @@ from hypothesis import strategies as st
 NUMBERS = [0, -1, 1, 2**31 - 1, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64, 10**12, -(2**63), 10**30]
 """Sizes and offsets that somebody forgot to expect."""
 
-PIECES = [b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\r", b"\n", b"\t", b'"', b"\\ud800", b"\xed\xa0\x80", b"\x1f\x8b", b" ", b"\xc2\xa0", b"[[[[", b"1e999"]
+PIECES = [
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\r",
+    b"\n",
+    b"\t",
+    b'"',
+    b"\\ud800",
+    b"\xed\xa0\x80",
+    b"\x1f\x8b",
+    b" ",
+    b"\xc2\xa0",
+    b"[[[[",
+    b"1e999",
+]
 
+DESCRIPTIONS = ["'<i8'", "'<f4'", "'<f2'", "'|O'", "'V0'", "'<U99999999'", "[('a', '<i8')]", "'>i8'", "1", "'" + "(" * 500]
+SHAPES = [
+    "(10**12,)",
+    "(1000000000000,)",
+    "(-1,)",
+    "()",
+    "(0,)",
+    "(4,)",
+    "(2, 2)",
+    "(-2, -2)",
+    "1",
+    "(1, 10000000000000000000000)",
+    "((" * 200,
+]
 _DEEP = "[" * 100_000
 VALUES: list[Any] = [
     *[None, True, False, "", " ", "x", "\0", "\ud800", "../../etc/passwd", "/", "x" * 5000, [], {}, [[]], {"": {}}, 0.5, -0.0],
@@ -99,16 +129,15 @@ def other_array(draw: st.DrawFn, content: bytes) -> bytes:
     if kind == "bytes":
         return draw(damaged(content))
     length = int.from_bytes(content[8:10], "little")
-    header, data = content[10 : 10 + length], content[10 + length :]
+    data = content[10 + length :]
     if kind == "values":
         numbers = np.frombuffer(data, np.uint64 if len(data) % 8 == 0 else np.uint8).copy()
         if len(numbers):
             numbers[draw(st.integers(0, len(numbers) - 1))] = draw(st.sampled_from(NUMBERS)) % (2**64 if numbers.itemsize == 8 else 256)
         return content[: 10 + length] + numbers.tobytes()
-    descr = draw(st.sampled_from(["'<i8'", "'<f4'", "'<f2'", "'|O'", "'V0'", "'<U99999999'", "[('a', '<i8')]", "'>i8'", "1", "'" + "(" * 500]))
+    descr = draw(st.sampled_from(DESCRIPTIONS))
     order = draw(st.sampled_from(["False", "True", "None"]))
-    shapes = ["(10**12,)", "(1000000000000,)", "(-1,)", "()", "(0,)", "(4,)", "(2, 2)", "(-2, -2)", "1", "(1, 10000000000000000000000)", "((" * 200]
-    shape = draw(st.sampled_from(shapes))
+    shape = draw(st.sampled_from(SHAPES))
     told = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}".encode().ljust(length - 1) + b"\n"
     return content[:8] + len(told).to_bytes(2, "little") + told + data
 

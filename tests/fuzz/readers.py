@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,9 +68,7 @@ def _passage_index(folder: Path) -> None:
 
     encoding = Encoding(model="m", fingerprint="f", text=TextSettings(), similarity="dot", passages="maxp:32,3", precision="float32")
     ids = [f"d{place // 3}#{place % 3}" for place in range(12)]
-    AnceIndex(folder / "x").index(
-        {"docno": one, "doc_vec": vector, "encoding": encoding} for one, vector in zip(ids, VECTORS, strict=True)
-    )
+    AnceIndex(folder / "x").index({"docno": one, "doc_vec": vector, "encoding": encoding} for one, vector in zip(ids, VECTORS, strict=True))
 
 
 def _format(name: str) -> Callable[[Path], None]:
@@ -148,7 +145,6 @@ def _run(folder: Path) -> None:
 
 
 def _read_run(folder: Path) -> Any:
-    from ance_ir.eval.run_page import run_page  # noqa: F401
     from ance_ir.eval.training_runs import read_training_runs
     from ance_ir.training.run import Best
 
@@ -197,7 +193,9 @@ READERS = [
         read=_read_store,
     ),
     Reader(name="npy", make=_format("npy"), files={"x/vectors.npy": "array", "x/ids.txt": "lines"}, read=_read_format("npy")),
-    Reader(name="embeddings", make=_format("embeddings-jsonl"), files={"x/embeddings.jsonl": "lines"}, read=_read_format("embeddings-jsonl")),
+    Reader(
+        name="embeddings", make=_format("embeddings-jsonl"), files={"x/embeddings.jsonl": "lines"}, read=_read_format("embeddings-jsonl")
+    ),
     Reader(
         name="flex",
         make=_format("flex"),
@@ -213,8 +211,10 @@ READERS = [
     ),
     Reader(name="embedding.pkl", make=_pickled, files={"embedding.pkl": "bytes"}, read=embedding_pkl.read_query_vectors),
     *(
-        Reader(name=f"pickle {protocol}", make=_pickled_as(protocol), files={"embedding.pkl": "bytes"}, read=embedding_pkl.read_query_vectors)
-        for protocol in (2, 5)
+        Reader(
+            name=f"pickle {protocol}", make=_pickled_as(protocol), files={"embedding.pkl": "bytes"}, read=embedding_pkl.read_query_vectors
+        )
+        for protocol in (4, 5)
     ),
     Reader(
         name="mined negatives",

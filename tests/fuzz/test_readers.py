@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import faiss
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +23,6 @@ def strategy(reader: Reader, content: bytes, file: str) -> st.SearchStrategy[byt
     """What may be found in a file in place of what it should hold."""
     kind = reader.files[file]
     if kind == "json":
-        import json
-
         return st.one_of(mutations.other_json(json.loads(content)), mutations.damaged(content))
     of_kind: dict[str, Callable[[bytes], st.SearchStrategy[bytes]]] = {
         "array": mutations.other_array,
@@ -30,6 +30,17 @@ def strategy(reader: Reader, content: bytes, file: str) -> st.SearchStrategy[byt
         "lines": mutations.other_lines,
     }
     return of_kind[kind](content)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads would not outlive a fork, and wait for one another where other tests run."""
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    faiss.omp_set_num_threads(before[1])
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     lines[9] = lines[9][:20]
     (folder / "metrics.jsonl").write_text("\n".join(lines))
-    with pytest.raises(TrainingError, match=r"metrics\.jsonl, line 10: expected an object with a step, found .*; restore the file"):
+    with pytest.raises(TrainingError, match=r"metrics\.jsonl, line 10: expected .*; restore the file"):
         read_training_runs([folder])
     (folder / "metrics.jsonl").write_text("\n".join(lines[:10]))
     assert read_training_runs([folder])[0].done == 9, "a last line that is being written is left out"
@@ -107,11 +107,11 @@ def test_mistakes(tmp_path: Path) -> None:
     refused(index, "run.json: expected JSON")
     for other in ("[]", "{}", '{"settings": []}', '{"settings": {"steps": "many"}}'):
         (index / "run.json").write_text(other)
-        refused(index, "the settings of a training run were expected, with its steps; it is something else's")
+        refused(index, "it is no training run's")
     folder = write_logged_run(tmp_path / "run")
     for line in ("[1]", '{"loss": 1.0}'):
         (folder / "metrics.jsonl").write_text(f"{json.dumps(logged_line(0, 40))}\n{line}\n")
-        refused(folder, "metrics.jsonl, line 2: expected an object with a step, found")
+        refused(folder, "metrics.jsonl, line 2: expected")
 
 
 def test_what_a_trainer_leaves_is_read(tmp_path: Path) -> None:

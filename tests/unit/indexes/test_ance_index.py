@@ -21,7 +21,6 @@ from ance_ir.errors import (
     ModelError,
     UsageError,
 )
-from ance_ir.files import read_json, write_json
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow
 from ance_ir.indexes.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
@@ -289,7 +288,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json, so this is no complete index; build it again"),
     "broken manifest": (lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json: expected JSON"),
     "other format": (
-        lambda folder: write_json(folder / "manifest.json", {**read_json(folder / "manifest.json"), "format": 3}),
+        lambda folder: (folder / "manifest.json").write_text('{"format": 3}', encoding="utf-8"),
         "its manifest is not of format 2",
     ),
     "missing shard": (lambda folder: (folder / "vectors-00000.npy").unlink(), "vectors-00000.npy: the shard cannot be read"),
