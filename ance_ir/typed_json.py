@@ -12,7 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from ance_ir.errors import AnceError
+from ance_ir.errors import AnceError, DatasetError
 from ance_ir.files import read_json
 
 _LARGEST = 2**63
@@ -36,7 +36,7 @@ def read_typed(path: Path, kind: Any, *, error: type[AnceError], remedy: str) ->
         value = read_json(path)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, RecursionError) as fault:
+    except (OSError, DatasetError) as fault:
         raise error(f"{path}: expected JSON, {fault}; {remedy}") from fault
     if found := type_fault(value, kind):
         raise error(f"{path}: {found}; {remedy}")
