@@ -188,7 +188,8 @@ def build(): return BM25Index(sys.argv[1], engine="lucene").index([{"docno": "a"
 
 
 def run(code: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", START + code, str(tmp_path / "x")]
+    # Newer Pythons warn of the forks that these tests make.
+    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", START + code, str(tmp_path / "x")]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=120)
 
 
