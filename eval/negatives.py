@@ -97,14 +97,24 @@ class NamedNegatives:
         if name in _TRAINED:
             if self._mined is None:
                 raise UsageError(f"{name} negatives are for dense encoders; a reranker takes random ones, a run's or a system's")
-            return self._mined() if name == "ance" else InBatchNegatives("all" if name == "in-batch" else "hardest")
+            if name == "ance":
+                self._warn_of_depth()
+                return self._mined()
+            return InBatchNegatives("all" if name == "in-batch" else "hardest")
         if isinstance(source.tree, Stage) and source.tree.path is not None and source.tree.path.is_file():
             return self._of_run(source.tree.path)
+        self._warn_of_depth()
         # some of what is found will be excluded; the depth counts what is left
         most_excluded = max(len(excluded) for excluded in self._queries.excluded)
         system = Systems(self._dataset, num_results=self._depth + most_excluded, device=self._device).of_tree(source.tree, text)
         found = system.transform(self._dataset.queries(self._split))
         return CandidateNegatives.from_run(self._queries, found, self._store, depth=self._depth, name=name)
 
+    def _warn_of_depth(self) -> None:
+        if self._depth > len(self._store):
+            told = "negatives are drawn from the first %d documents of a ranking, and the corpus has %d: all of them are candidates"
+            logger.warning(told, self._depth, len(self._store))
+
     def _of_run(self, path: Path) -> CandidateNegatives:
+        self._warn_of_depth()
         return CandidateNegatives.from_run(self._queries, read_run(path), self._store, depth=self._depth, name=f"run {path.name}")

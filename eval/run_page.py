@@ -64,7 +64,11 @@ _TEMPLATE = """\
 {%- endfor %}
 </div>
 {%- endif %}
-{%- for name, settings, refreshes in runs %}
+{%- for name, notices, settings, refreshes in runs %}
+{%- if notices %}
+<h2>{{ name }}: left out, cut or assumed</h2>
+<ul>{% for notice in notices %}<li>{{ notice }}</li>{% endfor %}</ul>
+{%- endif %}
 <h2>{{ name }}: settings</h2>
 {{ table(settings) }}
 {%- if refreshes.rows %}
@@ -105,7 +109,7 @@ def write_run_page(runs: Sequence[LoggedRun], folder: Path | str) -> list[Path]:
         legend=LEGEND,
         differences=differences_table(runs),
         figures=[(panel.title, panel_svg(panel, names, i)) for i, panel in enumerate(panels)],
-        runs=[(run.name, settings_table(run), refresh_table(run)) for run in runs],
+        runs=[(run.name, run.notices, settings_table(run), refresh_table(run)) for run in runs],
     )
     written = []
     if panels:

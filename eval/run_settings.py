@@ -19,7 +19,7 @@ def settings_table(run: LoggedRun) -> Table:
     """What decides how the run goes: model, data, negatives, and the settings that are usually looked for or are not the default."""
     defaults = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
     rows = []
-    for name, value in flat(run.manifest).items():
+    for name, value in flat(run.told).items():
         group, _, setting = name.partition(".")
         if (
             group == "environment"
@@ -38,7 +38,7 @@ def settings_table(run: LoggedRun) -> Table:
 
 def differences_table(runs: Sequence[LoggedRun]) -> Table | None:
     """A row for each setting in which runs differ, a column for each run; ``None`` where there is no such setting."""
-    told = [flat(run.manifest) for run in runs]
+    told = [flat(run.told) for run in runs]
     names = [
         name for name in dict.fromkeys(name for one in told for name in one) if any(one.get(name) != told[0].get(name) for one in told)
     ]

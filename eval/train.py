@@ -15,11 +15,13 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.eval.shared_queries import warn_of_shared_queries
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining import DEPTH
 from ance_ir.indexes.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.dense import find_device
+from ance_ir.notices import collected
 from ance_ir.processes import usable_cpus
 from ance_ir.training import (
     ALONE,
@@ -97,58 +99,72 @@ def train_on_dataset(
         UsageError: an unknown scheme, or settings that do not fit together.
         TrainingError: the folder holds another run, or training fails.
     """
-    store = world.lead_first(lambda: dataset.store(verbose=verbose))
-    queries = TrainingQueries.load(dataset, store, split)
-    mining = mining or Mining()
+    with collected() as notices:
+        store = world.lead_first(lambda: dataset.store(verbose=verbose))
+        queries = TrainingQueries.load(dataset, store, split)
+        if world.leads:
+            warn_of_shared_queries(dataset, queries, split, dev_split)
+        mining = mining or Mining()
 
-    def mined() -> AnnNegatives:
-        return AnnNegatives(queries, draw=mining.draw, temperature=settings.temperature)
+        def mined() -> AnnNegatives:
+            return AnnNegatives(queries, draw=mining.draw, temperature=settings.temperature)
 
-    named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
-    source = world.lead_first(lambda: named.make(scheme))
-    if loss is None:
-        loss = "nll" if source.in_batch == "all" else "pairwise-nll"
-    schedule: NegativeSchedule = source
-    if warm_up is None and warm_up_until is not None:
-        raise UsageError(f"warm_up_until {warm_up_until} without a warm_up, which says where negatives come from until then")
-    if warm_up is not None:
-        until = settings.refresh_every if warm_up_until is None else warm_up_until
-        if until < 1 or until % settings.refresh_every:
-            raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
-        if until >= settings.steps:
-            raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
-        schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
-    mines = any(schedule.at(step).mines for step in (0, settings.steps - 1))
-    ignored = [field.name for field in fields(mining) if getattr(mining, field.name) != field.default]
-    if ignored and not mines:
-        raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
-    if mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
-        Reuse(AnceIndex(mining.reuse), Encoding.of(model, str(passages)))
-    miner = None
-    if dev_split or mines:
-        device = str(model.device) if inferencers is None else "cpu"  # where inferencers mine, only they ask the filters' teacher
-        miner = mining.miner(
-            dataset, store, queries, passages, depth=depth, dev_split=dev_split, device=device, keep_indexes=keep_indexes, verbose=verbose
+        named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
+        source = world.lead_first(lambda: named.make(scheme))
+        if loss is None:
+            loss = "nll" if source.in_batch == "all" else "pairwise-nll"
+        schedule: NegativeSchedule = source
+        if warm_up is None and warm_up_until is not None:
+            raise UsageError(f"warm_up_until {warm_up_until} without a warm_up, which says where negatives come from until then")
+        if warm_up is not None:
+            until = settings.refresh_every if warm_up_until is None else warm_up_until
+            if until < 1 or until % settings.refresh_every:
+                raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
+            if until >= settings.steps:
+                raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
+            schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
+        mines = any(schedule.at(step).mines for step in (0, settings.steps - 1))
+        ignored = [field.name for field in fields(mining) if getattr(mining, field.name) != field.default]
+        if ignored and not mines:
+            raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
+        if mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
+            Reuse(AnceIndex(mining.reuse), Encoding.of(model, str(passages)))
+        miner = None
+        if dev_split or mines:
+            device = str(model.device) if inferencers is None else "cpu"  # where inferencers mine, only they ask the filters' teacher
+            miner = mining.miner(
+                dataset,
+                store,
+                queries,
+                passages,
+                depth=depth,
+                dev_split=dev_split,
+                device=device,
+                keep_indexes=keep_indexes,
+                verbose=verbose,
+            )
+            for named_device in inferencers or ():
+                find_device(named_device)
+        elif inferencers is not None:
+            raise UsageError(
+                f"inferencers mine, and evaluate on a dev split; with {scheme} negatives and no dev split they have nothing to do"
+            )
+        trainer = Trainer(
+            DenseObjective(
+                model, queries, store, passages, loss=loss, teacher=teacher, dimensions=dimensions, grad_cache=grad_cache, world=world
+            ),
+            schedule,
+            settings,
+            folder,
+            dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split, "dev_split": dev_split},
+            place={"dataset": dataset.source, "reuse": str(Path(mining.reuse).resolve()) if mining.reuse else None},
+            miner=miner,
+            inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
+            notices=notices,
+            verbose=verbose,
+            tensorboard=tensorboard,
         )
-        for named_device in inferencers or ():
-            find_device(named_device)
-    elif inferencers is not None:
-        raise UsageError(f"inferencers mine, and evaluate on a dev split; with {scheme} negatives and no dev split they have nothing to do")
-    trainer = Trainer(
-        DenseObjective(
-            model, queries, store, passages, loss=loss, teacher=teacher, dimensions=dimensions, grad_cache=grad_cache, world=world
-        ),
-        schedule,
-        settings,
-        folder,
-        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split, "dev_split": dev_split},
-        place={"dataset": dataset.source, "reuse": str(Path(mining.reuse).resolve()) if mining.reuse else None},
-        miner=miner,
-        inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
-        verbose=verbose,
-        tensorboard=tensorboard,
-    )
-    return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev_split)))
+        return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev_split)))
 
 
 def threads_beside(devices: Sequence[str | None]) -> int:

@@ -11,7 +11,9 @@ from ance_ir.answers import Answers, answer_tokens
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import TrainingError
 from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.eval.shared_queries import warn_of_shared_queries
 from ance_ir.models import Reader
+from ance_ir.notices import collected, examples
 from ance_ir.training import ALONE, ReaderObjective, Trainer, TrainingQueries, TrainingSettings, World
 
 logger = logging.getLogger(__name__)
@@ -54,19 +56,23 @@ def train_reader_on_dataset(
         DatasetNotFoundError: the split has no answers.
         TrainingError: no positive holds an answer, the folder holds another run, or training fails.
     """
-    store = world.lead_first(lambda: dataset.store(verbose=verbose))
-    queries, answers = answered(TrainingQueries.load(dataset, store, split), dataset, store, split)
-    named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(reader.device))
-    trainer = Trainer(
-        ReaderObjective(reader, queries, answers, store, world),
-        world.lead_first(lambda: named.make(negatives)),
-        settings,
-        folder,
-        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
-        verbose=verbose,
-        tensorboard=tensorboard,
-    )
-    return trainer.train()
+    with collected() as notices:
+        store = world.lead_first(lambda: dataset.store(verbose=verbose))
+        queries, answers = answered(TrainingQueries.load(dataset, store, split), dataset, store, split)
+        if world.leads:
+            warn_of_shared_queries(dataset, queries, split)
+        named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(reader.device))
+        trainer = Trainer(
+            ReaderObjective(reader, queries, answers, store, world),
+            world.lead_first(lambda: named.make(negatives)),
+            settings,
+            folder,
+            dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
+            notices=notices,
+            verbose=verbose,
+            tensorboard=tensorboard,
+        )
+        return trainer.train()
 
 
 def answered(queries: TrainingQueries, dataset: Dataset, store: DocumentStore, split: str) -> tuple[TrainingQueries, list[Answers]]:
@@ -93,7 +99,9 @@ def answered(queries: TrainingQueries, dataset: Dataset, store: DocumentStore, s
             f"{dataset.name}, split {split!r}: of {len(queries)} questions none has a relevant passage that holds an answer"
         )
     if len(kept) < len(queries):
-        logger.info("%d of %d training questions have no relevant passage that holds an answer", len(queries) - len(kept), len(queries))
+        without = [qid for qid, positives in zip(queries.qids, holding, strict=True) if not len(positives)]
+        told = "%d of %d training questions have no relevant passage that holds an answer and are left out (%s)"
+        logger.warning(told, len(without), len(queries), examples(without))
     chosen = dataclasses.replace(
         queries,
         qids=[queries.qids[i] for i in kept],

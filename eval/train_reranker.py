@@ -8,7 +8,9 @@ from pathlib import Path
 from ance_ir.datasets import Dataset
 from ance_ir.eval.measures import evaluate, judged
 from ance_ir.eval.negatives import NamedNegatives
+from ance_ir.eval.shared_queries import warn_of_shared_queries
 from ance_ir.models import CrossEncoder
+from ance_ir.notices import collected
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import (
     ALONE,
@@ -65,20 +67,24 @@ def train_reranker_on_dataset(
         UsageError: the negatives are no system.
         TrainingError: the folder holds another run, or training fails.
     """
-    store = world.lead_first(lambda: dataset.store(verbose=verbose))
-    queries = TrainingQueries.load(dataset, store, split)
-    named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device))
-    trainer = Trainer(
-        RerankerObjective(model, queries, store, loss, world),
-        world.lead_first(lambda: named.make(negatives)),
-        settings,
-        folder,
-        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
-        evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split and world.leads else None,
-        verbose=verbose,
-        tensorboard=tensorboard,
-    )
-    return trainer.train()
+    with collected() as notices:
+        store = world.lead_first(lambda: dataset.store(verbose=verbose))
+        queries = TrainingQueries.load(dataset, store, split)
+        if world.leads:
+            warn_of_shared_queries(dataset, queries, split, dev_split)
+        named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device))
+        trainer = Trainer(
+            RerankerObjective(model, queries, store, loss, world),
+            world.lead_first(lambda: named.make(negatives)),
+            settings,
+            folder,
+            dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
+            evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split and world.leads else None,
+            notices=notices,
+            verbose=verbose,
+            tensorboard=tensorboard,
+        )
+        return trainer.train()
 
 
 def _evaluator(

@@ -50,6 +50,16 @@ class LoggedRun:
     age: float | None
 
     @property
+    def told(self) -> dict[str, Any]:
+        """What it was told: its manifest without what was added since."""
+        return {name: value for name, value in self.manifest.items() if name not in ("notices", "saved")}
+
+    @property
+    def notices(self) -> list[str]:
+        """What was left out, cut, assumed or replaced, in words."""
+        return list(self.manifest.get("notices", ()))
+
+    @property
     def steps(self) -> int:
         """How many steps it is to take."""
         return int(self.manifest["settings"]["steps"])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ance_ir.errors import TrainingError, UsageError
+from ance_ir.notices import examples
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.negatives import NegativeSource, RandomNegatives, choose
 from ance_ir.training.queries import TrainingQueries
+
+logger = logging.getLogger(__name__)
 
 Draw = Literal["uniform", "top", "score"]
 """How negatives are drawn from a query's candidates: uniformly (the paper), its first ones, or by the softmax of their scores."""
@@ -53,6 +57,9 @@ class AnnNegatives(NegativeSource):
         """
         if len(mined.candidates_QK) != len(self._queries):
             raise TrainingError(f"negatives of {len(mined.candidates_QK)} queries were mined; there are {len(self._queries)} to train on")
+        if self._mined is None and (empty := np.flatnonzero(mined.candidates_QK[:, 0] < 0)).size:
+            told = "ance: %d of %d training queries have no candidates after the first refresh (%s); they draw from the whole corpus"
+            logger.warning(told, len(empty), len(self._queries), examples(self._queries.qids[query] for query in empty))
         self._mined = mined
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

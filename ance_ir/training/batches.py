@@ -30,6 +30,13 @@ class Batch:
     negatives: np.ndarray
     in_batch: InBatch = "none"
 
+    def without_negatives(self, queries: TrainingQueries) -> bool:
+        """Whether no query has a negative: none is drawn, and each excludes all of the batch's documents, so that nothing is learnt."""
+        if self.negatives.shape[1]:
+            return False
+        documents = np.unique(self.positives)
+        return self.in_batch == "none" or all(np.isin(documents, queries.excluded[query]).all() for query in self.queries.tolist())
+
 
 class Batches:
     """Draws the batches of a run.

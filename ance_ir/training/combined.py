@@ -19,6 +19,8 @@ class InBatchNegatives(NegativeSource):
         in_batch: ``"all"`` (DPR) or ``"hardest"`` (the paper's NCE negatives).
     """
 
+    draws = False
+
     def __init__(self, in_batch: InBatch) -> None:
         self.in_batch = in_batch
         self.name = "nce" if in_batch == "hardest" else "in-batch"

@@ -72,6 +72,7 @@ class DenseObjective:
         self._passages = passages
         self._loss = loss
         self._teacher = teacher
+        self.in_batch = teacher is None
         self._dimensions = (*sorted(set(dimensions)), model.dimension)
         self._grad_cache = grad_cache
         self.world = world

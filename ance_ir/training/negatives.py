@@ -18,6 +18,7 @@ import pandas as pd
 from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.ids import clean_ids
 from ance_ir.errors import TrainingError, UsageError
+from ance_ir.notices import examples
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.queries import TrainingQueries
 
@@ -55,10 +56,12 @@ class NegativeSource(NegativeSchedule):
 
     Attributes:
         in_batch: which of a batch's documents are negatives beside those that are drawn.
+        draws: whether any are drawn; else those of the batch are all there are.
         mines: whether it draws from what a refresh mined, and needs one first.
     """
 
     in_batch: InBatch = "none"
+    draws = True
     mines = False
 
     def at(self, step: int) -> NegativeSource:
@@ -125,9 +128,10 @@ class CandidateNegatives(NegativeSource):
         self.candidates = [found[~np.isin(found, excluded)][:depth] for found, excluded in zip(candidates, queries.excluded, strict=True)]
         self.depth = depth
         self._random = RandomNegatives(queries)
-        empty = sum(not len(found) for found in self.candidates)
+        empty = [qid for qid, found in zip(queries.qids, self.candidates, strict=True) if not len(found)]
         if empty:
-            logger.info("%s: %d of %d queries have no candidates; theirs are drawn from the whole corpus", name, empty, len(queries))
+            told = "%s: %d of %d training queries have no candidates (%s); their negatives are drawn from the whole corpus"
+            logger.warning(told, name, len(empty), len(queries), examples(empty))
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:

@@ -33,12 +33,14 @@ class Objective(Protocol[Model]):
         queries: with their positives.
         told: what the run's manifest says of it.
         world: the processes that a batch is dealt to.
+        in_batch: whether the documents of a batch can be negatives of its queries; else only drawn ones are.
     """
 
     model: Model
     queries: TrainingQueries
     told: Mapping[str, Any]
     world: World
+    in_batch: bool
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """Add the gradients of a batch's loss to those of the model; of several processes each adds its part.
@@ -65,6 +67,8 @@ class RerankerObjective:
             pair; both on log-odds.
         world: the processes that a batch's pairs are dealt to.
     """
+
+    in_batch = False
 
     def __init__(
         self,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Collection
 
 import numpy as np
 
 from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets.docnos import hash_text
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import TrainingError
+from ance_ir.notices import examples
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,8 @@ class TrainingQueries:
     def load(cls, dataset: Dataset, store: DocumentStore, split: str = "train") -> TrainingQueries:
         """The queries of a split, in their order in the dataset.
 
-        Judgements above 0 are positives. Queries without a positive in the corpus are left out, and counted in the log.
+        Judgements above 0 are positives. Queries without a positive in the corpus are left out, which is warned of, as are relevant
+        documents that are not in the corpus, judged queries that the split lacks, and empty texts.
 
         Raises:
             TrainingError: no query is left.
@@ -49,6 +53,9 @@ class TrainingQueries:
         qrels = clean_qrels(dataset.qrels(split), f"the judgements of {dataset.name}", error=TrainingError)
         qrels = qrels[qrels["label"] > 0]
         numbers = store.numbers(list(qrels["docno"]))
+        _warn("relevant documents of split %s are not in the corpus", split, qrels["docno"][numbers < 0].unique(), qrels["docno"].nunique())
+        unasked = qrels["qid"][~qrels["qid"].isin(queries["qid"])].unique()
+        _warn("queries with relevant documents are not among those of split %s", split, unasked, qrels["qid"].nunique())
         relevant: dict[str, list[int]] = {}
         for qid, number in zip(qrels["qid"], numbers, strict=True):
             if number >= 0:
@@ -56,12 +63,22 @@ class TrainingQueries:
         kept = queries[queries["qid"].isin(relevant.keys())]
         if kept.empty:
             raise TrainingError(f"{dataset.name}, split {split!r}: none of {len(queries)} queries has a relevant document in the corpus")
-        if len(kept) < len(queries):
-            logger.info("%d of %d training queries have no relevant document in the corpus", len(queries) - len(kept), len(queries))
+        without = queries["qid"][~queries["qid"].isin(kept["qid"])]
+        _warn("queries of split %s have no relevant document in the corpus and are left out", split, without, len(queries))
+        _warn("training queries of split %s are empty", split, kept["qid"][kept["query"].str.strip() == ""], len(kept))
         positives = [np.unique(np.array(relevant[qid], dtype=np.int64)) for qid in kept["qid"]]
         duplicates = _Duplicates(store.text_hashes)
+        empty = store.text_hashes == hash_text("")
+        blank = [qid for qid, documents in zip(kept["qid"], positives, strict=True) if empty[documents].all()] if empty.any() else []
+        _warn("training queries of split %s have relevant documents without a text alone", split, blank, len(kept))
         excluded = [duplicates.of(documents) for documents in positives]
         return cls(qids=list(kept["qid"]), texts=list(kept["query"]), positives=positives, excluded=excluded, documents=len(store))
+
+
+def _warn(what: str, split: str, found: Collection[str], total: int) -> None:
+    """Warn of what was found, if anything was."""
+    if len(found):
+        logger.warning("%d of %d %s (%s)", len(found), total, what % repr(split), examples(found))
 
 
 class _Duplicates:

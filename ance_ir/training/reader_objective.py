@@ -40,6 +40,8 @@ class ReaderObjective:
         world: the processes that a batch's questions are dealt to.
     """
 
+    in_batch = False
+
     def __init__(
         self, model: Reader, queries: TrainingQueries, answers: Sequence[Answers], store: DocumentStore, world: World = ALONE
     ) -> None:

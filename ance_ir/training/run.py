@@ -39,6 +39,10 @@ Trainable = DenseEncoder | CrossEncoder | Reader
 Model = TypeVar("Model", bound=Trainable)
 
 _STEP = re.compile(r"step-[0-9]{1,18}")
+
+_LATER = ("notices", "saved")
+"""What a manifest holds beside what the run was told."""
+
 _BEAT = 5.0
 """Seconds between two signs of life."""
 
@@ -86,10 +90,12 @@ class TrainingRun:
             raise TrainingError(f"{self.folder} is a file; a folder was expected, which need not exist")
         told = json.loads(json.dumps(manifest))
         if path.exists():
-            differences = _differences(_without_environment(_read(path)), _without_environment(told))
+            before = _read(path)
+            differences = _differences(_decisive(before), _decisive(told))
             if differences:
                 raise TrainingError(f"{self.folder} holds a run that was told otherwise: {'; '.join(differences)}; choose another folder")
-            if _read(path) != told:
+            told |= {name: before[name] for name in _LATER if name in before}
+            if before != told:
                 write_json(path, told)
         else:
             strangers = [entry.name for entry in self.folder.iterdir() if TEMPORARY not in entry.name] if self.folder.is_dir() else []
@@ -111,6 +117,18 @@ class TrainingRun:
         if not (self.folder / "run.json").exists():
             raise TrainingError(f"{self.folder} holds no training run: there is no run.json in it")
         return _read(self.folder / "run.json")
+
+    def note(self, notices: Iterable[str]) -> None:
+        """Add to the manifest what was left out, cut, assumed or replaced, in words; each once, however often the run goes on."""
+        manifest = self.manifest
+        before = manifest.get("notices", [])
+        told = list(dict.fromkeys([*before, *notices]))
+        if told != before:
+            write_json(self.folder / "run.json", {**manifest, "notices": told})
+
+    def note_saved(self, step: int, best: int | None) -> None:
+        """Add to the manifest which step's model the run has left, and which one's was the best on the dev queries."""
+        write_json(self.folder / "run.json", {**self.manifest, "saved": {"step": step, "best_on_dev": best}})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -297,20 +315,27 @@ class Best:
 
     Attributes:
         step: the checkpoint's; ``None`` where nothing was evaluated.
+        last: that of the newest one that was evaluated; likewise.
+        measure: the name of the measure.
+        values: of the measure, by checkpoint.
     """
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
         self.step: int | None = None
-        self._value = float("-inf")
+        self.last: int | None = None
+        self.measure = ""
+        self.values: dict[int, float] = {}
         for line in lines:
             self.take(line)
 
     def take(self, line: Mapping[str, Any]) -> None:
         """Look at another line."""
         if "dev" in line:
-            value = next((value for name, value in line["dev"].items() if name != "step"), self._value)
-            if value > self._value:
-                self.step, self._value = line["dev"]["step"], value
+            step = int(line["dev"]["step"])
+            measure, value = next(((name, value) for name, value in line["dev"].items() if name != "step"), ("", float("nan")))
+            self.measure, self.values[step], self.last = measure, value, max(step, -1 if self.last is None else self.last)
+            if value > (float("-inf") if self.step is None else self.values[self.step]):
+                self.step = step
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -353,8 +378,8 @@ def _read(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _without_environment(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in manifest.items() if key != "environment"}
+def _decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in manifest.items() if key not in ("environment", *_LATER)}
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -7,7 +7,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic
@@ -18,10 +18,12 @@ import transformers
 from tqdm.auto import tqdm
 
 from ance_ir import __version__
-from ance_ir.errors import TrainingError, UsageError
+from ance_ir.errors import TrainingError
 from ance_ir.models.randomness import seeded
+from ance_ir.notices import collected
 from ance_ir.training.batches import Batches
 from ance_ir.training.board import summary_writer
+from ance_ir.training.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.inferencer_processes import Inferencers
 from ance_ir.training.negatives import NegativeSchedule
 from ance_ir.training.objectives import Objective
@@ -49,11 +51,13 @@ class Trainer(Generic[Model]):
         inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
             step's line in the log.
+        notices: what was warned of before; read again at the end, so that it may grow. It goes into the manifest, with what training
+            itself warns of.
         verbose: show progress.
         tensorboard: write the log for TensorBoard as well.
 
     Raises:
-        TrainingError: the folder holds another run.
+        TrainingError: the folder holds another run, or the model's weights are not finite.
         UsageError: settings under which there would be nothing to learn from.
         MissingDependencyError: tensorboard is wanted and not installed.
     """
@@ -70,6 +74,7 @@ class Trainer(Generic[Model]):
         miner: Miner[Model] | None = None,
         inferencers: Inferencers | None = None,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
+        notices: Sequence[str] = (),
         verbose: bool = False,
         tensorboard: bool = False,
     ) -> None:
@@ -82,7 +87,8 @@ class Trainer(Generic[Model]):
         self.settings = settings
         self.negatives = negatives
         self.batches = Batches(objective.queries, negatives, settings)
-        self._check(miner)
+        check_run(objective, negatives, settings, mines=miner is not None)
+        self.notices = notices
         if settings.gradient_checkpointing:
             checkpoint_gradients(self.model)
         self.evaluate = evaluate
@@ -102,18 +108,11 @@ class Trainer(Generic[Model]):
         }
         if self.world.leads:
             self.run.claim(manifest)
-
-    def _check(self, miner: Miner[Model] | None) -> None:
-        settings = self.settings
-        if settings.batch_size < self.world.size:
-            raise UsageError(f"a batch of {settings.batch_size} queries cannot be dealt to {self.world.size} processes")
-        for source in {self.negatives.at(0), self.negatives.at(settings.steps - 1)}:
-            if source.mines and miner is None:
-                raise UsageError(f"{source.name} negatives need a miner")
-            if not settings.negatives and source.in_batch == "none":
-                raise UsageError(f"{source.name}: at least 1 negative is to be drawn for each query, not 0")
-            if not settings.negatives and settings.batch_size == 1:
-                raise UsageError(f"{source.name}: a batch of 1 query holds no negatives; a batch_size above 1 was expected")
+            with collected() as found:
+                every = settings.refresh_every if inferencers is None else settings.checkpoint_every or settings.refresh_every
+                mining = {"every": None, "evaluates": False} if miner is None else {"every": every, "evaluates": miner.evaluates}
+                warn_of_settings(objective, negatives, settings, **mining)
+            self.run.note([*notices, *found])
 
     def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> Model:
         """Train to the end.
@@ -129,7 +128,12 @@ class Trainer(Generic[Model]):
         """
         with self.run.locked() if self.world.leads else contextlib.nullcontext():
             self.world.wait()
-            self._train(on_refresh if self.world.leads else None)
+            with collected() as found:
+                try:
+                    self._train(on_refresh if self.world.leads else None)
+                finally:
+                    if self.world.leads:
+                        self.run.note([*self.notices, *found])
             self.world.wait()
         self.model.name = str(self.run.model_folder.resolve())
         return self.model
@@ -165,6 +169,7 @@ class Trainer(Generic[Model]):
                     kept = {best.step, self.run.task, *self.run.published()[-1:]}
                     self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
             if self.world.leads:
+                report_on_run(self.run, self.settings.steps, best)
                 self.run.save_trained(self.model)
             state = "ended"
 
@@ -239,6 +244,8 @@ class Trainer(Generic[Model]):
         optimiser.step()
         seconds = time.perf_counter() - began
         line = {"step": step, "loss": total, "grad_norm": norm, "grad_norms": layers, "learning_rate": rate}
+        if all(batch.without_negatives(self.objective.queries) for batch in batches):
+            line["without_negatives"] = True
         return {**line, "tokens": self.world.sum(tokens), "seconds": round(seconds, 4)}
 
     def _diverged(self, what: str, value: float, step: int) -> TrainingError:

@@ -24,6 +24,7 @@ from ance_ir.eval.study.report import Row, collect, to_markdown
 from ance_ir.eval.study.settings import Scheme, StudySettings
 from ance_ir.eval.study.trial import Trial
 from ance_ir.files import atomic_open, read_json, write_json
+from ance_ir.notices import collected
 from ance_ir.pipelines import dataset_bm25
 from ance_ir.training import environment
 
@@ -51,14 +52,16 @@ def run_study(
         TrainingError: the folder holds another study, or something else; or training fails.
         UsageError: a scheme names no negatives.
     """
-    _check_settings(settings, out)
-    material = Material(settings, device)
-    _check_fingerprints(material, out)
-    material.check_schemes()
-    baselines = _baselines(material, out, keep, say)
-    trials = [Trial(out, Scheme.parse(scheme), seed) for seed in settings.seeds for scheme in settings.schemes]
-    _run_all(trials, material, keep, say)
-    return _report(material, baselines, trials, out, say)
+    with collected() as notices:
+        _check_settings(settings, out)
+        material = Material(settings, device)
+        _check_fingerprints(material, out)
+        material.check_schemes()
+        baselines = _baselines(material, out, keep, say)
+        trials = [Trial(out, Scheme.parse(scheme), seed) for seed in settings.seeds for scheme in settings.schemes]
+        _run_all(trials, material, keep, say)
+    told = list(dict.fromkeys([*notices, *(notice for trial in trials for notice in trial.notices())]))
+    return _report(material, baselines, trials, told, out, say)
 
 
 def _check_settings(settings: StudySettings, out: Path) -> None:
@@ -126,13 +129,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _report(material: Material, baselines: dict[str, Any], trials: list[Trial], out: Path, say: Callable[[str], object]) -> dict[str, Any]:
+def _report(
+    material: Material, baselines: dict[str, Any], trials: list[Trial], notices: list[str], out: Path, say: Callable[[str], object]
+) -> dict[str, Any]:
     by_scheme: dict[str, list[Trial]] = {}
     for trial in trials:
         by_scheme.setdefault(str(trial.scheme), []).append(trial)
     rows = [Row.untrained(name, values) for name, values in baselines.items()]
     rows += [Row.of(name, [trial.result() for trial in runs]) for name, runs in by_scheme.items()]
-    results = {**read_json(out / "study.json"), **collect(rows, material.settings.test_split, len(material.store))}
+    results = {**read_json(out / "study.json"), "notices": notices, **collect(rows, material.settings.test_split, len(material.store))}
     shown = to_markdown(results)
     with atomic_open(out / "results.md") as stream:
         stream.write(shown)

@@ -54,6 +54,10 @@ class Trial:
         result: dict[str, Any] = read_json(self._result)
         return result
 
+    def notices(self) -> list[str]:
+        """What was left out, cut or assumed in its training, in words."""
+        return list(read_json(self.folder / "training" / "run.json").get("notices", ()))
+
     def metrics(self) -> pd.DataFrame:
         """The log of its training, a row a step."""
         return pd.DataFrame(read_metrics(self.folder / "training" / "metrics.jsonl"))
