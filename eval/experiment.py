@@ -30,7 +30,7 @@ from ance_ir.eval.measures import (
 )
 from ance_ir.eval.runs import check_run
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
-from ance_ir.notices import collected
+from ance_ir.notices import collected, examples
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,11 @@ def evaluate_systems(
             with _about(name):
                 values = evaluate(run, qrels, measures, evidence=evidence)
             per_query[name] = values[values.index.isin(queries["qid"])]
+            without = queries["qid"][~queries["qid"].isin(run["qid"])]
+            if len(without):
+                logger.warning(
+                    "%s: no results for %d of %d queries (%s), which count 0", name, len(without), len(queries), examples(without)
+                )
             logger.info("%s: %s", name, per_query[name].mean().to_dict())
     weights = {name: query_weights(per_query[name], run) for name, run in found.items()}
     return Evaluation(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +15,8 @@ from ance_ir.cli._options import dataset_option, device_option, precision_option
 if TYPE_CHECKING:
     from ance_ir.eval.significance import Correction, Test
     from ance_ir.models.precision import Precision
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("text", "markdown", "latex", "json", "csv")
 """Those of ``ance_ir.eval.formats``, written here so that no help imports pandas."""
@@ -127,6 +131,9 @@ def command(
     source = load_dataset(dataset)
     used = told_suite or suite_of(source, split)
     own = load_pipelines(file, source) if file else {}
+    evaluated = [*(systems or (() if run_files else own)), *run_files]
+    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
+    _warn_of_replacing(out, told)
     found = evaluate_on_dataset(
         source,
         systems,
@@ -152,8 +159,6 @@ def command(
 
     if found.reused:
         say(f"used again from {out / 'runs'}, with the times of then: {', '.join(found.reused)}")
-    evaluated = [*(systems or (() if run_files else own)), *run_files]
-    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
     try:  # before anything that could fail: what was computed is kept, and shown at least
         found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
     finally:
@@ -171,6 +176,20 @@ def command(
         except (AnceError, OSError) as error:
             raise EvaluationError(f"{report} could not be written ({error}); {saved}") from error
     say(saved + (f", the page is {report}" if report else ""))
+
+
+def _warn_of_replacing(out: Path, told: Mapping[str, Any]) -> None:
+    """Warn of a folder that holds the results of something else than what is told of."""
+    from ance_ir.files import read_json
+
+    try:
+        before = read_json(out / "results.json")["settings"]
+        same = all(before[name] == told[name] for name in ("dataset", "split", "systems"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if not same:
+        about = f"{', '.join(map(str, before['systems']))} on {before['dataset']}, {before['split']}"
+        logger.warning("%s holds other results (%s); they are replaced, the runs that they came from stay in %s", out, about, out / "runs")
 
 
 def _made_writable(option: str, folder: Path) -> None:

@@ -70,6 +70,13 @@ def test_queries_that_are_left_out_are_warned_of_and_stand_in_the_results(caplog
     assert evaluate_systems({"a": Fixed(0)}, QUERIES, QRELS[QRELS["qid"] != "q12"], judged_in_part=True).notices == ()
 
 
+def test_queries_without_results_are_warned_of() -> None:
+    run = pd.DataFrame({"qid": ["q1"], "docno": ["good"], "score": [1.0]})
+    (notice,) = evaluate_systems({}, QUERIES[1:3], QRELS[:2], runs={"theirs": run}).notices
+    assert notice.startswith("theirs: ")
+    assert "1 of 2 queries ('q2')" in notice
+
+
 def test_what_was_warned_of_when_a_kept_run_was_made_is_warned_of_again(tmp_path: Path) -> None:
     kept = KeptRuns(tmp_path)
     run = pd.DataFrame({"qid": ["q1"], "docno": ["a"], "score": [1.0]})
