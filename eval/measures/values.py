@@ -190,8 +190,10 @@ def asked_and_known(queries: pd.DataFrame, known: pd.Index, what: str, *, in_par
     return queries[queries["qid"].isin(known)].reset_index(drop=True)
 
 
-def judged(dataset: Dataset, split: str, *, in_part: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The queries of a split that have judgements, and the judgements; see ``asked_and_known``.
+def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The queries of a split that have judgements, and the judgements.
+
+    What is left out is warned of, see ``asked_and_known``, and so are queries without a relevant document.
 
     Raises:
         EvaluationError: there are none.
@@ -199,7 +201,12 @@ def judged(dataset: Dataset, split: str, *, in_part: bool = False) -> tuple[pd.D
     queries, qrels = clean_queries(dataset.queries(split)), clean_qrels(dataset.qrels(split))
     if not queries["qid"].isin(qrels["qid"]).any():
         raise EvaluationError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
-    return asked_and_known(queries, pd.Index(qrels["qid"].unique()), f"qrels of {split}", in_part=in_part), qrels
+    asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), f"qrels of {split}")
+    without = asked["qid"][~asked["qid"].isin(qrels["qid"][qrels["label"] > 0])]
+    if len(without):
+        told = "%d of %d judged queries of split %r have no relevant document (%s), and count 0 whatever is found"
+        logger.warning(told, len(without), len(asked), split, examples(without))
+    return asked, qrels
 
 
 def check_qrels(qrels: pd.DataFrame) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def test_results_of_something_else_are_replaced_with_a_warning(collection: Path,
     assert "replaced" not in capsys.readouterr().err
     assert evaluate(collection, "--run", two) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "replaced" in line]
-    assert "one on" in line
+    assert "one.txt on" in line
 
 
 @pytest.mark.parametrize("measure", ["nDCG@0", "AP(rel=0)", "nDCG@-3"])

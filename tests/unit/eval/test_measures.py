@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 import pytrec_eval
 
+from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import evaluate, parse_measures, write_run
+from ance_ir.eval.measures import judged
+from ance_ir.notices import collected
 
 QRELS = pd.DataFrame(
     [("q1", "a", 1), ("q1", "b", 0), ("q1", "c", 3), ("q2", "a", 1), ("q3", "z", 0), ("q4", "b", 2)],
@@ -234,3 +237,14 @@ def test_white_space_around_ids_of_frames_is_no_part_of_them(caplog: pytest.LogC
     assert len(caplog.records) == 2
     with pytest.raises(EvaluationError, match=r"the run: .*'a b'"):
         evaluate(RUN.assign(docno="a b"), QRELS)
+
+
+def test_dev_queries_that_are_left_out_or_cannot_be_met_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"docno": "d1", "text": "a"}\n')
+    (tmp_path / "queries.dev.tsv").write_text("q1\tone\nq2\ttwo\nq3\tthree\n")
+    (tmp_path / "qrels.dev.txt").write_text("q1 0 d1 1\nq2 0 d1 0\nq4 0 d1 1\n")
+    with collected() as notices:
+        queries, _ = judged(load_dataset(tmp_path), "dev")
+    assert queries["qid"].tolist() == ["q1", "q2"]
+    for qid, notice in zip(("q3", "q4", "q2"), notices, strict=True):
+        assert repr(qid) in notice
