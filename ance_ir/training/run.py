@@ -119,16 +119,28 @@ class TrainingRun:
         return _read(self.folder / "run.json")
 
     def note(self, notices: Iterable[str]) -> None:
-        """Add to the manifest what was left out, cut, assumed or replaced, in words; each once, however often the run goes on."""
-        manifest = self.manifest
-        before = manifest.get("notices", [])
+        """Add to the manifest what was left out, cut, assumed or replaced, in words; each once, however often the run goes on.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        before = self.manifest.get("notices", [])
         told = list(dict.fromkeys([*before, *notices]))
         if told != before:
-            write_json(self.folder / "run.json", {**manifest, "notices": told})
+            self._add(notices=told)
 
     def note_saved(self, step: int, best: int | None) -> None:
-        """Add to the manifest which step's model the run has left, and which one's was the best on the dev queries."""
-        write_json(self.folder / "run.json", {**self.manifest, "saved": {"step": step, "best_on_dev": best}})
+        """Add to the manifest which step's model the run has left, and which one's was the best on the dev queries.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        self._add(saved={"step": step, "best_on_dev": best})
+
+    def _add(self, **later: Any) -> None:
+        path = self.folder / "run.json"
+        with _explained(path):
+            write_json(path, {**self.manifest, **later})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

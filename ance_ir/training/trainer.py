@@ -133,10 +133,16 @@ class Trainer(Generic[Model]):
                     self._train(on_refresh if self.world.leads else None)
                 finally:
                     if self.world.leads:
-                        self.run.note([*self.notices, *found])
+                        self._note(found)
             self.world.wait()
         self.model.name = str(self.run.model_folder.resolve())
         return self.model
+
+    def _note(self, found: Sequence[str]) -> None:
+        try:
+            self.run.note([*self.notices, *found])
+        except TrainingError as error:  # the disk is full, for one; what ended the training is to be heard
+            logger.warning("%s", error)
 
     def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> None:
         if self.run.finished:
