@@ -88,8 +88,9 @@ class IrDataset(Dataset):
             DatasetNotFoundError: no queries, another split than ``test``, or they cannot be downloaded.
         """
         source = self._part("queries", split)
-        frame = queries_frame((query.query_id, _text(query)) for query in _fetch(self.identifier, source.queries_iter))
-        return clean_queries(frame, f"the queries of {self.name}", error=DatasetError)
+        rows = [(query.query_id, _text(query)) for query in _fetch(self.identifier, source.queries_iter)]
+        frame = pd.DataFrame(rows, columns=["qid", "query"])
+        return queries_frame(clean_queries(frame, f"the queries of {self.name}", error=DatasetError).itertuples(index=False))
 
     def qrels(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64).
@@ -112,8 +113,8 @@ class IrDataset(Dataset):
         if "answers" not in source.queries_cls()._fields:
             raise DatasetNotFoundError(f"{self.name} has no answers")
         queries = _fetch(self.identifier, source.queries_iter)
-        frame = answers_frame((query.query_id, _text(query), list(query.answers)) for query in queries)
-        return clean_queries(frame, f"the questions of {self.name}", error=DatasetError)
+        frame = pd.DataFrame([(query.query_id, _text(query), list(query.answers)) for query in queries], columns=["qid", "query", "answers"])
+        return answers_frame(clean_queries(frame, f"the questions of {self.name}", error=DatasetError).itertuples(index=False))
 
     def has_candidates(self) -> bool:
         """Whether a run of candidates to rank again goes with the queries."""
@@ -127,8 +128,9 @@ class IrDataset(Dataset):
         """
         source = self._part("scoreddocs", "test")
         rows = [(found.query_id, found.doc_id, found.score) for found in _fetch(self.identifier, source.scoreddocs_iter)]
-        frame = pd.DataFrame(rows, columns=["qid", "docno", "score"]).astype({"qid": str, "docno": str, "score": float})
-        return clean_ids(frame, ("qid", "docno"), f"the candidates of {self.name}", error=DatasetError)
+        frame = pd.DataFrame(rows, columns=["qid", "docno", "score"])
+        frame = clean_ids(frame, ("qid", "docno"), f"the candidates of {self.name}", error=DatasetError)
+        return frame.astype({"qid": str, "docno": str, "score": float})
 
     @property
     def _source(self) -> Any:

@@ -113,6 +113,44 @@ def test_documents_that_cannot_be_used(register: Register) -> None:
     assert store.left_out == {"empty text": 1, "duplicate docno": 1}
 
 
+@pytest.mark.parametrize("identifier", ["a b", "", 7, None])
+def test_ids_that_are_none_are_named(register: Register, identifier: object) -> None:
+    dataset = load_dataset(
+        register(
+            Docs(GenericDoc("d1", "one"), GenericDoc(identifier, "two")), Queries(GenericQuery("q1", "who"), GenericQuery(identifier, "?"))
+        )
+    )
+    with pytest.raises(DatasetError, match=f"pets, document 2: .*{identifier}"):
+        list(dataset.documents())
+    assert dataset.store(on_error="skip").left_out == {"no document": 1}
+    with pytest.raises(DatasetError, match=f"queries of pets: .*{identifier!r}"):
+        dataset.queries()
+
+
+@pytest.mark.parametrize(
+    ("judgements", "found"),
+    [
+        ([("q1", "d1", 2), ("q1", "d1", 1)], "'q1' and document 'd1'"),
+        ([("q1", "d1", 10**20)], str(10**20)),
+        ([("q1", "d 1", 1)], "'d 1'"),
+        ([("q1", "d1", 0.5)], "0.5"),
+    ],
+)
+def test_judgements_that_are_none_are_named(register: Register, judgements: list[tuple[str, str, int]], found: str) -> None:
+    class Wrong(BaseQrels):
+        def qrels_iter(self) -> Iterator[TrecQrel]:
+            return (TrecQrel(*judgement, "0") for judgement in judgements)
+
+    with pytest.raises(DatasetError, match=f"judgements of pets: .*{found}"):
+        load_dataset(register(Wrong())).qrels()
+
+
+@pytest.mark.parametrize("count", [1023, 1024, 1025, 2048])
+def test_every_record_of_a_long_source_is_read_once(register: Register, count: int) -> None:
+    dataset = load_dataset(register(Docs(*(GenericDoc(f"d{number}", "one") for number in range(count)))))
+    assert [document["docno"] for document in dataset.documents()] == [f"d{number}" for number in range(count)]
+
+
 @pytest.mark.parametrize(
     ("record", "document"),
     [

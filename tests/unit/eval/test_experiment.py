@@ -231,6 +231,12 @@ def test_a_system_that_finds_nothing_gets_zeros() -> None:
     assert table["R@1"].tolist() == pytest.approx([0.0, 6 / 11])
 
 
+def test_ids_that_are_numbers_are_named_with_their_side(systems: Mapping[str, Fixed]) -> None:
+    for queries, qrels, side in ((QUERIES.assign(qid=range(len(QUERIES))), QRELS, "queries"), (QUERIES, QRELS.assign(qid=1), "qrels")):
+        with pytest.raises(EvaluationError, match=rf"{side}.*qid.*\(int"):
+            evaluate_systems(systems, queries, qrels)
+
+
 def test_what_cannot_be_evaluated_is_refused() -> None:
     systems = {"a": Fixed(0)}
     with pytest.raises(EvaluationError, match="there is no system"):

@@ -84,6 +84,12 @@ def test_a_run_of_other_queries_or_documents_is_refused(dataset: Dataset, querie
         )
 
 
+def test_a_run_whose_qids_are_numbers_is_named(dataset: Dataset, queries: TrainingQueries) -> None:
+    run = pd.DataFrame({"qid": [1], "docno": ["d0"], "score": [1.0], "rank": [0]})
+    with pytest.raises(TrainingError, match=r"the run mine.*qid.*1 \(int"):
+        CandidateNegatives.from_run(queries, run, dataset.store(), depth=1, name="mine")
+
+
 def test_a_depth_of_none_is_refused() -> None:
     with pytest.raises(UsageError, match="at least 1 document, not 0"):
         CandidateNegatives(_queries([[0]], 10), [np.array([1])], "given", 0)

@@ -49,3 +49,12 @@ def test_a_split_without_positives_is_refused(tmp_path: Path) -> None:
 def test_a_split_that_is_not_there_is_named(dataset: Dataset) -> None:
     with pytest.raises(DatasetNotFoundError, match="dev"):
         TrainingQueries.load(dataset, dataset.store(), "dev")
+
+
+def test_frames_of_a_dataset_of_somebodys_own_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = _write(tmp_path, "1 0 c 1\n2 0 b 1\n")
+    queries, qrels = dataset.queries("train"), dataset.qrels("train")
+    for name, frame in (("queries", queries.assign(qid=[1, 2])), ("qrels", qrels.assign(qid=[1, 2])), ("qrels", qrels.assign(label=2**31))):
+        with monkeypatch.context() as patch, pytest.raises(TrainingError, match=r"int|2147483648"):
+            patch.setattr(dataset, name, lambda split, frame=frame: frame)
+            TrainingQueries.load(dataset, dataset.store())
