@@ -113,7 +113,9 @@ class IrDataset(Dataset):
         if "answers" not in source.queries_cls()._fields:
             raise DatasetNotFoundError(f"{self.name} has no answers")
         queries = _fetch(self.identifier, source.queries_iter)
-        frame = pd.DataFrame([(query.query_id, _text(query), list(query.answers)) for query in queries], columns=["qid", "query", "answers"])
+        frame = pd.DataFrame(
+            [(query.query_id, _text(query), list(query.answers)) for query in queries], columns=["qid", "query", "answers"]
+        )
         return answers_frame(clean_queries(frame, f"the questions of {self.name}", error=DatasetError).itertuples(index=False))
 
     def has_candidates(self) -> bool:
