@@ -742,7 +742,7 @@ def test_documents_that_the_index_does_not_hold_are_cut_as_those_that_it_holds(w
 def test_another_model_is_refused_unless_asked_for(name: str, world: World) -> None:
     make: Callable[..., pt.Transformer] = world.index.retriever if name == "DenseRetriever" else world.index.scorer
     for other in (world.other, world.model.with_text(passage_length=30)):
-        with pytest.raises(FingerprintError, match="use the same model and text settings, or check=False"):
+        with pytest.raises(FingerprintError, match="check=False"):
             make(other)
         found = make(other, check=False)(CASES[name].frame)
         assert len(found)
@@ -751,7 +751,7 @@ def test_another_model_is_refused_unless_asked_for(name: str, world: World) -> N
 def test_documents_that_the_index_does_not_hold(world: World) -> None:
     scorer = world.index.scorer(world.model)
     frame = pd.DataFrame({"qid": ["1"] * 3, "query": ["king"] * 3, "docno": ["d1", "new", "d2"]})
-    with pytest.raises(DocumentNotFoundError, match=r"does not hold 1 of the documents, e.g. 'new'; add a text column"):
+    with pytest.raises(DocumentNotFoundError, match=r"\b1\b.*'new'"):
         scorer(frame)
     text = pd.Series([None, "red moon", float("nan")], dtype=object)
     title = pd.Series([None, "the cat", None], dtype=object)

@@ -139,14 +139,14 @@ def test_one_of_two_published_towers_brings_the_other(tmp_path: Path, hub: Path)
 
 def test_dpr_towers_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     question, context = write_dpr(tmp_path, dpr_encoders())
-    with pytest.raises(ModelError, match=r"question is one of DPR's two towers; name both, with a comma between them: QUESTION,CONTEXT"):
+    with pytest.raises(ModelError, match="QUESTION,CONTEXT"):
         DenseEncoder.from_pretrained(question)
     with pytest.raises(ModelError, match="are both a question encoder; one of each kind is needed"):
         DenseEncoder.from_pretrained((question, question))
-    with pytest.raises(ModelError, match="by two names, question encoder and context encoder, not by 3"):
+    with pytest.raises(ModelError, match=r"\b3\b"):
         DenseEncoder.from_pretrained(f"{question},{context},{context}")
     write_bert(tmp_path / "bert")
-    with pytest.raises(ModelError, match="weights of a DPRQuestionEncoder or DPRContextEncoder were expected"):
+    with pytest.raises(ModelError, match="DPRQuestionEncoder.*DPRContextEncoder"):
         DenseEncoder.from_pretrained((question, tmp_path / "bert"))
 
 
@@ -196,7 +196,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path, zipped: bool | No
     assert not mark.exists()
     torch.save({"x": Bomb(mark)}, tmp_path / "x" / "pytorch_model.bin")
     (tmp_path / "x" / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"pytorch_model.bin .*holds more than tensors and plain values \(\S*system\)"):
+    with pytest.raises(ModelError, match=r"pytorch_model.bin .*\(\S*system\)"):
         DenseEncoder.from_pretrained(tmp_path / "x")
     assert not mark.exists()
 
@@ -239,7 +239,7 @@ def test_towers_whose_folders_have_commas_in_their_names(tmp_path: Path) -> None
 def test_a_tokeniser_of_another_model_is_refused(tmp_path: Path) -> None:
     folder = write_bert(tmp_path / "x")
     roberta_tokenizer().save_pretrained(folder)
-    with pytest.raises(ModelError, match=r"the tokeniser's ids go up to \d+, the model has embeddings for \d+ tokens only"):
+    with pytest.raises(ModelError, match=r"ids go up to \d+.* \d+ tokens"):
         DenseEncoder.from_pretrained(folder)
 
 
@@ -247,7 +247,7 @@ def test_a_quantised_model_is_refused(tmp_path: Path) -> None:
     write_ance(tmp_path / "x", ance_weights())
     name = "roberta.encoder.layer.0.output.dense.weight"
     rewrite(tmp_path / "x" / "pytorch_model.bin", lambda weights: {**weights, name: weights[name].to(torch.int8)})
-    with pytest.raises(ModelError, match="whole numbers, as of a quantised model, are not understood: roberta"):
+    with pytest.raises(ModelError, match="quantised.*: roberta"):
         DenseEncoder.from_pretrained(tmp_path / "x")
 
 
@@ -261,7 +261,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
         DenseEncoder.from_pretrained(write_bert(tmp_path / "x"), head="bogus")  # type: ignore[arg-type]
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     for encode in (model.encode_queries, model.encode_passages):
-        with pytest.raises(UsageError, match=r"a list of texts was expected, not one text: \['cat dog'\]"):
+        with pytest.raises(UsageError, match=r"\['cat dog'\]"):
             encode("cat dog")
     with pytest.raises(UsageError, match="the device 'meta' is not to be had here"):
         DenseEncoder.from_pretrained(tmp_path / "x", device="meta")
@@ -381,7 +381,7 @@ def test_no_parameter_is_made_up(tmp_path: Path, name: str, said: str) -> None:
 def test_a_tower_without_weights_is_refused(tmp_path: Path) -> None:
     file = write_dpr_file(write_bert(tmp_path / "x") / "nq.cp", dpr_encoders(), told={})
     rewrite(file, lambda state: {**state, "model_dict": {k: v for k, v in state["model_dict"].items() if "ctx" not in k}})
-    with pytest.raises(ModelError, match=r"nq.cp, ctx_model.\*: \d+ parameters of the model are not in the file"):
+    with pytest.raises(ModelError, match=r"nq.cp, ctx_model.\*: \d+"):
         DenseEncoder.from_pretrained(file)
 
 
@@ -389,7 +389,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     write_ance(tmp_path / "x", ance_weights())
     name = "roberta.embeddings.LayerNorm.weight"
     rewrite(tmp_path / "x" / "pytorch_model.bin", lambda weights: {**weights, name: torch.ones(5)})
-    with pytest.raises(ModelError, match=r"of another shape than config.json says: embeddings.LayerNorm.weight is \[5\], not \[32\]"):
+    with pytest.raises(ModelError, match=r"embeddings.LayerNorm.weight is \[5\], not \[32\]"):
         DenseEncoder.from_pretrained(tmp_path / "x")
 
 
@@ -412,7 +412,7 @@ def test_an_index_of_shards_that_points_elsewhere_is_refused(tmp_path: Path, sha
 def test_a_model_type_without_an_encoder_is_refused(tmp_path: Path) -> None:
     write_bert(tmp_path / "x")
     (tmp_path / "x" / "config.json").write_text('{"model_type": "no-such-type"}')
-    with pytest.raises(ModelError, match=r"config.json: transformers .* knows no model of the type 'no-such-type'"):
+    with pytest.raises(ModelError, match=r"config.json.*'no-such-type'"):
         DenseEncoder.from_pretrained(tmp_path / "x")
 
 

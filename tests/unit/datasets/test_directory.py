@@ -137,18 +137,18 @@ def test_a_damaged_gzip_is_named(collection: Path, damage: str) -> None:
     }[damage]
     path.unlink()
     path.with_name("corpus.jsonl.gz").write_bytes(contents)
-    with pytest.raises(DatasetError, match=r"corpus\.jsonl\.gz: the gzip file is cut short or damaged"):
+    with pytest.raises(DatasetError, match=r"corpus\.jsonl\.gz.*gzip"):
         list(DirectoryDataset(collection).documents())
 
 
 def test_missing_parts_say_what_was_looked_for_and_what_there_is(collection: Path, tmp_path: Path) -> None:
     dataset = DirectoryDataset(collection)
-    with pytest.raises(DatasetNotFoundError, match=r"queries.train.tsv and queries.train.tsv.gz in .*pets; splits with queries: test, dev"):
+    with pytest.raises(DatasetNotFoundError, match=r"queries.train.tsv.*pets.*: test, dev"):
         dataset.queries("train")
-    with pytest.raises(DatasetNotFoundError, match=r"looked for qrels.dev.txt and .*splits with qrels: test$"):
+    with pytest.raises(DatasetNotFoundError, match=r"qrels.dev.txt.*: test$"):
         dataset.qrels("dev")
     (collection / "answers.jsonl").unlink()
-    with pytest.raises(DatasetNotFoundError, match=r"looked for answers.jsonl and .*splits with answers: none"):
+    with pytest.raises(DatasetNotFoundError, match=r"answers.jsonl.*: none"):
         DirectoryDataset(collection).answers()
     (collection / "corpus.jsonl").unlink()
     with pytest.raises(DatasetNotFoundError, match=r"no corpus.jsonl or corpus.jsonl.gz"):

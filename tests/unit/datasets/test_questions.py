@@ -99,7 +99,7 @@ def test_the_fingerprint_follows_both(collection: Path, tmp_path: Path) -> None:
 
 def test_test_questions_are_found_beside_the_collections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANCE_IR_DATA", str(tmp_path))
-    with pytest.raises(DatasetNotFoundError, match=r"put DPR's nq-test.qa.csv .* or Pyserini's topics.nq.test.txt, plain or .gz, into"):
+    with pytest.raises(DatasetNotFoundError, match=r"nq-test.qa.csv.*topics.nq.test.txt"):
         load_dataset("nq")
     (tmp_path / "qa-topics").mkdir()
     write_topics(tmp_path / "qa-topics" / "topics.nq.test.txt")

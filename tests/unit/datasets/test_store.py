@@ -43,7 +43,7 @@ def test_numbers_outside_the_corpus_are_refused(tmp_path: Path, documents: list[
 
 def test_missing_docnos_are_named_five_at_most(tmp_path: Path, documents: list[dict[str, str]]) -> None:
     store = DocumentStore.build(documents, tmp_path / "store")
-    with pytest.raises(DocumentNotFoundError, match=r"1 docno\(s\) not among the 3 documents of the corpus: 'x'$"):
+    with pytest.raises(DocumentNotFoundError, match=r"\b1\b.*\b3\b.*'x'"):
         store.get(["d1", "x", "x"])
     with pytest.raises(DocumentNotFoundError, match=r"7 docno.*'x0', 'x1', 'x2', 'x3', 'x4', …$"):
         store.get([f"x{number}" for number in range(7)])

@@ -104,7 +104,7 @@ def test_answers_are_compared(evidence: Evidence) -> None:
         evaluate(given, QRELS, ["EM", "RR@10"], evidence=evidence)
     with pytest.raises(EvaluationError, match="the question 'q1' has two answers"):
         evaluate(pd.concat([given, given]), None, ["EM"], evidence=evidence)
-    with pytest.raises(EvaluationError, match="answers need the columns qid qanswer; qanswer missing"):
+    with pytest.raises(EvaluationError, match="qanswer missing"):
         evaluate(RUN, None, ["F1"], evidence=evidence)
 
 
@@ -161,7 +161,7 @@ def test_names_are_kept() -> None:
 def test_what_is_missing_is_named(evidence: Evidence, store: DocumentStore) -> None:
     with pytest.raises(EvaluationError, match="Coverage@2 needs answers to the questions"):
         evaluate(RUN, QRELS, ["Coverage@2"])
-    with pytest.raises(EvaluationError, match=r"Overlap\(run='x'\)@2 needs a run called 'x'; the runs given are: other"):
+    with pytest.raises(EvaluationError, match=r"Overlap\(run='x'\)@2.*other"):
         evaluate(RUN, QRELS, ["Overlap(run='x')@2"], evidence=evidence)
     with pytest.raises(EvaluationError, match="takes both"):
         evaluate(RUN, QRELS, ["Coverage@2"], evidence=Evidence(answers=ANSWERS))
@@ -169,9 +169,9 @@ def test_what_is_missing_is_named(evidence: Evidence, store: DocumentStore) -> N
         evaluate(RUN, None, ["Hole@2"], evidence=evidence)
     with pytest.raises(EvaluationError, match="run and questions have no query in common"):
         evaluate(RUN.head(1).assign(qid="z"), None, ["Coverage@2"], evidence=evidence)
-    with pytest.raises(DocumentNotFoundError, match="1 of the run's 5 documents are not among the 4 of the corpus, 'd9'"):
+    with pytest.raises(DocumentNotFoundError, match="1 .*5 .*4 .*'d9'"):
         evaluate(pd.concat([RUN, RUN.head(1).assign(docno="d9")]), None, ["Coverage@2"], evidence=evidence)
-    with pytest.raises(EvaluationError, match="answers need the columns qid answers; answers missing"):
+    with pytest.raises(EvaluationError, match="answers missing"):
         Evidence(answers=ANSWERS[["qid"]])
     with pytest.raises(EvaluationError, match=r"the questions: .*'q1'"):
         Evidence(answers=pd.concat([ANSWERS, ANSWERS]))
@@ -289,5 +289,5 @@ def test_an_experiment_has_runs_beside_systems_and_questions_without_qrels(evide
     assert alone.table()["Coverage@2"].tolist() == [3 / 4]
     with pytest.raises(EvaluationError, match="both called 'a'"):
         evaluate_systems({"a": system}, queries, QRELS, runs={"a": OTHER})
-    with pytest.raises(EvaluationError, match="needs a run called 'c'; the runs given are: a, other"):
+    with pytest.raises(EvaluationError, match="'c'.*a, other"):
         evaluate_systems({"a": system}, queries, QRELS, ["Overlap(run='c')@2"], evidence=evidence)

@@ -93,7 +93,7 @@ def test_files_of_the_tools_themselves(tmp_path: Path) -> None:
     theirs = {"12": {"question": "a?", "answers": ["x"], "contexts": [{"docid": "d", "score": "1.5", "has_answer": True}]}}
     path = write(tmp_path / "pyserini.json", json.dumps(theirs, indent=4))
     assert rows(read_run(path)) == [("12", "d", 0)]
-    with pytest.raises(EvaluationError, match=r"pyserini.json: the question 'a\?' is none of the queries"):
+    with pytest.raises(EvaluationError, match=r"pyserini\.json.*'a\?'"):
         read_run(path, queries=queries.head(1))
 
 
@@ -158,13 +158,13 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path, store: DocumentStore) -> None:
     path = tmp_path / "run"
-    with pytest.raises(UsageError, match="the formats of runs are dpr, pyserini, trec, msmarco, not 'x'"):
+    with pytest.raises(UsageError, match="dpr, pyserini, trec, msmarco.*'x'"):
         write_run(RUN, path, "t", "x")
     with pytest.raises(UsageError, match="write_passages writes it"):
         write_run(RUN, path, "t", "dpr")
     with pytest.raises(UsageError, match="write_run writes it"):
         write_passages(RUN, path, ANSWERS, store, "trec")
-    with pytest.raises(EvaluationError, match="the query 'q9' of the run is none of the questions"):
+    with pytest.raises(EvaluationError, match="'q9'"):
         write_passages(RUN.assign(qid="q9"), path, ANSWERS, store)
     with pytest.raises(DocumentNotFoundError, match="'z'"):
         write_passages(RUN.head(1).assign(docno="z"), path, ANSWERS, store)

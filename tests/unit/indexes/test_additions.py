@@ -65,7 +65,7 @@ def test_only_documents_that_changed_are_encoded_anew(tmp_path: Path, model: Den
 
 def test_what_cannot_be_added(tmp_path: Path, model: DenseEncoder) -> None:
     index = index_documents(tmp_path / "x", model, iter(documents(0, 5)), FirstP())
-    with pytest.raises(DatasetError, match=r"holds 'd4' already; nothing was added: keep what is there, or replace it"):
+    with pytest.raises(DatasetError, match="'d4'"):
         add_documents(index, model, iter(documents(4, 9)))
     with pytest.raises(FingerprintError, match="was built with tiny"):
         add_documents(index, encoder(head=8, seed=3), iter(documents(5, 9)))

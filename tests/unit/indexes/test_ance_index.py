@@ -218,7 +218,7 @@ def test_documents_that_fail_leave_nothing_behind(tmp_path: Path, model: DenseEn
 def test_an_index_is_not_overwritten_unasked(tmp_path: Path, model: DenseEncoder) -> None:
     index = build(tmp_path / "x", model)
     index.searcher("flat")
-    with pytest.raises(IndexingError, match="holds an index already; choose another path, or overwrite=True"):
+    with pytest.raises(IndexingError, match="overwrite=True"):
         build(tmp_path / "x", model)
     again = AnceIndex(tmp_path / "x", overwrite=True)
     assert len(again) == 7
@@ -280,7 +280,7 @@ def test_texts_that_an_index_lacks_are_aggregated_alike(tmp_path: Path, model: D
 def test_an_unknown_aggregation_is_refused(tmp_path: Path, model: DenseEncoder) -> None:
     index = build(tmp_path / "x", model)
     for make in (index.retriever, index.scorer):
-        with pytest.raises(UsageError, match=r"as the max, mean, first or sum:N of its passages .* not as 'median'"):
+        with pytest.raises(UsageError, match="max, mean, first or sum:N.*'median'"):
             make(model, aggregation="median")
 
 
@@ -315,7 +315,7 @@ def test_an_altered_file_is_found_by_its_checksum(tmp_path: Path, model: DenseEn
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DamagedIndexError, match=f"checksums differ for {file}; build the index again"):
+    with pytest.raises(DamagedIndexError, match=f"checksums.*{file}"):
         index.verify()
     if file == "vectors-00000.npy":
         path.unlink()
@@ -341,7 +341,7 @@ def test_an_index_of_the_first_format_is_read(tmp_path: Path, model: DenseEncode
 def test_a_missing_index_names_what_to_do(tmp_path: Path) -> None:
     index = AnceIndex(tmp_path / "x")
     assert not index.built()
-    with pytest.raises(IndexingError, match="there is no index; build one with `ance-ir index`"):
+    with pytest.raises(IndexingError, match="`ance-ir index`"):
         len(index)
 
 
@@ -351,7 +351,7 @@ def test_searches_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         index.search_vectors(np.ones((1, 3), dtype=np.float32), 0)
     with pytest.raises(IndexingError, match="vectors of 3 dimensions, the queries have 4"):
         index.search_vectors(np.ones((1, 4), dtype=np.float32), 1)
-    with pytest.raises(UsageError, match="'annoy' is no part of a family; a backend is exact, tuned, or a family: flat"):
+    with pytest.raises(UsageError, match="'annoy'.*exact, tuned.*flat"):
         index.searcher("annoy")
     with pytest.raises(UsageError, match="stored as float16 or float32"):
         AnceIndex(tmp_path / "y", dtype="int8").index(rows("a"))  # type: ignore[arg-type]

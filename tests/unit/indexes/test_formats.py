@@ -140,7 +140,7 @@ def test_passages_and_the_model(tmp_path: Path, model: DenseEncoder) -> None:
     with pytest.raises(IndexingError, match=r"holds vectors of 8 dimensions, tiny makes 32"):
         import_index(tmp_path / "y", tmp_path / "npy", model=encoder())
     export_index(build(tmp_path / "z"), tmp_path / "documents", "npy")
-    with pytest.raises(IndexingError, match=r"ids of passages, like d7#0, were expected, found 'd1'"):
+    with pytest.raises(IndexingError, match="d7#0.*'d1'"):
         import_index(tmp_path / "y", tmp_path / "documents", model=model, passages=MaxP(8, 3))
     assert not (tmp_path / "y").exists()
 
@@ -495,7 +495,7 @@ def test_what_is_not_understood(tmp_path: Path) -> None:
         refuse(tmp_path, message, format=name)
     with pytest.raises(IndexingError, match="there is nothing to read"):
         import_index(tmp_path / "y", tmp_path / "nothing")
-    with pytest.raises(UsageError, match="the formats are flex, pyserini-faiss, embeddings-jsonl, npy, not 'csv'"):
+    with pytest.raises(UsageError, match="flex, pyserini-faiss, embeddings-jsonl, npy.*'csv'"):
         import_index(tmp_path / "y", tmp_path / "x", format="csv")
     with pytest.raises(UsageError, match="not 'csv'"):
         export_index(build(tmp_path / "z"), tmp_path / "y", "csv")
@@ -662,7 +662,7 @@ def test_encoded_queries_that_are_refused(tmp_path: Path, case: str) -> None:
 
 
 def test_no_encoded_queries(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"embedding\.pkl: a pickled frame of id, text, embedding was expected; there is none"):
+    with pytest.raises(DatasetError, match=r"embedding\.pkl"):
         read_query_vectors(tmp_path)
 
 

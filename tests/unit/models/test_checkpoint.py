@@ -228,7 +228,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
 
 def test_a_reranker_is_no_dense_encoder(tmp_path: Path) -> None:
     cross_encoder().save(tmp_path / "x")
-    with pytest.raises(ModelError, match=r"x holds a reranker, .*CrossEncoder\.from_pretrained opens it"):
+    with pytest.raises(ModelError, match=r"x .*CrossEncoder\.from_pretrained"):
         DenseEncoder.from_pretrained(tmp_path / "x")
 
 

@@ -150,7 +150,7 @@ def test_a_slow_tokeniser_is_refused() -> None:
         is_fast = False
         name_or_path = "slow"
 
-    with pytest.raises(ModelError, match=r"slow: a fast tokeniser \(tokenizer.json\) is needed, this one is Slow"):
+    with pytest.raises(ModelError, match=r"tokenizer.json.*Slow"):
         PairTokenizer(Slow(), PairSettings(), 64, token_types=False)  # type: ignore[arg-type]
 
 

@@ -106,7 +106,7 @@ def test_queries_and_passages_may_be_encoded_in_different_precisions(precision: 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_converted_encoder_is_neither_saved_nor_converted_again(precision: Any, tmp_path: Path) -> None:
     model = at_precision(encoder(), precision)
-    with pytest.raises(UsageError, match=f"tiny was opened in {precision} and cannot be saved; open it without precision="):
+    with pytest.raises(UsageError, match=f"{precision}.*precision="):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="cannot be converted again"):
@@ -125,7 +125,7 @@ def test_its_own_precision_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="a precision is one of float32, bfloat16, int8, not 'int4'"):
+    with pytest.raises(UsageError, match="float32, bfloat16, int8.*'int4'"):
         at_precision(encoder(), "int4")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="int8 is computed on a CPU, not on meta"):
         at_precision(encoder().to("meta"), "int8")

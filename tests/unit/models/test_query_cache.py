@@ -109,7 +109,7 @@ def test_a_vector_that_was_cut_short_is_encoded_again(tmp_path: Path, encoded: l
 def test_something_else_at_the_path(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database at all, but something long enough to be taken for one" * 50)
     for path in (tmp_path / "notes.txt", tmp_path):
-        with pytest.raises(UsageError, match=r"cannot be used as a cache of query vectors .*; remove it, or name another file"):
+        with pytest.raises(UsageError, match="cache of query vectors"):
             vectors(encoder(head=8).queries(cache=path), TEXTS)
     assert (tmp_path / "notes.txt").read_text().startswith("not a database")
 
@@ -152,6 +152,6 @@ def test_a_model_that_has_changed_writes_nothing_under_its_old_name(tmp_path: Pa
     before = vectors(queries, ["king"])
     with torch.no_grad():
         next(model.parameters()).mul_(2)
-    with pytest.raises(UsageError, match="the model has changed since its query encoder was made; make another one"):
+    with pytest.raises(UsageError, match="has changed"):
         queries(frame(["queen"]))
     assert (vectors(queries, ["king"]) == before).all(), "what is there was made by the model of that name"

@@ -176,9 +176,9 @@ def test_a_text_without_tokens_has_no_answer(layout: Layout) -> None:
 
 
 def test_what_cannot_be_read_is_refused() -> None:
-    with pytest.raises(UsageError, match="as many questions as texts and titles were expected, not 1, 2 and 2"):
+    with pytest.raises(UsageError, match="1, 2 and 2"):
         reader().read(["a"], ["b", "c"])
-    with pytest.raises(UsageError, match="questions, texts and titles are strings, found None"):
+    with pytest.raises(UsageError, match="None"):
         reader().read(["a"], ["b"], [None])  # type: ignore[list-item]
     with pytest.raises(UsageError, match="pairs of 65 tokens are more than the 64"):
         reader(pair_length=65)
@@ -200,7 +200,7 @@ def test_what_is_saved_opens_again(tmp_path: Path, layout: Layout) -> None:
     assert again.read(QUESTIONS, TEXTS).answers == model.read(QUESTIONS, TEXTS).answers
     other = (DPRReader if layout == "dpr" else AutoModelForQuestionAnswering).from_pretrained(tmp_path / "x")
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in model.model.state_dict().items())
-    with pytest.raises(ModelError, match=r"holds a reader, not an encoder .* Reader\.from_pretrained opens it"):
+    with pytest.raises(ModelError, match=r"Reader\.from_pretrained"):
         DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     with pytest.raises(ModelError, match="so it is no reranker"):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
@@ -211,7 +211,7 @@ def test_settings_of_others_checkpoints(tmp_path: Path) -> None:
     assert dpr.settings == ReaderSettings(pair_length=64, overlap=None)
     answerer = Reader.from_pretrained(write_answerer(tmp_path / "qa"), device="cpu", query_length=9)
     assert answerer.settings == ReaderSettings(pair_length=64, overlap=128, query_length=9)
-    with pytest.raises(UsageError, match="unknown setting 'length'; the settings of a reader are pair_length"):
+    with pytest.raises(UsageError, match="'length'.*pair_length"):
         Reader.from_pretrained(tmp_path / "qa", device="cpu", length=3)
 
 
@@ -249,7 +249,7 @@ def test_what_is_no_reader_is_refused(tmp_path: Path) -> None:
     question, _ = write_dpr(tmp_path, dpr_encoders())
     with pytest.raises(ModelError, match="is one of DPR's two towers, not its reader"):
         Reader.from_pretrained(question, device="cpu")
-    with pytest.raises(ModelError, match=r"no head for question answering \(bert\), so it is no reader; fresh_head"):
+    with pytest.raises(ModelError, match=r"bert.*fresh_head"):
         Reader.from_pretrained(write_bert(tmp_path / "bert"), device="cpu")
     with pytest.raises(ModelError, match=r"no config\.json"):
         Reader.from_pretrained(tmp_path, device="cpu")

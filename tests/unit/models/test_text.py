@@ -180,7 +180,7 @@ def test_a_text_without_tokens_is_one_passage(scheme: PassageScheme, text: str, 
 
 @pytest.mark.parametrize("scheme", [FirstP(65), MaxP(512, 4), SlidingWindow(100, 50)], ids=repr)
 def test_a_scheme_longer_than_the_model_is_refused(scheme: PassageScheme) -> None:
-    with pytest.raises(UsageError, match=r"passages of \d+ tokens are more than the 64 that the model takes"):
+    with pytest.raises(UsageError, match=r"\d+ tokens.*\b64\b"):
         cut("cat", scheme)
 
 
@@ -319,7 +319,7 @@ def test_settings_that_cannot_be_are_refused(told: str, message: str) -> None:
 
 
 def test_changed_settings_are_named() -> None:
-    with pytest.raises(UsageError, match=r"there is no text setting colour; the settings are query_length, "):
+    with pytest.raises(UsageError, match="colour.*query_length"):
         TextSettings().changed(colour=1)
 
 
@@ -329,13 +329,13 @@ def test_a_slow_tokeniser_is_refused(text: str) -> None:
         is_fast = False
         name_or_path = "slow"
 
-    with pytest.raises(ModelError, match=r"slow: a fast tokeniser \(tokenizer.json\) is needed, this one is Slow") as caught:
+    with pytest.raises(ModelError, match=r"tokenizer.json.*Slow") as caught:
         TextTokenizer(Slow(), TextSettings(), 512)  # type: ignore[arg-type]
     assert isinstance(caught.value, AnceError)
 
 
 @pytest.mark.parametrize("name", ["query_length", "passage_length"])
 def test_a_length_beyond_the_models_positions_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} 65 is more than the 64 tokens that the model takes"):
+    with pytest.raises(UsageError, match=f"{name} 65 .*64"):
         encoder(text={name: 65})
     assert encoder("roberta", text={name: 64}).encode_queries([" ".join(WORDS)]).shape == (1, 32)

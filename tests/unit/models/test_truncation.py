@@ -103,16 +103,16 @@ def test_many_texts_are_encoded_without_layers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layers", [-1, 3])
 def test_layers_that_are_not_there_are_refused(tmp_path: Path, layers: int) -> None:
     encoder().save(tmp_path / "x")
-    with pytest.raises(UsageError, match=f"has 2 layers, of which 0 to 2 can be kept, not {layers}"):
+    with pytest.raises(UsageError, match=f"0 to 2.*{layers}"):
         DenseEncoder.from_pretrained(tmp_path / "x", layers=layers, device="cpu")
 
 
 def test_modernbert_keeps_a_layer(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="has 2 layers, of which 1 to 2 can be kept, not 0"):
+    with pytest.raises(UsageError, match="1 to 2.*0"):
         DenseEncoder.from_pretrained(_write(tmp_path / "x", "modernbert"), layers=0, device="cpu")
 
 
 def test_a_backbone_with_its_layers_elsewhere_is_refused() -> None:
     backbone = T5EncoderModel(T5Config(vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=2, num_heads=2))
-    with pytest.raises(UsageError, match="the type t5 has its layers at none of the known places"):
+    with pytest.raises(UsageError, match=r"\bt5\b"):
         keep_layers(backbone, 1)

@@ -262,7 +262,7 @@ def test_an_index_is_overwritten_only_when_asked(engine: str, tmp_path: Path) ->
     retriever = index.retriever()
     # one document, k far above, and a word in every document
     assert retriever(queries("apples", "apple"))["docno"].tolist() == ["a"]
-    with pytest.raises(IndexingError, match="holds an index already; choose another path, or overwrite=True"):
+    with pytest.raises(IndexingError, match="overwrite=True"):
         again(index).index(iter(DOCUMENTS))
     with pytest.raises(IndexingError, match=r"built with stemmer='none', not 'porter2?': ask for that"):
         again(index).retriever()
@@ -309,7 +309,7 @@ def test_documents_without_a_word_that_pisa_knows(tmp_path: Path) -> None:
 def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ance_ir.pipelines.bm25.pisa._BUILDER", "raise SystemExit('no more memory')")
     endless = ({"docno": str(number), "text": "word " * 1000} for number in range(10_000_000))
-    with pytest.raises(IndexingError, match=r"PISA could not build the index.*: no more memory"):
+    with pytest.raises(IndexingError, match="no more memory"):
         BM25Index(tmp_path / "x").index(endless)
     assert list(tmp_path.iterdir()) == []
 

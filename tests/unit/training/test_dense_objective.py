@@ -160,14 +160,14 @@ def test_a_teacher_is_asked_about_positives_and_drawn_negatives(dataset: Dataset
 
 def test_what_does_not_fit_together_is_refused(dataset: Dataset, queries: TrainingQueries) -> None:
     store = dataset.store()
-    with pytest.raises(UsageError, match="the loss is one of pairwise-nll, nll, bce, hinge, margin-mse, kl, not 'mse'"):
+    with pytest.raises(UsageError, match="pairwise-nll.*'mse'"):
         DenseObjective(encoder(), queries, store, FirstP(), loss="mse")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="margin-mse, kl need a teacher, and only they; the loss is kl"):
+    with pytest.raises(UsageError, match="teacher.*kl"):
         DenseObjective(encoder(), queries, store, FirstP(), loss="kl")
     with pytest.raises(UsageError, match="the loss is nll"):
         DenseObjective(encoder(), queries, store, FirstP(), loss="nll", teacher=cross_encoder())
     for dimension in (0, 32, 99):
-        with pytest.raises(UsageError, match=f"vectors of 32 dimensions can be cut to fewer, not to {dimension}"):
+        with pytest.raises(UsageError, match=f"32.*{dimension}"):
             DenseObjective(encoder(), queries, store, FirstP(), dimensions=(dimension,))
     objective = DenseObjective(encoder(), queries, store, FirstP(), loss="kl", teacher=cross_encoder())
     with pytest.raises(UsageError, match="learns from drawn negatives"):

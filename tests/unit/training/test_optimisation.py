@@ -144,7 +144,7 @@ def test_an_optimiser_goes_on_from_its_state_on_disk(tmp_path: Path, name: str) 
 
 def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "o.safetensors").write_bytes(b"no such thing")
-    with pytest.raises(TrainingError, match=r"o\.safetensors: the optimiser's state cannot be read"):
+    with pytest.raises(TrainingError, match=r"o\.safetensors"):
         load_optimiser(_stepped(0)[1], tmp_path / "o.safetensors")
 
 

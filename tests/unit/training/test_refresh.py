@@ -226,7 +226,7 @@ def test_inferencers_that_die_again_and_again_are_given_up(
     _until(given_up)
     assert caplog.text.count("it is started again") == 3
     assert "exit code 3" in caplog.text
-    with pytest.raises(TrainingError, match=r"0\.log: the model is gone\); all inferencers have died, and there are no negatives to go on"):
+    with pytest.raises(TrainingError, match=r"0\.log: the model is gone"):
         inferencers.check(4, needed=True)
 
 
@@ -269,7 +269,7 @@ def test_an_inferencer_notices_that_the_trainer_is_silent_or_failed(
         _inferencer(dataset, queries, tmp_path / "run", patience=1).work()
     failing = threading.Timer(0.5, lambda: write_json(run.folder / "progress.json", {"state": "failed", "step": 7, "at": 1.0}))
     failing.start()
-    with pytest.raises(TrainingError, match="the training was interrupted or failed at step 7"):
+    with pytest.raises(TrainingError, match="at step 7"):
         _inferencer(dataset, queries, tmp_path / "run", patience=20).work()
 
 
@@ -329,7 +329,7 @@ def test_a_corrupt_checkpoint_is_named(make: Make, tmp_path: Path) -> None:
     run.model_folder.rename(tmp_path / "aside")
     weights = run.checkpoint_folder(8) / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match=r"step-000008 cannot be read .* delete it to go on from the checkpoint before"):
+    with pytest.raises(TrainingError, match="step-000008.*delete"):
         make(steps=12).train()
     (run.folder / "switches.json").write_text("{")
     with pytest.raises(TrainingError, match=r"switches\.json: expected a step"):
