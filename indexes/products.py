@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from ance_ir.models.float32 import exact_float32
 from ance_ir.models.packing import onednn
 
 _NUMBERS_OF_THREAD = 1 << 21
@@ -19,16 +20,18 @@ _NUMBERS_OF_THREAD = 1 << 21
 
 
 def products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
-    """Float32 ``[Q, N]``, of float32 tensors on one device.
+    """Float32 ``[Q, N]``, of float32 tensors on one device, whatever TF32, bfloat16 or autocast are allowed around.
 
     On a CPU torch hands products to MKL, which uses AVX-512 on Intel's processors alone; oneDNN uses it on all.
     """
     if queries_QD.device.type == "cpu" and len(queries_QD) == 1:
         return torch.from_numpy(_of_one_query(queries_QD[0].numpy(), block_ND.numpy())[None])
-    if queries_QD.device.type == "cpu" and onednn():
-        scores_QN: torch.Tensor = torch.ops.mkldnn._linear_pointwise(queries_QD, block_ND, None, "none", [], "")
-        return scores_QN
-    return queries_QD @ block_ND.T
+    kind = queries_QD.device.type
+    with exact_float32(), torch.autocast(kind, enabled=False):
+        if kind == "cpu" and onednn():
+            scores_QN: torch.Tensor = torch.ops.mkldnn._linear_pointwise(queries_QD, block_ND, None, "none", [], "")
+            return scores_QN
+        return queries_QD @ block_ND.T
 
 
 def _of_one_query(query_D: np.ndarray, block_ND: np.ndarray) -> np.ndarray:

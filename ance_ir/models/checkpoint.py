@@ -6,6 +6,7 @@ Two towers that do not share weights are two such folders, ``query/`` and ``pass
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,16 +17,20 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import atomic_folder, write_json
 from ance_ir.models.card import model_card
 from ance_ir.models.dense import DenseEncoder, Origin
+from ance_ir.models.foreign import no_checkpoint, refuse_half, refuse_partial
 from ance_ir.models.layouts.ance import is_ance, open_ance
 from ance_ir.models.layouts.backbone import open_backbone
 from ance_ir.models.layouts.dpr import is_dpr, open_dpr, open_dpr_file
-from ance_ir.models.layouts.opened import Opened
+from ance_ir.models.layouts.opened import Opened, Similarity
 from ance_ir.models.layouts.sentence_transformer import MODULES, open_sentence_transformer
-from ance_ir.models.published import PUBLISHED
+from ance_ir.models.published import PUBLISHED, Published
 from ance_ir.models.source import resolve
 from ance_ir.models.text import TextSettings
-from ance_ir.models.tower import Activation, Tower
-from ance_ir.models.weights import FAULTS, quiet_transformers, read_settings, read_weights
+from ance_ir.models.tower import Activation, Pooling, Tower
+from ance_ir.models.weight_files import read_settings, read_weights
+from ance_ir.models.weights import FAULTS, quiet_transformers
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = "ance_ir.json"
 FORMAT = 1
@@ -45,19 +50,35 @@ def split_name(name: str) -> list[str]:
     return [name] if Path(name).exists() or "," not in name else [part.strip() for part in name.split(",")]
 
 
-def load_encoder(names: list[str], head: FreshHead | None = None, seed: int = 42) -> DenseEncoder:
+def load_encoder(
+    names: list[str],
+    head: FreshHead | None = None,
+    seed: int = 42,
+    pooling: Pooling | None = None,
+    similarity: Similarity | None = None,
+) -> DenseEncoder:
     """Open a checkpoint; see ``DenseEncoder.from_pretrained``."""
     name = ",".join(names)
-    if head not in (None, *get_args(FreshHead)):
-        raise UsageError(f"head is {' or '.join(get_args(FreshHead))} or None, not {head!r}")
+    known = PUBLISHED.get(name, Published())
+    for kind, value, choices in (("head", head, FreshHead), ("pooling", pooling, Pooling), ("similarity", similarity, Similarity)):
+        if value not in (None, *get_args(choices)):
+            raise UsageError(f"{kind} is {' or '.join(get_args(choices))} or None, not {value!r}")
     try:
-        opened = _open_pair(names) if len(names) > 1 else _open(name, head, seed)
+        opened = _open_pair(names) if len(names) > 1 else _open(name, head, seed, pooling or known.pooling, similarity or known.similarity)
     except (*FAULTS, UsageError) as error:
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
     if head is not None and "fresh head" not in opened.layout:
         raise ModelError(f"{name}: a fresh head was asked for, but this is no bare backbone ({opened.layout})")
-    known = PUBLISHED.get(name)
-    if known is not None and known.text:
+    for kind, asked, has in (("pooling", pooling, opened.query.pooling), ("similarity", similarity, opened.query.similarity)):
+        if asked not in (None, has):
+            raise UsageError(f"{kind}={asked!r} was asked for, and {name} has its own, {has} ({opened.layout})")
+    if opened.assumed:
+        logger.warning(
+            "%s: %s: assumed, since its files do not say; pooling= and similarity= of DenseEncoder.from_pretrained choose otherwise",
+            name,
+            " and ".join(opened.assumed),
+        )
+    if known.text:
         opened = replace(opened, text=replace(opened.text, **known.text), text_from=f"the table of published names, {name}")
     return DenseEncoder(
         opened.query,
@@ -75,14 +96,15 @@ def _open_pair(names: list[str]) -> Opened:
     return open_dpr((resolve(names[0]), resolve(names[1])))
 
 
-def _open(name: str, head: FreshHead | None, seed: int) -> Opened:
+def _open(name: str, head: FreshHead | None, seed: int, pooling: Pooling | None, similarity: Similarity | None) -> Opened:
     path = resolve(name)
     if path.is_file():
         return open_dpr_file(path)
+    refuse_partial(path)
     if (path / SETTINGS).exists():
         return _open_ours(path)
     if (path / MODULES).exists():
-        return open_sentence_transformer(path)
+        return open_sentence_transformer(path, similarity)
     if is_dpr(path):
         known = PUBLISHED.get(name)
         if known is None or known.partner is None:
@@ -91,10 +113,13 @@ def _open(name: str, head: FreshHead | None, seed: int) -> Opened:
     if not (path / "config.json").exists():
         towers = sorted(folder for folder in path.iterdir() if folder.is_dir() and is_dpr(folder))
         if len(towers) != 2:
-            raise ModelError(f"{path}: no config.json, so this is no checkpoint folder")
+            raise no_checkpoint(path)
         return open_dpr((towers[0], towers[1]))
+    refuse_half(path)
     weights = read_weights(path)
-    return open_ance(path, weights) if is_ance(weights) else open_backbone(path, weights, head=head is not None, seed=seed)
+    if is_ance(weights):
+        return open_ance(path, weights)
+    return open_backbone(path, weights, head=head is not None, seed=seed, pooling=pooling, similarity=similarity)
 
 
 def _open_ours(folder: Path) -> Opened:
@@ -109,7 +134,7 @@ def _open_ours(folder: Path) -> Opened:
     parts = [folder] if settings["towers"] == "shared" else [folder / "query", folder / "passage"]
     for part in parts:
         if not (part / "config.json").exists():
-            raise ModelError(f"{part}: no config.json, so this is no checkpoint folder")
+            raise no_checkpoint(part)
     towers = [open_sentence_transformer(part) for part in parts]
     return Opened(
         layout="ance_ir",

@@ -21,11 +21,14 @@ from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import atomic_folder, write_json
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.cross_card import cross_encoder_card
+from ance_ir.models.foreign import contents, no_checkpoint, refuse_partial
+from ance_ir.models.layouts.settings import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE
 from ance_ir.models.pairs import PairSettings, Score
 from ance_ir.models.randomness import seeded
 from ance_ir.models.source import resolve
 from ance_ir.models.tower import positions
-from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers, read_settings, read_weights
+from ance_ir.models.weight_files import read_settings, read_value, read_weights
+from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
 
 SETTINGS = "ance_ir.json"
 FORMAT = 1
@@ -60,8 +63,11 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
 
 def _load(name: str, changes: Mapping[str, Any], *, fresh_head: bool, seed: int) -> CrossEncoder:
     folder = resolve(name)
+    if folder.is_file():
+        raise ModelError(f"{folder} is {contents(folder) or 'a file'}; the folder of a reranker was expected")
+    refuse_partial(folder)
     if not (folder / "config.json").exists():
-        raise ModelError(f"{name}: no config.json, so this is no checkpoint folder")
+        raise no_checkpoint(folder)
     if Path(name).is_dir():
         name = str(Path(name).resolve())
     ours = _our_settings(folder)
@@ -166,7 +172,10 @@ def _our_settings(folder: Path) -> dict[str, Any] | None:
 
 def _foreign_settings(folder: Path, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, longest: int) -> dict[str, Any]:
     """What a checkpoint of another package says of its settings."""
-    module: dict[str, Any] = next((read_settings(path) for path in sorted(folder.glob("sentence_*_config.json"))), {})
+    files = sorted(folder.glob("sentence_*_config.json"))
+    module = read_settings(files[0]) if files else {}
+    if files:
+        CROSS_TRANSFORMER.check(files[0], module)
     whole = _whole_model(folder)
     limit = module.get("max_seq_length") or (tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else _DEFAULT_LENGTH)
     prompt = (whole.get("prompts") or {}).get(whole.get("default_prompt_name")) or ""
@@ -181,15 +190,20 @@ def _foreign_settings(folder: Path, config: PretrainedConfig, tokenizer: PreTrai
 def _whole_model(folder: Path) -> dict[str, Any]:
     """What sentence-transformers says of a cross-encoder beside its modules; nothing where the folder is none of its."""
     path = folder / "config_sentence_transformers.json"
-    said: dict[str, Any] = read_settings(path) if path.exists() else {}
-    return said if said.get("model_type") == "CrossEncoder" else {}
+    said = read_settings(path) if path.exists() else {}
+    if said.get("model_type") != "CrossEncoder":
+        return {}  # what is left of an encoder
+    CROSS_ENCODER.check(path, said)
+    return said
 
 
 def _score(folder: Path, config: PretrainedConfig) -> Score:
     """What the checkpoint's activation function makes of its logits; the logit where it names none."""
+    inside = getattr(config, "sentence_transformers", None) or {}
+    CROSS_ENCODER_IN_CONFIG.check(folder / "config.json", inside)
     path = (
         _whole_model(folder).get("activation_fn")
-        or (getattr(config, "sentence_transformers", None) or {}).get("activation_fn")
+        or inside.get("activation_fn")
         or getattr(config, "sbert_ce_default_activation_function", None)
     )
     if path is None:
@@ -214,7 +228,12 @@ def _check_modules(folder: Path, fresh_head: bool) -> None:
     """Refuse modules after the transformer; a fresh head takes their place."""
     if fresh_head or not (folder / "modules.json").exists():
         return
-    kinds = [str(module.get("type")).rsplit(".", 1)[-1] for module in read_settings(folder / "modules.json")]
+    modules = read_value(folder / "modules.json")
+    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+        raise ModelError(f"{folder / 'modules.json'}: expected a list of modules")
+    for module in modules:
+        MODULE.check(folder / "modules.json", module)
+    kinds = [str(module.get("type")).rsplit(".", 1)[-1] for module in modules]
     if kinds != ["Transformer"]:
         raise ModelError(
             f"{folder}: modules.json names {', '.join(kinds)}; a reranker is a Transformer with a classification head. "

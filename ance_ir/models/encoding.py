@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from ance_ir.models.batching import length_sorted_batches, pad, token_windows
+from ance_ir.models.float32 import exact_float32
 from ance_ir.models.packing import packed_weights
 from ance_ir.models.text import Text
 from ance_ir.models.tower import Tower
@@ -146,7 +147,7 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     lengths = [len(sequence) for sequence in sequences]
     order: list[np.ndarray] = []
     start = 0
-    with torch.inference_mode(), evaluating(tower), packed_weights(tower, sum(lengths)):
+    with torch.inference_mode(), exact_float32(), evaluating(tower), packed_weights(tower, sum(lengths)):
         for batch in length_sorted_batches(lengths, token_budget(device)):
             ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
             padded = lengths[batch[-1]] < ids_BL.shape[1]
@@ -212,7 +213,7 @@ def in_batches(
         read: given the positions of a batch's sequences, int64, reads them.
         progress: called with the number of sequences that a batch has finished.
     """
-    with torch.inference_mode(), evaluating(model), packed_weights(model, sum(lengths)):
+    with torch.inference_mode(), exact_float32(), evaluating(model), packed_weights(model, sum(lengths)):
         for batch in length_sorted_batches(lengths, token_budget(device)):
             read(batch)
             if progress is not None:

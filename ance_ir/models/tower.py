@@ -81,6 +81,11 @@ class Tower(nn.Module):
         return self.head.linear.out_features if self.head is not None else int(self.backbone.config.hidden_size)
 
     @property
+    def similarity(self) -> Literal["cosine", "dot"]:
+        """What the inner product of two vectors is."""
+        return "cosine" if self.normalize else "dot"
+
+    @property
     def longest(self) -> int:
         """The most tokens that the backbone has positions for."""
         return positions(self.backbone)

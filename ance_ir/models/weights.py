@@ -1,30 +1,26 @@
-"""Weights from files: read without running anybody's code, and accounted for name by name."""
+"""Models and tokenisers made of configurations and weights, which are accounted for name by name."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
-import pickle
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from ance_ir.errors import ModelError
-from ance_ir.files import read_json
+from ance_ir.models.weight_files import read_settings
 
 logger = logging.getLogger(__name__)
-
-_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 _KNOWN_LEFTOVER = re.compile(
     r"(.*\.)?(pooler|classifier|pre_classifier|cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|position_ids)(\..*)?|(head|decoder)\..*"
@@ -36,69 +32,6 @@ FAULTS = (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeEr
 
 _BUFFER = re.compile(r"(position_ids|token_type_ids|num_batches_tracked)$")
 """Whole numbers that are no weights."""
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a folder (safetensors, else PyTorch's format; sharded or not) or of a file, on the CPU.
-
-    Raises:
-        ModelError: there are none, or a file cannot be read, or holds more than weights.
-    """
-    if path.is_file():
-        return _read_file(path)
-    found = next((path / name for name in _FILES if (path / name).exists()), None)
-    if found is None:
-        raise ModelError(f"{path}: no weights; one of {', '.join(_FILES)} was expected")
-    if found.suffix != ".json":
-        return _read_file(found)
-    shards = sorted(set(read_settings(found).get("weight_map", {}).values()))
-    for shard in shards:
-        if Path(shard).name != shard or not (path / shard).is_file():
-            raise ModelError(f"{found} names the shard {shard!r}, which is not in the folder")
-    return {name: tensor for shard in shards for name, tensor in _read_file(path / shard).items()}
-
-
-def _read_file(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{path} cannot be read: {error}") from error
-    weights = read_torch(path)
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ModelError(f"{path}: weights by name were expected, and nothing else")
-    return dict(weights)
-
-
-def read_torch(path: Path) -> Any:
-    """What ``torch.save`` wrote, as long as it is tensors and plain values; nothing else is unpickled.
-
-    Raises:
-        ModelError: the file is damaged, or would run code.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)|getattr|__reduce__|REDUCE", str(error))
-        what = f" ({named[1] or named[0]})" if named else ""
-        raise ModelError(
-            f"{path} is damaged, or holds more than tensors and plain values{what}, and reading that could run any code; it was refused. "
-            "If you trust where it comes from, open it there and save its weights as safetensors"
-        ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-
-
-def read_settings(path: Path) -> Any:
-    """A JSON file of a checkpoint.
-
-    Raises:
-        ModelError: it is missing or is not JSON.
-    """
-    try:
-        return read_json(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: expected JSON, {error}") from error
 
 
 def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
@@ -113,15 +46,27 @@ def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
     """
     told = read_settings(folder / "config.json")
     model_type = told.get("model_type") or usual
+    if told.get("quantization_config"):
+        raise ModelError(
+            f"{folder / 'config.json'} has a quantization_config: quantised weights are not read; take the model they were made of"
+        )
     if model_type is None:  # without this the library would go by the folder's name
         raise ModelError(f'{folder / "config.json"} names no model_type; add it, e.g. "bert"')
-    if model_type not in CONFIG_MAPPING:
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         raise ModelError(f"{folder / 'config.json'}: transformers {transformers_version} knows no model of the type {model_type!r}")
     try:
         with quiet_transformers():
             config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(told)
     except Exception as error:  # whatever the many configuration classes raise
         raise ModelError(f"{folder / 'config.json'}: the model's configuration does not load: {error}") from error
+    code = (told.get("auto_map") or {}).get("AutoModel")
+    if code:
+        logger.warning(
+            "%s: config.json names code of its own for the model (%s), which is never run; transformers' own %s takes its place",
+            folder,
+            code,
+            model_type,
+        )
     return config
 
 
@@ -138,8 +83,8 @@ def build(
         may_lack: names (a regular expression, matched whole) that may be missing; they are initialised as the library does.
 
     Returns:
-        The model, in the weights' precision, and the names of the weights that it has no use for, sorted, but for those that are known to
-        go with published backbones.
+        The model, in the precision that the configuration names, else in the widest of the weights, and the names of the weights that it
+        has no use for, sorted, but for those that are known to go with published backbones.
 
     Raises:
         ModelError: parameters that the weights lack, or that have another shape there.
@@ -149,7 +94,8 @@ def build(
     whole = sorted(name for name, tensor in weights.items() if not tensor.is_floating_point() and not _BUFFER.search(name))
     if whole:
         raise ModelError(f"{where}: weights that are whole numbers, as of a quantised model, are not understood: {some(whole)}")
-    dtype = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), torch.float32)
+    _check_size(config, weights, where)
+    dtype = _dtype(config, weights, where)
     with quiet_transformers():
         model, found = mapping[type(config)].from_pretrained(
             None, config=config, state_dict=dict(weights), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
@@ -159,9 +105,50 @@ def build(
     if misshapen:
         raise ModelError(f"{where}: weights of another shape than config.json says: {some(misshapen)}")
     if missing:
-        raise ModelError(f"{where}: {len(missing)} parameters of the model are not in the file: {some(missing)}")
+        raise ModelError(f"{where}: {len(missing)} parameters of the model are not in the file: {some(missing)}{_other_names(found)}")
     unused = tuple(sorted(name for name in found["unexpected_keys"] if not _KNOWN_LEFTOVER.fullmatch(name)))
     return model, unused
+
+
+def _dtype(config: PretrainedConfig, weights: Mapping[str, Tensor], where: str) -> torch.dtype:
+    """The configuration's, else the widest of the weights."""
+    found = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()} or {torch.float32}
+    odd = sorted(str(dtype) for dtype in found - {*_DTYPES})
+    if odd:
+        raise ModelError(f"{where}: weights of the type {odd[0]}, as of a quantised model, are not understood")
+    widest = functools.reduce(torch.promote_types, found)
+    named = config.dtype if isinstance(config.dtype, torch.dtype) else getattr(torch, str(config.dtype), None)
+    if named not in _DTYPES:
+        return widest
+    if torch.promote_types(named, widest) != named:
+        logger.warning("%s: weights of %s are rounded to %s, which config.json names", where, *(str(one)[6:] for one in (widest, named)))
+    return named
+
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def _check_size(config: PretrainedConfig, weights: Mapping[str, Tensor], where: str) -> None:
+    """Refuse a configuration of a model that is far larger than its weights, before memory is taken for it."""
+    layers, words = (getattr(config, name, None) for name in ("num_hidden_layers", "vocab_size"))
+    width = getattr(config, "embedding_size", None) or getattr(config, "hidden_size", None)
+    total = sum(tensor.numel() for tensor in weights.values())
+    if isinstance(layers, int) and layers > len(weights) > 0:
+        raise ModelError(f"{where}: config.json says {layers} layers, and there are {len(weights)} weights; they do not belong together")
+    if isinstance(words, int) and isinstance(width, int) and words * width > 2 * total > 0:
+        raise ModelError(
+            f"{where}: config.json says {words} tokens of {width} dimensions, and the weights have {total} numbers in all; "
+            "they do not belong together"
+        )
+
+
+def _other_names(found: Mapping[str, Any]) -> str:
+    """For a message: what the names that were not used begin with, where that alone may be the reason."""
+    unused = sorted(found["unexpected_keys"])
+    first = {name.partition(".")[0] for name in unused}
+    if len(first) != 1 or len(unused) < 2:
+        return ""
+    return f"; the names that were not used begin with {first.pop() + '.'!r}, which the model's do not: is it a part of another model?"
 
 
 def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], where: str) -> tuple[PreTrainedModel, tuple[str, ...]]:

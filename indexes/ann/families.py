@@ -40,14 +40,22 @@ class Recipe:
     Attributes:
         factory: for its ``index_factory``.
         first: so many of the first dimensions are all that it sees of the vectors; ``None``: all dimensions.
+        normalize: what is left after that cut is scaled to length 1, as the whole vectors are.
     """
 
     factory: str
     first: int | None = None
+    normalize: bool = False
 
 
-def recipe_of(settings: FaissSettings, rows: int, dimension: int) -> Recipe:
+def recipe_of(settings: FaissSettings, rows: int, dimension: int, *, unit: bool = False) -> Recipe:
     """The recipe of a family for a corpus of so many vectors.
+
+    Args:
+        settings: the family.
+        rows: vectors of the corpus.
+        dimension: of the vectors.
+        unit: whether they have length 1, as a cosine model's; what is cut off them is then made up for, as it was in training.
 
     Raises:
         UsageError: a number of the family does not go with the dimension.
@@ -72,7 +80,8 @@ def recipe_of(settings: FaissSettings, rows: int, dimension: int) -> Recipe:
         words.append(f"IVF{parts['ivf'] or max(1, min(round(4 * math.sqrt(rows)), sample // _LEAST_PER_LIST))}")
     if "hnsw" in parts:
         words.append(f"HNSW{parts['hnsw'] or _LINKS}")
-    return Recipe(factory=",".join([*words, storage]), first=parts.get("matryoshka"))
+    first = parts.get("matryoshka")
+    return Recipe(factory=",".join([*words, storage]), first=first, normalize=unit and first is not None)
 
 
 def training_rows(rows: int, dimension: int, lists: int) -> int:
@@ -91,6 +100,8 @@ def empty_index(recipe: Recipe, dimension: int, settings: FaissSettings) -> Any:
     except RuntimeError as error:
         raise UsageError(f"{settings.family}: Faiss makes no index for inner products of {recipe.factory!r} ({_reason(error)})") from error
     if recipe.first is not None:
+        if recipe.normalize:
+            index = faiss.IndexPreTransform(faiss.NormalizationTransform(recipe.first), index)
         index = faiss.IndexPreTransform(faiss.RemapDimensionsTransform(dimension, recipe.first, False), index)
     for layer in layers(index):
         if layer.metric_type != faiss.METRIC_INNER_PRODUCT or isinstance(layer, faiss.IndexIDMap):

@@ -11,7 +11,8 @@ The parts, in any order, at most one of each kind:
 kind        part                        is
 =========== =========================== ===================================================================================
 dimensions  ``pcaD``                    the D main directions of the vectors (principal components)
-            ``matryoshkaD``             the first D dimensions, for models that were trained so
+            ``matryoshkaD``             the first D dimensions, for models that were trained so,
+                                        normalised anew where the vectors have length 1
 structure   ``ivf[LISTS]``              an inverted file: the lists nearest to the query are searched
             ``hnsw[LINKS]``             a graph of neighbours
 storage     ``flat``                    float32 (where nothing else is said; ``faiss`` means the same)

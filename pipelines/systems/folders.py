@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ance_ir.errors import UsageError
-from ance_ir.models.cross_checkpoint import is_cross_encoder
-from ance_ir.models.reader_checkpoint import is_reader
+from ance_ir.models.kinds import model_kind
 from ance_ir.models.source import resolve
 
 Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
@@ -26,13 +25,9 @@ def kind_of(path: Path) -> Kind:
     if not path.is_dir():
         raise UsageError(f"{path} is {'a file' if path.exists() else 'not there'}; a stage is the folder of an index or a reranker")
     folder = resolve(str(path))
-    if is_cross_encoder(folder):
-        return "reranker"
-    if is_reader(folder):
-        return "reader"
-    modules = folder / "modules.json"
-    if (folder / "ance_ir.json").exists() or (modules.exists() and "Pooling" in modules.read_text(encoding="utf-8")):
-        return "dense model"
+    kind = model_kind(folder)
+    if kind is not None:
+        return "dense model" if kind == "encoder" else kind
     if (folder / "config.json").exists():
         return "reranker"
     raise UsageError(f"{path} is no index and no model: it has no manifest.json, run.json or config.json")

@@ -27,8 +27,8 @@ _HEAD = {
 
 
 def is_ance(weights: Mapping[str, Tensor]) -> bool:
-    """Whether the names are those of this layout."""
-    return any(name.removeprefix(_PREFIX) in _HEAD for name in weights)
+    """Whether the names are those of this layout; a ``norm.*`` at the top has many a bare backbone."""
+    return any(name.removeprefix(_PREFIX).startswith("embeddingHead.") for name in weights)
 
 
 def open_ance(folder: Path, weights: Mapping[str, Tensor]) -> Opened:

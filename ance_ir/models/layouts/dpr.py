@@ -19,7 +19,8 @@ from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.source import resolve
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Head, Tower
-from ance_ir.models.weights import build_backbone, load_config, load_tokenizer, read_settings, read_torch, read_weights
+from ance_ir.models.weight_files import own_names, read_settings, read_torch, read_weights
+from ance_ir.models.weights import build_backbone, load_config, load_tokenizer
 
 _SIDES = {"question_encoder.": "question", "ctx_encoder.": "context"}
 _MODELS = ("question_model.", "ctx_model.")
@@ -64,6 +65,7 @@ def open_dpr_file(path: Path) -> Opened:
     weights = fields.get("model_dict") if isinstance(fields, Mapping) else None
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise ModelError(f"{path}: a DPR checkpoint was expected, with the weights under model_dict")
+    weights = own_names(weights, path)
     told: dict[str, Any] = dict(fields.get("encoder_params") or {})
     beside = (path.parent / "config.json").exists()
     home = path.parent if beside else _resolve_backbone(str(told.get("pretrained_model_cfg") or _BACKBONE), path)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Tower
+
+Similarity = Literal["cosine", "dot"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,6 +25,7 @@ class Opened:
         text: the text settings.
         text_from: where they come from, in words.
         unused: names of weights that were in the files and have no place in the model.
+        assumed: choices that the files do not name, in words.
     """
 
     layout: str
@@ -31,6 +35,7 @@ class Opened:
     text: TextSettings
     text_from: str
     unused: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
 
 def longest(tokenizer: PreTrainedTokenizerBase, *towers: Tower) -> int:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ance_ir.errors import ModelError
-from ance_ir.models.layouts.opened import Opened, longest
+from ance_ir.models.layouts.opened import Opened, Similarity, longest
+from ance_ir.models.layouts.settings import MODEL, MODULE, TRANSFORMER, Table
+from ance_ir.models.layouts.settings import MODULES as MODULE_SETTINGS
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Activation, Head, Pooling, Tower
-from ance_ir.models.weights import build_backbone, load_config, load_tokenizer, read_settings, read_weights
+from ance_ir.models.weight_files import read_settings, read_value, read_weights
+from ance_ir.models.weights import build_backbone, load_config, load_tokenizer
 
 MODULES = "modules.json"
 ORDER = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
@@ -22,60 +26,96 @@ ACTIVATIONS: dict[str, Activation] = {"Identity": "identity", "Tanh": "tanh", "R
 """By the name of the class in torch."""
 
 
-def open_sentence_transformer(folder: Path) -> Opened:
+def open_sentence_transformer(folder: Path, similarity: Similarity | None = None) -> Opened:
     """Read the folder.
 
+    Args:
+        folder: with ``modules.json``.
+        similarity: what to rank by where the folder does not say it.
+
     Raises:
-        ModelError: a module that is not understood, or one whose files do not fit.
+        ModelError: a module or a setting that is not understood, or files that do not fit.
     """
-    modules = [(module["type"].rsplit(".", 1)[-1], folder / module["path"]) for module in read_settings(folder / MODULES)]
+    paths = _modules(folder)
+    home = paths["Transformer"]
+    backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
+    head = _head(paths["Dense"], paths.get("LayerNorm")).to(backbone.dtype) if "Dense" in paths else None
+    pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else "mean"
+    if "Normalize" in paths:
+        _settings(paths["Normalize"] / "config.json", MODULE_SETTINGS["Normalize"])
+    settings = _settings(folder / "config_sentence_transformers.json", MODEL)
+    chosen = settings.get("similarity_fn_name") or similarity
+    normalize = "Normalize" in paths or chosen == "cosine"
+    assumed = [*(["mean pooling"] if "Pooling" not in paths else []), *(["dot product as similarity"] if not (normalize or chosen) else [])]
+    tower = Tower(backbone, pooling=pooling, head=head, normalize=normalize)
+    tokenizer = load_tokenizer(home, backbone.config)
+    return Opened(
+        layout="sentence-transformers",
+        query=tower,
+        tokenizer=tokenizer,
+        text=_text_settings(settings, home, longest(tokenizer, tower)),
+        text_from="the folder's own files",
+        unused=unused,
+        assumed=tuple(assumed),
+    )
+
+
+def _modules(folder: Path) -> dict[str, Path]:
+    """The folders of the modules, by their classes, in order."""
+    listed = read_value(folder / MODULES)
+    if not isinstance(listed, list) or not all(
+        isinstance(module, dict) and isinstance(module.get("type"), str) and isinstance(module.get("path"), str) for module in listed
+    ):
+        raise ModelError(f"{folder / MODULES}: expected a list of modules, each with type and path")
+    for module in listed:
+        MODULE.check(folder / MODULES, module)
+    modules = [(module["type"].rsplit(".", 1)[-1], folder / module["path"]) for module in listed]
     names = [name for name, _ in modules]
     outside = next((path for _, path in modules if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))), None)
     if outside is not None:
         raise ModelError(f"{folder}: {MODULES} names {outside}, which is not in the folder")
     if names != [name for name in ORDER if name in names] or names[:1] != ["Transformer"]:
         raise ModelError(f"{folder}: its modules are {', '.join(names)}; {', '.join(ORDER)} are understood, in this order")
-    paths = dict(modules)
-    home = paths["Transformer"]
-    backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
-    if "LayerNorm" in paths and "Dense" not in paths:
+    if "LayerNorm" in names and "Dense" not in names:
         raise ModelError(f"{folder}: a LayerNorm module is understood after a Dense module only")
-    head = _head(paths["Dense"], paths.get("LayerNorm")).to(backbone.dtype) if "Dense" in paths else None
-    pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else "mean"
-    tower, tokenizer = Tower(backbone, pooling=pooling, head=head, normalize="Normalize" in paths), load_tokenizer(home, backbone.config)
-    return Opened(
-        layout="sentence-transformers",
-        query=tower,
-        tokenizer=tokenizer,
-        text=_text_settings(folder, home, longest(tokenizer, tower)),
-        text_from="the folder's own files",
-        unused=unused,
-    )
+    return dict(modules)
+
+
+def _settings(path: Path, table: Table) -> dict[str, Any]:
+    """The settings in a file, checked; none where there is no file."""
+    settings = read_settings(path) if path.exists() else {}
+    table.check(path, settings)
+    return settings
+
+
+def _module_settings(kind: str, path: Path) -> dict[str, Any]:
+    settings = read_settings(path / "config.json")
+    MODULE_SETTINGS[kind].check(path / "config.json", settings)
+    return settings
 
 
 def _pooling(path: Path) -> Pooling:
-    config = read_settings(path / "config.json")
+    config = _module_settings("Pooling", path)
     modes = [name.removeprefix("pooling_mode_") for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
-    modes = [config["pooling_mode"]] if isinstance(config.get("pooling_mode"), str) else modes
+    told = config.get("pooling_mode")
+    modes = told if isinstance(told, list) else [told] if told is not None else modes
     names: dict[str, Pooling] = {"cls_token": "cls", "cls": "cls", "mean_tokens": "mean", "mean": "mean"}
     if len(modes) != 1 or modes[0] not in names:
         raise ModelError(f"{path}: pooling {modes} is neither cls nor mean")
-    if config.get("include_prompt") is False:
-        raise ModelError(f"{path}: pooling that leaves out the prompt is not understood")
     return names[modes[0]]
 
 
 def _head(dense: Path, layer_norm: Path | None) -> Head:
-    config, weights = read_settings(dense / "config.json"), read_weights(dense)
-    activation = ACTIVATIONS.get(config["activation_function"].rsplit(".", 1)[-1])
-    if activation is None or config.get("use_residual"):
-        raise ModelError(
-            f"{dense}: a Dense module with activation {', '.join(ACTIVATIONS)} and no residual is understood, "
-            f"found {config['activation_function']}"
-        )
+    config, weights = _module_settings("Dense", dense), read_weights(dense)
+    named = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
+    activation = ACTIVATIONS.get(named.rsplit(".", 1)[-1])
+    if activation is None:
+        raise ModelError(f"{dense}: a Dense module with activation {', '.join(ACTIVATIONS)} is understood, found {named}")
     if "linear.weight" not in weights:
         raise ModelError(f"{dense}: linear.weight is not in the file")
     dimension, width = weights["linear.weight"].shape
+    if layer_norm is not None:
+        _settings(layer_norm / "config.json", MODULE_SETTINGS["LayerNorm"])
     head = Head(width, dimension, bias=config.get("bias", True), activation=activation, norm=layer_norm is not None)
     _fill(head.linear, weights, "linear.", dense)
     if layer_norm is not None:
@@ -92,21 +132,22 @@ def _fill(module: Any, weights: dict[str, Tensor], prefix: str, path: Path) -> N
     module.load_state_dict(own)
 
 
-def _text_settings(folder: Path, home: Path, most: int) -> TextSettings:
+def _text_settings(config: Mapping[str, Any], home: Path, most: int) -> TextSettings:
     """Lengths, case and prompts; newer versions of the library keep the length with the tokeniser."""
-    saved: dict[str, Any] = next((read_settings(path) for path in sorted(home.glob("sentence_*_config.json"))), {})
-    named = folder / "config_sentence_transformers.json"
-    config: dict[str, Any] = read_settings(named) if named.exists() else {}
+    files = sorted(home.glob("sentence_*_config.json"))
+    saved = _settings(files[0], TRANSFORMER) if files else {}
     prompts: dict[str, str] = config.get("prompts") or {}
     usual = prompts.get(config.get("default_prompt_name") or "") or ""
 
     def prompt(*names: str) -> str:  # one that is there and empty is meant
         return next((prompts[name] or "" for name in names if name in prompts), usual)
 
-    length = min(int(saved.get("max_seq_length") or most), most)
+    def length(name: str) -> int:
+        return min(int(saved.get(name) or saved.get("max_seq_length") or most), most)
+
     return TextSettings(
-        passage_length=length,
-        query_length=length,
+        passage_length=length("document_length"),
+        query_length=length("query_length"),
         lower_case=bool(saved.get("do_lower_case")),
         max_characters=None,
         query_prefix=prompt("query"),

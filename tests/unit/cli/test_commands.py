@@ -27,7 +27,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models.precision import Precision
 from ance_ir.training import DISTILLATIONS, LOSSES
 from tests.published import dpr_encoders, write_dpr
-from tests.tiny import cross_encoder, encoder
+from tests.tiny import cross_encoder, encoder, reader
 
 Run = Callable[..., tuple[int, str, str]]
 RERANKER = ["train-reranker", "--dataset", "COLLECTION", "--model", "MODEL", "--fresh-head", "--out", "OUT", "--steps"]
@@ -171,6 +171,15 @@ def test_info_of_a_reranker(run: Run, tmp_path: Path) -> None:
     status, _, err = run("info", tmp_path / "bert", "--query-length", "9")
     assert status == 2
     assert "is a reranker, which has no text settings of an encoder" in err
+
+
+def test_info_of_a_reader(run: Run, tmp_path: Path) -> None:
+    reader("qa").save(tmp_path / "x")
+    status, out, _ = run("info", tmp_path / "x")
+    assert status == 0
+    assert "  layout          reader\n" in out and "  pair_length " in out
+    status, _, err = run("info", tmp_path / "x", "--text", "lower_case=yes")
+    assert status == 2 and "is a reader" in err
 
 
 def test_two_towers_that_were_published_apart_are_one_model(

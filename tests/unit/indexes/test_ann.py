@@ -381,6 +381,27 @@ def test_the_first_dimensions_are_those_that_are_compared(tmp_path: Path, querie
     np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
 
 
+def test_what_is_cut_off_unit_vectors_is_normalised_anew(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    vectors, queries = (rng.normal(size=(rows, DIMENSION)) * np.linspace(2, 0.5, DIMENSION) for rows in (600, 20))
+    vectors, queries = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (vectors, queries))
+    cut_vectors, cut_queries = (part[:, :4] / np.linalg.norm(part[:, :4], axis=1, keepdims=True) for part in (vectors, queries))
+    vectors, queries, cut_vectors, cut_queries = (part.astype(np.float32) for part in (vectors, queries, cut_vectors, cut_queries))
+    expected_scores, expected = brute_force(cut_vectors, cut_queries, 10)
+    store = make_store(tmp_path, vectors)
+    for family in ("matryoshka4+flat,rescore=0", "matryoshka4+ivf,nprobe=99,rescore=0"):
+        settings = parse_backend(family)
+        for _ in range(2):  # built, then read
+            scores, rows = FaissSearcher(open_faiss(store, tmp_path, settings), store, ties, settings).search(queries, 10)
+            np.testing.assert_array_equal(rows, expected)
+            np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
+    settings = parse_backend("matryoshka4+flat,rescore=0")
+    told = faiss_paths(tmp_path, settings)[1]
+    write_json(told, {name: value for name, value in read_json(told).items() if name != "normalized"})
+    open_faiss(store, tmp_path, settings)
+    assert read_json(told)["normalized"] is True, "a file of a version that did not normalise is made anew"
+
+
 # building
 
 

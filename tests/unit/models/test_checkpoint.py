@@ -185,7 +185,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "dense with silu": (
         lambda folder: rewrite(folder / "2_Dense" / "config.json", lambda value: {**value, "activation_function": "torch.nn.SiLU"}),
-        "a Dense module with activation Identity, Tanh, ReLU, GELU and no residual is understood, found torch.nn.SiLU",
+        r"2_Dense: .*torch\.nn\.SiLU",
     ),
     "dense without bias": (
         lambda folder: without(folder / "2_Dense" / "model.safetensors", "linear.bias"),
@@ -201,11 +201,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "pooling without the prompt": (
         lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {**value, "include_prompt": False}),
-        "pooling that leaves out the prompt is not understood",
+        "1_Pooling.*include_prompt.*False",
     ),
     "truncated head": (
         lambda folder: (folder / "3_LayerNorm" / "model.safetensors").write_bytes(b"\x00" * 20),
-        "model.safetensors cannot be read: Error while deserializing header",
+        "3_LayerNorm/model.safetensors cannot be read",
     ),
     "truncated backbone": (
         lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:999]),

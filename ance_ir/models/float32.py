@@ -1,0 +1,56 @@
+"""Products of float32 numbers that are float32, whatever the process allows elsewhere.
+
+Trainers and notebooks allow TF32 on GPUs (``torch.backends.cuda.matmul.allow_tf32``, ``torch.set_float32_matmul_precision``); with
+``"medium"`` oneDNN may take bfloat16 on CPUs too. Ten bits of each factor are enough to train with, and not to tell close scores apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+_lock = threading.Lock()
+_depth = 0
+_restore: list[Callable[[], object]] = []
+
+
+@contextlib.contextmanager
+def exact_float32() -> Iterator[None]:
+    """While entered, in any thread, matrix products of float32 are not rounded to TF32 or bfloat16; afterwards all is as it was."""
+    global _depth
+    with _lock:
+        if _depth == 0:
+            _restore[:] = [_set(*place) for place in _places()]
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                for restore in _restore:
+                    restore()
+
+
+def _places() -> list[tuple[Any, str]]:
+    """Where torch keeps the setting: torch 2.9 and later by backend, others in one place."""
+    return [
+        (backend.matmul, "fp32_precision")
+        for backend in (torch.backends.cuda, torch.backends.mkldnn)
+        if hasattr(getattr(backend, "matmul", None), "fp32_precision")
+    ] or [(torch, "float32_matmul_precision")]
+
+
+def _set(place: Any, name: str) -> Callable[[], object]:
+    """Ask for float32; what puts back what was there."""
+    if place is torch:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        return lambda: torch.set_float32_matmul_precision(before)
+    kept = getattr(place, name)
+    setattr(place, name, "ieee")
+    return lambda: setattr(place, name, kept)

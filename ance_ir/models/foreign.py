@@ -1,0 +1,111 @@
+"""What lies at a path that is no checkpoint, or half of one, so that a message can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ance_ir.errors import ModelError
+
+_BEGINNINGS: dict[bytes, str] = {
+    b"version https://git-lfs": "a git-lfs pointer, not the file itself: run `git lfs pull`",
+    b"<!doctype html": "a web page, as a failed download leaves it: download the file again",
+    b"<html": "a web page, as a failed download leaves it: download the file again",
+    b"<?xml": "an XML page, as a failed download leaves it: download the file again",
+    b"\x1f\x8b": "compressed by gzip: decompress it first",
+    b"7z\xbc\xaf": "a 7z archive: unpack it first",
+    b"GGUF": "in GGUF, the format of llama.cpp, which is not read: take the safetensors or PyTorch files of the model",
+    b"\x89HDF": "in HDF5, the format of Keras, which is not read: take the safetensors or PyTorch files of the model",
+}
+"""How files that are no weights begin, in lower case where they are text."""
+
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
+_UNFINISHED = ("*.incomplete", "*/*.incomplete", ".cache/huggingface/download/**/*.incomplete", "*.crdownload", "*.part", "*.aria2")
+_OTHER_FORMATS = {
+    "GGUF": "**/*.gguf",
+    "ONNX": "**/*.onnx",
+    "OpenVINO": "**/openvino_model*.xml",
+    "TensorFlow": "tf_model*.h5",
+    "Flax": "flax_model*.msgpack",
+    "Core ML": "**/*.mlpackage",
+}
+_OF_SENTENCE_TRANSFORMERS = ("1_Pooling", "config_sentence_transformers.json", "sentence_*_config.json")
+_MERGE = (
+    "merge it into its base with the package peft, PeftModel.from_pretrained(base, adapter).merge_and_unload(), and save the result "
+    "with the base's tokeniser"
+)
+
+
+def _there(*patterns: str) -> Callable[[Path], bool]:
+    return lambda folder: any(next(folder.glob(pattern), None) is not None for pattern in patterns)
+
+
+_FOLDERS: dict[str, Callable[[Path], bool]] = {
+    "a collection of documents and queries; it goes with --dataset": _there("corpus.jsonl", "corpus.jsonl.gz", "queries*.tsv"),
+    "an index, not the model that encodes its queries": _there("pt_meta.json", "manifest.json"),
+    "a folder of checkpoints; name the model of one, step-…/model": _there("step-*/model"),
+    "an evaluation's output": _there("per_query.tsv"),
+    "a folder of several models; name one of them": _there("*/config.json", "*/modules.json"),
+}
+"""Folders that are given for a model."""
+
+
+def contents(path: Path) -> str | None:
+    """What a file is by its first bytes, where it can be no weights and no JSON."""
+    try:
+        with path.open("rb") as stream:
+            begins = stream.read(64).lstrip()
+    except OSError:
+        return None
+    return next((told for start, told in _BEGINNINGS.items() if start in (begins[: len(start)], begins[: len(start)].lower())), None)
+
+
+def no_checkpoint(folder: Path) -> ModelError:
+    """Of a folder that has no ``config.json``: says what it is, where that can be seen."""
+    if _there(*_ADAPTER_FILES)(folder):
+        return adapter(folder)
+    formats = [name for name, pattern in _OTHER_FORMATS.items() if _there(pattern)(folder)]
+    seen = next((told for told, fits in _FOLDERS.items() if fits(folder)), None)
+    if formats:
+        seen = f"a model in the format of {', '.join(formats)}, which is not read; take its safetensors or PyTorch files"
+    elif folder.is_dir() and not any(folder.iterdir()):
+        seen = "an empty folder"
+    return ModelError(f"{folder}: no config.json, so this is no checkpoint folder" + (f"; it looks like {seen}" if seen else ""))
+
+
+def adapter(where: Path | str) -> ModelError:
+    """Of an adapter, or of weights with one among them."""
+    return ModelError(f"{where} holds an adapter (PEFT, such as LoRA), which changes a base model and is not applied here: {_MERGE}")
+
+
+def refuse_partial(folder: Path) -> None:
+    """Refuse a folder whose weights are not all that counts: an adapter beside them, a download that has not ended.
+
+    Raises:
+        ModelError: says which, and what to do.
+    """
+    if _there(*_ADAPTER_FILES)(folder):
+        raise ModelError(f"{adapter(folder)}. If that was done, take the adapter's files out of the folder")
+    unfinished = [file for pattern in _UNFINISHED for file in sorted(folder.glob(pattern))]
+    blobs = folder.parent.parent / "blobs"  # of the Hugging Face cache, where a snapshot's files are links
+    if folder.parent.name == "snapshots" and blobs.is_dir():
+        unfinished += [file for file in sorted(blobs.glob("*.incomplete")) if not (blobs / file.name.partition(".")[0]).exists()]
+    if unfinished:
+        raise ModelError(
+            f"{folder}: its download has not ended, {unfinished[0].name} is there; finish it (hf download …), or remove that file where "
+            "it is left over from an older one"
+        )
+
+
+def refuse_half(folder: Path) -> None:
+    """Refuse a folder of sentence-transformers without ``modules.json``, which would be read as a bare backbone.
+
+    Raises:
+        ModelError: says what is there.
+    """
+    partly = sorted(file.name for pattern in _OF_SENTENCE_TRANSFORMERS for file in folder.glob(pattern))
+    if partly and not (folder / "modules.json").exists():
+        raise ModelError(
+            f"{folder}: half a sentence-transformers folder: {partly[0]} is there, and modules.json, which says how vectors are made, "
+            "is not; download the folder again, or name the folder above if this is a part of one"
+        )

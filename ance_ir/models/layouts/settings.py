@@ -1,0 +1,118 @@
+"""The settings in the files of sentence-transformers folders: what is followed, what changes nothing, and what is refused.
+
+A setting that is in none of the tables is refused by name, since it may change vectors or scores. The tables know those of
+sentence-transformers 6.2 and of the versions before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ance_ir.errors import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The settings of one file.
+
+    Attributes:
+        followed: names whose value is used.
+        harmless: names that change no vector.
+        only: names, and the values that are understood; ``None``, ``""``, ``{}`` and ``[]`` always are.
+    """
+
+    followed: frozenset[str] = frozenset()
+    harmless: frozenset[str] = frozenset()
+    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def check(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Refuse what is not understood.
+
+        Raises:
+            ModelError: names the setting, its value, and the file.
+        """
+        for name, value in settings.items():
+            if name in self.followed or name in self.harmless or value in (None, "", {}, []):
+                continue
+            if value not in self.only.get(name, ()):
+                known = f"only {', '.join(map(repr, self.only[name])) or 'nothing'} is" if name in self.only else "it is not"
+                raise ModelError(
+                    f"{path}: the setting {name!r} is {str(value)[:80]!r}; {known} understood, and it may change what the model computes. "
+                    "Take it out of the file if it does not matter"
+                )
+
+
+_LIBRARY = frozenset({"__version__", "requirements"})
+_ARGUMENTS = ("model_args", "model_kwargs", "tokenizer_args", "processor_kwargs", "config_args", "config_kwargs")
+_MODALITIES = ({"text": {"method": "forward", "method_output_name": "last_hidden_state"}},)
+_LOGITS = ({"text": {"method": "forward", "method_output_name": "logits"}},)
+_IN_AND_OUT = {"module_input_name": ("sentence_embedding",), "module_output_name": ("sentence_embedding",)}
+_POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+
+MODULE = Table(followed=frozenset({"type", "path"}), harmless=frozenset({"idx", "name"}), only={"kwargs": ()})
+"""An entry of ``modules.json``."""
+
+MODEL = Table(
+    followed=frozenset({"prompts", "default_prompt_name"}),
+    harmless=_LIBRARY,
+    only={"similarity_fn_name": ("cosine", "dot"), "model_type": ("SentenceTransformer",), "truncate_dim": ()},
+)
+"""``config_sentence_transformers.json`` of an encoder."""
+
+CROSS_ENCODER = Table(
+    followed=frozenset({"prompts", "default_prompt_name", "activation_fn"}),
+    harmless=_LIBRARY | {"keep_in_fp32_modules"},
+    only={"model_type": ("CrossEncoder",)},
+)
+"""``config_sentence_transformers.json`` of a cross-encoder."""
+
+CROSS_ENCODER_IN_CONFIG = Table(followed=frozenset({"activation_fn"}), harmless=frozenset({"version"}))
+"""``sentence_transformers`` in a cross-encoder's ``config.json``."""
+
+TRANSFORMER = Table(
+    followed=frozenset({"max_seq_length", "do_lower_case", "query_length", "document_length"}),
+    harmless=frozenset({"unpad_inputs", "cache_dir"}),
+    only={
+        "transformer_task": ("feature-extraction",),
+        "modality_config": _MODALITIES,
+        "module_output_name": ("token_embeddings",),
+        "query_expansion": (),
+        "processing_kwargs": (),
+        "tokenizer_name_or_path": (),
+        **dict.fromkeys(_ARGUMENTS, ({"add_pooling_layer": False}, {"add_pooling_layer": True}, {"trust_remote_code": False})),
+    },
+)
+"""``sentence_bert_config.json`` of an encoder, and the older names of that file."""
+
+CROSS_TRANSFORMER = Table(
+    followed=frozenset({"max_seq_length", "do_lower_case"}),
+    harmless=TRANSFORMER.harmless,
+    only={
+        **TRANSFORMER.only,
+        "transformer_task": ("sequence-classification",),
+        "modality_config": _LOGITS,
+        "module_output_name": ("scores",),
+        "query_length": (),
+        "document_length": (),
+    },
+)
+"""``sentence_bert_config.json`` of a cross-encoder."""
+
+MODULES: Mapping[str, Table] = {
+    "Pooling": Table(
+        followed=frozenset({"pooling_mode", *(f"pooling_mode_{mode}" for mode in _POOLINGS)}),
+        harmless=frozenset({"word_embedding_dimension", "embedding_dimension"}),
+        only={"include_prompt": (True,)},
+    ),
+    "Dense": Table(
+        followed=frozenset({"bias", "activation_function"}),
+        harmless=frozenset({"in_features", "out_features"}),
+        only={**_IN_AND_OUT, "use_residual": (False,)},
+    ),
+    "LayerNorm": Table(harmless=frozenset({"dimension"})),
+    "Normalize": Table(only=_IN_AND_OUT),
+}
+"""``config.json`` of a module, by its class."""

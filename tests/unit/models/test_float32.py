@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from ance_ir.indexes import products
+from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.float32 import exact_float32
+from tests.tiny import cross_encoder, encoder
+
+
+def told() -> str:
+    """What products of float32 are computed in, as torch keeps it for GPUs and for oneDNN."""
+    places = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    return (
+        " ".join(place.fp32_precision for place in places) if hasattr(places[0], "fp32_precision") else torch.get_float32_matmul_precision()
+    )
+
+
+EXACT = ("ieee ieee", "highest")
+
+
+@pytest.fixture(params=["medium", "high"])
+def allowed(request: pytest.FixtureRequest) -> Iterator[str]:
+    torch.set_float32_matmul_precision(request.param)
+    assert told() not in EXACT
+    yield request.param
+    torch.set_float32_matmul_precision("highest")
+
+
+def test_the_users_setting_is_put_back(allowed: str) -> None:
+    before = told()
+    entered, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with exact_float32():
+            entered.set()
+            leave.wait()
+
+    thread = threading.Thread(target=other)
+    with exact_float32(), exact_float32():
+        thread.start()
+        entered.wait()
+    assert told() in EXACT, "another thread is still in it"
+    leave.set()
+    thread.join()
+    assert told() == before
+    assert torch.get_float32_matmul_precision() == allowed
+    with pytest.raises(ZeroDivisionError), exact_float32():
+        _ = 1 / 0
+    assert told() == before
+
+
+def test_encoding_scoring_and_searching_are_float32(allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    dense: DenseEncoder = encoder()
+    cross: CrossEncoder = cross_encoder()
+    for module in (dense.query_tower.backbone, cross.classifier):
+        module.register_forward_hook(lambda *_: seen.append(told()))
+    dense.encode_queries(["cat"])
+    cross.score(["cat"], ["dog"])
+    monkeypatch.setattr(products, "onednn", lambda: seen.append(told()))
+    products.products(torch.ones((2, 3)), torch.ones((4, 3)))
+    assert len(seen) == 3 and set(seen) <= {*EXACT}
+
+
+def test_products_are_float32_under_autocast() -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, block = (torch.randn((rows, 64), generator=generator) for rows in (3, 50))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = products.products(queries, block)
+    np.testing.assert_allclose(found.numpy(), queries.numpy() @ block.numpy().T, atol=1e-4)
+    assert found.dtype == torch.float32
