@@ -129,7 +129,7 @@ def _open_ours(folder: Path) -> Opened:
             f"{folder / SETTINGS}: format {settings.get('format')!r} is not {FORMAT}; a newer version of this package wrote it"
         )
     others = {"cross-encoder": ("reranker", "CrossEncoder"), "reader": ("reader", "Reader")}
-    if kind := others.get(settings.get("kind")):
+    if kind := others.get(str(settings.get("kind"))):
         raise ModelError(f"{folder} holds a {kind[0]}, not an encoder of queries and passages; {kind[1]}.from_pretrained opens it")
     parts = [folder] if settings["towers"] == "shared" else [folder / "query", folder / "passage"]
     for part in parts:
