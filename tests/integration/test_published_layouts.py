@@ -146,7 +146,7 @@ def test_dpr_towers_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"\b3\b"):
         DenseEncoder.from_pretrained(f"{question},{context},{context}")
     write_bert(tmp_path / "bert")
-    with pytest.raises(ModelError, match="DPRQuestionEncoder.*DPRContextEncoder"):
+    with pytest.raises(ModelError, match=r"DPRQuestionEncoder.*DPRContextEncoder"):
         DenseEncoder.from_pretrained((question, tmp_path / "bert"))
 
 
@@ -247,7 +247,7 @@ def test_a_quantised_model_is_refused(tmp_path: Path) -> None:
     write_ance(tmp_path / "x", ance_weights())
     name = "roberta.encoder.layer.0.output.dense.weight"
     rewrite(tmp_path / "x" / "pytorch_model.bin", lambda weights: {**weights, name: weights[name].to(torch.int8)})
-    with pytest.raises(ModelError, match="quantised.*: roberta"):
+    with pytest.raises(ModelError, match=r"quantised.*: roberta"):
         DenseEncoder.from_pretrained(tmp_path / "x")
 
 

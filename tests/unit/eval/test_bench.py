@@ -99,7 +99,7 @@ def test_a_contender_that_does_not_find_the_best_stops_the_benchmark() -> None:
     exact = np.array([[3.0, 2, 1, 0], [0, 1, 2, 3]])
     assert search._recall("x", np.array([[0, 1], [2, 3]]), exact) == 1
     for wrong in ([[0, 2], [2, 3]], [[0, 0], [2, 3]]):
-        with pytest.raises(EvaluationError, match="x .*2 best"):
+        with pytest.raises(EvaluationError, match=r"x .*2 best"):
             search._recall("x", np.array(wrong), exact)
 
 

@@ -90,7 +90,7 @@ def test_an_example_as_text(evaluation: Evaluation) -> None:
 
 
 def test_what_was_not_evaluated_is_refused(evaluation: Evaluation) -> None:
-    with pytest.raises(EvaluationError, match="'bert'.*ance, bm25"):
+    with pytest.raises(EvaluationError, match=r"'bert'.*ance, bm25"):
         wins(evaluation, QUERIES, "bert", "bm25", "RR@10")
     with pytest.raises(EvaluationError, match=r"AP was not evaluated; RR@10, R@3 were"):
         wins(evaluation, QUERIES, "ance", "bm25", "AP")

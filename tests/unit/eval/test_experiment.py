@@ -243,11 +243,11 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
         evaluate_systems({}, QUERIES, QRELS)
     with pytest.raises(EvaluationError, match="there are no queries"):
         evaluate_systems(systems, QUERIES.head(0), QRELS)
-    with pytest.raises(EvaluationError, match="query missing.*qid"):
+    with pytest.raises(EvaluationError, match=r"query missing.*qid"):
         evaluate_systems(systems, QUERIES[["qid"]], QRELS)
     with pytest.raises(EvaluationError, match=r"the queries: .*'q0'"):
         evaluate_systems(systems, pd.concat([QUERIES, QUERIES]), QRELS)
-    with pytest.raises(EvaluationError, match="'q0'.*'x'"):
+    with pytest.raises(EvaluationError, match=r"'q0'.*'x'"):
         evaluate_systems(systems, QUERIES, QRELS.assign(qid="x"))
     with pytest.raises(EvaluationError, match="label missing"):
         evaluate_systems(systems, QUERIES, QRELS[["qid", "docno"]])
@@ -256,7 +256,7 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown measure 'x'"):
         evaluate_systems(systems, QUERIES, QRELS, ["x"])
     assert systems["a"].asked == []
-    with pytest.raises(EvaluationError, match="system b.*docno score missing"):
+    with pytest.raises(EvaluationError, match=r"system b.*docno score missing"):
         evaluate_systems({"b": pt.Transformer.identity()}, QUERIES, QRELS)
 
 

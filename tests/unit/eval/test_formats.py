@@ -102,5 +102,5 @@ def test_without_a_baseline_there_are_no_marks(evaluation: Evaluation) -> None:
 
 def test_text_is_the_terminals(evaluation: Evaluation) -> None:
     assert format_evaluation(evaluation, "text") == evaluation.to_text()
-    with pytest.raises(UsageError, match="text, markdown, latex, json, csv.*'xml'"):
+    with pytest.raises(UsageError, match=r"text, markdown, latex, json, csv.*'xml'"):
         format_evaluation(evaluation, "xml")

@@ -169,7 +169,7 @@ def test_what_is_missing_is_named(evidence: Evidence, store: DocumentStore) -> N
         evaluate(RUN, None, ["Hole@2"], evidence=evidence)
     with pytest.raises(EvaluationError, match="run and questions have no query in common"):
         evaluate(RUN.head(1).assign(qid="z"), None, ["Coverage@2"], evidence=evidence)
-    with pytest.raises(DocumentNotFoundError, match="1 .*5 .*4 .*'d9'"):
+    with pytest.raises(DocumentNotFoundError, match=r"1 .*5 .*4 .*'d9'"):
         evaluate(pd.concat([RUN, RUN.head(1).assign(docno="d9")]), None, ["Coverage@2"], evidence=evidence)
     with pytest.raises(EvaluationError, match="answers missing"):
         Evidence(answers=ANSWERS[["qid"]])
@@ -289,5 +289,5 @@ def test_an_experiment_has_runs_beside_systems_and_questions_without_qrels(evide
     assert alone.table()["Coverage@2"].tolist() == [3 / 4]
     with pytest.raises(EvaluationError, match="both called 'a'"):
         evaluate_systems({"a": system}, queries, QRELS, runs={"a": OTHER})
-    with pytest.raises(EvaluationError, match="'c'.*a, other"):
+    with pytest.raises(EvaluationError, match=r"'c'.*a, other"):
         evaluate_systems({"a": system}, queries, QRELS, ["Overlap(run='c')@2"], evidence=evidence)

@@ -23,9 +23,9 @@ def test_a_figure_is_written(tmp_path: Path) -> None:
 def test_nothing_to_plot_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="no training run to plot"):
         plot_training({}, tmp_path / "loss.png")
-    with pytest.raises(EvaluationError, match="ance.*step loss grad_norm.* 3 .*step loss"):
+    with pytest.raises(EvaluationError, match=r"ance.*step loss grad_norm.* 3 .*step loss"):
         plot_training({"ance": SERIES[["step", "loss"]]}, tmp_path / "loss.png")
-    with pytest.raises(EvaluationError, match="ance.*step loss grad_norm.* 0"):
+    with pytest.raises(EvaluationError, match=r"ance.*step loss grad_norm.* 0"):
         plot_training({"ance": SERIES.head(0)}, tmp_path / "loss.png")
 
 

@@ -158,7 +158,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path, store: DocumentStore) -> None:
     path = tmp_path / "run"
-    with pytest.raises(UsageError, match="dpr, pyserini, trec, msmarco.*'x'"):
+    with pytest.raises(UsageError, match=r"dpr, pyserini, trec, msmarco.*'x'"):
         write_run(RUN, path, "t", "x")
     with pytest.raises(UsageError, match="write_passages writes it"):
         write_run(RUN, path, "t", "dpr")

@@ -102,5 +102,5 @@ def test_what_the_format_cannot_hold_is_refused_and_nothing_written(
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="docno score missing.*qid query"):
+    with pytest.raises(EvaluationError, match=r"docno score missing.*qid query"):
         write_run(pd.DataFrame(columns=["qid", "query"]), tmp_path / "run", "t")

@@ -90,7 +90,7 @@ def test_answers_that_are_regular_expressions_are_taken_as_such() -> None:
 
 def test_a_suite_by_name() -> None:
     assert find_suite("trec-dl-2019").name == "trec-dl-2019/passage"
-    with pytest.raises(UsageError, match="'x'.*msmarco-passage/dev, "):
+    with pytest.raises(UsageError, match=r"'x'.*msmarco-passage/dev, "):
         find_suite("x")
 
 

@@ -280,7 +280,7 @@ def test_texts_that_an_index_lacks_are_aggregated_alike(tmp_path: Path, model: D
 def test_an_unknown_aggregation_is_refused(tmp_path: Path, model: DenseEncoder) -> None:
     index = build(tmp_path / "x", model)
     for make in (index.retriever, index.scorer):
-        with pytest.raises(UsageError, match="max, mean, first or sum:N.*'median'"):
+        with pytest.raises(UsageError, match=r"max, mean, first or sum:N.*'median'"):
             make(model, aggregation="median")
 
 
@@ -351,7 +351,7 @@ def test_searches_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         index.search_vectors(np.ones((1, 3), dtype=np.float32), 0)
     with pytest.raises(IndexingError, match="vectors of 3 dimensions, the queries have 4"):
         index.search_vectors(np.ones((1, 4), dtype=np.float32), 1)
-    with pytest.raises(UsageError, match="'annoy'.*exact, tuned.*flat"):
+    with pytest.raises(UsageError, match=r"'annoy'.*exact, tuned.*flat"):
         index.searcher("annoy")
     with pytest.raises(UsageError, match="stored as float16 or float32"):
         AnceIndex(tmp_path / "y", dtype="int8").index(rows("a"))  # type: ignore[arg-type]

@@ -297,7 +297,7 @@ def test_queries_without_finite_scores_are_refused(value: float, folder: Path, v
     store = make_store(folder / "store", vectors)
     spoilt = queries.copy()
     spoilt[4, :2] = value
-    with pytest.raises(UsageError, match="query vector 4 .*not finite"):
+    with pytest.raises(UsageError, match=r"query vector 4 .*not finite"):
         FaissSearcher(open_faiss(store, folder / "large", settings), store, ties, settings).search(spoilt, 5)
 
 
@@ -545,9 +545,9 @@ def test_a_file_of_other_vectors_is_refused(tmp_path: Path, vectors: np.ndarray)
     store = make_store(tmp_path / "store", vectors)
     settings = parse_backend("flat")
     build_faiss(store, tmp_path, settings)
-    with pytest.raises(DamagedIndexError, match="600 vectors of 16 .*700 vectors of 16"):
+    with pytest.raises(DamagedIndexError, match=r"600 vectors of 16 .*700 vectors of 16"):
         open_faiss(make_store(tmp_path / "fewer", vectors[:600]), tmp_path, settings)
-    with pytest.raises(DamagedIndexError, match="700 vectors of 8 .*700 vectors of 16"):
+    with pytest.raises(DamagedIndexError, match=r"700 vectors of 8 .*700 vectors of 16"):
         open_faiss(make_store(tmp_path / "narrower", vectors[:, :8]), tmp_path, settings)
 
 
@@ -676,7 +676,7 @@ def test_a_family_is_read_once(tmp_path: Path, vectors: np.ndarray, monkeypatch:
 
 def test_the_tuned_backend(tmp_path: Path, vectors: np.ndarray, queries: np.ndarray) -> None:
     index = filled(tmp_path / "x", vectors)
-    with pytest.raises(IndexingError, match="`ance-ir index tune .*x --dataset D`"):
+    with pytest.raises(IndexingError, match=r"`ance-ir index tune .*x --dataset D`"):
         index.searcher("tuned")
     write_json(tmp_path / "x" / "search.json", {"backend": "hnsw+sq8,efSearch=77,rescore=30"})
     assert resolve(tmp_path / "x", "tuned") == FaissSettings(family="hnsw+sq8", ef_search=77, rescore=30)

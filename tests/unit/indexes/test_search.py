@@ -239,7 +239,7 @@ def test_noise_is_that_of_rounding_where_products_are_exact(tmp_path: Path) -> N
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
 def test_queries_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     store = make_store(tmp_path, np.full((4, 3), 10, dtype=np.float32))
-    with pytest.raises(UsageError, match="query vector 1 .*not finite"):
+    with pytest.raises(UsageError, match=r"query vector 1 .*not finite"):
         ExactSearcher(store, lambda rows: rows).search(np.array([[1, 2, 3], [1, value, 3]], dtype=np.float32), 2)
 
 

@@ -125,7 +125,7 @@ def test_its_own_precision_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="float32, bfloat16, int8.*'int4'"):
+    with pytest.raises(UsageError, match=r"float32, bfloat16, int8.*'int4'"):
         at_precision(encoder(), "int4")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="int8 is computed on a CPU, not on meta"):
         at_precision(encoder().to("meta"), "int8")

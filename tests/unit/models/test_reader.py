@@ -211,7 +211,7 @@ def test_settings_of_others_checkpoints(tmp_path: Path) -> None:
     assert dpr.settings == ReaderSettings(pair_length=64, overlap=None)
     answerer = Reader.from_pretrained(write_answerer(tmp_path / "qa"), device="cpu", query_length=9)
     assert answerer.settings == ReaderSettings(pair_length=64, overlap=128, query_length=9)
-    with pytest.raises(UsageError, match="'length'.*pair_length"):
+    with pytest.raises(UsageError, match=r"'length'.*pair_length"):
         Reader.from_pretrained(tmp_path / "qa", device="cpu", length=3)
 
 

@@ -319,7 +319,7 @@ def test_settings_that_cannot_be_are_refused(told: str, message: str) -> None:
 
 
 def test_changed_settings_are_named() -> None:
-    with pytest.raises(UsageError, match="colour.*query_length"):
+    with pytest.raises(UsageError, match=r"colour.*query_length"):
         TextSettings().changed(colour=1)
 
 

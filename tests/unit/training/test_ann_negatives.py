@@ -278,7 +278,7 @@ def test_damaged_files_are_named(mine: Mine, queries: TrainingQueries, tmp_path:
 def test_what_cannot_be_meant(mine: Mine, queries: TrainingQueries, store: DocumentStore) -> None:
     with pytest.raises(UsageError, match="at least 1 document, not 0"):
         AnnMiner(queries, store, FirstP(), depth=0)
-    with pytest.raises(UsageError, match="24.*25"):
+    with pytest.raises(UsageError, match=r"24.*25"):
         AnnMiner(queries, store, FirstP(), rotation=25)
     with pytest.raises(UsageError, match="the documents to skip are at least 0, not -1"):
         Filters(skip=-1)

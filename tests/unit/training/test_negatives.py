@@ -38,7 +38,7 @@ def test_random_draws_are_uniform() -> None:
 
 
 def test_a_query_whose_positives_are_the_whole_corpus_is_refused() -> None:
-    with pytest.raises(TrainingError, match="'0'.* 2 documents"):
+    with pytest.raises(TrainingError, match=r"'0'.* 2 documents"):
         RandomNegatives(_queries([[0, 1]], 2))
 
 

@@ -131,7 +131,7 @@ def test_another_loss_or_model_is_another_run(make: Make, tmp_path: Path) -> Non
         make(tmp_path / "run", loss="margin")
     with pytest.raises(TrainingError, match=r"model\.fingerprint was .*; model\.settings\.pair_length was 32, is 16"):
         make(tmp_path / "run", model=cross_encoder(pair_length=16))
-    with pytest.raises(UsageError, match="cross-entropy, margin.*'hinge'"):
+    with pytest.raises(UsageError, match=r"cross-entropy, margin.*'hinge'"):
         make(tmp_path / "other", loss="hinge")
 
 

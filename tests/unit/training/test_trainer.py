@@ -253,7 +253,7 @@ def test_mined_negatives_that_are_gone_are_missed(make: Make, tmp_path: Path, qu
     with pytest.raises(Interrupted):
         make(tmp_path / "run", breaking, checkpoint_every=3).train()
     shutil.rmtree(tmp_path / "run" / "negatives" / "step-000004")
-    with pytest.raises(TrainingError, match="step-000004.*delete"):
+    with pytest.raises(TrainingError, match=r"step-000004.*delete"):
         make(tmp_path / "run", AnnNegatives(queries), checkpoint_every=3).train()
 
 
@@ -264,7 +264,7 @@ def test_the_trained_model_names_its_folder(make: Make, tmp_path: Path) -> None:
 
 def test_a_converted_encoder_is_not_trained(queries: TrainingQueries, dataset: Dataset) -> None:
     model = at_precision(encoder(), "bfloat16")
-    with pytest.raises(UsageError, match="bfloat16.*precision="):
+    with pytest.raises(UsageError, match=r"bfloat16.*precision="):
         DenseObjective(model, queries, dataset.store(), FirstP())
 
 
