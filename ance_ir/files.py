@@ -113,6 +113,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+    remove_leftovers(path.parent, path.name)
 
 
 @contextlib.contextmanager
@@ -284,7 +285,7 @@ def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
     It is not held either where another file, or none, has come under the name while this waited.
     """
-    with path.open("wb") as stream:
+    with path.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             held = path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat())
@@ -310,7 +311,8 @@ def alone(path: Path, why: str) -> Iterator[None]:
                 try:
                     yield
                 finally:
-                    lock.unlink(missing_ok=True)
+                    if not lock.stat().st_size:  # else it is somebody's
+                        lock.unlink()
                 return
         if not told:
             logger.warning("another process is %s at %s; this one waits until it is done", why, path)

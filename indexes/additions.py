@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,12 +10,13 @@ import numpy as np
 from ance_ir.datasets import DocnoMap, Document, DocumentStore
 from ance_ir.datasets.store import text_hash
 from ance_ir.errors import DatasetError, IndexingError, UsageError
-from ance_ir.files import held_lock, read_json, write_json
+from ance_ir.files import held_lock, read_json, remove_leftovers, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.indexes.passages import parse_passages
 from ance_ir.indexes.rows import index_rows
+from ance_ir.indexes.workspace import Workspace
 from ance_ir.models import DenseEncoder, Encoding
 from ance_ir.models.batching import chunks
 
@@ -65,25 +64,27 @@ def add_documents(
 
 
 def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], existing: Existing, *, verbose: bool) -> int:
-    work = index.folder.with_name(f"{index.folder.name}.adding")
-    added = _added(index, work)
+    space = Workspace(index.folder, "adding")
+    space.begin()
+    remove_leftovers(index.folder)
+    added = _added(index, space)
     passages = parse_passages(index.manifest["encoding"]["passages"])
     try:
-        store = DocumentStore.build(_new(index, documents, existing, added), work / "documents", verbose=verbose)
+        store = DocumentStore.build(_new(index, documents, existing, added), space.documents, verbose=verbose)
     except _NothingNewError:
-        shutil.rmtree(work, ignore_errors=True)
+        space.remove()
         return 0
-    part = CorpusEncoding(work / "index", store, model, passages, dtype=index.store.dtype.name, verbose=verbose).lead()
+    part = CorpusEncoding(space.index, store, model, passages, dtype=index.store.dtype.name, verbose=verbose).lead()
     encoding = Encoding.of(model, str(passages))
     rows: Iterator[dict[str, Any]] = (
         {"docno": docno, "doc_vec": vector, "encoding": encoding}
         for docnos, vectors in index_rows(part, passages=True)
         for docno, vector in zip(docnos, vectors, strict=True)
     )
-    write_json(work / _SIGN, {"generation": index.manifest.get("generation", 0)})
+    write_json(space.folder / _SIGN, {"generation": index.manifest.get("generation", 0)})
     updates.add(index.folder, rows, replace=existing == "replace", text_hashes=store.text_hashes)
     index.reopen()
-    shutil.rmtree(work)
+    space.remove()
     return len(store)
 
 
@@ -91,11 +92,12 @@ class _NothingNewError(Exception):
     """No document is to be added."""
 
 
-def _added(index: AnceIndex, work: Path) -> DocnoMap | None:
+def _added(index: AnceIndex, space: Workspace) -> DocnoMap | None:
     """What a call that was ended at the last moment has added; None where there was none."""
-    if not (work / _SIGN).exists() or read_json(work / _SIGN)["generation"] >= index.manifest.get("generation", 0):
+    sign = space.folder / _SIGN
+    if not sign.exists() or read_json(sign)["generation"] >= index.manifest.get("generation", 0):
         return None
-    return DocumentStore(work / "documents").docno_map.open()
+    return DocumentStore(space.documents).docno_map.open()
 
 
 def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing, added: DocnoMap | None) -> Iterator[Document]:

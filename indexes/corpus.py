@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import shutil
 import time
 from collections.abc import Generator, Iterable, Mapping
@@ -28,11 +29,10 @@ from tqdm.auto import tqdm
 from ance_ir.datasets import Document, DocumentStore, OnError
 from ance_ir.errors import IndexingError
 from ance_ir.files import (
-    check_replaceable,
+    as_path,
     growing_array,
     held_lock,
     read_json,
-    remove_folder,
     remove_leftovers,
     save_array,
     write_json,
@@ -41,8 +41,8 @@ from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.reuse import Reuse
 from ance_ir.indexes.snapshot import write_manifest
 from ance_ir.indexes.table import DocumentTable
-from ance_ir.indexes.updates import put_in_place
 from ance_ir.indexes.vectors import Shard, VectorType, checked_vectors
+from ance_ir.indexes.workspace import Workspace
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.encoding import Blocks, gather
 from ance_ir.models.workers import Workers
@@ -58,6 +58,8 @@ RUN = 512
 """Documents that are looked up together in an index to use again."""
 
 _POLL = 0.05
+
+logger = logging.getLogger(__name__)
 
 
 class CorpusEncoding:
@@ -97,8 +99,9 @@ class CorpusEncoding:
         self._dtype = np.dtype(dtype)
         self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
         self._parts = -(-len(store) // self._size)
-        told = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
-        self._told = {**told, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
+        made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
+        self.told = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
+        """What is to be encoded, by which model, as ``corpus.json`` says it."""
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
         self._workers = Workers(model.tokenizer, passages, workers) if workers else None
         self._verbose = verbose
@@ -109,8 +112,12 @@ class CorpusEncoding:
     def begin(self) -> None:
         """Say what is to be encoded, unless work on the same has begun."""
         if not self._begun():
+            if parts := len(list(self.folder.glob("part-*.json"))):
+                logger.warning(
+                    "%s: what was encoded there, %d parts, is of another collection, model or setting; it is removed", self.folder, parts
+                )
             shutil.rmtree(self.folder, ignore_errors=True)
-            write_json(self.folder / "corpus.json", self._told)
+            write_json(self.folder / "corpus.json", self.told)
         remove_leftovers(self.folder)
 
     def help(self) -> None:
@@ -147,7 +154,7 @@ class CorpusEncoding:
 
     def _begun(self) -> bool:
         path = self.folder / "corpus.json"
-        return path.exists() and read_json(path) == self._told
+        return path.exists() and read_json(path) == self.told
 
     def _documents(self, part: int) -> range:
         return range(part * self._size, min((part + 1) * self._size, len(self._store)))
@@ -264,8 +271,27 @@ def index_corpus(
         IndexingError: there is an index at the path, or a vector is not finite.
         UsageError: there is something else at the path.
     """
-    path = Path(path)
-    work = CorpusEncoding(_building(path, overwrite), store, model, passages, **options)
+    space = Workspace(as_path(path), "building")
+    space.check(overwrite=overwrite)
+    check_passages(model, passages)
+    with contextlib.ExitStack() as stack:
+        if world.leads:
+            stack.enter_context(space.claimed())
+        work = CorpusEncoding(space.index, store, model, passages, **options)
+        if world.broadcast(int(world.leads and space.has_placed(work.told))):
+            if world.leads:
+                space.remove()
+        else:
+            space.check(overwrite=overwrite)
+            _share(work, world)
+            if world.leads:
+                space.put_in_place()
+        world.wait()
+    return AnceIndex(space.target)
+
+
+def _share(work: CorpusEncoding, world: World) -> None:
+    """Encode a corpus by several processes."""
     if world.leads:
         work.begin()
     world.wait()
@@ -276,10 +302,6 @@ def index_corpus(
             work.help()
             time.sleep(_POLL)
     world.wait()
-    if world.leads:
-        put_in_place(work.folder, path)
-    world.wait()
-    return AnceIndex(path)
 
 
 def index_documents(
@@ -296,7 +318,7 @@ def index_documents(
 ) -> AnceIndex:
     """Encode a stream of documents into an index; broken off, the same call goes on at the last complete part if the stream is the same.
 
-    The stream is first written to a folder beside the index (``x.ance.building.documents``), which is removed in the end.
+    The stream is first written to the folder beside the index in which the work is done, and removed with it.
 
     Args:
         path: the index's folder.
@@ -314,19 +336,25 @@ def index_documents(
         IndexingError: there is an index at the path, or a vector is not finite.
         UsageError: there is something else at the path.
     """
-    path = Path(path)
-    building = _building(path, overwrite)
-    stored = building.with_name(f"{building.name}.documents")
-    store = DocumentStore.build(documents, stored, count=count, on_error=on_error, verbose=verbose)
-    CorpusEncoding(building, store, model, passages, verbose=verbose, **options).lead()
-    remove_folder(stored)
-    put_in_place(building, path)
-    return AnceIndex(path)
+    space = Workspace(as_path(path), "building")
+    space.check(overwrite=overwrite)
+    check_passages(model, passages)
+    with space.claimed():
+        store = DocumentStore.build(documents, space.documents, count=count, on_error=on_error, verbose=verbose)
+        work = CorpusEncoding(space.index, store, model, passages, verbose=verbose, **options)
+        if space.has_placed(work.told):
+            space.remove()
+        else:
+            space.check(overwrite=overwrite)
+            work.lead()
+            space.put_in_place()
+    return AnceIndex(space.target)
 
 
-def _building(path: Path, overwrite: bool) -> Path:
-    """The folder beside an index to be in which it is built."""
-    if AnceIndex(path).built() and not overwrite:
-        raise IndexingError(f"{path} holds an index already; choose another path, or overwrite it")
-    check_replaceable(path, "manifest.json")
-    return path.with_name(f"{path.name}.building")
+def check_passages(model: DenseEncoder, passages: PassageScheme) -> None:
+    """Refuse passages that the model does not take, before any work is begun.
+
+    Raises:
+        UsageError: they are too long or too short.
+    """
+    model.tokenizer.cut([""], passages)

@@ -15,26 +15,29 @@ ENDED = 77
 _CHANGES = ("mkdir", "rename", "replace", "rmdir", "symlink", "unlink")
 
 
-def end_before(number: int) -> None:
+def end_before(number: int) -> list[str]:
     """End this process at once, without any clearing away, before its change of a name of that number: 0 is the first.
 
     Changes of names are those that the system does for Python (whichever module asks), and exchanges.
-    """
-    left = number
 
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+    Returns:
+        A list that gets the name of each change.
+    """
+    seen: list[str] = []
+
+    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **options: Any) -> Any:
-            nonlocal left
-            if not left:
+            if len(seen) == number:
                 os._exit(ENDED)
-            left -= 1
+            seen.append(name)
             return function(*arguments, **options)
 
         return called
 
     for name in _CHANGES:
-        setattr(os, name, counted(getattr(os, name)))
-    ance_ir.files.exchange = counted(ance_ir.files.exchange)
+        setattr(os, name, counted(name, getattr(os, name)))
+    ance_ir.files.exchange = counted("exchange", ance_ir.files.exchange)
+    return seen
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -60,11 +60,10 @@ def command(
     torchrun --nproc-per-node 4 -m ance_ir index … shares the work among four processes.
     """
     from ance_ir import DenseEncoder, load_dataset
-    from ance_ir.errors import IndexingError
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
+    from ance_ir.indexes.workspace import Workspace
 
-    if AnceIndex(out).built() and not overwrite:
-        raise IndexingError(f"{out} holds an index already; --overwrite takes its place")
+    Workspace(out, "building").check(overwrite=overwrite)
     world, device = join(device)
     scheme = parse_passages(passages)
     collection = load_dataset(dataset)

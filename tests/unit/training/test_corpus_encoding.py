@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import IndexingError, UsageError
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, corpus, index_corpus
+from ance_ir.errors import AnceError, IndexingError, UsageError
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, corpus, index_corpus, index_documents
 from ance_ir.indexes.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
@@ -141,6 +141,55 @@ def test_nothing_else_is_overwritten(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds something else \(there is no manifest\.json"):
         index_corpus(tmp_path / "thesis", encoder(), dataset.store(), FirstP(), overwrite=True)
     assert (tmp_path / "thesis" / "thesis.tex").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["x.ance.building", "x.ance.adding"])
+def test_a_folder_of_somebody_else_that_has_the_name_of_ours_stays(dataset: Dataset, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.tex").write_text("precious")
+    documents = [{"docno": "new", "text": "a queen"}]
+
+    def index() -> None:
+        index_corpus(tmp_path / "x.ance", encoder(), dataset.store(), FirstP())
+
+    if name.endswith("adding"):
+        index()
+        with pytest.raises(UsageError, match=name):
+            add_documents(AnceIndex(tmp_path / "x.ance"), encoder(), documents)
+    else:
+        for build in (index, lambda: index_documents(tmp_path / "x.ance", encoder(), documents, FirstP())):
+            with pytest.raises(UsageError, match=name):
+                build()
+    assert (tmp_path / name / "thesis.tex").read_text() == "precious"
+
+
+@pytest.mark.parametrize("wrong", [MaxP(66, 2), FirstP(1000)], ids=str)
+def test_passages_that_are_refused_leave_nothing(dataset: Dataset, tmp_path: Path, wrong: MaxP) -> None:
+    with pytest.raises(UsageError, match=str(wrong.length)):
+        index_corpus(tmp_path / "x.ance", encoder(), dataset.store(), wrong)
+    with pytest.raises(UsageError, match=str(wrong.length)):
+        index_documents(tmp_path / "x.ance", encoder(), dataset.documents(), wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_index_that_is_refused_leaves_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    spoilt = encoder()
+    next(spoilt.parameters()).data.fill_(float("nan"))
+    for documents in (dataset.documents(), [{"docno": "a", "text": "x"}] * 2, []):
+        with pytest.raises(AnceError):
+            index_documents(tmp_path / "x.ance", spoilt, documents, FirstP())
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_of_something_else_are_removed_with_a_word(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(CorpusEncoding, "_finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            index_corpus(tmp_path / "x.ance", encoder(seed=1), dataset.store(), FirstP())
+    index_corpus(tmp_path / "x.ance", encoder(), dataset.store(), FirstP())
+    assert any("is removed" in record.getMessage() for record in caplog.records)
 
 
 def test_a_helper_that_comes_late_leaves_the_index_alone(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
