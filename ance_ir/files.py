@@ -42,7 +42,7 @@ _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "localhost"
 
 def as_path(path: Path | str) -> Path:
     """A path that a user gave, ``~`` expanded. Every path that comes from outside goes through here."""
-    return Path(path).expanduser()
+    return Path(os.path.expanduser(path))  # leaves what it does not know as it is
 
 
 def cache_folder() -> Path:
@@ -101,7 +101,7 @@ def _runs(process: int) -> bool:
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure."""
-    path = Path(path).resolve()  # what a link leads to is replaced, not the link
+    path = as_path(path).resolve()  # what a link leads to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _marked(path)
     try:
@@ -193,7 +193,7 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
     Raises:
         UsageError: there is something else at the path.
     """
-    path = Path(path).resolve()
+    path = as_path(path).resolve()
     restore(path)
     check_replaceable(path, marker)
     path.parent.mkdir(parents=True, exist_ok=True)

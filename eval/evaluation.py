@@ -14,7 +14,7 @@ from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.measures import means
 from ance_ir.eval.significance import CONFIDENCE, TESTS, Correction, Test
 from ance_ir.eval.tables import NOTHING, Table
-from ance_ir.files import atomic_open, write_json
+from ance_ir.files import as_path, atomic_open, write_json
 
 SIGNIFICANT = 0.05
 _MARK = "†"
@@ -151,7 +151,7 @@ class Evaluation:
             folder: made if need be; a character in a system's name that a file name or a run's tag cannot hold is written as ``%xx``.
             settings: what the results were made with, for ``results.json``.
         """
-        folder = Path(folder)
+        folder = as_path(folder)
         kept = KeptRuns(folder / "runs")
         for system, run in self.runs.items():
             if not kept.holds(system, self.keys.get(system)):

@@ -14,7 +14,7 @@ import pyterrier as pt
 
 from ance_ir.errors import DatasetError
 from ance_ir.eval.runs import read_run, write_run
-from ance_ir.files import read_json, write_json
+from ance_ir.files import as_path, read_json, write_json
 from ance_ir.pipelines.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class KeptRuns:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
 
     def get(self, system: str, key: str | None) -> tuple[pd.DataFrame, float] | None:
         """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one.

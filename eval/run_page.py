@@ -13,7 +13,7 @@ from ance_ir.eval.report.frame import part
 from ance_ir.eval.run_settings import differences_table, settings_table
 from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.training_runs import LoggedRun
-from ance_ir.files import atomic_open
+from ance_ir.files import as_path, atomic_open
 from ance_ir.optional import optional
 
 _DASHES = {"solid": "none", "dashed": "6 3", "dotted": "2 2", "dashdot": "6 2 2 2"}
@@ -94,7 +94,7 @@ def write_run_page(runs: Sequence[LoggedRun], folder: Path | str) -> list[Path]:
     Raises:
         MissingDependencyError: jinja2 or matplotlib is not installed.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     page = folder / "index.html"
     names = [run.name for run in runs]
     panels = run_panels(runs)

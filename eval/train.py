@@ -16,6 +16,7 @@ from ance_ir.errors import UsageError
 from ance_ir.eval.mining import Mining
 from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.eval.shared_queries import warn_of_shared_queries
+from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining import DEPTH
 from ance_ir.indexes.reuse import Reuse
@@ -157,9 +158,9 @@ def train_on_dataset(
             settings,
             folder,
             dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split, "dev_split": dev_split},
-            place={"dataset": dataset.source, "reuse": str(Path(mining.reuse).resolve()) if mining.reuse else None},
+            place={"dataset": dataset.source, "reuse": str(as_path(mining.reuse).resolve()) if mining.reuse else None},
             miner=miner,
-            inferencers=_inferencers(Path(folder), dataset, inferencers) if inferencers is not None else None,
+            inferencers=_inferencers(as_path(folder), dataset, inferencers) if inferencers is not None else None,
             notices=notices,
             verbose=verbose,
             tensorboard=tensorboard,

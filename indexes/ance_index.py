@@ -31,7 +31,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
-from ance_ir.files import TEMPORARY, write_json
+from ance_ir.files import TEMPORARY, as_path, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
 from ance_ir.indexes.ann.settings import TUNED, resolve
@@ -66,8 +66,8 @@ class AnceIndex(pt.Artifact, pt.Indexer):
     schematic: ClassVar[dict[str, str | None]] = {"label": "ANCE index", "help_url": None}
 
     def __init__(self, path: Path | str, *, dtype: VectorType = "float32", overwrite: bool = False) -> None:
-        super().__init__(path)
-        self.folder = Path(path)
+        super().__init__(as_path(path))
+        self.folder = as_path(path)
         self.dtype = dtype
         self.overwrite = overwrite
 

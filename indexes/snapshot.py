@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from ance_ir.errors import DamagedIndexError, IndexingError
-from ance_ir.files import hash_files, write_json
+from ance_ir.files import hash_files, restore, write_json
 from ance_ir.indexes.table import DocumentTable, checksums
 from ance_ir.indexes.vectors import Shard, VectorStore
 from ance_ir.models import TextSettings
@@ -119,6 +119,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         IndexingError: there is no index.
         DamagedIndexError: it is not complete, or not of this format.
     """
+    restore(folder)
     if not folder.is_dir():
         raise IndexingError(f"{folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
     path = folder / MANIFEST

@@ -27,6 +27,7 @@ from ance_ir.files import (
     check_replaceable,
     flush_folder,
     held_lock,
+    naming,
     remove_leftovers,
     replace_folder,
     save_array,
@@ -190,7 +191,7 @@ def _compact(now: Snapshot) -> None:
 @contextlib.contextmanager
 def changing(folder: Path) -> Iterator[Snapshot]:
     """The index as it is, while nobody else may change it; waits for whoever does."""
-    with _alone(folder):
+    with _alone(folder), naming(folder):
         now = Snapshot.open(folder)
         _clear(now.folder, now.manifest)
         yield now

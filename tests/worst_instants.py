@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +156,13 @@ def _trained_state(folder: Path) -> dict[str, Any]:
     return {"lines": timeless_lines(folder / "run"), "model": {name: value.numpy().tobytes() for name, value in weights.items()}}
 
 
-def _library(folder: Path, count: int) -> None:
-    (folder / "lib").mkdir(exist_ok=True)
-    body = "\n".join(f"    x{number} = {number}" for number in range(20))
-    for number in range(count):
-        (folder / "lib" / f"m{number}.py").write_text(f'def f{number}():\n    """Do the thing of number {number} now."""\n{body}\n')
-    build_collection(folder / "lib", folder / "x")
+def _library(folder: Path) -> None:
+    for place in (folder / "few", folder / "many"):
+        place.mkdir()
+        for number in range(5 if place.name == "many" else 2):
+            body = "\n".join(f"    x{line} = {line}" for line in range(20))
+            (place / f"m{number}.py").write_text(f'def f{number}():\n    """Do the thing of number {number} now."""\n{body}\n')
+    build_collection(folder / "few", folder / "x")
 
 
 def _export(folder: Path, format: str) -> None:
@@ -236,7 +240,7 @@ KINDS = {
         work=lambda f: DocumentStore.build(_documents(2, 9), f / "x"),
         state=_folder_state,
     ),
-    "embedded collection": Kind(before=lambda f: _library(f, 2), work=lambda f: _library(f, 5), state=_folder_state),
+    "embedded collection": Kind(before=_library, work=lambda f: build_collection(f / "many", f / "x"), state=_folder_state),
     "BM25 index": Kind(before=lambda f: _bm25(f, 6), work=lambda f: _bm25(f, 12), state=_bm25_state),
     "encoder": Kind(
         before=lambda f: encoder().save(f / "x"), work=lambda f: encoder(seed=1).save(f / "x"), state=_model_state(DenseEncoder)
@@ -278,14 +282,19 @@ def end_at_worst(name: str, folder: Path, collection: Path, most: int) -> None:
     for number in worst[:: max(1, -(-len(worst) // most))]:
         place = folder / str(number)
         shutil.copytree(first, place)
-        status = _child(lambda: (end_before(number), kind.work(place)), may=ENDED)
+        status = _child(partial(_end, kind, place, number), may=ENDED)
         change = seen[number] if number < len(seen) else "its end"
-        _child(lambda: _look(kind, first, whole, place), told=f"{name}, ended before {change} ({number} of {len(seen)}): ")
+        _child(partial(_look, kind, first, whole, place), told=f"{name}, ended before {change} ({number} of {len(seen)}): ")
         assert status == ENDED or number >= len(seen) - 1, f"{name}: not ended at {number} of {len(seen)}"
         shutil.rmtree(place)
 
 
-def _look(kind: Kind, first: Path, whole: Path, place: Path) -> None:
+def _end(kind: Kind, place: Path, number: int) -> None:
+    end_before(number)
+    kind.work(place)
+
+
+def _look(kind: Kind, first: Path, whole: Path, place: Path, *, again: bool = True) -> None:
     before, after = kind.state(first), kind.state(whole)
     if not kind.resumes:
         now = kind.state(place)
@@ -293,6 +302,8 @@ def _look(kind: Kind, first: Path, whole: Path, place: Path) -> None:
             assert all(now[name] in (before[name], after[name]) for name in now), "neither the old nor the new"
         else:
             assert now in (before, after), "neither the old nor the new"
+    if not again:
+        return
     try:
         kind.work(place)
     except AnceError:
@@ -326,13 +337,56 @@ def _child(work: Callable[[], Any], *, may: int = 0, told: str = "") -> int:
     return status
 
 
+def _work_on_full_disk(kind: Kind, disk: Path, left: int) -> None:
+    """Do the work where so many bytes are left; what cannot be written is named."""
+    filler = disk / "filler"
+    with filler.open("wb") as stream, contextlib.suppress(OSError):
+        while True:
+            os.write(stream.fileno(), bytes(4096))
+    os.truncate(filler, max(0, filler.stat().st_size - left))
+    try:
+        kind.work(disk)
+    except AnceError as error:
+        assert "space" in str(error), error
+    except OSError as error:
+        assert error.errno == errno.ENOSPC, error
+        assert error.filename is not None, error
+        assert str(disk) in str(error.filename), error
+    filler.unlink()
+
+
+def full_disk(name: str, folder: Path, collection: Path, left: Sequence[int]) -> None:
+    """Do a kind's work on the small file system ``disk``, full but for so many bytes, and look what is there, and what comes out of it."""
+    torch.set_num_threads(1)
+    corpus.LEAST = 4
+    kind, whole, disk = KINDS[name], folder / "whole", folder / "disk"
+    for place in (whole, disk):
+        shutil.copytree(collection, place / "collection")
+        _child(partial(kind.before, place))
+    shutil.copytree(whole, folder / "before")
+    _child(partial(kind.work, whole))
+    for number in left:
+        _child(partial(_work_on_full_disk, kind, disk, number), told=f"{name}, {number} bytes left: ")
+        _child(partial(_look, kind, folder / "before", whole, disk, again=number == left[-1]), told=f"{name}, {number} bytes left: ")
+
+
+def fill(name: str, folder: Path, collection: Path, left: Sequence[int]) -> None:
+    """``full_disk`` for a process of its own."""
+    _told(folder, partial(full_disk, name, folder, collection, left))
+
+
 def run(name: str, folder: Path, collection: Path, most: int) -> None:
-    """``end_at_worst`` for a process of its own; what goes wrong stands in the file ``failure``."""
+    """``end_at_worst`` for a process of its own."""
+    _told(folder, partial(end_at_worst, name, folder, collection, most))
+
+
+def _told(folder: Path, work: Callable[[], None]) -> None:
+    """What goes wrong stands in the file ``failure``."""
     with (folder / "failure").open("w") as stream:
         os.dup2(stream.fileno(), 2)
         sys.stderr = stream
         try:
-            end_at_worst(name, folder, collection, most)
+            work()
         except BaseException:
             traceback.print_exc(file=stream)
             stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,18 @@ if TYPE_CHECKING:
     from ance_ir.training import World
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class UserPath(click.Path):
+    """A path, ``~`` at its beginning replaced by the home folder, which a shell leaves as it is in ``--out=~/x`` and in quotes."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path that a text names."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
 
 DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
@@ -29,7 +42,7 @@ def dataset_option(command: F) -> F:
 
 def index_argument(command: F) -> F:
     """``INDEX``, an index's folder."""
-    return click.argument("index", type=click.Path(exists=True, file_okay=False, path_type=Path))(command)
+    return click.argument("index", type=UserPath(exists=True, file_okay=False))(command)
 
 
 def device_option(command: F) -> F:

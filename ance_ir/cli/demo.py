@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ance_ir.cli._options import device_option
+from ance_ir.cli._options import UserPath, device_option
 
 EXAMPLE = """
 \b
@@ -17,7 +17,7 @@ Example:
 
 
 @click.command("demo", short_help="Train, index and evaluate on a collection that needs no download", epilog=EXAMPLE)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/demo"), show_default=True, help="Where everything is written.")
+@click.option("--out", type=UserPath(), default=Path("runs/demo"), show_default=True, help="Where everything is written.")
 @click.option("--steps", type=int, default=32, show_default=True, help="Optimiser steps.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Of everything random.")
 @click.option("--compare", is_flag=True, help="Also train with random negatives, and compare FirstP with MaxP passages.")

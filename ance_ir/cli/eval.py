@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, precision_option
+from ance_ir.cli._options import UserPath, dataset_option, device_option, precision_option
 
 if TYPE_CHECKING:
     from ance_ir.eval.significance import Correction, Test
@@ -44,7 +44,7 @@ Example:
 @click.option(
     "--pipelines",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     metavar="FILE.py",
     help="Pipelines of your own: it is run, and its function pipelines(dataset) returns them by name.",
 )
@@ -61,10 +61,8 @@ Example:
 @click.option("--suite", metavar="NAME", help="Evaluate as `ance-ir suites` tells of this one.  [default: the dataset's own]")
 @click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: the suite's]")
 @click.option("-k", "--num-results", type=click.IntRange(min=1), help="Documents a query.  [default: the suite's depth]")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where everything is written.")
-@click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", help="Write a page of all this, query by query."
-)
+@click.option("--out", type=UserPath(), default=Path("results"), show_default=True, help="Where everything is written.")
+@click.option("--report", type=UserPath(dir_okay=False), metavar="FILE.html", help="Write a page of all this, query by query.")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the table, for papers or programs."
 )
@@ -204,10 +202,12 @@ def _made_writable(option: str, folder: Path) -> None:
 
 def _named(files: tuple[str, ...]) -> dict[str, Path]:
     """The files of ``[NAME=]FILE``, by name; by default that of the file without its endings."""
+    from ance_ir.files import as_path
+
     named: dict[str, Path] = {}
     for text in files:
-        name, separator, file = ("", "", text) if Path(text).exists() else text.partition("=")
-        path = Path(file if separator else text)
+        name, separator, file = ("", "", text) if as_path(text).exists() else text.partition("=")
+        path = as_path(file if separator else text)
         name = name or path.name.removesuffix(".gz").rsplit(".", 1)[0]
         if not path.is_file():
             raise click.UsageError(f"--run {text}: there is no file {path}")

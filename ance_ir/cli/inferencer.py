@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import device_option, precision_option
+from ance_ir.cli._options import UserPath, device_option, precision_option
 
 EXAMPLE = """
 \b
@@ -21,7 +21,7 @@ Example, on two machines that share a folder:
 
 
 @click.command("inferencer", short_help="Mine negatives for a training run", epilog=EXAMPLE)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=UserPath())
 @click.option("--dataset", metavar="D", help="The run's dataset, where it is found elsewhere than by the trainer.")
 @device_option
 @precision_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option
+from ance_ir.cli._options import UserPath, dataset_option, device_option
 
 EXAMPLE = """
 \b
@@ -30,7 +30,7 @@ Example:
 @click.option("--split", default="test", show_default=True, help="The questions; they need answers.")
 @click.option("--questions", type=int, metavar="N", help="So many of them, drawn at random.  [default: all]")
 @click.option("--seed", type=int, default=42, show_default=True, help="Of the draw.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the answers there, as JSON lines.")
+@click.option("--out", type=UserPath(dir_okay=False), help="Write the answers there, as JSON lines.")
 @device_option
 def command(
     dataset: str,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ance_ir.cli._options import UserPath
+
 EXAMPLE = """
 \b
 Example:
@@ -20,8 +22,8 @@ def command() -> None:
 
 
 @command.command("show", short_help="Show how runs went, or go", epilog=EXAMPLE)
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write curves.png and index.html there.")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=UserPath())
+@click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write curves.png and index.html there.")
 def show(folders: tuple[Path, ...], out: Path | None) -> None:
     """Show how runs of train and train-reranker went, or go at this moment.
 

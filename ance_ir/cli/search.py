@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import DATASET, device_option, index_argument, precision_option
+from ance_ir.cli._options import DATASET, UserPath, device_option, index_argument, precision_option
 
 if TYPE_CHECKING:
     from ance_ir.models.precision import Precision
@@ -22,10 +22,10 @@ Example:
 @click.command("search", short_help="Search an index", epilog=EXAMPLE)
 @index_argument
 @click.argument("queries", nargs=-1)
-@click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of qid, tab, query.")
+@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of qid, tab, query.")
 @click.option("-k", "--num-results", type=click.IntRange(min=1), default=10, show_default=True, help="Documents a query.")
 @click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
-@click.option("--out", type=click.Path(path_type=Path), help="Write a TREC run there instead of showing the results.")
+@click.option("--out", type=UserPath(), help="Write a TREC run there instead of showing the results.")
 @click.option("--model", help="Where the index's model is now, if it has moved.")
 @click.option(
     "--backend",

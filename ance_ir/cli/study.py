@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, layers_option, numbers
+from ance_ir.cli._options import UserPath, dataset_option, device_option, given, layers_option, numbers
 
 EXAMPLE = """
 \b
@@ -25,7 +25,7 @@ def command() -> None:
 
 @command.command("negatives", short_help="Sampling schemes at equal steps from equal starts", epilog=EXAMPLE)
 @dataset_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The study's folder; the same command again goes on.")
+@click.option("--out", type=UserPath(), required=True, help="The study's folder; the same command again goes on.")
 @click.option("--scheme", "schemes", multiple=True, metavar="S", help="What to compare; may be repeated.  [default: eleven, see above]")
 @click.option("--seeds", default="3", show_default=True, metavar="N|A,B,…", help="How many (from 42 on), or which.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")

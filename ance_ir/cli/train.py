@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from ance_ir.cli._options import (
+    UserPath,
     dataset_option,
     device_option,
     join,
@@ -38,7 +39,7 @@ Example:
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
 @layers_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
+@click.option("--out", type=UserPath(), required=True, help="The run's folder; the same command again goes on.")
 @click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where they come from; see above.")
 @click.option("--warm-up", metavar="SOURCE", help="Where they come from at first.")
 @click.option("--warm-up-until", type=int, metavar="STEP", help="When the warm-up ends.  [default: at the first refresh after step 0]")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, join, optimisation_options, tensorboard_option
+from ance_ir.cli._options import UserPath, dataset_option, device_option, given, join, optimisation_options, tensorboard_option
 
 EXAMPLE = """
 \b
@@ -26,7 +26,7 @@ Example:
     type=click.Choice(["dpr", "qa"]),
     help="Begin with a new head, on a backbone or in place of the checkpoint's: DPR's, on a BERT, or one for question answering.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
+@click.option("--out", type=UserPath(), required=True, help="The run's folder; the same command again goes on.")
 @click.option(
     "--negatives",
     default="bm25",

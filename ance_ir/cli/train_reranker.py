@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import dataset_option, device_option, given, join, optimisation_options, tensorboard_option
+from ance_ir.cli._options import UserPath, dataset_option, device_option, given, join, optimisation_options, tensorboard_option
 
 EXAMPLE = """
 \b
@@ -24,7 +24,7 @@ Example:
 @click.option("--dev-depth", type=int, default=20, show_default=True, help="Documents of each that are reranked then.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="Where to start: a folder or a hub name.")
 @click.option("--fresh-head", is_flag=True, help="Begin with a new classification head: on a backbone, or in place of the checkpoint's.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder; the same command again goes on.")
+@click.option("--out", type=UserPath(), required=True, help="The run's folder; the same command again goes on.")
 @click.option(
     "--loss", type=click.Choice(["cross-entropy", "margin"]), default="cross-entropy", show_default=True, help="What is minimised."
 )

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ance_ir.arrays import map_array, map_bytes
 from ance_ir.errors import DatasetError
-from ance_ir.files import save_array
+from ance_ir.files import as_path, save_array
 
 PIECE = 8
 """Bytes of a docno that are compared at once when docnos are sorted."""
@@ -41,7 +41,7 @@ class DocnoMap:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
 
     @staticmethod
     def write(docnos: Iterable[str], folder: Path, *, unique: bool = True) -> DocnoMap:

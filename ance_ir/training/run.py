@@ -26,7 +26,7 @@ import torch
 from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
-from ance_ir.files import TEMPORARY, atomic_folder, atomic_open, held_lock, remove_folder, remove_leftovers, write_json
+from ance_ir.files import TEMPORARY, as_path, atomic_folder, atomic_open, held_lock, remove_folder, remove_leftovers, write_json
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.training.board import Board
 from ance_ir.training.mined import MinedNegatives
@@ -74,7 +74,7 @@ class TrainingRun:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
 
     def claim(self, manifest: Mapping[str, Any]) -> None:
         """Begin a run, or go on with one that was told the same; its ``environment`` may differ.

@@ -13,7 +13,7 @@ import pandas as pd
 from ance_ir.eval.panels import look, new_figure
 from ance_ir.eval.tables import Table
 from ance_ir.eval.tuning.choice import Measured, Tuning
-from ance_ir.files import atomic_open, atomic_path
+from ance_ir.files import as_path, atomic_open, atomic_path
 from ance_ir.indexes.ann.settings import parse_backend
 
 Form = Literal["text", "markdown", "csv", "json"]
@@ -70,7 +70,7 @@ def write_tuning(tuning: Tuning, folder: Path | str) -> list[Path]:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     paths = [folder / f"tuning.{ending}" for ending in ("md", "csv", "json", "png")]
     texts = [tuning_table(tuning, whole=True).to_markdown(), tuning_as(tuning, "csv"), tuning_as(tuning, "json")]
     for path, text in zip(paths, texts, strict=False):

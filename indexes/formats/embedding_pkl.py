@@ -13,7 +13,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import DatasetError
-from ance_ir.files import atomic_path
+from ance_ir.files import as_path, atomic_path
 from ance_ir.indexes.formats.pickled_frame import frame_columns
 from ance_ir.indexes.formats.restricted import read_records
 
@@ -34,7 +34,7 @@ def read_query_vectors(path: Path | str) -> pd.DataFrame:
         DatasetError: there is no such file, it is no such frame, it names what no frame needs, or a vector is not finite or of another
             dimension than the first.
     """
-    path = Path(path)
+    path = as_path(path)
     path = path / FILE if path.is_dir() else path
     if not path.exists():
         raise DatasetError(f"{path}: a pickled frame of {', '.join(_COLUMNS)} was expected; there is none")
@@ -61,7 +61,7 @@ def write_query_vectors(queries: pd.DataFrame, path: Path | str) -> None:
         path: the file, or the folder that ``embedding.pkl`` is to lie in.
     """
     pt.validate.columns(queries, includes=["qid", "query", "query_vec"])
-    path = Path(path)
+    path = as_path(path)
     path = path / FILE if path.suffix != ".pkl" else path
     # objects and protocol 4 are read by old versions too: the strings of pandas 3 need pandas 3, arrays in protocol 5 the same numpy
     queries = queries.reset_index(drop=True)

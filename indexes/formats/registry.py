@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ance_ir.errors import IndexingError, UsageError
-from ance_ir.files import atomic_folder
+from ance_ir.files import as_path, atomic_folder
 from ance_ir.indexes.formats import embeddings_jsonl, flex, npy, pyserini_faiss
 from ance_ir.indexes.formats.batches import BATCH, Batch, checked
 
@@ -97,7 +97,7 @@ def read_vectors(source: Path | str, format: str | None = None, *, rows: int = B
         MalformedFileError: a line that is not what it should be.
         UsageError: there is no such format.
     """
-    source = Path(source)
+    source = as_path(source)
     form = format_named(format or find_format(source))
     return checked(source, form.read(source, rows))
 
@@ -118,7 +118,7 @@ def write_vectors(target: Path | str, batches: Iterable[Batch], format: str, *, 
         IndexingError: such a folder is there, there is no row, or the format cannot hold an id.
         UsageError: there is no such format, or something else lies at the target.
     """
-    target, form = Path(target), format_named(format)
+    target, form = as_path(target), format_named(format)
     if not overwrite and (target / form.marker).exists():
         raise IndexingError(f"{target} holds {form.told} already; choose another path, or overwrite it")
     rows = 0

@@ -23,7 +23,7 @@ import pyterrier as pt
 from ance_ir.arrays import map_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import atomic_folder, write_json
+from ance_ir.files import as_path, atomic_folder, restore, save_array, write_json
 from ance_ir.indexes.docnos import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher
@@ -84,7 +84,7 @@ class BM25Index(pt.Indexer):
             raise UsageError(f"threads must be at least 1, not {threads}")
         analysis = find_analysis(find_engine(engine), stemmer, stopwords)
         find_engine(engine).require()
-        self.path = Path(path)
+        self.path = as_path(path)
         self.engine = engine
         self.stemmer = analysis.stemmer
         self.stopwords = analysis.stopwords
@@ -127,7 +127,7 @@ class BM25Index(pt.Indexer):
             indexed = len(self._engine.open(folder, self._analysis, self.threads))
             if indexed != len(docnos):
                 raise IndexingError(f"{len(docnos)} documents were given, {self.engine} indexed {indexed}")
-            np.save(folder / "tie_order.npy", tie_order(docnos), allow_pickle=False)
+            save_array(folder / "tie_order.npy", tie_order(docnos))
             manifest = {"format": FORMAT, "engine": self.engine, "documents": len(docnos), "content": content.hexdigest()}
             write_json(folder / "manifest.json", manifest | {name: getattr(self, name) for name in self._engine.baked})
         self.__dict__ = self.__getstate__()
@@ -145,6 +145,7 @@ class BM25Index(pt.Indexer):
             IndexingError: there is no index, or one of another engine or analysis.
             DamagedIndexError: it is incomplete or altered.
         """
+        restore(self.path)
         if not self.path.is_dir():
             raise IndexingError(f"{self.path}: there is no index; build one with BM25Index(path).index(documents)")
         if not self.built():

@@ -10,6 +10,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
+from ance_ir.files import as_path
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
 from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
 
@@ -26,7 +27,7 @@ def load_pipelines(path: Path | str, dataset: Dataset) -> dict[str, pt.Transform
     Raises:
         UsageError: there is no such function, it or the file fails, it returns no transformers by name, or a name is taken.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         function = runpy.run_path(str(path)).get(FUNCTION)
         if not callable(function):

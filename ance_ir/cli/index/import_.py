@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import INDEX_FORMATS, text_options, text_settings
+from ance_ir.cli._options import INDEX_FORMATS, UserPath, text_options, text_settings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.vectors import VectorType
@@ -20,8 +20,8 @@ Example:
 
 
 @click.command("import", short_help="Build an index from another tool's vectors", epilog=EXAMPLE)
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The index's folder.")
+@click.argument("source", type=UserPath(exists=True))
+@click.option("--out", type=UserPath(), required=True, help="The index's folder.")
 @click.option("--format", type=click.Choice(INDEX_FORMATS), help="What SOURCE is.  [default: what it looks like]")
 @click.option("--model", help="The encoder that made the vectors: a folder, a training run or a hub name.  [default: not known]")
 @click.option("--passages", help="How documents were cut, e.g. maxp:512,4, where ids are docno#0, docno#1, …; needs --model.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import DATASET, device_option, index_argument, precision_option
+from ance_ir.cli._options import DATASET, UserPath, device_option, index_argument, precision_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ Example:
 @index_argument
 @click.option("--dataset", metavar="D", help=f"Whose queries are asked. {DATASET}")
 @click.option("--split", default="test", show_default=True, help="Which of them.")
-@click.option("--queries", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Or a file of qid, tab, query.")
+@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="Or a file of qid, tab, query.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=500, show_default=True, metavar="Q", help="Queries, drawn at random if there are more."
 )
@@ -48,9 +48,7 @@ Example:
     "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for each query alone; the median counts."
 )
 @click.option("--keep", is_flag=True, help="Leave the Faiss files of all that was tried.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write all that was measured, and a plot, there."
-)
+@click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write all that was measured, and a plot, there.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "csv", "json"]), default="text", show_default=True, help="Of the table."
 )

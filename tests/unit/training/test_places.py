@@ -17,9 +17,14 @@ import pytest
 from ance_ir.cli.main import main
 from ance_ir.datasets import load_dataset
 from ance_ir.files import alone, as_path, make_once
-from ance_ir.indexes import AnceIndex, FirstP, index_corpus
+from ance_ir.indexes import AnceIndex, FirstP, index_corpus, index_documents
+from ance_ir.indexes.formats import export_index, import_index
+from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.pipelines import BM25Index
-from tests.tiny import encoder
+from ance_ir.training import TrainingRun
+from tests.processes import start
+from tests.tiny import cross_encoder, encoder, reader
+from tests.worst_instants import KINDS, fill
 
 Mount = Callable[[Path, str], None]
 
@@ -124,6 +129,50 @@ def test_a_faiss_file_that_a_full_disk_does_not_take_is_used_from_memory(
     assert any("memory" in record.getMessage() for record in caplog.records)
 
 
-def test_paths_from_outside_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert as_path("~/x") == tmp_path / "x"
+def test_paths_from_outside_may_begin_with_the_home_folder(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(elsewhere)
+    assert as_path("~/x") == home / "x"
+    assert as_path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    encoder().save("~/model")
+    cross_encoder().save("~/bert")
+    reader().save("~/reader")
+    model = DenseEncoder.from_pretrained("~/model")
+    CrossEncoder.from_pretrained("~/bert")
+    Reader.from_pretrained("~/reader")
+    store = load_dataset(collection).store()
+    index_corpus("~/a.ance", model, store, FirstP())
+    index_documents("~/b.ance", model, load_dataset(collection).documents(), FirstP())
+    AnceIndex("~/c.ance").index([{"docno": "a", "doc_vec": np.ones(4)}])
+    AnceIndex("~/c.ance").save("~/d.ance")
+    BM25Index("~/x.bm25").index(load_dataset(collection).documents())
+    export_index(AnceIndex("~/a.ance"), "~/exported", "npy")
+    import_index("~/e.ance", "~/exported")
+    assert TrainingRun("~/run").folder == home / "run"
+    told = ["eval", "--dataset", str(collection), "--system", "dense=~/a.ance", "--report=~/page.html"]
+    assert main([*told, "--out=~/results"]) == 0, capsys.readouterr().err
+    assert main(["index", "--dataset", str(collection), "--model", "~/model", "--out=~/f.ance"]) == 0
+    assert main(["index", "export", "~/f.ance", "--format", "npy", "--out=~/f"]) == 0
+    made = ["a", "b", "c", "d", "e", "f"]
+    others = ["bert", "exported", "f", "model", "page.html", "reader", "results", "x.bm25"]
+    assert sorted(path.name for path in home.glob("[!.]*")) == sorted([*others, *(f"{name}.ance" for name in made)])
+    assert not list(elsewhere.iterdir())
+
+
+LEFT = (0, 8_192, 65_536)
+"""Bytes that are left on a full disk."""
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_full_disk_is_named_and_costs_nothing(name: str, mount: Mount, collection: Path, tmp_path: Path) -> None:
+    """What was there is there whole or the new one is; when there is room again, the same call ends as it should."""
+    (tmp_path / "whole").mkdir()
+    mount(tmp_path / "disk", "size=48m")
+    process = start(fill, name, tmp_path, collection, LEFT)
+    process.join(300)
+    assert process.exitcode == 0, (tmp_path / "failure").read_text()

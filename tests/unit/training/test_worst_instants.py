@@ -1,4 +1,4 @@
-"""Ended before any change of a name, whatever we write: what was there is there whole, or the new is; and the same command ends the same."""
+"""Ended before any change of a name: what was there is there whole, or the new is; and the same command goes on and ends the same."""
 
 from __future__ import annotations
 
