@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from safetensors.torch import save_file
 
-from ance_ir.errors import ModelError, UsageError
+from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import write_json
 from ance_ir.models.card import model_card
 from ance_ir.models.dense import DenseEncoder, Origin
@@ -68,6 +68,8 @@ def load_encoder(
     try:
         opened = _open_pair(names) if len(names) > 1 else _open(name, head, seed, pooling or known.pooling, similarity or known.similarity)
     except (*FAULTS, UsageError) as error:
+        if isinstance(error, ImportError) and isinstance(error, AnceError):
+            raise
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
     if head is not None and "fresh head" not in opened.layout:
         raise ModelError(f"{name}: a fresh head was asked for, but this is no bare backbone ({opened.layout})")

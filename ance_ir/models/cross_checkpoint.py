@@ -28,7 +28,7 @@ from ance_ir.models.randomness import seeded
 from ance_ir.models.saving import model_folder
 from ance_ir.models.source import expanded, resolve
 from ance_ir.models.tower import positions
-from ance_ir.models.weight_files import read_settings, read_value, read_weights
+from ance_ir.models.weight_files import architectures, pools, read_settings, read_value, read_weights
 from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
 
 SETTINGS = "ance_ir.json"
@@ -105,10 +105,9 @@ def is_cross_encoder(folder: Path) -> bool:
         return bool(read_settings(folder / SETTINGS).get("kind") == KIND)
     if not (folder / "config.json").exists():
         return False
-    if (folder / "modules.json").exists() and "Pooling" in (folder / "modules.json").read_text(encoding="utf-8"):
+    if pools(folder):
         return False  # an encoder of sentence-transformers that began as a classifier
-    architectures = read_settings(folder / "config.json").get("architectures") or ()
-    return any(str(name).endswith("ForSequenceClassification") for name in architectures)
+    return any(name.endswith("ForSequenceClassification") for name in architectures(folder))
 
 
 def save_cross_encoder(model: CrossEncoder, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ance_ir.models.cross_checkpoint import is_cross_encoder
 from ance_ir.models.reader_checkpoint import is_reader
+from ance_ir.models.weight_files import pools
 
 ModelKind = Literal["encoder", "reranker", "reader"]
 
@@ -17,7 +18,4 @@ def model_kind(folder: Path) -> ModelKind | None:
         return "reranker"
     if is_reader(folder):
         return "reader"
-    modules = folder / "modules.json"
-    if (folder / "ance_ir.json").exists() or (modules.exists() and "Pooling" in modules.read_text(encoding="utf-8", errors="replace")):
-        return "encoder"
-    return None
+    return "encoder" if (folder / "ance_ir.json").exists() or pools(folder) else None

@@ -14,6 +14,8 @@ from transformers import PreTrainedTokenizerBase, RagConfig, RagTokenForGenerati
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.models.dense import find_device
 from ance_ir.models.encoding import evaluating
+from ance_ir.models.float32 import exact_float32
+from ance_ir.models.foreign import refuse_partial
 from ance_ir.models.source import resolve
 from ance_ir.models.tokenizing import FastTokenizer
 from ance_ir.models.weight_files import read_weights
@@ -82,6 +84,7 @@ class RagToken(nn.Module):
             config = load_config(folder) if (folder / "config.json").exists() else None
             if not isinstance(config, RagConfig):
                 raise ModelError(f"{name} is no RAG model: a folder with a config.json of the model_type rag was expected")
+            refuse_partial(folder)
             weights = read_weights(folder)
             model, unused = build(
                 config, weights, str(name), mapping={RagConfig: RagTokenForGeneration}, may_lack=r"rag\.question_encoder\..*"
@@ -121,7 +124,7 @@ class RagToken(nn.Module):
         device = self.model.device
         encoded = self.tokenizer.tokenizer(inputs, padding=True, return_tensors="pt").to(device)
         special: Any = self.model.config.generator
-        with torch.inference_mode(), evaluating(self):
+        with torch.inference_mode(), exact_float32(), evaluating(self):
             (ids,) = self.model.generate(
                 context_input_ids=encoded["input_ids"],
                 context_attention_mask=encoded["attention_mask"],

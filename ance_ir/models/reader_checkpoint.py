@@ -26,7 +26,7 @@ from ance_ir.models.reader import FreshHead, Reader, longest
 from ance_ir.models.reader_text import Layout, ReaderSettings
 from ance_ir.models.saving import model_folder
 from ance_ir.models.source import expanded, resolve
-from ance_ir.models.weight_files import read_settings, read_weights
+from ance_ir.models.weight_files import architectures, read_settings, read_weights
 from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
 
 SETTINGS = "ance_ir.json"
@@ -56,8 +56,7 @@ def is_reader(folder: Path) -> bool:
         return bool(read_settings(folder / SETTINGS).get("kind") == KIND)
     if not (folder / "config.json").exists():
         return False
-    architectures = read_settings(folder / "config.json").get("architectures") or ()
-    return any(str(name).endswith(("ForQuestionAnswering", "DPRReader")) for name in architectures)
+    return any(name.endswith(("ForQuestionAnswering", "DPRReader")) for name in architectures(folder))
 
 
 def _load(name: str, changes: Mapping[str, Any], *, fresh_head: FreshHead | None, seed: int) -> Reader:

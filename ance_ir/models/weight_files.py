@@ -157,3 +157,15 @@ def read_value(path: Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         told = contents(path)
         raise ModelError(f"{path} is {told}" if told else f"{path}: expected JSON, {error}") from error
+
+
+def architectures(folder: Path) -> list[str]:
+    """The classes that a folder's ``config.json`` names."""
+    named = read_settings(folder / "config.json").get("architectures")
+    return [str(name) for name in named] if isinstance(named, list) else []
+
+
+def pools(folder: Path) -> bool:
+    """Whether a folder of sentence-transformers makes a vector of a text's tokens."""
+    modules = folder / "modules.json"
+    return modules.exists() and "Pooling" in modules.read_text(encoding="utf-8", errors="replace")

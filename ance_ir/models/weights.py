@@ -27,7 +27,18 @@ _KNOWN_LEFTOVER = re.compile(
 )
 """Parts that backbones are published with and that an encoder does not use: poolers, classifiers, heads of masked language models."""
 
-FAULTS = (OSError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
+FAULTS = (
+    OSError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What the libraries that read a checkpoint raise over one that is damaged."""
 
 _BUFFER = re.compile(r"(position_ids|token_type_ids|num_batches_tracked)$")
@@ -133,7 +144,7 @@ def _check_size(config: PretrainedConfig, weights: Mapping[str, Tensor], where: 
     layers, words = (getattr(config, name, None) for name in ("num_hidden_layers", "vocab_size"))
     width = getattr(config, "embedding_size", None) or getattr(config, "hidden_size", None)
     total = sum(tensor.numel() for tensor in weights.values())
-    if isinstance(layers, int) and layers > len(weights) > 0:
+    if isinstance(layers, int) and (layers < 0 or layers > len(weights) > 0):
         raise ModelError(f"{where}: config.json says {layers} layers, and there are {len(weights)} weights; they do not belong together")
     if isinstance(words, int) and isinstance(width, int) and words * width > 2 * total > 0:
         raise ModelError(

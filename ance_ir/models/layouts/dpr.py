@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import BertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
+from ance_ir.models.foreign import refuse_partial
 from ance_ir.models.layouts.opened import Opened, longest
 from ance_ir.models.source import resolve
 from ance_ir.models.text import TextSettings
@@ -41,6 +42,7 @@ def open_dpr(folders: tuple[Path, Path]) -> Opened:
     """
     towers: dict[str, tuple[Tower, tuple[str, ...], Path]] = {}
     for folder in folders:
+        refuse_partial(folder)
         weights = read_weights(folder)
         prefix = next((prefix for prefix in _SIDES if any(name.startswith(prefix) for name in weights)), None)
         if prefix is None:

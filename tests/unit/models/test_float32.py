@@ -68,7 +68,8 @@ def test_encoding_scoring_and_searching_are_float32(allowed: str, monkeypatch: p
     assert len(seen) == 3 and set(seen) <= {*EXACT}
 
 
-def test_products_are_float32_under_autocast() -> None:
+def test_products_are_float32_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn", lambda: False)
     generator = torch.Generator().manual_seed(0)
     queries, block = (torch.randn((rows, 64), generator=generator) for rows in (3, 50))
     with torch.autocast("cpu", dtype=torch.bfloat16):

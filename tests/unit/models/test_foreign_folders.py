@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaModel
 
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.kinds import model_kind
 from ance_ir.models.published import PUBLISHED
 from ance_ir.models.weight_files import read_weights
 from tests.tiny import WIDTH, backbone, bert_tokenizer, cross_encoder, encoder, reader
@@ -220,6 +221,31 @@ def test_a_file_that_grows_in_memory_is_refused(tmp_path: Path) -> None:
             target.writestr(entry.filename, source.read(entry))
     with pytest.raises(ModelError, match="compressed"):
         read_weights(tmp_path / "x.bin")
+
+
+def test_configurations_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    folder = bare(tmp_path / "x")
+    for settings in (
+        {"num_attention_heads": 0},
+        {"hidden_size": "wide"},
+        {"model_type": 3},
+        {"model_type": ["bert"]},
+        {"auto_map": 7},
+        {"vocab_size": float("inf")},
+        {"num_hidden_layers": -1},
+        {"hidden_act": None},
+        {"architectures": 5, "num_attention_heads": 0},
+    ):
+        before = (folder / "config.json").read_bytes()
+        change(folder / "config.json", **settings)
+        assert model_kind(folder) is None
+        with pytest.raises(ModelError):
+            opened(folder)
+        (folder / "config.json").write_bytes(before)
+    (folder / "modules.json").write_bytes(b"\xff[1]")
+    assert model_kind(folder) is None
+    with pytest.raises(ModelError, match=r"modules\.json"):
+        opened(folder)
 
 
 # settings of sentence-transformers
