@@ -175,8 +175,8 @@ class FaissSearcher:
 
     def _can_select(self) -> bool:
         """Whether Faiss leaves rows out itself; it does not on a GPU, nor for every family."""
-        if self.file.on_gpu is not None:
-            return False
+        if self.file.on_gpu is not None or any(isinstance(layer, faiss.IndexIVFAdditiveQuantizer) for layer in layers(self.file.index)):
+            return False  # additive quantisers never do, and before Faiss 1.14 the question ends the process
         self._selects = True
         try:
             self._ask(np.zeros((1, self.store.dimension), dtype=np.float32), 1)
