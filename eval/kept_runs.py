@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 import pandas as pd
@@ -14,13 +15,20 @@ import pyterrier as pt
 
 from ance_ir.errors import DatasetError
 from ance_ir.eval.runs import read_run, write_run
-from ance_ir.files import as_path, read_json, write_json
+from ance_ir.files import as_path, write_json
 from ance_ir.pipelines.fingerprint import fingerprint
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
 _LONGEST = 160
 """Characters of a name; file systems allow 255, and unfinished files have an ending of their own."""
+
+
+class _Told(TypedDict):
+    key: str
+    ms_per_query: float
+    notices: NotRequired[list[str]]
 
 
 class KeptRuns:
@@ -42,7 +50,7 @@ class KeptRuns:
             return None
         run, told = self._files(system)
         try:
-            about = read_json(told)
+            about = _read(told)
             found = read_run(run, "trec"), float(about["ms_per_query"])
         except DatasetError:
             return None
@@ -54,8 +62,8 @@ class KeptRuns:
         """Whether a run is kept under that key."""
         run, told = self._files(system)
         try:
-            return key is not None and run.exists() and bool(read_json(told)["key"] == key)
-        except (OSError, ValueError, KeyError, TypeError):
+            return key is not None and run.exists() and bool(_read(told)["key"] == key)
+        except (FileNotFoundError, DatasetError):
             return False
 
     def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float | None, notices: Sequence[str] = ()) -> None:
@@ -71,6 +79,10 @@ class KeptRuns:
 
     def _files(self, system: str) -> tuple[Path, Path]:
         return self.folder / f"{_written(system)}.txt.gz", self.folder / f"{_written(system)}.json"
+
+
+def _read(told: Path) -> Any:
+    return read_typed(told, _Told, error=DatasetError, remedy="the run is made again")
 
 
 def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import faiss
 
 _TABLES = (2 << 30) + 64
-"""Faiss computes tables of up to 2 GiB from what it reads, and counts them in."""
+"""Faiss computes tables of up to 2 GiB from product quantisers that it reads, and counts them in."""
 
 _LIMITS = ("deserialization_vector_byte_limit", "deserialization_loop_limit")
 
@@ -22,7 +22,17 @@ def read_faiss(path: Path) -> Any:
         OSError: there is no such file.
         ValueError: Faiss cannot read it.
     """
-    with _limited(path.stat().st_size):
+    size = path.stat().st_size
+    try:
+        return _read(path, size)
+    except ValueError as error:
+        if size >= _TABLES or "precomputed_table" not in str(error):
+            raise
+    return _read(path, _TABLES)
+
+
+def _read(path: Path, limit: int) -> Any:
+    with _limited(limit):
         try:
             return faiss.read_index(str(path))
         except (RuntimeError, MemoryError) as error:
@@ -30,13 +40,13 @@ def read_faiss(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _limited(size: int) -> Iterator[None]:
-    """While entered, Faiss makes room for no more than a file of that size can hold, whatever it says; older versions know no limit."""
+def _limited(limit: int) -> Iterator[None]:
+    """While entered, Faiss makes room for so many bytes at once, whatever a file says; older versions know no limit."""
     before = {name: getattr(faiss, f"get_{name}")() for name in _LIMITS if hasattr(faiss, f"get_{name}")}
     try:
         for name in before:
-            getattr(faiss, f"set_{name}")(max(size, _TABLES))
+            getattr(faiss, f"set_{name}")(limit)
         yield
     finally:
-        for name, limit in before.items():
-            getattr(faiss, f"set_{name}")(limit)
+        for name, one in before.items():
+            getattr(faiss, f"set_{name}")(one)

@@ -30,6 +30,7 @@ import os
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,11 +41,13 @@ BM25 = "bm25"
 MIX = "mix"
 FUNCTIONS = ("rrf", "minmax", "z", MIX)
 
-_NAME = re.compile(r"\s*([^=>%/[\"']+?)\s*=")
+_NAME = re.compile(r"([^=>%/[\"']*[^=>%/[\"'\s])\s*=")
 _WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")
 _CALL = re.compile(rf"({'|'.join(FUNCTIONS)})\s*\(", re.IGNORECASE)
 _SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
 _DEPTH = re.compile(r"\d+(?![^\s>%*+()\[\],;=\"'])")
+_MOST_SIGNS = 64
+"""Signs within a path or a name; each is a file to look for."""
 _OPTION = re.compile(r"\s*(\w+)\s*=\s*")
 _VALUE = re.compile(r"[^;\]]+")
 
@@ -105,7 +108,11 @@ def parse_mixture(text: str, names: Collection[str] = ()) -> Mixture:
     Raises:
         PointedError: the text is no mixture; says what was expected, and where.
     """
-    return _Parser(text, names).mixture()
+    parser = _Parser(text, names)
+    try:
+        return parser.mixture()
+    except RecursionError:
+        parser.fail_of_depth()
 
 
 class _Parser:
@@ -163,10 +170,10 @@ class _Parser:
         try:
             tree = self.chain()
         except RecursionError:
-            self._fail("expected fewer brackets in one another")
+            self.fail_of_depth()
         if self.place < len(self.text):
             self._fail("expected >>, +, %, [ or the end")
-        return System(name[1] if name else self.text[start:].strip(), tree, self.text)
+        return System(name[1].strip() if name else self.text[start:].strip(), tree, self.text)
 
     def chain(self) -> Node:
         place = self.place
@@ -242,7 +249,7 @@ class _Parser:
 
     def _known(self) -> int:
         """The end of the longest beginning of the rest that is a path or a system's name; 0 if there is none."""
-        ends = [sign.start() for sign in _SIGN.finditer(self.text, self.place + 1)]
+        ends = [sign.start() for sign in islice(_SIGN.finditer(self.text, self.place + 1), _MOST_SIGNS)]
         for end in (len(self.text), *reversed(ends)):
             word = self.text[self.place : end]
             if word and word == word.strip() and (self._named(word) or _exists(word)):
@@ -312,6 +319,10 @@ class _Parser:
             return False
         self.place += len(sign)
         return True
+
+    def fail_of_depth(self) -> NoReturn:
+        """Refuse what stands in too many brackets."""
+        self._fail("expected fewer brackets in one another")
 
     def _fail(self, expected: str) -> NoReturn:
         found = re.match(r">>|[^\s>%*+()\[\],;=\"']+|.", self.text[self.place :])

@@ -153,7 +153,7 @@ def other_lines(draw: st.DrawFn, content: bytes) -> bytes:
         at = draw(st.integers(0, len(lines) - 1))
         try:
             lines[at] = draw(other_json(json.loads(lines[at])))
-        except ValueError:
+        except (ValueError, RecursionError):
             lines[at] = draw(other_json(lines[at].decode(errors="replace")))
         return b"\n".join(lines)
     if kind == "ends":

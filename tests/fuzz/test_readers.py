@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ance_ir.errors import AnceError
-from tests.fuzz import mutations
+from tests.fuzz import mutations, of_indexes, of_texts
 from tests.fuzz.bounds import bounded, in_child
-from tests.fuzz.readers import READERS, Reader
+from tests.fuzz.reader import Reader
 
+READERS = [*of_indexes.READERS, *of_texts.READERS]
 CASES = [pytest.param(reader, file, id=f"{reader.name}-{file}") for reader in READERS for file in reader.files]
 
 

@@ -1,11 +1,10 @@
-"""The readers of what others wrote, or what somebody damaged: what each reads, made once, and how."""
+"""Readers of indexes, stores, training runs and others' vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,28 +15,7 @@ from ance_ir.training import read_metrics
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.refresh import Switches
 from ance_ir.training.run import TrainingRun
-
-Kind = Literal["json", "array", "bytes", "lines"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """Something that reads a folder.
-
-    Attributes:
-        name: what it reads, for people.
-        make: writes what is valid into an empty folder.
-        files: those that are damaged, and what they are.
-        read: reads all that is there.
-        apart: whether to read in a process of its own, since it may end.
-    """
-
-    name: str
-    make: Callable[[Path], Any]
-    files: dict[str, Kind]
-    read: Callable[[Path], Any]
-    apart: bool = False
-
+from tests.fuzz.reader import Reader
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 DOCNOS = [f"d{number}" for number in range(12)]

@@ -1,0 +1,82 @@
+"""Readers of collections, questions, runs and results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.datasets.directory import DirectoryDataset
+from ance_ir.datasets.questions import read_questions
+from ance_ir.eval.kept_runs import KeptRuns
+from ance_ir.eval.runs import read_run
+from tests.fuzz.reader import Reader
+
+TEXTS: dict[str, str] = {
+    "corpus.jsonl": '{"docno": "d1", "title": "t", "text": "a text"}\n{"docno": "d2", "url": "u", "text": "größe 日本"}\n',
+    "queries.tsv": "q1\tdense retrieval\nq2\tcat tree\n",
+    "qrels.txt": "q1 0 d1 2\nq1 0 d2 0\nq2 0 d2 1\n",
+    "answers.jsonl": '{"qid": "q1", "question": "who", "answers": ["a", "b"]}\n{"qid": "q2", "question": "what", "answers": []}\n',
+    "run.bm25.txt": "q1 Q0 d1 1 2.5 bm25\nq1 Q0 d2 2 1.5 bm25\nq2 Q0 d2 1 0.5 bm25\n",
+}
+
+QUESTIONS: dict[str, str] = {
+    "lines": "who is it?\t['a', \"b\"]\nwhat\t[]\n",
+    "objects": '{"question": "who", "answer": ["a"]}\n{"question": "what", "answers": []}\n',
+    "list": '[{"question": "who", "answers": ["a"]}, {"question": "what", "answers": []}]',
+}
+
+RUNS: dict[str, str] = {
+    "trec": TEXTS["run.bm25.txt"],
+    "msmarco": "q1\td1\t1\nq1\td2\t2\nq2\td2\t1\n",
+    "dpr": json.dumps(
+        [{"qid": "1", "question": "who", "answers": ["a"], "ctxs": [{"id": "d1", "title": "t", "text": "x", "score": "1.5"}]}]
+    ),
+    "pyserini": json.dumps({"1": {"question": "who", "answers": ["a"], "contexts": [{"docid": "d1", "score": 1.5, "text": "x"}]}}),
+}
+
+
+def _written(texts: dict[str, str]) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    return make
+
+
+def _read_collection(folder: Path) -> Any:
+    dataset = DirectoryDataset(folder)
+    documents = list(dataset.documents())
+    return documents, dataset.queries(), dataset.qrels(), dataset.answers(), dataset.fingerprint
+
+
+def _kept(folder: Path) -> None:
+    run = pd.DataFrame({"qid": ["q1", "q1"], "docno": ["d1", "d2"], "score": [2.0, 1.0]})
+    KeptRuns(folder).put("bm25", "key", run, 1.5)
+
+
+READERS = [
+    Reader(name="collection", make=_written(TEXTS), files=dict.fromkeys(list(TEXTS)[:4], "lines"), read=_read_collection),
+    *(
+        Reader(
+            name=f"questions as {name}",
+            make=_written({"x": text}),
+            files={"x": "lines"},
+            read=lambda folder: list(read_questions(folder / "x")),
+        )
+        for name, text in QUESTIONS.items()
+    ),
+    *(
+        Reader(name=f"run of {name}", make=_written({"x": text}), files={"x": "lines"}, read=lambda folder: read_run(folder / "x"))
+        for name, text in RUNS.items()
+    ),
+    Reader(
+        name="kept run",
+        make=_kept,
+        files={"bm25.txt.gz": "bytes", "bm25.json": "json"},
+        read=lambda folder: KeptRuns(folder).get("bm25", "key"),
+    ),
+]
