@@ -19,6 +19,8 @@ from ance_ir.models.text import TextSettings, parse_settings
 from ance_ir.pipelines.systems.parser import parse, parse_mixture
 from tests.fuzz.bounds import bounded
 
+pytestmark = pytest.mark.hypothesis  # which the plugin sees on decorated tests only
+
 EXPRESSIONS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
     "system": (parse, ["bm25 % 100 >> x.ance[backend=ivf; k=3] + 2*dpr", "rrf(bm25, 'a b', minmax(x, .5*y))", "name=bm25 / 3"]),
     "mixture": (parse_mixture, ["mix(2*bm25, random)", "bm25+0.5*ance", "bm25 % 10"]),

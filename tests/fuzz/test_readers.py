@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ance_ir.errors import AnceError
-from tests.fuzz import mutations, of_indexes, of_texts
+from tests.fuzz import mutations, of_indexes, of_models, of_texts
 from tests.fuzz.bounds import bounded, in_child
 from tests.fuzz.reader import Reader
 
-READERS = [*of_indexes.READERS, *of_texts.READERS]
+pytestmark = pytest.mark.hypothesis  # which the plugin sees on decorated tests only
+
+READERS = [*of_indexes.READERS, *of_texts.READERS, *of_models.READERS]
 CASES = [pytest.param(reader, file, id=f"{reader.name}-{file}") for reader in READERS for file in reader.files]
 
 
