@@ -45,6 +45,11 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     return ranked if k is None else ranked[ranked["rank"] < k].reset_index(drop=True)
 
 
+def without_itself(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
+    """A result frame without the documents whose docno is their query's qid, ranked anew; see ``rank_results``."""
+    return rank_results(results[results["docno"] != results["qid"]], k)
+
+
 def finite_scores(results: pd.DataFrame, score: str = "score") -> np.ndarray:
     """The scores of a result frame, float32 ``[len(results)]``.
 

@@ -36,6 +36,7 @@ class Evaluation:
         test: of the comparison.
         correction: of the comparison.
         keys: by system, what made its run (see ``KeptRuns``); ``None`` where that cannot be told.
+        counts_itself: whether results counted whose docno is the query's qid.
         reused: the systems whose runs were kept from before and not made again.
         notices: what was left out, cut, assumed or replaced on the way, in words.
     """
@@ -51,6 +52,7 @@ class Evaluation:
     correction: Correction = "holm"
     keys: Mapping[str, str | None] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
+    counts_itself: bool = True
     notices: tuple[str, ...] = ()
 
     @property
@@ -109,6 +111,8 @@ class Evaluation:
         for measure, count in values.count().items():
             if count < len(values):
                 queries += f", {measure} over {count:,} of them"
+        if not self.counts_itself:
+            queries += "; results whose docno is the query's qid do not count (BEIR)"
         if self.comparison is None:
             return queries
         test = f"{TESTS[self.test]}, {self.correction.capitalize()}-corrected over {len(self.comparison)} tests, p < {SIGNIFICANT}"

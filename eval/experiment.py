@@ -31,6 +31,7 @@ from ance_ir.eval.measures import (
 from ance_ir.eval.runs import check_run
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
 from ance_ir.notices import collected, examples
+from ance_ir.ranking import without_itself
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def evaluate_systems(
     correction: Correction = "holm",
     kept: KeptRuns | None = None,
     judged_in_part: bool = False,
+    counts_itself: bool = True,
     verbose: bool = False,
 ) -> Evaluation:
     """Run each system over the queries that have judgements, or answers where a measure needs these, and evaluate what it finds.
@@ -68,6 +70,8 @@ def evaluate_systems(
         kept: where each run is kept as soon as it is made, and from where one is taken, with its time, that the same pipeline made of
             the same queries before.
         judged_in_part: whether only some of the queries are judged on purpose, so that leaving out the others is no news.
+        counts_itself: whether a result counts whose docno is the query's qid; where not, it is taken out of each run, which should be one
+            document deeper than is measured.
         verbose: show progress.
 
     Raises:
@@ -93,6 +97,8 @@ def evaluate_systems(
         for name, run in given.items():
             with _about(name):
                 found[name] = check_run(run)
+        if not counts_itself:
+            found = {name: without_itself(run) for name, run in found.items()}
         evidence, per_query = evidence.with_runs(found), {}
         for name, run in found.items():
             with _about(name):
@@ -117,6 +123,7 @@ def evaluate_systems(
         correction=correction,
         keys=keys,
         reused=tuple(reused),
+        counts_itself=counts_itself,
         notices=tuple(notices),
     )
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets import Dataset, DocumentStore, counts_itself
 from ance_ir.eval.measures import evaluate, judged
 from ance_ir.indexes import AnceIndex, AnnMiner, Filters
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
+from ance_ir.pipelines import WithoutItself
 from ance_ir.training import Draw, TrainingQueries
 
 DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
@@ -89,9 +90,12 @@ class Mining:
 
 def _evaluator(dataset: Dataset, split: str) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:
     queries, qrels = judged(dataset, split)
+    itself = counts_itself(dataset.name)
 
     def measure(index: AnceIndex, model: DenseEncoder) -> dict[str, float]:
-        values = evaluate(index.retriever(model, _DEV_DEPTH).transform(queries), qrels, DEV_MEASURES)
+        retriever = index.retriever(model, _DEV_DEPTH + 1)
+        found = (retriever % _DEV_DEPTH if itself else WithoutItself(retriever, _DEV_DEPTH)).transform(queries)
+        values = evaluate(found, qrels, DEV_MEASURES)
         return {str(name): round(float(value), 4) for name, value in values.mean().items()}
 
     return measure

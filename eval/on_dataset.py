@@ -21,6 +21,7 @@ from ance_ir.eval.runs import read_run
 from ance_ir.eval.suites import Suite, suite_of
 from ance_ir.models.precision import Precision
 from ance_ir.notices import collected
+from ance_ir.pipelines import WithoutItself
 from ance_ir.pipelines.systems import Systems
 
 
@@ -77,15 +78,17 @@ def evaluate_on_dataset(
         queries = dataset.queries(split)
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
         qrels = dataset.qrels(split) if "qrels" in needed or (not needed and evidence.answers is None) else None
+        found_before = candidates(dataset, split)
         parser = Systems(
             dataset,
             num_results=num_results or suite.depth,
             device=device,
             model=model,
             precision=precision,
-            pipelines={**candidates(dataset, split), **pipelines},
+            pipelines={**(found_before if suite.counts_itself else _others(found_before)), **pipelines},
             passages=suite.passages,
             bm25=(suite.k1, suite.b),
+            counts_itself=suite.counts_itself,
             verbose=verbose,
         )
         found = evaluate_systems(
@@ -96,10 +99,15 @@ def evaluate_on_dataset(
             runs={name: read_run(path, queries=queries) for name, path in run_files.items()},
             evidence=evidence,
             judged_in_part=suite.judged_in_part,
+            counts_itself=suite.counts_itself,
             verbose=verbose,
             **options,
         )
     return replace(found, notices=tuple(notices))
+
+
+def _others(runs: Mapping[str, pt.Transformer]) -> dict[str, pt.Transformer]:
+    return {name: WithoutItself(run) for name, run in runs.items()}
 
 
 @contextlib.contextmanager

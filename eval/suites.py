@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ance_ir.datasets import Dataset, DirectoryDataset
+from ance_ir.datasets import Dataset, DirectoryDataset, counts_itself
 from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.eval.tables import NOTHING, Table
 
@@ -47,6 +47,7 @@ class Suite:
         published: what to compare with, on the full collection.
         candidates: how many of the candidates that go with the queries are ranked again in the rerank setting; 0 where there is none.
         needs: what is downloaded, and how large it is.
+        counts_itself: whether a result counts whose docno is the query's qid; not where queries are documents (ArguAna, Quora).
         judged_in_part: whether only some of the queries were judged on purpose, so that it is no news that others are left out.
     """
 
@@ -62,6 +63,7 @@ class Suite:
     candidates: int = 0
     needs: str = ""
     judged_in_part: bool = False
+    counts_itself: bool = True
 
     def published_table(self) -> Table | None:
         """What others report, where they do."""
@@ -202,7 +204,13 @@ SUITES: Mapping[str, Suite] = {
             depth=100,
             needs=f"{_WIKIPEDIA}, and the test questions (a file of 0.1 MB)",
         ),
-        Suite(name="beir", describes="a collection of BEIR", measures=("nDCG@10", "R@100"), depth=100),
+        Suite(
+            name="beir",
+            describes="a collection of BEIR; a result whose docno is the query's qid does not count",
+            measures=("nDCG@10", "R@100"),
+            depth=100,
+            counts_itself=False,
+        ),
         Suite(name="judged", describes="a collection with judgements", measures=("RR@10", "nDCG@10", "R@100")),
         Suite(name="answered", describes="a collection with answers instead of judgements", measures=_COVERAGE, depth=100),
     )
@@ -254,7 +262,7 @@ def suite_of(dataset: Dataset, split: str = "test") -> Suite:
         return suite if same and full else replace(suite, published=())
     try:
         dataset.qrels(split)
-        return SUITES["judged"]
+        return replace(SUITES["judged"], counts_itself=counts_itself(dataset.name))
     except DatasetNotFoundError as error:
         try:
             dataset.answers(split)

@@ -48,10 +48,11 @@ class IndexBuild:
         for rows in chunks(stream, _APPEND):
             docnos = [self._docno(row.get("docno"), self.rows.rows + place) for place, row in enumerate(rows, start=1)]
             self._check_encoding(rows)
-            dimensions = sorted({len(row["doc_vec"]) for row in rows})
+            vectors = [_vector(row.get("doc_vec"), docno) for docno, row in zip(docnos, rows, strict=True)]
+            dimensions = sorted({len(vector) for vector in vectors})
             if len(dimensions) > 1:
                 raise IndexingError(f"vectors of {' and '.join(map(str, dimensions))} dimensions")
-            self.vectors.append(np.stack([row["doc_vec"] for row in rows]))
+            self.vectors.append(np.stack(vectors), docnos)
             yield from self.rows.documents(docnos, passages=self.passages)
         self._ids.report()
 
@@ -68,3 +69,18 @@ class IndexBuild:
         for row in rows:
             if row.get("encoding") != self.encoding:
                 raise IndexingError(f"row {row['docno']!r} was encoded by {row.get('encoding')}, those before it by {self.encoding}")
+
+
+def _vector(value: Any, docno: str) -> np.ndarray:
+    """A vector of numbers, ``[D]``.
+
+    Raises:
+        IndexingError: it is none.
+    """
+    try:
+        vector = np.asarray(value.detach().cpu().float() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError):
+        vector = np.zeros((0, 0))
+    if vector.ndim != 1 or vector.dtype.kind not in "fiu":
+        raise IndexingError(f"document {docno!r}: its doc_vec must be a vector of numbers, found {value!r:.60}")
+    return vector

@@ -183,7 +183,11 @@ class CorpusEncoding:
         blocks = self._blocks(self._documents(part))
         with contextlib.closing(blocks), growing_array(path, self._model.dimension, self._dtype) as append:
             for block_PD, block_counts, block_encoded in blocks:
-                vectors_PD, norm = checked_vectors(block_PD, self._dtype)
+                first = self._documents(part).start + sum(map(len, counts))
+                ends = np.cumsum(block_counts)
+                vectors_PD, norm = checked_vectors(
+                    block_PD, self._dtype, lambda row, first=first, ends=ends: self._docno(first + int(np.searchsorted(ends, row, "right")))
+                )
                 append(vectors_PD)
                 counts.append(block_counts)
                 largest, encoded = max(largest, norm), encoded + block_encoded
@@ -193,6 +197,9 @@ class CorpusEncoding:
         shard = Shard.of(path, int(passages.sum()))
         told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
         write_json(self.folder / f"part-{part:05d}.json", told)
+
+    def _docno(self, number: int) -> str:
+        return str(self._store[number]["docno"])
 
     def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
         """Of documents that follow one another: vectors ``[passages, D]``, int64 counts of passages, and how many were encoded."""

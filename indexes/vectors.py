@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -37,17 +37,26 @@ class Shard:
         return cls(file=path.name, rows=rows, checksum=hash_files([path]))
 
 
-def checked_vectors(vectors: np.ndarray, dtype: np.dtype[Any]) -> tuple[np.ndarray, float]:
+def checked_vectors(vectors: np.ndarray, dtype: np.dtype[Any], docno: Callable[[int], str]) -> tuple[np.ndarray, float]:
     """Vectors ``[n, D]`` as they are stored, and their largest norm.
+
+    Args:
+        vectors: float.
+        dtype: of the store.
+        docno: whose a row is, for errors.
 
     Raises:
         IndexingError: a vector is not finite, or too large for float16.
     """
     with np.errstate(over="ignore"):  # an overflow shows as an infinite value, reported below
         vectors = vectors.astype(dtype, copy=False)
-    if not np.isfinite(vectors).all():
-        hint = "; float32 may hold them" if dtype == np.float16 else ""
-        raise IndexingError(f"vectors that are infinite or not a number, as {dtype}{hint}")
+    refused = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(refused):
+        hint = "; float32 may hold it" if dtype == np.float16 else ""
+        raise IndexingError(
+            f"document {docno(int(refused[0]))!r}: its vector is infinite or not a number, as {dtype}{hint} "
+            f"({len(refused)} of {len(vectors)} vectors read together are)"
+        )
     return vectors, float(np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1).max(initial=0))
 
 
@@ -73,8 +82,12 @@ class VectorWriter:
         self._buffer = np.zeros((0, 0), dtype=self.dtype)
         self._filled = 0
 
-    def append(self, vectors: np.ndarray) -> None:
+    def append(self, vectors: np.ndarray, docnos: Sequence[str] = ()) -> None:
         """Add rows, ``[n, D]``.
+
+        Args:
+            vectors: the rows.
+            docnos: whose they are, for errors; by default they are called by their numbers.
 
         Raises:
             IndexingError: a vector is not finite, of another dimension, or too large for float16.
@@ -86,7 +99,7 @@ class VectorWriter:
             self._buffer = np.empty((rows, vectors.shape[1]), dtype=self.dtype)
         if vectors.shape[1] != self._buffer.shape[1]:
             raise IndexingError(f"vectors of {vectors.shape[1]} dimensions after vectors of {self._buffer.shape[1]}")
-        vectors, largest = checked_vectors(vectors, self.dtype)
+        vectors, largest = checked_vectors(vectors, self.dtype, lambda row: docnos[row] if docnos else f"number {row}")
         self.largest_norm = max(self.largest_norm, largest)
         while len(vectors):
             part = vectors[: len(self._buffer) - self._filled]

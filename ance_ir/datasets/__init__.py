@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ance_ir.datasets.collections import counts_itself, kind_of
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.directory import DirectoryDataset
 from ance_ir.datasets.docnos import DocnoMap
@@ -21,5 +22,7 @@ __all__ = [
     "IrDataset",
     "OnError",
     "QuestionFile",
+    "counts_itself",
+    "kind_of",
     "load_dataset",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets import Dataset, DocumentStore, counts_itself
 from ance_ir.datasets.docnos import hash_text
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
@@ -26,7 +26,8 @@ class TrainingQueries:
         qids: ``[Q]``.
         texts: ``[Q]``.
         positives: for each query its relevant documents, int64, ascending.
-        excluded: for each query its positives and the documents with the same text as one of them, int64, ascending.
+        excluded: for each query its positives and the documents with the same text as one of them, int64, ascending; in BEIR's
+            collections the document whose docno is the qid, too.
         documents: how many documents the corpus has.
     """
 
@@ -72,6 +73,9 @@ class TrainingQueries:
         blank = [qid for qid, documents in zip(kept["qid"], positives, strict=True) if empty[documents].all()] if empty.any() else []
         _warn("training queries of split %s have relevant documents without a text alone", split, blank, len(kept))
         excluded = [duplicates.of(documents) for documents in positives]
+        if not counts_itself(dataset.name):  # queries that are documents: their own is no answer, and no negative either
+            itself = store.numbers(list(kept["qid"]))
+            excluded = [np.union1d(documents, own[own >= 0]) for documents, own in zip(excluded, itself[:, None], strict=True)]
         return cls(qids=list(kept["qid"]), texts=list(kept["query"]), positives=positives, excluded=excluded, documents=len(store))
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.datasets import load_dataset
+from ance_ir.datasets import counts_itself, load_dataset
 from ance_ir.eval.measures import evaluate, judged
 from ance_ir.eval.negatives import NamedNegatives, with_mix
 from ance_ir.eval.study.settings import Scheme, StudySettings
 from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
+from ance_ir.ranking import without_itself
 from ance_ir.training import AnnNegatives, TrainingQueries
 
 MEASURES = ("RR@10", "nDCG@10", "R@100")
@@ -88,7 +89,10 @@ class Material:
         """For each split, the value of each measure for each judged query; as ``ance_ir.eval.evaluate`` returns it."""
         found = {}
         for split, (queries, qrels) in self._judged.items():
-            found[split] = evaluate(system.transform(queries), qrels, MEASURES)
+            results = system.transform(queries)
+            if not counts_itself(self.dataset.name):
+                results = without_itself(results)
+            found[split] = evaluate(results, qrels, MEASURES)
         return found
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,7 @@ import pandas as pd
 
 from ance_ir.errors import IndexingError
 from ance_ir.files import alone, atomic_folder
+from ance_ir.notices import examples
 from ance_ir.optional import optional
 from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found
 
@@ -42,6 +45,21 @@ if not index.built():
     index.indexer("text").index({"docno": str(number), "text": text} for number, text in enumerate(sys.stdin))
 index.bm25(k1=float(k1), b=float(b), num_results=1)
 """
+
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_OTHER = re.compile(r"[^\W\d_\x00-\x7f]")
+_EXAMPLES = 4
+
+
+def _in_another_script(text: str) -> bool:
+    """Whether a text has more letters that PISA does not read than characters that it reads."""
+    return not text.isascii() and len(_OTHER.findall(text)) > sum(map(len, _WORD.findall(text)))
+
+
+def _stopwords(name: str) -> frozenset[str]:
+    words: dict[str, Sequence[str]] = importlib.import_module("pyterrier_pisa.stopwords")._STOPWORDS
+    return frozenset(words.get(name, ()))
 
 
 class Pisa:
@@ -69,8 +87,27 @@ class Pisa:
             IndexingError: PISA ended with an error.
         """
         (folder / "pisa").mkdir()
-        with _builder(folder / "pisa", analysis.stemmer, threads, K1, B) as add:
-            yield lambda docno, text: add(text + "\n")
+        foreign: list[str] = []
+        documents = lost = 0
+
+        def write(docno: str, text: str) -> None:
+            nonlocal documents, lost
+            documents += 1
+            if _in_another_script(text):
+                lost += 1
+                foreign.extend([docno] if lost <= _EXAMPLES else [])
+            add(text + "\n")
+
+        try:
+            with _builder(folder / "pisa", analysis.stemmer, threads, K1, B) as add:
+                yield write
+        finally:
+            if lost:
+                logger.warning(
+                    "PISA reads words of ASCII letters and digits alone; %d of %d documents have more letters of other scripts (%s): "
+                    "engine=lucene reads these",
+                    *(lost, documents, examples(foreign)),
+                )
 
     def open(self, folder: Path, analysis: Analysis, threads: int) -> PisaSearcher:
         """Open an index."""
@@ -96,7 +133,24 @@ class PisaSearcher:
         retriever.verbose, retriever.num_results = verbose, k
         found = retriever.transform(pd.DataFrame({"qid": np.arange(len(queries)), "query": list(queries)}))
         numbers = found["docno"].to_numpy(dtype=object).astype(np.int64)
+        found_nothing = np.setdiff1d(np.arange(len(queries)), found["qid"].to_numpy(np.int64))
+        self._tell_of_queries_without_words([queries[row] for row in found_nothing])
         return Found(found["qid"].to_numpy(np.int64), numbers, found["score"].to_numpy(np.float32))
+
+    def _tell_of_queries_without_words(self, queries: Sequence[str]) -> None:
+        """Warn of those that found nothing since PISA sees no word in them."""
+        foreign = [query for query in queries if not _WORD.search(query) and any(map(str.isalnum, query))]
+        if foreign:
+            logger.warning(
+                "PISA reads words of ASCII letters and digits alone, and finds none in %d queries (%s): engine=lucene reads other scripts",
+                *(len(foreign), examples(foreign)),
+            )
+        stopwords = _stopwords(self._analysis.stopwords)
+        empty = [query for query in queries if (words := _WORD.findall(query.lower())) and stopwords.issuperset(words)]
+        if empty:
+            logger.warning(
+                "%d queries have stop words alone, and find nothing (%s): stopwords=none keeps these words", len(empty), examples(empty)
+            )
 
     def retriever(self, k1: float, b: float) -> Any:
         """PISA's retriever for the given parameters of BM25; always the same one."""
@@ -163,7 +217,8 @@ def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> I
             log.seek(0)
             lines = log.read().decode(errors="replace").split("\n")
             reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
-            return IndexingError(f"PISA could not build the index, which needs a document with a word of ASCII letters or digits: {reason}")
+            needed = "a document with a word of ASCII letters or digits (engine=lucene reads other scripts)"
+            return IndexingError(f"PISA could not build the index, which needs {needed}: {reason}")
 
         def add(line: str) -> None:
             try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ance_ir.datasets import Dataset
+from ance_ir.datasets import Dataset, kind_of
 from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.tree import Node, Stage, map_stages, stages_of
+
+logger = logging.getLogger(__name__)
 
 Collection = Literal["passages", "documents", "open QA"]
 
@@ -71,25 +74,37 @@ CHECKPOINTS: Mapping[str, Mapping[Collection, str]] = {
 
 
 def checkpoint_for(word: str, dataset: Dataset) -> str:
-    """The published checkpoint of ``ance``, ``dpr`` or ``bert`` for a dataset."""
+    """The published checkpoint of ``ance``, ``dpr`` or ``bert`` for a dataset; says which was assumed where there are several."""
     choices = CHECKPOINTS[word]
-    return choices["passages"] if len(set(choices.values())) == 1 else choices[collection_of(dataset)]
+    kind = collection_of(dataset)
+    if len(set(choices.values())) > 1 and kind_of(dataset.name) is None:
+        length = f"its documents have {'more than' if kind == 'documents' else 'at most'} {_LONG} words on average"
+        logger.warning(
+            "%s over %s: %s is taken, for %s, since %s; %s[model=NAME] takes another",
+            *(word, dataset.name, choices[kind], kind, "it has answers" if kind == "open QA" else length, word),
+        )
+    return choices[kind]
 
 
 def collection_of(dataset: Dataset) -> Collection:
-    """What a dataset's documents are.
-
-    ``open QA`` where its questions have answers; ``documents`` where one of the first 100 has a url, or they have more than 256 words on
-    average; ``passages`` otherwise.
+    """What a dataset's documents are: what is known of its name; else ``open QA`` where its questions have answers, ``documents`` where
+    its first 100 documents have more than 256 words on average, and ``passages``.
     """
-    try:
-        if dataset.splits and len(dataset.answers(dataset.splits[0])):
-            return "open QA"
-    except DatasetNotFoundError:
-        pass
+    known = kind_of(dataset.name)
+    if known is not None:
+        return known
+    if any(_has_answers(dataset, split) for split in dataset.splits):
+        return "open QA"
     first = list(itertools.islice(dataset.usable_documents(), _LOOKED_AT))
     words = sum(len(document["text"].split()) for document in first)
-    return "documents" if any(document.get("url") for document in first) or words > _LONG * len(first) else "passages"
+    return "documents" if words > _LONG * len(first) else "passages"
+
+
+def _has_answers(dataset: Dataset, split: str) -> bool:
+    try:
+        return bool(len(dataset.answers(split)))
+    except DatasetNotFoundError:
+        return False
 
 
 def expand(stage: Stage) -> Node:

@@ -15,6 +15,7 @@ from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.models.precision import Precision
 from ance_ir.models.published import PUBLISHED
 from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
+from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import options as kinds
@@ -39,6 +40,7 @@ class Stages:
         precision: what dense models compute in; by default their checkpoint's own.
         passages: how a collection is cut for a dense model, where neither the stage nor the makers of the model say.
         bm25: k1 and b, where the stage does not say.
+        counts_itself: whether a document counts whose docno is the query's qid.
         verbose: show progress of what is built on first use.
     """
 
@@ -52,12 +54,14 @@ class Stages:
         precision: Precision | None,
         passages: str,
         bm25: tuple[float, float],
+        counts_itself: bool,
         verbose: bool,
     ) -> None:
         self._dataset = dataset
         self._passages = passages
         self._k1, self._b = bm25
         self._num_results = num_results
+        self._counts_itself = counts_itself
         self._device = device
         self._model = model
         self._precision = precision
@@ -114,7 +118,7 @@ class Stages:
             raise UsageError(f"{stage.told} only retrieves, so it is the first stage of a system")
         analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
         index = dataset_bm25(self._dataset, **analysis) if path is None else BM25Index(path, **analysis)
-        return index.retriever(self._num_results, **{"k1": self._k1, "b": self._b, **options})
+        return self._others(index.retriever(self._asked, **{"k1": self._k1, "b": self._b, **options}))
 
     def _dense(self, stage: Stage, word: str, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
         name = options.get("model") or checkpoint_for(word, self._dataset)
@@ -133,10 +137,18 @@ class Stages:
                 name = "backend" if feedback is None else "prf"
                 raise UsageError(f"{stage.told} scores what was found before it: {name}= is for an index that retrieves")
             return index.scorer(model, check=False, **options)
-        retriever = index.retriever(model, self._num_results, check=False, **options)
+        retriever = self._others(index.retriever(model, self._asked, check=False, **options))
         if feedback is None:
             return retriever
         return model.queries() >> retriever % feedback.depth >> feedback.make(index) >> retriever
+
+    @property
+    def _asked(self) -> int:
+        """How many documents a retriever is asked for."""
+        return self._num_results if self._counts_itself else self._num_results + 1
+
+    def _others(self, retriever: pt.Transformer) -> pt.Transformer:
+        return retriever if self._counts_itself else WithoutItself(retriever, self._num_results)
 
     def _reranker(self, stage: Stage, folder: Path | None, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
         name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self._dataset)

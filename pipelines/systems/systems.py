@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.datasets import counts_itself as known_to_count_itself
 from ance_ir.errors import UsageError
 from ance_ir.models.precision import Precision
 from ance_ir.pipelines.bm25.engine import K1, B
@@ -33,6 +34,8 @@ class Systems:
         pipelines: pipelines of the caller's own, which are stages by their names.
         passages: how the dataset is cut for a dense model, where neither the system nor the makers of the model say.
         bm25: k1 and b, where the system does not say.
+        counts_itself: whether a document counts whose docno is the query's qid; by default what is known of the dataset, see
+            ``ance_ir.datasets.counts_itself``. Pipelines of the caller's are left alone.
         verbose: show progress of what is built on first use.
 
     Raises:
@@ -50,6 +53,7 @@ class Systems:
         pipelines: Mapping[str, pt.Transformer] = MappingProxyType({}),
         passages: str = "firstp",
         bm25: tuple[float, float] = (K1, B),
+        counts_itself: bool | None = None,
         verbose: bool = False,
     ) -> None:
         self._num_results = num_results
@@ -62,6 +66,7 @@ class Systems:
             precision=precision,
             passages=passages,
             bm25=bm25,
+            counts_itself=known_to_count_itself(dataset.name) if counts_itself is None else counts_itself,
             verbose=verbose,
         )
 

@@ -26,7 +26,7 @@ from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingErro
 from ance_ir.eval.candidates import RunRetriever
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
-from ance_ir.pipelines import AncePRF, AveragePRF, ReciprocalRankFusion, RocchioPRF, WeightedSum
+from ance_ir.pipelines import AncePRF, AveragePRF, ReciprocalRankFusion, RocchioPRF, WeightedSum, WithoutItself
 from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
@@ -252,6 +252,14 @@ CASES = {
         change={"k": 7},
         stages=("systems",),
     ),
+    "WithoutItself": Case(
+        make=lambda world: WithoutItself(world.index.retriever(world.model, 11), 10),
+        frame=QUERIES,
+        inputs=BY_QUERY,
+        adds=RANKED,
+        change={"num_results": 3},
+        stages=("retriever",),
+    ),
     "WeightedSum": Case(
         make=lambda world: WeightedSum(*two(world), weights=(1, 0.5), num_results=10),
         frame=QUERIES,
@@ -290,7 +298,7 @@ CASES = {
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
 RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25Retriever, Lucene", "BM25Retriever, RM3"]
-RETRIEVERS += ["ReciprocalRankFusion", "WeightedSum"]
+RETRIEVERS += ["ReciprocalRankFusion", "WeightedSum", "WithoutItself"]
 WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
 """They find nothing for a query whose words no document has, and know nothing of vectors."""
 RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "BertReranker, dataset", "QueryEncoder >> DenseRetriever"]

@@ -423,3 +423,20 @@ def test_it_is_a_pyterrier_artifact(tmp_path: Path, model: DenseEncoder) -> None
 
 def test_every_refusal_has_the_one_root() -> None:
     assert all(issubclass(error, AnceError) for _, error, _ in FAILURES.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_vector_that_is_not_finite_is_refused_by_its_document(dtype: Any, tmp_path: Path) -> None:
+    vectors = {"d1": [1.0, 2.0], "d2": [1.0, np.nan], "d3": [np.inf, 0.0]}
+    rows = [{"docno": docno, "doc_vec": np.array(vector, dtype=np.float32)} for docno, vector in vectors.items()]
+    with pytest.raises(IndexingError, match=r"'d2'.*2 of 3"):
+        AnceIndex(tmp_path / "x.ance", dtype=dtype).index(iter(rows))
+    index = AnceIndex(tmp_path / "x.ance", dtype=dtype).index(iter(rows[:1]))
+    with pytest.raises(IndexingError, match="'d3'"):
+        index.add(iter(rows[2:]))
+
+
+@pytest.mark.parametrize("vector", [None, "text", 1.0, [[1.0, 2.0]], [[1.0], [2.0, 3.0]], ["a", "b"]])
+def test_what_is_no_vector_is_refused_by_its_document(vector: Any, tmp_path: Path) -> None:
+    with pytest.raises(IndexingError, match="'d7'"):
+        AnceIndex(tmp_path / "x.ance").index(iter([{"docno": "d7", "doc_vec": vector}]))

@@ -455,3 +455,24 @@ def test_the_cache_keeps_engines_and_analyses_apart(tmp_path: Path, monkeypatch:
     mark = dataset.corpus_fingerprint
     names = [mark, *(f"{mark}-{end}" for end in ("stemmer-none", "lucene", "lucene-stopwords-none", "lucene-stemmer-none"))]
     assert {path.name for path in (tmp_path / "cache" / "bm25").iterdir()} == set(names[: len(asked) - 1])
+
+
+def test_pisa_says_which_words_it_does_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    documents = [{"docno": "d1", "text": "Москва и снег 1"}, {"docno": "d2", "text": "café of snow"}, {"docno": "d3", "text": "雪"}]
+    index = BM25Index(tmp_path / "x").index(iter(documents))
+    assert len(caplog.records) == 1
+    assert all(told in caplog.text for told in ("2 of 3", "d1", "d3", "engine=lucene"))
+    caplog.clear()
+    found = index.retriever()(queries("снег", "of the", "snow", "nowhere", "", "снег snow"))
+    assert len(found) == 2
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert "1 queries ('снег')" in told[0]
+    assert "engine=lucene" in told[0]
+    assert "'of the'" in told[1]
+    assert "stopwords=none" in told[1]
+
+
+def test_a_corpus_without_a_word_that_pisa_reads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(IndexingError, match="engine=lucene"):
+        BM25Index(tmp_path / "x").index(iter([{"docno": "d1", "text": "снег"}]))

@@ -282,16 +282,44 @@ def test_every_named_system_reads_and_needs_published_checkpoints(dataset: Datas
     [
         ([{"docno": "1", "text": "a b"}], False, "passages"),
         ([{"docno": "1", "text": "a " * 300}], False, "documents"),
-        ([{"docno": "1", "text": "a", "url": "http://x"}], False, "documents"),
+        ([{"docno": "1", "text": "a", "url": "http://x"}], False, "passages"),
         ([{"docno": "1", "text": "a " * 300}], True, "open QA"),
     ],
 )
-def test_the_checkpoint_for_a_collection(documents: list[dict[str, str]], answers: bool, kind: str, tmp_path: Path) -> None:
+def test_the_checkpoint_for_a_collection(
+    documents: list[dict[str, str]], answers: bool, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_collection(tmp_path / "c", documents)
     if answers:
         (tmp_path / "c" / "answers.jsonl").write_text(json.dumps({"qid": "q1", "question": "who", "answers": ["a"]}) + "\n")
     assert collection_of(load_dataset(tmp_path / "c")) == kind
-    assert checkpoint_for("ance", load_dataset(tmp_path / "c")) == CHECKPOINTS["ance"][kind]  # type: ignore[index]
+    expected = CHECKPOINTS["ance"][kind]  # type: ignore[index]
+    assert checkpoint_for("ance", load_dataset(tmp_path / "c")) == expected
+    assert expected in caplog.text, "what is assumed is said"
+    for name in ("trec-covid", "msmarco-document"):
+        (tmp_path / "c").rename(tmp_path / name)
+        known = load_dataset(tmp_path / name)
+        (tmp_path / name).rename(tmp_path / "c")
+        caplog.clear()
+        assert checkpoint_for("ance", known) == CHECKPOINTS["ance"]["passages" if name == "trec-covid" else "documents"]
+        assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("beir/trec-covid", "passages"),
+        ("beir/nfcorpus/test", "passages"),
+        ("beir/hotpotqa/dev", "passages"),
+        ("msmarco-document/trec-dl-2019/judged", "documents"),
+        ("trec-dl-2020/document", "documents"),
+        ("msmarco-passage/dev/small", "passages"),
+        ("trec-dl-2019", "passages"),
+        ("dpr-w100/natural-questions/dev", "open QA"),
+    ],
+)
+def test_the_kind_of_a_collection_that_is_known(name: str, kind: str) -> None:
+    assert collection_of(load_dataset(name)) == kind
 
 
 def test_a_folder_comes_before_a_name(folder: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

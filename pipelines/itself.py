@@ -1,0 +1,40 @@
+"""Queries that are documents too: they do not find themselves."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.ranking import without_itself
+from ance_ir.settings import Retrieving, of_kind
+
+
+class WithoutItself(Retrieving):
+    """What a retriever finds, but for a document whose docno is the query's qid.
+
+    Such results do not count in BEIR's collections: the queries of ArguAna and Quora are documents.
+
+    Args:
+        retriever: is asked for one document more than is wanted, where it is one of this package; it should find as many.
+        num_results: documents a query, at most.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Without itself", "help_url": None}
+    retriever = of_kind(pt.Transformer)
+
+    def __init__(self, retriever: pt.Transformer, num_results: int = 1000) -> None:
+        self.retriever = retriever
+        self.num_results = num_results
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Search, leave out, rank anew and cut."""
+        retriever = self.retriever
+        if isinstance(retriever, Retrieving):
+            retriever = retriever % (self.num_results + 1)
+        return without_itself(retriever.transform(inp), self.num_results)
+
+    def transform_inputs(self) -> Any:
+        """The columns that the retriever needs."""
+        return pt.inspect.transformer_inputs(self.retriever)
