@@ -20,6 +20,7 @@ import logging
 import shutil
 import time
 from collections.abc import Generator, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,15 +180,13 @@ class CorpusEncoding:
 
     def _encode(self, part: int) -> None:
         path = self.folder / f"vectors-{part:05d}.npy"
-        counts, largest, encoded = [], 0.0, 0
+        counts: list[np.ndarray] = []
+        largest, encoded = 0.0, 0
         blocks = self._blocks(self._documents(part))
         with contextlib.closing(blocks), growing_array(path, self._model.dimension, self._dtype) as append:
             for block_PD, block_counts, block_encoded in blocks:
-                first = self._documents(part).start + sum(map(len, counts))
-                ends = np.cumsum(block_counts)
-                vectors_PD, norm = checked_vectors(
-                    block_PD, self._dtype, lambda row, first=first, ends=ends: self._docno(first + int(np.searchsorted(ends, row, "right")))
-                )
+                first = self._documents(part).start + sum(len(before) for before in counts)
+                vectors_PD, norm = checked_vectors(block_PD, self._dtype, partial(self._docno, first, np.cumsum(block_counts)))
                 append(vectors_PD)
                 counts.append(block_counts)
                 largest, encoded = max(largest, norm), encoded + block_encoded
@@ -198,8 +197,9 @@ class CorpusEncoding:
         told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
         write_json(self.folder / f"part-{part:05d}.json", told)
 
-    def _docno(self, number: int) -> str:
-        return str(self._store[number]["docno"])
+    def _docno(self, first: int, ends: np.ndarray, row: int) -> str:
+        """Whose a row of a block is, of which ``first`` is the first document and ``ends`` are the ends of all."""
+        return str(self._store[first + int(np.searchsorted(ends, row, "right"))]["docno"])
 
     def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
         """Of documents that follow one another: vectors ``[passages, D]``, int64 counts of passages, and how many were encoded."""
