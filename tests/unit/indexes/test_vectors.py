@@ -66,7 +66,7 @@ def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, value: float, d
 
 def test_vectors_too_large_for_float16_are_refused(tmp_path: Path) -> None:
     vectors = random_vectors(3) * 1e5
-    with pytest.raises(IndexingError, match="as float16; float32 may hold them"):
+    with pytest.raises(IndexingError, match="as float16; float32 may hold it"):
         write(tmp_path, vectors, "float16")
     write(tmp_path, vectors, "float32")
 
