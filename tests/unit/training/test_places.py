@@ -164,15 +164,12 @@ def test_paths_from_outside_may_begin_with_the_home_folder(
     assert not list(elsewhere.iterdir())
 
 
-LEFT = (0, 8_192, 65_536)
-"""Bytes that are left on a full disk."""
-
-
 @pytest.mark.parametrize("name", KINDS)
-def test_a_full_disk_is_named_and_costs_nothing(name: str, mount: Mount, collection: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [(8_192,), pytest.param((0, 4_096, 65_536), marks=pytest.mark.slow)], ids=["little", "less and more"])
+def test_a_full_disk_is_named_and_costs_nothing(name: str, left: tuple[int, ...], mount: Mount, collection: Path, tmp_path: Path) -> None:
     """What was there is there whole or the new one is; when there is room again, the same call ends as it should."""
     (tmp_path / "whole").mkdir()
     mount(tmp_path / "disk", "size=48m")
-    process = start(fill, name, tmp_path, collection, LEFT)
+    process = start(fill, name, tmp_path, collection, left)
     process.join(300)
     assert process.exitcode == 0, (tmp_path / "failure").read_text()

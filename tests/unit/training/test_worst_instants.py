@@ -9,8 +9,8 @@ import pytest
 from tests.processes import start
 from tests.worst_instants import KINDS, run
 
-FEW = 8
-"""Instants that the quick tests try of each kind; they are spread over the work, renames first."""
+FEW = 4
+"""Instants that the quick tests try of each kind; they are spread over the work."""
 
 
 @pytest.mark.parametrize("name", KINDS)
