@@ -258,7 +258,7 @@ def of_kind(kind: type[T]) -> Setting[T]:
 
     def read(value: Any) -> T:
         if not isinstance(value, kind):
-            raise UsageError(f"must be {_article(kind.__name__)}, not {value!r}")
+            raise UsageError(f"must be of the class {kind.__name__}, not {value!r:.80}")
         return value
 
     return Setting(read)
@@ -280,10 +280,6 @@ def as_weights(values: Iterable[Any]) -> tuple[float, ...]:
         return tuple(map(as_number, values))
     except (TypeError, UsageError):
         raise UsageError(f"must be finite numbers, not {values!r}") from None
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def _told(value: Any) -> str:

@@ -14,8 +14,8 @@ from ance_ir.errors import PointedError, UsageError
 from ance_ir.eval.runs import read_run
 from ance_ir.pipelines import Systems
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
-from ance_ir.pipelines.systems.parser import Source, parse_mixture
-from ance_ir.pipelines.systems.tree import Stage
+from ance_ir.pipelines.systems.parser import parse_mixture
+from ance_ir.pipelines.systems.tree import Source, Stage
 from ance_ir.training import CandidateNegatives, InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries
 
 logger = logging.getLogger(__name__)

@@ -29,16 +29,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
 from ance_ir.errors import PointedError
-from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Option, Stage, Sum, System, Weighted
+from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Mixture, Node, Option, Source, Stage, Sum, System, Weighted
 
 BM25 = "bm25"
-MIX = "mix"
 FUNCTIONS = ("rrf", "minmax", "z", MIX)
 
 _NAME = re.compile(r"([^=>%/[\"']*[^=>%/[\"'\s])\s*=")
@@ -63,39 +61,6 @@ def parse(text: str, names: Collection[str] = ()) -> System:
         PointedError: the text is no system; says what was expected, and where.
     """
     return _Parser(text, names).system()
-
-
-@dataclass(frozen=True)
-class Source:
-    """A part of a mixture.
-
-    Attributes:
-        weight: how much of the mixture it makes.
-        tree: of its system.
-        text: of its system.
-    """
-
-    weight: float
-    tree: Node
-    text: str
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """What negatives are drawn from.
-
-    Attributes:
-        sources: one or more.
-        bare: whether they were joined by ``+`` and not by ``mix(…)``.
-    """
-
-    sources: tuple[Source, ...]
-    bare: bool
-
-    def __str__(self) -> str:
-        """Its text, with ``mix(…)`` around several sources."""
-        texts = [f"{'' if source.weight == 1 else f'{source.weight:g}*'}{source.text}" for source in self.sources]
-        return texts[0] if len(texts) == 1 else f"{MIX}({', '.join(texts)})"
 
 
 def parse_mixture(text: str, names: Collection[str] = ()) -> Mixture:

@@ -15,9 +15,9 @@ from ance_ir.pipelines.bm25.engine import K1, B
 from ance_ir.pipelines.fusion import Normalization, ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
-from ance_ir.pipelines.systems.parser import MIX, parse
+from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.stages import Stages
-from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Stage, Sum, System, Weighted
+from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted
 
 _NORMALIZATIONS: Mapping[str, Normalization] = {"minmax": "min-max", "z": "z"}
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+MIX = "mix"
+"""What a mixture is called in its text."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -94,6 +97,39 @@ class System:
     name: str
     tree: Node
     text: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part of a mixture.
+
+    Attributes:
+        weight: how much of the mixture it makes.
+        tree: of its system.
+        text: of its system.
+    """
+
+    weight: float
+    tree: Node
+    text: str
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What negatives are drawn from.
+
+    Attributes:
+        sources: one or more.
+        bare: whether they were joined by ``+`` and not by ``mix(…)``.
+    """
+
+    sources: tuple[Source, ...]
+    bare: bool
+
+    def __str__(self) -> str:
+        """Its text, with ``mix(…)`` around several sources."""
+        texts = [f"{'' if source.weight == 1 else f'{source.weight:g}*'}{source.text}" for source in self.sources]
+        return texts[0] if len(texts) == 1 else f"{MIX}({', '.join(texts)})"
 
 
 def map_stages(node: Node, change: Callable[[Stage], Stage]) -> Node:
