@@ -31,6 +31,8 @@ _AT_LEAST = 256 * 256
 _LINKS = 32
 _ITERATIONS = 10
 _ROTATION_SAMPLE = 1 << 14
+_LONGEST = 1000
+"""Characters of a factory string; Faiss matches patterns by recursion, and tens of thousands end the process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +95,10 @@ def empty_index(recipe: Recipe, dimension: int, settings: FaissSettings) -> Any:
     """A Faiss index, neither trained nor filled, for vectors of a dimension.
 
     Raises:
-        UsageError: Faiss does not know the factory string, or not for inner products.
+        UsageError: Faiss does not know the factory string, or not for inner products, or it is far too long for one.
     """
+    if len(recipe.factory) > _LONGEST:
+        raise UsageError(f"a factory string of at most {_LONGEST} characters was expected, not of {len(recipe.factory)}")
     try:
         index = faiss.index_factory(recipe.first or dimension, recipe.factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:

@@ -480,6 +480,7 @@ def test_what_is_built_is_told(tmp_path: Path, vectors: np.ndarray) -> None:
         ("faiss:OPQ4_800,PQ4", IndexingError, "a rotation of 800 dimensions needs as many vectors to train on, not 700"),
         ("faiss:PQ4x10", IndexingError, "Faiss cannot train PQ4x10 on 700 vectors"),
         ("faiss:Annoy", UsageError, "faiss:Annoy: Faiss makes no index for inner products of 'Annoy'"),
+        ("faiss:IVF256,S" + "iv" * 9000, UsageError, "1000 characters.*18008"),  # Faiss ends the process
         ("faiss:LSH", UsageError, "Faiss makes no index for inner products of 'LSH'"),
         ("faiss:HNSW16_PQ4", UsageError, "IndexHNSWPQ does not compare rows by inner products"),
         ("faiss:IDMap,Flat", UsageError, "IndexIDMap does not compare rows by inner products"),
