@@ -43,7 +43,7 @@ def _parsed(name: str) -> Any:
         if isinstance(name, str):
             compile(name.strip(), "measure", "eval")  # refuses a parameter that is given twice, which ir_measures does not
         measure = ir_measures.parse_measure(name.strip() if isinstance(name, str) else name)
-    except (NameError, SyntaxError, ValueError, TypeError, AttributeError):
+    except (NameError, SyntaxError, ValueError, TypeError, AttributeError, MemoryError, RecursionError):  # the last two of many brackets
         if re.search(r"[@=]\s*-\s*\d", str(name)):
             raise UsageError(f"measure {str(name)!r}: its numbers are not to be negative") from None
         raise UsageError(

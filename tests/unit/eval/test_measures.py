@@ -248,3 +248,9 @@ def test_dev_queries_that_are_left_out_or_cannot_be_met_are_warned_of(tmp_path: 
     assert queries["qid"].tolist() == ["q1", "q2"]
     for qid, notice in zip(("q3", "q4", "q2"), notices, strict=True):
         assert repr(qid) in notice
+
+
+@pytest.mark.parametrize("depth", [150, 199, 5000])
+def test_brackets_that_python_gives_up_on_are_refused(depth: int) -> None:
+    with pytest.raises(UsageError):
+        parse_measures(["RBP(p=0.8," + "[" * depth])

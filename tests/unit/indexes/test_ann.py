@@ -414,6 +414,7 @@ def test_the_sample_is_drawn_over_the_whole_corpus(tmp_path: Path, monkeypatch: 
         return inner(self, rows)
 
     monkeypatch.setattr(VectorStore, "get", recorded)
+    monkeypatch.setattr(build, "_are_unit", lambda store: False)  # looks at vectors of its own
     monkeypatch.setattr(families, "_AT_LEAST", 1000)
     monkeypatch.setattr(families, "PER_LIST", 40)
     store = make_store(tmp_path, np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32))
@@ -468,7 +469,8 @@ def test_what_is_built_is_told(tmp_path: Path, vectors: np.ndarray) -> None:
     assert told.items() >= {"family": "matryoshka8+hnsw", "factory": "HNSW32,Flat", "first_dimensions": 8, "rows": ROWS}.items()
     assert told["bytes"] == file.size == (tmp_path / "matryoshka8-hnsw-efc33.index").stat().st_size
     assert file.seconds == told["build_seconds"] > 0
-    assert faiss.downcast_index(file.index.index).hnsw.efConstruction == 33
+    *_, last = families.layers(file.index)
+    assert last.hnsw.efConstruction == 33
     open_faiss(store, tmp_path, parse_backend("hnsw"))
     assert faiss.read_index(str(tmp_path / "hnsw.index")).hnsw.efConstruction == 100
 
