@@ -25,10 +25,11 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
         A new frame: queries in the order in which they first appear, ``rank`` from 0 within each, best first.
 
     Raises:
-        UsageError: a score is no finite number.
+        UsageError: a score is no finite number, or a row has no qid or docno.
     """
     if results.empty:
         return results.assign(rank=np.array([], dtype=np.int64)).reset_index(drop=True)
+    check_named(results)
     query, _ = pd.factorize(results["qid"])
     score = finite_scores(results)
     order = np.lexsort((-score, query))
@@ -48,6 +49,18 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
 def without_itself(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     """A result frame without the documents whose docno is their query's qid, ranked anew; see ``rank_results``."""
     return rank_results(results[results["docno"] != results["qid"]], k)
+
+
+def check_named(frame: pd.DataFrame) -> None:
+    """Refuse rows without a ``qid``, or without a ``docno`` where the frame has that column.
+
+    Raises:
+        UsageError: says how many, and the first.
+    """
+    for column in ("qid", "docno"):
+        lacking = np.flatnonzero(frame[column].isna()) if column in frame.columns else []
+        if len(lacking):
+            raise UsageError(f"{len(lacking)} of {len(frame)} rows have no {column}, row {lacking[0]} (from 0) first")
 
 
 def finite_scores(results: pd.DataFrame, score: str = "score") -> np.ndarray:
@@ -83,9 +96,10 @@ def given_vectors(frame: pd.DataFrame, dimension: int) -> np.ndarray:
     Raises:
         UsageError: one is no vector of that dimension, or not finite; names its query, and its document where the frame has one.
     """
+    check_named(frame)
     given = frame["query_vec"].to_list()
     distinct = {id(vector): vector for vector in given}  # a query's results share their vector
-    read = {key: _vector(vector, dimension) for key, vector in distinct.items()}
+    read = {key: read_vector(vector, dimension) for key, vector in distinct.items()}
     vectors = np.zeros((len(given), dimension), dtype=np.float32)
     for row, vector in enumerate(given):
         found = read[id(vector)]
@@ -109,8 +123,8 @@ def finite_vectors(frame: pd.DataFrame, vectors: np.ndarray) -> np.ndarray:
     return vectors
 
 
-def _vector(value: Any, dimension: int) -> np.ndarray | str:
-    """A float32 vector; a description of what was given if it is none."""
+def read_vector(value: Any, dimension: int | None = None) -> np.ndarray | str:
+    """A float32 vector of a list, an array or a tensor of numbers; a description of what was given if it is none, or not finite."""
     try:
         if hasattr(value, "detach"):  # a tensor; numpy knows no bfloat16
             value = value.detach().cpu().float().numpy()
@@ -121,7 +135,7 @@ def _vector(value: Any, dimension: int) -> np.ndarray | str:
             vector = array.astype(np.float32)
     except (TypeError, ValueError):
         return f"{value!r:.60}"
-    if vector.shape != (dimension,):
+    if vector.ndim != 1 or dimension not in (None, len(vector)):
         return f"{vector.shape[0]}" if vector.ndim == 1 else f"an array of the shape {list(vector.shape)}"
     return vector if np.isfinite(vector).all() else f"{vector[~np.isfinite(vector)][0]} among them"
 

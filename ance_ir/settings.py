@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
@@ -108,6 +108,18 @@ class Configured:
     # PyTerrier's own hash is that of the repr
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a setting; another name would change nothing. Classes of others may have attributes of their own.
+
+        Raises:
+            UsageError: there is no such setting.
+        """
+        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        if ours and not name.startswith("_") and not hasattr(type(self), name):
+            known = ", ".join(sorted(_settings_of(type(self)))) or "none"
+            raise UsageError(f"{type(self).__name__} has no setting {name!r}; its settings are {known}")
+        super().__setattr__(name, value)
 
     def settle(self, changed: str | None) -> None:
         """Refuse settings that do not go together; called once all are set, and after each change.
@@ -277,9 +289,22 @@ def as_weights(values: Iterable[Any]) -> tuple[float, ...]:
         UsageError: something else.
     """
     try:
+        if isinstance(values, Mapping | Set):  # which have no order, or are asked for their keys
+            raise TypeError
         return tuple(map(as_number, values))
     except (TypeError, UsageError):
         raise UsageError(f"must be finite numbers, not {values!r}") from None
+
+
+def having(what: str, *names: str) -> Setting[Any]:
+    """Something that has certain attributes, of whatever class, or ``None`` if ``what`` ends with that."""
+
+    def read(value: Any) -> Any:
+        if not (value is None and what.endswith("None")) and not all(hasattr(value, name) for name in names):
+            raise UsageError(f"must be {what}, not {value!r:.80}")
+        return value
+
+    return Setting(read)
 
 
 def _told(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ance_ir.datasets import DocnoMap, Document, DocumentStore
 from ance_ir.datasets.store import text_hash
-from ance_ir.errors import DatasetError, IndexingError, UsageError
+from ance_ir.errors import AnceError, DatasetError, IndexingError, UsageError
 from ance_ir.files import held_lock, read_json, remove_leftovers, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.ance_index import AnceIndex
@@ -74,6 +74,10 @@ def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], e
     except _NothingNewError:
         space.remove()
         return 0
+    except AnceError:
+        if not space.index.exists() and not (space.folder / _SIGN).exists():  # nothing that a call of before has done
+            space.remove()
+        raise
     part = CorpusEncoding(space.index, store, model, passages, dtype=index.store.dtype.name, verbose=verbose).lead()
     encoding = Encoding.of(model, str(passages))
     rows: Iterator[dict[str, Any]] = (

@@ -44,6 +44,7 @@ from ance_ir.indexes.snapshot import Snapshot, faiss_folder, write_manifest
 from ance_ir.indexes.table import DocumentTable
 from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
 from ance_ir.models import DenseEncoder, TextSettings
+from ance_ir.models.text import OPENING
 
 if TYPE_CHECKING:
     from ance_ir.indexes.ann.build import FaissFile
@@ -283,8 +284,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """
         if k < 1:
             raise UsageError(f"at least 1 document is to be found, not {k}")
-        if queries_QD.shape[1] != self.store.dimension:
-            raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
+        self._check_queries(queries_QD)
         searcher = searcher or self.searcher(first_passages=isinstance(aggregation, First))
         if searcher.store is not self.store:
             raise UsageError(f"the searcher is of another index, or of {self.folder} before it changed; ask the index for one")
@@ -293,8 +293,19 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             return searcher.search(queries_QD, k)
         return search_documents(searcher, queries_QD, k, table.offsets, aggregation, self.store, table.tie_order)
 
+    def _check_queries(self, queries_QD: np.ndarray) -> None:
+        if not isinstance(queries_QD, np.ndarray) or queries_QD.ndim != 2:
+            found = f"one of {queries_QD.ndim} axes" if isinstance(queries_QD, np.ndarray) else f"{type(queries_QD).__name__}"
+            raise IndexingError(f"query vectors are an array [Q, {self.store.dimension}], not {found}")
+        if queries_QD.shape[1] != self.store.dimension:
+            raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
+        refused = np.flatnonzero(~np.isfinite(queries_QD).all(axis=1))
+        if len(refused):
+            raise UsageError(f"query vector {refused[0]} has values that are not finite ({len(refused)} of {len(queries_QD)} have)")
+
     def document_scores(self, queries_ND: np.ndarray, numbers: np.ndarray, aggregation: Aggregation = MAX) -> np.ndarray:
         """Exact scores of pairs of a query vector, ``[N, D]``, and a document, int64 ``[N]``; float32 ``[N]``."""
+        self._check_queries(queries_ND)
         first, counts = self.table.rows(numbers)
         return document_scores(self.store, queries_ND, np.arange(len(numbers)), first, counts, aggregation)
 
@@ -314,8 +325,9 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         encoding = self.manifest["encoding"]
         if encoding is None:
             raise IndexingError(f"{self.folder} was built from vectors and does not say by which model; name it: --model, or model(NAME)")
-        settings = TextSettings.from_json(encoding["text"])
-        model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, precision=precision, **asdict(settings))
+        settings = asdict(TextSettings.from_json(encoding["text"]))
+        settings |= {setting: encoding[setting] for setting in OPENING if encoding.get(setting)}
+        model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, precision=precision, **settings)
         self.check_model(model)
         return model
 

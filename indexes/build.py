@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,15 @@ class IndexBuild:
             IndexingError: rows of different encodings or dimensions, or without a docno.
         """
         for rows in chunks(stream, _APPEND):
-            docnos = [self._docno(row.get("docno"), self.rows.rows + place) for place, row in enumerate(rows, start=1)]
+            for row in rows:
+                check_row(row)
+            docnos = [self._docno(row["docno"], self.rows.rows + place) for place, row in enumerate(rows, start=1)]
             self._check_encoding(rows)
-            vectors = [_vector(row.get("doc_vec"), docno) for docno, row in zip(docnos, rows, strict=True)]
-            dimensions = sorted({len(vector) for vector in vectors})
-            if len(dimensions) > 1:
-                raise IndexingError(f"vectors of {' and '.join(map(str, dimensions))} dimensions")
+            vectors = [_vector(row["doc_vec"], docno) for docno, row in zip(docnos, rows, strict=True)]
+            other = next((place for place, vector in enumerate(vectors) if len(vector) != len(vectors[0])), None)
+            if other is not None:
+                dimensions = f"{len(vectors[0])} and {len(vectors[other])} dimensions"
+                raise IndexingError(f"vectors of {dimensions}, those of {docnos[0]!r} and {docnos[other]!r}")
             self.vectors.append(np.stack(vectors), docnos)
             yield from self.rows.documents(docnos, passages=self.passages)
         self._ids.report()
@@ -69,6 +72,20 @@ class IndexBuild:
         for row in rows:
             if row.get("encoding") != self.encoding:
                 raise IndexingError(f"row {row['docno']!r} was encoded by {row.get('encoding')}, those before it by {self.encoding}")
+
+
+def check_row(row: object) -> None:
+    """Refuse what is no row of an index.
+
+    Raises:
+        IndexingError: it is no mapping, or lacks ``docno`` or ``doc_vec``.
+    """
+    if not isinstance(row, Mapping):
+        raise IndexingError(f"rows are dictionaries with docno and doc_vec; found {row!r:.80}")
+    lacking = [name for name in ("docno", "doc_vec") if name not in row]
+    if lacking:
+        hint = "; a model makes it: (FirstP() >> model.passages() >> index).index(documents)" if "doc_vec" in lacking else ""
+        raise IndexingError(f"a row has docno and doc_vec; {row.get('docno')!r} has only {', '.join(map(str, row)) or 'nothing'}{hint}")
 
 
 def _vector(value: Any, docno: str) -> np.ndarray:

@@ -5,6 +5,7 @@ Shapes: B queries, K documents for each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ class Filters:
         teacher_margin: …or less than this below it, in log-odds.
 
     Raises:
-        UsageError: ``skip`` is negative, or a margin of a teacher without one.
+        UsageError: ``skip`` is negative, a margin is no finite number, or a margin of a teacher without one.
     """
 
     skip: int = 0
@@ -40,6 +41,9 @@ class Filters:
     teacher_margin: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, margin in (("margin", self.margin), ("teacher_margin", self.teacher_margin)):
+            if margin is not None and not math.isfinite(margin):
+                raise UsageError(f"{name} is a finite number, not {margin}")
         if self.skip < 0:
             raise UsageError(f"the documents to skip are at least 0, not {self.skip}")
         if self.teacher is None and self.teacher_margin:

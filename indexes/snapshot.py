@@ -26,6 +26,7 @@ class _Encoding(TypedDict):
     text: TextSettings
     similarity: NotRequired[str]
     precision: NotRequired[str]
+    pooling: NotRequired[str | None]
 
 
 class _Format(TypedDict):

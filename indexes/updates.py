@@ -34,7 +34,7 @@ from ance_ir.files import (
     temporary_folder,
     write_json,
 )
-from ance_ir.indexes.build import IndexBuild
+from ance_ir.indexes.build import IndexBuild, check_row
 from ance_ir.indexes.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, read_manifest
 from ance_ir.indexes.table import FILES, DocumentTable, checksums, row_mask
 from ance_ir.indexes.vectors import SHARD_BYTES, Shard, VectorWriter
@@ -129,13 +129,13 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
 
     Raises:
         DocumentNotFoundError: docnos that are not there.
-        UsageError: a string in place of several.
+        UsageError: a string in place of several, or a docno that is no string.
     """
     if isinstance(docnos, str):
         raise UsageError(f"docnos of documents were expected, found the single string {docnos!r}")
     with changing(folder) as now:
         found = []
-        for part in chunks(dict.fromkeys(docnos), _BATCH):
+        for part in chunks(dict.fromkeys(map(_as_docno, docnos)), _BATCH):
             numbers = now.table.numbers(part)
             if not missing and (numbers < 0).any():
                 unknown = [docno for docno, number in zip(part, numbers, strict=True) if number < 0]
@@ -147,6 +147,15 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
         if len(gone):
             _commit(now, {}, np.union1d(now.table.deleted, gone))
     return len(gone)
+
+
+def _as_docno(docno: object) -> str:
+    """A docno as an index holds it: whole numbers are text there."""
+    if isinstance(docno, int | np.integer) and not isinstance(docno, bool):
+        return str(docno)
+    if not isinstance(docno, str):
+        raise UsageError(f"docnos are strings, not {docno!r}")
+    return docno
 
 
 def compact(folder: Path) -> None:
@@ -249,7 +258,8 @@ def _commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None
 
 def _check(now: Snapshot, row: dict[str, Any]) -> None:
     """Refuse what does not belong into the index."""
-    if len(row["doc_vec"]) != now.store.dimension:
+    check_row(row)
+    if hasattr(row["doc_vec"], "__len__") and len(row["doc_vec"]) != now.store.dimension:
         raise IndexingError(
             f"{now.folder} holds vectors of {now.store.dimension} dimensions, row {row['docno']!r} has {len(row['doc_vec'])}"
         )

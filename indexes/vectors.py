@@ -50,14 +50,15 @@ def checked_vectors(vectors: np.ndarray, dtype: np.dtype[Any], docno: Callable[[
     """
     with np.errstate(over="ignore"):  # an overflow shows as an infinite value, reported below
         vectors = vectors.astype(dtype, copy=False)
-    refused = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        norms = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
+    refused = np.flatnonzero(~np.isfinite(norms))
     if len(refused):
         hint = "; float32 may hold it" if dtype == np.float16 else ""
         raise IndexingError(
-            f"document {docno(int(refused[0]))!r}: its vector is infinite or not a number, as {dtype}{hint} "
+            f"document {docno(int(refused[0]))!r}: its vector, or its length, is infinite or not a number, as {dtype}{hint} "
             f"({len(refused)} of {len(vectors)} vectors read together are)"
         )
-    return vectors, float(np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1).max(initial=0))
+    return vectors, float(norms.max(initial=0))
 
 
 class VectorWriter:

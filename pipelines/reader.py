@@ -16,7 +16,7 @@ from ance_ir.models import Reader, Readings
 from ance_ir.models.encoding import Progress
 from ance_ir.models.transformers import check_queries
 from ance_ir.ranking import rank_results
-from ance_ir.settings import Configured, Setting, choice, flag
+from ance_ir.settings import Configured, Setting, choice, flag, having
 
 
 class PassageReader(Protocol):
@@ -41,7 +41,7 @@ class AnswerReader(Configured, pt.Transformer):
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Reader", "help_url": None}
-    reader: Setting[PassageReader] = Setting(lambda value: value)
+    reader: Setting[PassageReader] = having("a Reader, or what has its method read", "read")
     verbose = flag()
 
     def __init__(self, reader: PassageReader, *, verbose: bool = False) -> None:

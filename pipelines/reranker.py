@@ -12,12 +12,19 @@ import torch
 from tqdm.auto import tqdm
 
 from ance_ir.datasets import Dataset
+from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP
 from ance_ir.indexes.aggregation import parse_aggregation
 from ance_ir.models import CrossEncoder, PassageScheme
 from ance_ir.models.transformers import check_queries
 from ance_ir.ranking import rank_results
-from ance_ir.settings import Configured, Setting, flag, of_kind, text
+from ance_ir.settings import Configured, Setting, flag, having, of_kind, text
+
+
+def _read_passages(value: Any) -> PassageScheme:
+    if isinstance(value, type) or not (value is None or hasattr(value, "windows")):
+        raise UsageError(f"must be a scheme such as FirstP() or MaxP(512, 4), not {value!r:.60}")
+    return FirstP() if value is None else value
 
 
 class BertReranker(Configured, pt.Transformer):
@@ -43,9 +50,9 @@ class BertReranker(Configured, pt.Transformer):
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "BERT reranker", "help_url": None}
     model = of_kind(CrossEncoder)
-    passages: Setting[PassageScheme] = Setting(lambda value: FirstP() if value is None else value)
+    passages: Setting[PassageScheme] = Setting(_read_passages)
     aggregation = text(lambda name: str(parse_aggregation(name)))
-    dataset: Setting[Dataset | None] = Setting(lambda value: value)
+    dataset: Setting[Dataset | None] = having("a dataset or None", "text_loader")
     verbose = flag()
 
     def __init__(

@@ -76,7 +76,8 @@ def text_options(command: F) -> F:
         "text",
         multiple=True,
         metavar="NAME=VALUE",
-        help="Change a text setting of the model, e.g. lower_case=yes or fields=url,title,text; `ance-ir info` lists them.",
+        help="Change a text setting of the model, e.g. lower_case=yes or fields=url,title,text; `ance-ir info` lists them. "
+        "Of a checkpoint that does not say it also pooling=cls or mean, similarity=dot or cosine.",
     )
     return queries(passages(others(command)))
 

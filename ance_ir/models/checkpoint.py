@@ -78,7 +78,7 @@ def load_encoder(
             raise UsageError(f"{kind}={asked!r} was asked for, and {name} has its own, {has} ({opened.layout})")
     if opened.assumed:
         logger.warning(
-            "%s: %s: assumed, since its files do not say; pooling= and similarity= of DenseEncoder.from_pretrained choose otherwise",
+            "%s: %s: assumed, since its files do not say; pooling= and similarity= of from_pretrained (--text pooling=cls) choose",
             name,
             " and ".join(opened.assumed),
         )
@@ -108,7 +108,7 @@ def _open(name: str, head: FreshHead | None, seed: int, pooling: Pooling | None,
     if (path / SETTINGS).exists():
         return _open_ours(path)
     if (path / MODULES).exists():
-        return open_sentence_transformer(path, similarity)
+        return open_sentence_transformer(path, similarity, pooling)
     if is_dpr(path):
         known = PUBLISHED.get(name)
         if known is None or known.partner is None:

@@ -22,7 +22,7 @@ from ance_ir.files import write_json
 from ance_ir.models.cross import CrossEncoder
 from ance_ir.models.cross_card import cross_encoder_card
 from ance_ir.models.foreign import contents, no_checkpoint, refuse_partial
-from ance_ir.models.layouts.settings import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE
+from ance_ir.models.layouts.settings import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE, prompts_of
 from ance_ir.models.pairs import PairSettings, Score
 from ance_ir.models.randomness import seeded
 from ance_ir.models.saving import model_folder
@@ -178,10 +178,12 @@ def _foreign_settings(folder: Path, config: PretrainedConfig, tokenizer: PreTrai
     if files:
         CROSS_TRANSFORMER.check(files[0], module)
     whole = _whole_model(folder)
-    limit = module.get("max_seq_length") or (tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else _DEFAULT_LENGTH)
-    prompt = (whole.get("prompts") or {}).get(whole.get("default_prompt_name")) or ""
+    limit = module.get("max_seq_length")
+    if limit is None:
+        limit = tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else _DEFAULT_LENGTH
+    _, prompt = prompts_of(folder / "config_sentence_transformers.json", whole)
     return {
-        "pair_length": min(int(limit), longest),
+        "pair_length": min(limit, longest),
         "lower_case": bool(module.get("do_lower_case")),
         "query_prefix": prompt,
         "relevant_class": _relevant_class(config),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from ance_ir.errors import ModelError
+from ance_ir.notices import examples
+
+logger = logging.getLogger(__name__)
 
 _BEGINNINGS: dict[bytes, str] = {
     b"version https://git-lfs": "a git-lfs pointer, not the file itself: run `git lfs pull`",
@@ -20,6 +24,7 @@ _BEGINNINGS: dict[bytes, str] = {
 """How files that are no weights begin, in lower case where they are text."""
 
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
+_ADAPTERS_BELOW = ("*/adapter_config.json",)
 _UNFINISHED = ("*.incomplete", "*/*.incomplete", ".cache/huggingface/download/**/*.incomplete", "*.crdownload", "*.part", "*.aria2")
 _OTHER_FORMATS = {
     "GGUF": "**/*.gguf",
@@ -62,7 +67,7 @@ def contents(path: Path) -> str | None:
 
 def no_checkpoint(folder: Path) -> ModelError:
     """Of a folder that has no ``config.json``: says what it is, where that can be seen."""
-    if _there(*_ADAPTER_FILES)(folder):
+    if _there(*_ADAPTER_FILES, *_ADAPTERS_BELOW)(folder):
         return adapter(folder)
     formats = [name for name, pattern in _OTHER_FORMATS.items() if _there(pattern)(folder)]
     seen = next((told for told, fits in _FOLDERS.items() if fits(folder)), None)
@@ -86,6 +91,9 @@ def refuse_partial(folder: Path) -> None:
     """
     if _there(*_ADAPTER_FILES)(folder):
         raise ModelError(f"{adapter(folder)}. If that was done, take the adapter's files out of the folder")
+    below = sorted(file.parent.name for pattern in _ADAPTERS_BELOW for file in folder.glob(pattern))
+    if below:
+        logger.warning("%s: the adapter in its folder %s is not applied; the model is opened without it", folder, examples(below))
     unfinished = [file for pattern in _UNFINISHED for file in sorted(folder.glob(pattern))]
     blobs = folder.parent.parent / "blobs"  # of the Hugging Face cache, where a snapshot's files are links
     if folder.parent.name == "snapshots" and blobs.is_dir():

@@ -13,6 +13,9 @@ from ance_ir.errors import UsageError
 
 FIELDS = ("url", "title", "text")
 
+OPENING = ("pooling", "similarity")
+"""What ``DenseEncoder.from_pretrained`` takes beside text settings, of checkpoints that do not say it."""
+
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
 
 Text = str | tuple[str, str]
@@ -126,12 +129,13 @@ def documents_of(frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[dict[st
 
 
 def parse_settings(told: Iterable[str]) -> dict[str, Any]:
-    """Text settings from ``NAME=VALUE``, e.g. ``fields=url,title,text``, ``lower_case=yes``, ``max_characters=none``.
+    """Text settings from ``NAME=VALUE``, e.g. ``fields=url,title,text``, ``lower_case=yes``, ``max_characters=none``; ``pooling`` and
+    ``similarity`` too.
 
     Raises:
         UsageError: no such setting, or a value that it cannot have.
     """
-    kinds = get_type_hints(TextSettings)
+    kinds = {**get_type_hints(TextSettings), **dict.fromkeys(OPENING, str)}
     values = {}
     for one in told:
         name, equals, value = one.partition("=")

@@ -15,7 +15,7 @@ from ance_ir.files import as_path
 from ance_ir.models.batching import WINDOW
 from ance_ir.models.query_cache import QueryCache
 from ance_ir.models.text import FIELDS, TextSettings
-from ance_ir.ranking import finite_vectors
+from ance_ir.ranking import check_named, finite_vectors
 from ance_ir.settings import Configured, Setting
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Encoding:
         fingerprint: the model's fingerprint.
         text: its text settings.
         similarity: ``"dot"`` or ``"cosine"``.
+        pooling: ``"cls"`` or ``"mean"``; ``None`` where it is not known.
         passages: the passage scheme's text form, e.g. ``maxp:512,4``; ``None`` where the rows are documents, not passages.
         precision: what the model computed in.
     """
@@ -45,6 +46,7 @@ class Encoding:
     similarity: str
     passages: str | None
     precision: str
+    pooling: str | None = None
 
     @classmethod
     def of(cls, model: DenseEncoder, passages: str | None) -> Encoding:
@@ -56,6 +58,7 @@ class Encoding:
             similarity=model.similarity,
             passages=passages,
             precision=model.precision,
+            pooling=model.query_tower.pooling,
         )
 
 
@@ -63,8 +66,9 @@ def check_queries(frame: pd.DataFrame) -> None:
     """Refuse a frame of ``qid`` and ``query`` that lacks the text of a query.
 
     Raises:
-        UsageError: a query is no string.
+        UsageError: a query is no string, or has no qid.
     """
+    check_named(frame)
     for qid, query in zip(frame["qid"], frame["query"], strict=True):
         if not isinstance(query, str):
             raise UsageError(f"query {qid} must be a string, found {query!r}")

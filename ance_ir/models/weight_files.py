@@ -16,6 +16,7 @@ from torch import Tensor
 from ance_ir.errors import ModelError
 from ance_ir.files import read_json
 from ance_ir.models.foreign import adapter, contents
+from ance_ir.notices import examples
 
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -91,7 +92,10 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             raise ModelError(f"{path} cannot be read: {error}") from error
     weights = read_torch(path)
     if not isinstance(weights, Mapping) or not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ModelError(f"{path}: weights by name were expected, and nothing else")
+        found = type(weights).__name__
+        if isinstance(weights, Mapping):
+            found = examples(name for name, value in weights.items() if not isinstance(value, Tensor)) or "no weights"
+        raise ModelError(f"{path}: weights by name were expected, and nothing else; found {found}")
     return {str(name): tensor for name, tensor in weights.items()}
 
 
@@ -152,6 +156,8 @@ def read_value(path: Path) -> Any:
     Raises:
         ModelError: it is missing, or is not JSON.
     """
+    if not path.exists():
+        raise ModelError(f"{path} is missing; download the folder again, or take a complete one")
     try:
         return read_json(path)
     except (OSError, ValueError, RecursionError) as error:

@@ -207,6 +207,8 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
             )
     except Exception as error:  # whatever the tokenisers' own code and the parsers below it raise
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
+    if tokenizer.truncation_side != "right":
+        logger.warning("%s: its tokeniser cuts long texts at their beginning (truncation_side); here they are cut at their end", folder)
     last = max(tokenizer.get_vocab().values(), default=0)
     if last >= config.vocab_size:
         raise ModelError(f"{folder}: the tokeniser's ids go up to {last}, the model has embeddings for {config.vocab_size} tokens only")

@@ -93,7 +93,7 @@ class TrainingRun:
             before = _read(path)
             differences = _differences(_decisive(before), _decisive(told))
             if differences:
-                raise TrainingError(f"{self.folder} holds a run that was told otherwise: {'; '.join(differences)}; choose another folder")
+                raise TrainingError(f"{self.folder} holds a run with other settings: {'; '.join(differences)}; choose another folder")
             told |= {name: before[name] for name in _LATER if name in before}
             if before != told:
                 write_json(path, told)

@@ -9,8 +9,9 @@ from typing import Any
 
 import faiss
 
-_TABLES = (2 << 30) + 64
-"""Faiss computes tables of up to 2 GiB from product quantisers that it reads, and counts them in."""
+_COUNTED = {"precomputed_table": (2 << 30) + 64, "d_in * d_out": 1 << 28}
+"""What Faiss counts in beyond the bytes of a file, by a word of its complaint: tables of up to 2 GiB that it computes from product
+quantisers, and for each change of dimensions a matrix, which cutting and normalising do without."""
 
 _LIMITS = ("deserialization_vector_byte_limit", "deserialization_loop_limit")
 
@@ -22,13 +23,15 @@ def read_faiss(path: Path) -> Any:
         OSError: there is no such file.
         ValueError: Faiss cannot read it.
     """
-    size = path.stat().st_size
-    try:
-        return _read(path, size)
-    except ValueError as error:
-        if size >= _TABLES or "precomputed_table" not in str(error):
-            raise
-    return _read(path, _TABLES)
+    limit = path.stat().st_size
+    while True:
+        try:
+            return _read(path, limit)
+        except ValueError as error:
+            more = next((most for word, most in _COUNTED.items() if word in str(error)), 0)
+            if more <= limit:
+                raise
+            limit = more
 
 
 def _read(path: Path, limit: int) -> Any:

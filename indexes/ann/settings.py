@@ -57,6 +57,7 @@ class _Tuned(TypedDict):
     backend: str
 
 
+_LEAST_LINKS, _MOST_LINKS = 2, 1024
 EF_SEARCH = 128
 EF_CONSTRUCTION = 100
 
@@ -110,6 +111,9 @@ class FaissSettings:
                 raise UsageError(f"{self.family}: {option} is at least {0 if name == 'rescore' else 1}, not {value}")
         if self.nprobe is not None and not self.inverted:
             raise UsageError(f"{self.family} has no lists to probe: nprobe goes with ivf")
+        links = re.findall(r"HNSW(\d+)", self.factory) if self.factory is not None else [self.parts.get("hnsw") or _LEAST_LINKS]
+        if not all(_LEAST_LINKS <= int(number) <= _MOST_LINKS for number in links):
+            raise UsageError(f"{self.family}: a graph has {_LEAST_LINKS} to {_MOST_LINKS} links a vector, with which Faiss works")
         if not self.graph and (self.ef_search is not None or self.ef_construction is not None):
             raise UsageError(f"{self.family} is no graph: efSearch and efConstruction go with hnsw")
 

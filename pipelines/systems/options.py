@@ -13,7 +13,7 @@ import pyterrier as pt
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
 from ance_ir.models import TextSettings
-from ance_ir.models.text import parse_settings
+from ance_ir.models.text import OPENING, parse_settings
 from ance_ir.pipelines.bm25 import RM3
 from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
 from ance_ir.pipelines.systems.tree import Stage
@@ -71,7 +71,7 @@ Kinds = Mapping[str, Callable[[str], Any]]
 
 BM25: Kinds = {"engine": str, "k1": _number, "b": _number, "stemmer": str, "stopwords": str, "rm3": _rm3}
 INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
-TEXT = tuple(field.name for field in fields(TextSettings))
+TEXT = (*(field.name for field in fields(TextSettings)), *OPENING)
 DENSE: Kinds = {"model": str, "passages": parse_passages, **INDEX, **dict.fromkeys(TEXT, str)}
 RERANKER: Kinds = {"passages": parse_passages}
 READER: Kinds = {"by": str}
@@ -101,7 +101,7 @@ def read_options(stage: Stage, kinds: Kinds, text: str) -> dict[str, Any]:
 
 
 def text_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a dense model's options that are text settings, as ``from_pretrained`` takes them."""
+    """Those of a dense model's options that say how it reads text and makes vectors, as ``from_pretrained`` takes them."""
     return parse_settings(f"{name}={options[name]}" for name in TEXT if name in options)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from ance_ir.errors import ModelError
+from ance_ir.models.foreign import refuse_partial
 from ance_ir.models.layouts.opened import Opened, Similarity, longest
-from ance_ir.models.layouts.settings import MODEL, MODULE, TRANSFORMER, Table
+from ance_ir.models.layouts.settings import MODEL, MODULE, TRANSFORMER, Table, prompts_of
 from ance_ir.models.layouts.settings import MODULES as MODULE_SETTINGS
 from ance_ir.models.text import TextSettings
 from ance_ir.models.tower import Activation, Head, Pooling, Tower
@@ -19,6 +20,7 @@ from ance_ir.models.weight_files import read_settings, read_value, read_weights
 from ance_ir.models.weights import build_backbone, load_config, load_tokenizer
 
 MODULES = "modules.json"
+MODEL_SETTINGS = "config_sentence_transformers.json"
 ORDER = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
 """The modules that are understood, in the order in which they may come, each at most once."""
 
@@ -26,11 +28,12 @@ ACTIVATIONS: dict[str, Activation] = {"Identity": "identity", "Tanh": "tanh", "R
 """By the name of the class in torch."""
 
 
-def open_sentence_transformer(folder: Path, similarity: Similarity | None = None) -> Opened:
+def open_sentence_transformer(folder: Path, similarity: Similarity | None = None, pooling: Pooling | None = None) -> Opened:
     """Read the folder.
 
     Args:
         folder: with ``modules.json``.
+        pooling: where the folder has no module for it.
         similarity: what to rank by where the folder does not say it.
 
     Raises:
@@ -38,22 +41,25 @@ def open_sentence_transformer(folder: Path, similarity: Similarity | None = None
     """
     paths = _modules(folder)
     home = paths["Transformer"]
+    for path in paths.values():
+        refuse_partial(path)
     backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
     head = _head(paths["Dense"], paths.get("LayerNorm")).to(backbone.dtype) if "Dense" in paths else None
-    pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else "mean"
+    lacking = "Pooling" not in paths and pooling is None
+    pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else pooling or "mean"
     if "Normalize" in paths:
         _settings(paths["Normalize"] / "config.json", MODULE_SETTINGS["Normalize"])
-    settings = _settings(folder / "config_sentence_transformers.json", MODEL)
+    settings = _settings(folder / MODEL_SETTINGS, MODEL)
     chosen = settings.get("similarity_fn_name") or similarity
     normalize = "Normalize" in paths or chosen == "cosine"
-    assumed = [*(["mean pooling"] if "Pooling" not in paths else []), *(["dot product as similarity"] if not (normalize or chosen) else [])]
+    assumed = [*(["mean pooling"] if lacking else []), *(["dot product as similarity"] if not (normalize or chosen) else [])]
     tower = Tower(backbone, pooling=pooling, head=head, normalize=normalize)
     tokenizer = load_tokenizer(home, backbone.config)
     return Opened(
         layout="sentence-transformers",
         query=tower,
         tokenizer=tokenizer,
-        text=_text_settings(settings, home, longest(tokenizer, tower)),
+        text=_text_settings(folder / MODEL_SETTINGS, settings, home, longest(tokenizer, tower)),
         text_from="the folder's own files",
         unused=unused,
         assumed=tuple(assumed),
@@ -69,6 +75,8 @@ def _modules(folder: Path) -> dict[str, Path]:
         raise ModelError(f"{folder / MODULES}: expected a list of modules, each with type and path")
     for module in listed:
         MODULE.check(folder / MODULES, module)
+        if not module["type"].startswith("sentence_transformers."):
+            raise ModelError(f"{folder / MODULES} names {module['type']}, code of the model's own, which is never run")
     modules = [(module["type"].rsplit(".", 1)[-1], folder / module["path"]) for module in listed]
     names = [name for name, _ in modules]
     outside = next((path for _, path in modules if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))), None)
@@ -132,24 +140,25 @@ def _fill(module: Any, weights: dict[str, Tensor], prefix: str, path: Path) -> N
     module.load_state_dict(own)
 
 
-def _text_settings(config: Mapping[str, Any], home: Path, most: int) -> TextSettings:
+def _text_settings(path: Path, config: Mapping[str, Any], home: Path, most: int) -> TextSettings:
     """Lengths, case and prompts; newer versions of the library keep the length with the tokeniser."""
     files = sorted(home.glob("sentence_*_config.json"))
     saved = _settings(files[0], TRANSFORMER) if files else {}
-    prompts: dict[str, str] = config.get("prompts") or {}
-    usual = prompts.get(config.get("default_prompt_name") or "") or ""
+    for_queries, for_passages = ("query",), ("document", "passage", "corpus")
+    prompts, usual = prompts_of(path, config, for_queries + for_passages)
 
     def prompt(*names: str) -> str:  # one that is there and empty is meant
-        return next((prompts[name] or "" for name in names if name in prompts), usual)
+        return next((prompts[name] for name in names if name in prompts), usual)
 
     def length(name: str) -> int:
-        return min(int(saved.get(name) or saved.get("max_seq_length") or most), most)
+        given = next((saved[key] for key in (name, "max_seq_length") if saved.get(key) is not None), most)
+        return min(given, most)
 
     return TextSettings(
         passage_length=length("document_length"),
         query_length=length("query_length"),
         lower_case=bool(saved.get("do_lower_case")),
         max_characters=None,
-        query_prefix=prompt("query"),
-        passage_prefix=prompt("document", "passage", "corpus"),
+        query_prefix=prompt(*for_queries),
+        passage_prefix=prompt(*for_passages),
     )

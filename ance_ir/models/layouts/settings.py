@@ -6,12 +6,19 @@ sentence-transformers 6.2 and of the versions before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ance_ir.errors import ModelError
+from ance_ir.notices import examples
+
+logger = logging.getLogger(__name__)
+
+
+_JSON_TYPES: Mapping[type, str] = {bool: "true or false", int: "a whole number", str: "a text", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +26,12 @@ class Table:
     """The settings of one file.
 
     Attributes:
-        followed: names whose value is used.
+        followed: names whose value is used, and the types that it may have.
         harmless: names that change no vector.
         only: names, and the values that are understood; ``None``, ``""``, ``{}`` and ``[]`` always are.
     """
 
-    followed: frozenset[str] = frozenset()
+    followed: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
     harmless: frozenset[str] = frozenset()
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -35,7 +42,12 @@ class Table:
             ModelError: names the setting, its value, and the file.
         """
         for name, value in settings.items():
-            if name in self.followed or name in self.harmless or value in (None, "", {}, []):
+            if name in self.harmless or value in (None, "", {}, []):
+                continue
+            if name in self.followed:
+                if type(value) not in self.followed[name]:
+                    expected = " or ".join(_JSON_TYPES[kind] for kind in self.followed[name])
+                    raise ModelError(f"{path}: the setting {name!r} must be {expected}, not {str(value)[:80]!r}")
                 continue
             if value not in self.only.get(name, ()):
                 known = f"only {', '.join(map(repr, self.only[name])) or 'nothing'} is" if name in self.only else "it is not"
@@ -52,28 +64,31 @@ _LOGITS = ({"text": {"method": "forward", "method_output_name": "logits"}},)
 _IN_AND_OUT = {"module_input_name": ("sentence_embedding",), "module_output_name": ("sentence_embedding",)}
 _POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 
-MODULE = Table(followed=frozenset({"type", "path"}), harmless=frozenset({"idx", "name"}), only={"kwargs": ()})
+_PROMPTS = {"prompts": (dict,), "default_prompt_name": (str,)}
+_TEXTS = {"max_seq_length": (int,), "do_lower_case": (bool,)}
+
+MODULE = Table(followed={"type": (str,), "path": (str,)}, harmless=frozenset({"idx", "name"}), only={"kwargs": ()})
 """An entry of ``modules.json``."""
 
 MODEL = Table(
-    followed=frozenset({"prompts", "default_prompt_name"}),
+    followed=_PROMPTS,
     harmless=_LIBRARY,
     only={"similarity_fn_name": ("cosine", "dot"), "model_type": ("SentenceTransformer",), "truncate_dim": ()},
 )
 """``config_sentence_transformers.json`` of an encoder."""
 
 CROSS_ENCODER = Table(
-    followed=frozenset({"prompts", "default_prompt_name", "activation_fn"}),
+    followed={**_PROMPTS, "activation_fn": (str,)},
     harmless=_LIBRARY | {"keep_in_fp32_modules"},
     only={"model_type": ("CrossEncoder",)},
 )
 """``config_sentence_transformers.json`` of a cross-encoder."""
 
-CROSS_ENCODER_IN_CONFIG = Table(followed=frozenset({"activation_fn"}), harmless=frozenset({"version"}))
+CROSS_ENCODER_IN_CONFIG = Table(followed={"activation_fn": (str,)}, harmless=frozenset({"version"}))
 """``sentence_transformers`` in a cross-encoder's ``config.json``."""
 
 TRANSFORMER = Table(
-    followed=frozenset({"max_seq_length", "do_lower_case", "query_length", "document_length"}),
+    followed={**_TEXTS, "query_length": (int,), "document_length": (int,)},
     harmless=frozenset({"unpad_inputs", "cache_dir"}),
     only={
         "transformer_task": ("feature-extraction",),
@@ -88,7 +103,7 @@ TRANSFORMER = Table(
 """``sentence_bert_config.json`` of an encoder, and the older names of that file."""
 
 CROSS_TRANSFORMER = Table(
-    followed=frozenset({"max_seq_length", "do_lower_case"}),
+    followed=_TEXTS,
     harmless=TRANSFORMER.harmless,
     only={
         **TRANSFORMER.only,
@@ -103,12 +118,12 @@ CROSS_TRANSFORMER = Table(
 
 MODULES: Mapping[str, Table] = {
     "Pooling": Table(
-        followed=frozenset({"pooling_mode", *(f"pooling_mode_{mode}" for mode in _POOLINGS)}),
+        followed={"pooling_mode": (str, list), **{f"pooling_mode_{mode}": (bool,) for mode in _POOLINGS}},
         harmless=frozenset({"word_embedding_dimension", "embedding_dimension"}),
         only={"include_prompt": (True,)},
     ),
     "Dense": Table(
-        followed=frozenset({"bias", "activation_function"}),
+        followed={"bias": (bool,), "activation_function": (str,)},
         harmless=frozenset({"in_features", "out_features"}),
         only={**_IN_AND_OUT, "use_residual": (False,)},
     ),
@@ -116,3 +131,29 @@ MODULES: Mapping[str, Table] = {
     "Normalize": Table(only=_IN_AND_OUT),
 }
 """``config.json`` of a module, by its class."""
+
+
+def prompts_of(path: Path, settings: Mapping[str, Any], roles: Collection[str] = ()) -> tuple[dict[str, str], str]:
+    """The prompts in a ``config_sentence_transformers.json`` by their names, and the one that is put before texts of no other prompt.
+
+    Args:
+        path: of the file, for messages.
+        settings: in it.
+        roles: names of the prompts that are used.
+
+    Raises:
+        ModelError: a prompt is no text, or the default one is not there.
+    """
+    prompts: dict[str, str] = {}
+    for name, prompt in (settings.get("prompts") or {}).items():
+        if not isinstance(prompt, str | None):
+            raise ModelError(f"{path}: the prompt {name!r} must be a text, not {str(prompt)[:80]!r}")
+        prompts[name] = prompt or ""
+    usual = settings.get("default_prompt_name") or None
+    if usual is not None and usual not in prompts:
+        raise ModelError(f"{path}: default_prompt_name is {usual!r}, and the prompts are {', '.join(map(repr, prompts)) or 'none'}")
+    others = [name for name, prompt in prompts.items() if prompt and name not in roles and name != usual]
+    if others and usual is None and not prompts.keys() & {*roles}:
+        told = "%s: no text gets a prompt: the prompts of %s are for tasks that are chosen by name; query_prefix sets one (%r)"
+        logger.warning(told, path, examples(others), prompts[others[0]])
+    return prompts, prompts[usual] if usual is not None else ""

@@ -27,7 +27,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models.precision import Precision
 from ance_ir.training import DISTILLATIONS, LOSSES
 from tests.published import dpr_encoders, write_dpr
-from tests.tiny import cross_encoder, encoder, reader
+from tests.tiny import backbone, bert_tokenizer, cross_encoder, encoder, reader
 
 Run = Callable[..., tuple[int, str, str]]
 RERANKER = ["train-reranker", "--dataset", "COLLECTION", "--model", "MODEL", "--fresh-head", "--out", "OUT", "--steps"]
@@ -89,6 +89,27 @@ def test_info(run: Run, model: Path) -> None:
     assert "text settings, from ance_ir.json; lower_case, query_length, separator changed by the caller\n" in changed
     fingerprints = {line for shown in (out, changed) for line in shown.splitlines() if "fingerprint" in line}
     assert len(fingerprints) == 2
+
+
+def test_pooling_and_similarity_of_a_bare_backbone(run: Run, collection: Path, tmp_path: Path) -> None:
+    bare, out = tmp_path / "bare", tmp_path / "x.ance"
+    backbone().save_pretrained(bare)
+    bert_tokenizer().save_pretrained(bare)
+    told = ["--text", "pooling=cls", "--text", "similarity=dot"]
+    status, shown, err = run("info", bare, *told)
+    assert status == 0 and "pooling         position 0" in shown and "score           dot product" in shown
+    assert "assumed" not in err
+    status, _, err = run("info", bare)
+    assert status == 0 and "mean pooling" in err and "--text" in err
+    assert run("index", "--dataset", collection, "--model", bare, "--out", out, *told)[0] == 0
+    model = AnceIndex(out).model(device="cpu")
+    assert (model.query_tower.pooling, model.similarity) == ("cls", "dot")
+    for system in (out, f"ance[model={bare}; pooling=cls; similarity=dot]"):
+        status, _, err = run("eval", "--dataset", collection, "--system", system)
+        assert status == 0, err
+    for text in ("pooling=max", "similarity=l2"):
+        status, _, err = run("info", bare, "--text", text)
+        assert status == 2 and text.partition("=")[2] in err
 
 
 def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:

@@ -71,6 +71,7 @@ def test_what_cannot_be_added(tmp_path: Path, model: DenseEncoder) -> None:
         add_documents(index, encoder(head=8, seed=3), iter(documents(5, 9)))
     with pytest.raises(DatasetError, match="occurs more than once"):
         add_documents(index, model, iter(documents(5, 9) + documents(5, 6)))
+    assert not (index.folder.parent / f"{index.folder.name}.adding").exists()
     with pytest.raises(UsageError, match="refuse, keep, replace, not 'forget'"):
         add_documents(index, model, [], existing="forget")  # type: ignore[arg-type]
     assert len(AnceIndex(tmp_path / "x")) == 5

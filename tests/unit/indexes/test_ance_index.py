@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 import pytest
+import torch
 
 from ance_ir.errors import (
     AnceError,
@@ -80,6 +81,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
         "similarity": "dot",
         "passages": str(scheme),
         "precision": "float32",
+        "pooling": "mean",
     }
     expected = {
         "format": 2,
@@ -355,6 +357,59 @@ def test_searches_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         index.searcher("annoy")
     with pytest.raises(UsageError, match="stored as float16 or float32"):
         AnceIndex(tmp_path / "y", dtype="int8").index(rows("a"))  # type: ignore[arg-type]
+
+
+def test_query_vectors_that_cannot_be_searched_are_refused(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x").index(rows("a", "b"))
+    for value in (np.nan, np.inf):
+        queries = np.full((2, 3), value, dtype=np.float32)
+        with pytest.raises(UsageError, match="2 of 2"):
+            index.search_vectors(queries, 1)
+        with pytest.raises(UsageError, match="2 of 2"):
+            index.document_scores(queries, np.array([0, 1]))
+    for value in (np.ones(3), [[1.0, 1.0, 1.0]]):
+        with pytest.raises(IndexingError, match=r"\[Q, 3\]"):
+            index.search_vectors(value, 1)  # type: ignore[arg-type]
+
+
+def test_vectors_of_any_kind_of_number_are_indexed(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"list": [1.0, 2.0], "ints": np.array([1, 2]), "float64": np.array([1.0, 2.0])}
+    given["bfloat16"] = torch.tensor([1, 2], dtype=torch.bfloat16)
+    index = AnceIndex(tmp_path / "x").index([{"docno": docno, "doc_vec": vector} for docno, vector in given.items()])
+    for docno in given:
+        np.testing.assert_array_equal(index.passage_vectors(docno), [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"docno": "bad", "doc_vec": np.array([1, np.nan, 1])}, r"1 of 3.*'bad'"),
+        ({"docno": "bad", "doc_vec": np.full(3, 1e30)}, r"1 of 3.*'bad'"),
+        ({"docno": "bad", "doc_vec": np.ones(3, dtype=complex)}, "'bad'.*finite numbers"),
+        ({"docno": "bad", "doc_vec": "abc"}, "'bad'.*'abc'"),
+        ({"docno": "bad", "doc_vec": None}, "'bad'.*None"),
+        ({"docno": "bad", "doc_vec": np.ones((3, 3))}, r"'bad'.*\[3, 3\]"),
+        ({"docno": "bad", "doc_vec": np.ones(4)}, "3 and 4 dimensions.*'bad'"),
+        ({"docno": "bad", "text": "cat"}, "'bad' has only docno, text.*passages"),
+        (["bad", 1], "dictionaries"),
+    ],
+    ids=["nan", "no length", "complex", "text", "none", "two axes", "dimensions", "no vector", "no row"],
+)
+def test_rows_that_are_none_are_refused(tmp_path: Path, row: Any, said: str) -> None:
+    with pytest.raises(IndexingError, match=said):
+        AnceIndex(tmp_path / "x").index([*rows("a", "b"), row])
+    assert not list(tmp_path.iterdir())
+    index = AnceIndex(tmp_path / "y").index(rows("a"))
+    with pytest.raises(IndexingError, match=r"bad|dictionaries"):
+        index.add([row])
+    assert len(index) == 1
+
+
+def test_whole_numbers_are_docnos_wherever_they_are_named(tmp_path: Path) -> None:
+    index = AnceIndex(tmp_path / "x").index([{**row, "docno": number} for number, row in enumerate(rows("a", "b"))])
+    assert index.delete([1]) == 1 and index.docnos(np.arange(1)).tolist() == ["0"]
+    with pytest.raises(UsageError, match="None"):
+        index.delete([None])  # type: ignore[list-item]
 
 
 def test_another_model_is_refused(tmp_path: Path, model: DenseEncoder) -> None:

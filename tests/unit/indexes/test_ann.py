@@ -17,6 +17,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann import build, families
 from ance_ir.indexes.ann.build import build_faiss, faiss_paths, open_faiss
 from ance_ir.indexes.ann.families import recipe_of
+from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import FaissSettings, parse_backend, resolve
 from ance_ir.indexes.vectors import VectorStore, VectorWriter
@@ -133,6 +134,10 @@ def test_names_and_what_faiss_is_told(text: str, written: str, factory: str) -> 
         ("ivf+hnsw", r"two parts of one kind \(structure\)"),
         ("opq+sq8", "opq turns vectors for pq"),
         ("opq16+pq8", "16 and 8 bytes a vector"),
+        ("hnsw1", "2 to 1024"),
+        ("hnsw9999999", "2 to 1024"),
+        ("faiss:HNSW1,Flat", "2 to 1024"),
+        ("faiss:IVF4_HNSW1,Flat", "2 to 1024"),
         ("hnsw+pq", "by distance, not by inner product; use hnsw"),
         ("flat,nprobe=3", "flat has no lists to probe: nprobe goes with ivf"),
         ("faiss:HNSW32,nprobe=3", "no lists to probe"),
@@ -405,6 +410,14 @@ def test_what_is_cut_off_unit_vectors_is_normalised_anew(tmp_path: Path) -> None
 # building
 
 
+@pytest.mark.parametrize("family", ["matryoshka8", "matryoshka32+ivf2", "pca8", "faiss:L2norm,Flat", "faiss:L2norm,IVF2,PQ4x2"])
+def test_a_file_smaller_than_a_matrix_of_its_dimensions_is_read(tmp_path: Path, family: str) -> None:
+    store = make_store(tmp_path, np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32))
+    build_faiss(store, tmp_path, parse_backend(family))
+    (path,) = tmp_path.glob("*.index")
+    assert read_faiss(path).ntotal == 40
+
+
 def test_the_sample_is_drawn_over_the_whole_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[np.ndarray] = []
     inner = VectorStore.get
@@ -418,12 +431,14 @@ def test_the_sample_is_drawn_over_the_whole_corpus(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(families, "_AT_LEAST", 1000)
     monkeypatch.setattr(families, "PER_LIST", 40)
     store = make_store(tmp_path, np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32))
+    samples = []
     for family in ("ivf10", "ivf40", "pca2+ivf10"):
         build_faiss(store, tmp_path, parse_backend(family))
-        assert read_json(tmp_path / f"{parse_backend(family).slug}.json")["trained_on"] == len(asked[-1])
-    assert [len(rows) for rows in asked] == [1000, 1600, 1000]
-    np.testing.assert_array_equal(asked[0], asked[2])
-    for rows in asked:
+        samples.append(asked[-1])  # what is asked before is whether vectors have length 1
+        assert read_json(tmp_path / f"{parse_backend(family).slug}.json")["trained_on"] == len(samples[-1])
+    assert [len(rows) for rows in samples] == [1000, 1600, 1000]
+    np.testing.assert_array_equal(samples[0], samples[2])
+    for rows in samples:
         assert (np.diff(rows) > 0).all()
         assert (np.histogram(rows, bins=10, range=(0, 5000))[0] > len(rows) / 10 * 0.7).all()
 

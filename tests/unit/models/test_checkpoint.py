@@ -159,7 +159,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "broken modules": (lambda folder: (folder / "modules.json").write_text("", encoding="utf-8"), "modules.json: expected JSON"),
     "unknown module": (
-        lambda folder: rewrite(folder / "modules.json", lambda value: [*value, {"path": "x", "type": "a.b.CNN"}]),
+        lambda folder: rewrite(folder / "modules.json", lambda value: [*value, {"path": "x", "type": "sentence_transformers.models.CNN"}]),
         "its modules are Transformer, Pooling, Dense, LayerNorm, CNN; Transformer, Pooling, Dense, LayerNorm, Normalize are understood",
     ),
     "unknown pooling": (
@@ -170,7 +170,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {**value, "pooling_mode_cls_token": True}),
         "is neither cls nor mean",
     ),
-    "no pooling folder": (lambda folder: (folder / "1_Pooling" / "config.json").unlink(), "config.json: expected JSON"),
+    "no pooling folder": (lambda folder: (folder / "1_Pooling" / "config.json").unlink(), r"1_Pooling/config\.json"),
     "modules in another order": (
         lambda folder: rewrite(folder / "modules.json", lambda value: [*value[:2], value[3], value[2]]),
         "its modules are Transformer, Pooling, LayerNorm, Dense; .* in this order",

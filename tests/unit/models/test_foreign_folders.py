@@ -339,3 +339,84 @@ def test_adapters_and_downloads_are_no_rerankers_and_readers(tmp_path: Path) -> 
         (folder / "adapter_config.json").touch()
         with pytest.raises(AnceError, match="adapter"):
             kind.from_pretrained(folder, device="cpu")
+
+
+def test_what_is_beside_a_module_of_its_own_folder_is_looked_at(tmp_path: Path) -> None:
+    folder = with_pooling(tmp_path / "x")
+    (folder / "0_Transformer").mkdir()
+    for file in [
+        file for file in folder.iterdir() if file.is_file() and file.name not in ("modules.json", "config_sentence_transformers.json")
+    ]:
+        file.rename(folder / "0_Transformer" / file.name)
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules[0]["path"] = "0_Transformer"
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    assert opened(folder).origin.layout == "sentence-transformers"
+    (folder / "0_Transformer" / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"0_Transformer.*adapter"):
+        opened(folder)
+
+
+def test_an_adapter_in_a_folder_below_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = bare(tmp_path / "x")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "adapter_config.json").write_text("{}")
+    opened(folder, pooling="mean", similarity="dot")
+    assert "adapter" in caplog.text and "'mine'" in caplog.text
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match="adapter"):
+        opened(folder)
+
+
+def test_code_of_a_models_own_is_refused(tmp_path: Path) -> None:
+    folder = with_pooling(tmp_path / "x")
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules[0]["type"] = "custom_st.Transformer"
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"custom_st\.Transformer"):
+        opened(folder)
+
+
+def test_pooling_is_chosen_where_no_module_has_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = with_pooling(tmp_path / "x")
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    (folder / "modules.json").write_text(json.dumps(modules[:1]), encoding="utf-8")
+    assert opened(folder).query_tower.pooling == "mean" and "mean pooling" in caplog.text
+    caplog.clear()
+    assert opened(folder, pooling="cls").query_tower.pooling == "cls" and not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "named"),
+    [
+        ("config_sentence_transformers.json", {"prompts": ["a"]}, "prompts"),
+        ("config_sentence_transformers.json", {"prompts": {"query": 3}}, "query"),
+        ("config_sentence_transformers.json", {"prompts": {"query": "q"}, "default_prompt_name": "search"}, "search"),
+        ("sentence_bert_config.json", {"max_seq_length": "12"}, "max_seq_length"),
+        ("sentence_bert_config.json", {"max_seq_length": 12.7}, "max_seq_length"),
+        ("sentence_bert_config.json", {"max_seq_length": 0}, "length"),
+        ("sentence_bert_config.json", {"do_lower_case": "false"}, "do_lower_case"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused_by_name(tmp_path: Path, file: str, settings: dict[str, Any], named: str) -> None:
+    folder = with_pooling(tmp_path / "x")
+    change(folder / file, **settings)
+    with pytest.raises(ModelError, match=named):
+        opened(folder)
+
+
+def test_prompts_that_no_text_gets_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = with_pooling(tmp_path / "x")
+    change(folder / "config_sentence_transformers.json", prompts={"web_search_query": "Find: ", "sts": "Same: "})
+    assert opened(folder).text.query_prefix == ""
+    assert "web_search_query" in caplog.text and "'sts'" in caplog.text and "Find: " in caplog.text
+    caplog.clear()
+    change(folder / "config_sentence_transformers.json", prompts={"query": "Find: ", "sts": "Same: "})
+    assert opened(folder).text.query_prefix == "Find: " and not caplog.records
+
+
+def test_a_tokeniser_that_cuts_at_the_beginning_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = with_pooling(tmp_path / "x")
+    change(folder / "tokenizer_config.json", truncation_side="left")
+    opened(folder)
+    assert "truncation_side" in caplog.text
