@@ -58,7 +58,9 @@ def check_named(frame: pd.DataFrame) -> None:
         UsageError: says how many, and the first.
     """
     for column in ("qid", "docno"):
-        lacking = np.flatnonzero(frame[column].isna()) if column in frame.columns else []
+        if column not in frame.columns:
+            continue
+        lacking = np.flatnonzero(frame[column].isna())
         if len(lacking):
             raise UsageError(f"{len(lacking)} of {len(frame)} rows have no {column}, row {lacking[0]} (from 0) first")
 

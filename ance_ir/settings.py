@@ -115,9 +115,10 @@ class Configured:
         Raises:
             UsageError: there is no such setting.
         """
-        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
-        if ours and not name.startswith("_") and not hasattr(type(self), name):
-            known = ", ".join(sorted(_settings_of(type(self)))) or "none"
+        kind: Any = type(self)
+        ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+        if ours and not name.startswith("_") and not hasattr(kind, name):
+            known = ", ".join(sorted(_settings_of(kind))) or "none"
             raise UsageError(f"{type(self).__name__} has no setting {name!r}; its settings are {known}")
         super().__setattr__(name, value)
 

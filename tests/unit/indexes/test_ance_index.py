@@ -383,12 +383,12 @@ def test_vectors_of_any_kind_of_number_are_indexed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"docno": "bad", "doc_vec": np.array([1, np.nan, 1])}, r"1 of 3.*'bad'"),
-        ({"docno": "bad", "doc_vec": np.full(3, 1e30)}, r"1 of 3.*'bad'"),
-        ({"docno": "bad", "doc_vec": np.ones(3, dtype=complex)}, "'bad'.*finite numbers"),
+        ({"docno": "bad", "doc_vec": np.array([1, np.nan, 1])}, r"'bad'.*1 of 3"),
+        ({"docno": "bad", "doc_vec": np.full(3, 1e30)}, r"'bad'.*1 of 3"),
+        ({"docno": "bad", "doc_vec": np.ones(3, dtype=complex)}, r"'bad'.*numbers"),
         ({"docno": "bad", "doc_vec": "abc"}, "'bad'.*'abc'"),
         ({"docno": "bad", "doc_vec": None}, "'bad'.*None"),
-        ({"docno": "bad", "doc_vec": np.ones((3, 3))}, r"'bad'.*\[3, 3\]"),
+        ({"docno": "bad", "doc_vec": np.ones((3, 3))}, r"'bad'.*numbers"),
         ({"docno": "bad", "doc_vec": np.ones(4)}, "3 and 4 dimensions.*'bad'"),
         ({"docno": "bad", "text": "cat"}, "'bad' has only docno, text.*passages"),
         (["bad", 1], "dictionaries"),
