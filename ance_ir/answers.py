@@ -82,6 +82,11 @@ def _pattern(answer: str) -> Any:
         return None
 
 
+def is_pattern(answer: str) -> bool:
+    """Whether an answer is a regular expression that can match."""
+    return _pattern(answer) is not None
+
+
 def normalize_answer(answer: str) -> str:
     """An answer as SQuAD compares it: lower case, without punctuation, articles and superfluous white space."""
     return " ".join(_ARTICLE.sub(" ", answer.lower().translate(_PUNCTUATION)).split())

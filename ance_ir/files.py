@@ -100,8 +100,14 @@ def _runs(process: int) -> bool:
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure."""
+    """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure.
+
+    Raises:
+        UsageError: there is a folder at the path.
+    """
     path = as_path(path).resolve()  # what a link leads to is replaced, not the link
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; a file was to be written there")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _marked(path)
     try:

@@ -36,6 +36,7 @@ _OTHERS = [
         (rb"\xfd7zXZ\x00", "a file that xz compressed", "decompress it, or compress it with gzip"),
         (rb"\x28\xb5\x2f\xfd", "a file that zstd compressed", "decompress it, or compress it with gzip"),
         (rb"7z\xbc\xaf", "a 7z archive", "unpack it"),
+        (rb"\x1f\x8b", "a file that gzip compressed twice", "decompress it once"),
         (rb"PAR1[\x00-\x1f]", "a Parquet file", "write it as text"),
         (rb"\x93NUMPY", "an array of numpy", "give a file of text"),
         (rb"\x80[\x02-\x05]", "a pickle", "write it as text; nothing is unpickled"),
@@ -86,8 +87,10 @@ class Line:
         """The line as a JSON object."""
         try:
             value = _loads(self.text)
-        except ValueError:
+        except json.JSONDecodeError:
             raise self.error("a JSON object") from None
+        except ValueError as error:
+            raise self.error("a JSON object", hint=f"Not read: {error}") from None
         if not isinstance(value, dict):
             raise self.error("a JSON object")
         if "\\ud" in self.text.lower():
@@ -177,9 +180,17 @@ def _loads(text: str) -> Any:
         ValueError: it is none, or one that Python does not take: numbers of thousands of digits, thousands of levels.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("values within values, too deep") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
+    return value
 
 
 def _split(stream: io.BufferedReader[Any]) -> Iterable[bytes]:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from ance_ir.datasets import Dataset
+from ance_ir.datasets import Dataset, DirectoryDataset
 from ance_ir.errors import AnceError, DatasetNotFoundError
 from ance_ir.eval.doctor import Finding, diagnose
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.report import write_report
 from ance_ir.eval.suites import Suite
+
+_QUICK = 64 << 20
+"""Bytes of a corpus whose store is built in seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ def examine(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, 
             training=dataset.queries("train")["query"] if "train" in dataset.splits and split != "train" else None,
             answers=_answers(dataset, split),
             documents=lambda: len(dataset.store()),
+            unknown=(lambda docnos: docnos[dataset.store().numbers(docnos.tolist()) < 0]) if _at_hand(dataset) else None,
         )
     except (AnceError, OSError) as error:
         logger.warning("nobody has looked for what makes the figures doubtful: %s", error)
@@ -69,6 +73,11 @@ def report_on(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite
         logger.warning("the page shows docnos in place of the documents' texts: %s", error)
         store = None
     write_report(path, evaluation, dataset.queries(split), title=title, store=store, findings=findings, relevant=suite.threshold)
+
+
+def _at_hand(dataset: Dataset) -> bool:
+    """Whether its documents can be looked up by docno, or are few, so that they soon can."""
+    return dataset.has_store or (isinstance(dataset, DirectoryDataset) and dataset.corpus_bytes <= _QUICK)
 
 
 def _answers(dataset: Dataset, split: str) -> pd.DataFrame | None:

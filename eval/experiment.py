@@ -82,6 +82,14 @@ def evaluate_systems(
     check_test(test, correction)
     if not isinstance(systems, Mapping):
         raise UsageError('systems go by their names: {"bm25": bm25, "dense": dense}')
+    for name, system in systems.items():
+        if not hasattr(system, "transform"):
+            raise UsageError(
+                f"system {name}: expected a PyTerrier transformer, found {type(system).__name__}; pt.apply makes one of a function"
+            )
+    for name in [*systems, *(runs or {})]:
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(f"a system's name is a text, not {name!r}")
     given, evidence = dict(runs or {}), evidence or Evidence()
     names = [*systems, *given]
     if not names:

@@ -97,6 +97,10 @@ def read_dataset(
         asked = asked_and_known(dataset.queries(split), pd.Index(answers["qid"]), "answers")
         if asked.empty:
             raise EvaluationError(f"{dataset.name}, split {split!r}: no question has answers; look whether qids are written alike")
+        unanswerable = asked["qid"][~asked["qid"].isin(answers["qid"][answers["answers"].map(lambda given: any(map(str.strip, given)))])]
+        if len(unanswerable):
+            told = "%d of %d questions have no answer that is not empty, and count 0 (%s)"
+            logger.warning(told, len(unanswerable), len(asked), examples(unanswerable))
         if questions is not None and questions < len(asked):
             asked = asked.iloc[np.sort(np.random.default_rng(seed).choice(len(asked), questions, replace=False))]
         asked = asked.reset_index(drop=True)

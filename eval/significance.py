@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from scipy.stats import permutation_test, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from ance_ir.errors import EvaluationError, UsageError
+
+logger = logging.getLogger(__name__)
 
 Test = Literal["t", "randomisation", "wilcoxon"]
 Correction = Literal["holm", "bonferroni"]
@@ -72,6 +75,7 @@ def compare(
     check_test(test, correction)
     if baseline not in per_query:
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(per_query)}")
+    _check_values(per_query, weights)
     reference = per_query[baseline]
     rows = []
     for system, values in per_query.items():
@@ -91,6 +95,24 @@ def compare(
     table = pd.DataFrame(rows, columns=[column for column in _COLUMNS if column != "p_corrected"])
     corrected = multipletests(table["p"], method=correction)[1] if rows else np.array([])
     return table.assign(p_corrected=corrected)[_COLUMNS]
+
+
+def _check_values(per_query: Mapping[str, pd.DataFrame], weights: Mapping[str, pd.DataFrame] | None) -> None:
+    """Refuse what are no values of queries; warn of a measure whose mean is a weighted one where no weights are given.
+
+    Raises:
+        EvaluationError: a query comes twice, or a value is no finite number; NaN says that there is none.
+    """
+    for system, values in per_query.items():
+        if values.index.has_duplicates:
+            raise EvaluationError(f"{system}: query {values.index[values.index.duplicated()][0]!r} comes twice")
+        for measure, column in values.items():
+            if not pd.api.types.is_numeric_dtype(column) or np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
+                raise EvaluationError(f"{system}: the values of {measure} are to be finite numbers, or NaN where there is none")
+    pooled = [str(measure) for measure in next(iter(per_query.values()), []) if str(measure).startswith("Hole")]
+    if pooled and weights is None:
+        told = "%s: plain means over queries are compared, where tables pool the documents; weights=, from query_weights, does so here too"
+        logger.warning(told, ", ".join(pooled))
 
 
 def check_test(test: str, correction: str) -> None:
@@ -128,6 +150,7 @@ def intervals(
         A row for each system and measure: ``system measure low high``, and with a baseline ``difference_low difference_high``, NaN
         for the baseline itself.
     """
+    _check_values(per_query, weights)
     values = pd.concat({system: frame.sort_index() for system, frame in per_query.items()}, axis=1)
     counting = values.notna() if weights is None else pd.concat({system: weights[system].sort_index() for system in per_query}, axis=1)
     weights_QM = counting.to_numpy(dtype=np.float64)

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.errors import UsageError
-from ance_ir.eval.measures import asked_and_known, check_qrels, evaluate, parse_measures
+from ance_ir.eval.measures import check_qrels, evaluate, judged_queries, means, parse_measures
 from ance_ir.pipelines import WeightedSum
 from ance_ir.pipelines.fusion import Candidates
 
@@ -66,11 +67,13 @@ def tune_weights(
     parse_measures([measure])
     if len(fusion.systems) < 2:
         raise UsageError("weights are proportions, so there must be two systems or more to tune them")
-    if not len(grid) or not all(0 <= weight < math.inf for weight in grid):
+    values_N = np.asarray(grid)
+    numbers = np.issubdtype(values_N.dtype, np.number)
+    if not values_N.size or not numbers or not ((values_N >= 0) & np.isfinite(values_N)).all():
         raise UsageError(f"a grid holds weights from 0 on, not {', '.join(map(str, grid)) or 'nothing'}")
     queries, qrels = clean_queries(queries), check_qrels(qrels)
-    asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), "qrels")
-    qrels = check_qrels(qrels[qrels["qid"].isin(queries["qid"])])
+    asked = judged_queries(queries, qrels, "qrels")
+    qrels = qrels[qrels["qid"].isin(asked["qid"])].reset_index(drop=True)
     found = fusion.candidates(asked)
     found = Candidates(pairs=found.pairs[["qid", "docno"]], values_SP=found.values_SP)
     values: dict[tuple[float, ...], float] = {}
@@ -83,7 +86,8 @@ def tune_weights(
     def try_all(candidates: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
         for weights in candidates:
             if weights not in values:
-                values[weights] = float(evaluate(with_weights(weights).rank(found), qrels, [measure]).iloc[:, 0].mean())
+                ranked = with_weights(weights).rank(found)
+                values[weights] = float(means(evaluate(ranked, qrels, [measure]), ranked).iloc[0])
                 logger.info("weights %s: %s %.4f", weights, measure, values[weights])
         return min(values, key=rank)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from ance_ir.cli._options import DATASET, UserPath, device_option, index_argumen
 
 if TYPE_CHECKING:
     from ance_ir.models.precision import Precision
+
+logger = logging.getLogger(__name__)
 
 EXAMPLE = """
 \b
@@ -25,7 +28,7 @@ Example:
 @click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of qid, tab, query.")
 @click.option("-k", "--num-results", type=click.IntRange(min=1), default=10, show_default=True, help="Documents a query.")
 @click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
-@click.option("--out", type=UserPath(), help="Write a TREC run there instead of showing the results.")
+@click.option("--out", type=UserPath(dir_okay=False), help="Write a TREC run there instead of showing the results.")
 @click.option("--model", help="Where the index's model is now, if it has moved.")
 @click.option(
     "--backend",
@@ -62,8 +65,10 @@ def command(
     from ance_ir import load_dataset
     from ance_ir.datasets.frames import queries_frame
     from ance_ir.datasets.parsing import read_queries
+    from ance_ir.errors import DatasetError
     from ance_ir.eval import write_run
     from ance_ir.indexes import AnceIndex
+    from ance_ir.notices import examples
 
     if bool(queries) == (file is not None):
         raise click.UsageError("give queries, or a file of them with --queries")
@@ -72,6 +77,11 @@ def command(
         if file
         else pd.DataFrame({"qid": [str(i + 1) for i in range(len(queries))], "query": list(queries)})
     )
+    if frame.empty:
+        raise DatasetError(f"{file}: there are no queries in it")
+    blank = frame["qid"][frame["query"].str.strip() == ""]
+    if len(blank):
+        logger.warning("%d of %d queries are empty (%s); what is found for them means nothing", len(blank), len(frame), examples(blank))
     opened = AnceIndex(index)
     encoder = opened.model(model, device, precision)
     results = opened.retriever(encoder, num_results, backend=backend, aggregation=aggregation).transform(frame)

@@ -127,6 +127,11 @@ class Dataset(ABC):
         return store
 
     @property
+    def has_store(self) -> bool:
+        """Whether ``store`` has nothing to build."""
+        return DocumentStore.is_complete(cache_folder() / "documents" / self.corpus_key)
+
+    @property
     def on_error(self) -> OnError:
         """What holds for documents of this corpus that cannot be used: what ``store`` was last given."""
         policy: OnError = read_json(self._policy_file)["on_error"] if self._policy_file.exists() else "raise"

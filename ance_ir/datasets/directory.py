@@ -78,6 +78,11 @@ class DirectoryDataset(Dataset):
         return hash_files([self._parts["corpus", ""]])
 
     @property
+    def corpus_bytes(self) -> int:
+        """How large the corpus file is."""
+        return self._parts["corpus", ""].stat().st_size
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """The splits with queries, ``"test"`` first, then by name."""
         return self._splits("queries")

@@ -109,7 +109,7 @@ def clean_queries(queries: pd.DataFrame, source: str = "the queries", *, error: 
     """A frame of queries, or of what is known of each of them, one row for each; ids as ``clean_ids`` has them.
 
     Raises:
-        error: there is no column ``qid``, ids are none, or one comes twice.
+        error: there is no column ``qid``, ids are none, one comes twice, or the text of a query is no string.
     """
     if "qid" not in queries.columns:
         raise error(f"{source}: expected a column qid, found {' '.join(map(str, queries.columns))}")
@@ -117,6 +117,9 @@ def clean_queries(queries: pd.DataFrame, source: str = "the queries", *, error: 
     repeated = queries["qid"][queries["qid"].duplicated()]
     if len(repeated):
         raise error(f"{source}: expected each qid once, found {repeated.iloc[0]!r} again ({len(repeated)} such)")
+    for qid, query in zip(queries["qid"], queries["query"], strict=True) if "query" in queries.columns else ():
+        if not isinstance(query, str):
+            raise error(f"{source}: expected a text that is a string, found {query!r} ({type(query).__name__}) for {qid!r}")
     return queries
 
 

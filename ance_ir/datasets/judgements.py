@@ -49,6 +49,9 @@ def clean_qrels(qrels: pd.DataFrame, source: str = "the qrels", *, error: type[A
         return qrels
     qrels = clean_ids(qrels, ("qid", "docno"), source, error=error)
     labels = qrels["label"]
+    if labels.hasnans:
+        row = qrels.iloc[int(labels.isna().to_numpy().argmax())]
+        raise error(f"{source}: expected labels that are integers, found {row['label']!r} for {row['qid']!r} and {row['docno']!r}")
     if pd.api.types.infer_dtype(labels, skipna=False) != "integer":
         other = next((label for label in labels if not isinstance(label, int | np.integer) or isinstance(label, bool)), labels.iloc[0])
         raise error(f"{source}: expected labels that are integers, found {other!r} ({type(other).__name__}) for example")
@@ -57,6 +60,8 @@ def clean_qrels(qrels: pd.DataFrame, source: str = "the qrels", *, error: type[A
         row = qrels.iloc[int(beyond.argmax())]
         where = f"for query {row['qid']!r} and document {row['docno']!r}"
         raise error(f"{source}: expected {LABEL}, found {row['label']} {where}. Is this the label's column?")
+    if not isinstance(labels.dtype, np.dtype):  # Int64 and the like, which no provider of measures reads
+        qrels = qrels.assign(label=labels.astype("int64"))
     return settle(qrels, source, lambda row: f"row {row}", error=error)
 
 

@@ -13,7 +13,8 @@ Wanted = Literal["documents", "queries", "qrels", "answers", "run", "questions"]
 _BEIR = 'BEIR\'s layout has other names than ours: "docno" for "_id" in corpus.jsonl, queries.tsv (qid, tab, text) for queries.jsonl, '
 _BEIR += "qrels.txt (qid 0 docno label) for qrels/test.tsv; ir_datasets has these collections as beir/NAME"
 
-_QID = {"qid", "query_id", "queryid", "query", "_id", "id", "q_id", "topic", "topic_id", "question_id", "questionid"}
+_QID = {"qid", "query_id", "queryid", "query", "_id", "id", "q_id", "topic", "topic_id", "topicid", "question_id", "questionid"}
+_QID |= {"qno", "number"}
 _OTHER = {"0", "text", "query", "question", "query_text", "title", "q0", "iter", "iteration", "docno", "docid", "doc_id", "corpus_id"}
 _OTHER |= {
     "pid",

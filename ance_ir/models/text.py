@@ -123,9 +123,26 @@ def given_fields(document: Mapping[str, Any], fields: Sequence[str]) -> dict[str
 
 
 def documents_of(frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The documents of a frame, with those of the fields that it has."""
+    """The documents of a frame, with those of the fields that it has.
+
+    Raises:
+        UsageError: a field is of another type than text, or the text is missing; a title or url may be.
+    """
+    for field in fields:
+        if field in frame.columns:
+            _check_field(frame, field)
     names = [field for field in fields if field in frame.columns]
     return (dict(zip(names, values, strict=True)) for values in frame[names].itertuples(index=False, name=None))
+
+
+def _check_field(frame: pd.DataFrame, field: str) -> None:
+    values = frame[field].astype(object)
+    if pd.api.types.infer_dtype(values, skipna=field != "text") in ("string", "empty"):
+        return
+    for number, value in enumerate(values):
+        if not isinstance(value, str) and (field == "text" or not pd.isna(value)):
+            docno = repr(frame["docno"].iloc[number]) if "docno" in frame.columns else f"of row {number}"
+            raise UsageError(f"document {docno}: expected a {field} that is a string, found {value!r} ({type(value).__name__})")
 
 
 def parse_settings(told: Iterable[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pandas as pd
 
-from ance_ir.eval.doctor import questions, systems
+from ance_ir.eval.doctor import corpus, questions, systems
 from ance_ir.eval.doctor.finding import Finding, Severity
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.measures import parse_measures
@@ -22,6 +22,7 @@ def diagnose(
     training: Iterable[str] | None = None,
     answers: pd.DataFrame | None = None,
     documents: Callable[[], int] | None = None,
+    unknown: Callable[[pd.Index], pd.Index] | None = None,
 ) -> list[Finding]:
     """What makes the figures of an evaluation doubtful: each thing once, with its numbers, the gravest first.
 
@@ -32,6 +33,7 @@ def diagnose(
         training: texts of the queries that systems were trained on.
         answers: frame with ``qid`` and ``answers`` (lists of str), where a measure compares with answers.
         documents: how many the corpus has, asked only where a run is shallow; a run need not be deeper than that.
+        unknown: those of some docnos that the corpus does not hold; ``None`` where that is not looked at.
     """
     measures = parse_measures(evaluation.measures)
     qids, qrels = asked(evaluation), judgements(evaluation)
@@ -42,6 +44,8 @@ def diagnose(
         *systems.lost(runs, qids),
         *unasked,
         *systems.strangers(runs, qrels),
+        *(corpus.findings(evaluation, runs, qrels, unknown) if unknown else []),
+        *systems.own(runs, qrels, len(qids)),
         *systems.tied(runs),
         *systems.shallow(runs, measures, documents),
         *systems.unjudged(runs, qrels, len(qids)),

@@ -143,11 +143,13 @@ def without_answers(queries: pd.DataFrame, measures: Iterable[Any], answers: pd.
     if lacking.empty:
         return []
     share = len(lacking) / len(queries)
+    counted = int(lacking["qid"].isin(answers["qid"]).sum())
+    told = [f"{count:,} {how}" for count, how in ((len(lacking) - counted, "left out"), (counted, "counted as 0")) if count]
     return [
         Finding(
             severity="warning" if share < 1 else "problem",
-            what=f"{len(lacking):,} of {len(queries):,} questions ({share:.1%}) have no answer, as {lacking['qid'].iloc[0]}, "
-            f"and count 0 in {_listed(asking)}",
+            what=f"{len(lacking):,} of {len(queries):,} questions ({share:.1%}) have no answer, as {lacking['qid'].iloc[0]} "
+            f"(in {_listed(asking)}: {_listed(told)})",
             figures={"without answers": len(lacking), "queries": len(queries), "share": share},
             advice="look whether the file of answers is whole and has the same qids",
         )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ance_ir.eval.doctor.finding import Finding
 from ance_ir.eval.rankings import with_labels
+from ance_ir.notices import examples
 
 TOP = 10
 JUDGED = 0.5
@@ -23,6 +24,9 @@ CUT = 0.5
 """Where fewer queries share the largest number of results, no cut-off made it: a system of words found no more."""
 MET = 0.05
 """A smaller share of the relevant documents that could have been found is few."""
+
+OWN = 0.1
+"""A smaller share of the queries whose first result has their own id may be chance."""
 
 _FORMS: Mapping[str, Callable[[str], str]] = {
     "letters are upper or lower case": str.casefold,
@@ -103,6 +107,27 @@ def unasked(runs: Mapping[str, pd.DataFrame], queries: pd.DataFrame) -> list[Fin
                     what=f"{len(unknown):,} of its {len(qids):,} queries, as {unknown[0]!r}, are not among those asked, and are left out",
                     figures={"unknown": len(unknown), "queries": len(qids)},
                     advice="look whether qids are written alike, and whether the run was made for this split",
+                )
+            )
+    return found
+
+
+def own(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int) -> list[Finding]:
+    """Systems that rank first the document that a query is itself, which nobody judged: BEIR leaves it out."""
+    found = []
+    for system, run in runs.items():
+        first = run[(run["rank"] == 0) & (run["qid"] == run["docno"])]
+        own = first[with_labels(first, qrels)["label"].isna().to_numpy()]
+        share = len(own) / queries
+        if share >= OWN:
+            found.append(
+                Finding(
+                    severity="warning",
+                    system=system,
+                    what=f"for {len(own):,} of {queries:,} queries the first result is the document whose docno is the qid "
+                    f"({examples(own['qid'])}), which has no judgement",
+                    figures={"own document first": len(own), "queries": queries, "share": share},
+                    advice="where queries are documents of the corpus, as in ArguAna and Quora, BEIR does not count these: --suite beir",
                 )
             )
     return found

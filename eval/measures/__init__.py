@@ -11,6 +11,7 @@ from ance_ir.eval.measures.values import (
     evaluate,
     evaluated_queries,
     judged,
+    judged_queries,
     means,
     query_weights,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "evaluate",
     "evaluated_queries",
     "judged",
+    "judged_queries",
     "means",
     "needs",
     "parse_measures",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cached_property
@@ -9,11 +10,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from ance_ir.answers import is_pattern
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.datasets.answering import AnswerFinder
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.errors import DatasetNotFoundError, DocumentNotFoundError, EvaluationError
 from ance_ir.eval.runs import check_run
+from ance_ir.notices import examples
+
+logger = logging.getLogger(__name__)
 
 
 class Evidence:
@@ -103,9 +108,18 @@ class Evidence:
             )
         finder = self._finders.get(patterns)
         if finder is None:
+            if patterns:
+                self._warn_of_invalid()
             finder = AnswerFinder(documents, self.answers["answers"], patterns=patterns, processes=self._processes, verbose=self._verbose)
             self._finders[patterns] = finder
         return finder.find(self._questions.get_indexer(pd.Index(run["qid"])), numbers[rows])
+
+    def _warn_of_invalid(self) -> None:
+        """Warn of answers that are no regular expressions."""
+        assert self.answers is not None
+        invalid = [answer for right in self.answers["answers"] for answer in right if not is_pattern(answer)]
+        if invalid:
+            logger.warning("%d answers are no regular expressions, and match nothing: %s", len(invalid), examples(invalid))
 
     @cached_property
     def _documents(self) -> DocumentStore:

@@ -32,6 +32,8 @@ def parse_measures(names: Iterable[str]) -> list[Any]:
     Raises:
         UsageError: there is no such measure, nothing installed computes it, or there are no names.
     """
+    if isinstance(names, str):
+        raise UsageError(f"measures are a list of names: [{names!r}]")
     measures = dict.fromkeys(map(_parsed, names))
     if not measures:
         raise UsageError(f"no measure was named; {' '.join(DEFAULT_MEASURES)}, for example")
@@ -81,10 +83,10 @@ def _check_parameters(name: str, measure: Any) -> None:
     if missing:
         example = f", as in {measure.NAME}@10" if missing == ["cutoff"] else ""
         raise UsageError(f"measure {str(name)!r}: {measure.NAME} needs {' and '.join(missing)}{example}")
-    try:
-        measure.validate_params()
-    except AssertionError as error:
-        raise UsageError(f"measure {str(name)!r}: {error}") from None
+    for parameter, about in known.items():
+        if parameter in measure.params and not about.validate(measure.params[parameter]):
+            kind = "a whole number" if about.dtype is int else "another"
+            raise UsageError(f"measure {str(name)!r}: {parameter} is to be {kind}, not {measure.params[parameter]!r}")
 
 
 def _are_gains(gains: Any) -> bool:

@@ -201,12 +201,29 @@ def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     queries, qrels = clean_queries(dataset.queries(split)), clean_qrels(dataset.qrels(split))
     if not queries["qid"].isin(qrels["qid"]).any():
         raise EvaluationError(f"{dataset.name}, split {split!r}: there are no judged queries to evaluate on")
-    asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), f"qrels of {split}")
+    return judged_queries(queries, qrels, f"qrels of {split}"), qrels
+
+
+def judged_queries(queries: pd.DataFrame, qrels: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The queries that have judgements. What is left out is warned of, and so are queries without a relevant document.
+
+    Args:
+        queries: frame with ``qid``.
+        qrels: as ``check_qrels`` returns them.
+        what: names the judgements, for messages.
+
+    Raises:
+        EvaluationError: none has.
+    """
+    if not queries["qid"].isin(qrels["qid"]).any():
+        first = f"; their first are {queries['qid'].iloc[0]!r} and {qrels['qid'].iloc[0]!r}" if len(queries) and len(qrels) else ""
+        raise EvaluationError(f"queries and {what} have no query in common{first}")
+    asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), what)
     without = asked["qid"][~asked["qid"].isin(qrels["qid"][qrels["label"] > 0])]
     if len(without):
-        told = "%d of %d judged queries of split %r have no relevant document (%s), and count 0 whatever is found"
-        logger.warning(told, len(without), len(asked), split, examples(without))
-    return asked, qrels
+        told = "%d of %d judged queries have no relevant document in the %s (%s), and count 0 whatever is found"
+        logger.warning(told, len(without), len(asked), what, examples(without))
+    return asked
 
 
 def check_qrels(qrels: pd.DataFrame) -> pd.DataFrame:

@@ -58,7 +58,9 @@ def check_answers(answers: pd.DataFrame) -> pd.DataFrame:
     return answers[_ANSWERS].fillna({"qanswer": ""})
 
 
-def _refuse_missing(frame: pd.DataFrame, columns: list[str], what: str) -> None:
+def _refuse_missing(frame: object, columns: list[str], what: str) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        raise EvaluationError(f"{what}: expected a frame with the columns {' '.join(columns)}, found {type(frame).__name__}")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         verb = "needs" if what.startswith("a ") else "need"

@@ -179,6 +179,7 @@ def _qids(path: Path, run: pd.DataFrame, queries: pd.DataFrame) -> pd.Series[str
     named = {}
     for given, text in qids:
         if not waiting.get(text.strip()):
-            raise EvaluationError(f"{path}: the question {text!r} is none of the queries")
+            more = "comes more often than among the queries" if text.strip() in waiting else "is none of the queries"
+            raise EvaluationError(f"{path}: the question {text!r} {more}")
         named[given] = waiting[text.strip()].pop(0)
     return run["qid"].map(named)

@@ -61,3 +61,10 @@ def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tup
         at = int(repeated.argmax())
         raise MalformedFileError(path, numbers[at], "a document once for a query", f"{docnos[at]} again for {qids[at]}")
     return run
+
+
+def number(text: bytes) -> float:
+    """What a number in a file says; ValueError where it is none, or one as Python alone writes it (``1_000``)."""
+    if b"_" in text:
+        raise ValueError
+    return float(text)

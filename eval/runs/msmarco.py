@@ -34,6 +34,6 @@ def lines(run: pd.DataFrame, tag: str) -> Iterator[str]:
 
 def _parse(columns: Sequence[bytes]) -> tuple[bytes, bytes, float]:
     qid, docno, rank = columns
-    if int(rank) < 1:
+    if not rank.isdigit() or int(rank) < 1:
         raise ValueError
     return qid, docno, -float(int(rank))

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ance_ir.eval.runs.lines import read_lines
+from ance_ir.eval.runs.lines import number, read_lines
+from ance_ir.notices import examples
+
+logger = logging.getLogger(__name__)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The results with the file's scores; its ranks are not looked at, as trec_eval does not."""
-    return read_lines(path, "a line 'qid Q0 docno rank score tag'", _parse)
+    """The results with the file's scores; its ranks do not count, as for trec_eval. Where they contradict the scores, a warning says so."""
+    ranks = _Ranks()
+    run = read_lines(path, "a line 'qid Q0 docno rank score tag'", ranks.parse)
+    if ranks.against:
+        told = "%s: for %d of %d queries ranks contradict scores (%s); the scores count, highest first, as for trec_eval"
+        logger.warning(told, path, len(ranks.against), run["qid"].nunique(), examples(ranks.against))
+    return run
 
 
 def lines(run: pd.DataFrame, tag: str) -> Iterator[str]:
@@ -21,6 +30,24 @@ def lines(run: pd.DataFrame, tag: str) -> Iterator[str]:
         yield f"{qid} Q0 {docno} {rank + 1} {score!r} {tag}\n"
 
 
-def _parse(columns: Sequence[bytes]) -> tuple[bytes, bytes, float]:
-    qid, _, docno, _, score, _ = columns
-    return qid, docno, float(score)
+class _Ranks:
+    """Parses lines, and looks whether a better rank has a lower score than the line before or after it.
+
+    Attributes:
+        against: the queries with such lines, in order.
+    """
+
+    def __init__(self) -> None:
+        self.against: dict[str, None] = {}
+        self._last: tuple[bytes, int, float] = (b"", 0, 0.0)
+
+    def parse(self, columns: Sequence[bytes]) -> tuple[bytes, bytes, float]:
+        """qid, docno and score of a line's columns."""
+        qid, _, docno, rank, score, _ = columns
+        value = number(score)
+        if rank.isdigit() and len(rank) < 10:
+            place, (before, last, higher) = int(rank), self._last
+            if qid == before and (place - last) * (value - higher) > 0:
+                self.against[qid.decode()] = None
+            self._last = (qid, place, value)
+        return qid, docno, value

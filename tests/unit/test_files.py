@@ -287,3 +287,8 @@ def test_an_array_that_grows_takes_its_own_rows_alone(tmp_path: Path) -> None:
         ):
             append(rows)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=tmp_path.name), atomic_open(tmp_path):
+        pass

@@ -238,6 +238,15 @@ def test_search(index: Path, run: Run, collection: Path, tmp_path: Path) -> None
     assert len(found) == 15
 
 
+def test_a_search_without_queries_or_for_empty_ones(index: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "q.tsv").write_text("\n")
+    status, _, err = run("search", index, "--queries", tmp_path / "q.tsv")
+    assert (status, "q.tsv" in err) == (2, True)
+    status, _, err = run("search", index, " ", "cat")
+    assert (status, "1 of 2 queries" in err) == (0, True)
+    assert run("search", index, "cat", "--out", tmp_path)[0] == 2
+
+
 def test_precision(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
     half = ("--precision", "bfloat16")
     status, _, err = run("index", "--dataset", collection, "--model", model, "--out", tmp_path / "x.ance", *half)

@@ -253,3 +253,12 @@ def test_nothing_but_a_value_or_an_error_of_ours(collection: Path, content: byte
             read()
         except AnceError as error:
             assert str(collection) in str(error)
+
+
+def test_a_key_that_comes_twice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"q1": {"contexts": []}, "q1": {"contexts": [{"docid": "d", "score": 1}]}}')
+    with pytest.raises(MalformedFileError, match="q1"):
+        read_run(tmp_path / "run.json")
+    (tmp_path / "corpus.jsonl").write_text('{"docno": "a", "text": "x"}\n{"docno": "b", "text": "x", "docno": "c"}\n')
+    with pytest.raises(MalformedFileError, match=r"line 2.*docno"):
+        list(DirectoryDataset(tmp_path).documents())

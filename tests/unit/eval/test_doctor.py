@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -209,7 +210,7 @@ def test_questions_without_answers() -> None:
 
     measures = ["Coverage@20", "RR@10"]
     (finding,) = questions.without_answers(QUERIES, measures, answers)
-    assert finding.what == "3 of 10 questions (30.0%) have no answer, as q0, and count 0 in Coverage@20"
+    assert finding.what == "3 of 10 questions (30.0%) have no answer, as q0 (in Coverage@20: 1 left out, 2 counted as 0)"
     assert questions.without_answers(QUERIES[1:8], measures, answers) == []
     assert questions.without_answers(QUERIES[8:], measures, answers)[0].severity == "problem"
     assert questions.without_answers(QUERIES, measures, None) == []
@@ -235,3 +236,26 @@ def test_queries_without_a_relevant_document_are_told() -> None:
 def test_empty_queries_are_told() -> None:
     queries = QUERIES.assign(query=["", " ?! ", *QUERIES["query"][2:]])
     assert "'q0', 'q1'" in only(found_in(queries=queries), "warning", None, "2 of 10 queries").what
+
+
+def test_documents_that_are_the_query_itself_are_told_unless_judged() -> None:
+    run = run_of().replace({"docno": {f"d{i}-0": f"q{i}" for i in range(3)}})
+    finding = only(found_in(run), "warning", "other", "3 of 10 queries")
+    assert "beir" in finding.advice
+    judged = qrels_of().replace({"docno": {f"d{i}-0": f"q{i}" for i in range(10)}})
+    assert not [one for one in found_in(run, judged) if "whose docno is the qid" in one.what]
+    assert found_in(run_of().replace({"docno": {"d0-11": "q0"}})) == []
+
+
+def test_documents_that_the_corpus_lacks_are_told() -> None:
+    lacking = {"d1-0", "d7-1", "d2-5"}
+
+    def unknown(docnos: pd.Index) -> pd.Index:
+        return docnos[docnos.isin(lacking)]
+
+    finding = only(found_in(unknown=unknown), "warning", None, "2 of 20 relevant documents")
+    assert "'d1-0', 'd7-1'" in finding.what
+    evaluation = dataclasses.replace(evaluation_of(run_of()), ms_per_query={"good": 1.0})  # the other came from a file
+    told = {finding.system: finding.what for finding in diagnose(evaluation, QUERIES, unknown=unknown)}
+    assert "3 of 100 documents" in told["other"]
+    assert set(told) == {None, "other"}

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -287,3 +288,21 @@ def test_holes_are_one_quantity_in_table_comparison_and_interval() -> None:
     low, high = found.interval("unjudged", "Hole@10", "difference_")
     assert low <= row["difference"] <= high
     assert (row["wins"], row["losses"], row["ties"]) == (11, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("systems", "queries", "found"),
+    [
+        ({"f": lambda queries: queries}, QUERIES, "function"),
+        ({1: Fixed(1)}, QUERIES, "1"),
+        ({" ": Fixed(1)}, QUERIES, "' '"),
+        ({"none": pt.apply.generic(lambda queries: None)}, QUERIES, "NoneType"),
+        ({"a": Fixed(1)}, QUERIES.assign(query=["x"] * 11 + [3]), "3.*'q11'"),
+        ({"a": Fixed(1)}, QUERIES.assign(query=["x"] * 11 + [None]), "'q11'"),
+    ],
+)
+def test_what_is_no_system_or_no_query_is_named(systems: Any, queries: pd.DataFrame, found: str) -> None:
+    with pytest.raises((EvaluationError, UsageError), match=found):
+        evaluate_systems(systems, queries, QRELS, ["RR@10"])
+    with pytest.raises(UsageError, match="RR@10"):
+        evaluate_systems({"a": Fixed(1)}, QUERIES, QRELS, "RR@10")

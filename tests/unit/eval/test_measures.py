@@ -207,6 +207,11 @@ def test_what_does_not_fit_together_is_refused() -> None:
     for label in (1001, -1001, 2**31, 10**20):
         with pytest.raises(EvaluationError, match=rf"found {label} for query 'q\d' and document"):
             evaluate(RUN, QRELS.assign(label=[*QRELS["label"].iloc[:-1], label]))
+    for missing in (pd.array([1] * (len(QRELS) - 1) + [None], dtype="Int64"), [1.0] * (len(QRELS) - 1) + [None]):
+        with pytest.raises(EvaluationError, match=QRELS["docno"].iloc[-1]):
+            evaluate(RUN, QRELS.assign(label=missing))
+    with pytest.raises(EvaluationError, match="NoneType"):
+        evaluate(None, QRELS)  # type: ignore[arg-type]
     with pytest.raises(EvaluationError, match=r"the run: .*docno.*7 \(int\)"):
         evaluate(RUN.assign(docno=7), QRELS)
     with pytest.raises(EvaluationError, match=r"the qrels: .*qid.*5 \(int\)"):
@@ -228,6 +233,12 @@ def test_a_judgement_that_comes_again_counts_once_and_another_label_is_refused(c
     again = QRELS.iloc[[0]].assign(label=QRELS["label"].iloc[0] + 1)
     with pytest.raises(EvaluationError, match=rf"{QRELS['docno'].iloc[0]!r}.* in row 0 and .* in row {len(QRELS)}"):
         evaluate(RUN, pd.concat([QRELS, again]))
+
+
+def test_labels_may_be_of_any_type_of_integers() -> None:
+    expected = evaluate(RUN, QRELS)
+    for kind in ("Int64", "int8", "object"):
+        pd.testing.assert_frame_equal(evaluate(RUN, QRELS.astype({"label": kind})), expected)
 
 
 def test_white_space_around_ids_of_frames_is_no_part_of_them(caplog: pytest.LogCaptureFixture) -> None:

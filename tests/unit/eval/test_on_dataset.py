@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from ance_ir.datasets import DirectoryDataset, IrDataset, QuestionFile
 from ance_ir.errors import DatasetNotFoundError, EvaluationError, UsageError
-from ance_ir.eval import evaluate_on_dataset, evaluate_systems, find_suite
-from ance_ir.eval.suites import SUITES
+from ance_ir.eval import evaluate_on_dataset, evaluate_systems, examine, find_suite
+from ance_ir.eval.suites import SUITES, suite_of
 from ance_ir.pipelines import dataset_bm25
 
 pytest.importorskip("pyterrier_pisa")
@@ -70,6 +71,16 @@ def test_runs_beside_the_collection_and_files_are_evaluated(dataset: DirectoryDa
     assert list(alone.runs) == ["theirs"]
     with pytest.raises(EvaluationError, match="there is no system"):
         evaluate_on_dataset(dataset, [])
+
+
+def test_documents_that_the_corpus_lacks_are_found_by_the_doctor(dataset: DirectoryDataset, tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    shutil.copytree(dataset.folder, folder)
+    with (folder / "qrels.txt").open("a") as stream:
+        stream.write(f"{dataset.queries()['qid'][0]} 0 nowhere 1\n")
+    changed = DirectoryDataset(folder)
+    found = examine(evaluate_on_dataset(changed, ["bm25"]), changed, "test", suite_of(changed))
+    assert any("'nowhere'" in finding.what for finding in found)
 
 
 def test_questions_with_answers_need_no_judgements(dataset: DirectoryDataset, tmp_path: Path) -> None:

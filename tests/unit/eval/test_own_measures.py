@@ -158,6 +158,15 @@ def test_names_are_kept() -> None:
     assert [str(measure) for measure in parse_measures(names)] == names
 
 
+def test_answers_that_are_no_regular_expressions_are_warned_of(store: DocumentStore, caplog: pytest.LogCaptureFixture) -> None:
+    answers = ANSWERS.assign(answers=[["(paris", "paris"], ["*"], ["x"], [], []])
+    evaluate(RUN, None, ["Coverage@2"], evidence=Evidence(answers=answers, store=lambda: store))
+    assert not caplog.records
+    evaluate(RUN, None, ["Coverage(patterns=True)@1", "Coverage(patterns=True)@2"], evidence=Evidence(answers=answers, store=lambda: store))
+    (record,) = caplog.records
+    assert "'(paris', '*'" in record.getMessage()
+
+
 def test_what_is_missing_is_named(evidence: Evidence, store: DocumentStore) -> None:
     with pytest.raises(EvaluationError, match="Coverage@2 needs answers to the questions"):
         evaluate(RUN, QRELS, ["Coverage@2"])

@@ -122,6 +122,16 @@ def test_questions_that_are_left_out_or_have_no_passage_are_warned_of(collection
     assert "'q2'" in without_passages
 
 
+def test_questions_whose_answers_are_empty_are_warned_of(collection: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    shutil.copytree(collection, folder)
+    lines = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    lines[0]["answers"] = [" "]
+    (folder / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (notice,) = read_dataset(load_dataset(folder), {"nearest": AnswerReader(NearestName())}, system="gold").notices
+    assert repr(lines[0]["qid"]) in notice
+
+
 def test_readers_by_name(tmp_path: Path) -> None:
     reader().save(tmp_path / "x")
     opened = open_readers((f"a={tmp_path / 'x'}", "nearest-name"), device="cpu")

@@ -48,6 +48,16 @@ def test_the_order_is_that_of_the_scores_not_of_the_ranks(tmp_path: Path) -> Non
     assert read_run(path)["docno"].tolist() == ["c", "b", "a"]
 
 
+def test_ranks_that_contradict_scores_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    agreeing = "1 Q0 a 1 0.5 t\n1 Q0 b 2 0.5 t\n2 Q0 a 2 0.1 t\n2 Q0 c 1 0.7 t\n3 Q0 a 0 1 t\n3 Q0 b 0 2 t\n4 Q0 a x 1 t\n"
+    read_run(write(tmp_path / "run", agreeing))
+    assert not caplog.records
+    read_run(write(tmp_path / "run", agreeing + "5 Q0 a 1 0.1 t\n5 Q0 b 2 0.2 t\n"))
+    (record,) = caplog.records
+    assert "1 of 5 queries" in record.getMessage()
+    assert "'5'" in record.getMessage()
+
+
 def test_an_empty_run_is_written_and_read(tmp_path: Path) -> None:
     write_run(RUN.head(0), tmp_path / "run", "x")
     again = read_run(tmp_path / "run", "trec")
@@ -61,6 +71,7 @@ def test_an_empty_run_is_written_and_read(tmp_path: Path) -> None:
         ("1 Q0 d 1 2.0", r"run, line 2: expected a line 'qid Q0 docno rank score tag', found '1 Q0 d 1 2.0'"),
         ("1 Q0 d 1 2.0 my tag", "line 2: expected a line"),
         ("1 Q0 d 1 high t", "line 2: expected a line"),
+        ("1 Q0 d 1 1_0.5 t", "line 2: expected a line"),
         ("1 Q0 d 1 nan t", "line 2: expected a finite number as score"),
         ("1 Q0 d 1 -inf t", "line 2: expected a finite number as score"),
         ("1 Q0 a 2 1.0 t", "line 2: expected a document once for a query, found 'a again for 1'"),

@@ -196,3 +196,26 @@ def test_a_weighted_mean_is_compared_as_it_is_reported() -> None:
     assert low < row["difference"] < high
     same = compare(values, "a", weights={name: frame(m=[7.0] * 200) for name in "ab"})
     assert same.equals(compare(values, "a")), "equal weights are none"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        frame(RR=[1.0, float("inf")]),
+        pd.DataFrame({"RR": ["1", "0"]}, index=["q0", "q1"]),
+        pd.DataFrame({"RR": [1.0, 0.5]}, index=["q0", "q0"]),
+    ],
+)
+def test_what_are_no_values_of_queries_is_refused(values: pd.DataFrame) -> None:
+    with pytest.raises(EvaluationError, match="odd"):
+        compare({"base": frame(RR=[1.0, 0.5]), "odd": values}, "base")
+    with pytest.raises(EvaluationError, match="odd"):
+        intervals({"odd": values})
+
+
+def test_plain_means_of_holes_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    values = {"base": frame(**{"Hole@10": [1.0, 0.5]}), "ours": frame(**{"Hole@10": [1.0, 0.0]})}
+    compare(values, "base", weights={name: one.assign(**{"Hole@10": [10.0, 1.0]}) for name, one in values.items()})
+    assert not caplog.records
+    compare(values, "base")
+    assert "Hole@10" in caplog.text

@@ -108,9 +108,28 @@ def test_equal_values_give_the_weights_nearest_to_equal_ones_in_any_order() -> N
         (lambda a, b: tune_weights(WeightedSum(a, b), QUERIES, QRELS, grid=()), UsageError, "a grid holds weights from 0 on, not nothing"),
         (lambda a, b: tune_weights(WeightedSum(a, b), QUERIES, QRELS, grid=(1, -1)), UsageError, "weights from 0 on, not 1, -1"),
         (lambda a, b: tune_weights(WeightedSum(a, b), QUERIES, QRELS, "best"), UsageError, "unknown measure 'best'"),
-        (lambda a, b: tune_weights(WeightedSum(a, b), QUERIES, QRELS.assign(qid="x")), EvaluationError, "there are no qrels"),
+        (lambda a, b: tune_weights(WeightedSum(a, b), QUERIES, QRELS.assign(qid="x")), EvaluationError, "no query in common.*'x'"),
     ],
 )
 def test_what_cannot_be_tuned(call: Callable[..., object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call(noisy(1, 1.0, 1.0), noisy(2, 1.0, 1.0))
+
+
+def test_the_value_of_holes_is_pooled_as_in_tables() -> None:
+    found = pd.DataFrame([("q0", f"d{number}", 1.0) for number in range(9)] + [("q1", "d0", 1.0)], columns=["qid", "docno", "score"])
+    judged = pd.DataFrame({"qid": ["q0", "q1"], "docno": ["x", "d0"], "label": 1})
+    system = pt.apply.generic(lambda queries: queries.merge(found, on="qid"))
+    fusion = WeightedSum(system, pt.apply.generic(lambda queries: queries.merge(found, on="qid")))
+    assert tune_weights(fusion, QUERIES, judged, "Hole@10", grid=[1], rounds=0).value == pytest.approx(0.9)
+
+
+def test_queries_that_cannot_be_met_and_qrels_of_others(caplog: pytest.LogCaptureFixture) -> None:
+    fusion = WeightedSum(noisy(1, 1.0, 1.0), noisy(2, 1.0, 1.0))
+    tune_weights(fusion, QUERIES, QRELS.assign(label=QRELS["label"].where(QRELS["qid"] != "q3", 0)), grid=[1], rounds=0)
+    (record,) = caplog.records
+    assert "'q3'" in record.getMessage()
+    with pytest.raises(EvaluationError, match="'other'"):
+        tune_weights(fusion, QUERIES.assign(qid=["other", *QUERIES["qid"][1:] + "x"]), QRELS)
+    with pytest.raises(UsageError, match="grid"):
+        tune_weights(fusion, QUERIES, QRELS, grid=["1"])  # type: ignore[list-item]

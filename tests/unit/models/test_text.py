@@ -96,6 +96,16 @@ def test_a_missing_title_leaves_no_separator(missing: object) -> None:
     assert text.join_frame(frame.iloc[:0]) == []
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("title", 1984), ("title", True), ("text", None), ("text", np.nan), ("text", 3), ("url", b"u")]
+)
+def test_a_field_of_another_type_is_refused(field: str, value: object) -> None:
+    frame = pd.DataFrame({"docno": ["a", "b"], "url": ["u", None], "title": ["T", "U"], "text": ["x", "y"]}).astype(object)
+    frame.loc[1, field] = value
+    with pytest.raises(UsageError, match=f"'b'.*{field}"):
+        TextSettings(fields=("url", "title", "text")).join_frame(frame)
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 @pytest.mark.parametrize("prefix", ["", "passage: "])
 @pytest.mark.parametrize("lower_case", [False, True])
