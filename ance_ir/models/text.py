@@ -126,21 +126,31 @@ def documents_of(frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[dict[st
     """The documents of a frame, with those of the fields that it has.
 
     Raises:
-        UsageError: a field is of another type than text, or the text is missing; a title or url may be.
+        UsageError: a field is of another type than text; missing ones (``None``, NaN) are none.
     """
     for field in fields:
         if field in frame.columns:
-            _check_field(frame, field)
+            check_field(frame, field)
     names = [field for field in fields if field in frame.columns]
     return (dict(zip(names, values, strict=True)) for values in frame[names].itertuples(index=False, name=None))
 
 
-def _check_field(frame: pd.DataFrame, field: str) -> None:
+def check_field(frame: pd.DataFrame, field: str, *, required: bool = False) -> None:
+    """Refuse a field of documents that is of another type than text.
+
+    Args:
+        frame: of documents.
+        field: a column of it.
+        required: whether each document must have it.
+
+    Raises:
+        UsageError: names the document.
+    """
     values = frame[field].astype(object)
-    if pd.api.types.infer_dtype(values, skipna=field != "text") in ("string", "empty"):
+    if pd.api.types.infer_dtype(values, skipna=not required) in ("string", "empty"):
         return
     for number, value in enumerate(values):
-        if not isinstance(value, str) and (field == "text" or not pd.isna(value)):
+        if not isinstance(value, str) and (required or not pd.api.types.is_scalar(value) or not pd.isna(value)):
             docno = repr(frame["docno"].iloc[number]) if "docno" in frame.columns else f"of row {number}"
             raise UsageError(f"document {docno}: expected a {field} that is a string, found {value!r} ({type(value).__name__})")
 

@@ -14,7 +14,7 @@ from ance_ir.errors import UsageError
 from ance_ir.files import as_path
 from ance_ir.models.batching import WINDOW
 from ance_ir.models.query_cache import QueryCache
-from ance_ir.models.text import FIELDS, TextSettings
+from ance_ir.models.text import FIELDS, TextSettings, check_field
 from ance_ir.ranking import check_named, finite_vectors
 from ance_ir.settings import Configured, Setting
 
@@ -153,12 +153,17 @@ class PassageEncoder(_Encoder):
         self.progress = progress
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
-        """Encode the rows' texts."""
+        """Encode the rows' texts.
+
+        Raises:
+            UsageError: a row has no text, or a field of another type.
+        """
         pt.validate.columns(inp, includes=["docno", "text"])
         cut = "passages" in inp.columns
         if inp.empty:
             kept = [column for column in inp.columns if not cut or column not in (*FIELDS, "passages")]
             return inp[kept].assign(doc_vec=pd.Series(dtype=object), encoding=pd.Series(dtype=object))
+        check_field(inp, "text", required=True)
         texts = self.model.text.join_frame(inp)
         if not cut:
             return self._with_vectors(inp, self.model.encode_passages(texts), None)

@@ -96,14 +96,20 @@ def test_a_missing_title_leaves_no_separator(missing: object) -> None:
     assert text.join_frame(frame.iloc[:0]) == []
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("title", 1984), ("title", True), ("text", None), ("text", np.nan), ("text", 3), ("url", b"u")]
-)
+@pytest.mark.parametrize(("field", "value"), [("title", 1984), ("title", True), ("text", ["x"]), ("text", 3), ("url", b"u")])
 def test_a_field_of_another_type_is_refused(field: str, value: object) -> None:
-    frame = pd.DataFrame({"docno": ["a", "b"], "url": ["u", None], "title": ["T", "U"], "text": ["x", "y"]}).astype(object)
-    frame.loc[1, field] = value
+    frame = pd.DataFrame({"docno": ["a", "b"], "url": ["u", None], "title": ["T", "U"], "text": ["x", "y"]})
+    frame[field] = pd.Series(["x", value], dtype=object)
     with pytest.raises(UsageError, match=f"'b'.*{field}"):
         TextSettings(fields=("url", "title", "text")).join_frame(frame)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_document_to_encode_has_a_text(missing: object) -> None:
+    frame = pd.DataFrame({"docno": ["a", "b"], "text": ["x", missing]})
+    assert TextSettings().join_frame(frame) == ["x", ""]
+    with pytest.raises(UsageError, match="'b'"):
+        encoder().passages().transform(frame)
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
