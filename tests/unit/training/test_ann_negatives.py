@@ -282,6 +282,9 @@ def test_what_cannot_be_meant(mine: Mine, queries: TrainingQueries, store: Docum
         AnnMiner(queries, store, FirstP(), rotation=25)
     with pytest.raises(UsageError, match="the documents to skip are at least 0, not -1"):
         Filters(skip=-1)
+    for name in ("margin", "teacher_margin"):
+        with pytest.raises(UsageError, match=f"{name} .* nan"):
+            Filters(**{name: float("nan")})
     with pytest.raises(UsageError, match="needs a teacher"):
         Filters(teacher_margin=1.0)
     with pytest.raises(UsageError, match="drawn uniform, top, score, not 'best'"):
