@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
 from ance_ir.datasets import DocnoMap, Document, DocumentStore
 from ance_ir.datasets.store import text_hash
 from ance_ir.errors import AnceError, DatasetError, IndexingError, UsageError
-from ance_ir.files import held_lock, read_json, remove_leftovers, write_json
+from ance_ir.files import held_lock, remove_leftovers, write_json
 from ance_ir.indexes import updates
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.corpus import CorpusEncoding
@@ -19,6 +19,7 @@ from ance_ir.indexes.rows import index_rows
 from ance_ir.indexes.workspace import Workspace
 from ance_ir.models import DenseEncoder, Encoding
 from ance_ir.models.batching import chunks
+from ance_ir.typed_json import read_typed
 
 Existing = Literal["refuse", "keep", "replace"]
 
@@ -92,6 +93,10 @@ def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], e
     return len(store)
 
 
+class _Sign(TypedDict):
+    generation: int
+
+
 class _NothingNewError(Exception):
     """No document is to be added."""
 
@@ -99,7 +104,10 @@ class _NothingNewError(Exception):
 def _added(index: AnceIndex, space: Workspace) -> DocnoMap | None:
     """What a call that was ended at the last moment has added; None where there was none."""
     sign = space.folder / _SIGN
-    if not sign.exists() or read_json(sign)["generation"] >= index.manifest.get("generation", 0):
+    if not sign.exists():
+        return None
+    before = read_typed(sign, _Sign, error=IndexingError, remedy=f"remove {space.folder}")["generation"]
+    if before >= index.manifest.get("generation", 0):
         return None
     return DocumentStore(space.documents).docno_map.open()
 

@@ -22,11 +22,12 @@ import time
 from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from ance_ir.arrays import map_array
 from ance_ir.datasets import Document, DocumentStore, OnError
 from ance_ir.errors import IndexingError
 from ance_ir.files import (
@@ -48,6 +49,7 @@ from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.encoding import Blocks, gather
 from ance_ir.models.workers import Workers
 from ance_ir.training import ALONE, World
+from ance_ir.typed_json import read_typed
 
 PARTS, LEAST, MOST = 16, 256, 8192
 """A corpus is cut into so many parts, of at least and at most so many documents …"""
@@ -61,6 +63,12 @@ RUN = 512
 _POLL = 0.05
 
 logger = logging.getLogger(__name__)
+
+
+class _Part(TypedDict):
+    shard: Shard
+    largest_norm: float
+    encoded: int
 
 
 class CorpusEncoding:
@@ -219,9 +227,12 @@ class CorpusEncoding:
         return self._model.encode_tokens(self._workers.tokenized(texts))
 
     def _finish(self) -> None:
-        parts = [read_json(self.folder / f"part-{part:05d}.json") for part in range(self._parts)]
+        remedy = f"remove {self.folder}, and start again"
+        paths = [self.folder / f"part-{part:05d}.json" for part in range(self._parts)]
+        parts = [read_typed(path, _Part, error=IndexingError, remedy=remedy) for path in paths]
         self.encoded = sum(part["encoded"] for part in parts)
-        counts = np.concatenate([np.load(self.folder / f"counts-{part:05d}.npy", allow_pickle=False) for part in range(self._parts)])
+        sizes = ((self.folder / f"counts-{part:05d}.npy", len(self._documents(part))) for part in range(self._parts))
+        counts = np.concatenate([map_array(path, "int64", (size,), error=IndexingError, remedy=remedy) for path, size in sizes])
         offsets = np.append(0, np.cumsum(counts))
         self._store.docno_map.copy(self.folder / "docnos")
         DocumentTable.write(self.folder, offsets, self._store.text_hashes)

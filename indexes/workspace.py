@@ -13,15 +13,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ance_ir.errors import AnceError, IndexingError
 from ance_ir.files import alone, atomic_folder, check_replaceable, read_json, remove_folder, remove_leftovers, restore, write_json
 from ance_ir.indexes.snapshot import MANIFEST
 from ance_ir.indexes.updates import put_in_place
+from ance_ir.typed_json import read_typed
 
 _SIGN = "workspace.json"
 _PLACING = "placing.json"
+
+
+class _Placing(TypedDict):
+    inode: int
 
 
 class Workspace:
@@ -98,4 +103,7 @@ class Workspace:
 
     def _has_placed(self) -> bool:
         sign = self.folder / _PLACING
-        return sign.exists() and self.target.exists() and bool(self.target.stat().st_ino == read_json(sign)["inode"])
+        if not (sign.exists() and self.target.exists()):
+            return False
+        placed = read_typed(sign, _Placing, error=IndexingError, remedy=f"remove {self.folder}")
+        return bool(self.target.stat().st_ino == placed["inode"])

@@ -178,15 +178,16 @@ def command(
 
 def _warn_of_replacing(out: Path, told: Mapping[str, Any]) -> None:
     """Warn of a folder that holds the results of something else than what is told of."""
+    from ance_ir.errors import DatasetError
     from ance_ir.files import read_json
 
     try:
         before = read_json(out / "results.json")["settings"]
         same = all(before[name] == told[name] for name in ("dataset", "split", "systems"))
-    except (OSError, ValueError, KeyError, TypeError):
+        about = f"{', '.join(map(str, before['systems']))} on {before['dataset']}, {before['split']}"
+    except (OSError, DatasetError, LookupError, TypeError):
         return
     if not same:
-        about = f"{', '.join(map(str, before['systems']))} on {before['dataset']}, {before['split']}"
         logger.warning("%s holds other results (%s); they are replaced, the runs that they came from stay in %s", out, about, out / "runs")
 
 

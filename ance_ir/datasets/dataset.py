@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import pandas as pd
 import pyterrier as pt
@@ -13,9 +14,15 @@ import pyterrier as pt
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.datasets.screening import Document, OnError, Unusable
 from ance_ir.datasets.store import DocumentStore
-from ance_ir.files import cache_folder, make_once, read_json, write_json
+from ance_ir.errors import DatasetError
+from ance_ir.files import cache_folder, make_once, write_json
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
+
+
+class _Policy(TypedDict):
+    on_error: OnError
 
 
 _SUFFIXES: dict[OnError, str] = {"skip": "-skip"}
@@ -134,7 +141,10 @@ class Dataset(ABC):
     @property
     def on_error(self) -> OnError:
         """What holds for documents of this corpus that cannot be used: what ``store`` was last given."""
-        policy: OnError = read_json(self._policy_file)["on_error"] if self._policy_file.exists() else "raise"
+        try:
+            policy: OnError = read_typed(self._policy_file, _Policy, error=DatasetError, remedy="remove the file")["on_error"]
+        except FileNotFoundError:
+            return "raise"
         return policy
 
     @property

@@ -6,13 +6,14 @@ from ance_ir.training.dense_objective import DenseObjective
 from ance_ir.training.inferencer import Inferencer
 from ance_ir.training.inferencer_processes import Inferencers
 from ance_ir.training.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
+from ance_ir.training.metrics import read_metrics
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.negatives import CandidateNegatives, InBatch, NegativeSchedule, NegativeSource, RandomNegatives
 from ance_ir.training.objectives import Objective, RerankerLoss, RerankerObjective
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.reader_objective import ReaderObjective
 from ance_ir.training.refresh import Miner
-from ance_ir.training.run import TrainingRun, read_metrics
+from ance_ir.training.run import TrainingRun
 from ance_ir.training.settings import TrainingSettings
 from ance_ir.training.trainer import Trainer, environment
 from ance_ir.training.world import ALONE, World, join_world, own_device

@@ -9,9 +9,10 @@ import torch
 
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.notices import examples
+from ance_ir.training.metrics import Best, read_metrics
 from ance_ir.training.negatives import NegativeSchedule, NegativeSource
 from ance_ir.training.objectives import Objective
-from ance_ir.training.run import Best, Model, TrainingRun, read_metrics
+from ance_ir.training.run import Model, TrainingRun
 from ance_ir.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)

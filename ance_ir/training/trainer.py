@@ -25,11 +25,12 @@ from ance_ir.training.batches import Batches
 from ance_ir.training.board import summary_writer
 from ance_ir.training.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.inferencer_processes import Inferencers
+from ance_ir.training.metrics import Best, read_metrics
 from ance_ir.training.negatives import NegativeSchedule
 from ance_ir.training.objectives import Objective
 from ance_ir.training.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
 from ance_ir.training.refresh import AsynchronousRefresher, Miner, Refresher
-from ance_ir.training.run import Best, Model, TrainingRun, read_metrics
+from ance_ir.training.run import Model, TrainingRun
 from ance_ir.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
@@ -23,10 +23,11 @@ from ance_ir.eval.study.material import DEPTH, Material, to_json
 from ance_ir.eval.study.report import Row, collect, to_markdown
 from ance_ir.eval.study.settings import Scheme, StudySettings
 from ance_ir.eval.study.trial import Trial
-from ance_ir.files import atomic_open, read_json, write_json
+from ance_ir.files import atomic_open, write_json
 from ance_ir.notices import collected
 from ance_ir.pipelines import dataset_bm25
 from ance_ir.training import environment
+from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,18 @@ def run_study(
     return _report(material, baselines, trials, told, out, say)
 
 
+class _Study(TypedDict):
+    settings: dict[str, Any]
+    fingerprints: dict[str, Any]
+
+
+def _read_study(path: Path) -> Any:
+    return read_typed(path, _Study, error=TrainingError, remedy="choose another folder")
+
+
 def _check_settings(settings: StudySettings, out: Path) -> None:
     if (path := out / "study.json").exists():
-        before, now = read_json(path)["settings"], settings.to_json()
+        before, now = _read_study(path)["settings"], settings.to_json()
         differences = [f"{name} was {before.get(name)!r}, is {now[name]!r}" for name in now if before.get(name) != now[name]]
         if differences:
             raise TrainingError(f"{out} holds a study with other settings: {'; '.join(differences)}; choose another folder")
@@ -79,7 +89,7 @@ def _check_fingerprints(material: Material, out: Path) -> None:
     now = {"dataset": material.dataset.fingerprint, "model": material.fingerprint}
     if not path.exists():
         write_json(path, {"settings": material.settings.to_json(), "fingerprints": now, "environment": environment()})
-    elif changed := [name for name, before in read_json(path)["fingerprints"].items() if before != now[name]]:
+    elif changed := [name for name, before in _read_study(path)["fingerprints"].items() if before != now.get(name)]:
         raise TrainingError(f"{out}: the study's {' and '.join(changed)} changed since it began; choose another folder")
 
 
@@ -96,7 +106,7 @@ def _baselines(material: Material, out: Path, keep: bool, say: Callable[[str], o
         say(f"BM25 and the untrained model are evaluated on {' and '.join(material.splits)}")
     if not keep:
         shutil.rmtree(folder, ignore_errors=True)
-    found: dict[str, Any] = read_json(path)
+    found: dict[str, Any] = read_typed(path, dict[str, Any], error=TrainingError, remedy="remove the file")
     return found
 
 
@@ -137,7 +147,7 @@ def _report(
         by_scheme.setdefault(str(trial.scheme), []).append(trial)
     rows = [Row.untrained(name, values) for name, values in baselines.items()]
     rows += [Row.of(name, [trial.result() for trial in runs]) for name, runs in by_scheme.items()]
-    results = {**read_json(out / "study.json"), "notices": notices, **collect(rows, material.settings.test_split, len(material.store))}
+    results = {**_read_study(out / "study.json"), "notices": notices, **collect(rows, material.settings.test_split, len(material.store))}
     shown = to_markdown(results)
     with atomic_open(out / "results.md") as stream:
         stream.write(shown)

@@ -11,21 +11,27 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
+from ance_ir.errors import TrainingError
 from ance_ir.eval.negatives import with_mix
 from ance_ir.eval.study.material import DEPTH, PASSAGES, Material, to_json
 from ance_ir.eval.study.overlap import final_source, last_batches, overlap
 from ance_ir.eval.study.settings import Scheme
 from ance_ir.eval.train import train_on_dataset
-from ance_ir.files import read_json, write_json
+from ance_ir.files import write_json
 from ance_ir.training import read_metrics
+from ance_ir.typed_json import read_typed
 
 _BIG = ("training/checkpoints", "training/negatives", "training/model", "index.ance")
+
+
+class _Run(TypedDict):
+    notices: NotRequired[list[str]]
 
 
 class Trial:
@@ -51,12 +57,13 @@ class Trial:
 
     def result(self) -> dict[str, Any]:
         """What it found."""
-        result: dict[str, Any] = read_json(self._result)
+        result: dict[str, Any] = read_typed(self._result, dict[str, Any], error=TrainingError, remedy="remove the file")
         return result
 
     def notices(self) -> list[str]:
         """What was left out, cut or assumed in its training, in words."""
-        return list(read_json(self.folder / "training" / "run.json").get("notices", ()))
+        path = self.folder / "training" / "run.json"
+        return list(read_typed(path, _Run, error=TrainingError, remedy="remove the folder").get("notices", ()))
 
     def metrics(self) -> pd.DataFrame:
         """The log of its training, a row a step."""

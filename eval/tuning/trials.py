@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ance_ir.files import read_json, write_json
+from ance_ir.errors import IndexingError
+from ance_ir.files import write_json
 from ance_ir.indexes.ann.build import faiss_paths
 from ance_ir.indexes.ann.settings import FaissSettings, parse_backend
+from ance_ir.typed_json import read_typed
 
 
 class Trials:
@@ -19,7 +21,9 @@ class Trials:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "trials.json"
-        self._tried: list[str] = read_json(self._path) if self._path.exists() else []
+        self._tried: list[str] = []
+        if self._path.exists():
+            self._tried = read_typed(self._path, list[str], error=IndexingError, remedy="remove the file")
 
     def begin(self, settings: FaissSettings) -> None:
         """To be said before a family is built."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets import DocnoMap, DocumentStore
+from ance_ir.files import save_array, write_json
 from ance_ir.indexes import AnceIndex
+from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.formats import embedding_pkl, registry
+from ance_ir.pipelines import BM25Index
 from ance_ir.training import read_metrics
 from ance_ir.training.mined import MinedNegatives
 from ance_ir.training.refresh import Switches
@@ -94,6 +98,19 @@ def _read_store(folder: Path) -> Any:
     return list(store), list(store.docno_map), store.numbers(["d1", "z"]), store.fingerprint, store.left_out_text(), store.text_hashes[:1]
 
 
+def _bm25(folder: Path) -> None:
+    """What of an index for BM25 this package reads itself."""
+    (folder / "docnos").mkdir()
+    save_array(folder / "tie_order.npy", tie_order(DocnoMap.write(DOCNOS, folder / "docnos")))
+    manifest = {"format": 2, "engine": "pisa", "documents": len(DOCNOS), "content": "x", "stemmer": "porter2"}
+    write_json(folder / "manifest.json", manifest)
+
+
+def _read_bm25(folder: Path) -> Any:
+    index = BM25Index(folder)
+    return len(index), index.fingerprint, index.docnos.docnos([0, 1]), index.tie_order[:3].sum()
+
+
 def _mined(folder: Path) -> None:
     MinedNegatives(
         candidates_QK=np.zeros((3, 2), np.int32),
@@ -124,7 +141,7 @@ def _run(folder: Path) -> None:
 
 def _read_run(folder: Path) -> Any:
     from ance_ir.eval.training_runs import read_training_runs
-    from ance_ir.training.run import Best
+    from ance_ir.training.metrics import Best
 
     run = TrainingRun(folder)
     Best(read_metrics(folder / "metrics.jsonl"))
@@ -193,6 +210,11 @@ READERS = [
             name=f"pickle {protocol}", make=_pickled_as(protocol), files={"embedding.pkl": "bytes"}, read=embedding_pkl.read_query_vectors
         )
         for protocol in (4, 5)
+    ),
+    *(
+        [Reader(name="BM25", make=_bm25, files={"manifest.json": "json", "tie_order.npy": "array"}, read=_read_bm25)]
+        if find_spec("pyterrier_pisa")
+        else []
     ),
     Reader(
         name="mined negatives",

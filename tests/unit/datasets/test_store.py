@@ -162,3 +162,25 @@ def test_the_fingerprint_follows_every_field_and_the_order(tmp_path: Path, docum
     others = [documents[::-1], documents[:2], [{**documents[0], "title": "Cats ", "text": "sleep  all day."}, *documents[1:]]]
     others += [[{**documents[0], field: documents[0][field][::-1]}, *documents[1:]] for field in documents[0]]
     assert len({first, *map(fingerprint, others)}) == 1 + len(others)
+
+
+def test_a_policy_that_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"docno": "d1", "text": "a"}\n')
+    dataset = DirectoryDataset(tmp_path)
+    assert dataset.on_error == "raise"
+    dataset.store(on_error="skip")
+    assert dataset.on_error == "skip"
+    for content in ("{", "[]", '{"on_error": 1}', '{"on_error": "x"}'):
+        dataset._policy_file.write_text(content)
+        with pytest.raises(DatasetError, match=dataset._policy_file.name):
+            _ = dataset.on_error
+
+
+def test_documents_that_are_damaged_are_named_by_their_folder(tmp_path: Path, documents: list[dict[str, str]]) -> None:
+    store = DocumentStore.build(documents, tmp_path / "store")
+    content = (tmp_path / "store" / "documents.jsonl").read_bytes()
+    (tmp_path / "store" / "documents.jsonl").write_bytes(b"x" * len(content))
+    with pytest.raises(DatasetError, match="store"):
+        _ = store[0]
+    (tmp_path / "store" / "manifest.json").write_text("[" * 100_000)
+    assert not DocumentStore.is_complete(tmp_path / "store")
