@@ -107,7 +107,7 @@ def parse_aggregation(text: str) -> Aggregation:
         UsageError: it is none of these.
     """
     name = text.strip().lower()
-    if match := re.fullmatch(r"sum:(\d+)", name):
+    if match := re.fullmatch(r"sum:(\d{1,9})", name):
         return SumOfBest(int(match[1]))
     for aggregation in (Max(), First(), Mean()):
         if str(aggregation) == name:

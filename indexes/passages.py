@@ -117,7 +117,7 @@ _NAMES = {"firstp": (FirstP, 1), "maxp": (MaxP, 2), "sliding": (SlidingWindow, 2
 
 def parse_passages(text: str) -> PassageScheme:
     """A scheme from its name on the command line: ``firstp``, ``firstp:128``, ``maxp:512,4``, ``sliding:256,128``."""
-    match = re.fullmatch(r"(\w+)(?::(?=.*\d)(\d*)(?:,(\d+))?)?", text.strip().lower())
+    match = re.fullmatch(r"(\w+)(?::(?=.*\d)(\d{0,9})(?:,(\d{1,9}))?)?", text.strip().lower())
     if not match or match[1] not in _NAMES:
         raise UsageError(f"passages are firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE], not {text!r}")
     kind, most = _NAMES[match[1]]

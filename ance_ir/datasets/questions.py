@@ -15,7 +15,7 @@ import ast
 import codecs
 import csv
 import hashlib
-import json
+import reprlib
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -29,6 +29,7 @@ from ance_ir.datasets.frames import answers_frame
 from ance_ir.errors import DatasetNotFoundError
 from ance_ir.files import as_path, hash_files
 from ance_ir.reading import Line, lines, open_binary, parse_json
+from ance_ir.typed_json import type_fault
 
 
 class QuestionFile(Dataset):
@@ -145,8 +146,8 @@ def _literal(text: str) -> Any:
 
 def _object(line: Line, value: dict[str, Any]) -> tuple[str, list[str]]:
     answers = _strings(value.get("answer", value.get("answers")))
-    question = value.get("question")
-    if not isinstance(question, str) or not question.strip() or answers is None:
+    question: Any = value.get("question")
+    if type_fault(question, str) or not question.strip() or answers is None:
         raise line.error('an object with "question" and a list of strings under "answer" or "answers"')
     return question.strip(), answers
 
@@ -156,11 +157,9 @@ def _list(path: Path) -> Iterator[tuple[str, list[str]]]:
     with open_binary(path) as stream:
         entries = parse_json(path, stream.read())
     for number, entry in enumerate(entries, 1):
-        shown = json.dumps(entry, ensure_ascii=False)[:200]
-        yield _object(Line(path, number, shown.encode()), entry if isinstance(entry, dict) else {})
+        shown = reprlib.repr(entry)  # of what is nested deep, or long, the beginning
+        yield _object(Line(path, number, shown.encode(errors="backslashreplace")), entry if isinstance(entry, dict) else {})
 
 
 def _strings(answers: Any) -> list[str] | None:
-    if isinstance(answers, list | tuple) and all(isinstance(answer, str) for answer in answers):
-        return list(answers)
-    return None
+    return list(answers) if isinstance(answers, list | tuple) and not type_fault(answers, list[str]) else None

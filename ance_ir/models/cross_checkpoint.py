@@ -27,6 +27,7 @@ from ance_ir.models.pairs import PairSettings, Score
 from ance_ir.models.randomness import seeded
 from ance_ir.models.saving import model_folder
 from ance_ir.models.source import expanded, resolve
+from ance_ir.models.text import settings_of
 from ance_ir.models.tower import positions
 from ance_ir.models.weight_files import architectures, pools, read_settings, read_value, read_weights
 from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
@@ -165,10 +166,7 @@ def _our_settings(folder: Path) -> dict[str, Any] | None:
         raise ModelError(f"{path}: format {saved.get('format')!r} is not {FORMAT}; a newer version of this package wrote it")
     if saved.get("kind") != KIND:
         return None
-    try:
-        return {**saved["settings"], "fields": tuple(saved["settings"]["fields"])}
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{path}: settings of a cross-encoder were expected, {error!r}") from error
+    return settings_of(PairSettings, saved.get("settings"))
 
 
 def _foreign_settings(folder: Path, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, longest: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ance_ir.models.reader import FreshHead, Reader, longest
 from ance_ir.models.reader_text import Layout, ReaderSettings
 from ance_ir.models.saving import model_folder
 from ance_ir.models.source import expanded, resolve
+from ance_ir.models.text import settings_of
 from ance_ir.models.weight_files import architectures, read_settings, read_weights
 from ance_ir.models.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers
 
@@ -126,7 +127,7 @@ def _our_settings(folder: Path) -> dict[str, Any] | None:
     saved = read_settings(path)
     if saved.get("format") != FORMAT:
         raise ModelError(f"{path}: format {saved.get('format')!r} is not {FORMAT}; a newer version of this package wrote it")
-    return dict(saved["settings"]) if saved.get("kind") == KIND else None
+    return settings_of(ReaderSettings, saved.get("settings")) if saved.get("kind") == KIND else None
 
 
 def save_reader(reader: Reader, folder: Path) -> None:

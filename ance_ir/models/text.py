@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, Protocol, get_args, get_type_hints
 
 import pandas as pd
 
-from ance_ir.errors import UsageError
+from ance_ir.errors import ModelError, UsageError
+from ance_ir.typed_json import type_fault
 
 FIELDS = ("url", "title", "text")
 
@@ -78,8 +80,12 @@ class TextSettings:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TextSettings:
-        """The settings in a checkpoint's JSON."""
-        return cls(**{**value, "fields": tuple(value["fields"])})
+        """The settings in a checkpoint's JSON.
+
+        Raises:
+            ModelError: a setting is unknown, or of another type.
+        """
+        return cls(**settings_of(cls, value))
 
     def changed(self, **changes: Any) -> TextSettings:
         """These settings with some of them changed.
@@ -103,6 +109,19 @@ class TextSettings:
     def join_frame(self, documents: pd.DataFrame) -> list[Text]:
         """The texts of a frame of documents."""
         return [self.join(document) for document in documents_of(documents, self.fields)]
+
+
+def settings_of(kind: type[Any], value: Any) -> dict[str, Any]:
+    """Settings in JSON that are those of a class with ``fields``, to make one of it.
+
+    Raises:
+        ModelError: a setting is unknown, or of another type.
+    """
+    if fault := type_fault(value, kind):
+        raise ModelError(f"settings of a model: {fault}")
+    if unknown := sorted(value.keys() - {field.name for field in dataclasses.fields(kind)}):
+        raise ModelError(f"settings of a model: {', '.join(unknown)} are not known; a newer version of this package wrote them")
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
 
 
 def check_fields(fields: Sequence[str], max_characters: int | None) -> None:
@@ -183,6 +202,6 @@ def _parse(name: str, value: str, kind: Any) -> Any:
         return value.lower() in _YES
     if value.lower() == "none" and NoneType in get_args(kind):
         return None
-    if not value.isdecimal():
+    if not re.fullmatch("[0-9]{1,9}", value):
         raise UsageError(f"{name} is a number, not {value!r}")
     return int(value)

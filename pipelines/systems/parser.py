@@ -43,7 +43,7 @@ _NAME = re.compile(r"([^=>%/[\"']*[^=>%/[\"'\s])\s*=")
 _WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")
 _CALL = re.compile(rf"({'|'.join(FUNCTIONS)})\s*\(", re.IGNORECASE)
 _SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
-_DEPTH = re.compile(r"\d+(?![^\s>%*+()\[\],;=\"'])")
+_DEPTH = re.compile(r"\d{1,18}(?![^\s>%*+()\[\],;=\"'])")
 _MOST_SIGNS = 64
 """Signs within a path or a name; each is a file to look for."""
 _OPTION = re.compile(r"\s*(\w+)\s*=\s*")

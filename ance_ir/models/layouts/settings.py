@@ -14,11 +14,9 @@ from typing import Any
 
 from ance_ir.errors import ModelError
 from ance_ir.notices import examples
+from ance_ir.typed_json import type_fault
 
 logger = logging.getLogger(__name__)
-
-
-_JSON_TYPES: Mapping[type, str] = {bool: "true or false", int: "a whole number", str: "a text", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +24,12 @@ class Table:
     """The settings of one file.
 
     Attributes:
-        followed: names whose value is used, and the types that it may have.
+        followed: names whose value is used, and its type.
         harmless: names that change no vector.
         only: names, and the values that are understood; ``None``, ``""``, ``{}`` and ``[]`` always are.
     """
 
-    followed: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    followed: Mapping[str, Any] = field(default_factory=dict)
     harmless: frozenset[str] = frozenset()
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -45,9 +43,8 @@ class Table:
             if name in self.harmless or value in (None, "", {}, []):
                 continue
             if name in self.followed:
-                if type(value) not in self.followed[name]:
-                    expected = " or ".join(_JSON_TYPES[kind] for kind in self.followed[name])
-                    raise ModelError(f"{path}: the setting {name!r} must be {expected}, not {str(value)[:80]!r}")
+                if fault := type_fault(value, self.followed[name], name):
+                    raise ModelError(f"{path}: {fault}")
                 continue
             if value not in self.only.get(name, ()):
                 known = f"only {', '.join(map(repr, self.only[name])) or 'nothing'} is" if name in self.only else "it is not"
@@ -64,10 +61,10 @@ _LOGITS = ({"text": {"method": "forward", "method_output_name": "logits"}},)
 _IN_AND_OUT = {"module_input_name": ("sentence_embedding",), "module_output_name": ("sentence_embedding",)}
 _POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 
-_PROMPTS = {"prompts": (dict,), "default_prompt_name": (str,)}
-_TEXTS = {"max_seq_length": (int,), "do_lower_case": (bool,)}
+_PROMPTS = {"prompts": dict[str, str | None], "default_prompt_name": str}
+_TEXTS = {"max_seq_length": int, "do_lower_case": bool}
 
-MODULE = Table(followed={"type": (str,), "path": (str,)}, harmless=frozenset({"idx", "name"}), only={"kwargs": ()})
+MODULE = Table(followed={"type": str, "path": str}, harmless=frozenset({"idx", "name"}), only={"kwargs": ()})
 """An entry of ``modules.json``."""
 
 MODEL = Table(
@@ -78,17 +75,17 @@ MODEL = Table(
 """``config_sentence_transformers.json`` of an encoder."""
 
 CROSS_ENCODER = Table(
-    followed={**_PROMPTS, "activation_fn": (str,)},
+    followed={**_PROMPTS, "activation_fn": str},
     harmless=_LIBRARY | {"keep_in_fp32_modules"},
     only={"model_type": ("CrossEncoder",)},
 )
 """``config_sentence_transformers.json`` of a cross-encoder."""
 
-CROSS_ENCODER_IN_CONFIG = Table(followed={"activation_fn": (str,)}, harmless=frozenset({"version"}))
+CROSS_ENCODER_IN_CONFIG = Table(followed={"activation_fn": str}, harmless=frozenset({"version"}))
 """``sentence_transformers`` in a cross-encoder's ``config.json``."""
 
 TRANSFORMER = Table(
-    followed={**_TEXTS, "query_length": (int,), "document_length": (int,)},
+    followed={**_TEXTS, "query_length": int, "document_length": int},
     harmless=frozenset({"unpad_inputs", "cache_dir"}),
     only={
         "transformer_task": ("feature-extraction",),
@@ -118,12 +115,12 @@ CROSS_TRANSFORMER = Table(
 
 MODULES: Mapping[str, Table] = {
     "Pooling": Table(
-        followed={"pooling_mode": (str, list), **{f"pooling_mode_{mode}": (bool,) for mode in _POOLINGS}},
+        followed={"pooling_mode": str | list[str], **{f"pooling_mode_{mode}": bool for mode in _POOLINGS}},
         harmless=frozenset({"word_embedding_dimension", "embedding_dimension"}),
         only={"include_prompt": (True,)},
     ),
     "Dense": Table(
-        followed={"bias": (bool,), "activation_function": (str,)},
+        followed={"bias": bool, "activation_function": str},
         harmless=frozenset({"in_features", "out_features"}),
         only={**_IN_AND_OUT, "use_residual": (False,)},
     ),
@@ -138,17 +135,13 @@ def prompts_of(path: Path, settings: Mapping[str, Any], roles: Collection[str] =
 
     Args:
         path: of the file, for messages.
-        settings: in it.
+        settings: in it, checked.
         roles: names of the prompts that are used.
 
     Raises:
-        ModelError: a prompt is no text, or the default one is not there.
+        ModelError: the default one is not there.
     """
-    prompts: dict[str, str] = {}
-    for name, prompt in (settings.get("prompts") or {}).items():
-        if not isinstance(prompt, str | None):
-            raise ModelError(f"{path}: the prompt {name!r} must be a text, not {str(prompt)[:80]!r}")
-        prompts[name] = prompt or ""
+    prompts: dict[str, str] = {name: prompt or "" for name, prompt in (settings.get("prompts") or {}).items()}
     usual = settings.get("default_prompt_name") or None
     if usual is not None and usual not in prompts:
         raise ModelError(f"{path}: default_prompt_name is {usual!r}, and the prompts are {', '.join(map(repr, prompts)) or 'none'}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, QuestionFile, load_dataset
+from ance_ir.datasets.questions import read_questions
 from ance_ir.errors import DatasetNotFoundError, MalformedFileError
 
 QUESTIONS = [
@@ -106,3 +107,13 @@ def test_test_questions_are_found_beside_the_collections(tmp_path: Path, monkeyp
     assert load_dataset("nq/test").queries()["query"].tolist() == [question for question, _ in QUESTIONS]
     write_dpr(tmp_path / "trivia-test.qa.csv")
     assert load_dataset("triviaqa").name == "triviaqa"
+
+
+@pytest.mark.parametrize(
+    "entry", ['{"question": "\\ud800", "answers": []}', '{"question": "who", "answers": ["\\udc00"]}', '["\\ud800"]', "1"]
+)
+@pytest.mark.parametrize("form", ["[{}]", "{}"])
+def test_half_surrogate_pairs_are_refused_in_every_form(tmp_path: Path, entry: str, form: str) -> None:
+    (tmp_path / "x").write_text(form.replace("{}", entry), encoding="utf-8")
+    with pytest.raises(MalformedFileError, match="line 1"):
+        list(read_questions(tmp_path / "x"))

@@ -151,7 +151,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "unknown text setting": (
         lambda folder: rewrite(folder / "ance_ir.json", lambda value: {**value, "text": {**value["text"], "colour": 1}}),
-        "does not load: .*colour",
+        "colour",
     ),
     "impossible text setting": (
         lambda folder: rewrite(folder / "ance_ir.json", lambda value: {**value, "text": {**value["text"], "query_length": 1}}),

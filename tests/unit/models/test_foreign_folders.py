@@ -274,6 +274,7 @@ def test_lengths_of_queries_and_documents_are_followed(tmp_path: Path) -> None:
 
 
 UNKNOWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "prompts": ("config_sentence_transformers.json", {"prompts": {"query": True}}),
     "truncate_dim": ("config_sentence_transformers.json", {"truncate_dim": 8}),
     "similarity_fn_name": ("config_sentence_transformers.json", {"similarity_fn_name": "euclidean"}),
     "model_type": ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir.errors import PointedError, UsageError
-from ance_ir.pipelines.systems.parser import parse
+from ance_ir.pipelines.systems.parser import parse, parse_mixture
 from ance_ir.pipelines.systems.tree import Call, Chain, Cut, Node, Option, Stage, Sum, Weighted, map_stages, stages_of
 
 A, B, C = Stage("a"), Stage("b"), Stage("c")
@@ -254,3 +254,10 @@ def test_stages_of_a_tree() -> None:
     tree = parse("rrf(a, 2 * b) % 3 >> (c + a)").tree
     assert stages_of(tree) == [A, B, C, A]
     assert map_stages(tree, lambda stage: Stage(stage.word.upper())) == parse("rrf(A, 2 * B) % 3 >> (C + A)").tree
+
+
+@pytest.mark.parametrize("text", ["bm25 % " + "9" * 5000, "(" * 2000, "\t" * 20_000 + "=", "mix(" * 2000])
+def test_what_is_far_too_long_is_refused_in_time(text: str) -> None:
+    for read in (parse, parse_mixture):
+        with pytest.raises(PointedError):
+            read(text)
