@@ -68,7 +68,10 @@ def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, 
     other.save(str(tmp_path / "x"))
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     assert model.text == TextSettings(passage_length=24, query_length=24, max_characters=None)
-    np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+    assert (other.similarity_fn_name, model.similarity) == ("cosine", "cosine"), "what it saves where nothing else is said"
+    found, expected = model.encode_passages(PASSAGES), other.encode(PASSAGES, normalize_embeddings=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found @ found.T, other.similarity(expected, expected), atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ["Identity", "Tanh", "ReLU", "GELU"])
@@ -85,7 +88,7 @@ def test_heads_of_sentence_transformers_go_both_ways(tmp_path: Path, activation:
     if norm:
         parts.append(modules.LayerNorm(12))
         parts[-1].norm.weight.data.uniform_(0.5, 1.5)
-    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu")
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", similarity_fn_name="dot")
     other.save(str(tmp_path / "x"), safe_serialization=safe)
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     expected = other.encode(PASSAGES)
@@ -101,7 +104,8 @@ def _prompted(folder: Path, prompts: dict[str, str], default: str | None) -> Any
 
     encoder().save(folder / "start")
     parts = [modules.Transformer(str(folder / "start"), max_seq_length=24), modules.Pooling(32)]
-    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", prompts=prompts, default_prompt_name=default)
+    told: dict[str, Any] = {"prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "dot"}
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", **told)
     other.save(str(folder / "x"))
     return other
 
