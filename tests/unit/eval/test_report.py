@@ -161,7 +161,7 @@ def test_questions_without_judgements_have_a_page_too(tmp_path: Path) -> None:
     run = pd.DataFrame([("q1", "d1", 1.0), ("q2", "d2", 1.0), ("q3", "d2", 1.0)], columns=["qid", "docno", "score"])
     found = evaluate_systems({}, queries, None, ["Coverage@1"], runs={"theirs": run}, evidence=evidence)
     assert [finding.what for finding in diagnose(found, queries, answers=evidence.answers)] == [
-        "1 of 2 questions (50.0%) have no answer, as q2, and count 0 in Coverage@1",
+        "1 of 2 questions (50.0%) have no answer, as q2 (in Coverage@1: 1 counted as 0)",
         "1 of its 3 queries, as 'q3', are not among those asked, and are left out",
     ]
     write_report(tmp_path / "x.html", found, queries, title="x", store=store)
