@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import logging
 import os
 import re
@@ -55,11 +54,6 @@ _EXAMPLES = 4
 def _in_another_script(text: str) -> bool:
     """Whether a text has more letters that PISA does not read than characters that it reads."""
     return not text.isascii() and len(_OTHER.findall(text)) > sum(map(len, _WORD.findall(text)))
-
-
-def _stopwords(name: str) -> frozenset[str]:
-    words: dict[str, Sequence[str]] = importlib.import_module("pyterrier_pisa.stopwords")._STOPWORDS
-    return frozenset(words.get(name, ()))
 
 
 class Pisa:
@@ -144,12 +138,6 @@ class PisaSearcher:
             logger.warning(
                 "PISA reads words of ASCII letters and digits alone, and finds none in %d queries (%s): engine=lucene reads other scripts",
                 *(len(foreign), examples(foreign)),
-            )
-        stopwords = _stopwords(self._analysis.stopwords)
-        empty = [query for query in queries if (words := _WORD.findall(query.lower())) and stopwords.issuperset(words)]
-        if empty:
-            logger.warning(
-                "%d queries have stop words alone, and find nothing (%s): stopwords=none keeps these words", len(empty), examples(empty)
             )
 
     def retriever(self, k1: float, b: float) -> Any:

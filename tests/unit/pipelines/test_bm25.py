@@ -465,12 +465,8 @@ def test_pisa_says_which_words_it_does_not_read(tmp_path: Path, caplog: pytest.L
     caplog.clear()
     found = index.retriever()(queries("снег", "of the", "snow", "nowhere", "", "снег snow"))
     assert len(found) == 2
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2
-    assert "1 queries ('снег')" in told[0]
-    assert "engine=lucene" in told[0]
-    assert "'of the'" in told[1]
-    assert "stopwords=none" in told[1]
+    (said,) = (record.getMessage() for record in caplog.records)  # that stop words alone find nothing is what they are for
+    assert all(part in said for part in ("1 queries", "'снег'", "engine=lucene"))
 
 
 def test_a_corpus_without_a_word_that_pisa_reads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
