@@ -165,7 +165,7 @@ def test_paths_from_outside_may_begin_with_the_home_folder(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("left", [(8_192,), pytest.param((0, 4_096, 65_536), marks=pytest.mark.slow)], ids=["little", "less and more"])
+@pytest.mark.parametrize("left", [(8_192,), pytest.param((0, 4_096, 65_536), marks=pytest.mark.large)], ids=["little", "less and more"])
 def test_a_full_disk_is_named_and_costs_nothing(name: str, left: tuple[int, ...], mount: Mount, collection: Path, tmp_path: Path) -> None:
     """What was there is there whole or the new one is; when there is room again, the same call ends as it should."""
     (tmp_path / "whole").mkdir()

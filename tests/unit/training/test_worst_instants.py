@@ -14,7 +14,7 @@ FEW = 4
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("most", [FEW, pytest.param(1000, marks=pytest.mark.slow)], ids=["few", "all"])
+@pytest.mark.parametrize("most", [FEW, pytest.param(1000, marks=pytest.mark.large)], ids=["few", "all"])
 def test_ended_at_the_worst_instant(name: str, most: int, collection: Path, tmp_path: Path) -> None:
     process = start(run, name, tmp_path, collection, most)
     process.join(1200)
