@@ -21,12 +21,12 @@ from ance_ir.datasets.docnos import DocnoMap, hash_text
 from ance_ir.datasets.screening import DUPLICATE, Document, OnError, Screening, Unusable
 from ance_ir.errors import DatasetError, DocumentNotFoundError
 from ance_ir.files import as_path, atomic_folder, save_array, write_json
+from ance_ir.notices import examples
 from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 2
-SHOWN = 5
 _REMEDY = "remove the folder, which is made again when it is needed"
 
 
@@ -135,8 +135,9 @@ class DocumentStore:
         numbers = self.numbers(docnos)
         missing = list(dict.fromkeys(docno for docno, number in zip(docnos, numbers, strict=True) if number < 0))
         if missing:
-            shown = ", ".join(map(repr, missing[:SHOWN])) + (", …" if len(missing) > SHOWN else "")
-            raise DocumentNotFoundError(f"{len(missing)} docno(s) not among the {len(self)} documents of the corpus: {shown}")
+            raise DocumentNotFoundError(
+                f"{len(missing)} docno(s) not among the {len(self)} documents of the corpus: {examples(missing, 5)}"
+            )
         return [self[int(number)] for number in numbers]
 
     @property
