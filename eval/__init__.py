@@ -1,14 +1,12 @@
 """Runs, measures, experiments and what they show."""
 
 from ance_ir.eval.candidates import RunRetriever, candidates
-from ance_ir.eval.demo import DemoSettings, run_demo
 from ance_ir.eval.doctor import Finding, diagnose, findings_text
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.examination import examine, report_on
 from ance_ir.eval.examples import Example, Ranking, format_example, wins
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.formats import format_evaluation
-from ance_ir.eval.inferencer import run_inferencer
 from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.measures import (
     DEFAULT_MEASURES,
@@ -24,29 +22,18 @@ from ance_ir.eval.measures import (
     needs,
     parse_measures,
 )
-from ance_ir.eval.mining import Mining
-from ance_ir.eval.nearest_name import NearestName
 from ance_ir.eval.on_dataset import evaluate_on_dataset
-from ance_ir.eval.plots import plot_training
-from ance_ir.eval.read import ReadingReport, open_readers, read_dataset
 from ance_ir.eval.report import write_report
-from ance_ir.eval.run_page import write_run_page
-from ance_ir.eval.run_settings import differences_table, settings_table
-from ance_ir.eval.run_tables import LEGEND, refresh_table, summary_table
 from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
 from ance_ir.eval.significance import compare
 from ance_ir.eval.suites import SUITES, Suite, find_suite, suite_of
 from ance_ir.eval.tables import Table
-from ance_ir.eval.train import threads_beside, train_on_dataset
-from ance_ir.eval.train_reader import train_reader_on_dataset
-from ance_ir.eval.train_reranker import train_reranker_on_dataset
-from ance_ir.eval.training_runs import LoggedRun, read_training_runs
-from ance_ir.eval.weights import TunedWeights, tune_weights
+from ance_ir.eval.tuning.weights import TunedWeights, tune_weights
+from ance_ir.moved import moved
 
 __all__ = [
     "Coverage",
     "DEFAULT_MEASURES",
-    "DemoSettings",
     "EM",
     "Evaluation",
     "Evidence",
@@ -55,14 +42,9 @@ __all__ = [
     "Finding",
     "Hole",
     "KeptRuns",
-    "LEGEND",
-    "LoggedRun",
-    "Mining",
-    "NearestName",
     "Overlap",
     "RUN_FORMATS",
     "Ranking",
-    "ReadingReport",
     "RunRetriever",
     "SUITES",
     "Suite",
@@ -72,7 +54,6 @@ __all__ = [
     "candidates",
     "compare",
     "diagnose",
-    "differences_table",
     "evaluate",
     "evaluate_on_dataset",
     "evaluate_systems",
@@ -83,27 +64,45 @@ __all__ = [
     "format_example",
     "means",
     "needs",
-    "open_readers",
     "parse_measures",
-    "plot_training",
-    "read_dataset",
     "read_run",
-    "read_training_runs",
-    "refresh_table",
     "report_on",
-    "run_demo",
-    "run_inferencer",
-    "settings_table",
     "suite_of",
-    "summary_table",
-    "threads_beside",
-    "train_on_dataset",
-    "train_reader_on_dataset",
-    "train_reranker_on_dataset",
     "tune_weights",
     "wins",
     "write_passages",
     "write_report",
     "write_run",
-    "write_run_page",
 ]
+
+__getattr__ = moved(
+    __name__,
+    {
+        **dict.fromkeys(
+            (
+                "DemoSettings",
+                "LEGEND",
+                "LoggedRun",
+                "Mining",
+                "ReadingReport",
+                "differences_table",
+                "open_readers",
+                "plot_training",
+                "read_dataset",
+                "read_training_runs",
+                "refresh_table",
+                "run_demo",
+                "run_inferencer",
+                "settings_table",
+                "summary_table",
+                "threads_beside",
+                "train_on_dataset",
+                "train_reader_on_dataset",
+                "train_reranker_on_dataset",
+                "write_run_page",
+            ),
+            "ance_ir.workflows",
+        ),
+        "NearestName": "ance_ir.pipelines",
+    },
+)

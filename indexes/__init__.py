@@ -1,19 +1,16 @@
 """Passages, vectors on disk, search, and the dense index over them."""
 
-from ance_ir.indexes.additions import add_documents
 from ance_ir.indexes.ance_index import AnceIndex
-from ance_ir.indexes.corpus import index_corpus, index_documents
-from ance_ir.indexes.filters import Filters
-from ance_ir.indexes.mining import AnnMiner
 from ance_ir.indexes.passages import FirstP, MaxP, SlidingWindow, parse_passages
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
+from ance_ir.indexes.store.additions import add_documents
+from ance_ir.indexes.store.corpus import index_corpus, index_documents
+from ance_ir.moved import moved
 
 __all__ = [
     "AnceIndex",
-    "AnnMiner",
     "DenseRetriever",
     "DenseScorer",
-    "Filters",
     "FirstP",
     "MaxP",
     "SlidingWindow",
@@ -22,3 +19,5 @@ __all__ = [
     "index_documents",
     "parse_passages",
 ]
+
+__getattr__ = moved(__name__, dict.fromkeys(("AnnMiner", "Filters"), "ance_ir.indexes.mining"))

@@ -32,24 +32,24 @@ import pyterrier as pt
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import TEMPORARY, as_path, write_json
-from ance_ir.indexes import updates
-from ance_ir.indexes.aggregation import MAX, Aggregation, First, document_scores
 from ance_ir.indexes.ann.settings import TUNED, resolve
-from ance_ir.indexes.build import IndexBuild
 from ance_ir.indexes.card import describe, readme
-from ance_ir.indexes.documents import search_documents
-from ance_ir.indexes.exact import MEMORY_BUDGET, ExactSearcher
-from ance_ir.indexes.search import Searcher
-from ance_ir.indexes.snapshot import Snapshot, faiss_folder, write_manifest
-from ance_ir.indexes.table import DocumentTable
-from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
+from ance_ir.indexes.search.aggregation import MAX, Aggregation, First, document_scores
+from ance_ir.indexes.search.documents import search_documents
+from ance_ir.indexes.search.exact import MEMORY_BUDGET, ExactSearcher
+from ance_ir.indexes.search.searcher import Searcher
+from ance_ir.indexes.store import updates
+from ance_ir.indexes.store.build import IndexBuild
+from ance_ir.indexes.store.snapshot import Snapshot, faiss_folder, write_manifest
+from ance_ir.indexes.store.table import DocumentTable
+from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 from ance_ir.models import DenseEncoder, TextSettings
-from ance_ir.models.text import OPENING
+from ance_ir.models.text.settings import OPENING
 
 if TYPE_CHECKING:
     from ance_ir.indexes.ann.build import FaissFile
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
-    from ance_ir.models.precision import Precision
+    from ance_ir.models.dense.precision import Precision
 
 
 class AnceIndex(pt.Artifact, pt.Indexer):

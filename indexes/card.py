@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyterrier.utils import byte_count_to_human_readable as human
 
-from ance_ir.indexes.exact import MEMORY_BUDGET
+from ance_ir.indexes.search.exact import MEMORY_BUDGET
 
 if TYPE_CHECKING:
     from ance_ir.indexes.ance_index import AnceIndex

@@ -17,7 +17,7 @@ import pyterrier as pt
 
 from ance_ir.errors import UsageError
 from ance_ir.models import PassageScheme
-from ance_ir.models.batching import WINDOW
+from ance_ir.models.compute.batching import WINDOW
 from ance_ir.settings import integer, integer_or_none
 
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import DocumentNotFoundError, IndexingError
-from ance_ir.indexes.aggregation import First, parse_aggregation
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.ann.settings import checked_backend
-from ance_ir.indexes.exact import MEMORY_BUDGET
 from ance_ir.indexes.passages import FirstP, parse_passages
+from ance_ir.indexes.search.aggregation import First, parse_aggregation
+from ance_ir.indexes.search.exact import MEMORY_BUDGET
 from ance_ir.models import DenseEncoder
-from ance_ir.models.text import Text
-from ance_ir.models.transformers import query_vectors
+from ance_ir.models.dense.transformers import query_vectors
+from ance_ir.models.text.settings import Text
 from ance_ir.ragged import rows_of
 from ance_ir.ranking import finite_scores, given_vectors, no_results, rank_results
 from ance_ir.settings import Configured, Retrieving, flag, integer, of_kind, text

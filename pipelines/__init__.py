@@ -6,6 +6,7 @@ from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
 from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
 from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.itself import WithoutItself
+from ance_ir.pipelines.nearest_name import NearestName
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
@@ -21,6 +22,7 @@ __all__ = [
     "BestAnswer",
     "DenseRetriever",
     "DenseScorer",
+    "NearestName",
     "RM3",
     "RagReader",
     "ReciprocalRankFusion",

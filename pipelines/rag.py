@@ -11,7 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ance_ir.models import RagToken
-from ance_ir.models.transformers import check_queries
+from ance_ir.models.dense.transformers import check_queries
 from ance_ir.pipelines.reader import given_texts
 from ance_ir.ranking import rank_results
 from ance_ir.settings import Configured, flag, integer_or_none, of_kind

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP
-from ance_ir.indexes.aggregation import parse_aggregation
+from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.models import CrossEncoder, PassageScheme
-from ance_ir.models.transformers import check_queries
+from ance_ir.models.dense.transformers import check_queries
 from ance_ir.ranking import rank_results
 from ance_ir.settings import Configured, Setting, flag, having, of_kind, text
 

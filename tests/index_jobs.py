@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ance_ir.indexes import AnceIndex, FirstP, SlidingWindow, corpus, index_documents
-from ance_ir.models import PassageScheme, encoding
+from ance_ir.indexes import AnceIndex, FirstP, SlidingWindow, index_documents
+from ance_ir.indexes.store import corpus
+from ance_ir.models import PassageScheme
+from ance_ir.models.compute import encoding
 from tests.tiny import WORDS, encoder
 
 GROUP = 5

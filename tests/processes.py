@@ -14,7 +14,7 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["ance_ir.eval", "ance_ir.models.checkpoint", "tests.training_jobs", "tests.worst_instants"])
+CONTEXT.set_forkserver_preload(["ance_ir.eval", "ance_ir.models.dense.checkpoint", "tests.training_jobs", "tests.worst_instants"])
 
 Phase = "Synchronized[int]"
 ELSEWHERE, TRAINING, MINING, PUBLISHING = range(4)

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, Reader, ReaderSettings, TextSettings, Tower
-from ance_ir.models.reader_text import Layout
+from ance_ir.models.reader.text import Layout
 
 Kind = Literal["bert", "roberta"]
 Architecture = Literal["bert", "roberta", "distilbert", "mpnet", "modernbert", "electra", "xlm-roberta"]

@@ -17,10 +17,12 @@ import torch
 
 from ance_ir.datasets import load_dataset
 from ance_ir.files import write_json
-from ance_ir.indexes import AnnMiner, FirstP, MaxP, corpus, index_documents
-from ance_ir.indexes.corpus import CorpusEncoding
+from ance_ir.indexes import FirstP, MaxP, index_documents
+from ance_ir.indexes.mining import AnnMiner
+from ance_ir.indexes.store import corpus
+from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
-from ance_ir.models.workers import Workers
+from ance_ir.models.compute.workers import Workers
 from ance_ir.training import (
     AnnNegatives,
     DenseObjective,
@@ -34,9 +36,9 @@ from ance_ir.training import (
     TrainingQueries,
     TrainingRun,
     TrainingSettings,
-    join_world,
 )
 from ance_ir.training.batches import Batches
+from ance_ir.world import join_world
 from tests.processes import ELSEWHERE, MINING, PUBLISHING, TRAINING
 from tests.tiny import cross_encoder, encoder
 

@@ -22,15 +22,16 @@ import pyterrier as pt
 import torch
 
 from ance_ir.datasets import DocumentStore
-from ance_ir.datasets.stdlib import build as build_collection
+from ance_ir.datasets.sources.stdlib import build as build_collection
 from ance_ir.errors import AnceError
 from ance_ir.eval import Evaluation, KeptRuns, evaluate_systems, read_run
 from ance_ir.eval.tuning import tune
 from ance_ir.files import read_json, remove_leftovers, restore
-from ance_ir.indexes import AnceIndex, FirstP, add_documents, corpus, index_corpus, index_documents
+from ance_ir.indexes import AnceIndex, FirstP, add_documents, index_corpus, index_documents
 from ance_ir.indexes.ann.build import faiss_paths, open_faiss
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.formats import export_index, import_index
+from ance_ir.indexes.store import corpus
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.pipelines import BM25Index
 from tests.breaking import timeless_lines

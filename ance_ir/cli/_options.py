@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ance_ir.training import World
+    from ance_ir.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +29,7 @@ class UserPath(click.Path):
 DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
 PRECISIONS = ("float32", "bfloat16", "int8")
-"""Those of ``ance_ir.models.precision``, written here so that no help imports torch."""
+"""Those of ``ance_ir.models.dense.precision``, written here so that no help imports torch."""
 
 INDEX_FORMATS = ("flex", "pyserini-faiss", "embeddings-jsonl", "npy")
 """Those of ``ance_ir.indexes.formats``, written here so that no help imports numpy."""
@@ -84,7 +84,7 @@ def text_options(command: F) -> F:
 
 def text_settings(query_length: int | None, passage_length: int | None, text: Iterable[str]) -> dict[str, Any]:
     """What ``text_options`` were given, as arguments of ``from_pretrained``."""
-    from ance_ir.models.text import parse_settings
+    from ance_ir.models.text.settings import parse_settings
 
     return {**given(query_length=query_length, passage_length=passage_length), **parse_settings(text)}
 
@@ -120,8 +120,8 @@ def optimisation_options(command: F) -> F:
 
 def join(device: str | None) -> tuple[World, str | None]:
     """The processes that torchrun started with this one, and this one's device."""
-    from ance_ir.models.dense import find_device
-    from ance_ir.training import join_world, own_device
+    from ance_ir.models.dense.model import find_device
+    from ance_ir.world import join_world, own_device
 
     device = own_device(device)
     return join_world(find_device(device)), device

@@ -28,7 +28,7 @@ def command(out: Path, steps: int, seed: int, compare: bool, device: str | None)
     The collection is the standard library of the running Python: its documents are the functions and classes, its queries the first
     sentences of their docstrings. The encoder is MiniLM, from a package. A run that was broken off goes on where it stopped.
     """
-    from ance_ir.eval.demo import DemoSettings, run_demo
+    from ance_ir.workflows.demo import DemoSettings, run_demo
 
     settings = DemoSettings(steps=steps, seed=seed, compare=compare)
     run_demo(settings, out, device=device, say=click.echo, verbose=True)

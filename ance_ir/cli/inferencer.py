@@ -34,7 +34,7 @@ def command(run: Path, dataset: str | None, device: str | None, precision: Any, 
     """
     if with_parent:
         threading.Thread(target=_end_with_input, daemon=True).start()
-    from ance_ir.eval import run_inferencer
+    from ance_ir.workflows import run_inferencer
 
     run_inferencer(run, dataset=dataset, device=device, precision=precision, patience=patience, say=click.echo, verbose=sys.stderr.isatty())
 

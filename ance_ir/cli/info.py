@@ -25,9 +25,9 @@ def command(model: str, query_length: int | None, passage_length: int | None, te
     MODEL is an encoder, a reranker or a reader: a folder, a training run, a DPR file, a hub name, or two names with a comma between them
     for towers that are published apart. The options are for encoders.
     """
-    from ance_ir.models.checkpoint import split_name
-    from ance_ir.models.kinds import model_kind
-    from ance_ir.models.source import resolve
+    from ance_ir.models.dense.checkpoint import split_name
+    from ance_ir.models.loading.kinds import model_kind
+    from ance_ir.models.loading.source import resolve
 
     told = text_settings(query_length, passage_length, text)
     path = resolve(model) if len(split_name(model)) == 1 else None
@@ -41,8 +41,8 @@ def command(model: str, query_length: int | None, passage_length: int | None, te
 
 def _show_encoder(model: str, told: dict[str, Any]) -> None:
     from ance_ir import DenseEncoder
-    from ance_ir.models.card import describe, describe_text
-    from ance_ir.models.published import PUBLISHED
+    from ance_ir.models.dense.card import describe, describe_text
+    from ance_ir.models.loading.published import PUBLISHED
 
     encoder = DenseEncoder.from_pretrained(model, device="cpu", **told)
     known = {"published as": f"--passages {PUBLISHED[model].passages}"} if model in PUBLISHED else {}
@@ -55,7 +55,7 @@ def _show_encoder(model: str, told: dict[str, Any]) -> None:
 
 def _show_reranker(model: str) -> None:
     from ance_ir import CrossEncoder
-    from ance_ir.models.cross_card import describe_cross_encoder, describe_pairs
+    from ance_ir.models.cross.card import describe_cross_encoder, describe_pairs
 
     reranker = CrossEncoder.from_pretrained(model, device="cpu")
     click.echo(reranker.name)
@@ -68,8 +68,8 @@ def _show_reader(model: str) -> None:
     from dataclasses import asdict
 
     from ance_ir import Reader
-    from ance_ir.models.card import said
-    from ance_ir.models.reader_checkpoint import describe_reader
+    from ance_ir.models.dense.card import said
+    from ance_ir.models.reader.checkpoint import describe_reader
 
     reader = Reader.from_pretrained(model, device="cpu")
     click.echo(reader.name)

@@ -48,7 +48,7 @@ def command(
     A question's answer is the best span of its most relevant passage.
     """
     from ance_ir import load_dataset
-    from ance_ir.eval import open_readers, read_dataset
+    from ance_ir.workflows import open_readers, read_dataset
 
     report = read_dataset(
         load_dataset(dataset),

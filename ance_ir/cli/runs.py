@@ -30,7 +30,7 @@ def show(folders: tuple[Path, ...], out: Path | None) -> None:
     DIR is a run's folder, or one with runs directly beneath it. A run has a row; of a single one its settings and its refreshes are shown
     too. With --out curves are drawn, and a page is written that holds them, the table, and the settings in which the runs differ.
     """
-    from ance_ir.eval import LEGEND, read_training_runs, refresh_table, settings_table, summary_table, write_run_page
+    from ance_ir.workflows import LEGEND, read_training_runs, refresh_table, settings_table, summary_table, write_run_page
 
     runs = read_training_runs(folders)
     click.echo(summary_table(runs).to_text())

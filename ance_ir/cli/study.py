@@ -56,7 +56,7 @@ def negatives(
     negatives are among the 100 documents that it ranks first. At the end the paper's expectations are tested. Broken off, the same command
     goes on.
     """
-    from ance_ir.eval.study import StudySettings, run_study
+    from ance_ir.paper import StudySettings, run_study
 
     which = numbers(seeds.rstrip(","))
     if "," not in seeds:

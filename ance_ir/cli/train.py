@@ -120,9 +120,9 @@ def command(
     from tqdm.auto import tqdm
 
     from ance_ir import CrossEncoder, DenseEncoder, load_dataset
-    from ance_ir.eval import Mining, threads_beside, train_on_dataset
     from ance_ir.indexes import parse_passages
     from ance_ir.training import TrainingSettings
+    from ance_ir.workflows import Mining, threads_beside, train_on_dataset
 
     world, device = join(device)
     devices = _devices(inferencers, inferencer_devices)

@@ -64,8 +64,8 @@ def command(
     Relevant passages without an answer and negatives with one are left out. Broken off, the same command goes on and ends the same.
     """
     from ance_ir import Reader, load_dataset
-    from ance_ir.eval import train_reader_on_dataset
     from ance_ir.training import TrainingSettings
+    from ance_ir.workflows import train_reader_on_dataset
 
     world, device = join(device)
     options = TrainingSettings(negatives=negatives_per_query, dropout=not no_dropout, refresh_every=max(1, settings["steps"]), **settings)

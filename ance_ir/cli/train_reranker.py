@@ -69,8 +69,8 @@ def command(
     asks for a difference of 1 in each pair. Broken off, the same command goes on and ends the same.
     """
     from ance_ir import CrossEncoder, load_dataset
-    from ance_ir.eval import train_reranker_on_dataset
     from ance_ir.training import TrainingSettings
+    from ance_ir.workflows import train_reranker_on_dataset
 
     world, device = join(device)
     steps = settings["steps"]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from ance_ir.answers import Answers, answer_tokens
-from ance_ir.datasets.store import DocumentStore
+from ance_ir.datasets.store.documents import DocumentStore
 from ance_ir.errors import DatasetError, UsageError
 from ance_ir.processes import process_pool
 

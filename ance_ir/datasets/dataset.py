@@ -13,7 +13,7 @@ import pyterrier as pt
 
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.datasets.screening import Document, OnError, Unusable
-from ance_ir.datasets.store import DocumentStore
+from ance_ir.datasets.store.documents import DocumentStore
 from ance_ir.errors import DatasetError
 from ance_ir.files import cache_folder, make_once, write_json
 from ance_ir.typed_json import read_typed

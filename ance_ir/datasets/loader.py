@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.datasets.store import DocumentStore
+from ance_ir.datasets.store.documents import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.settings import Configured, Setting, flag
 

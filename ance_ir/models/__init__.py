@@ -1,14 +1,14 @@
 """Dense encoders, cross-encoders and readers: their text settings, their checkpoints."""
 
-from ance_ir.models.cross import CrossEncoder
-from ance_ir.models.dense import DenseEncoder
-from ance_ir.models.pairs import PairSettings
-from ance_ir.models.rag import RagToken
-from ance_ir.models.reader import Reader, Readings
-from ance_ir.models.reader_text import ReaderSettings
-from ance_ir.models.text import PassageScheme, TextSettings
-from ance_ir.models.tower import Head, Tower
-from ance_ir.models.transformers import Encoding, PassageEncoder, QueryEncoder
+from ance_ir.models.cross.model import CrossEncoder
+from ance_ir.models.cross.pairs import PairSettings
+from ance_ir.models.dense.model import DenseEncoder
+from ance_ir.models.dense.tower import Head, Tower
+from ance_ir.models.dense.transformers import Encoding, PassageEncoder, QueryEncoder
+from ance_ir.models.reader.model import Reader, Readings
+from ance_ir.models.reader.rag import RagToken
+from ance_ir.models.reader.text import ReaderSettings
+from ance_ir.models.text.settings import PassageScheme, TextSettings
 
 __all__ = [
     "CrossEncoder",

@@ -1,25 +1,26 @@
 """Training: queries and positives, negatives, batches, losses, the loop, the run on disk."""
 
-from ance_ir.training.ann_negatives import AnnNegatives, Draw
-from ance_ir.training.combined import InBatchNegatives, MixedNegatives, WarmUp
-from ance_ir.training.dense_objective import DenseObjective
-from ance_ir.training.inferencer import Inferencer
-from ance_ir.training.inferencer_processes import Inferencers
-from ance_ir.training.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
-from ance_ir.training.metrics import read_metrics
-from ance_ir.training.mined import MinedNegatives
-from ance_ir.training.negatives import CandidateNegatives, InBatch, NegativeSchedule, NegativeSource, RandomNegatives
-from ance_ir.training.objectives import Objective, RerankerLoss, RerankerObjective
+from ance_ir.moved import moved
+from ance_ir.training.negatives.ann import AnnNegatives, Draw
+from ance_ir.training.negatives.combined import InBatchNegatives, MixedNegatives, WarmUp
+from ance_ir.training.negatives.source import CandidateNegatives, InBatch, NegativeSchedule, NegativeSource, RandomNegatives
+from ance_ir.training.objectives.dense import DenseObjective
+from ance_ir.training.objectives.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
+from ance_ir.training.objectives.objective import Objective, RerankerLoss, RerankerObjective
+from ance_ir.training.objectives.reader import ReaderObjective
 from ance_ir.training.queries import TrainingQueries
-from ance_ir.training.reader_objective import ReaderObjective
-from ance_ir.training.refresh import Miner
-from ance_ir.training.run import TrainingRun
-from ance_ir.training.settings import TrainingSettings
-from ance_ir.training.trainer import Trainer, environment
-from ance_ir.training.world import ALONE, World, join_world, own_device
+from ance_ir.training.refresh.inferencer import Inferencer
+from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.refresh.processes import Inferencers
+from ance_ir.training.refresh.refresher import Miner
+from ance_ir.training.run.folder import TrainingRun
+from ance_ir.training.run.metrics import read_metrics
+from ance_ir.training.run.settings import TrainingSettings
+from ance_ir.training.run.trainer import Trainer, environment
+
+__getattr__ = moved(__name__, dict.fromkeys(("ALONE", "World", "join_world", "own_device"), "ance_ir.world"))
 
 __all__ = [
-    "ALONE",
     "AnnNegatives",
     "CandidateNegatives",
     "DISTILLATIONS",
@@ -47,9 +48,6 @@ __all__ = [
     "TrainingRun",
     "TrainingSettings",
     "WarmUp",
-    "World",
     "environment",
-    "join_world",
-    "own_device",
     "read_metrics",
 ]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ance_ir.training.negatives import InBatch, NegativeSchedule, NegativeSource
+from ance_ir.training.negatives.source import InBatch, NegativeSchedule, NegativeSource
 from ance_ir.training.queries import TrainingQueries
-from ance_ir.training.settings import TrainingSettings
+from ance_ir.training.run.settings import TrainingSettings
 
 _ORDER, _DRAWS, _DROPOUT = range(3)
 """Streams of random numbers that must not meet."""

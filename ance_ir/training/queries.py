@@ -9,9 +9,9 @@ from collections.abc import Collection
 import numpy as np
 
 from ance_ir.datasets import Dataset, DocumentStore, counts_itself
-from ance_ir.datasets.docnos import hash_text
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
+from ance_ir.datasets.store.docnos import hash_text
 from ance_ir.errors import TrainingError
 from ance_ir.notices import examples
 

@@ -20,7 +20,7 @@ from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.indexes.ann.build import build_faiss
 from ance_ir.indexes.ann.settings import FaissSettings, resolve
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.models.cross import HeadChoice
+from ance_ir.models.cross.model import HeadChoice
 from ance_ir.pipelines import BertReranker, BM25Index
 
 PAPER = {

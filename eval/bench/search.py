@@ -21,8 +21,8 @@ from tqdm.auto import tqdm
 
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.bench.rounds import OURS, alternate_short, medians, ratio
-from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.vectors import VectorStore, VectorWriter
+from ance_ir.indexes.search.exact import ExactSearcher
+from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 
 Search = Callable[[np.ndarray, int], np.ndarray]
 """From queries, float32 ``[Q, D]``, and k to the rows found, ``[Q, K]``."""

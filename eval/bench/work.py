@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ance_ir.models import Tower
-from ance_ir.models.packing import packed_weights
+from ance_ir.models.compute.packing import packed_weights
 
 _SIZE = 2048
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.search import Searcher
+from ance_ir.indexes.search.searcher import Searcher
 
 _PAIRS = 1 << 16
 """Pairs of a query and a document that are scored at once."""

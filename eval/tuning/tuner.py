@@ -19,8 +19,8 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import TUNED
-from ance_ir.indexes.search import Searcher
-from ance_ir.indexes.snapshot import faiss_folder
+from ance_ir.indexes.search.searcher import Searcher
+from ance_ir.indexes.store.snapshot import faiss_folder
 
 
 def tune(

@@ -16,9 +16,9 @@ from ance_ir.indexes.ann.build import FaissFile
 from ance_ir.indexes.ann.families import layers
 from ance_ir.indexes.ann.settings import EF_SEARCH, FaissSettings
 from ance_ir.indexes.ann.tail import StoreRows
-from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.search import TieOrder, largest_scores, noise, order_hits, settled_scores
-from ance_ir.indexes.vectors import VectorStore
+from ance_ir.indexes.search.exact import ExactSearcher
+from ance_ir.indexes.search.searcher import TieOrder, largest_scores, noise, order_hits, settled_scores
+from ance_ir.indexes.store.vectors import VectorStore
 
 QUERY_BLOCK = 1024
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ance_ir.indexes.vectors import VectorStore
+from ance_ir.indexes.store.vectors import VectorStore
 
 
 class StoreRows:

@@ -12,7 +12,7 @@ from ance_ir.datasets.ids import Ids
 from ance_ir.datasets.parsing import clean_id
 from ance_ir.errors import IndexingError
 from ance_ir.indexes.formats.batches import Batch, id_array
-from ance_ir.models.batching import chunks
+from ance_ir.models.compute.batching import chunks
 from ance_ir.reading import Line, lines
 
 PATTERNS = ("*.jsonl", "*.jsonl.gz")

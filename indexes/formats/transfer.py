@@ -13,10 +13,10 @@ from ance_ir.errors import IndexingError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.formats.batches import Batch
 from ance_ir.indexes.formats.registry import read_vectors, write_vectors
-from ance_ir.indexes.rows import index_rows
-from ance_ir.indexes.vectors import VectorType
+from ance_ir.indexes.store.rows import index_rows
+from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
-from ance_ir.models.transformers import PASSAGE_SEPARATOR
+from ance_ir.models.dense.transformers import PASSAGE_SEPARATOR
 
 _PASSAGE = re.compile(f".+{PASSAGE_SEPARATOR}[0-9]+", re.DOTALL)
 

@@ -24,7 +24,7 @@ from ance_ir.arrays import map_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import as_path, atomic_folder, restore, save_array, write_json
-from ance_ir.indexes.docnos import tie_order
+from ance_ir.indexes.store.docnos import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher
 from ance_ir.pipelines.bm25.engines import find_analysis, find_engine

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from ance_ir.errors import UsageError
-from ance_ir.models.kinds import model_kind
-from ance_ir.models.source import resolve
+from ance_ir.models.loading.kinds import model_kind
+from ance_ir.models.loading.source import resolve
 
 Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
 """Each has its branch in ``stages.py``."""

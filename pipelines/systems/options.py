@@ -13,7 +13,7 @@ import pyterrier as pt
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
 from ance_ir.models import TextSettings
-from ance_ir.models.text import OPENING, parse_settings
+from ance_ir.models.text.settings import OPENING, parse_settings
 from ance_ir.pipelines.bm25 import RM3
 from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
 from ance_ir.pipelines.systems.tree import Stage

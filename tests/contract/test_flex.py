@@ -13,7 +13,7 @@ import pytest
 from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.formats import export_index, import_index, read_vectors, write_vectors
-from ance_ir.indexes.rows import index_rows
+from ance_ir.indexes.store.rows import index_rows
 
 pytestmark = pytest.mark.integration
 pyterrier_dr = pytest.importorskip("pyterrier_dr", reason="pyterrier_dr is not installed: pip install 'ance_ir[test]'")

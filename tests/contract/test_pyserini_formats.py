@@ -22,7 +22,7 @@ from ance_ir.indexes.formats import (
     read_vectors,
     write_query_vectors,
 )
-from ance_ir.indexes.rows import index_rows
+from ance_ir.indexes.store.rows import index_rows
 
 pytestmark = pytest.mark.integration
 

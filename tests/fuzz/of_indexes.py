@@ -12,13 +12,13 @@ import numpy as np
 from ance_ir.datasets import DocnoMap, DocumentStore
 from ance_ir.files import save_array, write_json
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.docnos import tie_order
 from ance_ir.indexes.formats import embedding_pkl, registry
+from ance_ir.indexes.store.docnos import tie_order
 from ance_ir.pipelines import BM25Index
 from ance_ir.training import read_metrics
-from ance_ir.training.mined import MinedNegatives
-from ance_ir.training.refresh import Switches
-from ance_ir.training.run import TrainingRun
+from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.refresh.refresher import Switches
+from ance_ir.training.run.folder import TrainingRun
 from tests.fuzz.reader import Reader
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
@@ -140,8 +140,8 @@ def _run(folder: Path) -> None:
 
 
 def _read_run(folder: Path) -> Any:
-    from ance_ir.eval.training_runs import read_training_runs
-    from ance_ir.training.metrics import Best
+    from ance_ir.training.run.metrics import Best
+    from ance_ir.workflows.runs.logged import read_training_runs
 
     run = TrainingRun(folder)
     Best(read_metrics(folder / "metrics.jsonl"))

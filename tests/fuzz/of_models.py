@@ -12,8 +12,8 @@ import torch
 
 from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.models import Reader as AnswerReader
-from ance_ir.models.query_cache import QueryCache
-from ance_ir.models.weight_files import read_torch, read_weights
+from ance_ir.models.dense.query_cache import QueryCache
+from ance_ir.models.loading.weight_files import read_torch, read_weights
 from tests import tiny
 from tests.fuzz.reader import Kind, Reader
 

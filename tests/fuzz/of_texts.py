@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ance_ir.datasets.directory import DirectoryDataset
-from ance_ir.datasets.questions import read_questions
+from ance_ir.datasets.sources.directory import DirectoryDataset
+from ance_ir.datasets.sources.questions import read_questions
 from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.runs import read_run
 from tests.fuzz.reader import Reader

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from ance_ir.errors import AnceError
 from ance_ir.eval.measures import parse_measures
-from ance_ir.indexes.aggregation import parse_aggregation
 from ance_ir.indexes.ann.families import empty_index, recipe_of
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.passages import parse_passages
-from ance_ir.models.text import TextSettings, parse_settings
+from ance_ir.indexes.search.aggregation import parse_aggregation
+from ance_ir.models.text.settings import TextSettings, parse_settings
 from ance_ir.pipelines.systems.parser import parse, parse_mixture
 from tests.fuzz.bounds import bounded
 

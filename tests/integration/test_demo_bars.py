@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ance_ir.eval import DemoSettings, run_demo
+from ance_ir.workflows import DemoSettings, run_demo
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from ance_ir import CrossEncoder, load_dataset
-from ance_ir.eval import evaluate, train_reranker_on_dataset
+from ance_ir.eval import evaluate
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import TrainingSettings
+from ance_ir.workflows import train_reranker_on_dataset
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ance_ir.models import DenseEncoder, TextSettings
-from ance_ir.models.tower import Pooling
+from ance_ir.models.dense.tower import Pooling
 from tests.tiny import WORDS, Kind, encoder
 
 sentence_transformers = pytest.importorskip("sentence_transformers")

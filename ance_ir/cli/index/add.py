@@ -10,8 +10,8 @@ import click
 from ance_ir.cli._options import dataset_option, device_option, index_argument, precision_option
 
 if TYPE_CHECKING:
-    from ance_ir.indexes.additions import Existing
-    from ance_ir.models.precision import Precision
+    from ance_ir.indexes.store.additions import Existing
+    from ance_ir.models.dense.precision import Precision
 
 EXAMPLE = """
 \b

@@ -11,8 +11,8 @@ from ance_ir.cli._options import UserPath, dataset_option, device_option, join, 
 
 if TYPE_CHECKING:
     from ance_ir.datasets import OnError
-    from ance_ir.indexes.vectors import VectorType
-    from ance_ir.models.precision import Precision
+    from ance_ir.indexes.store.vectors import VectorType
+    from ance_ir.models.dense.precision import Precision
 
 EXAMPLE = """
 \b
@@ -61,7 +61,7 @@ def command(
     """
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
-    from ance_ir.indexes.workspace import Workspace
+    from ance_ir.indexes.store.workspace import Workspace
 
     Workspace(out, "building").check(overwrite=overwrite)
     world, device = join(device)

@@ -10,7 +10,7 @@ import click
 from ance_ir.cli._options import INDEX_FORMATS, UserPath, text_options, text_settings
 
 if TYPE_CHECKING:
-    from ance_ir.indexes.vectors import VectorType
+    from ance_ir.indexes.store.vectors import VectorType
 
 EXAMPLE = """
 \b

@@ -22,9 +22,9 @@ from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
 from ance_ir.eval.formats import FORMS
-from ance_ir.eval.study import SCHEMES, StudySettings
 from ance_ir.indexes import AnceIndex
-from ance_ir.models.precision import Precision
+from ance_ir.models.dense.precision import Precision
+from ance_ir.paper import SCHEMES, StudySettings
 from ance_ir.training import DISTILLATIONS, LOSSES
 from tests.published import dpr_encoders, write_dpr
 from tests.tiny import backbone, bert_tokenizer, cross_encoder, encoder, reader

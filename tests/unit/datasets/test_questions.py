@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, QuestionFile, load_dataset
-from ance_ir.datasets.questions import read_questions
+from ance_ir.datasets.sources.questions import read_questions
 from ance_ir.errors import DatasetNotFoundError, MalformedFileError
 
 QUESTIONS = [

@@ -7,7 +7,7 @@ import pytest
 
 from ance_ir import datasets
 from ance_ir.datasets import DirectoryDataset, IrDataset, load_dataset
-from ance_ir.datasets.registry import ALIASES
+from ance_ir.datasets.sources.registry import ALIASES
 from ance_ir.errors import DatasetNotFoundError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, DocnoMap, DocumentStore
-from ance_ir.datasets import docnos as docnos_module
+from ance_ir.datasets.store import docnos as docnos_module
 from ance_ir.errors import DatasetError, DocumentNotFoundError
 
 

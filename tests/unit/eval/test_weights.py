@@ -11,7 +11,7 @@ import pytest
 
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import evaluate, tune_weights
-from ance_ir.eval.weights import GRID
+from ance_ir.eval.tuning.weights import GRID
 from ance_ir.pipelines import WeightedSum
 
 QUERIES = pd.DataFrame({"qid": [f"q{number}" for number in range(30)], "query": "what"})

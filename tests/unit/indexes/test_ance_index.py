@@ -23,7 +23,7 @@ from ance_ir.errors import (
     UsageError,
 )
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow
-from ance_ir.indexes.vectors import VectorType
+from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme, TextSettings
 from tests.tiny import WORDS, encoder
 

@@ -20,7 +20,7 @@ from ance_ir.indexes.ann.families import recipe_of
 from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import FaissSettings, parse_backend, resolve
-from ance_ir.indexes.vectors import VectorStore, VectorWriter
+from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 
 ROWS = 700
 DIMENSION = 16

@@ -12,9 +12,11 @@ import pytest
 
 from ance_ir.datasets import Document
 from ance_ir.errors import DatasetError, IndexingError, UsageError
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, corpus, index_documents
-from ance_ir.indexes.corpus import CorpusEncoding
-from ance_ir.models import DenseEncoder, PassageScheme, encoding
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, index_documents
+from ance_ir.indexes.store import corpus
+from ance_ir.indexes.store.corpus import CorpusEncoding
+from ance_ir.models import DenseEncoder, PassageScheme
+from ance_ir.models.compute import encoding
 from tests.index_jobs import index_in_little_memory
 from tests.processes import CONTEXT, start
 from tests.tiny import WORDS, encoder

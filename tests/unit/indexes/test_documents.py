@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from ance_ir.errors import UsageError
-from ance_ir.indexes import aggregation as aggregation_module
-from ance_ir.indexes import documents as documents_module
-from ance_ir.indexes.aggregation import Aggregation, First, Max, Mean, SumOfBest, document_scores, parse_aggregation
-from ance_ir.indexes.documents import search_documents
-from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.search import Searcher, noise
-from ance_ir.indexes.vectors import VectorStore, VectorWriter
+from ance_ir.indexes.search import aggregation as aggregation_module
+from ance_ir.indexes.search import documents as documents_module
+from ance_ir.indexes.search.aggregation import Aggregation, First, Max, Mean, SumOfBest, document_scores, parse_aggregation
+from ance_ir.indexes.search.documents import search_documents
+from ance_ir.indexes.search.exact import ExactSearcher
+from ance_ir.indexes.search.searcher import Searcher, noise
+from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 
 KINDS: list[Aggregation] = [Max(), First(), Mean(), SumOfBest(1), SumOfBest(2), SumOfBest(3), SumOfBest(50)]
 

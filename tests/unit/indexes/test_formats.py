@@ -36,7 +36,7 @@ from ance_ir.indexes.formats import (
     write_vectors,
 )
 from ance_ir.indexes.formats.batches import Batch
-from ance_ir.indexes.rows import index_rows
+from ance_ir.indexes.store.rows import index_rows
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
 

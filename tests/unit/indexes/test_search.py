@@ -16,10 +16,10 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
-from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.products import products
-from ance_ir.indexes.search import Searcher, TieOrder, largest_scores, measured_noise, noise
-from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
+from ance_ir.indexes.search.exact import ExactSearcher
+from ance_ir.indexes.search.products import products
+from ance_ir.indexes.search.searcher import Searcher, TieOrder, largest_scores, measured_noise, noise
+from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 
 Backend = Literal["exact", "faiss"]
 BACKENDS: list[Backend] = ["exact", "faiss"]
@@ -245,7 +245,7 @@ def test_queries_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_products_of_one_query_do_not_depend_on_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ance_ir.indexes.products._NUMBERS_OF_THREAD", 1000)
+    monkeypatch.setattr("ance_ir.indexes.search.products._NUMBERS_OF_THREAD", 1000)
     rng = np.random.default_rng(6)
     block, query = torch.from_numpy(rng.normal(size=(5003, 20)).astype(np.float32)), torch.ones(1, 20)
     before = torch.get_num_threads()

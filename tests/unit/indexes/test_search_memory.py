@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from ance_ir.indexes.exact import ExactSearcher
-from ance_ir.indexes.vectors import VectorStore, VectorWriter
+from ance_ir.indexes.search.exact import ExactSearcher
+from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 
 DIMENSION, ROWS = 384, 120_000
 ALLOWANCE = 8

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from ance_ir.errors import DamagedIndexError, UsageError
-from ance_ir.indexes import AnceIndex, snapshot, updates
+from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.formats import read_vectors
-from ance_ir.indexes.snapshot import Snapshot
-from ance_ir.indexes.vectors import VectorWriter
+from ance_ir.indexes.store import snapshot, updates
+from ance_ir.indexes.store.snapshot import Snapshot
+from ance_ir.indexes.store.vectors import VectorWriter
 from ance_ir.models import Encoding, TextSettings
 
 D = 8

@@ -15,8 +15,9 @@ import pytest
 
 from ance_ir.errors import DamagedIndexError, DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import read_json
-from ance_ir.indexes import AnceIndex, MaxP, updates
-from ance_ir.indexes.vectors import VectorType
+from ance_ir.indexes import AnceIndex, MaxP
+from ance_ir.indexes.store import updates
+from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import Encoding, TextSettings
 from tests.index_jobs import GROUP, add_groups, change_at_random, docnos, group, is_whole, live
 from tests.processes import start
@@ -201,7 +202,7 @@ def test_who_has_an_index_open_keeps_what_it_has(tmp_path: Path) -> None:
 
 def test_an_index_that_changes_while_it_is_opened_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = AnceIndex(tmp_path / "x").index(group(0))
-    from ance_ir.indexes import snapshot
+    from ance_ir.indexes.store import snapshot
 
     read, changed = snapshot.read_manifest, []
 
@@ -237,7 +238,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pyt
 
                 patched.setattr(updates, name, full)
                 if name == "save_array":
-                    patched.setattr("ance_ir.indexes.table.save_array", full)
+                    patched.setattr("ance_ir.indexes.store.table.save_array", full)
                 with pytest.raises(OSError, match="No space left"):
                     change()
             assert sorted(live(AnceIndex(tmp_path / "x"))) == sorted(docnos(0))

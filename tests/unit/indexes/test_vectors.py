@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.indexes.vectors import VectorStore, VectorType, VectorWriter
+from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 
 
 def random_vectors(rows: int, dimension: int = 5, seed: int = 0) -> np.ndarray:

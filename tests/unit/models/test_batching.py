@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ance_ir.models.batching import WINDOW, chunks, length_sorted_batches, pad, token_windows
+from ance_ir.models.compute.batching import WINDOW, chunks, length_sorted_batches, pad, token_windows
 
 
 @given(st.lists(st.integers(0, 700), max_size=200), st.integers(1, 3000))

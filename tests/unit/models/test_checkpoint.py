@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import ance_ir.models.checkpoint as checkpoint
+import ance_ir.models.dense.checkpoint as checkpoint
 from ance_ir.errors import ModelError
 from ance_ir.models import DenseEncoder
-from ance_ir.models.tower import Pooling
+from ance_ir.models.dense.tower import Pooling
 from tests.tiny import Kind, backbone, bert_tokenizer, cross_encoder, encoder
 
 TEXTS = ["the cat sleeps", "", "Dense Retrieval", "who sings when the moon is red", "日本"]

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-import ance_ir.models.encoding as encoding
+import ance_ir.models.compute.encoding as encoding
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import DenseEncoder, Head, PassageScheme, TextSettings, Tower
-from ance_ir.models.tower import Pooling
+from ance_ir.models.dense.tower import Pooling
 from tests.tiny import WIDTH, WORDS, Kind, backbone, bert_tokenizer, encoder, tokenizer_of, tower
 
 TEXTS = ["the cat sleeps", "a", "", " ".join(WORDS), "dense retrieval of a small dog", "日本", "who sings when the moon is red"]

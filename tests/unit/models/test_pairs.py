@@ -9,7 +9,7 @@ import torch
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
-from ance_ir.models.pairs import PairSettings, PairTokenizer
+from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
 from tests.tiny import POSITIONS, Architecture, bert_tokenizer, pair_tokenizer
 
 KINDS: list[Architecture] = ["bert", "roberta"]

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from ance_ir.errors import MissingDependencyError, ModelError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_documents
 from ance_ir.models import DenseEncoder, TextSettings, Tower
-from ance_ir.models.precision import at_precision
+from ance_ir.models.dense.precision import at_precision
 from tests.tiny import POSITIONS, WIDTH, WORDS, bert_tokenizer, encoder
 
 TEXTS = ["the cat sleeps", "a", "", " ".join(WORDS), "dense retrieval of a small dog", "who sings when the moon is red"] * 5

@@ -14,7 +14,7 @@ import torch
 
 from ance_ir.errors import UsageError
 from ance_ir.models import DenseEncoder, QueryEncoder
-from ance_ir.models.query_cache import QueryCache
+from ance_ir.models.dense.query_cache import QueryCache
 from tests.tiny import WORDS, encoder
 
 TEXTS = ["king queen", "the cat sleeps", "", "lone \ud800 surrogate", "nul \0 sign", "日本"]

@@ -15,7 +15,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer, DPRReader
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader, ReaderSettings
-from ance_ir.models.reader_text import Layout
+from ance_ir.models.reader.text import Layout
 from tests.published import dpr_encoders, write_bert, write_dpr
 from tests.tiny import (
     WORDS,

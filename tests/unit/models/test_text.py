@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import PassageScheme, TextSettings
-from ance_ir.models.text import parse_settings
-from ance_ir.models.tokenizing import TextTokenizer
+from ance_ir.models.text.settings import parse_settings
+from ance_ir.models.text.tokenizing import TextTokenizer
 from tests.tiny import POSITIONS, WORDS, Kind, bert_tokenizer, encoder, tokenizer_of
 
 CLS, SEP = bert_tokenizer().convert_tokens_to_ids(["[CLS]", "[SEP]"])

@@ -13,7 +13,8 @@ import pytest
 
 from ance_ir.datasets import Dataset, DocumentStore, load_dataset
 from ance_ir.errors import FingerprintError, IndexingError, TrainingError, UsageError
-from ance_ir.indexes import AnceIndex, AnnMiner, Filters, FirstP, MaxP
+from ance_ir.indexes import AnceIndex, FirstP, MaxP
+from ance_ir.indexes.mining import AnnMiner, Filters
 from ance_ir.models import DenseEncoder
 from ance_ir.training import AnnNegatives, MinedNegatives, TrainingQueries
 from tests.tiny import cross_encoder, encoder

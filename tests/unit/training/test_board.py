@@ -14,7 +14,7 @@ from ance_ir.errors import MissingDependencyError
 from ance_ir.indexes import FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings, read_metrics
-from ance_ir.training.metrics import MetricsLog
+from ance_ir.training.run.metrics import MetricsLog
 from tests.breaking import Breaking, Interrupted
 from tests.logged import logged_line
 from tests.tiny import encoder

@@ -14,8 +14,8 @@ import torch
 
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import TrainingError, UsageError
-from ance_ir.eval import train_on_dataset
-from ance_ir.indexes import AnnMiner, FirstP
+from ance_ir.indexes import FirstP
+from ance_ir.indexes.mining import AnnMiner
 from ance_ir.notices import collected
 from ance_ir.training import (
     AnnNegatives,
@@ -30,6 +30,7 @@ from ance_ir.training import (
     TrainingSettings,
     read_metrics,
 )
+from ance_ir.workflows import train_on_dataset
 from tests.breaking import Breaking, Interrupted
 from tests.tiny import cross_encoder, encoder
 

@@ -10,10 +10,10 @@ import pytest
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
-from ance_ir.eval.negatives import NamedNegatives
 from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, WarmUp
+from ance_ir.workflows.negatives import NamedNegatives
 
 
 class Constant(NegativeSource):

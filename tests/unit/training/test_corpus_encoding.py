@@ -13,8 +13,9 @@ import pytest
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import AnceError, IndexingError, UsageError
-from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, corpus, index_corpus, index_documents
-from ance_ir.indexes.corpus import CorpusEncoding
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, index_corpus, index_documents
+from ance_ir.indexes.store import corpus
+from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
 

@@ -13,9 +13,11 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.models import DenseEncoder
-from ance_ir.training import ALONE, LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings, scoring
+from ance_ir.training import LOSSES, DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batch, Batches
-from ance_ir.training.scoring import document_scores, read_batch
+from ance_ir.training.objectives import scoring
+from ance_ir.training.objectives.scoring import document_scores, read_batch
+from ance_ir.world import ALONE
 from tests.tiny import cross_encoder, encoder
 
 

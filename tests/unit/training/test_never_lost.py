@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ance_ir.datasets import Dataset
-from ance_ir.indexes import AnceIndex, AnnMiner, FirstP
+from ance_ir.indexes import AnceIndex, FirstP
+from ance_ir.indexes.mining import AnnMiner
 from ance_ir.models import DenseEncoder
 from ance_ir.training import MinedNegatives, TrainingQueries, TrainingRun
 from tests.breaking import timeless_lines

@@ -12,7 +12,7 @@ from torch import nn
 
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.training import TrainingSettings
-from ance_ir.training.optimisation import (
+from ance_ir.training.run.optimisation import (
     checkpoint_gradients,
     gradient_norms,
     learning_rate,

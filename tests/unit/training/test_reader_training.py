@@ -14,7 +14,7 @@ from ance_ir.answers import Answers
 from ance_ir.datasets import Dataset
 from ance_ir.errors import TrainingError
 from ance_ir.models import Reader
-from ance_ir.models.reader_text import Layout
+from ance_ir.models.reader.text import Layout
 from ance_ir.training import NegativeSource, RandomNegatives, ReaderObjective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batch
 from tests.breaking import Breaking, Interrupted, timeless_lines

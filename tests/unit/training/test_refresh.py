@@ -21,7 +21,8 @@ import torch
 from ance_ir.datasets import Dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import read_json, write_json
-from ance_ir.indexes import AnnMiner, FirstP
+from ance_ir.indexes import FirstP
+from ance_ir.indexes.mining import AnnMiner
 from ance_ir.models import DenseEncoder
 from ance_ir.training import (
     AnnNegatives,
@@ -37,9 +38,9 @@ from ance_ir.training import (
     TrainingRun,
     TrainingSettings,
     WarmUp,
-    own_device,
     read_metrics,
 )
+from ance_ir.world import own_device
 from tests.processes import CONTEXT, MINING, kill_in, start
 from tests.tiny import encoder
 from tests.training_jobs import infer, train_asynchronously
@@ -95,7 +96,7 @@ def test_a_refresh_is_logged_with_the_step_that_used_it_first(make: Make, tmp_pa
 def test_overlap_with_the_first_of_the_ranking(
     make: Make, tmp_path: Path, queries: TrainingQueries, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ance_ir.indexes.mining.TOP", 6)
+    monkeypatch.setattr("ance_ir.indexes.mining.miner.TOP", 6)
     store = dataset.store()
     AnnMiner(queries, store, FirstP(), depth=38).mine(encoder(), tmp_path / "probe", 0, None)
     ranking = MinedNegatives.read(tmp_path / "probe").candidates_QK
@@ -216,7 +217,7 @@ def test_an_inferencer_that_dies_is_started_again(children: Callable[..., Infere
 def test_inferencers_that_die_again_and_again_are_given_up(
     children: Callable[..., Inferencers], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ance_ir.training.inferencer_processes._WAIT", 0.01)
+    monkeypatch.setattr("ance_ir.training.refresh.processes._WAIT", 0.01)
     inferencers = children("echo the model is gone; exit 3")
 
     def given_up() -> bool:
@@ -231,7 +232,7 @@ def test_inferencers_that_die_again_and_again_are_given_up(
 
 
 def test_inferencers_end_when_they_are_told_to(children: Callable[..., Inferencers], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ance_ir.training.inferencer_processes._PATIENCE", 0.5)
+    monkeypatch.setattr("ance_ir.training.refresh.processes._PATIENCE", 0.5)
     inferencers = children("cat", "trap '' TERM; sleep 100")
     processes = inferencers.processes
     inferencers.stop()

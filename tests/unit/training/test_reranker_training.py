@@ -22,7 +22,7 @@ from ance_ir.training import (
     TrainingSettings,
 )
 from ance_ir.training.batches import Batches
-from ance_ir.training.losses import hinge, nll, pairwise_nll
+from ance_ir.training.objectives.losses import hinge, nll, pairwise_nll
 from tests.breaking import Breaking, Interrupted, timeless_lines
 from tests.tiny import cross_encoder
 

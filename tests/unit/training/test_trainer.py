@@ -17,9 +17,10 @@ import torch
 from ance_ir.datasets import Dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import atomic_folder
-from ance_ir.indexes import AnnMiner, FirstP, MaxP
+from ance_ir.indexes import FirstP, MaxP
+from ance_ir.indexes.mining import AnnMiner
 from ance_ir.models import DenseEncoder
-from ance_ir.models.precision import at_precision
+from ance_ir.models.dense.precision import at_precision
 from ance_ir.training import (
     AnnNegatives,
     DenseObjective,

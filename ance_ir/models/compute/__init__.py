@@ -1,0 +1,1 @@
+"""Texts to tensors to vectors: batches, the encoding loop, precision."""

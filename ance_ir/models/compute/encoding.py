@@ -1,0 +1,229 @@
+"""The encoding loop: texts in, vectors out. Queries, passages, documents and whole corpora all go through it.
+
+A thread of its own tokenises the texts that come next while the model computes; tokenisers leave Python's lock. Texts go through in
+windows: each is sorted by length and cut into batches. Windows depend on the texts alone, so threads change no vector. Only the window
+that is encoded and what is tokenised ahead of it are held, however many texts there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import chain, islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from ance_ir.models.compute.batching import length_sorted_batches, pad, token_windows
+from ance_ir.models.compute.float32 import exact_float32
+from ance_ir.models.compute.packing import packed_weights
+from ance_ir.models.dense.tower import Tower
+from ance_ir.models.text.settings import Text
+
+T = TypeVar("T")
+U = TypeVar("U")
+SomeText = TypeVar("SomeText", bound=Text)
+
+Progress = Callable[[int], object]
+"""Called with the number of texts that were just done."""
+
+Blocks = Generator[tuple[np.ndarray, np.ndarray]]
+"""Of texts that follow one another: vectors of their passages, float32 ``[passages, D]``, and how many each text has, int64 ``[texts]``."""
+
+TOKEN_BUDGET = {"cpu": 1_024, "cuda": 32_768}
+"""Tokens of an encoding batch, padding counted. On a CPU larger ones are slower: their activations outgrow its caches."""
+
+WINDOW_TOKENS = {"cpu": 65_536, "cuda": 524_288}
+"""Tokens that are sorted by length together: many batches, for little padding, and few enough to be tokenised ahead."""
+
+PIECE = 128
+"""Texts that are tokenised at once; an interruption waits for so many at most."""
+
+PIECE_CHARACTERS = 1 << 18
+"""Characters that are tokenised at once, if that is fewer texts; one text at least."""
+
+LOOK_AHEAD = 8
+"""Pieces that are tokenised before they are needed."""
+
+
+def encode(
+    tower: Tower,
+    texts: Iterable[SomeText],
+    tokenize: Callable[[list[SomeText]], Iterable[Sequence[int]]],
+    pad_id: int,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Vectors of texts.
+
+    Args:
+        tower: computes them.
+        texts: whatever ``tokenize`` takes.
+        tokenize: token ids, special ones included, of each text of a list.
+        pad_id: the token that pads.
+        progress: called with the number of texts of each batch that is done.
+
+    Returns:
+        float32 ``[texts, D]``, in order.
+    """
+    passages = tokenized(texts, lambda piece: [[ids] for ids in tokenize(piece)])
+    return gather(encode_windows(tower, passages, pad_id, progress), tower.dimension)[0]
+
+
+def tokenized(
+    texts: Iterable[SomeText], tokenize: Callable[[list[SomeText]], Iterable[Iterable[Sequence[int]]]]
+) -> Generator[Sequence[np.ndarray]]:
+    """Token ids of the passages of each text, int32, in order; made ahead where the texts are many.
+
+    Args:
+        texts: read as they are needed.
+        tokenize: passages of each text of a list.
+    """
+
+    def cut(piece: list[SomeText]) -> list[list[np.ndarray]]:
+        return as_arrays(tokenize(piece))
+
+    rest = pieces(texts)
+    first = list(islice(rest, 2))
+    made = ahead(cut, chain(first, rest), LOOK_AHEAD) if len(first) > 1 else (cut(piece) for piece in first)
+    with contextlib.closing(made):
+        yield from chain.from_iterable(made)
+
+
+def as_arrays(texts: Iterable[Iterable[Sequence[int]]]) -> list[list[np.ndarray]]:
+    """Token ids of the passages of each text, int32."""
+    return [[np.asarray(ids, dtype=np.int32) for ids in passages] for passages in texts]
+
+
+def pieces(texts: Iterable[SomeText]) -> Iterator[list[SomeText]]:
+    """Lists of texts that follow one another, each of them tokenised at once."""
+    piece: list[SomeText] = []
+    size = 0
+    for text in texts:
+        piece.append(text)
+        size += len(text) if isinstance(text, str) else sum(map(len, text))
+        if len(piece) >= PIECE or size >= PIECE_CHARACTERS:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def encode_windows(tower: Tower, texts: Generator[Sequence[np.ndarray]], pad_id: int, progress: Progress | None = None) -> Blocks:
+    """Vectors of tokenised texts, a block for each window; memory is that of a window and of the longest text.
+
+    Args:
+        tower: computes them.
+        texts: token ids of the passages of each text; closed in the end.
+        pad_id: the token that pads.
+        progress: called with the number of passages of each batch that is done.
+    """
+    with contextlib.closing(texts):
+        for window in token_windows(texts, _of(WINDOW_TOKENS, tower.device)):
+            vectors_PD = _encode_window(tower, list(chain.from_iterable(window)), pad_id, progress)
+            yield vectors_PD, np.array([len(passages) for passages in window], dtype=np.int64)
+
+
+def gather(blocks: Blocks, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """All blocks as one."""
+    vectors, counts = [np.zeros((0, dimension), dtype=np.float32)], [np.zeros(0, dtype=np.int64)]
+    for block_PD, block_counts in blocks:
+        vectors.append(block_PD)
+        counts.append(block_counts)
+    return np.concatenate(vectors), np.concatenate(counts)
+
+
+def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progress: Progress | None) -> np.ndarray:
+    """Vectors of token ids, float32 ``[len(sequences), D]``, in the order given.
+
+    On a GPU nothing waits for a batch: ids come from pinned memory, vectors go to pinned memory, and the host waits once, at the end.
+    """
+    device = tower.device
+    on_gpu = device.type == "cuda"
+    sorted_ND = torch.empty((len(sequences), tower.dimension), dtype=torch.float32, pin_memory=on_gpu)
+    lengths = [len(sequence) for sequence in sequences]
+    order: list[np.ndarray] = []
+    start = 0
+    with torch.inference_mode(), exact_float32(), evaluating(tower), packed_weights(tower, sum(lengths)):
+        for batch in length_sorted_batches(lengths, token_budget(device)):
+            ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
+            padded = lengths[batch[-1]] < ids_BL.shape[1]
+            vectors_BD = tower(ids_BL, mask_BL if padded else None)
+            sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
+            order.append(batch)
+            start += len(batch)
+            if progress is not None:
+                progress(len(batch))
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    vectors_ND = np.empty(sorted_ND.shape, dtype=np.float32)
+    vectors_ND[np.concatenate(order)] = sorted_ND.numpy()
+    return vectors_ND
+
+
+def ahead(function: Callable[[T], U], items: Iterable[T], depth: int, executor: Executor | None = None) -> Generator[U]:
+    """What a function makes of items, in order, up to ``depth`` of them made before they are asked for.
+
+    What is raised there is raised here, in its place. Closing the generator makes no more; its thread ends after the item it is at.
+
+    Args:
+        function: makes one.
+        items: read as they are needed.
+        depth: how many.
+        executor: where they are made; by default a thread of its own.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") if executor is None else contextlib.nullcontext(executor) as makers:
+        waiting: deque[Future[U]] = deque()
+        try:
+            for item in items:
+                waiting.append(makers.submit(function, item))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off, and leave each module as it was."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def in_batches(
+    model: nn.Module, lengths: Sequence[int], device: torch.device, read: Callable[[np.ndarray], None], progress: Progress | None = None
+) -> None:
+    """Read sequences in batches of similar length, without dropout and gradients.
+
+    Args:
+        model: what ``read`` computes with.
+        lengths: tokens of each sequence.
+        device: where the model is.
+        read: given the positions of a batch's sequences, int64, reads them.
+        progress: called with the number of sequences that a batch has finished.
+    """
+    with torch.inference_mode(), exact_float32(), evaluating(model), packed_weights(model, sum(lengths)):
+        for batch in length_sorted_batches(lengths, token_budget(device)):
+            read(batch)
+            if progress is not None:
+                progress(len(batch))
+
+
+def token_budget(device: torch.device) -> int:
+    """Tokens of an encoding batch on a device, padding counted."""
+    return _of(TOKEN_BUDGET, device)
+
+
+def _of(sizes: dict[str, int], device: torch.device) -> int:
+    return sizes.get(device.type, sizes["cpu"])

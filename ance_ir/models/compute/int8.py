@@ -1,0 +1,118 @@
+"""Towers in 8 bits on a CPU, computed by OpenVINO.
+
+Weights of linear layers are whole numbers from −127 to 127 with a scale for each output; so are their inputs, with a scale for each group
+of 128 numbers, found as they come (no calibration). Products are summed in 32 bits. All the rest is bfloat16 where the processor has
+instructions for it, float32 elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ance_ir.errors import ModelError
+from ance_ir.models.dense.tower import Tower
+from ance_ir.optional import optional
+
+_GROUP = 128
+
+
+class _Int8Linear(nn.Module):
+    """A linear layer as OpenVINO wants to see it: whole numbers, scales, and their product."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        weight = layer.weight.detach().float()
+        scale = weight.abs().amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / 127
+        self.register_buffer("weight", torch.round(weight / scale).to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.bias = layer.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.weight.float() * self.scale, self.bias)
+
+
+class Int8Tower(Tower):
+    """A tower in 8 bits. Of the backbone and the head only the shapes remain, and it stays on the CPU.
+
+    Args:
+        tower: on a CPU; left as it is.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+        ModelError: OpenVINO cannot convert the backbone.
+    """
+
+    def __init__(self, tower: Tower) -> None:
+        compute = _compile(tower)
+        shapes = copy.deepcopy(tower).to("meta")
+        super().__init__(shapes.backbone, pooling=shapes.pooling, head=shapes.head, normalize=shapes.normalize)
+        self._compute = compute
+
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
+        """See ``Tower.forward``."""
+        return self._compute(ids_BL, torch.ones_like(ids_BL) if mask_BL is None else mask_BL)
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Int8Tower:
+        return self  # there are no weights to move or to cast
+
+
+def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
+    openvino, frontends, ts_decoder = (
+        optional(module, needed_for="int8", remedy="pip install 'ance_ir[int8]'")
+        for module in ("openvino", "openvino.frontend", "openvino.frontend.pytorch.ts_decoder")
+    )
+    quantized = copy.deepcopy(tower).float().eval()
+    quantized.backbone.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set
+    for module in list(quantized.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is nn.Linear:
+                setattr(module, name, _Int8Linear(layer))
+    example = (torch.ones((2, 8), dtype=torch.int64), torch.ones((2, 8), dtype=torch.int64))
+    try:
+        # openvino.convert_model does the same, and tells Intel about it
+        frontend = frontends.FrontEndManager().load_by_framework("pytorch")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, about branches that padding and length do not take
+            traced = ts_decoder.TorchScriptPythonDecoder(quantized, example_input=example)  # the frontend keeps no reference to it
+        converted = frontend.convert(frontend.load(traced))
+        core = openvino.Core()
+        has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        compiled = core.compile_model(
+            converted,
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16 else "f32",
+                "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(_GROUP),
+                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+    except Exception as error:  # OpenVINO's and the tracer's errors have no root of their own
+        kind = tower.backbone.config.model_type
+        told = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
+        raise ModelError(f"OpenVINO does not convert this {kind} to int8: {told[-1] if told else error!r}") from error
+    request = compiled.create_infer_request()
+    turn = threading.Lock()
+
+    def compute(ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        with turn:  # a copy: the next batch is written over the request's own output
+            return torch.from_numpy(request.infer([ids_BL.numpy(), mask_BL.numpy()])[0].copy())
+
+    return compute

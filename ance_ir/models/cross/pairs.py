@@ -1,0 +1,216 @@
+"""How a cross-encoder wants its pairs of query and document, and the tokenising of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from ance_ir.errors import ModelError, UsageError
+from ance_ir.models.compute.batching import pad
+from ance_ir.models.text.settings import PassageScheme, check_fields, documents_of, given_fields
+from ance_ir.models.text.tokenizing import FastTokenizer
+
+Score = Literal["logit", "probability"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """The settings of a cross-encoder; part of its fingerprint.
+
+    Attributes:
+        pair_length: tokens of a pair, special ones counted. What does not fit is cut off the document's end.
+        query_length: tokens of a query, special ones not counted; a longer one loses its end, whatever the document. ``None``: half as
+            many as of a pair.
+        fields: the document's fields that are joined, in this order; a field that a document lacks is skipped.
+        separator: what joins them.
+        lower_case: lower-case both texts here, before the tokeniser.
+        max_characters: cut texts to so many characters first; ``None`` never cuts.
+        query_prefix: put before each query.
+        score: ``"logit"`` is the log-odds of relevance: the model's only logit, or that of the relevant class less that of the other.
+            ``"probability"`` is their sigmoid, which for two logits is the softmax. It orders alike as far as it can: in float32 all
+            log-odds above 17 have the probability 1.
+        relevant_class: of two logits the relevant one's, 0 or 1.
+    """
+
+    pair_length: int = 512
+    query_length: int | None = None
+    fields: tuple[str, ...] = ("title", "text")
+    separator: str = " "
+    lower_case: bool = False
+    max_characters: int | None = None
+    query_prefix: str = ""
+    score: Score = "logit"
+    relevant_class: int = 1
+
+    def __post_init__(self) -> None:
+        if self.query_length is not None and self.query_length < 1:
+            raise UsageError(f"query_length is at least 1 token or None, not {self.query_length}")
+        check_fields(self.fields, self.max_characters)
+        if self.score not in get_args(Score):
+            raise UsageError(f"score is one of {', '.join(get_args(Score))}, not {self.score!r}")
+        if self.relevant_class not in (0, 1):
+            raise UsageError(f"relevant_class is 0 or 1, not {self.relevant_class!r}")
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PairSettings:
+        """The settings in a checkpoint's JSON."""
+        return cls(**{**value, "fields": tuple(value["fields"])})
+
+    def join(self, document: Mapping[str, Any]) -> str:
+        """The text of a document: its fields, joined."""
+        return self.separator.join(given_fields(document, self.fields).values())
+
+    def join_frame(self, documents: pd.DataFrame) -> list[str]:
+        """The texts of a frame of documents."""
+        return [self.join(document) for document in documents_of(documents, self.fields)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """Token ids of a pair; those from ``second`` on are of token type 1, where the model has types."""
+
+    ids: list[int]
+    second: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """The special tokens before, between and after the two texts of a pair, and whether token type 1 begins with the second text."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+    types_from_second: bool
+
+    @classmethod
+    def of(cls, tokenizer: FastTokenizer, *, token_types: bool) -> PairTemplate:
+        """A tokeniser's.
+
+        Args:
+            tokenizer: joins two texts in its own way.
+            token_types: whether the model tells the two texts apart by token types.
+
+        Raises:
+            ModelError: the tokeniser's types do not begin with the second text.
+        """
+        first, second = tokenizer.bare(["a"])[0], tokenizer.bare(["b"])[0]
+        encoded = tokenizer.tokenizer("a", "b", return_token_type_ids=True)
+        ids, types = encoded["input_ids"], encoded["token_type_ids"]
+        start = _find(first, ids, 0)
+        then = _find(second, ids, start + len(first))
+        if token_types and types not in ([0] * len(ids), [0] * then + [1] * (len(ids) - then)):
+            raise ModelError(
+                f"{tokenizer.tokenizer.name_or_path}: the token types {types} of a pair do not begin with the second text, as they should"
+            )
+        between, after = ids[start + len(first) : then], ids[then + len(second) :]
+        return cls(ids[:start], between, after, token_types and any(types))
+
+
+def pad_pairs(
+    pairs: Sequence[Pair], pad_id: int, device: torch.device | str = "cpu", *, token_types: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Token ids, mask and, where the model has them, token types; int64 ``[B, L]`` each."""
+    ids_BL, mask_BL = pad([pair.ids for pair in pairs], pad_id, device)
+    if not token_types:
+        return ids_BL, mask_BL, None
+    second_B1 = torch.tensor([[pair.second] for pair in pairs], device=device)
+    types_BL = (torch.arange(ids_BL.shape[1], device=device) >= second_B1).long() * mask_BL
+    return ids_BL, mask_BL, types_BL
+
+
+class PairTokenizer(FastTokenizer):
+    """Turns queries and documents into token ids as the settings say: the same as the tokeniser's own, called on the two texts.
+
+    Args:
+        tokenizer: a fast Hugging Face tokeniser.
+        settings: how the model wants its pairs.
+        longest: the most tokens that the model takes.
+        token_types: whether the model tells the two texts apart by token types.
+
+    Raises:
+        ModelError: the tokeniser is not a fast one, or joins two texts in a way that is not known here.
+        UsageError: the settings' length is more than the model takes, or leaves no room for text.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PairSettings, longest: int, *, token_types: bool) -> None:
+        super().__init__(tokenizer, lower_case=settings.lower_case, max_characters=settings.max_characters)
+        self.settings = settings
+        self.longest = longest
+        self.token_types = token_types
+        self._template = PairTemplate.of(self, token_types=token_types)
+        self._room(settings.pair_length)
+
+    def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
+        """The pairs of each query and text, one for each passage; a text without any token has one, with nothing in it.
+
+        Each passage comes with the query and special tokens of its own. Without a scheme the text is its only passage and is cut where
+        the pair is full. A query that fills a pair is cut so that one token of the text has room.
+
+        Args:
+            queries: ``[N]``.
+            texts: ``[N]``.
+            scheme: how texts are cut; its length is that of the pairs.
+
+        Raises:
+            UsageError: the scheme's pairs are longer than the model takes.
+        """
+        length = (scheme.length if scheme is not None else None) or self.settings.pair_length
+        room = self._room(length)
+        prefix = self.settings.query_prefix
+        asked = self._distinct([prefix + query for query in queries])
+        read = self._distinct(texts, cut=scheme is None or not scheme.whole)
+        most = min(self.settings.query_length or length // 2, room - 1)
+        found = []
+        for query, text in zip(queries, texts, strict=True):
+            query_ids = asked[prefix + query][:most]
+            left = room - len(query_ids)
+            windows = (scheme.windows(len(read[text]), left) if scheme is not None else None) or [(0, left)]
+            found.append([self._pair(query_ids, read[text][start:end]) for start, end in windows])
+        return found
+
+    def pad(self, pairs: Sequence[Pair], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor | None]:
+        """Token ids, mask and, where the model has them, token types; int64 ``[B, L]`` each."""
+        return pad_pairs(pairs, self.pad_id, device, token_types=self.token_types)
+
+    def _pair(self, query: list[int], text: list[int]) -> Pair:
+        first = [*self._template.before, *query, *self._template.between]
+        ids = [*first, *text, *self._template.after]
+        return Pair(ids, len(first) if self._template.types_from_second else len(ids))
+
+    def _room(self, length: int) -> int:
+        """Tokens of text in a pair."""
+        if length > self.longest:
+            raise UsageError(f"pairs of {length} tokens are more than the {self.longest} that the model takes")
+        room = length - len(self._template.before) - len(self._template.between) - len(self._template.after)
+        if room < 2:
+            raise UsageError(f"pairs of {length} tokens leave no room for two texts beside special tokens")
+        return room
+
+    def _distinct(self, texts: Sequence[str], *, cut: bool = True) -> dict[str, list[int]]:
+        """Token ids of each distinct text, without special ones."""
+        distinct = list(dict.fromkeys(texts))
+        return dict(zip(distinct, self.bare([self.clean(text, cut) for text in distinct]), strict=True))
+
+
+def _find(part: list[int], whole: list[int], start: int) -> int:
+    return next(i for i in range(start, len(whole)) if whole[i : i + len(part)] == part)
+
+
+def distinct_pairs(queries: Sequence[Hashable], texts: Sequence[Hashable]) -> tuple[list[int], np.ndarray]:
+    """Positions at which pairs occur first, and for each pair, int64 ``[N]``, which of those it is."""
+    numbers: dict[tuple[Hashable, Hashable], int] = {}
+    firsts: list[int] = []
+    codes = np.empty(len(queries), dtype=np.int64)
+    for position, pair in enumerate(zip(queries, texts, strict=True)):
+        if pair not in numbers:
+            numbers[pair] = len(firsts)
+            firsts.append(position)
+        codes[position] = numbers[pair]
+    return firsts, codes

@@ -1,0 +1,1 @@
+"""Dense encoders: queries and passages to vectors."""

@@ -1,0 +1,1 @@
+"""The layouts in which dense retrievers are published, one module each."""

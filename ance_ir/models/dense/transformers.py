@@ -1,0 +1,182 @@
+"""The encoder as PyTerrier transformers: queries to ``query_vec``, documents to ``doc_vec``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.errors import UsageError
+from ance_ir.files import as_path
+from ance_ir.models.compute.batching import WINDOW
+from ance_ir.models.dense.query_cache import QueryCache
+from ance_ir.models.text.settings import FIELDS, TextSettings, check_field
+from ance_ir.ranking import check_named, finite_vectors
+from ance_ir.settings import Configured, Setting
+
+if TYPE_CHECKING:
+    from ance_ir.models.compute.encoding import Progress
+    from ance_ir.models.dense.model import DenseEncoder
+
+PASSAGE_SEPARATOR = "#"
+"""Stands between a document's docno and a passage's number: ``d7#0``, ``d7#1``, …"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How a document vector was made; travels with it from the encoder into the index's manifest.
+
+    Attributes:
+        model: the model's name or folder.
+        fingerprint: the model's fingerprint.
+        text: its text settings.
+        similarity: ``"dot"`` or ``"cosine"``.
+        pooling: ``"cls"`` or ``"mean"``; ``None`` where it is not known.
+        passages: the passage scheme's text form, e.g. ``maxp:512,4``; ``None`` where the rows are documents, not passages.
+        precision: what the model computed in.
+    """
+
+    model: str
+    fingerprint: str
+    text: TextSettings
+    similarity: str
+    passages: str | None
+    precision: str
+    pooling: str | None = None
+
+    @classmethod
+    def of(cls, model: DenseEncoder, passages: str | None) -> Encoding:
+        """What a model makes as it is now."""
+        return cls(
+            model=model.name,
+            fingerprint=model.fingerprint(),
+            text=model.text,
+            similarity=model.similarity,
+            passages=passages,
+            precision=model.precision,
+            pooling=model.query_tower.pooling,
+        )
+
+
+def check_queries(frame: pd.DataFrame) -> None:
+    """Refuse a frame of ``qid`` and ``query`` that lacks the text of a query.
+
+    Raises:
+        UsageError: a query is no string, or has no qid.
+    """
+    check_named(frame)
+    for qid, query in zip(frame["qid"], frame["query"], strict=True):
+        if not isinstance(query, str):
+            raise UsageError(f"query {qid} must be a string, found {query!r}")
+
+
+def query_vectors(model: DenseEncoder, frame: pd.DataFrame, cache: QueryCache | None = None) -> np.ndarray:
+    """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
+
+    Args:
+        model: encodes.
+        frame: the queries.
+        cache: of their vectors.
+
+    Raises:
+        UsageError: a query is no string, or its vector is not finite.
+    """
+    check_queries(frame)
+    codes, texts = pd.factorize(frame["query"])
+    if not len(texts):
+        return np.zeros((0, model.dimension), dtype=np.float32)
+    vectors: np.ndarray = (model.encode_queries(list(texts)) if cache is None else cache.encode(model, list(texts)))[codes]
+    return finite_vectors(frame, vectors)
+
+
+class _Encoder(Configured, pt.Transformer):
+    """Common to both: the model is no pipeline stage."""
+
+    model: Setting[DenseEncoder] = Setting(lambda value: value)
+
+    def subtransformers(self) -> dict[str, Any]:
+        """None: the model is no pipeline stage."""
+        return {}
+
+
+class QueryEncoder(_Encoder):
+    """Adds ``query_vec``, float32 ``[D]``, to a frame with ``qid`` and ``query``.
+
+    Args:
+        model: the encoder.
+        cache: a file in which vectors are kept, by the model's fingerprint and the query's text, and from which they are read when they
+            are asked for again; several models and processes may share it. The model is taken as it is now: make another encoder after
+            training.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Query encoder", "help_url": None}
+    cache: Setting[Path | None] = Setting(lambda value: None if value is None else as_path(value))
+
+    def __init__(self, model: DenseEncoder, cache: Path | str | None = None) -> None:
+        self.model = model
+        self.cache = cache
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the cache keeps vectors of this model."""
+        self._vectors = None if self.cache is None else QueryCache(self.cache, self.model)
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Encode each distinct query once."""
+        pt.validate.columns(inp, includes=["qid", "query"])
+        vectors = query_vectors(self.model, inp, self._vectors)
+        return inp.assign(query_vec=pd.Series(list(vectors), index=inp.index, dtype=object))
+
+
+class PassageEncoder(_Encoder):
+    """Adds ``doc_vec``, float32 ``[D]``, and ``encoding`` to a frame with ``docno`` and ``text`` (``title``, ``url``).
+
+    After a passage scheme (``MaxP(512, 4) >> model.passages()``) a row for each passage comes out, ``docno`` being ``docno#0``,
+    ``docno#1``, …, and the text columns, which are the document's, left out. Otherwise each row is encoded as it is, cut to the model's
+    passage length.
+
+    Args:
+        model: the encoder.
+        progress: called with the number of passages of each batch that is done.
+    """
+
+    schematic: ClassVar[dict[str, str | None]] = {"label": "Passage encoder", "help_url": None}
+    progress: Setting[Progress | None] = Setting(lambda value: value)
+    batch_size = WINDOW
+    """Documents that PyTerrier should hand over at once: they are sorted by length together."""
+
+    def __init__(self, model: DenseEncoder, progress: Progress | None = None) -> None:
+        self.model = model
+        self.progress = progress
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Encode the rows' texts.
+
+        Raises:
+            UsageError: a row has no text, or a field of another type.
+        """
+        pt.validate.columns(inp, includes=["docno", "text"])
+        cut = "passages" in inp.columns
+        if inp.empty:
+            kept = [column for column in inp.columns if not cut or column not in (*FIELDS, "passages")]
+            return inp[kept].assign(doc_vec=pd.Series(dtype=object), encoding=pd.Series(dtype=object))
+        check_field(inp, "text", required=True)
+        texts = self.model.text.join_frame(inp)
+        if not cut:
+            return self._with_vectors(inp, self.model.encode_passages(texts), None)
+        scheme = inp["passages"].iloc[0]
+        vectors, counts = self.model.encode_documents(texts, scheme, self.progress)
+        rows = inp.iloc[np.repeat(np.arange(len(inp)), counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
+        numbers = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows["docno"] = [f"{docno}{PASSAGE_SEPARATOR}{number}" for docno, number in zip(rows["docno"], numbers, strict=True)]
+        return self._with_vectors(rows, vectors, str(scheme))
+
+    def _with_vectors(self, rows: pd.DataFrame, vectors: np.ndarray, passages: str | None) -> pd.DataFrame:
+        encoding = Encoding.of(self.model, passages)
+        return rows.assign(
+            doc_vec=pd.Series(list(vectors), index=rows.index, dtype=object),
+            encoding=pd.Series([encoding] * len(rows), index=rows.index, dtype=object),
+        )

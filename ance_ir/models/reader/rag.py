@@ -1,0 +1,156 @@
+"""RAG-Token (Lewis et al. 2020): writes an answer, each token of it from all of a question's passages together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase, RagConfig, RagTokenForGeneration
+
+from ance_ir.errors import AnceError, ModelError, UsageError
+from ance_ir.models.compute.encoding import evaluating
+from ance_ir.models.compute.float32 import exact_float32
+from ance_ir.models.dense.model import find_device
+from ance_ir.models.loading.foreign import refuse_partial
+from ance_ir.models.loading.source import resolve
+from ance_ir.models.loading.weight_files import read_weights
+from ance_ir.models.loading.weights import FAULTS, build, load_config, load_tokenizer, some
+from ance_ir.models.text.tokenizing import FastTokenizer
+
+logger = logging.getLogger(__name__)
+
+
+class RagToken(nn.Module):
+    """A RAG-Token model without its question encoder, which only retrieves.
+
+    Args:
+        model: as transformers has it; its question encoder is taken out.
+        tokenizer: the generator's, a fast one.
+        num_beams: of the search for the most probable answer; 1 is greedy.
+        max_answer_length: tokens of an answer, the one that ends it counted.
+        name: what it is called in messages.
+        unused: names of weights in the checkpoint that the model has no use for.
+
+    Raises:
+        ModelError: the tokeniser is not a fast one.
+        UsageError: a number is below 1.
+    """
+
+    def __init__(
+        self,
+        model: RagTokenForGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        num_beams: int = 4,
+        max_answer_length: int = 50,
+        name: str = "unnamed",
+        unused: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        for setting, value in (("num_beams", num_beams), ("max_answer_length", max_answer_length)):
+            if value < 1:
+                raise UsageError(f"{setting} is at least 1, not {value}")
+        model.rag.question_encoder = None
+        self.model = model
+        self.tokenizer = FastTokenizer(tokenizer, lower_case=False, max_characters=None)
+        self.num_beams = num_beams
+        self.max_answer_length = max_answer_length
+        self.name = name
+        self.unused = unused
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, device: str | torch.device | None = None, num_beams: int = 4, max_answer_length: int = 50
+    ) -> RagToken:
+        """Open a checkpoint, e.g. ``facebook/rag-token-nq``.
+
+        Args:
+            name: a folder of a ``RagTokenForGeneration`` with its generator's tokeniser in ``generator_tokenizer/``, or a hub name.
+            device: where to put it; by default a GPU where there is one.
+            num_beams: see the class.
+            max_answer_length: see the class.
+
+        Raises:
+            ModelError: it is not there, does not load, or lacks some of the generator's parameters.
+            UsageError: there is no such device, or a number is below 1.
+        """
+        place = find_device(device)
+        try:
+            folder = resolve(str(name))
+            config = load_config(folder) if (folder / "config.json").exists() else None
+            if not isinstance(config, RagConfig):
+                raise ModelError(f"{name} is no RAG model: a folder with a config.json of the model_type rag was expected")
+            refuse_partial(folder)
+            weights = read_weights(folder)
+            model, unused = build(
+                config, weights, str(name), mapping={RagConfig: RagTokenForGeneration}, may_lack=r"rag\.question_encoder\..*"
+            )
+            generator: Any = config.generator
+            tokenizer = load_tokenizer(folder / "generator_tokenizer", generator)
+        except FAULTS as error:
+            if isinstance(error, AnceError):
+                raise
+            raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
+        if unused:
+            logger.warning("%s: weights that have no place in the model: %s", name, some(unused))
+        assert isinstance(model, RagTokenForGeneration)
+        made = cls(model, tokenizer, num_beams=num_beams, max_answer_length=max_answer_length, name=str(name), unused=unused)
+        return made.to(place).eval()
+
+    @property
+    def n_docs(self) -> int:
+        """How many passages the model was made for."""
+        return int(self.model.config.n_docs)
+
+    def generate(self, question: str, titles: Sequence[str], texts: Sequence[str], scores: Sequence[float]) -> str:
+        """The answer to a question.
+
+        Args:
+            question: as it was asked.
+            titles: of its passages, ``""`` where there is none, ``[K]``.
+            texts: of the passages, ``[K]``.
+            scores: of the passages, ``[K]``; their softmax says how much each has to say. The model was trained with inner products.
+
+        Raises:
+            UsageError: there is no passage, or not as many of one as of the other.
+        """
+        if not 0 < len(texts) == len(titles) == len(scores):
+            raise UsageError(f"as many titles, texts and scores, at least 1, were expected, not {len(titles)}, {len(texts)}, {len(scores)}")
+        inputs = [self._input(question, title, text) for title, text in zip(titles, texts, strict=True)]
+        device = self.model.device
+        encoded = self.tokenizer.tokenizer(inputs, padding=True, return_tensors="pt").to(device)
+        special: Any = self.model.config.generator
+        with torch.inference_mode(), exact_float32(), evaluating(self):
+            (ids,) = self.model.generate(
+                context_input_ids=encoded["input_ids"],
+                context_attention_mask=encoded["attention_mask"],
+                doc_scores=torch.tensor([list(scores)], dtype=torch.float32, device=device),
+                n_docs=len(texts),
+                num_beams=self.num_beams,
+                do_sample=False,
+                max_length=self.max_answer_length + 1,  # the token that starts the answer counts
+                bos_token_id=special.bos_token_id,
+                eos_token_id=special.eos_token_id,
+                pad_token_id=special.pad_token_id,
+                decoder_start_token_id=special.decoder_start_token_id,
+            )
+        return str(self.tokenizer.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _input(self, question: str, title: str, text: str) -> str:
+        """``title / text // question`` with the separators of the model; the text is cut where the whole would be too long."""
+        config = self.model.config
+        lead = (getattr(config.generator, "prefix", None) or "") + title.removeprefix('"').removesuffix('"') + config.title_sep
+        text, tail = (
+            self.tokenizer.clean((lead + text).replace("  ", " ")),
+            self.tokenizer.clean((config.doc_sep + question).replace("  ", " ")),
+        )
+        encoded = self.tokenizer.tokenizer(text + tail, return_offsets_mapping=True, verbose=False)
+        over = len(encoded["input_ids"]) - config.max_combined_length
+        if over <= 0:
+            return text + tail
+        ends = [end for _, end in encoded["offset_mapping"] if 0 < end <= len(text)]
+        return text[: ends[-over - 1] if over < len(ends) else 0] + tail

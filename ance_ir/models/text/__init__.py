@@ -1,0 +1,1 @@
+"""How models want their text: settings and tokenization."""

@@ -1,0 +1,163 @@
+"""Texts to token ids, as the text settings say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import takewhile
+
+from transformers import PreTrainedTokenizerBase
+
+from ance_ir.errors import ModelError, UsageError
+from ance_ir.models.text.settings import PassageScheme, Text, TextSettings
+
+
+class FastTokenizer:
+    """A fast tokeniser and the cleaning of texts before it; what tokenisers of single texts and of pairs have in common.
+
+    Args:
+        tokenizer: a fast Hugging Face tokeniser.
+        lower_case: lower-case texts first.
+        max_characters: cut texts there first; ``None`` never cuts.
+
+    Raises:
+        ModelError: the tokeniser is not a fast one.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, lower_case: bool, max_characters: int | None) -> None:
+        if not tokenizer.is_fast:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}"
+            )
+        self.tokenizer = tokenizer
+        self.pad_id = int(tokenizer.pad_token_id or 0)
+        self._lower_case = lower_case
+        self._max_characters = max_characters
+
+    @cached_property
+    def vocabulary_hash(self) -> str:
+        """Hash of the tokens and their ids."""
+        return hashlib.blake2b(json.dumps(sorted(self.tokenizer.get_vocab().items())).encode(), digest_size=16).hexdigest()
+
+    def clean(self, text: str, cut: bool = True) -> str:
+        """A text as the tokeniser gets it, perhaps not cut."""
+        if cut and self._max_characters is not None:
+            text = text[: self._max_characters]
+        if not text.isascii():  # lone surrogates cannot be encoded, and would stop the tokeniser
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.lower() if self._lower_case else text
+
+    def bare(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of cleaned texts, without special ones."""
+        if not texts:
+            return []
+        encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        return encoded
+
+
+class TextTokenizer(FastTokenizer):
+    """Turns texts into token ids as the settings say.
+
+    Args:
+        tokenizer: a fast Hugging Face tokeniser.
+        settings: how the model wants its text.
+        longest: the most tokens that the model takes.
+
+    Raises:
+        ModelError: the tokeniser is not a fast one.
+        UsageError: a length in the settings is more than the model takes.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, longest: int) -> None:
+        super().__init__(tokenizer, lower_case=settings.lower_case, max_characters=settings.max_characters)
+        for name in ("query_length", "passage_length"):
+            if getattr(settings, name) > longest:
+                raise UsageError(f"{name} {getattr(settings, name)} is more than the {longest} tokens that the model takes")
+        self.settings = settings
+        self.longest = longest
+        self._before, self._after = self._around(tokenizer("a")["input_ids"])
+
+    def _around(self, ids: list[int]) -> tuple[list[int], list[int]]:
+        """What stands before and after the text "a"."""
+        bare = self.bare(["a"])[0]
+        start = next(i for i in range(len(ids)) if ids[i : i + len(bare)] == bare)
+        return ids[:start], ids[start + len(bare) :]
+
+    @cached_property
+    def _between(self) -> list[int]:
+        """What stands between the two texts of a pair."""
+        before, rest = self._around(self.tokenizer("a", "a")["input_ids"])
+        between, after = self._around(rest)
+        if (before, after) != (self._before, self._after):
+            raise ModelError(f"{self.tokenizer.name_or_path}: pairs of texts begin or end unlike single ones; pairs cannot be cut")
+        return between
+
+    def queries(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of queries, special tokens included, at most ``query_length`` each."""
+        prefix, strip = self.settings.query_prefix, self.settings.strip_question_mark
+        return self._encode([prefix + (text.removesuffix("?") if strip else text) for text in texts], self.settings.query_length)
+
+    def joined(self, groups: Sequence[Sequence[str]], length: int) -> list[list[int]]:
+        """Token ids of groups of texts, each text followed by what ends one, at most ``length`` a group."""
+        texts = iter(self.bare([self.clean(text) for group in groups for text in group]))
+        return [(self._before + [token for _ in group for token in next(texts) + self._after])[:length] for group in groups]
+
+    def passages(self, texts: Sequence[Text]) -> list[list[int]]:
+        """Token ids of passages, special tokens included, at most ``passage_length`` each; of a pair the longer text is cut first."""
+        prefix = self.settings.passage_prefix
+        prefixed = [(prefix + text[0], text[1]) if isinstance(text, tuple) else prefix + text for text in texts]
+        return self._encode(prefixed, self.settings.passage_length)
+
+    def cut(self, texts: Sequence[Text], scheme: PassageScheme) -> list[list[list[int]]]:
+        """Cut texts into passages: for each text, its passages' token ids, each with special tokens of its own.
+
+        Of a pair the second text is cut, and each passage begins with the first one, of which at most half a passage is kept.
+        A text without any token gives one passage of special tokens only, so that every document can be found.
+        """
+        length = scheme.length or self.settings.passage_length
+        if length > self.longest:
+            raise UsageError(f"passages of {length} tokens are more than the {self.longest} that the model takes")
+        prefix = self.settings.passage_prefix
+        alone = self.bare([self.clean(prefix)])[0] if prefix else []
+        between = len(self._between) if self.settings.title_pair else 0
+        if length - len(self._before) - between - len(self._after) <= len(alone):
+            raise UsageError(f"passages of {length} tokens leave no room for text beside special tokens and prefix")
+        titles = iter(self.bare([self.clean(prefix + text[0]) for text in texts if isinstance(text, tuple)]))
+        texts_alone = [text[1] if isinstance(text, tuple) else prefix + text for text in texts]
+        documents = []
+        for text, ids in zip(texts, self.bare([self.clean(text, cut=not scheme.whole) for text in texts_alone]), strict=True):
+            lead, rest = self._lead_of_pair(next(titles), ids, length) if isinstance(text, tuple) else self._lead(alone, ids)
+            documents.append(self._windows(lead, rest, length, scheme))
+        return documents
+
+    def _windows(self, lead: list[int], ids: list[int], length: int, scheme: PassageScheme) -> list[list[int]]:
+        """Passages of ``ids``, each after ``lead``."""
+        before = self._before + lead
+        windows = scheme.windows(len(ids), length - len(before) - len(self._after)) or [(0, 0)]
+        return [before + ids[start:end] + self._after for start, end in windows]
+
+    @staticmethod
+    def _lead(prefix: list[int], ids: list[int]) -> tuple[list[int], list[int]]:
+        """The prefix's tokens in a text's, whose last one may have merged with the text's first, and the rest."""
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prefix, ids, strict=False)))
+        return ids[:common], ids[common:]
+
+    def _lead_of_pair(self, title: list[int], ids: list[int], length: int) -> tuple[list[int], list[int]]:
+        """The title, cut as the tokeniser cuts pairs: the longer text first, then both to half the room, the longer one rounded up."""
+        room = length - len(self._before) - len(self._between) - len(self._after)
+        half = room // 2 + (room % 2 if len(title) > len(ids) else 0)
+        return title[: max(half, room - len(ids))] + self._between, ids
+
+    def _encode(self, texts: Sequence[Text], length: int) -> list[list[int]]:
+        encoded: list[list[int]] = [[]] * len(texts)
+        for kind in (str, tuple):
+            places = [place for place, text in enumerate(texts) if isinstance(text, kind)]
+            if places:
+                columns = [[texts[place] for place in places]] if kind is str else zip(*(texts[place] for place in places), strict=True)
+                clean = [[self.clean(str(text)) for text in column] for column in columns]
+                ids = self.tokenizer(*clean, truncation=True, max_length=length, return_attention_mask=False)["input_ids"]
+                for place, found in zip(places, ids, strict=True):
+                    encoded[place] = found
+        return encoded

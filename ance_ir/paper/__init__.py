@@ -1,0 +1,6 @@
+"""Studies: many training runs that differ in one thing, compared."""
+
+from ance_ir.paper.settings import SCHEMES, Scheme, StudySettings
+from ance_ir.paper.study import run_study
+
+__all__ = ["SCHEMES", "Scheme", "StudySettings", "run_study"]

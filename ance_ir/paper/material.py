@@ -1,0 +1,106 @@
+"""What all runs of a study share: the collection, its queries, the model to start from, and how a system is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.datasets import counts_itself, load_dataset
+from ance_ir.eval.measures import evaluate, judged
+from ance_ir.indexes import AnceIndex, FirstP, index_corpus
+from ance_ir.models import DenseEncoder
+from ance_ir.paper.settings import Scheme, StudySettings
+from ance_ir.ranking import without_itself
+from ance_ir.training import AnnNegatives, TrainingQueries
+from ance_ir.workflows.negatives import NamedNegatives, with_mix
+
+MEASURES = ("RR@10", "nDCG@10", "R@100")
+DEPTH = 100
+"""Documents of a ranking that is evaluated."""
+
+PASSAGES = FirstP()
+
+
+class Material:
+    """Opened once for a study.
+
+    Args:
+        settings: of the study.
+        device: where models compute; by default a GPU where there is one.
+
+    Raises:
+        AnceError: the dataset, one of its splits or the model is not there.
+    """
+
+    def __init__(self, settings: StudySettings, device: str | None) -> None:
+        self.settings = settings
+        self._device = device
+        self.dataset = load_dataset(settings.dataset)
+        self.store = self.dataset.store()
+        self.queries = TrainingQueries.load(self.dataset, self.store, settings.split)
+        dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits else settings.test_split)
+        self.splits = tuple(dict.fromkeys((dev, settings.test_split)))
+        self._judged = {split: judged(self.dataset, split) for split in self.splits}
+        model = self.model()
+        self.fingerprint = model.fingerprint()
+        self.temperature = 0.05 if model.similarity == "cosine" else 1.0
+        self.device = str(model.device)
+
+    def model(self) -> DenseEncoder:
+        """The model to start from, opened anew."""
+        settings = self.settings
+        lengths = {"query_length": settings.query_length, "passage_length": settings.passage_length}
+        given: dict[str, Any] = {name: length for name, length in lengths.items() if length is not None}
+        return DenseEncoder.from_pretrained(settings.model, device=self._device, layers=settings.layers, **given)
+
+    def negatives(self) -> NamedNegatives:
+        """Makes negative sources by name, as training does."""
+        settings = self.settings
+
+        def mined() -> AnnNegatives:
+            return AnnNegatives(self.queries)
+
+        told: dict[str, Any] = {"split": settings.split, "depth": settings.depth, "device": self.device, "mined": mined}
+        return NamedNegatives(self.dataset, self.store, self.queries, **told)
+
+    def check_schemes(self) -> None:
+        """Refuse names that are no negatives before anything is trained.
+
+        Raises:
+            UsageError: says which.
+        """
+        schemes = [Scheme.parse(text) for text in self.settings.schemes]
+        named = self.negatives()
+        for name in dict.fromkeys(name for scheme in schemes for name in (scheme.warm_up, scheme.negatives) if name is not None):
+            named.make(with_mix(name))
+
+    def index(self, model: DenseEncoder, folder: Path) -> AnceIndex:
+        """The corpus as a model sees it; documents have the store's numbers. Opened where it is there already."""
+        index = AnceIndex(folder)
+        if index.built():
+            return index
+        return index_corpus(folder, model, self.store, PASSAGES)
+
+    def evaluate(self, system: pt.Transformer) -> dict[str, pd.DataFrame]:
+        """For each split, the value of each measure for each judged query; as ``ance_ir.eval.evaluate`` returns it."""
+        found = {}
+        for split, (queries, qrels) in self._judged.items():
+            results = system.transform(queries)
+            if not counts_itself(self.dataset.name):
+                results = without_itself(results)
+            found[split] = evaluate(results, qrels, MEASURES)
+        return found
+
+
+def to_json(per_query: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Values of queries by split, in what JSON can hold."""
+    return {split: {"qid": list(values.index), **{name: list(values[name]) for name in values}} for split, values in per_query.items()}
+
+
+def from_json(told: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """What ``to_json`` was given."""
+    return {split: pd.DataFrame(values).set_index("qid") for split, values in told.items()}

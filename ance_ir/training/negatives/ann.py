@@ -1,0 +1,86 @@
+"""ANCE's negatives: what the model that is being trained ranks first (paper, section 3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from ance_ir.errors import TrainingError, UsageError
+from ance_ir.notices import examples
+from ance_ir.training.negatives.source import NegativeSource, RandomNegatives, choose
+from ance_ir.training.queries import TrainingQueries
+from ance_ir.training.refresh.mined import MinedNegatives
+
+logger = logging.getLogger(__name__)
+
+Draw = Literal["uniform", "top", "score"]
+"""How negatives are drawn from a query's candidates: uniformly (the paper), its first ones, or by the softmax of their scores."""
+
+
+class AnnNegatives(NegativeSource):
+    """Draws from what a refresh mined; a query without candidates draws from the whole corpus.
+
+    Args:
+        queries: the training queries.
+        draw: ``"uniform"``, ``"top"`` (the candidates that rank first) or ``"score"`` (by the softmax of their scores).
+        temperature: scores are divided by it in the softmax.
+
+    Raises:
+        UsageError: there is no such way to draw.
+    """
+
+    name = "ance"
+    mines = True
+
+    def __init__(self, queries: TrainingQueries, *, draw: Draw = "uniform", temperature: float = 1.0) -> None:
+        if draw not in get_args(Draw):
+            raise UsageError(f"negatives are drawn {', '.join(get_args(Draw))}, not {draw!r}")
+        self._draw = draw
+        self._temperature = temperature
+        self._queries = queries
+        self._random = RandomNegatives(queries)
+        self._mined: MinedNegatives | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How they are drawn."""
+        return {"draw": self._draw, **({"temperature": self._temperature} if self._draw == "score" else {})}
+
+    def use(self, mined: MinedNegatives) -> None:
+        """See ``NegativeSchedule.use``.
+
+        Raises:
+            TrainingError: they were mined for other queries.
+        """
+        if len(mined.candidates_QK) != len(self._queries):
+            raise TrainingError(f"negatives of {len(mined.candidates_QK)} queries were mined; there are {len(self._queries)} to train on")
+        if self._mined is None and (empty := np.flatnonzero(mined.candidates_QK[:, 0] < 0)).size:
+            told = "ance: %d of %d training queries have no candidates after the first refresh (%s); they draw from the whole corpus"
+            logger.warning(told, len(empty), len(self._queries), examples(self._queries.qids[query] for query in empty))
+        self._mined = mined
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """See ``NegativeSource.draw``."""
+        if self._mined is None:
+            raise TrainingError("there are no mined negatives before the first refresh")
+        drawn = np.empty((len(queries), count), dtype=np.int64)
+        for row, query in enumerate(queries.tolist()):
+            drawn[row] = self._of(self._mined, query, count, generator)
+        return drawn
+
+    def _of(self, mined: MinedNegatives, query: int, count: int, generator: np.random.Generator) -> np.ndarray:
+        candidates_K = np.array(mined.candidates_QK[query], dtype=np.int64)
+        total = int((candidates_K >= 0).sum())
+        if not total:
+            return self._random.draw(np.array([query]), count, generator)
+        if self._draw == "top" and count <= total:
+            chosen = np.arange(count)
+        elif self._draw == "score" and count <= total:  # without replacement: the largest after adding Gumbel noise
+            noisy_K = mined.scores_QK[query, :total] / self._temperature + generator.gumbel(size=total)
+            chosen = np.argsort(-noisy_K, kind="stable")[:count]
+        else:
+            chosen = choose(total, count, generator)
+        return candidates_K[chosen]

@@ -1,0 +1,110 @@
+"""Negatives of several kinds: those of the batch, mixtures, and one kind after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ance_ir.errors import UsageError
+from ance_ir.training.negatives.source import InBatch, NegativeSchedule, NegativeSource
+from ance_ir.training.refresh.mined import MinedNegatives
+
+
+class InBatchNegatives(NegativeSource):
+    """No document is drawn; those of the batch are the negatives.
+
+    Args:
+        in_batch: ``"all"`` (DPR) or ``"hardest"`` (the paper's NCE negatives).
+    """
+
+    draws = False
+
+    def __init__(self, in_batch: InBatch) -> None:
+        self.in_batch = in_batch
+        self.name = "nce" if in_batch == "hardest" else "in-batch"
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """None, int64 ``[B, 0]``."""
+        return np.zeros((len(queries), 0), dtype=np.int64)
+
+
+class MixedNegatives(NegativeSource):
+    """Each negative comes from one of several sources, drawn by weight; the documents of the batch come in addition.
+
+    Args:
+        sources: what is mixed; ``InBatchNegatives`` among them add the batch's documents and have no weight.
+        weights: of the sources, above 0.
+
+    Raises:
+        UsageError: a weight is not above 0, nothing is drawn, or two sources disagree about the batch's documents.
+    """
+
+    def __init__(self, sources: Sequence[NegativeSource], weights: Sequence[float]) -> None:
+        if not all(0 < weight < float("inf") for weight in weights):
+            raise UsageError(f"weights of negatives are above 0, not {', '.join(map(str, weights))}")
+        kinds = {source.in_batch for source in sources} - {"none"}
+        if len(kinds) > 1:
+            raise UsageError("negatives are in-batch or nce, not both")
+        self.in_batch: InBatch = kinds.pop() if kinds else "none"
+        drawn = [(source, weight) for source, weight in zip(sources, weights, strict=True) if not isinstance(source, InBatchNegatives)]
+        if not drawn:
+            raise UsageError("something that is drawn was expected beside in-batch negatives, e.g. random or bm25")
+        self._sources = [source for source, _ in drawn]
+        self._shares = np.array([weight for _, weight in drawn]) / sum(weight for _, weight in drawn)
+        self.name = "+".join(source.name for source in sources)
+        self.mines = any(source.mines for source in self._sources)
+        self._told = list(zip(sources, weights, strict=True))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The sources with their weights."""
+        return {"sources": [{"name": source.name, "weight": weight, **source.settings} for source, weight in self._told]}
+
+    def use(self, mined: MinedNegatives) -> None:
+        """See ``NegativeSchedule.use``."""
+        for source in self._sources:
+            source.use(mined)
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """See ``NegativeSource.draw``."""
+        which_BN = generator.choice(len(self._sources), size=(len(queries), count), p=self._shares)
+        drawn_BN = np.zeros((len(queries), count), dtype=np.int64)
+        for number, source in enumerate(self._sources):
+            taken_BN = which_BN == number
+            counts_B = taken_BN.sum(axis=1)
+            for wanted in np.unique(counts_B[counts_B > 0]).tolist():
+                rows = np.flatnonzero(counts_B == wanted)
+                chosen_BN = np.zeros_like(taken_BN)
+                chosen_BN[rows] = taken_BN[rows]
+                drawn_BN[chosen_BN] = source.draw(queries[rows], wanted, generator).ravel()
+        return drawn_BN
+
+
+class WarmUp(NegativeSchedule):
+    """One source until a step, another from there on: the paper's BM25 warm-up, in one run.
+
+    Args:
+        first: until then.
+        then: afterwards.
+        until: the step.
+    """
+
+    def __init__(self, first: NegativeSource, then: NegativeSource, until: int) -> None:
+        self._first, self._then, self._until = first, then, until
+        self.name = f"{first.name} -> {then.name}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The step, and both sources' settings."""
+        return {"until": self._until, "first": dict(self._first.settings), "then": dict(self._then.settings)}
+
+    def at(self, step: int) -> NegativeSource:
+        """See ``NegativeSchedule.at``."""
+        return self._first if step < self._until else self._then
+
+    def use(self, mined: MinedNegatives) -> None:
+        """See ``NegativeSchedule.use``."""
+        self._first.use(mined)
+        self._then.use(mined)

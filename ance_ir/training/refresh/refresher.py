@@ -1,0 +1,301 @@
+"""When negatives are mined anew, and from which step on they are used: decided at step boundaries, by the process that leads.
+
+Which negatives each step used is kept in the run's ``switches.json``, so a run that goes on after a crash repeats its steps with the
+negatives that it had, whatever was published meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypedDict, TypeVar
+
+import numpy as np
+
+from ance_ir.errors import TrainingError
+from ance_ir.files import write_json
+from ance_ir.training.batches import Batches
+from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.refresh.processes import Inferencers
+from ance_ir.training.run.folder import TrainingRun
+from ance_ir.typed_json import read_typed
+from ance_ir.world import World
+
+logger = logging.getLogger(__name__)
+
+Model_contra = TypeVar("Model_contra", contravariant=True)
+
+_NONE = -1
+_POLL = 0.05
+_LOOK = 0.2
+"""Seconds between two looks for new negatives."""
+_SEEN = 20.0
+"""Seconds until a shared folder shows to one machine what another has written."""
+
+
+class Miner(Protocol[Model_contra]):
+    """Mines negatives with a model; ``ance_ir.indexes.AnnMiner`` does it with an index of the whole corpus.
+
+    Attributes:
+        settings: what decides what is mined; part of the run's manifest.
+        evaluates: whether its report holds measures, so that mining is of use even where no mined negatives are drawn.
+    """
+
+    settings: Mapping[str, Any]
+    evaluates: bool
+
+    def mine(self, model: Model_contra, folder: Path, step: int, previous: MinedNegatives | None) -> None:
+        """Mine, and publish in a folder; nothing where that was done already.
+
+        Args:
+            model: as it is after ``step`` steps.
+            folder: of this refresh alone.
+            step: how many steps were done.
+            previous: what was mined before.
+        """
+        ...
+
+    def help(self, model: Model_contra, folder: Path) -> None:
+        """Do what can be done for the process that mines into a folder, and return."""
+        ...
+
+
+class _Switches(TypedDict):
+    reached: int
+    mined_at: dict[str, int]
+
+
+class Switches:
+    """From which step on negatives of which model were used, and how far the run has come in all its lives; in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mined_at: dict[int, int] = {}
+        self.reached = -1
+        """The last step whose negatives are settled; −1 before the first."""
+        if path.exists():
+            told = read_typed(path, _Switches, error=TrainingError, remedy="restore it, or choose another folder")
+            try:
+                self._mined_at = {int(step): mined_at for step, mined_at in told["mined_at"].items()}
+            except ValueError as error:
+                raise TrainingError(f"{path}: expected the number of a step ({error}); restore it, or choose another folder") from error
+            self.reached = told["reached"]
+
+    def at(self, step: int) -> int | None:
+        """What changed at a step."""
+        return self._mined_at.get(step)
+
+    def before(self, step: int) -> int | None:
+        """What was in use before a step."""
+        earlier = [changed for changed in self._mined_at if changed < step]
+        return self._mined_at[max(earlier)] if earlier else None
+
+    def reach(self, step: int) -> None:
+        """Settle the steps up to one."""
+        if step > self.reached:
+            self.reached = step
+            self._write()
+
+    def add(self, step: int, mined_at: int) -> None:
+        """Record a change; it is on disk when this returns."""
+        self._mined_at[step] = mined_at
+        self.reached = max(self.reached, step)
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self._path, {"reached": self.reached, "mined_at": self._mined_at})
+
+
+class Refresher:
+    """Mines at every ``refresh_every``-th step, while training waits; all processes take part.
+
+    Args:
+        batches: of the run; the negatives that are refreshed among them.
+        miner: mines; ``None`` where nothing is to be mined.
+        world: the processes that train.
+    """
+
+    kind = "in-process"
+    needs_first_checkpoint = False
+    """Whether the model to start with is to be on disk."""
+
+    def __init__(self, batches: Batches, miner: Miner[Any] | None, world: World) -> None:
+        self._batches = batches
+        self._miner = miner
+        self._world = world
+        self.mined_at: int | None = None
+        """After how many steps the model had been trained that mined what is in use."""
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """For the run's manifest."""
+        return {"kind": self.kind, **self._miner.settings} if self._miner is not None else None
+
+    def start(self, run: TrainingRun, done: int, reached: int) -> None:
+        """Go on after ``done`` steps with the negatives that were in use.
+
+        Args:
+            run: the run.
+            done: steps of the checkpoint that it goes on from.
+            reached: the last step that was logged before; −1 where none was.
+
+        Raises:
+            TrainingError: they are gone.
+        """
+        self._run = run
+        self._switches = Switches(run.folder / "switches.json")
+        self._waited = 0.0
+        if self._world.leads:
+            self._switches.reach(reached)
+        if (mined_at := self._switches.before(done)) is not None:
+            self._use(mined_at, self._read(mined_at))
+
+    def stop(self, state: str) -> None:
+        """Training has ended, or failed."""
+
+    def prepare(self, step: int, model: Any) -> dict[str, Any]:
+        """What is to be done before a step.
+
+        Args:
+            step: the step.
+            model: after ``step`` steps.
+
+        Returns:
+            The report of new negatives, if there are any.
+        """
+        began = time.perf_counter()
+        mined_at = self._decide(step, model)
+        if mined_at is None:
+            self._waited += time.perf_counter() - began
+            return {}
+        report = self._switch(step, mined_at)
+        report["waited_seconds"] = round(self._waited + time.perf_counter() - began, 3)
+        self._waited = 0.0
+        return report
+
+    def oldest_needed(self, checkpoint: int) -> int:
+        """The oldest negatives that a run needs which may go on from a checkpoint, by the step of their model."""
+        found = self._switches.before(checkpoint)
+        return 0 if found is None else found
+
+    def _decide(self, step: int, model: Any) -> int | None:
+        if self._miner is None or step % self._batches.settings.refresh_every:
+            return None
+        if not (self._batches.negatives.at(step).mines or self._miner.evaluates):
+            return None
+        folder = self._run.negatives_folder(step)
+        if self._world.leads:
+            self._miner.mine(model, folder, step, self._previous(step))
+        else:
+            while not MinedNegatives.available(folder):
+                self._miner.help(model, folder)
+                time.sleep(_POLL)
+        self._world.wait()
+        return step
+
+    def _previous(self, step: int) -> MinedNegatives | None:
+        before = self._switches.before(step)
+        return MinedNegatives.read(self._run.negatives_folder(before)) if before is not None else None
+
+    def _switch(self, step: int, mined_at: int) -> dict[str, Any]:
+        mined = self._read(mined_at)
+        report = dict(mined.report)
+        if (overlap := self._overlap(step, mined)) is not None:
+            report["overlap_with_top_100"] = overlap
+        self._use(mined_at, mined)
+        if self._world.leads and self._switches.at(step) is None:
+            self._switches.add(step, mined_at)
+        return report
+
+    def _use(self, mined_at: int, mined: MinedNegatives) -> None:
+        self._batches.negatives.use(mined)
+        self.mined_at = mined_at
+
+    def _read(self, mined_at: int) -> MinedNegatives:
+        """What was mined; the process that leads has seen it, the others may see it a little later."""
+        folder = self._run.negatives_folder(mined_at)
+        until = time.monotonic() + _SEEN
+        while not (self._world.leads or MinedNegatives.available(folder) or time.monotonic() > until):
+            time.sleep(_POLL)
+        return MinedNegatives.read(folder)
+
+    def _overlap(self, step: int, mined: MinedNegatives) -> float | None:
+        """How many of the negatives drawn until now rank among the first for the new model (paper, figure 7)."""
+        source = self._batches.negatives.at(max(0, step - 1))
+        if source.in_batch != "none" or (source.mines and self.mined_at is None):
+            return None
+        drawn = source.draw(np.asarray(mined.sample_S), max(1, self._batches.settings.negatives), np.random.default_rng([0, step]))
+        return round(float(np.mean([np.isin(row, top).mean() for row, top in zip(drawn, mined.top_SN, strict=True)])), 4)
+
+
+class AsynchronousRefresher(Refresher):
+    """Takes what inferencers publish, as soon as it is there; waits for the first only.
+
+    Args:
+        batches: of the run.
+        miner: what inferencers mine with.
+        world: the processes that train.
+        inferencers: those that this process starts; others may work on the run's folder.
+    """
+
+    kind = "asynchronous"
+    needs_first_checkpoint = True
+
+    def __init__(self, batches: Batches, miner: Miner[Any], world: World, inferencers: Inferencers) -> None:
+        super().__init__(batches, miner, world)
+        self._inferencers = inferencers
+
+    def start(self, run: TrainingRun, done: int, reached: int) -> None:
+        """See ``Refresher.start``; starts the inferencers too."""
+        self._step = done
+        self._looked = 0.0
+        super().start(run, done, reached)
+        if self._world.leads:
+            run.beat(done, "training")
+            self._inferencers.start()
+
+    def stop(self, state: str) -> None:
+        """See ``Refresher.stop``; the inferencers end."""
+        if self._world.leads:
+            try:
+                self._run.beat(self._step, state)
+            except OSError as error:  # the disk is full, for one; what ended the training is to be heard
+                logger.warning("%s: no sign of life can be left (%s)", self._run.folder, error)
+            finally:
+                self._inferencers.stop()
+            if state == "ended":
+                self._run.remove_unfinished()
+
+    def _decide(self, step: int, model: Any) -> int | None:
+        self._step = step
+        found = self._newest(step) if self._world.leads else _NONE
+        found = self._world.broadcast(_NONE if found is None else found)
+        return None if found == _NONE else found
+
+    def _newest(self, step: int) -> int | None:
+        """The negatives to change to at a step, if any."""
+        self._run.beat(step, "training")
+        if step <= self._switches.reached:  # a step that is repeated after a crash
+            self._inferencers.check(_NONE, needed=False)
+            return self._switches.at(step)
+        waits = self._batches.negatives.at(step).mines and self.mined_at is None
+        told = time.monotonic()
+        if not waits and told - self._looked < _LOOK:
+            return None
+        self._looked = told
+        while True:
+            published = [mined_at for mined_at in self._run.published() if mined_at <= step]
+            newest = max(published, default=_NONE)
+            if newest > (_NONE if self.mined_at is None else self.mined_at):
+                return newest
+            self._inferencers.check(newest, needed=waits)
+            if not waits:
+                return None
+            self._run.beat(step, "waiting")
+            if time.monotonic() - told > 60:
+                told = time.monotonic()
+                folder = self._run.folder
+                logger.warning("%s: waiting for the first negatives; `ance-ir inferencer %s` mines them", folder, folder)
+            time.sleep(_POLL)

@@ -1,0 +1,1 @@
+"""A training run: its settings, the loop, its checkpoints and its log."""

@@ -1,0 +1,111 @@
+"""What is refused, or warned of, before a run and after it: a run that cannot learn, or does something else than may be meant."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+
+from ance_ir.errors import TrainingError, UsageError
+from ance_ir.notices import examples
+from ance_ir.training.negatives.source import NegativeSchedule, NegativeSource
+from ance_ir.training.objectives.objective import Objective
+from ance_ir.training.run.folder import Model, TrainingRun
+from ance_ir.training.run.metrics import Best, read_metrics
+from ance_ir.training.run.settings import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+
+def check_run(objective: Objective[Model], negatives: NegativeSchedule, settings: TrainingSettings, *, mines: bool) -> None:
+    """Refuse a run from which nothing would be learnt.
+
+    Args:
+        objective: of the run.
+        negatives: likewise.
+        settings: likewise.
+        mines: whether there is a miner.
+
+    Raises:
+        UsageError: there would be no negatives, or a batch cannot be dealt to the processes.
+        TrainingError: the model's weights are not finite.
+    """
+    if settings.batch_size < objective.world.size:
+        raise UsageError(f"a batch of {settings.batch_size} queries cannot be dealt to {objective.world.size} processes")
+    for source in {negatives.at(0), negatives.at(settings.steps - 1)}:
+        if source.mines and not mines:
+            raise UsageError(f"{source.name} negatives are mined, which takes a miner")
+        _check_source(source, objective, settings)
+    bad = [name for name, weights in objective.model.named_parameters() if not torch.isfinite(weights).all()]
+    if bad:
+        raise TrainingError(
+            f"{objective.model.name}: {len(bad)} of the model's parameters hold numbers that are not finite ({examples(bad)}), "
+            "so that nothing can be learnt; start from another checkpoint"
+        )
+
+
+def _check_source(source: NegativeSource, objective: Objective[Model], settings: TrainingSettings) -> None:
+    if source.in_batch != "none" and not objective.in_batch:
+        raise UsageError(
+            f"{source.name}: the documents of a batch are negatives of dense encoders alone, and not where a teacher scores; "
+            "draw negatives: random ones, a run's or a system's"
+        )
+    if settings.negatives and source.draws:
+        return
+    if source.in_batch == "none":
+        raise UsageError(f"{source.name}: at least 1 negative is to be drawn for each query, not 0")
+    if settings.batch_size == 1:
+        raise UsageError(f"{source.name}: a batch of 1 query holds no negatives; a batch_size above 1 was expected")
+    queries = objective.queries
+    together = np.unique(np.concatenate(queries.positives))
+    if all(len(excluded) >= len(together) and np.isin(together, excluded).all() for excluded in queries.excluded):
+        raise UsageError(
+            f"{source.name}: no batch holds a negative, for the {len(queries)} training queries share their relevant documents; "
+            "draw negatives: random, bm25 or ance"
+        )
+
+
+def warn_of_settings(
+    objective: Objective[Model], negatives: NegativeSchedule, settings: TrainingSettings, *, every: int | None, evaluates: bool
+) -> None:
+    """Say, before anything is computed, what will be otherwise than it may be meant.
+
+    Args:
+        objective: of the run.
+        negatives: likewise.
+        settings: likewise.
+        every: after how many steps negatives are mined anew, and the dev queries evaluated; ``None`` where that never happens.
+        evaluates: whether there are dev queries.
+    """
+    steps, queries = settings.steps, len(objective.queries)
+    if settings.batch_size > queries:
+        logger.warning("a batch of %d queries holds each of the %d training queries more than once", settings.batch_size, queries)
+    if every is None:
+        return
+    mining = [step for step in range(0, steps, every) if negatives.at(step).mines]
+    if len(mining) == 1:
+        told = "negatives are mined once, at step %d, and never refreshed: the run ends after %d steps, a refresh comes every %d"
+        logger.warning(told, mining[0], steps, every)
+    if evaluates and steps <= every:
+        told = "the dev queries are evaluated before the first step alone: the run ends after %d steps, an evaluation comes every %d"
+        logger.warning(told, steps, every)
+
+
+def report_on_run(run: TrainingRun, steps: int, best: Best) -> None:
+    """Say, once all steps are done, which model is saved, and in which steps nothing was learnt.
+
+    Args:
+        run: its log is complete.
+        steps: of the run.
+        best: of its evaluations.
+    """
+    run.note_saved(steps, best.step)
+    if best.step is not None and best.last is not None and best.values[best.step] > best.values[best.last]:
+        told = "saved is the model after step %d, the last; on dev the one after step %d was better (%s %.4f, after step %d %.4f): %s"
+        values = (best.measure, best.values[best.step], best.last, best.values[best.last])
+        logger.warning(told, steps, best.step, *values, run.checkpoint_folder(best.step) / "model")
+    idle = [line["step"] for line in read_metrics(run.folder / "metrics.jsonl") if line.get("without_negatives")]
+    if idle:
+        told = "in %d of %d steps no query had a negative, for a batch's queries shared their relevant documents: nothing was learnt (%s)"
+        logger.warning(told, len(idle), steps, examples(idle))

@@ -1,0 +1,318 @@
+"""A training run on disk: its manifest, its checkpoints, its log.
+
+runs/x/run.json                     what the run was told; the sign that it began
+runs/x/checkpoints/step-000100/     model and optimiser after so many steps; the newest ones, and the best
+runs/x/negatives/step-000100/       what was mined with that model
+runs/x/negatives/task.json          which checkpoint inferencers mine with
+runs/x/switches.json                from which step on which negatives were used
+runs/x/metrics.jsonl                a line a step
+runs/x/progress.json                a sign of life for inferencers elsewhere
+runs/x/tensorboard/                 the same for TensorBoard, where that was asked for
+runs/x/model/                       the trained model; the sign that it ended
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import torch
+from safetensors import SafetensorError
+
+from ance_ir.errors import AnceError, TrainingError
+from ance_ir.files import TEMPORARY, as_path, atomic_folder, held_lock, remove_folder, remove_leftovers, write_json
+from ance_ir.models import CrossEncoder, DenseEncoder, Reader
+from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.run.metrics import MetricsLog
+from ance_ir.training.run.optimisation import load_optimiser, save_optimiser
+from ance_ir.typed_json import read_typed
+
+Trainable = DenseEncoder | CrossEncoder | Reader
+"""What can be trained."""
+
+Model = TypeVar("Model", bound=Trainable)
+
+_STEP = re.compile(r"step-[0-9]{1,18}")
+
+_LATER = ("notices", "saved")
+"""What a manifest holds beside what the run was told."""
+
+_BEAT = 5.0
+"""Seconds between two signs of life."""
+
+
+class _Task(TypedDict):
+    step: int
+
+
+class _Progress(TypedDict):
+    state: str
+    step: int
+    at: float
+
+
+class TrainingRun:
+    """The folder of a run.
+
+    What a step trains on, its learning rate and its dropout are functions of the step and the seed, so a checkpoint needs no more than the
+    model and the optimiser; ``switches.json`` says which negatives were in use.
+
+    Args:
+        folder: need not exist.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = as_path(folder)
+
+    def claim(self, manifest: Mapping[str, Any]) -> None:
+        """Begin a run, or go on with one that was told the same; its ``environment`` may differ.
+
+        Args:
+            manifest: what the run is told.
+
+        Raises:
+            TrainingError: the folder holds another run, or files of something else.
+        """
+        path = self.folder / "run.json"
+        if self.folder.is_file():
+            raise TrainingError(f"{self.folder} is a file; a folder was expected, which need not exist")
+        told = json.loads(json.dumps(manifest))
+        if path.exists():
+            before = _read(path)
+            differences = _differences(_decisive(before), _decisive(told))
+            if differences:
+                raise TrainingError(f"{self.folder} holds a run with other settings: {'; '.join(differences)}; choose another folder")
+            told |= {name: before[name] for name in _LATER if name in before}
+            if before != told:
+                write_json(path, told)
+        else:
+            strangers = [entry.name for entry in self.folder.iterdir() if TEMPORARY not in entry.name] if self.folder.is_dir() else []
+            if strangers:
+                raise TrainingError(
+                    f"{self.folder} is no training run, but holds {', '.join(sorted(strangers)[:3])}; choose another folder"
+                )
+            write_json(path, told)
+        for folder in (self.folder, self.folder / "checkpoints", self.folder / "negatives", *self.folder.glob("negatives/*")):
+            remove_leftovers(folder)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the run was told.
+
+        Raises:
+            TrainingError: there is no run.
+        """
+        if not (self.folder / "run.json").exists():
+            raise TrainingError(f"{self.folder} holds no training run: there is no run.json in it")
+        return _read(self.folder / "run.json")
+
+    def note(self, notices: Iterable[str]) -> None:
+        """Add to the manifest what was left out, cut, assumed or replaced, in words; each once, however often the run goes on.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        before = self.manifest.get("notices", [])
+        told = list(dict.fromkeys([*before, *notices]))
+        if told != before:
+            self._add(notices=told)
+
+    def note_saved(self, step: int, best: int | None) -> None:
+        """Add to the manifest which step's model the run has left, and which one's was the best on the dev queries.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        self._add(saved={"step": step, "best_on_dev": best})
+
+    def _add(self, **later: Any) -> None:
+        path = self.folder / "run.json"
+        with _explained(path):
+            write_json(path, {**self.manifest, **later})
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process alone.
+
+        Raises:
+            TrainingError: another process has it.
+        """
+        with held_lock(self.folder / "run.lock") as ours:
+            if not ours:
+                raise TrainingError(f"{self.folder}: another process is training there; wait for it, or choose another folder")
+            yield
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the trained model lies once the run has ended."""
+        return self.folder / "model"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended."""
+        return self.model_folder.exists()
+
+    def checkpoint_folder(self, step: int) -> Path:
+        """Where the checkpoint after so many steps is kept."""
+        return self.folder / "checkpoints" / f"step-{step:06d}"
+
+    def negatives_folder(self, step: int) -> Path:
+        """Where what was mined at a step is kept."""
+        return self.folder / "negatives" / f"step-{step:06d}"
+
+    def published(self) -> list[int]:
+        """The steps of the models whose negatives are published, ascending; files that were removed since count too."""
+        return sorted(_step(path.parent) for path in self.folder.glob("negatives/step-*/report.json") if _STEP.fullmatch(path.parent.name))
+
+    def remove_unfinished(self) -> None:
+        """Remove what inferencers began and will not publish."""
+        for folder in self.folder.glob("negatives/step-*"):
+            if not MinedNegatives.published(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def task(self) -> int | None:
+        """The checkpoint that inferencers are to mine with."""
+        try:
+            step: int = read_typed(self.folder / "negatives" / "task.json", _Task, error=TrainingError, remedy="remove it")["step"]
+        except FileNotFoundError:
+            return None
+        return step
+
+    def set_task(self, step: int) -> None:
+        """Tell inferencers which checkpoint to mine with."""
+        write_json(self.folder / "negatives" / "task.json", {"step": step})
+
+    def beat(self, step: int, state: str) -> None:
+        """Leave a sign of life, at most one every few seconds unless the state changes."""
+        now = time.monotonic()
+        if state != self._beaten[0] or now - self._beaten[1] > _BEAT:
+            self._beaten = state, now
+            write_json(self.folder / "progress.json", {"state": state, "step": step, "at": time.time()})
+
+    _beaten = ("", 0.0)
+
+    def progress(self) -> dict[str, Any]:
+        """The last sign of life; empty before the first."""
+        try:
+            told: dict[str, Any] = read_typed(self.folder / "progress.json", _Progress, error=TrainingError, remedy="remove it")
+        except FileNotFoundError:
+            return {}
+        return told
+
+    def checkpoints(self) -> list[tuple[int, Path]]:
+        """Step and folder of the complete checkpoints, oldest first."""
+        found = [path for path in (self.folder / "checkpoints").glob("step-*") if _STEP.fullmatch(path.name)]
+        return sorted((_step(path), path) for path in found)
+
+    def save(self, step: int, model: Trainable, optimiser: torch.optim.Optimizer) -> None:
+        """Write the checkpoint after ``step`` steps, whole or not at all.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        target = self.checkpoint_folder(step)
+        with _explained(target), atomic_folder(target, "optimiser.safetensors") as folder:
+            model.save(folder / "model")
+            save_optimiser(optimiser, folder / "optimiser.safetensors")
+
+    def save_trained(self, model: Trainable) -> None:
+        """Write the model of the ended run.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        with _explained(self.model_folder):
+            model.save(self.model_folder)
+
+    def prune(self, keep: int, also: Collection[int | None], oldest_needed: Callable[[int], int]) -> None:
+        """Remove what no run that goes on needs.
+
+        Args:
+            keep: so many of the newest checkpoints stay.
+            also: steps of others that stay.
+            oldest_needed: of a checkpoint, the oldest negatives that it needs.
+        """
+        checkpoints = self.checkpoints()
+        for step, old in checkpoints[:-keep]:
+            if step not in also:
+                remove_folder(old)
+        oldest = oldest_needed(checkpoints[-keep:][0][0])
+        for step in self.published():
+            if step < oldest:
+                MinedNegatives.remove(self.negatives_folder(step))
+
+    def load(self, model: Trainable, optimiser: torch.optim.Optimizer) -> int:
+        """Restore the newest checkpoint, if there is one.
+
+        Returns:
+            The number of steps that were done.
+
+        Raises:
+            TrainingError: it cannot be read.
+        """
+        checkpoints = self.checkpoints()
+        if not checkpoints:
+            return 0
+        step, folder = checkpoints[-1]
+        try:
+            _load_weights(model, folder / "model")
+        except AnceError as error:
+            raise TrainingError(f"{folder} cannot be read ({error}); delete it to go on from the checkpoint before") from error
+        load_optimiser(optimiser, folder / "optimiser.safetensors")
+        return step
+
+    def load_trained(self, model: Trainable) -> None:
+        """Give the model the weights that the ended run left."""
+        _load_weights(model, self.model_folder)
+
+    def open_log(self, step: int, *, tensorboard: bool = False) -> MetricsLog:
+        """The log, cut back to the steps before ``step``; on request what is written to it goes to TensorBoard's folder too."""
+        return MetricsLog(self.folder / "metrics.jsonl", step, self.folder / "tensorboard" if tensorboard else None)
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Say what could not be written, and what stands."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{target} cannot be written ({error}); the checkpoints that are complete are intact; "
+            "when there is room again, the same command goes on"
+        ) from error
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _load_weights(model: Trainable, folder: Path) -> None:
+    model.load_state_dict(type(model).from_pretrained(folder, device="cpu").state_dict())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = read_typed(path, dict[str, Any], error=TrainingError, remedy="restore it, or choose another folder")
+    return manifest
+
+
+def _decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in manifest.items() if key not in ("environment", *_LATER)}
+
+
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Settings that differ, in words."""
+    found = []
+    for key in sorted({*there, *now}):
+        before, after = there.get(key), now.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key} was {before!r}, is {after!r}")
+    return found

@@ -1,0 +1,112 @@
+"""The optimiser, its schedule, and its state on disk."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ance_ir.errors import TrainingError
+from ance_ir.optional import optional
+from ance_ir.training.run.settings import TrainingSettings
+
+_REMEDY = "delete this checkpoint to go on from the one before"
+_LAYER = re.compile(r"\blayers?\.(\d+)\.")
+
+
+def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """The optimiser of a run over the trainable weights; matrices decay, biases and norms do not.
+
+    LAMB is that of the reference implementation: no bias correction (``adam_debias`` switches it off), a trust ratio for each tensor,
+    weight norms clamped to [0, 10].
+
+    Raises:
+        MissingDependencyError: LAMB without its package.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
+    others = [parameter for parameter in trainable if parameter.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    if settings.optimiser == "adafactor":
+        return torch.optim.Adafactor(groups, lr=settings.learning_rate)
+    library = optional("pytorch_optimizer", package="pytorch-optimizer", needed_for="LAMB", remedy="pip install 'ance_ir[train]'")
+    optimiser: torch.optim.Optimizer = library.Lamb(
+        groups, lr=settings.learning_rate, eps=1e-8, weight_decouple=False, adam_debias=True, foreach=False
+    )
+    return optimiser
+
+
+def learning_rate(step: int, settings: TrainingSettings) -> float:
+    """The rate at a step: linear warm-up, then as the schedule says, to the run's end."""
+    if step < settings.warm_up_steps:
+        return settings.learning_rate * (step + 1) / settings.warm_up_steps
+    left = (settings.steps - step) / max(1, settings.steps - settings.warm_up_steps)
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * (left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def gradient_norms(model: nn.Module) -> dict[str, float]:
+    """Norms of the gradients of parts of the model: its embeddings, each third of its layers, and the rest (paper, figure 8).
+
+    Of separate towers both are counted together.
+    """
+    squares: dict[str, list[Tensor]] = {}
+    layers = [int(found[1]) for name, _ in model.named_parameters() if (found := _LAYER.search(name))]
+    count = max(layers, default=-1) + 1
+    for name, parameter in model.named_parameters():
+        if parameter.grad is None:
+            continue
+        found = _LAYER.search(name)
+        if found:
+            third = 3 * int(found[1]) // count
+            first, last = -(-third * count // 3) + 1, -(-(third + 1) * count // 3)
+            part = f"layers {first}-{last}" if first < last else f"layer {first}"
+        else:
+            part = "embeddings" if "embeddings" in name else "head"
+        squares.setdefault(part, []).append(parameter.grad.detach().float().square().sum())
+    return {part: float(torch.stack(values).sum().sqrt()) for part, values in squares.items()}
+
+
+def checkpoint_gradients(model: nn.Module) -> None:
+    """Let the Hugging Face models within compute their layers again for the gradients instead of keeping what is between."""
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            module.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def save_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
+    """Write the state tensors, named by the parameter's place."""
+    state = optimiser.state_dict()["state"]
+    save_file({f"{i}.{name}": torch.as_tensor(value).contiguous() for i, values in state.items() for name, value in values.items()}, path)
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
+    """Read the state tensors into an optimiser over the same parameters.
+
+    Raises:
+        TrainingError: the file cannot be read.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: the optimiser's state cannot be read ({error}); {_REMEDY}") from error
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        place, _, name = key.partition(".")
+        if not place.isdecimal() or not name:
+            raise TrainingError(f"{path}: expected the place of a parameter and a name, found {key!r}; {_REMEDY}")
+        state.setdefault(int(place), {})[name] = value
+    try:
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    except (ValueError, RuntimeError, LookupError, TypeError) as error:
+        raise TrainingError(f"{path}: the optimiser's state is another optimiser's ({error}); {_REMEDY}") from error

@@ -1,0 +1,268 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy
+import torch
+import transformers
+from tqdm.auto import tqdm
+
+from ance_ir import __version__
+from ance_ir.errors import TrainingError
+from ance_ir.models.compute.randomness import seeded
+from ance_ir.notices import collected
+from ance_ir.training.batches import Batches
+from ance_ir.training.negatives.source import NegativeSchedule
+from ance_ir.training.objectives.objective import Objective
+from ance_ir.training.refresh.processes import Inferencers
+from ance_ir.training.refresh.refresher import AsynchronousRefresher, Miner, Refresher
+from ance_ir.training.run.board import summary_writer
+from ance_ir.training.run.checks import check_run, report_on_run, warn_of_settings
+from ance_ir.training.run.folder import Model, TrainingRun
+from ance_ir.training.run.metrics import Best, read_metrics
+from ance_ir.training.run.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
+from ance_ir.training.run.settings import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+
+class Trainer(Generic[Model]):
+    """Trains a model; a run that was broken off goes on where it stopped and ends the same.
+
+    Of several processes (``objective.world``) each has one of these; the one that leads writes and speaks.
+
+    Args:
+        objective: the model, which is trained in place, and its loss.
+        negatives: where negatives come from.
+        settings: of the run.
+        folder: where the run is kept.
+        dataset: the dataset's name and fingerprint, for the manifest.
+        place: where things are found, for inferencers; they may be elsewhere when the run goes on.
+        miner: mines negatives, and evaluates; needed where they are mined.
+        inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
+        evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
+            step's line in the log.
+        notices: what was warned of before; read again at the end, so that it may grow. It goes into the manifest, with what training
+            itself warns of.
+        verbose: show progress.
+        tensorboard: write the log for TensorBoard as well.
+
+    Raises:
+        TrainingError: the folder holds another run, or the model's weights are not finite.
+        UsageError: settings under which there would be nothing to learn from.
+        MissingDependencyError: tensorboard is wanted and not installed.
+    """
+
+    def __init__(
+        self,
+        objective: Objective[Model],
+        negatives: NegativeSchedule,
+        settings: TrainingSettings,
+        folder: Path | str,
+        *,
+        dataset: Mapping[str, Any],
+        place: Mapping[str, str | None] | None = None,
+        miner: Miner[Model] | None = None,
+        inferencers: Inferencers | None = None,
+        evaluate: Callable[[int], Mapping[str, float]] | None = None,
+        notices: Sequence[str] = (),
+        verbose: bool = False,
+        tensorboard: bool = False,
+    ) -> None:
+        if tensorboard and objective.world.leads:
+            summary_writer()
+        self.tensorboard = tensorboard
+        self.objective = objective
+        self.model = objective.model
+        self.world = objective.world
+        self.settings = settings
+        self.negatives = negatives
+        self.batches = Batches(objective.queries, negatives, settings)
+        check_run(objective, negatives, settings, mines=miner is not None)
+        self.notices = notices
+        if settings.gradient_checkpointing:
+            checkpoint_gradients(self.model)
+        self.evaluate = evaluate
+        self.verbose = verbose and self.world.leads
+        if miner is not None and inferencers is not None:
+            self.refresher: Refresher = AsynchronousRefresher(self.batches, miner, self.world, inferencers)
+        else:
+            self.refresher = Refresher(self.batches, miner, self.world)
+        self.run = TrainingRun(folder)
+        manifest = {
+            "settings": asdict(settings),
+            **objective.told,
+            "negatives": {"name": negatives.name, **negatives.settings},
+            "refresh": self.refresher.settings,
+            "dataset": dataset,
+            "environment": {**environment(), "place": place},
+        }
+        if self.world.leads:
+            self.run.claim(manifest)
+            with collected() as found:
+                every = settings.refresh_every if inferencers is None else settings.checkpoint_every or settings.refresh_every
+                mining = {"every": None, "evaluates": False} if miner is None else {"every": every, "evaluates": miner.evaluates}
+                warn_of_settings(objective, negatives, settings, **mining)
+            self.run.note([*notices, *found])
+
+    def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> Model:
+        """Train to the end.
+
+        Args:
+            on_refresh: called after each refresh with the step and its report.
+
+        Returns:
+            The trained model, also saved in the run's folder.
+
+        Raises:
+            TrainingError: the loss is not a number, or a checkpoint cannot be read.
+        """
+        with self.run.locked() if self.world.leads else contextlib.nullcontext():
+            self.world.wait()
+            with collected() as found:
+                try:
+                    self._train(on_refresh if self.world.leads else None)
+                finally:
+                    if self.world.leads:
+                        self._note(found)
+            self.world.wait()
+        self.model.name = str(self.run.model_folder.resolve())
+        return self.model
+
+    def _note(self, found: Sequence[str]) -> None:
+        try:
+            self.run.note([*self.notices, *found])
+        except TrainingError as error:  # the disk is full, for one; what ended the training is to be heard
+            logger.warning("%s", error)
+
+    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> None:
+        if self.run.finished:
+            logger.info("%s has ended already", self.run.folder)
+            self.run.load_trained(self.model)
+            if self.tensorboard and self.world.leads:
+                self.run.open_log(self.settings.steps, tensorboard=True).close()
+            return
+        optimiser = make_optimiser(self.model, self.settings)
+        done = self.run.load(self.model, optimiser)
+        if done:
+            logger.info("going on after step %d of %s", done, self.run.folder)
+        logged = read_metrics(self.run.folder / "metrics.jsonl")
+        best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
+        self.world.wait()
+        with contextlib.ExitStack() as stack:
+            if self.world.leads and self.refresher.needs_first_checkpoint and not self.run.checkpoints():
+                self.run.save(0, self.model, optimiser)
+            state = "failed"
+            stack.callback(lambda: self.refresher.stop(state))
+            self.refresher.start(self.run, done, reached)  # which settles the logged steps, before the log is cut back
+            log = None
+            if self.world.leads:
+                log = stack.enter_context(contextlib.closing(self.run.open_log(done, tensorboard=self.tensorboard)))
+            for step, line in self._lines(done, optimiser, on_refresh, best):
+                if log is not None:
+                    log.write(line)
+                if self._due(step + 1) and step + 1 < self.settings.steps and self.world.leads:
+                    self.run.save(step + 1, self.model, optimiser)
+                    kept = {best.step, self.run.task, *self.run.published()[-1:]}
+                    self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
+            if self.world.leads:
+                report_on_run(self.run, self.settings.steps, best)
+                self.run.save_trained(self.model)
+            state = "ended"
+
+    def _due(self, done: int) -> bool:
+        """Whether a checkpoint follows after so many steps."""
+        return done % (self.settings.checkpoint_every or self.settings.refresh_every) == 0 or done == self.settings.steps
+
+    def _lines(
+        self,
+        done: int,
+        optimiser: torch.optim.Optimizer,
+        on_refresh: Callable[[int, dict[str, Any]], object] | None,
+        best: Best,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Each step that is left, once it is done, and what is logged of it."""
+        settings, refresher = self.settings, self.refresher
+        pairs = settings.batch_size * settings.accumulation
+        with tqdm(
+            total=settings.steps, initial=done, desc=f"training, {self.negatives.name}", unit=" steps", disable=not self.verbose
+        ) as bar:
+            for step in range(done, settings.steps):
+                report = refresher.prepare(step, self.model)
+                if report and on_refresh is not None:
+                    on_refresh(step, {"staleness": step - report["mined_at"], **report})
+                dev = report.pop("dev", None)
+                if dev is not None:
+                    best.take({"dev": {"step": report["mined_at"], **dev}})
+                    if best.step == step and self.world.leads and not self.run.checkpoint_folder(step).exists():
+                        self.run.save(step, self.model, optimiser)
+                line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
+                if refresher.mined_at is not None and self.negatives.at(step).mines:
+                    line["staleness"] = step - refresher.mined_at
+                if report:
+                    line["refresh"] = report
+                if dev is not None:
+                    line["dev"] = {"step": report["mined_at"], **dev}
+                if self.evaluate is not None and self._due(step + 1) and self.world.leads:
+                    line["dev"] = {"step": step + 1, **self.evaluate(step + 1)}
+                best.take(line)
+                bar.update()
+                shown = {"loss": f"{line['loss']:.4f}", "grad": f"{line['grad_norm']:.3f}", "pairs/s": f"{pairs / line['seconds']:.1f}"}
+                bar.set_postfix(shown | ({"stale": line["staleness"]} if "staleness" in line else {}))
+                yield step, line
+
+    def _step(self, step: int, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+        """One optimiser step; what is logged of it."""
+        began = time.perf_counter()
+        settings = self.settings
+        rate = learning_rate(step, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad(set_to_none=True)
+        self.model.train(settings.dropout)
+        batches = self.batches.of_step(step)
+        total, tokens = 0.0, 0
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(seeded(self.batches.dropout_seed(step, self.world.rank), self.model.device))
+            stack.enter_context(torch.autocast(self.model.device.type, torch.bfloat16, enabled=settings.bfloat16))
+            for batch in batches:
+                loss, read = self.objective.backward(batch, settings.temperature, 1 / len(batches))
+                total += loss / len(batches)
+                tokens += read
+        self.model.eval()
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        self.world.sum_gradients(parameters)
+        if not math.isfinite(total):
+            raise self._diverged("loss", total, step)
+        layers = {part: round(value, 6) for part, value in gradient_norms(self.model).items()}
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
+        if not math.isfinite(norm):
+            raise self._diverged("gradient's norm", norm, step)
+        optimiser.step()
+        seconds = time.perf_counter() - began
+        line = {"step": step, "loss": total, "grad_norm": norm, "grad_norms": layers, "learning_rate": rate}
+        if all(batch.without_negatives(self.objective.queries) for batch in batches):
+            line["without_negatives"] = True
+        return {**line, "tokens": self.world.sum(tokens), "seconds": round(seconds, 4)}
+
+    def _diverged(self, what: str, value: float, step: int) -> TrainingError:
+        return TrainingError(
+            f"the {what} is {value} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "
+            "a lower learning rate or a longer warm-up may help"
+        )
+
+
+def environment() -> dict[str, str]:
+    """Versions of what computes."""
+    versions = {"ance_ir": __version__, "python": platform.python_version(), "torch": torch.__version__}
+    return {**versions, "transformers": transformers.__version__, "numpy": numpy.__version__}

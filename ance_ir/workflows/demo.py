@@ -1,0 +1,218 @@
+"""The whole way on the embedded collection: BM25, the encoder as it comes, the encoder trained with ANCE, and both together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import TrainingError
+from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.examples import format_example, wins
+from ance_ir.eval.experiment import evaluate_systems
+from ance_ir.files import atomic_open, read_json, write_json
+from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
+from ance_ir.models import DenseEncoder, PassageScheme
+from ance_ir.pipelines import dataset_bm25
+from ance_ir.training import TrainingSettings, environment, read_metrics
+from ance_ir.workflows.dense import train_on_dataset
+from ance_ir.workflows.runs.plots import plot_training
+
+DATASET = "python-stdlib"
+MODEL = "all-MiniLM-L6-v2"
+_TEXT: dict[str, Any] = {"query_length": 32, "passage_length": 96}
+_RESULTS = 100
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """What can be chosen.
+
+    Attributes:
+        steps: optimiser steps.
+        seed: of everything random.
+        compare: whether to train with random negatives as well, and to compare FirstP with MaxP.
+    """
+
+    steps: int = 32
+    seed: int = 42
+    compare: bool = False
+
+    def __post_init__(self) -> None:
+        self.training()
+
+    def training(self) -> TrainingSettings:
+        """The settings of a training run; the corpus is encoded twice while it lasts."""
+        return TrainingSettings(
+            steps=self.steps,
+            batch_size=16,
+            learning_rate=5e-5,
+            warm_up_steps=self.steps // 10,
+            temperature=0.05,
+            refresh_every=max(1, -(-self.steps // 2)),
+            dropout=False,
+            seed=self.seed,
+        )
+
+
+def run_demo(
+    settings: DemoSettings, out: Path, *, device: str | None, say: Callable[[str], object], verbose: bool = False
+) -> dict[str, Any]:
+    """Run the demo in a folder; what was broken off goes on, what was finished is shown again.
+
+    Args:
+        settings: what can be chosen.
+        out: the folder.
+        device: where models compute; by default a GPU where there is one.
+        say: told what is to be shown, a line or more at a time.
+        verbose: show progress.
+
+    Returns:
+        What ``results.json`` holds.
+
+    Raises:
+        TrainingError: the folder holds a demo with other settings, or something else.
+    """
+    if _finished(settings, out):
+        say(f"This demo has been run in {out} already; this is what it found. Another --out or --seed runs it anew.\n")
+        say((out / "report.md").read_text(encoding="utf-8"))
+        results: dict[str, Any] = read_json(out / "results.json")
+        return results
+    demo = _Demo(settings, out, device, say, verbose)
+    return demo.run()
+
+
+def _finished(settings: DemoSettings, out: Path) -> bool:
+    """Whether the demo ended in this folder.
+
+    Raises:
+        TrainingError: it was run there with other settings, or the folder is something else's.
+    """
+    if (path := out / "demo.json").exists():
+        before = read_json(path)
+        if before != asdict(settings):
+            raise TrainingError(f"{out} holds a demo with other settings ({before}, not {asdict(settings)}); choose another --out")
+        return (out / "results.json").exists()
+    if out.is_dir() and any(out.iterdir()):
+        raise TrainingError(f"{out} holds something else than a demo; choose another --out")
+    return False
+
+
+class _Demo:
+    """One demo, in its folder."""
+
+    def __init__(self, settings: DemoSettings, out: Path, device: str | None, say: Callable[[str], object], verbose: bool) -> None:
+        self.settings = settings
+        self.out = out
+        self.device = device
+        self.say = say
+        self.verbose = verbose
+        self.seconds: dict[str, float] = {}
+
+    def run(self) -> dict[str, Any]:
+        write_json(self.out / "demo.json", asdict(self.settings))
+        with self._timed("collection"):
+            dataset = load_dataset(DATASET)
+            store = dataset.store(verbose=self.verbose)
+        queries, qrels = dataset.queries(), dataset.qrels()
+        self.say(f"{DATASET}: {len(store):,} documents, {len(queries):,} test queries")
+        with self._timed("bm25 index"):
+            bm25 = dataset_bm25(dataset).retriever(_RESULTS)
+        model = self._train(dataset, "ance")
+        ance = self._index(dataset, model, "ance", FirstP())
+        untrained = DenseEncoder.from_pretrained(MODEL, device=self.device, **_TEXT)
+        zero_shot = AnceIndex(self.out / "training" / "ance" / "negatives" / "step-000000" / "index.ance")
+        systems: dict[str, pt.Transformer] = {
+            "BM25": bm25,
+            "zero-shot": zero_shot.retriever(untrained, _RESULTS),
+            "ANCE": ance.retriever(model, _RESULTS),
+            "BM25 >> ANCE": bm25 >> ance.scorer(model),
+        }
+        if self.settings.compare:
+            random = self._train(dataset, "random")
+            systems["random negatives"] = self._index(dataset, random, "random", FirstP()).retriever(random, _RESULTS)
+            systems["ANCE, MaxP"] = self._index(dataset, model, "ance-maxp", MaxP(count=4)).retriever(model, _RESULTS)
+        with self._timed("evaluation"):
+            evaluation = evaluate_systems(systems, queries, qrels, baseline="BM25", verbose=self.verbose)
+        self._plot()
+        return self._report(dataset, queries, evaluation)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - began, 1)
+
+    def _schemes(self) -> list[str]:
+        return ["ance", "random"] if self.settings.compare else ["ance"]
+
+    def _train(self, dataset: Dataset, scheme: str) -> DenseEncoder:
+        with self._timed(f"training, {scheme}"):
+            return train_on_dataset(
+                dataset,
+                DenseEncoder.from_pretrained(MODEL, device=self.device, **_TEXT),
+                self.out / "training" / scheme,
+                self.settings.training(),
+                scheme=scheme,
+                passages=FirstP(),
+                dev_split="test",
+                keep_indexes=True,
+                say=self.say,
+                verbose=self.verbose,
+            )
+
+    def _index(self, dataset: Dataset, model: DenseEncoder, name: str, passages: PassageScheme) -> AnceIndex:
+        index = AnceIndex(self.out / f"{name}.ance")
+        if index.built():
+            return index
+        with self._timed(f"index, {name}"):
+            return index_corpus(index.folder, model, dataset.store(), passages, verbose=self.verbose)
+
+    def _plot(self) -> None:
+        series = {scheme: pd.DataFrame(read_metrics(self.out / "training" / scheme / "metrics.jsonl")) for scheme in self._schemes()}
+        plot_training(series, self.out / "training.png")
+
+    def _report(self, dataset: Dataset, queries: pd.DataFrame, evaluation: Evaluation) -> dict[str, Any]:
+        store = dataset.store()
+
+        def text_of(docnos: Any) -> list[str]:
+            return [document["text"] for document in store.get(list(docnos))]
+
+        parts = ["```", evaluation.to_text(), "```"]
+        for winner, loser in (("ANCE", "BM25"), ("BM25", "ANCE")):
+            parts.append(f"\n## Where {winner} wins\n")
+            parts += [format_example(example, text_of) + "\n" for example in wins(evaluation, queries, winner, loser, "RR@10", _EXAMPLES)]
+        parts.append(self._where())
+        report = "\n".join(parts)
+        with atomic_open(self.out / "report.md") as stream:
+            stream.write(f"# ance-ir demo\n\n{report}\n")
+        settings = {**asdict(self.settings), "training": asdict(self.settings.training()), "model": MODEL, "text": _TEXT}
+        settings |= {"dataset": DATASET, "fingerprint": dataset.fingerprint, "environment": environment(), "seconds": self.seconds}
+        evaluation.save(self.out, settings)
+        self.say(f"\n{report}")
+        results: dict[str, Any] = read_json(self.out / "results.json")
+        return results
+
+    def _where(self) -> str:
+        out = self.out
+        return f"""## Where everything is
+
+- {out}/results.json, per_query.tsv, runs/: figures, settings, TREC runs; {out}/report.md: this page
+- {out}/training.png: loss and gradient norm by step
+- {out}/training/ance: the training run; its model is in training/ance/model
+- {out}/ance.ance: the index
+
+## What to try next
+
+- ance-ir search {out}/ance.ance "parse a date from a string" --dataset {DATASET}
+- ance-ir eval --dataset {DATASET} --system bm25 --system "cascade=bm25 % 100 >> {out}/ance.ance" --baseline bm25
+- ance-ir demo --compare --out runs/compare
+- ance-ir train --help, and a directory of your own as --dataset"""

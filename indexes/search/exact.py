@@ -1,0 +1,133 @@
+"""Exact search: blocked matrix products over the vectors on disk, within a memory budget.
+
+Shapes: Q queries, N rows of a block, D dimensions, K hits, F hits before the last are cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ance_ir.errors import DamagedIndexError, UsageError
+from ance_ir.indexes.search.products import as_tensor, products
+from ance_ir.indexes.search.searcher import TieOrder, largest_scores, noise, settle_order, settled_scores
+from ance_ir.indexes.search.top import RunningTop, Settle, candidates
+from ance_ir.indexes.store.vectors import VectorStore
+
+MEMORY_BUDGET = 512 << 20
+
+_QUERIES = 1024
+"""Searched while the vectors are read once, at most."""
+_PART = 256
+"""Queries that are multiplied at once, at most."""
+_ROWS = (256, 16_384)
+"""Of a block, at least and at most, where there are several queries."""
+_SCORES = {"cpu": 1 << 21}
+_SCORES_ELSEWHERE = 1 << 24
+"""Of a block: so many stay in a CPU's cache; others want more to do."""
+_CONVERTED = 16 << 20
+"""Bytes of a block that is converted to float32, on a CPU, to stay in its cache too."""
+_HELD, _WORKED = 12, 70
+"""Bytes for each place of a query in ``RunningTop``; and for each of those that are multiplied at once, while its scores are looked at."""
+
+
+class ExactSearcher:
+    """Searches every vector; scores accumulate in float32.
+
+    Args:
+        store: the vectors.
+        tie_order: orders rows with equal scores.
+        searchable: bool ``[rows]``, whether a row may be found; None where all may.
+        memory_budget: bytes that a search may allocate beside its result, and as many again on another device; a few MiB are always
+            taken. What the system caches of the vectors' files, and drops when memory is short, is not counted.
+        device: where the products are computed.
+    """
+
+    def __init__(
+        self,
+        store: VectorStore,
+        tie_order: TieOrder,
+        *,
+        searchable: np.ndarray | None = None,
+        memory_budget: int = MEMORY_BUDGET,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.store = store
+        self.tie_order = tie_order
+        self.searchable = searchable
+        self.memory_budget = memory_budget
+        self.device = torch.device(device)
+        self._findable = len(store) if searchable is None else int(np.count_nonzero(searchable))
+
+    def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best ``min(k, rows that may be found)`` rows of each query; see ``Searcher.search``.
+
+        Raises:
+            UsageError: a query has values that are not finite, or so large that its scores might not be.
+        """
+        queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
+        refused = np.flatnonzero(~(largest_scores(self.store, queries_QD) <= np.finfo(np.float32).max))
+        if len(refused):
+            raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
+        noise_Q = noise(self.store, queries_QD)
+        k = min(k, self._findable)
+        scores_QK = np.empty((len(queries_QD), k), dtype=np.float32)
+        rows_QK = np.empty((len(queries_QD), k), dtype=np.int64)
+        if not k:
+            return scores_QK, rows_QK
+        step = max(1, min(_QUERIES, self.memory_budget // 2 // ((_HELD + _WORKED) * candidates(k))))
+        done = 0
+        for start in range(0, len(queries_QD), step):
+            for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
+                part = slice(done, done + len(scores))
+                if scores.shape[1] < k or not np.isfinite(scores).all():
+                    raise DamagedIndexError(f"{self.store.folder}: vectors that are not finite; `verify` tells which files were altered")
+                scores_QK[part], rows_QK[part] = scores, rows
+                done = part.stop
+        return scores_QK, rows_QK
+
+    def _search_together(self, queries_QD: np.ndarray, noise_Q: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Hits of consecutive parts of the queries; every block is read once, and multiplied with each part."""
+        parts = [slice(start, start + _PART) for start in range(0, len(queries_QD), _PART)]
+        size = min(self._rows_of_block(len(queries_QD)), len(self.store))
+        tops = [RunningTop(k, size, noise_Q[part], self._settle(queries_QD[part], k)) for part in parts]
+        on_device_QD = as_tensor(queries_QD).to(self.device)
+        for first, vectors in self.store.blocks(size):
+            rows: int | np.ndarray = first
+            found_N = None if self.searchable is None else np.asarray(self.searchable[first : first + len(vectors)])
+            if found_N is not None and 2 * np.count_nonzero(found_N) < len(found_N):
+                rows, vectors, found_N = first + np.flatnonzero(found_N), vectors[found_N], None
+            if not len(vectors):
+                continue
+            block_ND = as_tensor(vectors).to(self.device).float()
+            for top, part in zip(tops, parts, strict=True):
+                scores_QN = products(on_device_QD[part], block_ND)
+                if found_N is not None:
+                    scores_QN[:, torch.from_numpy(~found_N).to(self.device)] = -torch.inf
+                top.add(scores_QN, rows)
+        for top, part in zip(tops, parts, strict=True):
+            scores_QF, rows_QF = top.hits()
+            settle_order(self.store, queries_QD[part], scores_QF, rows_QF, self.tie_order)
+            yield scores_QF[:, :k], rows_QF[:, :k]
+
+    def _rows_of_block(self, queries: int) -> int:
+        """Of a block. Stored float32 vectors are read where they lie, unless they are needed elsewhere."""
+        together = min(queries, _PART)
+        least, most = _ROWS
+        copied = 8 * self.store.dimension
+        if self.device.type == "cpu" and self.store.dtype != np.float32:
+            most = min(most, _CONVERTED // (4 * self.store.dimension))
+        elif self.device.type == "cpu" and queries == 1:
+            most, copied = len(self.store), 0
+        fit = self.memory_budget // 2 // (_HELD * queries + _WORKED * together + copied)
+        return max(least, min(most, _SCORES.get(self.device.type, _SCORES_ELSEWHERE) // together, fit))
+
+    def _settle(self, queries_QD: np.ndarray, k: int) -> Settle:
+        def settle(query: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores = settled_scores(self.store, queries_QD, np.full(len(rows), query), rows)
+            best = np.lexsort((self.tie_order(rows), -scores))[:k]
+            return scores[best], rows[best]
+
+        return settle

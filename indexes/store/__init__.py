@@ -1,0 +1,1 @@
+"""An index on disk: vectors, docnos, the manifest, and all that writes them."""

@@ -1,0 +1,378 @@
+"""The encoding of a corpus in parts, by any number of processes that see the same folder.
+
+A process takes the next part that nobody has (a lock that ends with its process), encodes it and writes it whole; a part that is there is
+never encoded again. So work that was broken off goes on at the last complete part, and what comes out does not depend on who did it::
+
+    x.ance/corpus.json           what is to be encoded, by which model; written first
+    x.ance/part-00003.lock       held by the process that encodes the part
+    x.ance/vectors-00003.npy     the part's vectors, written as they come
+    x.ance/counts-00003.npy      int64, how many passages each of its documents has
+    x.ance/part-00003.json       the sign that the part is complete
+
+The process that leads writes the index around the parts: manifest, docnos, offsets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+import time
+from collections.abc import Generator, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ance_ir.arrays import map_array
+from ance_ir.datasets import Document, DocumentStore, OnError
+from ance_ir.errors import IndexingError
+from ance_ir.files import (
+    as_path,
+    growing_array,
+    held_lock,
+    read_json,
+    remove_leftovers,
+    save_array,
+    write_json,
+)
+from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.store.reuse import Reuse
+from ance_ir.indexes.store.snapshot import write_manifest
+from ance_ir.indexes.store.table import DocumentTable
+from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
+from ance_ir.indexes.store.workspace import Workspace
+from ance_ir.models import DenseEncoder, Encoding, PassageScheme
+from ance_ir.models.compute.encoding import Blocks, gather
+from ance_ir.models.compute.workers import Workers
+from ance_ir.typed_json import read_typed
+from ance_ir.world import ALONE, World
+
+PARTS, LEAST, MOST = 16, 256, 8192
+"""A corpus is cut into so many parts, of at least and at most so many documents …"""
+
+MOST_PARTS = 256
+"""… but never into more parts than this: each is a shard, a file that is mapped whenever the index is open."""
+
+RUN = 512
+"""Documents that are looked up together in an index to use again."""
+
+_POLL = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class _Part(TypedDict):
+    shard: Shard
+    largest_norm: float
+    encoded: int
+
+
+class CorpusEncoding:
+    """Encodes all documents of a store into an index.
+
+    Args:
+        folder: the index's.
+        store: the corpus; its numbers are the index's.
+        model: the encoder.
+        passages: how documents are cut.
+        dtype: how vectors are stored.
+        reuse: an index to take unchanged documents' vectors from.
+        workers: how many processes tokenise; by default a thread does.
+        verbose: show progress.
+
+    Raises:
+        UsageError: a negative number of processes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: DocumentStore,
+        model: DenseEncoder,
+        passages: PassageScheme,
+        *,
+        dtype: VectorType = "float32",
+        reuse: AnceIndex | None = None,
+        workers: int = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.folder = folder
+        self._store = store
+        self._model = model
+        self._passages = passages
+        self._encoding = Encoding.of(model, str(passages))
+        self._dtype = np.dtype(dtype)
+        self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
+        self._parts = -(-len(store) // self._size)
+        made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
+        self.told = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
+        """What is to be encoded, by which model, as ``corpus.json`` says it."""
+        self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
+        self._workers = Workers(model.tokenizer, passages, workers) if workers else None
+        self._verbose = verbose
+        self._bar = tqdm(disable=True)
+        self.encoded = 0
+        """Documents that were encoded, by all processes; known once the index is written."""
+
+    def begin(self) -> None:
+        """Say what is to be encoded, unless work on the same has begun."""
+        if not self._begun():
+            if parts := len(list(self.folder.glob("part-*.json"))):
+                logger.warning(
+                    "%s: what was encoded there, %d parts, is of another collection, model or setting; it is removed", self.folder, parts
+                )
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_json(self.folder / "corpus.json", self.told)
+        remove_leftovers(self.folder)
+
+    def help(self) -> None:
+        """Encode what parts nobody has, if the work has begun and is the same."""
+        if self._begun() and not self.built():
+            with self._workers or contextlib.nullcontext():
+                for part in range(self._parts):
+                    self._take(part)
+
+    def lead(self) -> AnceIndex:
+        """Encode, wait for what others encode, and write the index; an index that is there already is opened.
+
+        Raises:
+            IndexingError: a vector is not finite, or the folder was removed meanwhile.
+        """
+        index = AnceIndex(self.folder)
+        if self.built():
+            self._tidy()
+            self.encoded = index.manifest["documents_encoded"]
+            return index
+        self.begin()
+        total = len(self._store)
+        bar = tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose)
+        with bar as self._bar, self._workers or contextlib.nullcontext():
+            while missing := [part for part in range(self._parts) if not self._complete(part)]:
+                self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
+                if not sum(self._take(part) for part in missing):
+                    time.sleep(_POLL)
+                    if not self._begun():
+                        raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
+            self._bar.update(total - self._bar.n)
+        self._finish()
+        return AnceIndex(self.folder)
+
+    def _begun(self) -> bool:
+        path = self.folder / "corpus.json"
+        return path.exists() and read_json(path) == self.told
+
+    def _documents(self, part: int) -> range:
+        return range(part * self._size, min((part + 1) * self._size, len(self._store)))
+
+    def _complete(self, part: int) -> bool:
+        return (self.folder / f"part-{part:05d}.json").exists()
+
+    def _take(self, part: int) -> bool:
+        """Encode a part unless it is complete or another process has it; whether it was encoded here."""
+        if self._complete(part):
+            return False
+        with contextlib.ExitStack() as stack:
+            try:
+                ours = stack.enter_context(held_lock(self.folder / f"part-{part:05d}.lock"))
+            except FileNotFoundError:  # the work was abandoned meanwhile
+                return False
+            # looked at in this order: the signs of complete parts go only when the manifest is there
+            if not ours or self._complete(part) or AnceIndex(self.folder).built() or not self._begun():
+                return False
+            self._encode(part)
+            return True
+
+    def _encode(self, part: int) -> None:
+        path = self.folder / f"vectors-{part:05d}.npy"
+        counts: list[np.ndarray] = []
+        largest, encoded = 0.0, 0
+        blocks = self._blocks(self._documents(part))
+        with contextlib.closing(blocks), growing_array(path, self._model.dimension, self._dtype) as append:
+            for block_PD, block_counts, block_encoded in blocks:
+                first = self._documents(part).start + sum(len(before) for before in counts)
+                vectors_PD, norm = checked_vectors(block_PD, self._dtype, partial(self._docno, first, np.cumsum(block_counts)))
+                append(vectors_PD)
+                counts.append(block_counts)
+                largest, encoded = max(largest, norm), encoded + block_encoded
+                self._bar.update(len(block_counts))
+        passages = np.concatenate(counts)
+        save_array(self.folder / f"counts-{part:05d}.npy", passages)
+        shard = Shard.of(path, int(passages.sum()))
+        told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
+        write_json(self.folder / f"part-{part:05d}.json", told)
+
+    def _docno(self, first: int, ends: np.ndarray, row: int) -> str:
+        """Whose a row of a block is, of which ``first`` is the first document and ``ends`` are the ends of all."""
+        return str(self._store[first + int(np.searchsorted(ends, row, "right"))]["docno"])
+
+    def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
+        """Of documents that follow one another: vectors ``[passages, D]``, int64 counts of passages, and how many were encoded."""
+        if self._reuse is None:
+            with contextlib.closing(self._encoded(self._store[number] for number in numbers)) as blocks:
+                yield from ((vectors_PD, counts, len(counts)) for vectors_PD, counts in blocks)
+        else:
+            for run in (numbers[start : start + RUN] for start in range(0, len(numbers), RUN)):
+                documents = [self._store[number] for number in run]
+                hashes = self._store.text_hashes[run.start : run.stop]
+                yield self._reuse.complete(documents, hashes, lambda new: gather(self._encoded(new), self._model.dimension))
+
+    def _encoded(self, documents: Iterable[Document]) -> Blocks:
+        texts = (self._model.text.join(document) for document in documents)
+        if self._workers is None:
+            return self._model.encode_stream(texts, self._passages)
+        return self._model.encode_tokens(self._workers.tokenized(texts))
+
+    def _finish(self) -> None:
+        remedy = f"remove {self.folder}, and start again"
+        paths = [self.folder / f"part-{part:05d}.json" for part in range(self._parts)]
+        parts = [read_typed(path, _Part, error=IndexingError, remedy=remedy) for path in paths]
+        self.encoded = sum(part["encoded"] for part in parts)
+        sizes = ((self.folder / f"counts-{part:05d}.npy", len(self._documents(part))) for part in range(self._parts))
+        counts = np.concatenate([map_array(path, "int64", (size,), error=IndexingError, remedy=remedy) for path, size in sizes])
+        offsets = np.append(0, np.cumsum(counts))
+        self._store.docno_map.copy(self.folder / "docnos")
+        DocumentTable.write(self.folder, offsets, self._store.text_hashes)
+        write_json(self.folder / "pt_meta.json", AnceIndex(self.folder)._build_metadata())
+        manifest: dict[str, Any] = {
+            "encoding": dataclasses.asdict(self._encoding),
+            "documents": len(self._store),
+            "documents_encoded": self.encoded,
+            "most_passages": int(counts.max()),
+            "dimension": self._model.dimension,
+            "dtype": self._dtype.name,
+            "vectors": int(offsets[-1]),
+            "largest_norm": max(part["largest_norm"] for part in parts),
+            "shards": [part["shard"] for part in parts],
+        }
+        write_manifest(self.folder, manifest)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what only an unfinished index needs."""
+        for pattern in ("part-*.json", "part-*.lock", "counts-*.npy"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def built(self) -> bool:
+        """Whether the index is complete."""
+        return self._begun() and AnceIndex(self.folder).built()
+
+
+def index_corpus(
+    path: Path | str,
+    model: DenseEncoder,
+    store: DocumentStore,
+    passages: PassageScheme,
+    *,
+    overwrite: bool = False,
+    world: World = ALONE,
+    **options: Any,
+) -> AnceIndex:
+    """Encode the documents of a store into an index; broken off, the same call goes on at the last complete part.
+
+    The work is done in a folder beside the index (``x.ance.building``), which takes the index's place when it is complete.
+
+    Args:
+        path: the index's folder.
+        model: the encoder.
+        store: the corpus.
+        passages: how documents are cut.
+        overwrite: whether it may take the place of an index that is there.
+        world: the processes that share the work.
+        **options: of ``CorpusEncoding``.
+
+    Raises:
+        IndexingError: there is an index at the path, or a vector is not finite.
+        UsageError: there is something else at the path.
+    """
+    space = Workspace(as_path(path), "building")
+    space.check(overwrite=overwrite)
+    check_passages(model, passages)
+    with contextlib.ExitStack() as stack:
+        if world.leads:
+            stack.enter_context(space.claimed())
+        work = CorpusEncoding(space.index, store, model, passages, **options)
+        if world.broadcast(int(world.leads and space.has_placed(work.told))):
+            if world.leads:
+                space.remove()
+        else:
+            space.check(overwrite=overwrite)
+            _share(work, world)
+            if world.leads:
+                space.put_in_place()
+        world.wait()
+    return AnceIndex(space.target)
+
+
+def _share(work: CorpusEncoding, world: World) -> None:
+    """Encode a corpus by several processes."""
+    if world.leads:
+        work.begin()
+    world.wait()
+    if world.leads:
+        work.lead()
+    else:
+        while not work.built():
+            work.help()
+            time.sleep(_POLL)
+    world.wait()
+
+
+def index_documents(
+    path: Path | str,
+    model: DenseEncoder,
+    documents: Iterable[Mapping[str, Any]],
+    passages: PassageScheme,
+    *,
+    count: int | None = None,
+    overwrite: bool = False,
+    on_error: OnError = "raise",
+    verbose: bool = False,
+    **options: Any,
+) -> AnceIndex:
+    """Encode a stream of documents into an index; broken off, the same call goes on at the last complete part if the stream is the same.
+
+    The stream is first written to the folder beside the index in which the work is done, and removed with it.
+
+    Args:
+        path: the index's folder.
+        model: the encoder.
+        documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``); read once.
+        passages: how they are cut.
+        count: how many documents there are, where it is known, for the progress bar alone.
+        overwrite: whether it may take the place of an index that is there.
+        on_error: what to do with documents that cannot be used; see ``OnError``.
+        verbose: show progress.
+        **options: of ``CorpusEncoding``.
+
+    Raises:
+        DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
+        IndexingError: there is an index at the path, or a vector is not finite.
+        UsageError: there is something else at the path.
+    """
+    space = Workspace(as_path(path), "building")
+    space.check(overwrite=overwrite)
+    check_passages(model, passages)
+    with space.claimed():
+        store = DocumentStore.build(documents, space.documents, count=count, on_error=on_error, verbose=verbose)
+        work = CorpusEncoding(space.index, store, model, passages, verbose=verbose, **options)
+        if space.has_placed(work.told):
+            space.remove()
+        else:
+            space.check(overwrite=overwrite)
+            work.lead()
+            space.put_in_place()
+    return AnceIndex(space.target)
+
+
+def check_passages(model: DenseEncoder, passages: PassageScheme) -> None:
+    """Refuse passages that the model does not take, before any work is begun.
+
+    Raises:
+        UsageError: they are too long or too short.
+    """
+    model.tokenizer.cut([""], passages)

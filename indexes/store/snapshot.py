@@ -1,0 +1,141 @@
+"""An index as it stood at one moment, whatever other processes make of it since."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
+
+from ance_ir.errors import DamagedIndexError, IndexingError
+from ance_ir.files import hash_files, restore, write_json
+from ance_ir.indexes.store.table import DocumentTable, checksums
+from ance_ir.indexes.store.vectors import Shard, VectorStore
+from ance_ir.models import TextSettings
+from ance_ir.typed_json import read_typed
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+_READ = (1, FORMAT)  # 1 has no updates, and no checksums but of shards
+_REMEDY = "build the index again"
+
+
+class _Encoding(TypedDict):
+    model: str
+    fingerprint: str
+    passages: str | None
+    text: TextSettings
+    similarity: NotRequired[str]
+    precision: NotRequired[str]
+    pooling: NotRequired[str | None]
+
+
+class _Format(TypedDict):
+    format: int
+
+
+class _Manifest(TypedDict):
+    encoding: _Encoding | None
+    dimension: int
+    dtype: Literal["float16", "float32"]
+    largest_norm: float
+    documents: int
+    most_passages: int
+    vectors: int
+    shards: list[Shard]
+    checksums: NotRequired[dict[str, str]]
+    tables: NotRequired[str]
+    deleted: NotRequired[str | None]
+    layout: NotRequired[int]
+    generation: NotRequired[int]
+    documents_encoded: NotRequired[int]
+
+
+class Snapshot:
+    """All files of an index, mapped: what is removed or replaced afterwards stays readable here.
+
+    Attributes:
+        manifest: what the index says of itself.
+        store: the vectors.
+        table: the documents.
+
+    Raises:
+        DamagedIndexError: a file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.store = VectorStore(folder, manifest)
+        self.table = DocumentTable(folder, manifest, len(self.store))
+
+    @classmethod
+    def open(cls, folder: Path) -> Snapshot:
+        """Open an index; if another process changes it meanwhile, what it has become.
+
+        Raises:
+            IndexingError: there is no index.
+            DamagedIndexError: it is not complete, or a file is missing or damaged.
+        """
+        while True:
+            manifest = read_manifest(folder)
+            try:
+                opened = cls(folder, manifest)
+            except DamagedIndexError:
+                if read_manifest(folder) == manifest:
+                    raise
+            else:
+                if read_manifest(folder) == manifest:
+                    return opened
+
+    def verify(self) -> None:
+        """Read every file and compare its checksum.
+
+        Raises:
+            DamagedIndexError: names the files that were altered.
+        """
+        expected = {shard.file: shard.checksum for shard in self.store.shards} | self.manifest.get("checksums", {})
+        damaged = [file for file, checksum in expected.items() if _checksum(self.folder / file) != checksum]
+        if damaged:
+            raise DamagedIndexError(f"{self.folder}: checksums differ for {', '.join(damaged)}; build the index again")
+
+
+def _checksum(path: Path) -> str | None:
+    return hash_files([path]) if path.exists() else None
+
+
+def faiss_folder(manifest: dict[str, Any]) -> str:
+    """Where in an index its Faiss files lie: another folder once its rows have other numbers."""
+    return f"faiss-{manifest.get('layout', 0):05d}"
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Complete an index whose other files are written."""
+    write_json(folder / MANIFEST, {"format": FORMAT, **manifest, "checksums": checksums(folder, manifest)})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What an index says of itself.
+
+    Raises:
+        IndexingError: there is no index.
+        DamagedIndexError: it is not complete, or not of this format.
+    """
+    restore(folder)
+    if not folder.is_dir():
+        raise IndexingError(f"{folder}: there is no index; build one with `ance-ir index` or AnceIndex(path).index(...)")
+    path = folder / MANIFEST
+    try:
+        if read_typed(path, _Format, error=DamagedIndexError, remedy=_REMEDY)["format"] not in _READ:
+            raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build it again")
+        manifest: dict[str, Any] = read_typed(path, _Manifest, error=DamagedIndexError, remedy=_REMEDY)
+    except FileNotFoundError as error:
+        raise DamagedIndexError(f"{folder}: no manifest.json, so this is no complete index; build it again") from error
+    names = [(r"vectors-\d+\.npy", shard["file"]) for shard in manifest["shards"]]
+    names += [
+        (r"documents-\d+", manifest.get("tables") or "documents-0"),
+        (r"deleted-\d+\.npy", manifest.get("deleted") or "deleted-0.npy"),
+    ]
+    for pattern, name in names:
+        if not re.fullmatch(pattern, name):
+            raise DamagedIndexError(f"{path}: expected a name like {pattern}, found {name!r}; {_REMEDY}")
+    return manifest

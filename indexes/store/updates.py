@@ -1,0 +1,324 @@
+"""Changes of an index that is there: documents are added, deleted, and what was deleted is cleared away.
+
+Shards are never altered. A change writes new files beside the old ones and then a new manifest, which is the one step that is seen; files
+that no manifest names are removed afterwards. Processes that have the index open keep what they have::
+
+    x.ance/vectors-00007.npy      shards of what was added
+    x.ance/documents-00002/       docnos, tie order, offsets and hashes of texts after an addition, in place of those at the top
+    x.ance/deleted-00003.npy      int64, ascending: numbers of deleted documents
+    x.ance/lock                   held while something is changed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ance_ir.datasets import DocnoMap
+from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
+from ance_ir.files import (
+    check_replaceable,
+    flush_folder,
+    held_lock,
+    naming,
+    remove_leftovers,
+    replace_folder,
+    save_array,
+    temporary_folder,
+    write_json,
+)
+from ance_ir.indexes.store.build import IndexBuild, check_row
+from ance_ir.indexes.store.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, read_manifest
+from ance_ir.indexes.store.table import FILES, DocumentTable, checksums, row_mask
+from ance_ir.indexes.store.vectors import SHARD_BYTES, Shard, VectorWriter
+from ance_ir.models.compute.batching import chunks
+
+_BATCH = 65_536
+MOST_SHARDS = 512
+"""An index of more shards than this, full ones apart, is compacted when something is added."""
+
+
+def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, text_hashes: np.ndarray | None = None) -> None:
+    """Add documents.
+
+    Args:
+        folder: the index's.
+        rows: as for ``AnceIndex.index``, of the same model and passages.
+        replace: documents that are there already are replaced; otherwise they are refused.
+        text_hashes: of the documents, as of ``DocumentStore``, where their texts are known.
+
+    Raises:
+        FingerprintError: rows of another model, or cut in another way.
+        IndexingError: no rows, or a vector is not finite or of another dimension.
+        DatasetError: a docno comes twice, or is there already.
+    """
+    before = Snapshot.open(folder)
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise IndexingError("there was no document to add")
+    _check(before, first)
+    with temporary_folder(folder / "adding") as stage:
+        (stage / "docnos").mkdir()
+        build = IndexBuild(VectorWriter(stage, before.store.dtype.name))
+        added = DocnoMap.write(build.consume(itertools.chain([first], rows)), stage / "docnos")
+        vectors = build.vectors.finish()
+        with changing(folder) as now:
+            if now.table.live and _part_shards(now) >= MOST_SHARDS:
+                _compact(now)
+                now = Snapshot.open(folder)
+            _check(now, first)
+            deleted = _replaced(now, added, replace=replace)
+            boundaries = build.rows.boundaries()
+            most = int(np.diff(boundaries).max()) if build.passages else 0
+            changes = {
+                "documents": len(now.table) + len(added),
+                "most_passages": max(now.manifest["most_passages"], most),
+                "vectors": len(now.store) + vectors["vectors"],
+                "largest_norm": max(now.manifest["largest_norm"], vectors["largest_norm"]),
+                "shards": [asdict(shard) for shard in now.store.shards] + _move_shards(now, stage, vectors["shards"]),
+                "tables": _extend_table(now, added, deleted, boundaries, text_hashes),
+            }
+            _commit(now, changes, deleted)
+
+
+def _move_shards(now: Snapshot, stage: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put new shards beside the index's own; what the manifest says of them."""
+    moved = []
+    for shard, number in zip(shards, itertools.count(_next_shard(now)), strict=False):
+        path = now.folder / f"vectors-{number:05d}.npy"
+        (stage / shard["file"]).rename(path)
+        moved.append(asdict(Shard.of(path, shard["rows"])))
+    return moved
+
+
+def _extend_table(now: Snapshot, added: DocnoMap, deleted: np.ndarray, boundaries: np.ndarray, text_hashes: np.ndarray | None) -> str:
+    """Write the table of the documents with the added ones; its folder's name."""
+    folder = _new_table(now)
+    now.table.docno_map.extend(added, deleted, folder / "docnos")
+    offsets, hashes = now.table.offsets, None
+    if offsets is not None:
+        offsets = np.concatenate([offsets, boundaries[1:] + offsets[-1]])
+    if now.table.text_hashes is not None or text_hashes is not None:
+        hashes = np.concatenate([_known(now.table.text_hashes, len(now.table)), _known(text_hashes, len(added))])
+    DocumentTable.write(folder, offsets, hashes)
+    return folder.name
+
+
+def _known(text_hashes: np.ndarray | None, count: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.uint64) if text_hashes is None else text_hashes
+
+
+def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int:
+    """Delete documents: they are not found any more; ``compact`` frees their space.
+
+    Args:
+        folder: the index's.
+        docnos: of the documents.
+        missing: leave out docnos that are not there; otherwise they are refused.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        DocumentNotFoundError: docnos that are not there.
+        UsageError: a string in place of several, or a docno that is no string.
+    """
+    if isinstance(docnos, str):
+        raise UsageError(f"docnos of documents were expected, found the single string {docnos!r}")
+    with changing(folder) as now:
+        found = []
+        for part in chunks(dict.fromkeys(map(_as_docno, docnos)), _BATCH):
+            numbers = now.table.numbers(part)
+            if not missing and (numbers < 0).any():
+                unknown = [docno for docno, number in zip(part, numbers, strict=True) if number < 0]
+                raise DocumentNotFoundError(
+                    f"{folder} does not hold {len(unknown)} of the documents to delete, e.g. {unknown[0]!r}; nothing was deleted"
+                )
+            found.append(numbers[numbers >= 0])
+        gone = np.concatenate([np.empty(0, dtype=np.int64), *found])
+        if len(gone):
+            _commit(now, {}, np.union1d(now.table.deleted, gone))
+    return len(gone)
+
+
+def _as_docno(docno: object) -> str:
+    """A docno as an index holds it: whole numbers are text there."""
+    if isinstance(docno, int | np.integer) and not isinstance(docno, bool):
+        return str(docno)
+    if not isinstance(docno, str):
+        raise UsageError(f"docnos are strings, not {docno!r}")
+    return docno
+
+
+def compact(folder: Path) -> None:
+    """Write the index anew without its deleted documents, in full shards; Faiss files are built again when they are next asked for.
+
+    Raises:
+        IndexingError: no document is left.
+        DamagedIndexError: a file was altered.
+    """
+    with changing(folder) as now:
+        _compact(now)
+
+
+def _compact(now: Snapshot) -> None:
+    if not now.table.live:
+        raise IndexingError(f"{now.folder}: all documents were deleted, so nothing would be left; remove the folder, or add some first")
+    now.verify()
+    keep = row_mask(now.table.deleted, None, len(now.table), inside=False)
+    rows = row_mask(now.table.deleted, now.table.offsets, len(now.table), inside=False)
+    writer = VectorWriter(now.folder, now.store.dtype.name, first=_next_shard(now))
+    for first, vectors in now.store.blocks(4096):
+        writer.append(vectors[rows[first : first + len(vectors)]])
+    table = _new_table(now)
+    (table / "docnos").mkdir()
+    numbers = np.flatnonzero(keep)
+    parts = (numbers[start : start + _BATCH] for start in range(0, len(numbers), _BATCH))
+    DocnoMap.write(itertools.chain.from_iterable(map(now.table.docnos, parts)), table / "docnos")
+    boundaries = None
+    if now.table.offsets is not None:
+        boundaries = np.append(0, np.cumsum(np.diff(now.table.offsets)[numbers]))
+    DocumentTable.write(table, boundaries, None if now.table.text_hashes is None else now.table.text_hashes[numbers])
+    changes = {
+        **writer.finish(),
+        "documents": len(numbers),
+        "most_passages": 0 if boundaries is None else int(np.diff(boundaries).max()),
+        "tables": table.name,
+        "layout": _generation(now),
+    }
+    _commit(now, changes, np.empty(0, dtype=np.int64))
+
+
+@contextlib.contextmanager
+def changing(folder: Path) -> Iterator[Snapshot]:
+    """The index as it is, while nobody else may change it; waits for whoever does."""
+    with _alone(folder), naming(folder):
+        now = Snapshot.open(folder)
+        _clear(now.folder, now.manifest)
+        yield now
+
+
+@contextlib.contextmanager
+def new_index(folder: Path) -> Iterator[Path]:
+    """A new temporary folder, which takes the place of an index in the end, or is removed if something fails.
+
+    Raises:
+        UsageError: there is something else at the path.
+    """
+    folder = folder.absolute()
+    check_replaceable(folder, MANIFEST)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder) as temporary:
+        yield temporary
+        put_in_place(temporary, folder)
+
+
+def put_in_place(source: Path, folder: Path) -> None:
+    """Rename a new index to where it belongs; an index that was there is lost, once nobody is changing it."""
+    if (folder / MANIFEST).exists():
+        with _alone(folder):
+            replace_folder(source, folder)
+    else:
+        replace_folder(source, folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold an index's lock, that of the folder which is there once it is held."""
+    while True:
+        read_manifest(folder)  # no lock in a folder that is no index
+        with held_lock(folder / "lock", wait=True) as lock:
+            if lock:
+                yield
+                return
+
+
+def _commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None:
+    """Make the change seen."""
+    generation = _generation(now)
+    manifest = {**now.manifest, **changes, "format": FORMAT, "generation": generation, "deleted": None}
+    manifest.pop("documents_encoded", None)  # it told of the building
+    if len(deleted):
+        manifest["deleted"] = f"deleted-{generation:05d}.npy"
+        save_array(now.folder / manifest["deleted"], deleted)
+    if "tables" in changes:
+        flush_folder(now.folder / changes["tables"])
+    manifest["checksums"] = checksums(now.folder, manifest)
+    write_json(now.folder / "manifest.json", manifest)
+    _clear(now.folder, manifest)
+
+
+def _check(now: Snapshot, row: dict[str, Any]) -> None:
+    """Refuse what does not belong into the index."""
+    check_row(row)
+    if hasattr(row["doc_vec"], "__len__") and len(row["doc_vec"]) != now.store.dimension:
+        raise IndexingError(
+            f"{now.folder} holds vectors of {now.store.dimension} dimensions, row {row['docno']!r} has {len(row['doc_vec'])}"
+        )
+    made, encoding = now.manifest["encoding"], row.get("encoding")
+    if encoding is None and made is None:
+        return
+    expected = (made["fingerprint"], made["passages"]) if made else None
+    found = (encoding.fingerprint, encoding.passages) if encoding else None
+    if expected != found:
+        raise FingerprintError(
+            f"{now.folder} was made by {_made(expected, made and made['model'])}, row {row['docno']!r} by "
+            f"{_made(found, encoding and encoding.model)}; add documents with the same model, text settings and passages"
+        )
+
+
+def _made(by: tuple[str, str | None] | None, model: str | None) -> str:
+    return "no model that is known" if by is None else f"{model} ({by[0][:12]}) with {by[1]}"
+
+
+def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:
+    """The deleted documents, with those whose places the added ones take."""
+    numbers = np.concatenate([now.table.numbers(part) for part in chunks(added, _BATCH)])
+    there = numbers[numbers >= 0]
+    if len(there) and not replace:
+        raise DatasetError(
+            f"{now.folder} holds {len(there)} of the documents already, e.g. {now.table.docnos(there[:1])[0]!r}; nothing was added: "
+            "delete them first, or replace them"
+        )
+    return np.union1d(now.table.deleted, there)
+
+
+def _part_shards(now: Snapshot) -> int:
+    size: int = len(now.store) * now.store.dimension * now.store.dtype.itemsize
+    return len(now.store.shards) - size // SHARD_BYTES
+
+
+def _new_table(now: Snapshot) -> Path:
+    folder = now.folder / f"documents-{_generation(now):05d}"
+    folder.mkdir()
+    return folder
+
+
+def _generation(now: Snapshot) -> int:
+    return int(now.manifest.get("generation", 0)) + 1
+
+
+def _next_shard(now: Snapshot) -> int:
+    return 1 + max(int(shard.file.removesuffix(".npy").rpartition("-")[2]) for shard in now.store.shards)
+
+
+def _clear(folder: Path, manifest: dict[str, Any]) -> None:
+    """Remove what the manifest does not name."""
+    remove_leftovers(folder)
+    named = {shard["file"] for shard in manifest["shards"]} | {manifest.get("tables", "."), manifest.get("deleted"), faiss_folder(manifest)}
+    for pattern in ("vectors-*.npy", "deleted-*.npy", "documents-*", "faiss-*"):
+        for path in folder.glob(pattern):
+            if path.name not in named:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if manifest.get("tables", ".") != ".":
+        shutil.rmtree(folder / "docnos", ignore_errors=True)
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Where work on an index is done, beside it, until it comes to its place.
+
+::
+
+    x.ance.building/workspace.json   the sign that the folder is ours
+    x.ance.building/documents/       the documents of a stream
+    x.ance.building/index/           the index
+    x.ance.building/placing.json     which index is being put in place; the sign that all is encoded
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ance_ir.errors import AnceError, IndexingError
+from ance_ir.files import alone, atomic_folder, check_replaceable, read_json, remove_folder, remove_leftovers, restore, write_json
+from ance_ir.indexes.store.snapshot import MANIFEST
+from ance_ir.indexes.store.updates import put_in_place
+from ance_ir.typed_json import read_typed
+
+_SIGN = "workspace.json"
+_PLACING = "placing.json"
+
+
+class _Placing(TypedDict):
+    inode: int
+
+
+class Workspace:
+    """The folder of the work on an index.
+
+    Args:
+        target: the index's folder.
+        kind: of the work, which the name of the folder ends with.
+    """
+
+    def __init__(self, target: Path, kind: str) -> None:
+        self.target = target
+        self.folder = target.with_name(f"{target.name}.{kind}")
+        self.documents = self.folder / "documents"
+        self.index = self.folder / "index"
+
+    def check(self, *, overwrite: bool) -> None:
+        """Refuse to build where there is an index or something else already, but for an index that work here has just put there.
+
+        Raises:
+            IndexingError: there is an index.
+            UsageError: there is something else, there or beside it.
+        """
+        restore(self.target)
+        if (self.target / MANIFEST).exists() and not overwrite and not self._has_placed():
+            raise IndexingError(f"{self.target} holds an index already; choose another path, or overwrite it (--overwrite)")
+        check_replaceable(self.target, MANIFEST)
+        check_replaceable(self.folder, _SIGN)
+
+    def begin(self) -> None:
+        """Make the folder, or go on in one that a process of before has left.
+
+        Raises:
+            UsageError: something else has its name.
+        """
+        check_replaceable(self.folder, _SIGN)
+        if not (self.folder / _SIGN).exists():
+            with atomic_folder(self.folder, _SIGN) as folder:
+                write_json(folder / _SIGN, {"index": self.target.name})
+        remove_leftovers(self.folder)
+        if self._has_placed() and self.index.exists():  # what was in its place before
+            remove_folder(self.index)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Begin, and hold the folder for this process; waits for another one. It goes if it is refused before any part is encoded."""
+        with alone(self.folder, "building an index"):
+            self.begin()
+            try:
+                yield
+            except AnceError:
+                if self.folder.exists() and not any(self.index.glob("part-*.json")) and not (self.folder / _PLACING).exists():
+                    self.remove()
+                raise
+
+    def put_in_place(self) -> None:
+        """Give the index its place, and remove the folder."""
+        write_json(self.folder / _PLACING, {"inode": self.index.stat().st_ino})
+        put_in_place(self.index, self.target)
+        self.remove()
+
+    def has_placed(self, told: dict[str, Any]) -> bool:
+        """Whether a process that was ended since has put an index of this kind in its place.
+
+        Args:
+            told: what the index would hold; see ``CorpusEncoding.told``.
+        """
+        path = self.target / "corpus.json"
+        return self._has_placed() and path.exists() and bool(read_json(path) == told)
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        remove_folder(self.folder)
+
+    def _has_placed(self) -> bool:
+        sign = self.folder / _PLACING
+        if not (sign.exists() and self.target.exists()):
+            return False
+        placed = read_typed(sign, _Placing, error=IndexingError, remedy=f"remove {self.folder}")
+        return bool(self.target.stat().st_ino == placed["inode"])

@@ -1,0 +1,283 @@
+"""The study of negatives on a tiny collection with a tiny model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ance_ir.paper.overlap as study_overlap
+from ance_ir.datasets import load_dataset
+from ance_ir.errors import TrainingError, UsageError
+from ance_ir.eval import evaluate
+from ance_ir.indexes.mining import allowed
+from ance_ir.models import DenseEncoder
+from ance_ir.paper import SCHEMES, Scheme, StudySettings, run_study
+from ance_ir.paper.trial import Trial, summary
+from ance_ir.training import DenseObjective, TrainingQueries
+from ance_ir.training.batches import Batch
+from tests.tiny import WORDS, encoder
+
+
+class Interrupted(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A collection with dev queries, and a model."""
+    folder = tmp_path_factory.mktemp("tiny")
+    collection = folder / "collection"
+    collection.mkdir()
+    colours = ("red", "green", "blue", "small")
+    texts = [f"the {colour} {animal} {verb}" for animal, verb, colour in itertools.product(WORDS[21:26], WORDS[-4:], colours)]
+    (collection / "corpus.jsonl").write_text("".join(json.dumps({"docno": f"d{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
+    for split, start in ((".train", 0), (".dev", 1), ("", 2)):
+        numbers = range(start, len(texts), 3)
+        (collection / f"queries{split}.tsv").write_text("".join(f"q{i}\twho {' '.join(texts[i].split()[2:])}\n" for i in numbers))
+        (collection / f"qrels{split}.txt").write_text("".join(f"q{i} 0 d{i} 1\n" for i in numbers))
+    encoder(normalize=True).save(folder / "model")
+    return collection, folder / "model"
+
+
+def _settings(tiny: tuple[Path, Path], **changes: Any) -> StudySettings:
+    told = {"schemes": ("random", "bm25 -> ance"), "seeds": (1, 2), "steps": 8, "batch_size": 4, "refresh_every": 2, "depth": 5}
+    told |= {"learning_rate": 1e-3, "layers": 1, "passage_length": 16}
+    return StudySettings(dataset=str(tiny[0]), model=str(tiny[1]), **{**told, **changes})
+
+
+def _study(settings: StudySettings, out: Path, **options: Any) -> tuple[dict[str, Any], list[str]]:
+    said: list[str] = []
+    return run_study(settings, out, device="cpu", say=said.append, **options), said
+
+
+def _figures(results: dict[str, Any]) -> dict[str, Any]:
+    """All but times."""
+    return {
+        name: {key: value for key, value in told.items() if key not in ("seconds", "run_seconds")}
+        for name, told in results["systems"].items()
+    }
+
+
+@pytest.mark.parametrize("text", SCHEMES)
+def test_the_papers_schemes_are_read(text: str) -> None:
+    assert str(Scheme.parse(text)) == text
+
+
+def test_what_a_scheme_says() -> None:
+    assert Scheme.parse(" 2*bm25+random->ance ") == Scheme(negatives="ance", warm_up="2*bm25+random")
+    for text in ("", "a -> ", "-> a", "a -> b -> c"):
+        with pytest.raises(UsageError, match="a scheme is SOURCE or SOURCE -> SOURCE"):
+            Scheme.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schemes": ()}, "schemes: at least one"),
+        ({"seeds": (1, 1)}, "seeds: at least one, and none twice, was expected, not 1, 1"),
+        ({"steps": 0}, "steps is at least 1"),
+        ({"depth": 0}, "at least 1 document"),
+        ({"test_split": "dev", "dev_split": "dev"}, "both of the split 'dev'"),
+        ({"warm_up_share": 0.3}, "bm25 -> ance: its warm-up would end at step 2 of 8"),
+        ({"warm_up_share": 1.0}, "would end at step 8 of 8"),
+        ({"warm_up_share": 0.0}, "would end at step 0 of 8"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tiny: tuple[Path, Path], changes: dict[str, Any], message: str) -> None:
+    if "warm_up_share" in changes:
+        changes = {"refresh_every": 4, **changes}
+    with pytest.raises(UsageError, match=message):
+        _settings(tiny, **changes)
+
+
+def test_every_scheme_of_the_paper(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    settings = _settings(tiny, schemes=SCHEMES)
+    results, said = _study(settings, tmp_path / "study")
+    assert list(results["systems"]) == ["BM25", "untrained", *SCHEMES]
+    assert results["queries"] == {"dev": 27, "test": 26}
+    for name, told in results["systems"].items():
+        trained = name in SCHEMES
+        assert {len(values) for measures in told["measures"].values() for values in measures.values()} == {2 if trained else 1}
+        assert ("loss" in told) is trained
+    assert all(len(set(results["systems"][name]["loss"])) == 2 for name in SCHEMES), "under each seed"
+    assert len({tuple(results["systems"][name]["loss"]) for name in SCHEMES}) == len(SCHEMES), "each is trained as it says"
+    assert {"grad_norm, embeddings", "grad_norm, layer 1"} <= results["systems"]["nce"].keys()
+    assert len(results["expectations"]) == 5 + 6 + 4
+    assert json.loads((tmp_path / "study" / "results.json").read_text()) == results
+    page = (tmp_path / "study" / "results.md").read_text()
+    assert all(f"\n| {name} " in page for name in results["systems"])
+    assert page in said[-1]
+    assert (tmp_path / "study" / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert any(line.startswith("22 of 22: in-batch -> ance, seed 2: test RR@10") and "about 0 s left" in line for line in said)
+    left = {path.name for path in (tmp_path / "study").rglob("*") if path.is_file()} - {"run.lock", "switches.json"}
+    assert left == {
+        "study.json", "baselines.json", "results.json", "results.md", "training.png", "result.json", "run.json", "metrics.jsonl",
+    }  # fmt: skip
+
+
+def test_what_is_evaluated_is_the_trained_model(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    results, _ = _study(_settings(tiny, schemes=("random",), seeds=(1,)), tmp_path / "study", keep=True)
+    trial = Trial(tmp_path / "study", Scheme.parse("random"), 1)
+    dataset = load_dataset(tiny[0])
+    texts = [document["text"] for document in dataset.store()]
+    start = DenseEncoder.from_pretrained(tiny[1], layers=1, passage_length=16, device="cpu")
+    for name, model in (("untrained", start), ("random", DenseEncoder.from_pretrained(trial.folder / "training", device="cpu"))):
+        for split in ("dev", "test"):
+            queries = dataset.queries(split)
+            scores = model.encode_queries(list(queries["query"])) @ model.encode_passages(texts).T
+            run = [(qid, f"d{i}", float(score)) for qid, row in zip(queries["qid"], scores, strict=True) for i, score in enumerate(row)]
+            expected = evaluate(pd.DataFrame(run, columns=["qid", "docno", "score"]), dataset.qrels(split)).mean()
+            for measure, values in results["systems"][name]["measures"][split].items():
+                assert values == [pytest.approx(expected[measure], abs=1e-6)]
+    assert results["systems"]["untrained"]["measures"] != results["systems"]["random"]["measures"]
+    assert trial.result()["per_query"]["test"]["qid"] == list(dataset.qrels()["qid"])
+
+
+def test_only_test_queries_where_there_are_no_others(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    results, _ = _study(_settings(tiny, schemes=("random",), seeds=(1,), test_split="dev"), tmp_path / "study")
+    assert results["queries"] == {"dev": 27}
+
+
+@pytest.mark.parametrize("sample", [10**6, 5])
+@pytest.mark.parametrize("scheme", ["random", "in-batch", "nce", "nce+bm25", "bm25+random", "bm25 -> ance", "in-batch -> ance+random"])
+def test_overlap_is_that_of_the_batches_that_were_trained_on(
+    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, sample: int
+) -> None:
+    monkeypatch.setattr(study_overlap, "TOP", 12)
+    monkeypatch.setattr(study_overlap, "SAMPLE", sample)
+    monkeypatch.setattr(allowed, "_BLOCK", 3)
+    seen: list[Batch] = []
+    backward = DenseObjective.backward
+
+    def recorded(self: DenseObjective, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+        seen.append(batch)
+        return backward(self, batch, temperature, share)
+
+    monkeypatch.setattr(DenseObjective, "backward", recorded)
+    settings = _settings(tiny, schemes=(scheme,), seeds=(1,), steps=9, refresh_every=3, warm_up_share=1 / 3)
+    _study(settings, tmp_path / "study", keep=True)
+    trial = Trial(tmp_path / "study", Scheme.parse(scheme), 1)
+    model = DenseEncoder.from_pretrained(trial.folder / "training", device="cpu")
+    dataset = load_dataset(tiny[0])
+    queries = TrainingQueries.load(dataset, dataset.store())
+    scores = model.encode_queries(queries.texts) @ model.encode_passages([document["text"] for document in dataset.store()]).T
+    hits = []
+    for batch in seen[9 - (3 if sample > 100 else 2) :]:
+        for query, drawn in zip(batch.queries.tolist(), batch.negatives.tolist(), strict=True):
+            excluded = set(queries.excluded[query].tolist())
+            order = [int(i) for i in sorted(range(scores.shape[1]), key=lambda i: (-scores[query, i], [-ord(c) for c in f"d{i}"]))]
+            first = [i for i in order if i not in excluded][:12]
+            others = sorted((set(batch.positives.tolist()) | set(batch.negatives.ravel().tolist())) - excluded)
+            if batch.in_batch == "all":
+                drawn = others
+            elif batch.in_batch == "hardest":
+                drawn = [*drawn, max(others, key=lambda i: scores[query, i])]
+            hits += [number in first for number in drawn]
+    result = trial.result()
+    assert result["overlap_negatives"] == len(hits)
+    assert result["overlap"] == pytest.approx(np.mean(hits))
+
+
+@pytest.mark.parametrize("broken_at", [0, 5, 13, 30])
+def test_a_study_that_was_broken_off_goes_on_and_finds_the_same(
+    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
+) -> None:
+    settings = _settings(tiny)
+    unbroken, _ = _study(settings, tmp_path / "unbroken")
+    steps = 0
+    backward = DenseObjective.backward
+
+    def breaking(self: DenseObjective, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+        nonlocal steps
+        if steps == broken_at:
+            raise Interrupted
+        steps += 1
+        return backward(self, batch, temperature, share)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(DenseObjective, "backward", breaking)
+        _study(settings, tmp_path / "broken")
+    assert not (tmp_path / "broken" / "results.json").exists()
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken").rglob("result.json")}
+    assert len(done) == broken_at // 8
+    resumed, said = _study(settings, tmp_path / "broken")
+    assert _figures(resumed) == _figures(unbroken)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert (f"{len(done)} of 4 runs are done already" in said) is bool(done)
+
+
+@pytest.mark.parametrize("place", ["overlap", "Trial.clear"])
+def test_one_that_was_killed_after_training_is_finished_and_cleared(
+    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def killed(*_: object) -> None:
+        raise Interrupted
+
+    settings = _settings(tiny, schemes=("ance",), seeds=(1,))
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(f"ance_ir.paper.trial.{place}", killed)
+        _study(settings, tmp_path / "study")
+    assert list((tmp_path / "study").rglob("index.ance"))
+    _study(settings, tmp_path / "study")
+    assert not [path for name in ("index.ance", "model", "checkpoints", "negatives") for path in (tmp_path / "study").rglob(name)]
+
+
+def test_what_is_kept_when_asked(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    _study(_settings(tiny, schemes=("ance",), seeds=(1,)), tmp_path / "study", keep=True)
+    kept = {path.name for path in (tmp_path / "study" / "runs" / "ance" / "seed-1").rglob("*") if path.is_dir()}
+    assert {"index.ance", "model", "checkpoints", "negatives"} <= kept
+    assert (tmp_path / "study" / "untrained.ance").is_dir()
+
+
+def test_another_study_or_something_else_is_refused(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    one = _settings(tiny, schemes=("random",), seeds=(1,))
+    first, _ = _study(one, tmp_path / "study")
+    with pytest.raises(TrainingError, match=r"other settings: schemes was \['random'\], is \['nce'\]; steps was 8, is 16"):
+        _study(_settings(tiny, schemes=("nce",), seeds=(1,), steps=16), tmp_path / "study")
+    assert _study(one, tmp_path / "study")[0] == first
+    told = json.loads((tmp_path / "study" / "study.json").read_text())
+    told["fingerprints"]["model"] = "another"
+    (tmp_path / "study" / "study.json").write_text(json.dumps(told))
+    with pytest.raises(TrainingError, match="the study's model changed since it began"):
+        _study(one, tmp_path / "study")
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "thesis.tex").write_text("precious")
+    with pytest.raises(TrainingError, match="something else than a study"):
+        _study(one, tmp_path / "else")
+
+
+def test_a_name_that_is_no_source_is_refused_before_anything_is_trained(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="bm26"):
+        _study(_settings(tiny, schemes=("random", "bm26 -> ance")), tmp_path / "study")
+    assert not (tmp_path / "study" / "runs").exists()
+
+
+def test_the_summary_of_a_log() -> None:
+    steps = range(8)
+    lines = [
+        {
+            "step": i,
+            "loss": 10.0 - i,
+            "grad_norm": float(i),
+            "grad_norms": {"embeddings": 1.0 * i, "head": 2.0},
+            "tokens": 10 * i,
+            "seconds": 0.5,
+        }
+        for i in steps
+    ]
+    found = summary(pd.DataFrame(lines[::-1]))
+    assert found == {
+        "loss": 3.5,
+        "grad_norm": 3.5,
+        "grad_norm_end": 6.5,
+        "grad_norms": {"embeddings": 3.5, "head": 2.0},
+        "tokens": 35.0,
+        "seconds": 0.5,
+    }

@@ -1,0 +1,29 @@
+"""Public names that have moved still work, with a warning that names the new place."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+PACKAGES = ("ance_ir.eval", "ance_ir.indexes", "ance_ir.training")
+MOVED = {
+    ("ance_ir.eval", "NearestName"): "ance_ir.pipelines",
+    ("ance_ir.eval", "train_on_dataset"): "ance_ir.workflows",
+    ("ance_ir.eval", "read_training_runs"): "ance_ir.workflows",
+    ("ance_ir.indexes", "AnnMiner"): "ance_ir.indexes.mining",
+    ("ance_ir.training", "World"): "ance_ir.world",
+}
+
+
+@pytest.mark.parametrize(("package", "name"), MOVED)
+def test_the_old_name_warns_and_is_the_new_one(package: str, name: str) -> None:
+    with pytest.warns(FutureWarning, match=f"{MOVED[package, name]}.{name}"):
+        old = getattr(importlib.import_module(package), name)
+    assert old is getattr(importlib.import_module(MOVED[package, name]), name)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_name_that_never_was_is_refused(package: str) -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        importlib.import_module(package).no_such_name  # noqa: B018
