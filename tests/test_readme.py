@@ -23,6 +23,7 @@ def _blocks(page: Path, language: str) -> list[str]:
     return [block for found, block in zip(parts[1::4], parts[2::4], strict=True) if found == language]
 
 
+@pytest.mark.slow
 def test_python_blocks_run(tmp_path: Path) -> None:
     blocks = _blocks(README, "python")
     assert blocks

@@ -1,0 +1,21 @@
+"""Digests: short names of contents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def digest_of(value: Any) -> str:
+    """A hash of a value that JSON can express, 32 hexadecimal digits; the order of keys is no matter."""
+    return digest_bytes([json.dumps(value, sort_keys=True).encode()])
+
+
+def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
+    """A hash of bytes that come in parts, 32 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Things of one kind by name, a module each: to add one is to add one file. ``ance_ir.registries`` lists the kinds."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ance_ir.choices import check_choice
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """What the modules of a package offer, each under its module's name, in the order of the names.
+
+    A module is imported when its entry is asked for, not before: names and summaries, which help texts and messages need, come from
+    the files alone. A name with a hyphen is a module with an underscore (``pairwise-nll`` is ``pairwise_nll.py``); modules whose
+    names begin with an underscore are no entries.
+
+    Args:
+        kind: what an entry is, for messages: ``"loss"``.
+        package: the package's dotted name: ``__name__`` in its ``__init__.py``.
+        attribute: the name under which each module has its entry: ``"LOSS"``.
+    """
+
+    def __init__(self, kind: str, package: str, attribute: str) -> None:
+        self.kind = kind
+        self.package = package
+        self.attribute = attribute
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the package lies. None of the packages above it is imported for this but the outermost."""
+        outermost, *inner = self.package.split(".")
+        return Path(*importlib.import_module(outermost).__path__, *inner)
+
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        names = sorted(module.name for module in pkgutil.iter_modules([str(self.folder)]) if not module.name.startswith("_"))
+        return {name.replace("_", "-"): name for name in names}
+
+    def check(self, name: Any) -> str:
+        """The name of an entry.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        return check_choice(self.kind, name, self._modules)
+
+    def __getitem__(self, name: str) -> T:
+        """An entry.
+
+        Raises:
+            KeyError: there is none of this name; ``find`` says so in a user's terms.
+        """
+        entry: T = getattr(importlib.import_module(f"{self.package}.{self._modules[name]}"), self.attribute)
+        return entry
+
+    def find(self, name: Any) -> T:
+        """An entry that a user asked for.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        return self[self.check(name)]
+
+    def summary(self, name: str) -> str:
+        """The first line of the module's docstring, without its period; the module is not imported."""
+        source = (self.folder / f"{self._modules[name]}.py").read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(source)) or ""
+        return docstring.partition("\n")[0].removesuffix(".")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __repr__(self) -> str:
+        return f"Registry({self.kind}: {', '.join(self)})"
