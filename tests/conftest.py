@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+# Terrier's jars, where they lie next to the checkout; in a folder of our own, since PyTerrier writes into its.
+TERRIER = Path(__file__).resolve().parents[2] / "shared" / "terrier"
+if "PYTERRIER_HOME" not in os.environ and TERRIER.is_dir():
+    home = tempfile.TemporaryDirectory(prefix="pyterrier-")
+    atexit.register(home.cleanup)
+    for jar in TERRIER.glob("*.jar"):
+        Path(home.name, jar.name).symlink_to(jar)
+    os.environ["PYTERRIER_HOME"] = home.name
 
 # The same examples each time, except in long runs, which are made to find something new.
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=50)
