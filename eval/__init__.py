@@ -1,13 +1,11 @@
 """Runs, measures, experiments and what they show."""
 
-from ance_ir.eval.candidates import RunRetriever, candidates
 from ance_ir.eval.doctor import Finding, diagnose, findings_text
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.examination import examine, report_on
-from ance_ir.eval.examples import Example, Ranking, format_example, wins
+from ance_ir.eval.examination import diagnose_on_dataset, report_on_dataset
+from ance_ir.eval.examples import Example, Ranking, format_example, queries_won
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.eval.formats import format_evaluation
-from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.measures import (
     DEFAULT_MEASURES,
     EM,
@@ -18,13 +16,15 @@ from ance_ir.eval.measures import (
     Overlap,
     bind_measures,
     evaluate,
-    means,
-    needs,
+    mean_values,
     parse_measures,
+    required_evidence,
 )
 from ance_ir.eval.on_dataset import evaluate_on_dataset
 from ance_ir.eval.report import write_report
 from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
+from ance_ir.eval.runs.dataset_runs import RunRetriever, dataset_runs
+from ance_ir.eval.runs.kept import KeptRuns
 from ance_ir.eval.significance import compare
 from ance_ir.eval.suites import SUITES, Suite, find_suite, suite_of
 from ance_ir.eval.tables import Table
@@ -51,25 +51,25 @@ __all__ = [
     "Table",
     "TunedWeights",
     "bind_measures",
-    "candidates",
     "compare",
+    "dataset_runs",
     "diagnose",
+    "diagnose_on_dataset",
     "evaluate",
     "evaluate_on_dataset",
     "evaluate_systems",
-    "examine",
     "find_suite",
     "findings_text",
     "format_evaluation",
     "format_example",
-    "means",
-    "needs",
+    "mean_values",
     "parse_measures",
+    "queries_won",
     "read_run",
-    "report_on",
+    "report_on_dataset",
+    "required_evidence",
     "suite_of",
     "tune_weights",
-    "wins",
     "write_passages",
     "write_report",
     "write_run",
@@ -104,5 +104,11 @@ __getattr__ = moved(
             "ance_ir.workflows",
         ),
         "NearestName": "ance_ir.pipelines",
+        "candidates": "ance_ir.eval:dataset_runs",
+        "examine": "ance_ir.eval:diagnose_on_dataset",
+        "means": "ance_ir.eval:mean_values",
+        "needs": "ance_ir.eval:required_evidence",
+        "report_on": "ance_ir.eval:report_on_dataset",
+        "wins": "ance_ir.eval:queries_won",
     },
 )

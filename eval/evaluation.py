@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ance_ir.eval.kept_runs import KeptRuns
-from ance_ir.eval.measures import means
+from ance_ir.eval.measures import mean_values
+from ance_ir.eval.runs.kept import KeptRuns
 from ance_ir.eval.significance import CONFIDENCE, TESTS, Correction, Test
 from ance_ir.eval.tables import NOTHING, Table
 from ance_ir.files import as_path, atomic_open, write_json
@@ -62,7 +62,7 @@ class Evaluation:
 
     def table(self) -> pd.DataFrame:
         """Means: a row for each system, a column for each measure, and ``ms/query``, NaN for a run from elsewhere; all float."""
-        table = pd.DataFrame({system: means(values, self.runs[system]) for system, values in self.per_query.items()}).T
+        table = pd.DataFrame({system: mean_values(values, self.runs[system]) for system, values in self.per_query.items()}).T
         return table.assign(**{_TIME: pd.Series(self.ms_per_query)}).rename_axis("system")
 
     def significant(self) -> set[tuple[str, str]]:
@@ -122,7 +122,7 @@ class Evaluation:
         """All but the runs and the single queries, in what JSON can hold."""
         systems: dict[str, dict[str, Any]] = {
             system: {
-                "measures": means(values, self.runs[system]).to_dict(),
+                "measures": mean_values(values, self.runs[system]).to_dict(),
                 "intervals": {measure: self.interval(system, measure) for measure in self.measures},
                 "ms_per_query": self.ms_per_query.get(system),
             }

@@ -24,7 +24,9 @@ _GENERAL = ("judged", "answered")
 """Suites of collections whose makers are not known to have named a threshold."""
 
 
-def examine(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, report: Path | str | None = None) -> list[Finding]:
+def diagnose_on_dataset(
+    evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, report: Path | str | None = None
+) -> list[Finding]:
     """What the doctor finds in an evaluation on a dataset's split, whose training queries and answers it looks at too.
 
     Args:
@@ -32,7 +34,7 @@ def examine(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, 
         dataset: what was searched.
         split: which of its queries were asked.
         suite: how; its threshold tells which labels are relevant, unless it is a general one.
-        report: where a page of all is written; see ``report_on``. ``None`` for nowhere.
+        report: where a page of all is written; see ``report_on_dataset``. ``None`` for nowhere.
 
     Returns:
         The findings; none, and a warning, where what the doctor looks at cannot be read.
@@ -51,11 +53,13 @@ def examine(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, 
         logger.warning("nobody has looked for what makes the figures doubtful: %s", error)
         findings = []
     if report is not None:
-        report_on(evaluation, dataset, split, suite, findings, report)
+        report_on_dataset(evaluation, dataset, split, suite, findings, report)
     return findings
 
 
-def report_on(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, findings: Sequence[Finding], path: Path | str) -> None:
+def report_on_dataset(
+    evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, findings: Sequence[Finding], path: Path | str
+) -> None:
     """Write the page of an evaluation on a dataset's split, with the texts of documents where these can be read.
 
     Args:
@@ -63,7 +67,7 @@ def report_on(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite
         dataset: what was searched.
         split: which of its queries were asked.
         suite: how.
-        findings: of ``examine``.
+        findings: of ``diagnose_on_dataset``.
         path: the HTML file.
     """
     title = dataset.name if split == "test" else f"{dataset.name}, {split}"

@@ -53,7 +53,7 @@ class Example:
     loser: Ranking
 
 
-def wins(evaluation: Evaluation, queries: pd.DataFrame, system: str, baseline: str, measure: str, n: int = 3) -> list[Example]:
+def queries_won(evaluation: Evaluation, queries: pd.DataFrame, system: str, baseline: str, measure: str, n: int = 3) -> list[Example]:
     """The queries on which a system beats another by most; fewer than ``n`` where it wins on fewer, ties by qid.
 
     Args:
@@ -92,7 +92,7 @@ def format_example(example: Example, text_of: Callable[[Sequence[str]], Sequence
     """An example for a terminal, one line for the query and for each document.
 
     Args:
-        example: from ``wins``.
+        example: from ``queries_won``.
         text_of: the texts of docnos, in their order.
     """
     docnos = [docno for docno in (example.relevant, example.winner.top, example.loser.top) if docno is not None]

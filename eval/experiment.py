@@ -15,20 +15,20 @@ from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.kept_runs import KeptRuns, run_key
 from ance_ir.eval.measures import (
     DEFAULT_MEASURES,
     NO_QRELS,
     Evidence,
-    asked_and_known,
     check_measures,
     evaluate,
     evaluated_queries,
-    needs,
+    known_queries,
     parse_measures,
     query_weights,
+    required_evidence,
 )
 from ance_ir.eval.runs import check_run
+from ance_ir.eval.runs.kept import KeptRuns, run_key
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
 from ance_ir.notices import collected, examples
 from ance_ir.ranking import without_itself
@@ -100,7 +100,7 @@ def evaluate_systems(
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(names)}")
     check_measures(parsed, evidence, names)
     with collected() as notices:
-        queries, qrels = _asked(queries, qrels, evidence, needs(parsed), judged_in_part)
+        queries, qrels = _asked(queries, qrels, evidence, required_evidence(parsed), judged_in_part)
         found, ms_per_query, keys, reused = _found(systems, queries, kept, verbose)
         for name, run in given.items():
             with _about(name):
@@ -187,5 +187,5 @@ def _asked(
     if not queries["qid"].isin(counting).any():
         first = f"{queries['qid'].head(1).item()!r} and {str(counting[0])!r}"
         raise EvaluationError(f"queries and {what} have no query in common; their first are {first}")
-    asked = asked_and_known(queries, counting, what, in_part=judged_in_part)
+    asked = known_queries(queries, counting, what, in_part=judged_in_part)
     return asked, None if qrels is None else qrels[qrels["qid"].isin(asked["qid"])].reset_index(drop=True)

@@ -13,11 +13,11 @@ import pyterrier as pt
 
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import DatasetNotFoundError, UsageError
-from ance_ir.eval.candidates import candidates
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.experiment import evaluate_systems
-from ance_ir.eval.measures import Evidence, needs, parse_measures
+from ance_ir.eval.measures import Evidence, parse_measures, required_evidence
 from ance_ir.eval.runs import read_run
+from ance_ir.eval.runs.dataset_runs import dataset_runs
 from ance_ir.eval.suites import Suite, suite_of
 from ance_ir.models.dense.precision import Precision
 from ance_ir.notices import collected
@@ -46,7 +46,7 @@ def evaluate_on_dataset(
 
     Args:
         dataset: what is searched and asked, or its name.
-        systems: their texts; see ``Systems``. The runs that come with the dataset are stages too; see ``candidates``.
+        systems: their texts; see ``Systems``. The runs that come with the dataset are stages too; see ``dataset_runs``.
         split: which queries.
         suite: how; by default the dataset's own, see ``suite_of``.
         measures: their names; by default the suite's.
@@ -74,11 +74,11 @@ def evaluate_on_dataset(
         suite = suite or suite_of(dataset, split)
         stack.enter_context(_what_it_needs(suite))
         measures = measures or suite.measures
-        needed = needs(parse_measures(measures))
+        needed = required_evidence(parse_measures(measures))
         queries = dataset.queries(split)
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
         qrels = dataset.qrels(split) if "qrels" in needed or (not needed and evidence.answers is None) else None
-        found_before = candidates(dataset, split)
+        found_before = dataset_runs(dataset, split)
         parser = Systems(
             dataset,
             num_results=num_results or suite.depth,

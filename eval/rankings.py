@@ -13,21 +13,21 @@ _RUN = ["qid", "docno", "score", "rank"]
 _QRELS = ["qid", "docno", "label"]
 
 
-def asked(evaluation: Evaluation) -> pd.Index:
+def evaluated_qids(evaluation: Evaluation) -> pd.Index:
     """The qids that were evaluated."""
     return next(iter(evaluation.per_query.values())).index
 
 
-def judgements(evaluation: Evaluation) -> pd.DataFrame:
+def evaluated_qrels(evaluation: Evaluation) -> pd.DataFrame:
     """``qid docno label`` of the queries that were evaluated; empty where no measure needs any."""
     qrels = evaluation.qrels
-    return qrels.loc[qrels["qid"].isin(asked(evaluation)), _QRELS].astype({"label": "int64"})
+    return qrels.loc[qrels["qid"].isin(evaluated_qids(evaluation)), _QRELS].astype({"label": "int64"})
 
 
-def results(evaluation: Evaluation, system: str) -> pd.DataFrame:
+def evaluated_results(evaluation: Evaluation, system: str) -> pd.DataFrame:
     """A system's ``qid docno score rank`` of the queries that were evaluated."""
     run = evaluation.runs[system]
-    return run.loc[run["qid"].isin(asked(evaluation)), _RUN].astype({"score": "float64", "rank": "int64"})
+    return run.loc[run["qid"].isin(evaluated_qids(evaluation)), _RUN].astype({"score": "float64", "rank": "int64"})
 
 
 def with_labels(run: pd.DataFrame, qrels: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ _DPR = "Karpukhin et al. 2020"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedFigure:
     """A figure that others report.
 
     Attributes:
@@ -59,7 +59,7 @@ class Suite:
     passages: str = "firstp"
     k1: float = 0.9
     b: float = 0.4
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedFigure, ...] = ()
     candidates: int = 0
     needs: str = ""
     judged_in_part: bool = False
@@ -77,11 +77,11 @@ class Suite:
         return Table(header=["published, full collection", "source", *measures], rows=rows, left=2)
 
 
-def _figures(source: str, values: Mapping[str, Mapping[str, float]]) -> tuple[Published, ...]:
-    return tuple(Published(system=system, values=of, source=source) for system, of in values.items())
+def _figures(source: str, values: Mapping[str, Mapping[str, float]]) -> tuple[PublishedFigure, ...]:
+    return tuple(PublishedFigure(system=system, values=of, source=source) for system, of in values.items())
 
 
-def _table_1(retrieval: Mapping[str, float], rerank: Mapping[str, float]) -> tuple[Published, ...]:
+def _table_1(retrieval: Mapping[str, float], rerank: Mapping[str, float]) -> tuple[PublishedFigure, ...]:
     """The paper's Table 1: nDCG@10 of full retrieval, and of ranking BM25's top 100 again."""
     ndcg = {**retrieval, **{f"{system} (rerank)": value for system, value in rerank.items()}}
     return _figures(_PAPER, {system: {"nDCG@10": value} for system, value in ndcg.items()})

@@ -108,13 +108,13 @@ def command(
     from ance_ir.errors import AnceError, EvaluationError
     from ance_ir.eval import (
         KeptRuns,
+        diagnose_on_dataset,
         evaluate_on_dataset,
-        examine,
         find_suite,
         findings_text,
         format_evaluation,
         parse_measures,
-        report_on,
+        report_on_dataset,
         suite_of,
     )
     from ance_ir.pipelines.systems import load_pipelines
@@ -166,11 +166,11 @@ def command(
         say(f"\n{compared}")
     if not told_suite and (published := used.published_table()):
         say(f"\n{published.to_text()}")
-    if findings := examine(found, source, split, used):
+    if findings := diagnose_on_dataset(found, source, split, used):
         say(f"\n{findings_text(findings)}")
     if report:
         try:
-            report_on(found, source, split, used, findings, report)
+            report_on_dataset(found, source, split, used, findings, report)
         except (AnceError, OSError) as error:
             raise EvaluationError(f"{report} could not be written ({error}); {saved}") from error
     say(saved + (f", the page is {report}" if report else ""))

@@ -20,7 +20,7 @@ def command(form: str) -> None:
     """
     from dataclasses import asdict
 
-    from ance_ir.eval import SUITES, needs, parse_measures
+    from ance_ir.eval import SUITES, parse_measures, required_evidence
 
     if form == "json":
         import json
@@ -30,7 +30,9 @@ def command(form: str) -> None:
     for suite in SUITES.values():
         click.echo(f"{suite.name}: {suite.describes}\n  measures {' '.join(suite.measures)}")
         relevant = (
-            f"; binary measures count labels of at least {suite.threshold}" if "qrels" in needs(parse_measures(suite.measures)) else ""
+            f"; binary measures count labels of at least {suite.threshold}"
+            if "qrels" in required_evidence(parse_measures(suite.measures))
+            else ""
         )
         click.echo(f"  depth {suite.depth}{relevant}; passages {suite.passages}; BM25 with k1 {suite.k1}, b {suite.b}")
         if suite.candidates:

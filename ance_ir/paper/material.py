@@ -10,7 +10,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import counts_itself, load_dataset
-from ance_ir.eval.measures import evaluate, judged
+from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
 from ance_ir.paper.settings import Scheme, StudySettings
@@ -44,7 +44,7 @@ class Material:
         self.queries = TrainingQueries.load(self.dataset, self.store, settings.split)
         dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits else settings.test_split)
         self.splits = tuple(dict.fromkeys((dev, settings.test_split)))
-        self._judged = {split: judged(self.dataset, split) for split in self.splits}
+        self._judged = {split: judged_split(self.dataset, split) for split in self.splits}
         model = self.model()
         self.fingerprint = model.fingerprint()
         self.temperature = 0.05 if model.similarity == "cosine" else 1.0

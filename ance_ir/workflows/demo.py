@@ -15,7 +15,7 @@ import pyterrier as pt
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import TrainingError
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.examples import format_example, wins
+from ance_ir.eval.examples import format_example, queries_won
 from ance_ir.eval.experiment import evaluate_systems
 from ance_ir.files import atomic_open, read_json, write_json
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
@@ -189,7 +189,9 @@ class _Demo:
         parts = ["```", evaluation.to_text(), "```"]
         for winner, loser in (("ANCE", "BM25"), ("BM25", "ANCE")):
             parts.append(f"\n## Where {winner} wins\n")
-            parts += [format_example(example, text_of) + "\n" for example in wins(evaluation, queries, winner, loser, "RR@10", _EXAMPLES)]
+            parts += [
+                format_example(example, text_of) + "\n" for example in queries_won(evaluation, queries, winner, loser, "RR@10", _EXAMPLES)
+            ]
         parts.append(self._where())
         report = "\n".join(parts)
         with atomic_open(self.out / "report.md") as stream:

@@ -13,7 +13,6 @@ import torch
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
-from ance_ir.eval.shared_queries import warn_of_shared_queries
 from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining.miner import DEPTH
@@ -36,6 +35,7 @@ from ance_ir.training import (
 )
 from ance_ir.workflows.mining import Mining
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import ALONE, World
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ance_ir.datasets import Dataset, DocumentStore, counts_itself
-from ance_ir.eval.measures import evaluate, judged
+from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining import AnnMiner, Filters
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
@@ -90,7 +90,7 @@ class Mining:
 
 
 def _evaluator(dataset: Dataset, split: str) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:
-    queries, qrels = judged(dataset, split)
+    queries, qrels = judged_split(dataset, split)
     itself = counts_itself(dataset.name)
 
     def measure(index: AnceIndex, model: DenseEncoder) -> dict[str, float]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from ance_ir.answers import Answers, answer_tokens
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import TrainingError
-from ance_ir.eval.shared_queries import warn_of_shared_queries
 from ance_ir.models import Reader
 from ance_ir.notices import collected, examples
 from ance_ir.training import ReaderObjective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import ALONE, World
 
 logger = logging.getLogger(__name__)

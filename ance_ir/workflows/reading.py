@@ -12,7 +12,7 @@ import pandas as pd
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import EvaluationError, UsageError
-from ance_ir.eval.measures import EM, F1, Evidence, asked_and_known, evaluate
+from ance_ir.eval.measures import EM, F1, Evidence, evaluate, known_queries
 from ance_ir.eval.tables import Table
 from ance_ir.files import atomic_open
 from ance_ir.models import Reader
@@ -94,7 +94,7 @@ def read_dataset(
             raise UsageError(f"{name} is at least 1, not {value}")
     with collected() as notices:
         answers = dataset.answers(split)
-        asked = asked_and_known(dataset.queries(split), pd.Index(answers["qid"]), "answers")
+        asked = known_queries(dataset.queries(split), pd.Index(answers["qid"]), "answers")
         if asked.empty:
             raise EvaluationError(f"{dataset.name}, split {split!r}: no question has answers; look whether qids are written alike")
         unanswerable = asked["qid"][~asked["qid"].isin(answers["qid"][answers["answers"].map(lambda given: any(map(str.strip, given)))])]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ance_ir.datasets import Dataset
-from ance_ir.eval.measures import evaluate, judged
-from ance_ir.eval.shared_queries import warn_of_shared_queries
+from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.models import CrossEncoder
 from ance_ir.notices import collected
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import RerankerLoss, RerankerObjective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import ALONE, World
 
 DEV_MEASURES = ("RR@10", "nDCG@10")
@@ -83,7 +83,7 @@ def train_reranker_on_dataset(
 def _evaluator(
     dataset: Dataset, model: CrossEncoder, split: str, depth: int, say: Callable[[str], object] | None
 ) -> Callable[[int], Mapping[str, float]]:
-    queries, qrels = judged(dataset, split)
+    queries, qrels = judged_split(dataset, split)
     first = dataset_bm25(dataset).retriever(depth).transform(queries)
     found = dataset.text_loader(model.settings.fields).transform(first)
     reranker = BertReranker(model)

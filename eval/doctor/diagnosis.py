@@ -11,7 +11,7 @@ from ance_ir.eval.doctor import corpus, questions, systems
 from ance_ir.eval.doctor.finding import Finding, Severity
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.measures import parse_measures
-from ance_ir.eval.rankings import asked, judgements, results
+from ance_ir.eval.rankings import evaluated_qids, evaluated_qrels, evaluated_results
 
 
 def diagnose(
@@ -36,10 +36,10 @@ def diagnose(
         unknown: those of some docnos that the corpus does not hold; ``None`` where that is not looked at.
     """
     measures = parse_measures(evaluation.measures)
-    qids, qrels = asked(evaluation), judgements(evaluation)
+    qids, qrels = evaluated_qids(evaluation), evaluated_qrels(evaluation)
     unasked = systems.unasked(evaluation.runs, queries)
     queries = queries[queries["qid"].isin(qids)].reset_index(drop=True)
-    runs = {system: results(evaluation, system) for system in evaluation.runs}
+    runs = {system: evaluated_results(evaluation, system) for system in evaluation.runs}
     found = [
         *systems.lost(runs, qids),
         *unasked,

@@ -1,18 +1,18 @@
 """Measures of effectiveness: those of ``ir_measures``, and ours among them."""
 
 from ance_ir.eval.measures.evidence import Evidence
-from ance_ir.eval.measures.names import DEFAULT_MEASURES, bind_measures, check_measures, needs, parse_measures
+from ance_ir.eval.measures.names import DEFAULT_MEASURES, bind_measures, check_measures, parse_measures, required_evidence
 from ance_ir.eval.measures.own import EM, F1, Coverage, Hole, Overlap
 from ance_ir.eval.measures.values import (
     NO_QRELS,
-    asked_and_known,
     check_qrels,
     check_results,
     evaluate,
     evaluated_queries,
-    judged,
     judged_queries,
-    means,
+    judged_split,
+    known_queries,
+    mean_values,
     query_weights,
 )
 
@@ -25,17 +25,17 @@ __all__ = [
     "Hole",
     "NO_QRELS",
     "Overlap",
-    "asked_and_known",
+    "known_queries",
     "bind_measures",
     "check_measures",
     "check_qrels",
     "check_results",
     "evaluate",
     "evaluated_queries",
-    "judged",
+    "judged_split",
     "judged_queries",
-    "means",
-    "needs",
+    "mean_values",
+    "required_evidence",
     "parse_measures",
     "query_weights",
 ]

@@ -128,7 +128,7 @@ def check_measures(measures: Iterable[Any], evidence: Evidence, systems: Collect
             measure.check(evidence, systems)
 
 
-def needs(measures: Iterable[Any]) -> set[str]:
+def required_evidence(measures: Iterable[Any]) -> set[str]:
     """What measures take their queries from: of ``"qrels"`` and ``"answers"``."""
     found = {measure.NEEDS if isinstance(measure, OwnMeasure) else "qrels" for measure in measures}
     return {need for need in found if need}

@@ -14,7 +14,7 @@ from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.measures.evidence import Evidence
-from ance_ir.eval.measures.names import DEFAULT_MEASURES, PIPELINE, bind_measures, needs, parse_measures
+from ance_ir.eval.measures.names import DEFAULT_MEASURES, PIPELINE, bind_measures, parse_measures, required_evidence
 from ance_ir.eval.measures.own import OwnMeasure
 from ance_ir.eval.runs import check_run
 from ance_ir.notices import examples
@@ -53,7 +53,7 @@ def evaluate(
     """
     evidence = evidence or Evidence()
     bound = bind_measures(measures, evidence)
-    needed = needs(bound)
+    needed = required_evidence(bound)
     qrels = None if qrels is None else clean_qrels(qrels)
     qids = evaluated_queries(qrels, evidence, needed)
     qrels = NO_QRELS if qrels is None else qrels
@@ -70,7 +70,7 @@ def evaluate(
     return pd.DataFrame({str(measure): columns[str(measure)] for measure in bound}, index=qids, dtype=float)
 
 
-def means(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.Series[float]:
+def mean_values(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.Series[float]:
     """One value for each measure: the mean over the queries for which it is defined.
 
     That of ``Hole@k`` is pooled, as it is reported in the literature: all unjudged documents in the top k of any query, divided by all
@@ -87,7 +87,7 @@ def means(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.Series[float]:
 
 
 def query_weights(per_query: pd.DataFrame, run: pd.DataFrame) -> pd.DataFrame:
-    """How much each query counts in the mean of each measure, a frame like ``per_query``: see ``means``."""
+    """How much each query counts in the mean of each measure, a frame like ``per_query``: see ``mean_values``."""
     columns = {}
     for name, measure in zip(per_query.columns, parse_measures(per_query.columns), strict=True):
         values = per_query[name]
@@ -170,7 +170,7 @@ def _numbered(names: pd.Series[str], qids: pd.Index) -> np.ndarray:
     return qids.get_indexer(pd.Index(names)).astype(str).astype(object)
 
 
-def asked_and_known(queries: pd.DataFrame, known: pd.Index, what: str, *, in_part: bool = False) -> pd.DataFrame:
+def known_queries(queries: pd.DataFrame, known: pd.Index, what: str, *, in_part: bool = False) -> pd.DataFrame:
     """Those of some queries of which something is known. Those left out on either side are warned of.
 
     Args:
@@ -190,10 +190,10 @@ def asked_and_known(queries: pd.DataFrame, known: pd.Index, what: str, *, in_par
     return queries[queries["qid"].isin(known)].reset_index(drop=True)
 
 
-def judged(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def judged_split(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The queries of a split that have judgements, and the judgements.
 
-    What is left out is warned of, see ``asked_and_known``, and so are queries without a relevant document.
+    What is left out is warned of, see ``known_queries``, and so are queries without a relevant document.
 
     Raises:
         EvaluationError: there are none.
@@ -218,7 +218,7 @@ def judged_queries(queries: pd.DataFrame, qrels: pd.DataFrame, what: str) -> pd.
     if not queries["qid"].isin(qrels["qid"]).any():
         first = f"; their first are {queries['qid'].iloc[0]!r} and {qrels['qid'].iloc[0]!r}" if len(queries) and len(qrels) else ""
         raise EvaluationError(f"queries and {what} have no query in common{first}")
-    asked = asked_and_known(queries, pd.Index(qrels["qid"].unique()), what)
+    asked = known_queries(queries, pd.Index(qrels["qid"].unique()), what)
     without = asked["qid"][~asked["qid"].isin(qrels["qid"][qrels["label"] > 0])]
     if len(without):
         told = "%d of %d judged queries have no relevant document in the %s (%s), and count 0 whatever is found"

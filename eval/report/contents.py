@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.rankings import asked, judgements, results
+from ance_ir.eval.rankings import evaluated_qids, evaluated_qrels, evaluated_results
 
 TOP = 10
 """Results that are shown of each ranking, and its first relevant one."""
@@ -39,7 +39,7 @@ def contents(evaluation: Evaluation, queries: pd.DataFrame, texts: Texts, releva
         ``values`` (of each system, of each measure), ``relevant`` (how many are known), ``found`` (by each system), ``rows`` (number of
         the document, label or null, ranks from 1 or 0 where it was not found, scores or null; of each system).
     """
-    qids, qrels = asked(evaluation), judgements(evaluation)
+    qids, qrels = evaluated_qids(evaluation), evaluated_qrels(evaluation)
     shown = _shown(evaluation, qrels, relevant)
     numbers, docnos = pd.factorize(shown["docno"])
     rows: dict[Any, list[list[Any]]] = {qid: [] for qid in qids}
@@ -50,7 +50,7 @@ def contents(evaluation: Evaluation, queries: pd.DataFrame, texts: Texts, releva
     for qid, number, label, rank, score in zip(shown["qid"], numbers, labels, ranks.tolist(), scores.tolist(), strict=True):
         rows[qid].append([int(number), None if label is None else int(label), rank, [_rounded(value) for value in score]])
     known = qrels["qid"][qrels["label"] >= relevant].value_counts()
-    found = [results(evaluation, system)["qid"].value_counts() for system in evaluation.runs]
+    found = [evaluated_results(evaluation, system)["qid"].value_counts() for system in evaluation.runs]
     asked_texts = queries.set_index("qid")["query"]
     values = [frame.reindex(qids).to_numpy().tolist() for frame in evaluation.per_query.values()]
     return {
@@ -79,7 +79,7 @@ def to_script(told: Any) -> str:
 
 def _shown(evaluation: Evaluation, qrels: pd.DataFrame, relevant: int) -> pd.DataFrame:
     """``qid docno label``, and ``rank`` and ``score`` in each system, of all documents that some system's ranking shows."""
-    runs = [results(evaluation, system) for system in evaluation.runs]
+    runs = [evaluated_results(evaluation, system) for system in evaluation.runs]
     good = qrels.loc[qrels["label"] >= relevant, ["qid", "docno"]]
     keys = []
     for run in runs:

@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from ance_ir.eval.panels import look
+from ance_ir.eval.report.panels import look
 
 WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 8, 40

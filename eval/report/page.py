@@ -15,7 +15,7 @@ import pandas as pd
 from ance_ir.datasets import DocumentStore
 from ance_ir.eval.doctor import Finding
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.rankings import asked
+from ance_ir.eval.rankings import evaluated_qids
 from ance_ir.eval.report import sections
 from ance_ir.eval.report.contents import contents, to_script
 from ance_ir.eval.report.figures import ink, line_style
@@ -59,7 +59,7 @@ def write_report(
     systems = f"{len(evaluation.per_query)} system{'s' if len(evaluation.per_query) > 1 else ''}"
     html = Template(part("report.html")).substitute(
         title=escape(title),
-        about=f"{len(asked(evaluation)):,} queries, {systems}, {datetime.now().astimezone():%Y-%m-%d %H:%M}",
+        about=f"{len(evaluated_qids(evaluation)):,} queries, {systems}, {datetime.now().astimezone():%Y-%m-%d %H:%M}",
         style=part("frame.css") + part("report.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ance_ir.eval.doctor import Finding
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.rankings import judgements, results
+from ance_ir.eval.rankings import evaluated_qrels, evaluated_results
 from ance_ir.eval.report.curves import LEVELS, precision_by_recall, scores_by_rank
 from ance_ir.eval.report.figures import Axis, band, chart, ink, interval, line, nice_ticks, swatch
 from ance_ir.eval.significance import CONFIDENCE
@@ -97,10 +97,10 @@ def notices(evaluation: Evaluation) -> str:
 
 def curves(evaluation: Evaluation, relevant: int) -> str:
     """Precision by recall of all systems, and how the scores of each decay."""
-    qrels, figures = judgements(evaluation), []
+    qrels, figures = evaluated_qrels(evaluation), []
     share = Axis(label="precision, interpolated", low=0, high=1, ticks=_UNIT)
     recall = Axis(label="recall", low=0, high=1, ticks=_UNIT)
-    runs = {system: run for system in evaluation.runs if len(run := results(evaluation, system))}
+    runs = {system: run for system in evaluation.runs if len(run := evaluated_results(evaluation, system))}
     numbers = {system: number for number, system in enumerate(evaluation.runs)}
     if (qrels["label"] >= relevant).any():
         drawn = [line(numbers[system], recall, share, LEVELS, precision_by_recall(run, qrels, relevant)) for system, run in runs.items()]

@@ -10,9 +10,9 @@ from tqdm.auto import tqdm
 
 from ance_ir import __version__
 from ance_ir.errors import IndexingError, UsageError
-from ance_ir.eval.tuning.candidates import candidates
 from ance_ir.eval.tuning.choice import Measured, Tuning
 from ance_ir.eval.tuning.measure import Reference, timed
+from ance_ir.eval.tuning.trial_settings import trial_settings
 from ance_ir.eval.tuning.trials import Trials
 from ance_ir.files import write_json
 from ance_ir.indexes import AnceIndex
@@ -45,7 +45,7 @@ def tune(
         queries_QD: vectors of queries of the kind that will be asked, float32 ``[Q, D]``.
         k: documents a query.
         recall: the share of the exact first k that is asked for.
-        backends: see ``candidates``.
+        backends: see ``trial_settings``.
         rounds: searches for each query alone; their median counts.
         keep: leave the Faiss files of all that was tried.
         device: where to search.
@@ -65,7 +65,7 @@ def tune(
         found_QK, timing = timed(index, queries_QD, k, searcher, rounds)
         return Measured(backend=backend, recall=reference.recall(found_QK), timing=timing, build_seconds=seconds, memory_bytes=size)
 
-    tried = candidates(len(store), store.dimension, k, backends)
+    tried = trial_settings(len(store), store.dimension, k, backends)
     trials = Trials(folder)
     skipped: dict[str, str] = {}
     with tqdm(total=1 + sum(map(len, tried)), desc="tuning", unit=" settings", disable=not verbose) as bar:

@@ -14,7 +14,7 @@ import pyterrier as pt
 
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.errors import UsageError
-from ance_ir.eval.measures import check_qrels, evaluate, judged_queries, means, parse_measures
+from ance_ir.eval.measures import check_qrels, evaluate, judged_queries, mean_values, parse_measures
 from ance_ir.pipelines import WeightedSum
 from ance_ir.pipelines.fusion import Candidates
 
@@ -87,7 +87,7 @@ def tune_weights(
         for weights in candidates:
             if weights not in values:
                 ranked = with_weights(weights).rank(found)
-                values[weights] = float(means(evaluate(ranked, qrels, [measure]), ranked).iloc[0])
+                values[weights] = float(mean_values(evaluate(ranked, qrels, [measure]), ranked).iloc[0])
                 logger.info("weights %s: %s %.4f", weights, measure, values[weights])
         return min(values, key=rank)
 

@@ -23,7 +23,7 @@ import ance_ir
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
-from ance_ir.eval.candidates import RunRetriever
+from ance_ir.eval.runs.dataset_runs import RunRetriever
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
 from ance_ir.pipelines import AncePRF, AveragePRF, ReciprocalRankFusion, RocchioPRF, WeightedSum, WithoutItself

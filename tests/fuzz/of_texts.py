@@ -11,8 +11,8 @@ import pandas as pd
 
 from ance_ir.datasets.sources.directory import DirectoryDataset
 from ance_ir.datasets.sources.questions import read_questions
-from ance_ir.eval.kept_runs import KeptRuns
 from ance_ir.eval.runs import read_run
+from ance_ir.eval.runs.kept import KeptRuns
 from tests.fuzz.reader import Reader
 
 TEXTS: dict[str, str] = {

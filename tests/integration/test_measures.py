@@ -19,7 +19,7 @@ import pytest
 import pytrec_eval
 
 from ance_ir.datasets import load_dataset
-from ance_ir.eval import Evidence, evaluate, means, write_passages, write_run
+from ance_ir.eval import Evidence, evaluate, mean_values, write_passages, write_run
 from ance_ir.eval.runs import check_run
 from ance_ir.pipelines import BM25Index
 
@@ -100,7 +100,7 @@ def test_values_are_their_definitions(case: Case) -> None:
     for qid, row in values.iterrows():
         assert row.tolist() == pytest.approx(definition(results.get(str(qid), []), judged[str(qid)]), abs=1e-12), qid
     tops = [(docno in judged[qid]) for qid, of in results.items() if qid in judged for docno in of[:10]]
-    assert means(values, run)["Hole@10"] == pytest.approx(1 - np.mean(tops))
+    assert mean_values(values, run)["Hole@10"] == pytest.approx(1 - np.mean(tops))
 
 
 def test_values_are_pytrec_evals(case: Case) -> None:
@@ -135,7 +135,7 @@ def told(command: Sequence[str | Path], environment: dict[str, str]) -> str:
 
 def test_figures_are_those_of_pyserinis_trec_eval(case: Case, java: dict[str, str], tmp_path: Path) -> None:
     run, qrels = case
-    ours = means(evaluate(run, qrels, ["nDCG@10", "R(rel=2)@1000", "AP(rel=2)", "Hole@10"]), run)
+    ours = mean_values(evaluate(run, qrels, ["nDCG@10", "R(rel=2)@1000", "AP(rel=2)", "Hole@10"]), run)
     run = run[run["qid"].isin(qrels["qid"])]  # its judged.10 counts others too
     write_run(run, tmp_path / "run", "t")
     qrels.assign(iteration=0)[["qid", "iteration", "docno", "label"]].to_csv(tmp_path / "qrels", sep=" ", header=False, index=False)
@@ -184,7 +184,7 @@ def test_figures_are_those_of_pyserinis_evaluate_dpr_retrieval(data_dir: Path, j
         rows += [(qid, docno, float(rng.integers(8))) for docno in sorted(docnos)]
     run = pd.DataFrame(rows, columns=["qid", "docno", "score"])
     ks = [1, 5, 20, 100]
-    ours = means(evaluate(run, None, [f"Coverage@{k}" for k in ks], evidence=Evidence(answers=answers, store=lambda: store)), run)
+    ours = mean_values(evaluate(run, None, [f"Coverage@{k}" for k in ks], evidence=Evidence(answers=answers, store=lambda: store)), run)
     assert 0 < ours["Coverage@1"] < ours["Coverage@5"] < ours["Coverage@20"] < ours["Coverage@100"] < 1
     write_passages(run, tmp_path / "with.json", answers, store, "pyserini")
     told_apart = json.loads((tmp_path / "with.json").read_text(encoding="utf-8"))

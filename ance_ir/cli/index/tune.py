@@ -76,7 +76,7 @@ def command(
     Shown is what nothing else beats in all three of recall, median latency and memory. The fastest that reaches --recall is written into
     the index: --backend tuned uses it. The Faiss files of the others are removed. Broken off, the same command builds nothing twice.
     """
-    from ance_ir.eval.panels import new_figure
+    from ance_ir.eval.report.panels import new_figure
     from ance_ir.eval.tuning import tune, tuning_as, write_tuning
     from ance_ir.indexes import AnceIndex
 

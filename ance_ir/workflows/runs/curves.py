@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from ance_ir.eval.panels import Panel
+from ance_ir.eval.report.panels import Panel
 from ance_ir.workflows.runs.logged import LoggedRun
 from ance_ir.workflows.runs.plots import loss_panels
 from ance_ir.workflows.runs.tables import measures_of

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ance_ir.eval.panels import look, panel_svg, save_panels
 from ance_ir.eval.report.frame import part
+from ance_ir.eval.report.panels import look, panel_svg, save_panels
 from ance_ir.files import as_path, atomic_open
 from ance_ir.optional import optional
 from ance_ir.workflows.runs.curves import run_panels

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ance_ir.errors import EvaluationError
-from ance_ir.eval.panels import Panel, save_panels
+from ance_ir.eval.report.panels import Panel, save_panels
 
 _COLUMNS = ["step", "loss", "grad_norm"]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ance_ir.errors import EvaluationError
-from ance_ir.eval import Evaluation, evaluate, format_example, wins
+from ance_ir.eval import Evaluation, evaluate, format_example, queries_won
 from ance_ir.eval.significance import intervals
 
 QUERIES = pd.DataFrame({"qid": ["q1", "q2", "q3", "q4"], "query": ["one", "two\n lines", "three", "four"]})
@@ -41,15 +41,15 @@ def evaluation() -> Evaluation:
 
 
 def test_the_widest_margins_come_first_and_ties_by_qid(evaluation: Evaluation) -> None:
-    found = wins(evaluation, QUERIES, "ance", "bm25", "RR@10", 3)
+    found = queries_won(evaluation, QUERIES, "ance", "bm25", "RR@10", 3)
     assert [example.qid for example in found] == ["q2", "q3", "q1"]
-    assert [example.qid for example in wins(evaluation, QUERIES, "ance", "bm25", "MRR@10", 2)] == ["q2", "q3"]
-    assert [example.qid for example in wins(evaluation, QUERIES, "bm25", "ance", "RR@10")] == ["q4"]
-    assert wins(evaluation, QUERIES, "bm25", "bm25", "RR@10") == []
+    assert [example.qid for example in queries_won(evaluation, QUERIES, "ance", "bm25", "MRR@10", 2)] == ["q2", "q3"]
+    assert [example.qid for example in queries_won(evaluation, QUERIES, "bm25", "ance", "RR@10")] == ["q4"]
+    assert queries_won(evaluation, QUERIES, "bm25", "bm25", "RR@10") == []
 
 
 def test_an_example_says_where_each_system_ranks_what(evaluation: Evaluation) -> None:
-    two, three, one = wins(evaluation, QUERIES, "ance", "bm25", "RR@10")
+    two, three, one = queries_won(evaluation, QUERIES, "ance", "bm25", "RR@10")
     # the winner found the less relevant document first
     assert (two.relevant, two.winner.first_relevant, two.winner.top) == ("a", 0, "a")
     assert (two.loser.first_relevant, two.loser.top, two.loser.value) == (2, "y", pytest.approx(1 / 3))
@@ -60,7 +60,7 @@ def test_an_example_says_where_each_system_ranks_what(evaluation: Evaluation) ->
 
 def test_a_query_that_a_system_lacks(evaluation: Evaluation) -> None:
     evaluation = replace(evaluation, runs={**evaluation.runs, "bm25": evaluation.runs["bm25"].query("qid != 'q1'")})
-    (one,) = (example for example in wins(evaluation, QUERIES, "ance", "bm25", "RR@10") if example.qid == "q1")
+    (one,) = (example for example in queries_won(evaluation, QUERIES, "ance", "bm25", "RR@10") if example.qid == "q1")
     assert (one.loser.first_relevant, one.loser.top) == (None, None)
     assert "found nothing" in format_example(one, lambda docnos: list(docnos))
 
@@ -72,7 +72,7 @@ def test_an_example_as_text(evaluation: Evaluation) -> None:
         asked.append(docnos)
         return [f"text\n\tof {docno} " + "word " * (100 if docno == "y" else 0) for docno in docnos]
 
-    two, _, one = wins(evaluation, QUERIES, "ance", "bm25", "RR@10")
+    two, _, one = queries_won(evaluation, QUERIES, "ance", "bm25", "RR@10")
     lines = format_example(two, text_of).splitlines()
     assert asked == [["a", "a", "y"]]
     assert lines[:5] == [
@@ -91,6 +91,6 @@ def test_an_example_as_text(evaluation: Evaluation) -> None:
 
 def test_what_was_not_evaluated_is_refused(evaluation: Evaluation) -> None:
     with pytest.raises(EvaluationError, match=r"'bert'.*ance, bm25"):
-        wins(evaluation, QUERIES, "bert", "bm25", "RR@10")
+        queries_won(evaluation, QUERIES, "bert", "bm25", "RR@10")
     with pytest.raises(EvaluationError, match=r"AP was not evaluated; RR@10, R@3 were"):
-        wins(evaluation, QUERIES, "ance", "bm25", "AP")
+        queries_won(evaluation, QUERIES, "ance", "bm25", "AP")

@@ -13,7 +13,7 @@ import pytest
 
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import Evaluation, evaluate_systems, read_run
-from ance_ir.eval.kept_runs import KeptRuns
+from ance_ir.eval.runs.kept import KeptRuns
 from ance_ir.notices import collected
 
 QUERIES = pd.DataFrame({"qid": [f"q{i}" for i in range(12)], "query": [f"query {i}" for i in range(12)]})

@@ -12,7 +12,7 @@ import pytrec_eval
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import evaluate, parse_measures, write_run
-from ance_ir.eval.measures import judged
+from ance_ir.eval.measures import judged_split
 from ance_ir.notices import collected
 
 QRELS = pd.DataFrame(
@@ -255,7 +255,7 @@ def test_dev_queries_that_are_left_out_or_cannot_be_met_are_warned_of(tmp_path: 
     (tmp_path / "queries.dev.tsv").write_text("q1\tone\nq2\ttwo\nq3\tthree\n")
     (tmp_path / "qrels.dev.txt").write_text("q1 0 d1 1\nq2 0 d1 0\nq4 0 d1 1\n")
     with collected() as notices:
-        queries, _ = judged(load_dataset(tmp_path), "dev")
+        queries, _ = judged_split(load_dataset(tmp_path), "dev")
     assert queries["qid"].tolist() == ["q1", "q2"]
     for qid, notice in zip(("q3", "q4", "q2"), notices, strict=True):
         assert repr(qid) in notice

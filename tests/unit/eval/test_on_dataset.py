@@ -11,7 +11,7 @@ import pytest
 
 from ance_ir.datasets import DirectoryDataset, IrDataset, QuestionFile
 from ance_ir.errors import DatasetNotFoundError, EvaluationError, UsageError
-from ance_ir.eval import evaluate_on_dataset, evaluate_systems, examine, find_suite
+from ance_ir.eval import diagnose_on_dataset, evaluate_on_dataset, evaluate_systems, find_suite
 from ance_ir.eval.suites import SUITES, suite_of
 from ance_ir.pipelines import dataset_bm25
 
@@ -79,7 +79,7 @@ def test_documents_that_the_corpus_lacks_are_found_by_the_doctor(dataset: Direct
     with (folder / "qrels.txt").open("a") as stream:
         stream.write(f"{dataset.queries()['qid'][0]} 0 nowhere 1\n")
     changed = DirectoryDataset(folder)
-    found = examine(evaluate_on_dataset(changed, ["bm25"]), changed, "test", suite_of(changed))
+    found = diagnose_on_dataset(evaluate_on_dataset(changed, ["bm25"]), changed, "test", suite_of(changed))
     assert any("'nowhere'" in finding.what for finding in found)
 
 

@@ -17,7 +17,7 @@ from ance_ir.answers import Answers
 from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.answering import AnswerFinder
 from ance_ir.errors import DocumentNotFoundError, EvaluationError, UsageError
-from ance_ir.eval import Evidence, bind_measures, evaluate, evaluate_systems, means, parse_measures
+from ance_ir.eval import Evidence, bind_measures, evaluate, evaluate_systems, mean_values, parse_measures
 
 TEXTS = {
     "d1": ("Berlin", "Paris is the capital of France."),
@@ -73,18 +73,18 @@ def test_what_is_judged_and_what_is_answered_stand_beside_each_other(evidence: E
     assert values["RR@10"].tolist()[:4] == [0.5, 0, 0, 0]
     assert values["RR@10"].isna().tolist() == values["Hole@2"].isna().tolist() == [False] * 4 + [True] * 2
     assert values["Coverage@2"].isna().tolist() == [False] * 3 + [True] + [False] * 2
-    assert means(values, RUN)["Coverage@2"] == pytest.approx(2 / 5)
+    assert mean_values(values, RUN)["Coverage@2"] == pytest.approx(2 / 5)
     assert evaluate(RUN, QRELS, ["RR@10"], evidence=evidence).index.tolist() == ["q1", "q2", "q4", "j"]
 
 
 def test_holes_are_pooled() -> None:
     values = evaluate(RUN, QRELS, ["Hole@1", "Hole@2", "Hole@9"])
     assert values["Hole@2"].tolist() == [0, 1, 0, 0]  # a label of -1 is a judgement; q4 and j have no results
-    assert means(values, RUN).tolist() == [1 / 2, 2 / 4, 2 / 4]
+    assert mean_values(values, RUN).tolist() == [1 / 2, 2 / 4, 2 / 4]
     run = pd.concat([RUN, pd.DataFrame({"qid": "j", "docno": ["d1"], "score": 1.0})])
     values = evaluate(run, QRELS, ["Hole@2"])
     assert values["Hole@2"].mean() == 1 / 4
-    assert means(values, run)["Hole@2"] == 2 / 5
+    assert mean_values(values, run)["Hole@2"] == 2 / 5
     assert ir_measures.calc_aggregate(parse_measures(["Hole@2"]), *_irm(QRELS, run)) == {parse_measures(["Hole@2"])[0]: 2 / 5}
 
 
@@ -115,7 +115,7 @@ def _irm(qrels: pd.DataFrame, run: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataF
 def test_ir_measures_and_experiments_take_them(evidence: Evidence) -> None:
     names = ["Coverage@1", "Coverage@2", "Hole@2", "Overlap(run='other')@2", "RR@10"]
     bound = bind_measures(names, evidence)
-    ours = means(evaluate(RUN, QRELS, names, evidence=evidence), RUN)
+    ours = mean_values(evaluate(RUN, QRELS, names, evidence=evidence), RUN)
     theirs = {str(measure): value for measure, value in ir_measures.calc_aggregate(bound, *_irm(QRELS, RUN)).items()}
     assert theirs["Coverage@2"] == pytest.approx(2 / 3)  # of the questions that are judged
     assert [theirs[name] for name in names[2:]] == pytest.approx(ours[names[2:]].tolist())
@@ -271,7 +271,7 @@ def test_hole_and_overlap_are_their_definitions(seed: int) -> None:
         unjudged, retrieved = unjudged + holes, retrieved + len(mine)
         assert row["Hole@10"] == pytest.approx(holes / len(mine) if mine else 0)
         assert row["Overlap(run='o')@10"] == pytest.approx(len(set(mine) & set(top(other, str(qid), 10))) / 10)
-    assert means(values, run)["Hole@10"] == pytest.approx(unjudged / retrieved)
+    assert mean_values(values, run)["Hole@10"] == pytest.approx(unjudged / retrieved)
 
 
 def test_an_experiment_has_runs_beside_systems_and_questions_without_qrels(evidence: Evidence, tmp_path: Path) -> None:

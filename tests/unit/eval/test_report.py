@@ -19,7 +19,7 @@ import pytest
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.eval import Evaluation, Evidence, Finding, diagnose, evaluate_systems, format_evaluation, write_report
-from ance_ir.eval.rankings import results
+from ance_ir.eval.rankings import evaluated_results
 from ance_ir.eval.report.contents import TOP
 from ance_ir.eval.report.curves import LEVELS, precision_by_recall, scores_by_rank
 from ance_ir.eval.report.figures import nice_ticks
@@ -107,7 +107,7 @@ def test_every_query_with_what_each_system_made_of_it(told: tuple[Evaluation, pd
         wanted: set[str] = set()
         for number, system in enumerate(evaluation.runs):
             assert query["values"][number] == pytest.approx(evaluation.per_query[system].loc[query["qid"]].tolist(), abs=1e-5)
-            run = results(evaluation, system)
+            run = evaluated_results(evaluation, system)
             run = run[run["qid"] == query["qid"]]
             assert query["found"][number] == len(run)
             places = dict(zip(run["docno"], zip(run["rank"] + 1, run["score"], strict=True), strict=True))

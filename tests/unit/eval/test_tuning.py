@@ -17,8 +17,8 @@ from ance_ir.cli.index.tune import command
 from ance_ir.errors import IndexingError, UsageError
 from ance_ir.eval import tuning
 from ance_ir.eval.tuning import Measured, Tuning, plot_tuning, tune, tuner, tuning_table, write_tuning
-from ance_ir.eval.tuning.candidates import candidates
 from ance_ir.eval.tuning.measure import Reference, Timing
+from ance_ir.eval.tuning.trial_settings import trial_settings
 from ance_ir.files import read_json
 from ance_ir.indexes import AnceIndex, MaxP, index_documents
 from ance_ir.indexes.ann import build
@@ -65,7 +65,7 @@ def tuned(*rows: Measured, target: float = 0.95) -> Tuning:
     ("rows", "families"), [(300, {"flat", "sq8", "hnsw"}), (100_000, {"flat", "sq8", "ivf", "ivf-sq8", "opq-ivf", "hnsw", "hnsw-sq8"})]
 )
 def test_what_is_tried_suits_the_size(rows: int, families: set[str]) -> None:
-    tried = candidates(rows, 64, 100)
+    tried = trial_settings(rows, 64, 100)
     assert {members[0].slug for members in tried} == families
     for members in tried:
         assert len({settings.slug for settings in members}) == 1
@@ -80,7 +80,7 @@ def test_what_is_tried_suits_the_size(rows: int, families: set[str]) -> None:
 
 def test_options_that_are_given_are_not_varied() -> None:
     def written(*backends: str) -> list[list[str]]:
-        return [[str(settings) for settings in members] for members in candidates(10_000, 64, 10, backends)]
+        return [[str(settings) for settings in members] for members in trial_settings(10_000, 64, 10, backends)]
 
     assert written("ivf64+sq8,nprobe=3,rescore=20") == [["ivf64+sq8,nprobe=3,rescore=20"]]
     assert written("ivf64,nprobe=3", "hnsw,efSearch=9", "ivf64,nprobe=4") == [["ivf64,nprobe=3", "ivf64,nprobe=4"], ["hnsw,efSearch=9"]]

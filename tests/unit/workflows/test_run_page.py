@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir.errors import MissingDependencyError
-from ance_ir.eval.panels import look
+from ance_ir.eval.report.panels import look
 from ance_ir.workflows import read_training_runs, write_run_page
 from ance_ir.workflows.runs.curves import run_panels
 from tests.logged import GROUPS, logged_line, write_logged_run

@@ -74,7 +74,7 @@ class _RunFile:
         return read_run(self.path)
 
 
-def candidates(dataset: Dataset, split: str = "test") -> Mapping[str, RunRetriever]:
+def dataset_runs(dataset: Dataset, split: str = "test") -> Mapping[str, RunRetriever]:
     """The runs of a dataset, by what they are called in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
     ``candidates`` for what ``ir_datasets`` has.
     """

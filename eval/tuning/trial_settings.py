@@ -19,7 +19,7 @@ _EF_SEARCH = (32, 64, 128, 256, 512)
 _DEPTHS = (0, 2, 5)
 
 
-def candidates(rows: int, dimension: int, k: int, backends: Sequence[str] = ()) -> list[list[FaissSettings]]:
+def trial_settings(rows: int, dimension: int, k: int, backends: Sequence[str] = ()) -> list[list[FaissSettings]]:
     """The settings to try, a list for each Faiss index that is built.
 
     Probed are a 64th, a 32nd … a half of the lists; graphs hold 32, 64 … 512 candidates while searching, and at least as many as they are
