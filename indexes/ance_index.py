@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -34,10 +35,10 @@ from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingErro
 from ance_ir.files import TEMPORARY, as_path, write_json
 from ance_ir.indexes.ann.settings import TUNED, resolve
 from ance_ir.indexes.card import describe, readme
-from ance_ir.indexes.search.aggregation import MAX, Aggregation, First, document_scores
+from ance_ir.indexes.search.aggregation import MAX, Aggregation, First, score_pairs
 from ance_ir.indexes.search.documents import search_documents
 from ance_ir.indexes.search.exact import MEMORY_BUDGET, ExactSearcher
-from ance_ir.indexes.search.searcher import Searcher
+from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.store import updates
 from ance_ir.indexes.store.build import IndexBuild
 from ance_ir.indexes.store.snapshot import Snapshot, faiss_folder, write_manifest
@@ -202,9 +203,15 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @property
-    def store(self) -> VectorStore:
+    def vectors(self) -> VectorStore:
         """The vectors, those of deleted documents too."""
-        return self._opened.store
+        return self._opened.vectors
+
+    @property
+    def store(self) -> VectorStore:
+        """The old name of ``vectors``."""
+        warnings.warn("AnceIndex.store is now AnceIndex.vectors; the old name goes with the next release", FutureWarning, stacklevel=2)
+        return self.vectors
 
     @property
     def table(self) -> DocumentTable:
@@ -232,11 +239,11 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         if number[0] < 0:
             raise DocumentNotFoundError(f"{self.folder} does not hold the document {docno!r}")
         first, count = self.table.rows(number)
-        return self.store.get(first + np.arange(count[0]))
+        return self.vectors.get(first + np.arange(count[0]))
 
     def searcher(
         self, backend: str = "exact", *, first_passages: bool = False, memory_budget: int = MEMORY_BUDGET, device: str = "cpu"
-    ) -> Searcher:
+    ) -> VectorSearcher:
         """Something that searches the index's rows.
 
         Args:
@@ -253,14 +260,14 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         settings = resolve(self.folder, backend)
         searchable = self.table.first_passages if first_passages else self.table.searchable
         if settings is None:
-            return ExactSearcher(self.store, self.table.tie_order, searchable=searchable, memory_budget=memory_budget, device=device)
+            return ExactSearcher(self.vectors, self.table.tie_order, searchable=searchable, memory_budget=memory_budget, device=device)
         from ance_ir.indexes.ann.build import open_faiss
         from ance_ir.indexes.ann.searcher import FaissSearcher
 
         key = (settings.slug, device)
         if key not in self._faiss:
-            self._faiss[key] = open_faiss(self.store, self.folder / faiss_folder(self.manifest), settings, device=device)
-        return FaissSearcher(self._faiss[key], self.store, self.table.tie_order, settings, searchable)
+            self._faiss[key] = open_faiss(self.vectors, self.folder / faiss_folder(self.manifest), settings, device=device)
+        return FaissSearcher(self._faiss[key], self.vectors, self.table.tie_order, settings, searchable)
 
     @cached_property
     def _faiss(self) -> dict[tuple[str, str], FaissFile]:
@@ -268,7 +275,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         return {}
 
     def search_vectors(
-        self, queries_QD: np.ndarray, k: int, searcher: Searcher | None = None, aggregation: Aggregation = MAX
+        self, queries_QD: np.ndarray, k: int, searcher: VectorSearcher | None = None, aggregation: Aggregation = MAX
     ) -> tuple[np.ndarray, np.ndarray]:
         """The best ``K = min(k, len(self))`` documents of each query vector.
 
@@ -286,19 +293,21 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             raise UsageError(f"at least 1 document is to be found, not {k}")
         self._check_queries(queries_QD)
         searcher = searcher or self.searcher(first_passages=isinstance(aggregation, First))
-        if searcher.store is not self.store:
+        if searcher.store is not self.vectors:
             raise UsageError(f"the searcher is of another index, or of {self.folder} before it changed; ask the index for one")
         table, k = self.table, min(k, len(self))
-        if table.offsets is None or len(table) == len(self.store):  # a row is a document
+        if table.offsets is None or len(table) == len(self.vectors):  # a row is a document
             return searcher.search(queries_QD, k)
-        return search_documents(searcher, queries_QD, k, table.offsets, aggregation, self.store, table.tie_order)
+        return search_documents(searcher, queries_QD, k, table.offsets, aggregation, self.vectors, table.tie_order)
 
     def _check_queries(self, queries_QD: np.ndarray) -> None:
         if not isinstance(queries_QD, np.ndarray) or queries_QD.ndim != 2:
             found = f"one of {queries_QD.ndim} axes" if isinstance(queries_QD, np.ndarray) else f"{type(queries_QD).__name__}"
-            raise IndexingError(f"query vectors are an array [Q, {self.store.dimension}], not {found}")
-        if queries_QD.shape[1] != self.store.dimension:
-            raise IndexingError(f"{self.folder} holds vectors of {self.store.dimension} dimensions, the queries have {queries_QD.shape[1]}")
+            raise IndexingError(f"query vectors are an array [Q, {self.vectors.dimension}], not {found}")
+        if queries_QD.shape[1] != self.vectors.dimension:
+            raise IndexingError(
+                f"{self.folder} holds vectors of {self.vectors.dimension} dimensions, the queries have {queries_QD.shape[1]}"
+            )
         refused = np.flatnonzero(~np.isfinite(queries_QD).all(axis=1))
         if len(refused):
             raise UsageError(f"query vector {refused[0]} has values that are not finite ({len(refused)} of {len(queries_QD)} have)")
@@ -307,7 +316,7 @@ class AnceIndex(pt.Artifact, pt.Indexer):
         """Exact scores of pairs of a query vector, ``[N, D]``, and a document, int64 ``[N]``; float32 ``[N]``."""
         self._check_queries(queries_ND)
         first, counts = self.table.rows(numbers)
-        return document_scores(self.store, queries_ND, np.arange(len(numbers)), first, counts, aggregation)
+        return score_pairs(self.vectors, queries_ND, np.arange(len(numbers)), first, counts, aggregation)
 
     def model(self, name: str | None = None, device: str | None = None, precision: Precision | None = None) -> DenseEncoder:
         """Open the model that the index was built with, under the same text settings.
@@ -338,9 +347,9 @@ class AnceIndex(pt.Artifact, pt.Indexer):
             FingerprintError: says which model is expected.
         """
         encoding = self.manifest["encoding"]
-        if model.dimension != self.store.dimension:
+        if model.dimension != self.vectors.dimension:
             raise FingerprintError(
-                f"{self.folder} holds vectors of {self.store.dimension} dimensions, {model.name} makes {model.dimension}"
+                f"{self.folder} holds vectors of {self.vectors.dimension} dimensions, {model.name} makes {model.dimension}"
             )
         if encoding and encoding["fingerprint"] != (fingerprint := model.fingerprint()):
             raise FingerprintError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def describe(index: AnceIndex) -> dict[str, str]:
     """Size, counts, model and memory of an index, a line each."""
-    manifest, store, table = index.manifest, index.store, index.table
+    manifest, store, table = index.manifest, index.vectors, index.table
     rows = {"documents": f"{len(index):,}"}
     if len(table.deleted):
         rows["deleted"] = f"{len(table.deleted):,}; `ance-ir index compact` frees their space"
@@ -54,7 +54,7 @@ def readme(index: AnceIndex, repository: str, title: str, metadata: Mapping[str,
         opening = "model = index.model()"
         made = (
             f"Documents of the collection were cut by `{encoding['passages']}`, encoded by `{encoding['model']}` and stored as "
-            f"{index.store.dtype}. A query encoder whose fingerprint is not the one above is refused."
+            f"{index.vectors.dtype}. A query encoder whose fingerprint is not the one above is refused."
         )
     return _CARD.format(
         pretty_name=json.dumps(title),

@@ -43,7 +43,7 @@ class _OverIndex(Configured, pt.Transformer):
 
     def _query_vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """A vector for each row, ``[len(frame), D]``: ``query_vec`` where the frame has it, ``query`` encoded otherwise, each text once."""
-        dimension = self.index.store.dimension
+        dimension = self.index.vectors.dimension
         if "query_vec" in frame.columns:
             return given_vectors(frame, dimension)
         if self.model.dimension != dimension:

@@ -96,7 +96,7 @@ class _VectorPRF(_Feedback):
 
     def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
         if "query_vec" in queries.columns:
-            vectors_QD = given_vectors(queries, self.index.store.dimension)
+            vectors_QD = given_vectors(queries, self.index.vectors.dimension)
         else:
             vectors_QD = query_vectors(self._own_model if self.model is None else self.model, queries)
         for row, found in enumerate(results):
@@ -113,7 +113,7 @@ class _VectorPRF(_Feedback):
     def _best_passages(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The vector of the best passage of each document, float32 ``[N, D]``."""
         first, counts = self.index.table.rows(numbers)
-        vectors_PD = self.index.store.get(rows_of(first, counts))
+        vectors_PD = self.index.vectors.get(rows_of(first, counts))
         scores_P = vectors_PD.astype(np.float64) @ query_D.astype(np.float64)
         begins = np.cumsum(counts) - counts
         best_N = [begin + int(scores_P[begin : begin + count].argmax()) for begin, count in zip(begins, counts, strict=True)]

@@ -76,7 +76,7 @@ def is_whole(index: AnceIndex) -> bool:
     if sorted(found) != sorted(row["docno"] for row in rows):
         return False
     first, _ = index.table.rows(index.numbers([row["docno"] for row in rows]))
-    return bool((index.store.get(first) == np.stack([row["doc_vec"] for row in rows])).all())
+    return bool((index.vectors.get(first) == np.stack([row["doc_vec"] for row in rows])).all())
 
 
 def large_streams() -> dict[str, tuple[Iterator[dict[str, Any]], PassageScheme]]:
@@ -113,8 +113,8 @@ def index_in_little_memory(kind: str, folder: Path, told: Connection) -> None:
     index = index_documents(folder / "x", model, counted(), scheme)
     ended.set()
     watcher.join()
-    vectors = sum((folder / "x" / shard.file).stat().st_size for shard in index.store.shards)
-    told.send((max(sizes) - before, text / 2**20, vectors / 2**20, len(index.store.shards)))
+    vectors = sum((folder / "x" / shard.file).stat().st_size for shard in index.vectors.shards)
+    told.send((max(sizes) - before, text / 2**20, vectors / 2**20, len(index.vectors.shards)))
 
 
 def _held() -> float:

@@ -136,7 +136,7 @@ def _faiss_state(folder: Path) -> dict[str, Any]:
     index = AnceIndex(folder / "x")
     for family in ("sq8", "hnsw"):
         there = faiss_paths(folder / "x" / "faiss-00000", parse_backend(family))[1].exists()
-        state[family] = open_faiss(index.store, folder / "x" / "faiss-00000", parse_backend(family)).rows if there else None
+        state[family] = open_faiss(index.vectors, folder / "x" / "faiss-00000", parse_backend(family)).rows if there else None
     return {**_index_state(folder), **state}
 
 

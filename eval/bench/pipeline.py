@@ -115,7 +115,7 @@ def _offline(folder: Path, store: DocumentStore, models: _Models, settings: Fais
     def build() -> None:
         assert settings is not None
         (folder / "faiss").mkdir(exist_ok=True)
-        build_faiss(AnceIndex(folder / "x.ance").store, folder / "faiss", settings)
+        build_faiss(AnceIndex(folder / "x.ance").vectors, folder / "faiss", settings)
 
     bm25 = {"BM25 build": lambda: BM25Index(folder / "x.bm25", overwrite=True).index(iter(store))}
     return {**bm25, "encoding": encode, **({"ANN index build": build} if settings is not None else {})}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.search.searcher import Searcher
+from ance_ir.indexes.search.searcher import VectorSearcher
 
 _PAIRS = 1 << 16
 """Pairs of a query and a document that are scored at once."""
@@ -36,7 +36,7 @@ class Reference:
         exact: finds the exact ones.
     """
 
-    def __init__(self, index: AnceIndex, queries_QD: np.ndarray, k: int, exact: Searcher) -> None:
+    def __init__(self, index: AnceIndex, queries_QD: np.ndarray, k: int, exact: VectorSearcher) -> None:
         self._index = index
         self._queries_QD = queries_QD
         self._exact_QK = index.search_vectors(queries_QD, k, exact)[1]
@@ -53,7 +53,7 @@ class Reference:
         return hits / self._exact_QK.size
 
 
-def timed(index: AnceIndex, queries_QD: np.ndarray, k: int, searcher: Searcher, rounds: int) -> tuple[np.ndarray, Timing]:
+def timed(index: AnceIndex, queries_QD: np.ndarray, k: int, searcher: VectorSearcher, rounds: int) -> tuple[np.ndarray, Timing]:
     """Search for all queries, then again, then for each alone, some rounds long; the first search does not count.
 
     Returns:

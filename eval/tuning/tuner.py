@@ -19,7 +19,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import TUNED
-from ance_ir.indexes.search.searcher import Searcher
+from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.store.snapshot import faiss_folder
 
 
@@ -57,11 +57,11 @@ def tune(
     if not len(queries_QD) or rounds < 1 or not 0 <= recall <= 1:
         found = f"{len(queries_QD)} queries, {rounds} rounds and a recall of {recall}"
         raise UsageError(f"at least 1 query, at least 1 round and a recall from 0 to 1 were expected, not {found}")
-    store, folder = index.store, index.folder / faiss_folder(index.manifest)
+    store, folder = index.vectors, index.folder / faiss_folder(index.manifest)
     exact = index.searcher("exact", device=device)
     reference = Reference(index, queries_QD, k, exact)
 
-    def measured(backend: str, searcher: Searcher, seconds: float, size: int) -> Measured:
+    def measured(backend: str, searcher: VectorSearcher, seconds: float, size: int) -> Measured:
         found_QK, timing = timed(index, queries_QD, k, searcher, rounds)
         return Measured(backend=backend, recall=reference.recall(found_QK), timing=timing, build_seconds=seconds, memory_bytes=size)
 

@@ -67,7 +67,7 @@ class FaissSearcher:
         self._tail = ExactSearcher(tail, lambda rows: tie_order(later[rows])) if len(later) else None
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best ``min(k, searchable rows)`` of each query, as far as they are found; see ``Searcher.search``.
+        """The best ``min(k, searchable rows)`` of each query, as far as they are found; see ``VectorSearcher.search``.
 
         Raises:
             UsageError: a query has values that are not finite, or so large that its scores might not be.

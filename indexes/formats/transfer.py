@@ -81,7 +81,7 @@ def export_index(index: AnceIndex, target: Path | str, format: str, *, overwrite
         UsageError: there is no such format, or something else lies at the target.
     """
     rows = index_rows(index, passages=index.manifest["most_passages"] > 1)
-    with tqdm(desc="exporting", total=len(index.store), unit=" vectors", disable=not verbose) as bar:
+    with tqdm(desc="exporting", total=len(index.vectors), unit=" vectors", disable=not verbose) as bar:
         return write_vectors(target, _shown(rows, bar), format, overwrite=overwrite)
 
 

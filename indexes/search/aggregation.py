@@ -115,7 +115,7 @@ def parse_aggregation(text: str) -> Aggregation:
     raise UsageError(f"a document scores as the max, mean, first or sum:N of its passages (N: of the best N), not as {text!r}")
 
 
-def document_scores(
+def score_pairs(
     store: VectorStore, queries_QD: np.ndarray, query: np.ndarray, first_rows: np.ndarray, counts: np.ndarray, aggregation: Aggregation
 ) -> np.ndarray:
     """Exact scores of pairs of a query and a document: float64 products, aggregated in float64, rounded to float32 once.

@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ance_ir.indexes.search.aggregation import Aggregation, First, Max, Mean, SumOfBest, document_scores
-from ance_ir.indexes.search.searcher import Searcher, TieOrder, noise
+from ance_ir.indexes.search.aggregation import Aggregation, First, Max, Mean, SumOfBest, score_pairs
+from ance_ir.indexes.search.searcher import TieOrder, VectorSearcher, noise
 from ance_ir.indexes.store.vectors import VectorStore
 
 _RESULTS = 1 << 22
@@ -28,7 +28,7 @@ _Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def search_documents(
-    searcher: Searcher,
+    searcher: VectorSearcher,
     queries_QD: np.ndarray,
     k: int,
     offsets: np.ndarray,
@@ -59,7 +59,7 @@ def search_documents(
     return _search_bounded(searcher, queries_QD, k, offsets, aggregation, store, tie_order)
 
 
-def _search_max(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _search_max(searcher: VectorSearcher, queries_QD: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By best passages: the first passage of each document in a ranking of passages."""
 
     def rank(queries_BD: np.ndarray, scores_BF: np.ndarray, rows_BF: np.ndarray) -> _Ranking:
@@ -73,7 +73,7 @@ def _search_max(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets: np.
 
 
 def _search_bounded(
-    searcher: Searcher,
+    searcher: VectorSearcher,
     queries_QD: np.ndarray,
     k: int,
     offsets: np.ndarray,
@@ -87,7 +87,7 @@ def _search_bounded(
     def rank(queries_BD: np.ndarray, scores_BF: np.ndarray, rows_BF: np.ndarray) -> _Ranking:
         query, documents, _ = _found(rows_BF, offsets)
         first_rows = np.asarray(offsets[documents])
-        scores = document_scores(store, queries_BD, query, first_rows, offsets[documents + 1] - first_rows, aggregation)
+        scores = score_pairs(store, queries_BD, query, first_rows, offsets[documents + 1] - first_rows, aggregation)
         order = np.lexsort((tie_order(first_rows), -scores, query))
         scores_BK, documents_BK = _best(len(queries_BD), k, query[order], scores[order], documents[order])
         last_B = scores_BF.min(axis=1, initial=np.inf) + noise(store, queries_BD).astype(np.float64)
@@ -96,7 +96,7 @@ def _search_bounded(
     return _deepen(searcher, queries_QD, k, 2 * k, int(offsets[-1]), rank)
 
 
-def _search_first(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _search_first(searcher: VectorSearcher, queries_QD: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By first passages: their ranking is that of documents."""
 
     def rank(queries_BD: np.ndarray, scores_BF: np.ndarray, rows_BF: np.ndarray) -> _Ranking:
@@ -109,7 +109,7 @@ def _search_first(searcher: Searcher, queries_QD: np.ndarray, k: int, offsets: n
 
 
 def _deepen(
-    searcher: Searcher,
+    searcher: VectorSearcher,
     queries_QD: np.ndarray,
     k: int,
     fetch: int,

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from ance_ir.errors import DamagedIndexError, UsageError
-from ance_ir.indexes.search.products import as_tensor, products
+from ance_ir.indexes.search.products import as_tensor, inner_products
 from ance_ir.indexes.search.searcher import TieOrder, largest_scores, noise, settle_order, settled_scores
-from ance_ir.indexes.search.top import RunningTop, Settle, candidates
+from ance_ir.indexes.search.top import RunningTop, Settle, held_rows
 from ance_ir.indexes.store.vectors import VectorStore
 
 MEMORY_BUDGET = 512 << 20
@@ -62,7 +62,7 @@ class ExactSearcher:
         self._findable = len(store) if searchable is None else int(np.count_nonzero(searchable))
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best ``min(k, rows that may be found)`` rows of each query; see ``Searcher.search``.
+        """The best ``min(k, rows that may be found)`` rows of each query; see ``VectorSearcher.search``.
 
         Raises:
             UsageError: a query has values that are not finite, or so large that its scores might not be.
@@ -77,7 +77,7 @@ class ExactSearcher:
         rows_QK = np.empty((len(queries_QD), k), dtype=np.int64)
         if not k:
             return scores_QK, rows_QK
-        step = max(1, min(_QUERIES, self.memory_budget // 2 // ((_HELD + _WORKED) * candidates(k))))
+        step = max(1, min(_QUERIES, self.memory_budget // 2 // ((_HELD + _WORKED) * held_rows(k))))
         done = 0
         for start in range(0, len(queries_QD), step):
             for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
@@ -103,7 +103,7 @@ class ExactSearcher:
                 continue
             block_ND = as_tensor(vectors).to(self.device).float()
             for top, part in zip(tops, parts, strict=True):
-                scores_QN = products(on_device_QD[part], block_ND)
+                scores_QN = inner_products(on_device_QD[part], block_ND)
                 if found_N is not None:
                     scores_QN[:, torch.from_numpy(~found_N).to(self.device)] = -torch.inf
                 top.add(scores_QN, rows)

@@ -19,7 +19,7 @@ _NUMBERS_OF_THREAD = 1 << 21
 """Of the vectors; a thread is worth starting for so many."""
 
 
-def products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
+def inner_products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
     """Float32 ``[Q, N]``, of float32 tensors on one device, whatever TF32, bfloat16 or autocast are allowed around.
 
     On a CPU torch hands products to MKL, which uses AVX-512 on Intel's processors alone; oneDNN uses it on all.

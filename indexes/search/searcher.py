@@ -27,7 +27,7 @@ _MARGIN = 4
 _LEAST = 2.0**-22
 
 
-class Searcher(Protocol):
+class VectorSearcher(Protocol):
     """Finds the vectors with the largest inner products.
 
     Attributes:

@@ -14,7 +14,7 @@ Settle = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """From the number of a query and rows, int64 ``[n]``, to the settled scores, float32, and the rows of its best k of them, both ``[k]``."""
 
 
-def candidates(k: int) -> int:
+def held_rows(k: int) -> int:
     """How many rows are kept for a query between two blocks, at most."""
     return 3 * k + 64
 
@@ -37,7 +37,7 @@ class RunningTop:
         self._k = k
         self._noise_Q = noise_Q
         self._settle = settle
-        self._scores_QC = np.empty((len(noise_Q), candidates(k) + block), dtype=np.float32)
+        self._scores_QC = np.empty((len(noise_Q), held_rows(k) + block), dtype=np.float32)
         self._rows_QC = np.empty(self._scores_QC.shape, dtype=np.int64)
         self._filled_Q = np.zeros(len(noise_Q), dtype=np.int64)
         self._width = 0
@@ -97,7 +97,7 @@ class RunningTop:
         counts_Q = np.bincount(queries_n, minlength=len(self._filled_Q))
         self._filled_Q, self._width = np.zeros_like(self._filled_Q), 0
         self._append(queries_n, counts_Q, values_n, rows_n)
-        for query in np.flatnonzero(self._filled_Q > candidates(self._k)):
+        for query in np.flatnonzero(self._filled_Q > held_rows(self._k)):
             scores, rows = self._settle(int(query), self._rows_QC[query, : self._filled_Q[query]])
             self._scores_QC[query, : self._k], self._rows_QC[query, : self._k] = scores, rows
             self._scores_QC[query, self._k :] = -np.inf

@@ -79,7 +79,7 @@ def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], e
         if not space.index.exists() and not (space.folder / _SIGN).exists():  # nothing that a call of before has done
             space.remove()
         raise
-    part = CorpusEncoding(space.index, store, model, passages, dtype=index.store.dtype.name, verbose=verbose).lead()
+    part = CorpusEncoding(space.index, store, model, passages, dtype=index.vectors.dtype.name, verbose=verbose).lead()
     encoding = Encoding.of(model, str(passages))
     rows: Iterator[dict[str, Any]] = (
         {"docno": docno, "doc_vec": vector, "encoding": encoding}

@@ -76,8 +76,8 @@ class Reuse:
         first, old_counts = self._index.table.rows(numbers[known])
         counts = np.zeros(len(documents), dtype=np.int64)
         counts[known], counts[new] = old_counts, fresh_counts
-        old_PD = self._index.store.get(rows_of(first, old_counts))
-        vectors_PD = np.empty((counts.sum(), self._index.store.dimension), dtype=np.float32)
+        old_PD = self._index.vectors.get(rows_of(first, old_counts))
+        vectors_PD = np.empty((counts.sum(), self._index.vectors.dimension), dtype=np.float32)
         from_old = np.repeat(known, counts)
         vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD
         return vectors_PD, counts, len(new)

@@ -20,7 +20,7 @@ def index_rows(index: AnceIndex, *, passages: bool) -> Iterator[tuple[np.ndarray
         passages: name the rows ``docno#0``, ``docno#1``, …; otherwise by their documents' docnos.
     """
     table = index.table
-    for first, vectors in index.store.blocks(BATCH):
+    for first, vectors in index.vectors.blocks(BATCH):
         rows = np.arange(first, first + len(vectors))
         if table.searchable is not None:
             rows = rows[table.searchable[first : first + len(vectors)]]

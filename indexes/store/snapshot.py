@@ -65,8 +65,8 @@ class Snapshot:
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.store = VectorStore(folder, manifest)
-        self.table = DocumentTable(folder, manifest, len(self.store))
+        self.vectors = VectorStore(folder, manifest)
+        self.table = DocumentTable(folder, manifest, len(self.vectors))
 
     @classmethod
     def open(cls, folder: Path) -> Snapshot:
@@ -93,7 +93,7 @@ class Snapshot:
         Raises:
             DamagedIndexError: names the files that were altered.
         """
-        expected = {shard.file: shard.checksum for shard in self.store.shards} | self.manifest.get("checksums", {})
+        expected = {shard.file: shard.checksum for shard in self.vectors.shards} | self.manifest.get("checksums", {})
         damaged = [file for file, checksum in expected.items() if _checksum(self.folder / file) != checksum]
         if damaged:
             raise DamagedIndexError(f"{self.folder}: checksums differ for {', '.join(damaged)}; build the index again")

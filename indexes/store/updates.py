@@ -67,7 +67,7 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
     _check(before, first)
     with temporary_folder(folder / "adding") as stage:
         (stage / "docnos").mkdir()
-        build = IndexBuild(VectorWriter(stage, before.store.dtype.name))
+        build = IndexBuild(VectorWriter(stage, before.vectors.dtype.name))
         added = DocnoMap.write(build.consume(itertools.chain([first], rows)), stage / "docnos")
         vectors = build.vectors.finish()
         with changing(folder) as now:
@@ -81,9 +81,9 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
             changes = {
                 "documents": len(now.table) + len(added),
                 "most_passages": max(now.manifest["most_passages"], most),
-                "vectors": len(now.store) + vectors["vectors"],
+                "vectors": len(now.vectors) + vectors["vectors"],
                 "largest_norm": max(now.manifest["largest_norm"], vectors["largest_norm"]),
-                "shards": [asdict(shard) for shard in now.store.shards] + _move_shards(now, stage, vectors["shards"]),
+                "shards": [asdict(shard) for shard in now.vectors.shards] + _move_shards(now, stage, vectors["shards"]),
                 "tables": _extend_table(now, added, deleted, boundaries, text_hashes),
             }
             _commit(now, changes, deleted)
@@ -175,8 +175,8 @@ def _compact(now: Snapshot) -> None:
     now.verify()
     keep = row_mask(now.table.deleted, None, len(now.table), inside=False)
     rows = row_mask(now.table.deleted, now.table.offsets, len(now.table), inside=False)
-    writer = VectorWriter(now.folder, now.store.dtype.name, first=_next_shard(now))
-    for first, vectors in now.store.blocks(4096):
+    writer = VectorWriter(now.folder, now.vectors.dtype.name, first=_next_shard(now))
+    for first, vectors in now.vectors.blocks(4096):
         writer.append(vectors[rows[first : first + len(vectors)]])
     table = _new_table(now)
     (table / "docnos").mkdir()
@@ -259,9 +259,9 @@ def _commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None
 def _check(now: Snapshot, row: dict[str, Any]) -> None:
     """Refuse what does not belong into the index."""
     check_row(row)
-    if hasattr(row["doc_vec"], "__len__") and len(row["doc_vec"]) != now.store.dimension:
+    if hasattr(row["doc_vec"], "__len__") and len(row["doc_vec"]) != now.vectors.dimension:
         raise IndexingError(
-            f"{now.folder} holds vectors of {now.store.dimension} dimensions, row {row['docno']!r} has {len(row['doc_vec'])}"
+            f"{now.folder} holds vectors of {now.vectors.dimension} dimensions, row {row['docno']!r} has {len(row['doc_vec'])}"
         )
     made, encoding = now.manifest["encoding"], row.get("encoding")
     if encoding is None and made is None:
@@ -292,8 +292,8 @@ def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:
 
 
 def _part_shards(now: Snapshot) -> int:
-    size: int = len(now.store) * now.store.dimension * now.store.dtype.itemsize
-    return len(now.store.shards) - size // SHARD_BYTES
+    size: int = len(now.vectors) * now.vectors.dimension * now.vectors.dtype.itemsize
+    return len(now.vectors.shards) - size // SHARD_BYTES
 
 
 def _new_table(now: Snapshot) -> Path:
@@ -307,7 +307,7 @@ def _generation(now: Snapshot) -> int:
 
 
 def _next_shard(now: Snapshot) -> int:
-    return 1 + max(int(shard.file.removesuffix(".npy").rpartition("-")[2]) for shard in now.store.shards)
+    return 1 + max(int(shard.file.removesuffix(".npy").rpartition("-")[2]) for shard in now.vectors.shards)
 
 
 def _clear(folder: Path, manifest: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def _build(folder: Path, peak: Any) -> None:
 def _search(folder: Path, peak: Any) -> None:
     """Anonymous memory alone: pages of mapped files can be dropped at any time."""
     index = AnceIndex(folder)
-    queries = index.store.get(np.arange(0, DOCUMENTS, DOCUMENTS // 64)[:64])
+    queries = index.vectors.get(np.arange(0, DOCUMENTS, DOCUMENTS // 64)[:64])
     searcher = index.searcher("exact", memory_budget=512 << 20)
     searcher.search(queries[:1, :], 1)  # threads and their buffers
     before, most, searched = _status("RssAnon"), 0, threading.Event()

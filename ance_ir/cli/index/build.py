@@ -84,5 +84,5 @@ def command(
     world.leave()
     if not world.leads:
         return
-    click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
+    click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")
     click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={out} --baseline bm25")

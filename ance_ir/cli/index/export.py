@@ -30,4 +30,4 @@ def command(index: Path, format: str, out: Path, overwrite: bool) -> None:
 
     opened = AnceIndex(index)
     rows = export_index(opened, out, format, overwrite=overwrite, verbose=True)
-    click.echo(f"{rows:,} vectors of {opened.store.dimension} dimensions in {out}")
+    click.echo(f"{rows:,} vectors of {opened.vectors.dimension} dimensions in {out}")

@@ -58,4 +58,4 @@ def command(
         raise click.UsageError("--passages and text settings say how a model read texts; name it with --model")
     encoder = DenseEncoder.from_pretrained(model, device="cpu", **settings) if model else None
     index = import_index(out, source, format=format, model=encoder, passages=scheme, dtype=dtype, overwrite=overwrite, verbose=True)
-    click.echo(f"{len(index):,} documents, {len(index.store):,} vectors of {index.store.dimension} dimensions in {out}")
+    click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")

@@ -122,7 +122,7 @@ def test_index(index: Path, run: Run, collection: Path, model: Path) -> None:
     status, out, _ = run("index", "--dataset", collection, "--model", model, "--out", index, "--overwrite", "--dtype", "float16")
     assert status == 0
     assert "5 documents, 5 vectors of 32 dimensions" in out
-    assert AnceIndex(index).store.dtype == "float16"
+    assert AnceIndex(index).vectors.dtype == "float16"
 
 
 def test_an_index_is_looked_after(run: Run, index: Path, collection: Path, tmp_path: Path) -> None:

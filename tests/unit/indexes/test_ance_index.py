@@ -94,7 +94,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
     assert {key: manifest[key] for key in expected} == expected
     assert len(index) == 7
     index.verify()
-    np.testing.assert_allclose(index.store.get(np.arange(len(vectors))), vectors, atol=1e-5 if dtype == "float32" else 5e-3)
+    np.testing.assert_allclose(index.vectors.get(np.arange(len(vectors))), vectors, atol=1e-5 if dtype == "float32" else 5e-3)
 
     docnos = [document["docno"] for document in DOCUMENTS]
     assert index.docnos(np.arange(7)).tolist() == docnos

@@ -45,7 +45,7 @@ def stream(documents: list[Document] = DOCUMENTS) -> Iterator[Document]:
 
 
 def vectors(index: AnceIndex) -> np.ndarray:
-    return index.store.get(np.arange(len(index.store)))
+    return index.vectors.get(np.arange(len(index.vectors)))
 
 
 @pytest.mark.parametrize("scheme", [FirstP(), MaxP(8, 3), SlidingWindow(8, 4)], ids=repr)

@@ -13,10 +13,10 @@ import pytest
 from ance_ir.errors import UsageError
 from ance_ir.indexes.search import aggregation as aggregation_module
 from ance_ir.indexes.search import documents as documents_module
-from ance_ir.indexes.search.aggregation import Aggregation, First, Max, Mean, SumOfBest, document_scores, parse_aggregation
+from ance_ir.indexes.search.aggregation import Aggregation, First, Max, Mean, SumOfBest, parse_aggregation, score_pairs
 from ance_ir.indexes.search.documents import search_documents
 from ance_ir.indexes.search.exact import ExactSearcher
-from ance_ir.indexes.search.searcher import Searcher, noise
+from ance_ir.indexes.search.searcher import VectorSearcher, noise
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 
 KINDS: list[Aggregation] = [Max(), First(), Mean(), SumOfBest(1), SumOfBest(2), SumOfBest(3), SumOfBest(50)]
@@ -51,7 +51,7 @@ class Collection:
         product: np.ndarray = self.queries.astype(np.float64) @ self.vectors.astype(np.float64).T
         return product
 
-    def search(self, searcher: Searcher, k: int, kind: Aggregation) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, searcher: VectorSearcher, k: int, kind: Aggregation) -> tuple[np.ndarray, np.ndarray]:
         return search_documents(searcher, self.queries, k, self.offsets, kind, self.store, self.tie_order)
 
 
@@ -125,7 +125,7 @@ class Listed:
         return np.pad(scores, padding, constant_values=-np.inf), np.pad(order, padding, constant_values=-1)
 
 
-def exact_searcher(collection: Collection) -> Searcher:
+def exact_searcher(collection: Collection) -> VectorSearcher:
     return ExactSearcher(collection.store, collection.tie_order)
 
 
@@ -181,21 +181,23 @@ def check(
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("make", SEARCHERS)
-def test_always_the_documents_of_brute_force(collections: Collections, make: Callable[[Collection], Searcher], kind: Aggregation) -> None:
+def test_always_the_documents_of_brute_force(
+    collections: Collections, make: Callable[[Collection], VectorSearcher], kind: Aggregation
+) -> None:
     for seed, (collection, whole) in enumerate(collections):
         documents = len(collection.ties)
         for k in {1, int(np.random.default_rng(seed).integers(1, documents + 1)), documents, documents + 7}:
             check(collection, collection.search(make(collection), k, kind), k, kind, whole=whole)
 
 
-def exact_without(collection: Collection, hidden: np.ndarray) -> Searcher:
+def exact_without(collection: Collection, hidden: np.ndarray) -> VectorSearcher:
     return ExactSearcher(collection.store, collection.tie_order, searchable=~hidden, memory_budget=1)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("make", [exact_without, Listed, partial(Listed, pads=False)], ids=["exact", "padded", "cut short"])
 def test_documents_that_are_hidden_are_not_found(
-    collections: Collections, make: Callable[[Collection, np.ndarray], Searcher], kind: Aggregation
+    collections: Collections, make: Callable[[Collection, np.ndarray], VectorSearcher], kind: Aggregation
 ) -> None:
     for seed, (collection, _) in enumerate(collections[:24]):
         documents = len(collection.ties)
@@ -338,7 +340,7 @@ def test_scores_of_pairs(collections: Collections, monkeypatch: pytest.MonkeyPat
         pairs = int(rng.integers(0, 60))
         query, document = rng.integers(0, 3, pairs), rng.integers(0, len(collection.ties), pairs)
         first, counts = collection.offsets[document], np.diff(collection.offsets)[document]
-        scores = document_scores(collection.store, collection.queries, query, first, counts, kind)
+        scores = score_pairs(collection.store, collection.queries, query, first, counts, kind)
         products = collection.products()
         expected = [
             reference_score(kind, products[q, start : start + count].tolist()) for q, start, count in zip(query, first, counts, strict=True)
@@ -356,9 +358,7 @@ def test_scores_are_computed_in_parts_as_large_as_they_may_be(tmp_path: Path, mo
     read: list[int] = []
     monkeypatch.setattr(collection.store, "get", lambda rows: read.append(len(rows)) or get(rows))
     counts = np.diff(collection.offsets)
-    scores = document_scores(
-        collection.store, collection.queries, np.zeros(6, dtype=np.int64), collection.offsets[:-1], counts, SumOfBest(20)
-    )
+    scores = score_pairs(collection.store, collection.queries, np.zeros(6, dtype=np.int64), collection.offsets[:-1], counts, SumOfBest(20))
     assert scores.tolist() == (2 * counts).tolist()
     assert read == [3, 3, 2, 3, 3, 2, 3, 3, 3, 1, 2]
 

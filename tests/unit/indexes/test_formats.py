@@ -88,7 +88,7 @@ def test_there_and_back(tmp_path: Path, name: str, dtype: Any) -> None:
     assert export_index(index, target, name) == len(DOCNOS)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["away", "x"]
     assert find_format(target) == name
-    stored = index.store.get(np.arange(len(DOCNOS)))
+    stored = index.vectors.get(np.arange(len(DOCNOS)))
     for rows in (1, 5, 4096):
         batches = list(read_vectors(target, rows=rows))
         assert {len(ids) for ids, _ in batches[:-1]} <= {rows}
@@ -133,7 +133,7 @@ def test_passages_and_the_model(tmp_path: Path, model: DenseEncoder) -> None:
             np.testing.assert_array_equal(found, expected)
         back.check_model(model)
         single = import_index(tmp_path / "single", tmp_path / name, model=model, overwrite=True)
-        assert len(single) == len(index.store)
+        assert len(single) == len(index.vectors)
         assert single.manifest["encoding"] == {**index.manifest["encoding"], "passages": None}
     with pytest.raises(UsageError, match="told together with the model"):
         import_index(tmp_path / "y", tmp_path / "npy", passages=MaxP())
@@ -150,7 +150,7 @@ def test_only_documents_of_several_passages_are_told_apart(tmp_path: Path, model
     export_index(several, tmp_path / "several", "npy")
     counts = [min(max(number, 1), 3) for number in range(len(DOCNOS))]
     names = [f"{docno}#{place}" for docno, count in zip(DOCNOS, counts, strict=True) for place in range(count)]
-    assert_rows(read_vectors(tmp_path / "several"), names, several.store.get(np.arange(len(names))))
+    assert_rows(read_vectors(tmp_path / "several"), names, several.vectors.get(np.arange(len(names))))
     documents = iter([{"docno": "a", "text": "king"}, {"docno": "b", "text": "queen"}])
     single = (MaxP(8, 1) >> model.passages() >> AnceIndex(tmp_path / "y")).index(documents)  # type: ignore[attr-defined]
     export_index(single, tmp_path / "single", "npy")
@@ -162,7 +162,7 @@ def test_deleted_documents_stay_behind(tmp_path: Path, model: DenseEncoder, name
     index = build_passages(tmp_path / "x", model)
     index.delete(DOCNOS[1:-1:2])
     rows = export_index(index, tmp_path / "away", name)
-    assert rows == len(together(read_vectors(tmp_path / "away"))[0]) < len(index.store)
+    assert rows == len(together(read_vectors(tmp_path / "away"))[0]) < len(index.vectors)
     back = import_index(tmp_path / "y", tmp_path / "away", model=model, passages=MaxP(8, 3))
     assert back.docnos(np.arange(len(back))).tolist() == [docno for docno in DOCNOS if docno not in DOCNOS[1:-1:2]]
     queries = model.encode_queries(["king queen", "moon"])
@@ -700,9 +700,9 @@ def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
     for name in FORMATS:
         away, back = tmp_path / name, tmp_path / f"{name}.ance"
         output = invoke(index_export, index.folder, "--format", name, "--out", away)
-        assert f"{len(index.store)} vectors of 8 dimensions in {away}" in output
+        assert f"{len(index.vectors)} vectors of 8 dimensions in {away}" in output
         output = invoke(index_import, away, "--out", back, "--model", tmp_path / "model", "--passages", "maxp:8,3", "--dtype", "float16")
-        assert f"12 documents, {len(index.store)} vectors of 8 dimensions in {back}" in output
+        assert f"12 documents, {len(index.vectors)} vectors of 8 dimensions in {back}" in output
         opened = AnceIndex(back)
         assert (opened.manifest["encoding"], opened.manifest["dtype"]) == (index.manifest["encoding"], "float16")
         opened.model()

@@ -17,8 +17,8 @@ from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.search.exact import ExactSearcher
-from ance_ir.indexes.search.products import products
-from ance_ir.indexes.search.searcher import Searcher, TieOrder, largest_scores, measured_noise, noise
+from ance_ir.indexes.search.products import inner_products
+from ance_ir.indexes.search.searcher import TieOrder, VectorSearcher, largest_scores, measured_noise, noise
 from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 
 Backend = Literal["exact", "faiss"]
@@ -31,7 +31,7 @@ def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32",
     return VectorStore(folder, writer.finish())
 
 
-def make_searcher(backend: Backend, store: VectorStore, tie_order: TieOrder, **options: Any) -> Searcher:
+def make_searcher(backend: Backend, store: VectorStore, tie_order: TieOrder, **options: Any) -> VectorSearcher:
     if backend == "exact":
         return ExactSearcher(store, tie_order, **options)
     flat = parse_backend("flat")
@@ -251,7 +251,7 @@ def test_products_of_one_query_do_not_depend_on_threads(threads: int, monkeypatc
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        scores = products(query, block)
+        scores = inner_products(query, block)
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(scores, block.sum(1)[None])

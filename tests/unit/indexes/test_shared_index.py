@@ -76,7 +76,7 @@ def test_an_index_that_is_overwritten_while_it_is_opened(tmp_path: Path, monkeyp
     monkeypatch.setattr(snapshot, "read_manifest", overwriting)
     index = AnceIndex(tmp_path / "x")
     seed = {"a": 1, "b": 2}[index.manifest["encoding"]["model"]]
-    np.testing.assert_array_equal(index.store.get(np.arange(300)), np.stack([row["doc_vec"] for row in rows(300, seed)]))
+    np.testing.assert_array_equal(index.vectors.get(np.arange(300)), np.stack([row["doc_vec"] for row in rows(300, seed)]))
 
 
 def test_full_shards_are_not_compacted_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +157,4 @@ def test_shards_take_no_file_descriptors(tmp_path: Path) -> None:
             index.add(rows(1, number, number))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert len(index.store.shards) == len(index) == 80
+    assert len(index.vectors.shards) == len(index) == 80

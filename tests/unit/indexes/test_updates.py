@@ -68,7 +68,7 @@ def test_any_changes_leave_what_a_new_index_holds(tmp_path: Path, encoding: Enco
         elif kind == "compact" and there:
             index.compact()
             assert len(index.table.deleted) == 0
-            assert len(index.store) == len(rows(there))
+            assert len(index.vectors) == len(rows(there))
         else:
             again = choose.sample(sorted(there), min(2, len(there))) if kind == "replace" else []
             new = {docno: document() for docno in [*again, f"n{change}", f"m{change}"]}
@@ -99,14 +99,14 @@ def test_what_is_compacted_is_what_is_built_anew(tmp_path: Path) -> None:
         if name == "docno_map":
             one, other = list(one), list(other)
         np.testing.assert_array_equal(one, other)
-    everything = np.arange(len(expected.store))
-    np.testing.assert_array_equal(index.store.get(everything), expected.store.get(everything))
+    everything = np.arange(len(expected.vectors))
+    np.testing.assert_array_equal(index.vectors.get(everything), expected.vectors.get(everything))
     np.testing.assert_array_equal(index.table.tie_order(everything), expected.table.tie_order(everything))
     same = ("documents", "vectors", "most_passages", "dimension", "dtype", "encoding")
     assert {key: index.manifest[key] for key in same} == {key: expected.manifest[key] for key in same}
-    assert len(index.store.shards) == 1
+    assert len(index.vectors.shards) == 1
     names = {path.name for path in (tmp_path / "x").iterdir()}
-    assert names == {"manifest.json", "pt_meta.json", "lock", index.store.shards[0].file, index.manifest["tables"]}, (
+    assert names == {"manifest.json", "pt_meta.json", "lock", index.vectors.shards[0].file, index.manifest["tables"]}, (
         "the old files are gone"
     )
 
@@ -222,7 +222,7 @@ def test_many_shards_are_brought_together(tmp_path: Path, monkeypatch: pytest.Mo
     index = AnceIndex(tmp_path / "x").index(group(0))
     for number in range(1, 12):
         index.add(group(number))
-        assert len(index.store.shards) <= 4
+        assert len(index.vectors.shards) <= 4
     assert is_whole(index)
     assert len(index) == 12 * GROUP
 
@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pyt
             AnceIndex(tmp_path / "x").verify()
     index.add(group(1))
     assert is_whole(AnceIndex(tmp_path / "x"))
-    assert not [path for path in (tmp_path / "x").glob("vectors-*") if path.name not in {s.file for s in index.store.shards}]
+    assert not [path for path in (tmp_path / "x").glob("vectors-*") if path.name not in {s.file for s in index.vectors.shards}]
 
 
 def test_readers_never_see_half_a_change(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_an_index_survives_kills_at_any_instant(tmp_path: Path) -> None:
         generation = index.manifest["generation"]
     index = AnceIndex(tmp_path / "x")
     index.add(group(50))
-    named = {shard.file for shard in index.store.shards} | {"manifest.json", "pt_meta.json", "lock", index.manifest["tables"]}
+    named = {shard.file for shard in index.vectors.shards} | {"manifest.json", "pt_meta.json", "lock", index.manifest["tables"]}
     assert {path.name for path in (tmp_path / "x").iterdir()} - {index.manifest["deleted"]} == named, "nothing is left behind"
 
 
@@ -299,13 +299,13 @@ def test_an_addition_may_have_longer_documents_and_larger_vectors(tmp_path: Path
     index.add(rows_of("b", np.full((3, 4), 20.0), CUT))
     assert (index.manifest["most_passages"], index.manifest["largest_norm"]) == (3, 40.0)
     index.compact()
-    assert (index.manifest["dtype"], index.store.dtype, index.manifest["most_passages"]) == ("float16", np.float16, 3)
+    assert (index.manifest["dtype"], index.vectors.dtype, index.manifest["most_passages"]) == ("float16", np.float16, 3)
 
 
 def test_a_damaged_index_is_not_compacted(tmp_path: Path) -> None:
     index = AnceIndex(tmp_path / "x").index(group(0))
     index.delete(["0-0"])
-    shard = tmp_path / "x" / index.store.shards[0].file
+    shard = tmp_path / "x" / index.vectors.shards[0].file
     shard.write_bytes(shard.read_bytes()[:-1] + b"!")
     with pytest.raises(DamagedIndexError, match=r"checksums differ for vectors-00000\.npy"):
         index.compact()

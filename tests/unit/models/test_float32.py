@@ -64,7 +64,7 @@ def test_encoding_scoring_and_searching_are_float32(allowed: str, monkeypatch: p
     dense.encode_queries(["cat"])
     cross.score(["cat"], ["dog"])
     monkeypatch.setattr(products, "onednn", lambda: seen.append(told()))
-    products.products(torch.ones((2, 3)), torch.ones((4, 3)))
+    products.inner_products(torch.ones((2, 3)), torch.ones((4, 3)))
     assert len(seen) == 3 and set(seen) <= {*EXACT}
 
 
@@ -73,6 +73,6 @@ def test_products_are_float32_under_autocast(monkeypatch: pytest.MonkeyPatch) ->
     generator = torch.Generator().manual_seed(0)
     queries, block = (torch.randn((rows, 64), generator=generator) for rows in (3, 50))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = products.products(queries, block)
+        found = products.inner_products(queries, block)
     np.testing.assert_allclose(found.numpy(), queries.numpy() @ block.numpy().T, atol=1e-4)
     assert found.dtype == torch.float32

@@ -257,8 +257,8 @@ def test_only_new_and_changed_documents_are_encoded_again(
     numbers = np.arange(len(larger))
     for mine_, theirs in zip(index.table.rows(numbers), fresh.table.rows(numbers), strict=True):
         assert (mine_ == theirs).all()
-    rows = np.arange(len(fresh.store))
-    assert index.store.get(rows) == pytest.approx(fresh.store.get(rows), abs=1e-5)
+    rows = np.arange(len(fresh.vectors))
+    assert index.vectors.get(rows) == pytest.approx(fresh.vectors.get(rows), abs=1e-5)
     with pytest.raises(FingerprintError, match="its vectors cannot be used again"):
         AnnMiner(asked, larger, FirstP(), depth=5, reuse=reuse).mine(model, tmp_path / "other", 0, None)
     with pytest.raises(IndexingError, match="nothing tells which of its documents are unchanged"):

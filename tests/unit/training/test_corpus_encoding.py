@@ -45,14 +45,14 @@ def test_the_index_is_that_of_one_stream(dataset: Dataset, tmp_path: Path, schem
     model, store = encoder(), dataset.store()
     index = CorpusEncoding(tmp_path / "a.ance", store, model, scheme).lead()
     expected = (scheme >> model.passages() >> AnceIndex(tmp_path / "b.ance")).index(iter(store))
-    assert len(index.store.shards) == 10
+    assert len(index.vectors.shards) == 10
     differing = {"checksums", "shards", "largest_norm", "documents_encoded"}
     assert {k: v for k, v in index.manifest.items() if k not in differing} == {
         k: v for k, v in expected.manifest.items() if k not in differing
     }
     assert index.manifest["largest_norm"] == pytest.approx(expected.manifest["largest_norm"], rel=1e-6)
-    rows = np.arange(len(expected.store))
-    assert index.store.get(rows) == pytest.approx(expected.store.get(rows), abs=1e-5)
+    rows = np.arange(len(expected.vectors))
+    assert index.vectors.get(rows) == pytest.approx(expected.vectors.get(rows), abs=1e-5)
     queries = model.encode_queries(["who runs", "a queen"])
     for one, other in zip(index.search_vectors(queries, 9), expected.search_vectors(queries, 9), strict=True):
         assert one == pytest.approx(other, rel=1e-5)
@@ -132,7 +132,7 @@ def test_an_index_stays_until_the_new_one_is_complete(dataset: Dataset, tmp_path
     AnceIndex(path).check_model(encoder())
     assert (tmp_path / "x.ance.building").is_dir()
     index_corpus(path, encoder(seed=1), store, FirstP(), overwrite=True, dtype="float16").check_model(encoder(seed=1))
-    assert AnceIndex(path).store.dtype == np.float16
+    assert AnceIndex(path).vectors.dtype == np.float16
     assert not (tmp_path / "x.ance.building").exists()
 
 

@@ -129,7 +129,7 @@ def test_an_encoding_killed_at_random_instants_is_byte_equal(collection: Path, t
     assert last.exitcode == 0
     assert contents(tmp_path / "a.ance") == contents(tmp_path / "b.ance")
     AnceIndex(tmp_path / "b.ance").verify()
-    assert len(np.unique(AnceIndex(tmp_path / "b.ance").store.get(np.arange(38)), axis=0)) > 30
+    assert len(np.unique(AnceIndex(tmp_path / "b.ance").vectors.get(np.arange(38)), axis=0)) > 30
 
 
 def test_a_stream_killed_at_random_instants_is_indexed_byte_for_byte(collection: Path, tmp_path: Path) -> None:
