@@ -19,7 +19,7 @@ from ance_ir.eval.measures import Evidence, parse_measures, required_evidence
 from ance_ir.eval.runs import read_run
 from ance_ir.eval.runs.dataset_runs import dataset_runs
 from ance_ir.eval.suites import Suite, suite_of
-from ance_ir.models.dense.precision import Precision
+from ance_ir.models.compute.precision import Precision
 from ance_ir.notices import collected
 from ance_ir.pipelines import WithoutItself
 from ance_ir.pipelines.systems import Systems

@@ -50,7 +50,7 @@ from ance_ir.models.text.settings import OPENING
 if TYPE_CHECKING:
     from ance_ir.indexes.ann.build import FaissFile
     from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 
 class AnceIndex(pt.Artifact, pt.Indexer):

@@ -20,7 +20,7 @@ import pyterrier as pt
 from ance_ir.errors import UsageError
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
-from ance_ir.models.compute.encoding import encode_windows, gather
+from ance_ir.models.dense.encoding import encode_windows, gather
 from ance_ir.models.dense.transformers import check_queries, query_vectors
 from ance_ir.pipelines.reader import given_texts
 from ance_ir.ragged import rows_of

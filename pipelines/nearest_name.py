@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ance_ir.models import Readings
-from ance_ir.models.compute.encoding import Progress
+from ance_ir.models.compute.inference import Progress
 
 _WORD = re.compile(r"[^\W_]+(?:[.,'’-][^\W_]+)*")
 

@@ -13,7 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ance_ir.models import Reader, Readings
-from ance_ir.models.compute.encoding import Progress
+from ance_ir.models.compute.inference import Progress
 from ance_ir.models.dense.transformers import check_queries
 from ance_ir.ranking import rank_results
 from ance_ir.settings import Configured, Setting, choice, flag, having

@@ -15,7 +15,7 @@ import torch
 from ance_ir.indexes import AnceIndex, FirstP, SlidingWindow, index_documents
 from ance_ir.indexes.store import corpus
 from ance_ir.models import PassageScheme
-from ance_ir.models.compute import encoding
+from ance_ir.models.dense import encoding
 from tests.tiny import WORDS, encoder
 
 GROUP = 5

@@ -22,7 +22,7 @@ from ance_ir.indexes.mining import AnnMiner
 from ance_ir.indexes.store import corpus
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
-from ance_ir.models.compute.workers import Workers
+from ance_ir.models.dense.workers import Workers
 from ance_ir.training import (
     AnnNegatives,
     DenseObjective,

@@ -29,7 +29,7 @@ class UserPath(click.Path):
 DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
 PRECISIONS = ("float32", "bfloat16", "int8")
-"""Those of ``ance_ir.models.dense.precision``, written here so that no help imports torch."""
+"""Those of ``ance_ir.models.compute.precision``, written here so that no help imports torch."""
 
 INDEX_FORMATS = ("flex", "pyserini-faiss", "embeddings-jsonl", "npy")
 """Those of ``ance_ir.indexes.formats``, written here so that no help imports numpy."""
@@ -120,7 +120,7 @@ def optimisation_options(command: F) -> F:
 
 def join(device: str | None) -> tuple[World, str | None]:
     """The processes that torchrun started with this one, and this one's device."""
-    from ance_ir.models.dense.model import find_device
+    from ance_ir.models.compute.device import find_device
     from ance_ir.world import join_world, own_device
 
     device = own_device(device)

@@ -12,7 +12,7 @@ from ance_ir.cli._options import DATASET, PRECISIONS, device_option
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 EXAMPLE = """
 \b

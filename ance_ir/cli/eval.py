@@ -14,7 +14,7 @@ from ance_ir.cli._options import UserPath, dataset_option, device_option, precis
 
 if TYPE_CHECKING:
     from ance_ir.eval.significance import Correction, Test
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 logger = logging.getLogger(__name__)
 

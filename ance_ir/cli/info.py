@@ -42,7 +42,7 @@ def command(model: str, query_length: int | None, passage_length: int | None, te
 def _show_encoder(model: str, told: dict[str, Any]) -> None:
     from ance_ir import DenseEncoder
     from ance_ir.models.dense.card import describe, describe_text
-    from ance_ir.models.loading.published import PUBLISHED
+    from ance_ir.models.dense.published import PUBLISHED
 
     encoder = DenseEncoder.from_pretrained(model, device="cpu", **told)
     known = {"published as": f"--passages {PUBLISHED[model].passages}"} if model in PUBLISHED else {}

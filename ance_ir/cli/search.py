@@ -11,7 +11,7 @@ import click
 from ance_ir.cli._options import DATASET, UserPath, device_option, index_argument, precision_option
 
 if TYPE_CHECKING:
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 logger = logging.getLogger(__name__)
 

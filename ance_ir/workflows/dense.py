@@ -18,7 +18,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining.miner import DEPTH
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
-from ance_ir.models.dense.model import find_device
+from ance_ir.models.compute.device import find_device
 from ance_ir.notices import collected
 from ance_ir.processes import usable_cpus
 from ance_ir.training import (

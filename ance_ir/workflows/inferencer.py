@@ -11,12 +11,12 @@ from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.indexes import parse_passages
 from ance_ir.models import DenseEncoder
-from ance_ir.models.dense.model import find_device
+from ance_ir.models.compute.device import find_device
 from ance_ir.training import Inferencer, TrainingQueries, TrainingRun
 from ance_ir.workflows.mining import Mining
 
 if TYPE_CHECKING:
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 
 def run_inferencer(

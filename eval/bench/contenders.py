@@ -15,7 +15,7 @@ from torch import nn
 
 from ance_ir.eval.bench.rounds import OURS
 from ance_ir.models import DenseEncoder
-from ance_ir.models.dense.precision import Precision
+from ance_ir.models.compute.precision import Precision
 from ance_ir.optional import optional
 
 LIBRARY = "sentence-transformers"

@@ -22,7 +22,7 @@ from ance_ir.eval.bench.contenders import Contender, names, open_contender
 from ance_ir.eval.bench.rounds import OURS, alternate, medians, ratio
 from ance_ir.eval.bench.work import operations, peak_memory, products
 from ance_ir.models import DenseEncoder
-from ance_ir.models.dense.precision import Precision
+from ance_ir.models.compute.precision import Precision
 
 
 def bench_encode(

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from ance_ir.models.compute.float32 import exact_float32
+from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.packing import onednn
 
 _NUMBERS_OF_THREAD = 1 << 21

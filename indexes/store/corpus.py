@@ -46,8 +46,8 @@ from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
 from ance_ir.indexes.store.workspace import Workspace
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
-from ance_ir.models.compute.encoding import Blocks, gather
-from ance_ir.models.compute.workers import Workers
+from ance_ir.models.dense.encoding import Blocks, gather
+from ance_ir.models.dense.workers import Workers
 from ance_ir.typed_json import read_typed
 from ance_ir.world import ALONE, World
 

@@ -12,8 +12,8 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
-from ance_ir.models.dense.precision import Precision
-from ance_ir.models.loading.published import PUBLISHED
+from ance_ir.models.compute.precision import Precision
+from ance_ir.models.dense.published import PUBLISHED
 from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
 from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer

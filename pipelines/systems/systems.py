@@ -10,7 +10,7 @@ import pyterrier as pt
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.datasets import counts_itself as known_to_count_itself
 from ance_ir.errors import UsageError
-from ance_ir.models.dense.precision import Precision
+from ance_ir.models.compute.precision import Precision
 from ance_ir.pipelines.bm25.engine import K1, B
 from ance_ir.pipelines.fusion import Normalization, ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand

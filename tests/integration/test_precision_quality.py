@@ -13,7 +13,7 @@ from ance_ir.datasets import load_dataset
 from ance_ir.eval import evaluate
 from ance_ir.indexes import FirstP, index_documents
 from ance_ir.models import DenseEncoder
-from ance_ir.models.dense.precision import Precision
+from ance_ir.models.compute.precision import Precision
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

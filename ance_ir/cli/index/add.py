@@ -11,7 +11,7 @@ from ance_ir.cli._options import dataset_option, device_option, index_argument, 
 
 if TYPE_CHECKING:
     from ance_ir.indexes.store.additions import Existing
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 EXAMPLE = """
 \b

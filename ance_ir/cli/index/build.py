@@ -12,7 +12,7 @@ from ance_ir.cli._options import UserPath, dataset_option, device_option, join, 
 if TYPE_CHECKING:
     from ance_ir.datasets import OnError
     from ance_ir.indexes.store.vectors import VectorType
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 EXAMPLE = """
 \b

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ance_ir.eval.tuning import Form
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
 
 EXAMPLE = """
 \b

@@ -23,10 +23,10 @@ from ance_ir.models.compute.randomness import seeded
 from ance_ir.models.cross.card import cross_encoder_card
 from ance_ir.models.cross.model import CrossEncoder
 from ance_ir.models.cross.pairs import PairSettings, Score
-from ance_ir.models.dense.layouts.settings import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE, prompts_of
-from ance_ir.models.dense.tower import positions
+from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.foreign import contents, no_checkpoint, refuse_partial
 from ance_ir.models.loading.saving import model_folder
+from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE, prompts_of
 from ance_ir.models.loading.source import expanded, resolve
 from ance_ir.models.loading.weight_files import architectures, pools, read_settings, read_value, read_weights
 from ance_ir.models.loading.weights import FAULTS, build, load_config, load_tokenizer, quiet_transformers

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.compute.encoding import Progress, in_batches
-from ance_ir.models.cross.pairs import Pair, PairSettings, PairTokenizer, distinct_pairs
-from ance_ir.models.dense.model import find_device
-from ance_ir.models.dense.tower import positions
+from ance_ir.models.compute.device import find_device
+from ance_ir.models.compute.inference import Progress, in_batches
+from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
+from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.weights import hash_weights, some
+from ance_ir.models.text.pairs import Pair, distinct_pairs
 from ance_ir.models.text.settings import PassageScheme
 
 logger = logging.getLogger(__name__)

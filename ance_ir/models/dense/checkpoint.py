@@ -16,15 +16,15 @@ from safetensors.torch import save_file
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import write_json
 from ance_ir.models.dense.card import model_card
+from ance_ir.models.dense.layout import Opened, Similarity
 from ance_ir.models.dense.layouts.ance import is_ance, open_ance
 from ance_ir.models.dense.layouts.backbone import open_backbone
 from ance_ir.models.dense.layouts.dpr import is_dpr, open_dpr, open_dpr_file
-from ance_ir.models.dense.layouts.opened import Opened, Similarity
 from ance_ir.models.dense.layouts.sentence_transformer import MODULES, open_sentence_transformer
 from ance_ir.models.dense.model import DenseEncoder, Origin
+from ance_ir.models.dense.published import PUBLISHED, Published
 from ance_ir.models.dense.tower import Activation, Pooling, Tower
 from ance_ir.models.loading.foreign import no_checkpoint, refuse_half, refuse_partial
-from ance_ir.models.loading.published import PUBLISHED, Published
 from ance_ir.models.loading.saving import model_folder
 from ance_ir.models.loading.source import expanded, resolve
 from ance_ir.models.loading.weight_files import read_settings, read_weights

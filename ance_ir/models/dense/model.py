@@ -16,14 +16,16 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.compute.encoding import Blocks, Progress, encode, encode_windows, gather, tokenized
+from ance_ir.models.compute.device import find_device
+from ance_ir.models.compute.inference import Progress
+from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather, tokenized
 from ance_ir.models.dense.tower import Pooling, Tower
 from ance_ir.models.loading.weights import hash_weights, some
 from ance_ir.models.text.settings import PassageScheme, Text, TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
 
 if TYPE_CHECKING:
-    from ance_ir.models.dense.precision import Precision
+    from ance_ir.models.compute.precision import Precision
     from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
 
 logger = logging.getLogger(__name__)
@@ -150,7 +152,7 @@ class DenseEncoder(nn.Module):
         return (model.with_text(**text) if text else model).eval()
 
     def _keep_layers(self, count: int) -> None:
-        from ance_ir.models.dense.truncation import keep_layers
+        from ance_ir.models.loading.backbones import keep_layers
 
         towers = [self.query_tower] if self.shared else [self.query_tower, self.passage_tower]
         had = [keep_layers(tower.backbone, count) for tower in towers]
@@ -310,19 +312,3 @@ class DenseEncoder(nn.Module):
 def _check_texts(texts: Sequence[Text]) -> None:
     if isinstance(texts, str):
         raise UsageError(f"a list of texts was expected, not one text: [{texts[:40]!r}]")
-
-
-def find_device(name: str | torch.device | None) -> torch.device:
-    """The device of a name; by default a GPU where there is one.
-
-    Raises:
-        UsageError: there is no such device.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"the device {str(name)!r} is not to be had here: {str(error).splitlines()[0]}") from error
-    return device

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 
 from ance_ir.errors import UsageError
+from ance_ir.models.compute.precision import Precision
 from ance_ir.models.dense.tower import Tower
 
 if TYPE_CHECKING:
     from ance_ir.models.dense.model import DenseEncoder
-
-Precision = Literal["float32", "bfloat16", "int8"]
 
 
 def at_precision(model: DenseEncoder, precision: Precision) -> DenseEncoder:
@@ -40,7 +39,7 @@ def at_precision(model: DenseEncoder, precision: Precision) -> DenseEncoder:
 
 def _converted(tower: Tower, precision: Precision) -> Tower:
     if precision == "int8":
-        from ance_ir.models.compute.int8 import Int8Tower
+        from ance_ir.models.dense.int8 import Int8Tower
 
         return Int8Tower(tower)
     tower = tower.to(getattr(torch, precision))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ance_ir.errors import UsageError
+from ance_ir.models.loading.backbones import positions
 
 Pooling = Literal["cls", "mean"]
 Activation = Literal["identity", "tanh", "relu", "gelu"]
@@ -108,12 +109,3 @@ class Tower(nn.Module):
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
-
-
-def positions(backbone: nn.Module) -> int:
-    """The most tokens that a backbone has positions for."""
-    embeddings = getattr(getattr(backbone, "embeddings", None), "position_embeddings", None)
-    if not isinstance(embeddings, nn.Embedding):
-        return int(getattr(backbone.config, "max_position_embeddings", None) or 10**9)
-    # RoBERTa's positions begin after its padding index
-    return embeddings.num_embeddings - (0 if embeddings.padding_idx is None else embeddings.padding_idx + 1)

@@ -19,7 +19,7 @@ from ance_ir.ranking import check_named, finite_vectors
 from ance_ir.settings import Configured, Setting
 
 if TYPE_CHECKING:
-    from ance_ir.models.compute.encoding import Progress
+    from ance_ir.models.compute.inference import Progress
     from ance_ir.models.dense.model import DenseEncoder
 
 PASSAGE_SEPARATOR = "#"

@@ -12,9 +12,9 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase, RagConfig, RagTokenForGeneration
 
 from ance_ir.errors import AnceError, ModelError, UsageError
-from ance_ir.models.compute.encoding import evaluating
-from ance_ir.models.compute.float32 import exact_float32
-from ance_ir.models.dense.model import find_device
+from ance_ir.float32 import exact_float32
+from ance_ir.models.compute.device import find_device
+from ance_ir.models.compute.inference import evaluating
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weight_files import read_weights

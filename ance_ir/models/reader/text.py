@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import UsageError
-from ance_ir.models.cross.pairs import Pair, PairTemplate, pad_pairs
+from ance_ir.models.text.pairs import Pair, PairTemplate, pad_pairs
 from ance_ir.models.text.tokenizing import FastTokenizer
 
 Layout = Literal["dpr", "qa"]

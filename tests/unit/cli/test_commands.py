@@ -23,7 +23,7 @@ from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
 from ance_ir.eval.formats import FORMS
 from ance_ir.indexes import AnceIndex
-from ance_ir.models.dense.precision import Precision
+from ance_ir.models.compute.precision import Precision
 from ance_ir.paper import SCHEMES, StudySettings
 from ance_ir.training import DISTILLATIONS, LOSSES
 from tests.published import dpr_encoders, write_dpr

@@ -16,7 +16,7 @@ from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, index_docume
 from ance_ir.indexes.store import corpus
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.models.compute import encoding
+from ance_ir.models.dense import encoding
 from tests.index_jobs import index_in_little_memory
 from tests.processes import CONTEXT, start
 from tests.tiny import WORDS, encoder

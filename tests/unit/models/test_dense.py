@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-import ance_ir.models.compute.encoding as encoding
+import ance_ir.models.compute.inference as inference
+import ance_ir.models.dense.encoding as encoding
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import DenseEncoder, Head, PassageScheme, TextSettings, Tower
@@ -77,7 +78,7 @@ def test_the_order_of_texts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(shuffled, vectors[order], atol=1e-5)
     monkeypatch.setattr(encoding, "PIECE", 7)
     monkeypatch.setitem(encoding.WINDOW_TOKENS, "cpu", 200)
-    monkeypatch.setitem(encoding.TOKEN_BUDGET, "cpu", 50)
+    monkeypatch.setitem(inference.TOKEN_BUDGET, "cpu", 50)
     np.testing.assert_allclose(model.encode_passages(texts), vectors, atol=1e-5)
 
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import ance_ir.models.compute.encoding as encoding
+import ance_ir.models.dense.encoding as encoding
 from ance_ir.datasets import load_dataset
 from ance_ir.indexes import FirstP, SlidingWindow
 from ance_ir.models import DenseEncoder, Tower
-from ance_ir.models.compute.encoding import ahead, encode
 from ance_ir.models.compute.packing import packed_weights
+from ance_ir.models.dense.encoding import ahead, encode
 from tests.tiny import WORDS, backbone, encoder
 
 RNG = np.random.default_rng(0)

@@ -17,8 +17,8 @@ from transformers import LlamaConfig, LlamaModel
 
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models.dense.published import PUBLISHED
 from ance_ir.models.loading.kinds import model_kind
-from ance_ir.models.loading.published import PUBLISHED
 from ance_ir.models.loading.weight_files import read_weights
 from tests.tiny import WIDTH, backbone, bert_tokenizer, cross_encoder, encoder, reader
 

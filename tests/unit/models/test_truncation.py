@@ -12,7 +12,7 @@ from transformers import AutoModel, T5Config, T5EncoderModel
 
 from ance_ir.errors import UsageError
 from ance_ir.models import DenseEncoder
-from ance_ir.models.dense.truncation import keep_layers
+from ance_ir.models.loading.backbones import keep_layers
 from ance_ir.training.run.optimisation import gradient_norms
 from tests.published import dpr_encoders, write_dpr
 from tests.tiny import Architecture, classifier, encoder, pair_tokenizer

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ance_ir.models.compute.encoding as encoding
+import ance_ir.models.dense.encoding as encoding
 from ance_ir.errors import IndexingError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.models.compute.encoding import gather
-from ance_ir.models.compute.workers import Workers
+from ance_ir.models.dense.encoding import gather
+from ance_ir.models.dense.workers import Workers
 from ance_ir.models.text.settings import Text
 from tests.processes import CONTEXT, start
 from tests.tiny import WORDS, encoder

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layouts.opened import Opened, longest
+from ance_ir.models.dense.layout import Opened, longest
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings

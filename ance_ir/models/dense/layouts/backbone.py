@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ance_ir.models.compute.randomness import seeded
-from ance_ir.models.dense.layouts.opened import Opened, Similarity, longest
+from ance_ir.models.dense.layout import Opened, Similarity, longest
 from ance_ir.models.dense.tower import Head, Pooling, Tower
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings

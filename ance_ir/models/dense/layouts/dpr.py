@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import BertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layouts.opened import Opened, longest
+from ance_ir.models.dense.layout import Opened, longest
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.source import resolve

@@ -10,11 +10,11 @@ from typing import Any
 from torch import Tensor
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layouts.opened import Opened, Similarity, longest
-from ance_ir.models.dense.layouts.settings import MODEL, MODULE, TRANSFORMER, Table, prompts_of
-from ance_ir.models.dense.layouts.settings import MODULES as MODULE_SETTINGS
+from ance_ir.models.dense.layout import Opened, Similarity, longest
 from ance_ir.models.dense.tower import Activation, Head, Pooling, Tower
 from ance_ir.models.loading.foreign import refuse_partial
+from ance_ir.models.loading.sentence_transformers import MODEL, MODULE, TRANSFORMER, Table, prompts_of
+from ance_ir.models.loading.sentence_transformers import MODULES as MODULE_SETTINGS
 from ance_ir.models.loading.weight_files import read_settings, read_value, read_weights
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings

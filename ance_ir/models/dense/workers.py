@@ -16,7 +16,7 @@ from itertools import chain
 import numpy as np
 
 from ance_ir.errors import IndexingError, UsageError
-from ance_ir.models.compute.encoding import LOOK_AHEAD, ahead, as_arrays, pieces
+from ance_ir.models.dense.encoding import LOOK_AHEAD, ahead, as_arrays, pieces
 from ance_ir.models.text.settings import PassageScheme, Text
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.processes import process_pool

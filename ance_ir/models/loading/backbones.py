@@ -42,6 +42,15 @@ def keep_layers(backbone: PreTrainedModel, count: int) -> int:
     return had
 
 
+def positions(backbone: nn.Module) -> int:
+    """The most tokens that a backbone has positions for."""
+    embeddings = getattr(getattr(backbone, "embeddings", None), "position_embeddings", None)
+    if not isinstance(embeddings, nn.Embedding):
+        return int(getattr(backbone.config, "max_position_embeddings", None) or 10**9)
+    # RoBERTa's positions begin after its padding index
+    return embeddings.num_embeddings - (0 if embeddings.padding_idx is None else embeddings.padding_idx + 1)
+
+
 def _find(backbone: nn.Module, place: str) -> nn.Module | None:
     found: nn.Module | None = backbone
     for name in place.split("."):

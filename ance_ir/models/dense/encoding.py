@@ -16,10 +16,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 
+from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.batching import length_sorted_batches, pad, token_windows
-from ance_ir.models.compute.float32 import exact_float32
+from ance_ir.models.compute.inference import Progress, by_device, evaluating, token_budget
 from ance_ir.models.compute.packing import packed_weights
 from ance_ir.models.dense.tower import Tower
 from ance_ir.models.text.settings import Text
@@ -28,14 +28,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 SomeText = TypeVar("SomeText", bound=Text)
 
-Progress = Callable[[int], object]
-"""Called with the number of texts that were just done."""
-
 Blocks = Generator[tuple[np.ndarray, np.ndarray]]
 """Of texts that follow one another: vectors of their passages, float32 ``[passages, D]``, and how many each text has, int64 ``[texts]``."""
-
-TOKEN_BUDGET = {"cpu": 1_024, "cuda": 32_768}
-"""Tokens of an encoding batch, padding counted. On a CPU larger ones are slower: their activations outgrow its caches."""
 
 WINDOW_TOKENS = {"cpu": 65_536, "cuda": 524_288}
 """Tokens that are sorted by length together: many batches, for little padding, and few enough to be tokenised ahead."""
@@ -122,7 +116,7 @@ def encode_windows(tower: Tower, texts: Generator[Sequence[np.ndarray]], pad_id:
         progress: called with the number of passages of each batch that is done.
     """
     with contextlib.closing(texts):
-        for window in token_windows(texts, _of(WINDOW_TOKENS, tower.device)):
+        for window in token_windows(texts, by_device(WINDOW_TOKENS, tower.device)):
             vectors_PD = _encode_window(tower, list(chain.from_iterable(window)), pad_id, progress)
             yield vectors_PD, np.array([len(passages) for passages in window], dtype=np.int64)
 
@@ -187,43 +181,3 @@ def ahead(function: Callable[[T], U], items: Iterable[T], depth: int, executor: 
         finally:
             for future in waiting:
                 future.cancel()
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch dropout off, and leave each module as it was."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def in_batches(
-    model: nn.Module, lengths: Sequence[int], device: torch.device, read: Callable[[np.ndarray], None], progress: Progress | None = None
-) -> None:
-    """Read sequences in batches of similar length, without dropout and gradients.
-
-    Args:
-        model: what ``read`` computes with.
-        lengths: tokens of each sequence.
-        device: where the model is.
-        read: given the positions of a batch's sequences, int64, reads them.
-        progress: called with the number of sequences that a batch has finished.
-    """
-    with torch.inference_mode(), exact_float32(), evaluating(model), packed_weights(model, sum(lengths)):
-        for batch in length_sorted_batches(lengths, token_budget(device)):
-            read(batch)
-            if progress is not None:
-                progress(len(batch))
-
-
-def token_budget(device: torch.device) -> int:
-    """Tokens of an encoding batch on a device, padding counted."""
-    return _of(TOKEN_BUDGET, device)
-
-
-def _of(sizes: dict[str, int], device: torch.device) -> int:
-    return sizes.get(device.type, sizes["cpu"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ance_ir.models.dense.layouts.opened import Similarity
+from ance_ir.models.dense.layout import Similarity
 from ance_ir.models.dense.tower import Pooling
 
 

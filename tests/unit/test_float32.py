@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from ance_ir.float32 import exact_float32
 from ance_ir.indexes.search import products
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.models.compute.float32 import exact_float32
 from tests.tiny import cross_encoder, encoder
 
 
