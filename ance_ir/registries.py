@@ -4,3 +4,12 @@ A layer that uses a registry gives it the type of its entries: ``LOSSES: Registr
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+from ance_ir.registry import Registry
+
+MEASURES = Registry[Any]("measure", "ance_ir.eval.measures.own", "MEASURE")
+RUN_FORMATS = Registry[Any]("format of runs", "ance_ir.eval.runs.formats", "FORMAT")
+SUITES = Registry[Any]("suite", "ance_ir.eval.suites", "SUITE")
+TABLE_FORMS = Registry[Any]("form of tables", "ance_ir.eval.formats", "FORM")

@@ -1,4 +1,4 @@
-"""What an experiment found: as a frame, as text, as JSON, as a folder."""
+"""What an experiment found: as a frame, a table, text, HTML, JSON, or a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from markupsafe import Markup
 
 from ance_ir.eval.measures import mean_values
 from ance_ir.eval.runs.kept import KeptRuns
@@ -17,16 +18,51 @@ from ance_ir.eval.tables import NOTHING, Table
 from ance_ir.files import as_path, atomic_open, write_json
 
 SIGNIFICANT = 0.05
-_MARK = "†"
-_TIME = "ms/query"
+MARK = "†"
+TIME = "ms/query"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """A cell of the table: a system's mean of a measure.
+
+    Attributes:
+        value: NaN where the measure is not defined for any query.
+        differs: whether it differs from the baseline's by more than chance, for better or worse.
+        best: whether no other of several systems has a higher one, in four decimals.
+    """
+
+    value: float
+    differs: bool
+    best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        system: its name.
+        means: by measure.
+        ms_per_query: ``None`` for a run from elsewhere.
+    """
+
+    system: str
+    means: Mapping[str, Mean]
+    ms_per_query: float | None
+
+    @property
+    def time(self) -> str:
+        """Milliseconds a query, as text."""
+        return NOTHING if self.ms_per_query is None else f"{self.ms_per_query:.1f}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """Systems on one set of queries.
+    """Systems evaluated on one set of queries; a notebook shows the table and the comparison.
 
     Attributes:
-        qrels: what was judged, of the queries asked; empty where no measure needs any.
+        qrels: the judgements of these queries; empty where no measure needs any.
         runs: by system, ``qid docno score rank``.
         per_query: by system, index ``qid``, a column for each measure, NaN where it is not defined for a query.
         ms_per_query: by system, milliseconds of wall-clock time; not of runs from elsewhere.
@@ -35,10 +71,10 @@ class Evaluation:
         intervals: as ``significance.intervals`` returns them.
         test: of the comparison.
         correction: of the comparison.
-        keys: by system, what made its run (see ``KeptRuns``); ``None`` where that cannot be told.
+        keys: by system, the key of its run (see ``KeptRuns``); ``None`` where the pipeline has none.
         counts_itself: whether results counted whose docno is the query's qid.
-        reused: the systems whose runs were kept from before and not made again.
-        notices: what was left out, cut, assumed or replaced on the way, in words.
+        reused: the systems whose runs were kept from an earlier evaluation.
+        notices: warnings about what was left out, cut, assumed or replaced.
     """
 
     qrels: pd.DataFrame
@@ -63,7 +99,22 @@ class Evaluation:
     def table(self) -> pd.DataFrame:
         """Means: a row for each system, a column for each measure, and ``ms/query``, NaN for a run from elsewhere; all float."""
         table = pd.DataFrame({system: mean_values(values, self.runs[system]) for system, values in self.per_query.items()}).T
-        return table.assign(**{_TIME: pd.Series(self.ms_per_query)}).rename_axis("system")
+        return table.assign(**{TIME: pd.Series(self.ms_per_query)}).rename_axis("system")
+
+    def rows(self) -> list[Row]:
+        """The table with significance marks and the best means, for all its forms."""
+        table, marked = self.table(), self.significant()
+        best = table.round(4).max()
+        rows = []
+        for name, values in table.iterrows():
+            system = str(name)
+            means = {}
+            for measure in self.measures:
+                value = float(values[measure])
+                leads = len(table) > 1 and round(value, 4) == best[measure]
+                means[measure] = Mean(value=value, differs=(system, measure) in marked, best=leads)
+            rows.append(Row(system=system, means=means, ms_per_query=self.ms_per_query.get(system)))
+        return rows
 
     def significant(self) -> set[tuple[str, str]]:
         """Pairs of a system and a measure in which it differs from the baseline, better or worse, by more than chance."""
@@ -78,23 +129,34 @@ class Evaluation:
         return [float(row[f"{of}{limit}"].iloc[0]) for limit in ("low", "high")]
 
     def __repr__(self) -> str:
+        queries = len(next(iter(self.per_query.values())))
+        about = [f"{len(self.per_query)} systems", f"{queries:,} queries", " ".join(self.measures)]
+        return f"Evaluation({', '.join([*about, *([f'baseline {self.baseline}'] if self.baseline is not None else [])])})"
+
+    def __str__(self) -> str:
         return self.to_text()
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for row in self.rows():
+            cells = [
+                Markup("<b>{}</b>{}" if mean.best else "{}{}").format(f"{mean.value:.4f}", marked(mean)) for mean in row.means.values()
+            ]
+            rows.append([row.system, *cells, row.time])
+        tables = [Table(header=["system", *self.measures, TIME], rows=rows), self.comparison_table()]
+        shown = [table.to_html() for table in tables if table is not None]
+        return Markup("{}<p>{}</p>{}").format(shown[0], self.legend(), Markup("").join(shown[1:]))
 
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
-        marked = self.significant()
-        rows = []
-        for system, values in self.table().iterrows():
-            name = str(system)
-            cells = [f"{values[measure]:.4f}{_MARK if (name, measure) in marked else ' '}" for measure in self.measures]
-            rows.append([name, *cells, f"{self.ms_per_query[name]:.1f}" if name in self.ms_per_query else NOTHING])
-        table = Table(header=["system", *(f"{measure} " for measure in self.measures), _TIME], rows=rows)
+        rows = [[row.system, *(f"{mean.value:.4f}{marked(mean) or ' '}" for mean in row.means.values()), row.time] for row in self.rows()]
+        table = Table(header=["system", *(f"{measure} " for measure in self.measures), TIME], rows=rows)
         return f"{table.to_text()}\n{self.legend()}"
 
-    def comparison_text(self) -> str:
-        """Each system beside the baseline, measure by measure, for a terminal; empty without a baseline."""
+    def comparison_table(self) -> Table | None:
+        """Each system against the baseline, measure by measure; ``None`` without a baseline or another system."""
         if self.comparison is None or self.comparison.empty:
-            return ""
+            return None
         rows = []
         for row in self.comparison.itertuples(index=False):
             low, high = self.interval(str(row.system), str(row.measure), "difference_")
@@ -102,10 +164,15 @@ class Evaluation:
             figures = [f"{row.difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]", _probability(row.p_corrected)]
             rows.append([str(row.system), str(row.measure), *figures, counts])
         header = ["system", "measure", f"less {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
-        return Table(header=header, rows=rows, left=2).to_text()
+        return Table(header=header, rows=rows, left=2)
+
+    def comparison_text(self) -> str:
+        """``comparison_table`` for a terminal; empty where there is none."""
+        table = self.comparison_table()
+        return "" if table is None else table.to_text()
 
     def legend(self) -> str:
-        """What is to be said beneath the table: of how many queries, and what the mark means."""
+        """The line below the table: the number of queries, and what the mark means."""
         values = next(iter(self.per_query.values()))
         queries = f"{len(values):,} queries"
         for measure, count in values.count().items():
@@ -116,10 +183,10 @@ class Evaluation:
         if self.comparison is None:
             return queries
         test = f"{TESTS[self.test]}, {self.correction.capitalize()}-corrected over {len(self.comparison)} tests, p < {SIGNIFICANT}"
-        return f"{queries}; {_MARK} differs from {self.baseline} ({test})"
+        return f"{queries}; {MARK} differs from {self.baseline} ({test})"
 
     def to_json(self) -> dict[str, Any]:
-        """All but the runs and the single queries, in what JSON can hold."""
+        """Everything except the runs and the values of single queries, for JSON."""
         systems: dict[str, dict[str, Any]] = {
             system: {
                 "measures": mean_values(values, self.runs[system]).to_dict(),
@@ -130,18 +197,16 @@ class Evaluation:
         }
         if self.comparison is not None:
             for system, rows in self.comparison.groupby("system"):
-                told = rows.drop(columns="system").set_index("measure").to_dict("index")
-                compared = {
-                    name: {**values, "interval": self.interval(str(system), str(name), "difference_")} for name, values in told.items()
+                compared = rows.drop(columns="system").set_index("measure").to_dict("index")
+                systems[str(system)]["comparison"] = {
+                    name: {**values, "interval": self.interval(str(system), str(name), "difference_")} for name, values in compared.items()
                 }
-                systems[str(system)]["comparison"] = compared
-        queries = len(next(iter(self.per_query.values())))
-        tests = {"test": self.test, "correction": self.correction}
         whole = {
-            "queries": queries,
+            "queries": len(next(iter(self.per_query.values()))),
             "measures": self.measures,
             "baseline": self.baseline,
-            **tests,
+            "test": self.test,
+            "correction": self.correction,
             "notices": list(self.notices),
             "systems": systems,
         }
@@ -152,8 +217,9 @@ class Evaluation:
         """Write ``runs/NAME.txt.gz``, ``per_query.tsv`` and, last, ``results.json``.
 
         Args:
-            folder: made if need be; a character in a system's name that a file name or a run's tag cannot hold is written as ``%xx``.
-            settings: what the results were made with, for ``results.json``.
+            folder: created if it does not exist; characters of a system's name that a file name or a run's tag cannot hold are written
+                as ``%xx``.
+            settings: the settings of the evaluation, for ``results.json``.
         """
         folder = as_path(folder)
         kept = KeptRuns(folder / "runs")
@@ -165,6 +231,11 @@ class Evaluation:
         with atomic_open(folder / "per_query.tsv") as stream:
             values.to_csv(stream, sep="\t", index=False, lineterminator="\n")
         write_json(folder / "results.json", {"settings": dict(settings or {}), **self.to_json()})
+
+
+def marked(mean: Mean) -> str:
+    """The mark of a mean that differs from the baseline's; empty for others."""
+    return MARK if mean.differs else ""
 
 
 def _probability(p: Any) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 NOTHING = "–"
-"""Stands where there is no value."""
+"""The cell of a missing value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Cells as they are to be read.
+    """A table of text; a notebook shows it as HTML.
 
     Attributes:
-        header: of the columns.
-        rows: as long as the header each.
-        left: so many of the first columns are text, aligned left; the others hold numbers.
+        header: names of the columns.
+        rows: each as long as the header. A cell may be ``markupsafe.Markup`` for HTML.
+        left: how many of the first columns are text, aligned left; the others hold numbers.
     """
 
     header: Sequence[str]
@@ -39,6 +41,18 @@ class Table:
         lines.insert(1, " | ".join("-" * width for width in widths))
         return "\n".join(f"| {line} |" for line in lines)
 
+    def to_html(self) -> Markup:
+        """A ``<table>`` element; text is escaped."""
+        rows = [self._html_row("th", self.header), *(self._html_row("td", row) for row in self.rows)]
+        return Markup("<table>{}</table>").format(Markup("").join(rows))
+
+    _repr_html_ = to_html
+
+    def _html_row(self, tag: str, row: Sequence[str]) -> Markup:
+        cell = Markup(f'<{tag} style="text-align:{{}}">{{}}</{tag}>')
+        cells = [cell.format("left" if i < self.left else "right", text) for i, text in enumerate(row)]
+        return Markup("<tr>{}</tr>").format(Markup("").join(cells))
+
     def _cells(self, row: Sequence[str], widths: Sequence[int]) -> list[str]:
         return [cell.ljust(width) if i < self.left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
 
@@ -47,7 +61,7 @@ def table_of(rows: Sequence[Mapping[str, str]], *, left: int = 1) -> Table:
     """A table of rows that may lack cells.
 
     Args:
-        rows: by column; columns come in the order in which they are first met, and those without a value in any row are left out.
+        rows: by column; columns are in the order of their first cell; those without a value in any row are left out.
         left: see ``Table``.
 
     Returns:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ance_ir.cli._options import UserPath, dataset_option, device_option, precision_option
+from ance_ir.registries import TABLE_FORMS
 
 if TYPE_CHECKING:
     from ance_ir.eval.significance import Correction, Test
     from ance_ir.models.compute.precision import Precision
 
 logger = logging.getLogger(__name__)
-
-FORMATS = ("text", "markdown", "latex", "json", "csv")
-"""Those of ``ance_ir.eval.formats``, written here so that no help imports pandas."""
 
 EXAMPLE = """
 \b
@@ -64,7 +62,12 @@ Example:
 @click.option("--out", type=UserPath(), default=Path("results"), show_default=True, help="Where everything is written.")
 @click.option("--report", type=UserPath(dir_okay=False), metavar="FILE.html", help="Write a page of all this, query by query.")
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the table, for papers or programs."
+    "--format",
+    "form",
+    type=click.Choice(list(TABLE_FORMS)),
+    default="text",
+    show_default=True,
+    help="Form of the table.",
 )
 @click.option("--model", help="Where the indexes' model is now, if it has moved.")
 @precision_option

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup, escape
 
-from ance_ir.eval.report.panels import look
+from ance_ir.eval.report.strokes import ink, stroke
 
 WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 8, 40
-_DASHES = {"solid": "none", "dashed": "7 4", "dotted": "2 3", "dashdot": "8 3 2 3"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ class Axis:
     """One axis.
 
     Attributes:
-        label: what stands beside it.
+        label: its name.
         low: its lower end.
         high: its upper end, above ``low``.
         ticks: values that are written.
@@ -41,24 +40,8 @@ class Axis:
         return np.asarray((values - low) / (high - low))
 
 
-def line_style(number: int) -> str:
-    """The look of a system's lines, as attributes of SVG."""
-    dashes = look(number)[1]
-    return f'stroke="{ink(number)}" stroke-dasharray="{_DASHES[dashes]}"'
-
-
-def ink(number: int) -> str:
-    """A system's colour, in CSS."""
-    return look(number)[0].replace("#000000", "currentColor")
-
-
-def swatch(number: int) -> str:
-    """A stroke in a system's look, to stand before its name."""
-    return f'<svg class="swatch" viewBox="0 0 24 8" aria-hidden="true"><line x1="1" y1="4" x2="23" y2="4" {line_style(number)}/></svg>'
-
-
-def chart(title: str, x: Axis, y: Axis, drawn: str) -> str:
-    """A pair of axes with what ``line`` and ``band`` drew."""
+def chart(title: str, x: Axis, y: Axis, drawn: str) -> Markup:
+    """A pair of axes; ``drawn`` is SVG from ``line`` and ``band``."""
     marks = []
     for tick, place in zip(y.ticks, y.place(y.ticks), strict=True):
         height = _across(1 - place, _TOP, HEIGHT - _BOTTOM)
@@ -69,15 +52,15 @@ def chart(title: str, x: Axis, y: Axis, drawn: str) -> str:
         marks.append(f'<text x="{across}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     marks.append(f'<text class="axis" x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x.label)}</text>')
-    return (
-        f'<figure><figcaption>{title}<span class="faint">{escape(y.label)}</span></figcaption>'
+    return Markup(
+        f'<figure><figcaption>{escape(title)}<span class="faint">{escape(y.label)}</span></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{"".join(marks)}{drawn}</svg></figure>'
     )
 
 
 def line(number: int, x: Axis, y: Axis, across: npt.ArrayLike, values: npt.ArrayLike) -> str:
     """A system's line through points."""
-    return f'<polyline class="line" points="{_points(x, y, across, values)}" {line_style(number)}/>'
+    return f'<polyline class="line" points="{_points(x, y, across, values)}" {stroke(number)}/>'
 
 
 def band(number: int, x: Axis, y: Axis, across: npt.NDArray[np.float64], low: npt.ArrayLike, high: npt.ArrayLike) -> str:
@@ -87,10 +70,10 @@ def band(number: int, x: Axis, y: Axis, across: npt.NDArray[np.float64], low: np
     return f'<polygon class="band" points="{there} {back}" fill="{ink(number)}"/>'
 
 
-def interval(low: float, middle: float, high: float, reach: float) -> str:
-    """A point with its interval beside a line at zero, on a scale from ``-reach`` to ``reach``."""
+def interval(low: float, middle: float, high: float, reach: float) -> Markup:
+    """A point with its interval and a line at zero, on a scale from ``-reach`` to ``reach``."""
     places = [70 + 64 * value / reach for value in (low, middle, high)]
-    return (
+    return Markup(
         '<svg class="interval" viewBox="0 0 140 16" aria-hidden="true"><line class="grid" x1="70" x2="70" y1="0" y2="16"/>'
         f'<line x1="{places[0]:.1f}" x2="{places[2]:.1f}" y1="8" y2="8"/><circle cx="{places[1]:.1f}" cy="8" r="3.5"/></svg>'
     )

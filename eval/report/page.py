@@ -6,20 +6,19 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
 from pathlib import Path
-from string import Template
 
 import pandas as pd
+from markupsafe import Markup
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.eval.doctor import Finding
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.rankings import evaluated_qids
-from ance_ir.eval.report import sections
 from ance_ir.eval.report.contents import contents, to_script
-from ance_ir.eval.report.figures import ink, line_style
-from ance_ir.eval.report.frame import part
+from ance_ir.eval.report.frame import part, render
+from ance_ir.eval.report.sections import curves, differences
+from ance_ir.eval.report.strokes import ink, stroke
 from ance_ir.files import atomic_open
 
 _SCRIPTS = ("base.js", "chart.js", "rankings.js", "queries.js")
@@ -52,22 +51,25 @@ def write_report(
             return [None] * len(docnos)
         return [store[int(number)] if number >= 0 else None for number in store.numbers(docnos)]
 
-    told = contents(evaluation, queries, texts, relevant)
-    told["baseline"] = evaluation.baseline
-    told["looks"] = [[ink(number), line_style(number)] for number in range(len(evaluation.per_query))]
+    strokes = {system: stroke(number) for number, system in enumerate(evaluation.per_query)}
+    data = contents(evaluation, queries, texts, relevant)
+    data["baseline"] = evaluation.baseline
+    data["looks"] = [[ink(number), drawn] for number, drawn in enumerate(strokes.values())]
     script = "\n".join(["'use strict';", *map(part, _SCRIPTS)])
-    systems = f"{len(evaluation.per_query)} system{'s' if len(evaluation.per_query) > 1 else ''}"
-    html = Template(part("report.html")).substitute(
-        title=escape(title),
-        about=f"{len(evaluated_qids(evaluation)):,} queries, {systems}, {datetime.now().astimezone():%Y-%m-%d %H:%M}",
-        style=part("frame.css") + part("report.css"),
-        script=script,
+    html = render(
+        "report.html",
+        title=title,
+        evaluation=evaluation,
+        queries=len(evaluated_qids(evaluation)),
+        now=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+        strokes=strokes,
+        inks={system: ink(number) for number, system in enumerate(strokes)},
+        differences=differences(evaluation),
+        findings=findings,
+        figures=curves(evaluation, relevant),
+        script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        data=to_script(told),
-        summary=sections.summary(evaluation) + sections.comparison(evaluation),
-        findings=sections.findings(findings) + sections.notices(evaluation),
-        curves=sections.curves(evaluation, relevant),
-        speed=sections.speed(evaluation),
+        data=Markup(to_script(data)),
     )
     with atomic_open(path) as stream:
         stream.write(html)

@@ -11,13 +11,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ance_ir.eval.report.strokes import BLACK, look
 from ance_ir.files import atomic_path
 from ance_ir.optional import optional
 
-_BLACK = "#000000"
-_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", _BLACK]
-"""Okabe and Ito's, which the colour-blind can tell apart."""
-_DASHES = ["solid", "dashed", "dotted", "dashdot"]
 _MANY = 500
 """A line of more points is drawn without a mark at each, and its dots go into an SVG as a picture."""
 
@@ -28,7 +25,7 @@ class Panel:
 
     Attributes:
         title: what stands above it.
-        label: what stands beside it, with the unit.
+        label: of the vertical axis, with the unit.
         lines: by name, values with the optimiser step as index, ascending.
         style: ``"noisy"``, each value faintly and a moving average over a twentieth of them boldly; ``"line"``; or ``"points"``, joined.
         log: whether the scale is logarithmic; values that are not positive are left out.
@@ -41,11 +38,6 @@ class Panel:
     log: bool = False
 
 
-def look(number: int) -> tuple[str, str]:
-    """Colour and dashes of the line of a number; the first 28 differ."""
-    return _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
-
-
 def save_panels(
     panels: Sequence[Panel], names: Sequence[str], path: Path | str, *, columns: int = 3, size: tuple[float, float] = (4.4, 3.1)
 ) -> None:
@@ -55,7 +47,7 @@ def save_panels(
         panels: at least one.
         names: of the lines; a name's place decides its look.
         path: the PNG.
-        columns: panels beside each other.
+        columns: panels in a row.
         size: width and height of a panel, inches.
 
     Raises:
@@ -85,7 +77,7 @@ def panel_svg(panel: Panel, names: Sequence[str], number: int) -> str:
     Args:
         panel: what to draw.
         names: as for ``save_panels``.
-        number: one that no other panel of the page has.
+        number: of the panel, another for each on a page.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -96,7 +88,7 @@ def panel_svg(panel: Panel, names: Sequence[str], number: int) -> str:
     with _matplotlib().rc_context({"svg.fonttype": "none", "svg.hashsalt": "ance_ir"}):
         figure.savefig(stream, format="svg", transparent=True, dpi=150, metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_BLACK, "currentColor")
+    svg = svg[svg.index("<svg") :].replace(BLACK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\1p{number}-", svg)
     return re.sub(r"\A<svg[^>]*", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)

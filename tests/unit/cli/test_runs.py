@@ -21,7 +21,6 @@ def test_a_run_with_its_settings_and_refreshes(tmp_path: Path, capsys: pytest.Ca
 
 def test_several_runs_with_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    pytest.importorskip("jinja2")
     write_logged_run(tmp_path / "runs" / "x", steps=20)
     write_logged_run(tmp_path / "runs" / "y", steps=20, done=3, ended=False)
     assert main(["runs", "show", str(tmp_path / "runs"), "--out", str(tmp_path / "page")]) == 0

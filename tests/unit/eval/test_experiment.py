@@ -112,7 +112,7 @@ def test_the_text_marks_what_differs_from_the_baseline(evaluation: Evaluation) -
         "same % 10 0.4091 0.0000",
     ]
     assert len({len(line) for line in lines[:5]}) == 1
-    assert repr(evaluation) == evaluation.to_text(), "what a notebook shows"
+    assert str(evaluation) == evaluation.to_text()
     assert lines[5] == "11 queries; † differs from bm25 (paired t-test, two-sided, Holm-corrected over 4 tests, p < 0.05)"
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 
 from ance_ir.errors import UsageError
 from ance_ir.eval import Evaluation, format_evaluation
+from ance_ir.eval.formats import FORMS
 from ance_ir.eval.significance import compare, intervals
 
 NAMES = ["bm25", "a_b & c | 100% >> {x}~^#$\\"]
@@ -103,5 +105,27 @@ def test_without_a_baseline_there_are_no_marks(evaluation: Evaluation) -> None:
 
 def test_text_is_the_terminals(evaluation: Evaluation) -> None:
     assert format_evaluation(evaluation, "text") == evaluation.to_text()
-    with pytest.raises(UsageError, match=r"text, markdown, latex, json, csv.*'xml'"):
+    with pytest.raises(UsageError, match=r"'xml'.*csv, json, latex, markdown, text"):
         format_evaluation(evaluation, "xml")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_shows_every_system_and_value(evaluation: Evaluation, form: str) -> None:
+    table = format_evaluation(evaluation, form)
+    assert FORMS.summary(form)
+    assert NAMES[0] in table
+    for measure in evaluation.measures:
+        assert measure in table
+    for value in evaluation.table()[evaluation.measures].to_numpy().ravel():
+        assert f"{value:.4f}".rstrip("0") in table
+
+
+def test_a_notebook_shows_the_table_with_the_best_in_bold(evaluation: Evaluation) -> None:
+    html = evaluation._repr_html_()
+    means = evaluation.table()["RR@10"]
+    assert f"<b>{means.max():.4f}</b>" in html
+    assert f"<b>{means.min():.4f}</b>" not in html
+    assert escape(NAMES[1]) in html and NAMES[1] not in html
+    assert escape(evaluation.legend()) in html
+    assert html.count("<table>") == 2, "the comparison follows"
+    assert repr(evaluation) == "Evaluation(2 systems, 4 queries, RR@10 AP(rel=2), baseline bm25)"

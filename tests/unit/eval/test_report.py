@@ -167,7 +167,7 @@ def test_questions_without_judgements_have_a_page_too(tmp_path: Path) -> None:
     write_report(tmp_path / "x.html", found, queries, title="x", store=store)
     html = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert [query["rows"] for query in data_of(html)["queries"]] == [[[0, None, [1], [1.0]]], [[1, None, [1], [1.0]]]]
-    assert "Runs from elsewhere do not tell." in Page(html).text
+    assert "Runs from elsewhere have no times." in Page(html).text
     assert "nan" not in Page(html).text
     assert format_evaluation(found, "csv").splitlines()[1] == "theirs,0.5,"
     assert " -- \\\\" in format_evaluation(found, "latex")

@@ -1,0 +1,15 @@
+"""All figures in JSON, with intervals and comparisons."""
+
+from __future__ import annotations
+
+import json
+
+from ance_ir.eval.evaluation import Evaluation
+
+
+def to_json(evaluation: Evaluation) -> str:
+    """An indented object."""
+    return json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
+
+
+FORM = to_json
