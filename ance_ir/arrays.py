@@ -5,9 +5,10 @@ Nothing is believed of a file's header: no array is mapped whose type or size is
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ance_ir.errors import AnceError, DatasetError
+from ance_ir.files import atomic_open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,3 +124,43 @@ def map_bytes(path: Path, *, error: type[AnceError] = DatasetError, remedy: str)
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as fault:
         raise error(f"{path} cannot be read ({fault}); {remedy}") from fault
+
+
+class _Plain:
+    """A stream that numpy writes to as to any other; of a file it would not say why a write failed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
+
+
+def save_array(path: Path | str, array: np.ndarray) -> None:
+    """Write an ``npy`` file, whole or not at all."""
+    with atomic_open(path, "wb") as stream:
+        np.save(_Plain(stream), array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def growing_array(path: Path | str, columns: int, dtype: np.dtype[Any]) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an ``npy`` file ``[rows, columns]`` block by block, whole or not at all, byte for byte as ``save_array`` does.
+
+    Yields:
+        takes the next rows.
+    """
+    rows = 0
+    with atomic_open(path, "wb") as stream:
+
+        def head() -> None:  # of equal length for any number of rows
+            shape = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows, columns)}
+            np.lib.format.write_array_header_1_0(stream, shape)
+
+        def append(block: np.ndarray) -> None:
+            nonlocal rows
+            if block.shape[1:] != (columns,) or block.dtype != dtype:
+                raise ValueError(f"expected rows of {columns} {dtype}, found {block.shape[1:]} {block.dtype}")
+            stream.write(np.ascontiguousarray(block).data)
+            rows += len(block)
+
+        head()
+        yield append
+        stream.seek(0)
+        head()

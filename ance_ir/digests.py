@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -18,4 +19,15 @@ def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         digest.update(part)
+    return digest.hexdigest()
+
+
+def hash_files(paths: list[Path]) -> str:
+    """Hexadecimal digest (128 bits) of the names and contents of files, in the order given."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.stat().st_size.to_bytes(8, "little"))
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
     return digest.hexdigest()

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import gzip
-import hashlib
 import io
 import json
 import logging
@@ -19,11 +17,9 @@ import platform
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from ance_ir.errors import UsageError
 from ance_ir.exchange import exchange
@@ -148,46 +144,6 @@ def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
         yield stream
 
 
-class _Plain:
-    """A stream that numpy writes to as to any other; of a file it would not say why a write failed."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.write = stream.write
-
-
-def save_array(path: Path | str, array: np.ndarray) -> None:
-    """Write an ``npy`` file, whole or not at all."""
-    with atomic_open(path, "wb") as stream:
-        np.save(_Plain(stream), array, allow_pickle=False)
-
-
-@contextlib.contextmanager
-def growing_array(path: Path | str, columns: int, dtype: np.dtype[Any]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write an ``npy`` file ``[rows, columns]`` block by block, whole or not at all, byte for byte as ``save_array`` does.
-
-    Yields:
-        takes the next rows.
-    """
-    rows = 0
-    with atomic_open(path, "wb") as stream:
-
-        def head() -> None:  # of equal length for any number of rows
-            shape = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows, columns)}
-            np.lib.format.write_array_header_1_0(stream, shape)
-
-        def append(block: np.ndarray) -> None:
-            nonlocal rows
-            if block.shape[1:] != (columns,) or block.dtype != dtype:
-                raise ValueError(f"expected rows of {columns} {dtype}, found {block.shape[1:]} {block.dtype}")
-            stream.write(np.ascontiguousarray(block).data)
-            rows += len(block)
-
-        head()
-        yield append
-        stream.seek(0)
-        head()
-
-
 @contextlib.contextmanager
 def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
     """Yield a new temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
@@ -285,71 +241,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Try to hold a lock on a file, or wait for it; it ends with this process at the latest; whether it is held.
-
-    It is not held either where another file, or none, has come under the name while this waited.
-    """
-    with path.open("ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat())
-        except BlockingIOError:
-            held = False
-        yield held
-
-
-@contextlib.contextmanager
-def alone(path: Path, why: str) -> Iterator[None]:
-    """Hold the lock of what is made at ``path``, a file ``x.lock`` beside it; wait for another process that has it, and say so.
-
-    Args:
-        path: of what is to be made; its folder is made if need be.
-        why: what the other process does, for the message.
-    """
-    lock = path.with_name(f"{path.name}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    told = False
-    while True:
-        with held_lock(lock, wait=told) as ours:
-            if ours:
-                try:
-                    yield
-                finally:
-                    if not lock.stat().st_size:  # else it is somebody's
-                        lock.unlink()
-                return
-        if not told:
-            logger.warning("another process is %s at %s; this one waits until it is done", why, path)
-        told = True
-
-
-def make_once(path: Path, made: Callable[[], bool], make: Callable[[], object], why: str) -> None:
-    """Have what belongs into the cache made unless it is there: one process makes it, others wait for it.
-
-    Args:
-        path: where it belongs.
-        made: whether it is there.
-        make: makes it.
-        why: what a process does that makes it, for the message to others.
-
-    Raises:
-        OSError: the cache cannot be written to; says how to choose another.
-    """
-    restore(path)
-    if made():
-        return
-    try:
-        with alone(path, why):
-            if not made():
-                make()
-    except OSError as error:
-        if Path(os.fsdecode(error.filename or path)).is_relative_to(cache_folder()) and error.strerror:
-            error.strerror += " (this is the cache; the environment variable ANCE_IR_CACHE names another folder for it)"
-        raise
-
-
 def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
     with atomic_open(path) as stream:
@@ -365,14 +256,3 @@ def read_json(path: Path | str) -> Any:
     """
     with open_binary(path) as stream:
         return parse_json(path, stream.read())
-
-
-def hash_files(paths: list[Path]) -> str:
-    """Hexadecimal digest (128 bits) of the names and contents of files, in the order given."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.stat().st_size.to_bytes(8, "little"))
-        with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()

@@ -65,6 +65,18 @@ def check_named(frame: pd.DataFrame) -> None:
             raise UsageError(f"{len(lacking)} of {len(frame)} rows have no {column}, row {lacking[0]} (from 0) first")
 
 
+def check_queries(frame: pd.DataFrame) -> None:
+    """Refuse a frame of ``qid`` and ``query`` that lacks the text of a query.
+
+    Raises:
+        UsageError: a query is no string, or has no qid.
+    """
+    check_named(frame)
+    for qid, query in zip(frame["qid"], frame["query"], strict=True):
+        if not isinstance(query, str):
+            raise UsageError(f"query {qid} must be a string, found {query!r}")
+
+
 def finite_scores(results: pd.DataFrame, score: str = "score") -> np.ndarray:
     """The scores of a result frame, float32 ``[len(results)]``.
 

@@ -12,21 +12,18 @@ knows the transformers that it scans by their identity.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import cache
 from numbers import Integral, Real
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
-
-import pyterrier as pt
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from ance_ir.errors import UsageError
 
 T = TypeVar("T")
 
-_ORIGINAL = "_original"
+ORIGINAL = "_original"
+"""The attribute in which a variant holds the transformer that it is one of."""
 
 
 class Setting(Generic[T]):
@@ -56,8 +53,8 @@ class Setting(Generic[T]):
         held = stage.__dict__
         if self.name in held:
             return cast(T, held[self.name])
-        if _ORIGINAL in held:
-            return cast(T, getattr(held[_ORIGINAL], self.name))
+        if ORIGINAL in held:
+            return cast(T, getattr(held[ORIGINAL], self.name))
         raise AttributeError(f"{owner.__name__} has no {self.name} yet")
 
     def __set__(self, stage: object, value: Any) -> None:
@@ -68,114 +65,25 @@ class Setting(Generic[T]):
         held = stage.__dict__
         before, first = dict(held), not _all_set(stage)
         held[self.name] = read
-        if isinstance(stage, Configured) and _all_set(stage):
+        settle = getattr(stage, "settle", None)
+        if settle is not None and _all_set(stage):
             try:
-                stage.settle(None if first else self.name)
+                settle(None if first else self.name)
             except BaseException:
                 held.clear()
                 held.update(before)
                 raise
 
 
-class _Cutoff(Setting[int]):
-    """At most as many as the original has, of a variant."""
-
-    @overload
-    def __get__(self, stage: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, stage: object, owner: type) -> int: ...
-    def __get__(self, stage: object | None, owner: type) -> Self | int:
-        own = super().__get__(stage, owner)
-        if stage is None or _ORIGINAL not in stage.__dict__:
-            return own
-        original: int = getattr(stage.__dict__[_ORIGINAL], self.name)
-        return min(own, original)
-
-
 def _all_set(stage: object) -> bool:
     kind: Any = type(stage)
-    return all(hasattr(stage, name) for name in _settings_of(kind))
+    return all(hasattr(stage, name) for name in settings_of(kind))
 
 
 @cache
-def _settings_of(kind: Any) -> frozenset[str]:
+def settings_of(kind: Any) -> frozenset[str]:
+    """The names of a class's settings."""
     return frozenset(name for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, Setting))
-
-
-class Configured:
-    """What transformers with settings have in common; it stands before ``pt.Transformer`` among the bases."""
-
-    # PyTerrier's own hash is that of the repr
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set a setting; another name would change nothing. Classes of others may have attributes of their own.
-
-        Raises:
-            UsageError: there is no such setting.
-        """
-        kind: Any = type(self)
-        ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
-        if ours and not name.startswith("_") and not hasattr(kind, name):
-            known = ", ".join(sorted(_settings_of(kind))) or "none"
-            raise UsageError(f"{type(self).__name__} has no setting {name!r}; its settings are {known}")
-        super().__setattr__(name, value)
-
-    def settle(self, changed: str | None) -> None:
-        """Refuse settings that do not go together; called once all are set, and after each change.
-
-        Args:
-            changed: the setting that was changed; ``None`` for the first time.
-        """
-
-    def variant(self, **settings: Any) -> Self:
-        """The same with some settings of its own; all others are, at any time, those of this one."""
-        other = type(self).__new__(type(self))
-        other.__dict__[_ORIGINAL] = self
-        for name, value in settings.items():
-            setattr(other, name, value)
-        return other
-
-    if not TYPE_CHECKING:  # a type checker should know attributes that are not there
-
-        def __getattr__(self, name: str) -> Any:
-            original = self.__dict__.get(_ORIGINAL)
-            if original is None or name.startswith("__"):
-                raise AttributeError(f"{type(self).__name__} has no {name}")
-            return getattr(original, name)
-
-    def usual(self, name: str, default: Any) -> Any:
-        """The value that an argument's default stands for."""
-        setting = getattr(type(self), name, None)
-        return setting.read(default) if isinstance(setting, Setting) else default
-
-    def __repr__(self) -> str:
-        """The class, what it needs, and the settings that are not as usual."""
-        told: list[str] = []
-        for name, parameter in list(inspect.signature(type(self).__init__).parameters.items())[1:]:
-            value = getattr(self, name)
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                told += map(_told, value)
-            elif parameter.default is parameter.empty:
-                told.append(_told(value))
-            elif value != self.usual(name, parameter.default):
-                told.append(f"{name}={_told(value)}")
-        return f"{type(self).__name__}({', '.join(told)})"
-
-
-class Retrieving(Configured, pt.Transformer):
-    """What retrievers have in common: ``retriever % k`` finds only what it keeps."""
-
-    num_results: Setting[int] = _Cutoff(lambda value: as_integer(value, 1))
-
-    def fuse_rank_cutoff(self, k: int) -> Self:
-        """The same retriever with at most k results; itself where it has no more."""
-        return self if self.num_results <= as_cutoff(k) else self.variant(num_results=k)
-
-    def __mod__(self, right: int) -> Self:
-        """The first results; settings of this retriever that change later are theirs too."""
-        return self.variant(num_results=as_cutoff(right))
 
 
 def as_integer(value: Any, least: int) -> int:
@@ -201,18 +109,6 @@ def as_number(value: Any, least: float = -math.inf, most: float = math.inf) -> f
         )
         raise UsageError(f"must be a finite number{bounds}, not {value!r}")
     return float(value)
-
-
-def as_cutoff(value: Any) -> int:
-    """How many results are kept.
-
-    Raises:
-        UsageError: it is no whole number from 1 on.
-    """
-    try:
-        return as_integer(value, 1)
-    except UsageError as error:
-        raise UsageError(f"a cut-off {error}") from None
 
 
 def integer(least: int) -> Setting[int]:
@@ -306,18 +202,3 @@ def having(what: str, *names: str) -> Setting[Any]:
         return value
 
     return Setting(read)
-
-
-def _told(value: Any) -> str:
-    """A value for people: indexes by their folders, models by their names."""
-    if isinstance(value, Configured):
-        return repr(value)
-    if inspect.ismethod(value):
-        return _told(value.__self__)
-    for attribute in ("folder", "path"):
-        if isinstance(place := getattr(value, attribute, None), Path):
-            return str(place)
-    if isinstance(name := getattr(value, "name", None), str) and name != "Transformer":
-        precision = getattr(value, "precision", "float32")
-        return name if precision == "float32" else f"{name}, {precision}"
-    return repr(value)

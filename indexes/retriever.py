@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.models.text.settings import Text
 from ance_ir.ragged import rows_of
 from ance_ir.ranking import finite_scores, given_vectors, no_results, rank_results
-from ance_ir.settings import Configured, Retrieving, flag, integer, of_kind, text
+from ance_ir.settings import flag, integer, of_kind, text
+from ance_ir.transformers import Configured, Retrieving
 
 
 class _OverIndex(Configured, pt.Transformer):
@@ -51,10 +52,6 @@ class _OverIndex(Configured, pt.Transformer):
                 f"{self.index.folder} holds vectors of {dimension} dimensions, those of {self.model.name} have {self.model.dimension}"
             )
         return query_vectors(self.model, frame)
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
 
 class DenseRetriever(Retrieving, _OverIndex):

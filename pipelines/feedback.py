@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,11 +20,11 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.encoding import encode_windows, gather
-from ance_ir.models.dense.transformers import check_queries, query_vectors
-from ance_ir.pipelines.reader import given_texts
+from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.ragged import rows_of
-from ance_ir.ranking import finite_vectors, given_vectors, rank_results
-from ance_ir.settings import Configured, flag, integer, number, of_kind, of_kind_or_none
+from ance_ir.ranking import check_queries, finite_vectors, given_vectors, rank_results
+from ance_ir.settings import flag, integer, number, of_kind, of_kind_or_none
+from ance_ir.transformers import Configured, given_texts, labelled, query_columns
 
 
 class _Feedback(Configured, pt.Transformer):
@@ -42,8 +41,7 @@ class _Feedback(Configured, pt.Transformer):
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Make the query vectors; all columns that belong to queries (their names begin with ``q``) are kept."""
         self._validate(inp)
-        of_queries = set(pt.model.query_columns(inp)) - {"query_vec"}
-        columns = [column for column in inp.columns if column in of_queries]
+        columns = query_columns(inp, without="query_vec")
         if inp.empty:
             return inp[columns].assign(query_vec=pd.Series(dtype=object))
         ranked = rank_results(inp)
@@ -59,10 +57,6 @@ class _Feedback(Configured, pt.Transformer):
     @abstractmethod
     def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
         """New vectors of queries, float32 ``[Q, D]``, of the results of each, ranked."""
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
 
 class _VectorPRF(_Feedback):
@@ -138,7 +132,7 @@ class AveragePRF(_VectorPRF):
         UsageError: ``depth`` is below 1.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Average PRF", "help_url": None}
+    schematic = labelled("Average PRF")
 
     def __init__(self, index: AnceIndex, depth: int = 3, *, model: DenseEncoder | None = None, check: bool = True) -> None:
         super().__init__(index, depth, model, check)
@@ -168,7 +162,7 @@ class RocchioPRF(_VectorPRF):
         UsageError: ``depth`` is below 1, or ``bottom`` below 0.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Rocchio PRF", "help_url": None}
+    schematic = labelled("Rocchio PRF")
     alpha = number()
     beta = number()
     bottom = integer(0)
@@ -214,7 +208,7 @@ class AncePRF(_Feedback):
         UsageError: ``depth`` is below 1, or the model does not take so many tokens.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "ANCE-PRF", "help_url": None}
+    schematic = labelled("ANCE-PRF")
     model = of_kind(DenseEncoder)
     length = integer(3)
 

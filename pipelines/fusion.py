@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ import pyterrier as pt
 
 from ance_ir.errors import UsageError
 from ance_ir.ranking import rank_results
-from ance_ir.settings import Retrieving, Setting, as_weights, choice, number
+from ance_ir.settings import Setting, as_weights, choice, number
+from ance_ir.transformers import Retrieving, labelled
 
 Normalization = Literal["none", "min-max", "z"]
 Missing = Literal["min", "zero"]
@@ -50,6 +51,7 @@ def _read_systems(value: Any) -> tuple[pt.Transformer, ...]:
 class _Fusion(Retrieving):
     """A document scores as the weighted sum of what the systems give it."""
 
+    stages = ("systems",)
     systems = Setting(_read_systems)
     weights = Setting(as_weights)
 
@@ -140,7 +142,7 @@ class ReciprocalRankFusion(_Fusion):
         UsageError: there is no system, or ``k`` is below 0.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Reciprocal ranks", "help_url": None, "inner_pipelines_mode": "combine"}
+    schematic = labelled("Reciprocal ranks", inner_pipelines_mode="combine")
     k = number(0)
 
     def __init__(self, *systems: pt.Transformer, k: float = 60, num_results: int = 1000) -> None:
@@ -175,7 +177,7 @@ class WeightedSum(_Fusion):
         UsageError: there is no system, there are not as many weights as systems, or no such normalisation or rule.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Weighted sum", "help_url": None, "inner_pipelines_mode": "combine"}
+    schematic = labelled("Weighted sum", inner_pipelines_mode="combine")
     normalization: Setting[Normalization] = choice(get_args(Normalization))
     missing: Setting[Missing] = choice(get_args(Missing))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pyterrier as pt
 
 from ance_ir.ranking import without_itself
-from ance_ir.settings import Retrieving, of_kind
+from ance_ir.settings import of_kind
+from ance_ir.transformers import Retrieving, labelled
 
 
 class WithoutItself(Retrieving):
@@ -21,7 +22,8 @@ class WithoutItself(Retrieving):
         num_results: documents a query, at most.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Without itself", "help_url": None}
+    schematic = labelled("Without itself")
+    stages = ("retriever",)
     retriever = of_kind(pt.Transformer)
 
     def __init__(self, retriever: pt.Transformer, num_results: int = 1000) -> None:

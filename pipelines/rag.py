@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pyterrier as pt
@@ -11,10 +11,9 @@ import torch
 from tqdm.auto import tqdm
 
 from ance_ir.models import RagToken
-from ance_ir.models.dense.transformers import check_queries
-from ance_ir.pipelines.reader import given_texts
-from ance_ir.ranking import rank_results
-from ance_ir.settings import Configured, flag, integer_or_none, of_kind
+from ance_ir.ranking import check_queries, rank_results
+from ance_ir.settings import flag, integer_or_none, of_kind
+from ance_ir.transformers import Configured, given_texts, labelled, query_columns
 
 
 class RagReader(Configured, pt.Transformer):
@@ -29,7 +28,7 @@ class RagReader(Configured, pt.Transformer):
         verbose: show progress.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "RAG", "help_url": None}
+    schematic = labelled("RAG")
     model = of_kind(RagToken)
     n_docs = integer_or_none(1)
     verbose = flag()
@@ -53,7 +52,7 @@ class RagReader(Configured, pt.Transformer):
             UsageError: a query is no string.
         """
         pt.validate.result_frame(inp, extra_columns=["query", "text", "score"], context=self)
-        kept = [column for column in inp.columns if column in pt.model.query_columns(inp) and column != "qanswer"]
+        kept = query_columns(inp, without="qanswer")
         if inp.empty:
             return inp[kept].assign(qanswer=pd.Series(dtype=str))
         check_queries(inp)
@@ -67,7 +66,3 @@ class RagReader(Configured, pt.Transformer):
         texts = given_texts(passages["text"])
         titles = given_texts(passages["title"]) if "title" in passages.columns else [""] * len(texts)
         return self.model.generate(passages["query"].iloc[0], titles, texts, passages["score"].to_list())
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}

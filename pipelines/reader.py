@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from ance_ir.models import Reader, Readings
 from ance_ir.models.compute.inference import Progress
-from ance_ir.models.dense.transformers import check_queries
-from ance_ir.ranking import rank_results
-from ance_ir.settings import Configured, Setting, choice, flag, having
+from ance_ir.ranking import check_queries, rank_results
+from ance_ir.settings import Setting, choice, flag, having
+from ance_ir.transformers import Configured, labelled, query_columns
 
 
 class PassageReader(Protocol):
@@ -40,7 +40,7 @@ class AnswerReader(Configured, pt.Transformer):
         verbose: show progress.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Reader", "help_url": None}
+    schematic = labelled("Reader")
     reader: Setting[PassageReader] = having("a Reader, or what has its method read", "read")
     verbose = flag()
 
@@ -71,10 +71,6 @@ class AnswerReader(Configured, pt.Transformer):
         scores, relevance = found.scores.astype(np.float64), found.relevance.astype(np.float64)
         return inp.assign(answer=pd.Series(found.answers, index=inp.index, dtype=str), answer_score=scores, relevance=relevance)
 
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
 
 class BestAnswer(Configured, pt.Transformer):
     """Keeps a row for each question, with its ``qanswer``, ``answer_score`` and the ``docno`` of the passage where it was found.
@@ -86,7 +82,7 @@ class BestAnswer(Configured, pt.Transformer):
             all, for readers whose scores can be compared over passages.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Best answer", "help_url": None}
+    schematic = labelled("Best answer")
     by: Setting[Literal["relevance", "score"]] = choice(("relevance", "score"))
 
     def __init__(self, by: Literal["relevance", "score"] = "relevance") -> None:
@@ -97,14 +93,5 @@ class BestAnswer(Configured, pt.Transformer):
         pt.validate.columns(inp, includes=["qid", "query", "docno", "answer", "answer_score", "relevance"], context=self)
         scores = inp["relevance" if self.by == "relevance" else "answer_score"]
         ranked = rank_results(inp.assign(score=scores.replace(-np.inf, np.finfo(np.float32).min)), 1)  # −∞ of a text without a token
-        kept = [column for column in inp.columns if column in pt.model.query_columns(inp) and column != "qanswer"]
+        kept = query_columns(inp, without="qanswer")
         return ranked.assign(qanswer=ranked["answer"])[[*kept, "qanswer", "answer_score", "docno"]]
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
-
-def given_texts(column: pd.Series) -> list[str]:
-    """Texts, ``""`` where there is none."""
-    return [text if isinstance(text, str) else "" for text in column]

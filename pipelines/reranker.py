@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,9 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP
 from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.models import CrossEncoder, PassageScheme
-from ance_ir.models.dense.transformers import check_queries
-from ance_ir.ranking import rank_results
-from ance_ir.settings import Configured, Setting, flag, having, of_kind, text
+from ance_ir.ranking import check_queries, rank_results
+from ance_ir.settings import Setting, flag, having, of_kind, text
+from ance_ir.transformers import Configured, labelled
 
 
 def _read_passages(value: Any) -> PassageScheme:
@@ -48,7 +48,7 @@ class BertReranker(Configured, pt.Transformer):
         UsageError: there is no such aggregation, or the model cannot take such passages.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "BERT reranker", "help_url": None}
+    schematic = labelled("BERT reranker")
     model = of_kind(CrossEncoder)
     passages: Setting[PassageScheme] = Setting(_read_passages)
     aggregation = text(lambda name: str(parse_aggregation(name)))
@@ -110,7 +110,3 @@ class BertReranker(Configured, pt.Transformer):
         with tqdm(desc="reranking", unit=" passages", disable=not self.verbose) as bar:
             scores = self.model.log_odds(inp["query"].to_list(), texts, self.passages, bar.update, combine)
         return rank_results(inp.assign(score=scores.astype(np.float64)))
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}

@@ -15,7 +15,8 @@ from ance_ir.datasets.loader import TextLoader
 from ance_ir.datasets.screening import Document, OnError, Unusable
 from ance_ir.datasets.store.documents import DocumentStore
 from ance_ir.errors import DatasetError
-from ance_ir.files import cache_folder, make_once, write_json
+from ance_ir.files import cache_folder, write_json
+from ance_ir.locks import make_once
 from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)

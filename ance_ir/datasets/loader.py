@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets.store.documents import DocumentStore
 from ance_ir.errors import UsageError
-from ance_ir.settings import Configured, Setting, flag
+from ance_ir.settings import Setting, flag
+from ance_ir.transformers import Configured, labelled
 
 FIELDS = ("text", "title", "url")
 
@@ -34,8 +35,7 @@ class TextLoader(Configured, pt.Transformer):
         UsageError: another field, or none.
     """
 
-    # without a help_url PyTerrier asks its documentation on the network
-    schematic: ClassVar[dict[str, str | None]] = {"label": "Text loader", "help_url": None}
+    schematic = labelled("Text loader")
     store: Setting[Callable[..., DocumentStore]] = Setting(lambda value: value)
     fields = Setting(_read_fields)
     verbose = flag()
@@ -58,7 +58,3 @@ class TextLoader(Configured, pt.Transformer):
         documents = self.store(verbose=self.verbose).get([str(docno) for docno in docnos]) if len(inp) else []
         texts = {field: pd.Series([documents[row].get(field, "") for row in rows], index=inp.index, dtype=str) for field in self.fields}
         return inp.assign(**texts)
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}

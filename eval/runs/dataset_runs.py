@@ -16,7 +16,8 @@ from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
 from ance_ir.datasets.ids import clean_ids
 from ance_ir.eval.runs import read_run
 from ance_ir.ranking import no_results, rank_results
-from ance_ir.settings import Configured, Setting, text
+from ance_ir.settings import Setting, text
+from ance_ir.transformers import Configured
 
 
 class RunRetriever(Configured, pt.Transformer):
@@ -55,10 +56,6 @@ class RunRetriever(Configured, pt.Transformer):
     def fingerprint(self) -> str:
         """Hash of the run."""
         return hashlib.blake2b(self._run.to_csv(index=False).encode(), digest_size=16).hexdigest()
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_run"}

@@ -21,11 +21,12 @@ from tqdm.auto import tqdm
 
 from ance_ir import __version__
 from ance_ir.errors import DamagedIndexError
-from ance_ir.files import atomic_path, held_lock, write_json
+from ance_ir.files import atomic_path, write_json
 from ance_ir.indexes.ann.families import Recipe, empty_index, layers, recipe_of, train, training_rows
 from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.ann.settings import FaissSettings
 from ance_ir.indexes.store.vectors import VectorStore
+from ance_ir.locks import held_lock
 from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)

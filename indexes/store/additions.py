@@ -10,13 +10,14 @@ import numpy as np
 from ance_ir.datasets import DocnoMap, Document, DocumentStore
 from ance_ir.datasets.store.documents import text_hash
 from ance_ir.errors import AnceError, DatasetError, IndexingError, UsageError
-from ance_ir.files import held_lock, remove_leftovers, write_json
+from ance_ir.files import remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.passages import parse_passages
 from ance_ir.indexes.store import updates
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.indexes.store.rows import index_rows
 from ance_ir.indexes.store.workspace import Workspace
+from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder, Encoding
 from ance_ir.models.compute.batching import chunks
 from ance_ir.typed_json import read_typed

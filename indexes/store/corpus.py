@@ -27,24 +27,17 @@ from typing import Any, TypedDict
 import numpy as np
 from tqdm.auto import tqdm
 
-from ance_ir.arrays import map_array
+from ance_ir.arrays import growing_array, map_array, save_array
 from ance_ir.datasets import Document, DocumentStore, OnError
 from ance_ir.errors import IndexingError
-from ance_ir.files import (
-    as_path,
-    growing_array,
-    held_lock,
-    read_json,
-    remove_leftovers,
-    save_array,
-    write_json,
-)
+from ance_ir.files import as_path, read_json, remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.indexes.store.snapshot import write_manifest
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
 from ance_ir.indexes.store.workspace import Workspace
+from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.dense.encoding import Blocks, gather
 from ance_ir.models.dense.workers import Workers

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ance_ir.digests import hash_files
 from ance_ir.errors import DamagedIndexError, IndexingError
-from ance_ir.files import hash_files, restore, write_json
+from ance_ir.files import restore, write_json
 from ance_ir.indexes.store.table import DocumentTable, checksums
 from ance_ir.indexes.store.vectors import Shard, VectorStore
 from ance_ir.models import TextSettings

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ance_ir.arrays import map_array
+from ance_ir.arrays import map_array, save_array
 from ance_ir.datasets import DocnoMap
+from ance_ir.digests import hash_files
 from ance_ir.errors import DamagedIndexError, DatasetError
-from ance_ir.files import hash_files, save_array
 from ance_ir.indexes.store.docnos import tie_order
 
 _BLOCK = 1 << 20

@@ -21,23 +21,15 @@ from typing import Any
 
 import numpy as np
 
+from ance_ir.arrays import save_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
-from ance_ir.files import (
-    check_replaceable,
-    flush_folder,
-    held_lock,
-    naming,
-    remove_leftovers,
-    replace_folder,
-    save_array,
-    temporary_folder,
-    write_json,
-)
+from ance_ir.files import check_replaceable, flush_folder, naming, remove_leftovers, replace_folder, temporary_folder, write_json
 from ance_ir.indexes.store.build import IndexBuild, check_row
 from ance_ir.indexes.store.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, read_manifest
 from ance_ir.indexes.store.table import FILES, DocumentTable, checksums, row_mask
 from ance_ir.indexes.store.vectors import SHARD_BYTES, Shard, VectorWriter
+from ance_ir.locks import held_lock
 from ance_ir.models.compute.batching import chunks
 
 _BATCH = 65_536

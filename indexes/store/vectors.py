@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from ance_ir.arrays import read_header
+from ance_ir.arrays import read_header, save_array
+from ance_ir.digests import hash_files
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import hash_files, save_array
 
 VectorType = Literal["float16", "float32"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ance_ir.datasets import Dataset
-from ance_ir.files import cache_folder, make_once
+from ance_ir.files import cache_folder
+from ance_ir.locks import make_once
 from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
 from ance_ir.pipelines.bm25.index import BM25Index
 

@@ -15,20 +15,21 @@ import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pyterrier as pt
 
-from ance_ir.arrays import map_array
+from ance_ir.arrays import map_array, save_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
-from ance_ir.files import as_path, atomic_folder, restore, save_array, write_json
+from ance_ir.files import as_path, atomic_folder, restore, write_json
 from ance_ir.indexes.store.docnos import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher
 from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
 from ance_ir.pipelines.bm25.retriever import BM25Retriever
+from ance_ir.transformers import labelled
 from ance_ir.typed_json import read_typed
 
 FORMAT = 2
@@ -67,8 +68,7 @@ class BM25Index(pt.Indexer):
         MissingDependencyError: something that the engine needs is not installed.
     """
 
-    # without a help_url PyTerrier asks its documentation on the network
-    schematic: ClassVar[dict[str, str | None]] = {"label": "BM25 index", "help_url": None}
+    schematic = labelled("BM25 index")
 
     def __init__(
         self,

@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.errors import IndexingError
-from ance_ir.files import alone, atomic_folder
+from ance_ir.files import atomic_folder
+from ance_ir.locks import alone
 from ance_ir.notices import examples
 from ance_ir.optional import optional
 from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from ance_ir.errors import UsageError
 from ance_ir.pipelines.bm25.documents import clean
 from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found
 from ance_ir.ranking import no_results
-from ance_ir.settings import Retrieving, Setting, flag, number, of_kind_or_none
+from ance_ir.settings import Setting, flag, number, of_kind_or_none
+from ance_ir.transformers import Retrieving, labelled
 
 if TYPE_CHECKING:
     from ance_ir.pipelines.bm25.index import BM25Index
@@ -35,7 +36,7 @@ class BM25Retriever(Retrieving):
         UsageError: parameters that cannot be meant, or RM3 of an engine that has none.
     """
 
-    schematic: ClassVar[dict[str, str | None]] = {"label": "BM25", "help_url": None}
+    schematic = labelled("BM25")
     index: Setting[BM25Index] = Setting(lambda value: value)
     k1 = number(0)
     b = number(0, 1)
@@ -111,10 +112,6 @@ class BM25Retriever(Retrieving):
         row, number, score = row[order], number[order], score[order]
         kept = _places(row) < num_results
         return Found(row[kept], number[kept], score[kept])
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
 
 def _places(rows: np.ndarray) -> np.ndarray:

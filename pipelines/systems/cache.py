@@ -6,8 +6,9 @@ import hashlib
 import json
 
 from ance_ir.datasets import Dataset
-from ance_ir.files import cache_folder, make_once
+from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex, index_corpus
+from ance_ir.locks import make_once
 from ance_ir.models import DenseEncoder, PassageScheme
 
 

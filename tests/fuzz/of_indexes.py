@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ance_ir.arrays import save_array
 from ance_ir.datasets import DocnoMap, DocumentStore
-from ance_ir.files import save_array, write_json
+from ance_ir.files import write_json
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.formats import embedding_pkl, registry
 from ance_ir.indexes.store.docnos import tie_order

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from ance_ir import files
+from ance_ir.digests import hash_files
 from ance_ir.errors import UsageError
-from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, hash_files, read_json, write_json
+from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, read_json, write_json
 from ance_ir.reading import open_binary
 from tests import instants
 

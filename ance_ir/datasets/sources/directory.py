@@ -23,8 +23,9 @@ from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, queries_frame
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
 from ance_ir.datasets.recognition import hint_folder
+from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError
-from ance_ir.files import as_path, hash_files
+from ance_ir.files import as_path
 
 SUFFIXES = {"queries": "tsv", "qrels": "txt", "answers": "jsonl"}
 

@@ -26,8 +26,9 @@ import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame
+from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetNotFoundError
-from ance_ir.files import as_path, hash_files
+from ance_ir.files import as_path
 from ance_ir.reading import Line, lines, open_binary, parse_json
 from ance_ir.typed_json import type_fault
 

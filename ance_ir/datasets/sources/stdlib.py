@@ -18,7 +18,8 @@ from pathlib import Path
 
 from ance_ir.datasets.sources.definitions import Definition, definitions
 from ance_ir.datasets.sources.directory import DirectoryDataset
-from ance_ir.files import atomic_folder, cache_folder, make_once, write_json
+from ance_ir.files import atomic_folder, cache_folder, write_json
+from ance_ir.locks import make_once
 
 NAME = "python-stdlib"
 BUILDER = 1

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ance_ir.arrays import map_array, map_bytes
+from ance_ir.arrays import map_array, map_bytes, save_array
 from ance_ir.errors import DatasetError
-from ance_ir.files import as_path, save_array
+from ance_ir.files import as_path
 
 PIECE = 8
 """Bytes of a docno that are compared at once when docnos are sorted."""

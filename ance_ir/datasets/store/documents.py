@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from ance_ir.arrays import map_array, map_bytes
+from ance_ir.arrays import map_array, map_bytes, save_array
 from ance_ir.datasets.screening import DUPLICATE, Document, OnError, Screening, Unusable
 from ance_ir.datasets.store.docnos import DocnoMap, hash_text
 from ance_ir.errors import DatasetError, DocumentNotFoundError
-from ance_ir.files import as_path, atomic_folder, save_array, write_json
+from ance_ir.files import as_path, atomic_folder, write_json
 from ance_ir.notices import examples
 from ance_ir.typed_json import read_typed
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.errors import UsageError
 from ance_ir.files import as_path
 from ance_ir.models.compute.batching import WINDOW
 from ance_ir.models.dense.query_cache import QueryCache
 from ance_ir.models.text.settings import FIELDS, TextSettings, check_field
-from ance_ir.ranking import check_named, finite_vectors
-from ance_ir.settings import Configured, Setting
+from ance_ir.ranking import check_queries, finite_vectors
+from ance_ir.settings import Setting
+from ance_ir.transformers import Configured
 
 if TYPE_CHECKING:
     from ance_ir.models.compute.inference import Progress
@@ -62,18 +62,6 @@ class Encoding:
         )
 
 
-def check_queries(frame: pd.DataFrame) -> None:
-    """Refuse a frame of ``qid`` and ``query`` that lacks the text of a query.
-
-    Raises:
-        UsageError: a query is no string, or has no qid.
-    """
-    check_named(frame)
-    for qid, query in zip(frame["qid"], frame["query"], strict=True):
-        if not isinstance(query, str):
-            raise UsageError(f"query {qid} must be a string, found {query!r}")
-
-
 def query_vectors(model: DenseEncoder, frame: pd.DataFrame, cache: QueryCache | None = None) -> np.ndarray:
     """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
 
@@ -97,10 +85,6 @@ class _Encoder(Configured, pt.Transformer):
     """Common to both: the model is no pipeline stage."""
 
     model: Setting[DenseEncoder] = Setting(lambda value: value)
-
-    def subtransformers(self) -> dict[str, Any]:
-        """None: the model is no pipeline stage."""
-        return {}
 
 
 class QueryEncoder(_Encoder):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from ance_ir.errors import IndexingError, TrainingError
-from ance_ir.files import held_lock
+from ance_ir.locks import held_lock
 from ance_ir.training.refresh.mined import MinedNegatives
 from ance_ir.training.refresh.refresher import Miner
 from ance_ir.training.run.folder import Model, TrainingRun

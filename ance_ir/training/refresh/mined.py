@@ -10,9 +10,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ance_ir.arrays import map_array
+from ance_ir.arrays import map_array, save_array
 from ance_ir.errors import TrainingError
-from ance_ir.files import save_array, write_json
+from ance_ir.files import write_json
 from ance_ir.typed_json import read_typed
 
 _ARRAYS = {"candidates_QK": "candidates.npy", "scores_QK": "scores.npy", "top_SN": "top.npy", "sample_S": "sample.npy"}

@@ -26,7 +26,8 @@ import torch
 from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
-from ance_ir.files import TEMPORARY, as_path, atomic_folder, held_lock, remove_folder, remove_leftovers, write_json
+from ance_ir.files import TEMPORARY, as_path, atomic_folder, remove_folder, remove_leftovers, write_json
+from ance_ir.locks import held_lock
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.training.refresh.mined import MinedNegatives
 from ance_ir.training.run.metrics import MetricsLog

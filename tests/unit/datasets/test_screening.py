@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, DocumentStore
+from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, MalformedFileError, UsageError
-from ance_ir.files import hash_files
 from tests.unit.datasets.test_directory import compress
 
 LINES = [

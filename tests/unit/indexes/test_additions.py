@@ -10,11 +10,11 @@ import pytest
 
 from ance_ir.datasets import Document
 from ance_ir.errors import DatasetError, FingerprintError, IndexingError, UsageError
-from ance_ir.files import held_lock
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, index_documents
 from ance_ir.indexes.store import corpus, updates
 from ance_ir.indexes.store.additions import LOCK
 from ance_ir.indexes.store.corpus import CorpusEncoding
+from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder
 from tests.tiny import WORDS, encoder
 

@@ -16,9 +16,10 @@ import pytest
 
 from ance_ir.cli.main import main
 from ance_ir.datasets import load_dataset
-from ance_ir.files import alone, as_path, make_once
+from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex, FirstP, index_corpus, index_documents
 from ance_ir.indexes.formats import export_index, import_index
+from ance_ir.locks import alone, make_once
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.pipelines import BM25Index
 from ance_ir.training import TrainingRun
