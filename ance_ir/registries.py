@@ -9,6 +9,10 @@ from typing import Any
 
 from ance_ir.registry import Registry
 
+BM25_ENGINES = Registry[Any]("BM25 engine", "ance_ir.pipelines.bm25.engines", "ENGINE")
+DATASET_SOURCES = Registry[Any]("dataset source", "ance_ir.datasets.sources", "SOURCE")
+FEEDBACKS = Registry[Any]("feedback", "ance_ir.pipelines.feedback.kinds", "FEEDBACK")
+FUSIONS = Registry[Any]("fusion", "ance_ir.pipelines.fusion.functions", "FUSION")
 MEASURES = Registry[Any]("measure", "ance_ir.eval.measures.own", "MEASURE")
 RUN_FORMATS = Registry[Any]("format of runs", "ance_ir.eval.runs.formats", "FORMAT")
 SUITES = Registry[Any]("suite", "ance_ir.eval.suites", "SUITE")

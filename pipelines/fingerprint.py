@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -14,9 +12,13 @@ from typing import Any
 import pyterrier as pt
 
 from ance_ir import __version__
+from ance_ir.digests import digest_of
 
 _SHOWN_ONLY = {"cache", "progress", "verbose"}
 """Arguments that change what is shown or kept, not what is found."""
+
+_MODULE, _SHORT = re.compile(r"(ance_ir\.pipelines\.(?:feedback|fusion))\..+"), r"\1"
+"""The module of a class as it counts: that of a fusion or feedback is the package, in whichever of its modules the class is."""
 
 
 def fingerprint(pipeline: pt.Transformer) -> str | None:
@@ -29,38 +31,37 @@ def fingerprint(pipeline: pt.Transformer) -> str | None:
         files, or a class that is neither PyTerrier's, nor of its plugins, nor of this package, and has no ``fingerprint`` of its own.
     """
     try:
-        told = json.dumps([__version__, _told(pipeline)], sort_keys=True)
+        return digest_of([__version__, _identity(pipeline)])
     except _UnknownError:
         return None
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 class _UnknownError(Exception):
     pass
 
 
-def _told(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [_told(item) for item in value]
+        return [_identity(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(name): _told(item) for name, item in value.items()}
+        return {str(name): _identity(item) for name, item in value.items()}
     if inspect.ismethod(value):
-        return [value.__name__, _told(value.__self__)]
+        return [value.__name__, _identity(value.__self__)]
     if hasattr(value, "fingerprint"):
         own = value.fingerprint() if callable(value.fingerprint) else value.fingerprint
         if own is None:
             raise _UnknownError(repr(value))
         return [own, getattr(value, "precision", None)]
-    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    name = f"{_MODULE.sub(_SHORT, type(value).__module__)}.{type(value).__qualname__}"
     if not re.match(r"(ance_ir|pyterrier(_\w+)?)\.", name):
         raise _UnknownError(name)
     if isinstance(value, pt.Transformer):
         stated = {attribute.name: attribute.value for attribute in pt.inspect.transformer_attributes(value, strict=False)}
         if not name.startswith("ance_ir.") and any(isinstance(item, str) and os.path.exists(item) for item in stated.values()):
             raise _UnknownError(name)
-        return [name, {key: _told(item) for key, item in stated.items() if key not in _SHOWN_ONLY}]
+        return [name, {key: _identity(item) for key, item in stated.items() if key not in _SHOWN_ONLY}]
     if is_dataclass(value):
-        return [name, {field.name: _told(getattr(value, field.name)) for field in fields(value)}]
+        return [name, {field.name: _identity(getattr(value, field.name)) for field in fields(value)}]
     raise _UnknownError(name)

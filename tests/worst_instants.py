@@ -22,7 +22,7 @@ import pyterrier as pt
 import torch
 
 from ance_ir.datasets import DocumentStore
-from ance_ir.datasets.sources.stdlib import build as build_collection
+from ance_ir.datasets.sources.python_stdlib import build as build_collection
 from ance_ir.errors import AnceError
 from ance_ir.eval import Evaluation, KeptRuns, evaluate_systems, read_run
 from ance_ir.eval.tuning import tune

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from ance_ir.datasets.by_name import load_dataset
 from ance_ir.datasets.collections import counts_itself, kind_of
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.screening import Document, OnError
 from ance_ir.datasets.sources.directory import DirectoryDataset
 from ance_ir.datasets.sources.irds import IrDataset
 from ance_ir.datasets.sources.questions import QuestionFile
-from ance_ir.datasets.sources.registry import load_dataset
 from ance_ir.datasets.store.docnos import DocnoMap
 from ance_ir.datasets.store.documents import DocumentStore
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ance_ir.datasets import Dataset
 from ance_ir.files import cache_folder
 from ance_ir.locks import make_once
-from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
+from ance_ir.pipelines.bm25.engine import find_analysis
+from ance_ir.pipelines.bm25.engines import ENGINES
 from ance_ir.pipelines.bm25.index import BM25Index
 
 
@@ -22,7 +23,7 @@ def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None 
         UsageError: there is no such engine, stemmer or list.
         MissingDependencyError: something that the engine needs is not installed.
     """
-    chosen = find_engine(engine)
+    chosen = ENGINES.find(engine)
     analysis, default = find_analysis(chosen, stemmer, stopwords), find_analysis(chosen, None, None)
     parts = [dataset.corpus_key, *([] if engine == "pisa" else [engine])]
     parts += [f"{name}-{getattr(analysis, name)}" for name in chosen.baked if getattr(analysis, name) != getattr(default, name)]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
 from ance_ir.settings import as_integer, as_number
 
@@ -93,14 +94,12 @@ class Engine(Protocol):
     """Builds and opens indexes.
 
     Attributes:
-        name: what it is called.
         stemmers: those that it has, its default first.
         stopwords: the lists that it has, its default first.
         baked: what of the analysis cannot be changed once an index is built.
         has_rm3: whether its searchers are ``Expander``s.
     """
 
-    name: str
     stemmers: tuple[str, ...]
     stopwords: tuple[str, ...]
     baked: tuple[str, ...]
@@ -118,3 +117,16 @@ class Engine(Protocol):
 
     def open(self, folder: Path, analysis: Analysis, threads: int) -> Searcher:
         """Open the files in a folder that the ``writer`` filled. Documents are numbered in the order in which they were added."""
+
+
+def find_analysis(engine: Engine, stemmer: str | None, stopwords: str | None) -> Analysis:
+    """An analysis that the engine has; its own defaults where nothing is named.
+
+    Raises:
+        UsageError: it has no such stemmer or list of stop words.
+    """
+    name = type(engine).__name__
+    return Analysis(
+        stemmer=engine.stemmers[0] if stemmer is None else check_choice(f"stemmer of {name}", stemmer, engine.stemmers),
+        stopwords=engine.stopwords[0] if stopwords is None else check_choice(f"stop words of {name}", stopwords, engine.stopwords),
+    )

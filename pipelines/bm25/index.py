@@ -11,7 +11,6 @@ A complete index is a folder::
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +21,13 @@ import pyterrier as pt
 
 from ance_ir.arrays import map_array, save_array
 from ance_ir.datasets import DocnoMap
+from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import as_path, atomic_folder, restore, write_json
 from ance_ir.indexes.store.docnos import tie_order
 from ance_ir.pipelines.bm25.documents import feed
-from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher
-from ance_ir.pipelines.bm25.engines import find_analysis, find_engine
+from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher, find_analysis
+from ance_ir.pipelines.bm25.engines import ENGINES
 from ance_ir.pipelines.bm25.retriever import BM25Retriever
 from ance_ir.transformers import labelled
 from ance_ir.typed_json import read_typed
@@ -82,8 +82,8 @@ class BM25Index(pt.Indexer):
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
-        analysis = find_analysis(find_engine(engine), stemmer, stopwords)
-        find_engine(engine).require()
+        analysis = find_analysis(ENGINES.find(engine), stemmer, stopwords)
+        ENGINES[engine].require()
         self.path = as_path(path)
         self.engine = engine
         self.stemmer = analysis.stemmer
@@ -93,7 +93,7 @@ class BM25Index(pt.Indexer):
 
     @property
     def _engine(self) -> Engine:
-        return find_engine(self.engine)
+        return ENGINES[self.engine]
 
     @property
     def _analysis(self) -> Analysis:
@@ -169,8 +169,7 @@ class BM25Index(pt.Indexer):
         """Hash (128 bits, hexadecimal) of documents, engine and analysis; ``None`` of an index from before it was written down."""
         if "content" not in self.manifest:
             return None
-        told = [self.manifest["content"], self.engine, self.stemmer, self.stopwords]
-        return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+        return digest_of([self.manifest["content"], self.engine, self.stemmer, self.stopwords])
 
     @cached_property
     def docnos(self) -> DocnoMap:

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.datasets import DocnoMap
 from ance_ir.errors import UsageError
 from ance_ir.pipelines.bm25.documents import clean
-from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found
+from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found, Searcher
 from ance_ir.ranking import no_results
-from ance_ir.settings import Setting, flag, number, of_kind_or_none
+from ance_ir.settings import Setting, flag, having, number, of_kind_or_none
 from ance_ir.transformers import Retrieving, labelled
 
-if TYPE_CHECKING:
-    from ance_ir.pipelines.bm25.index import BM25Index
+
+class SearchedIndex(Protocol):
+    """What a retriever reads of a ``BM25Index``."""
+
+    engine: str
+
+    def __len__(self) -> int: ...
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the index says of itself; reading it checks that the index is complete."""
+
+    @property
+    def has_rm3(self) -> bool:
+        """Whether its engine has RM3."""
+
+    @property
+    def searcher(self) -> Searcher:
+        """The index as its engine opened it."""
+
+    @property
+    def docnos(self) -> DocnoMap:
+        """Document numbers to docnos."""
+
+    @property
+    def tie_order(self) -> np.ndarray:
+        """Each document's place among those with its score, int64 ``[documents]``."""
 
 
 class BM25Retriever(Retrieving):
@@ -37,7 +63,7 @@ class BM25Retriever(Retrieving):
     """
 
     schematic = labelled("BM25")
-    index: Setting[BM25Index] = Setting(lambda value: value)
+    index: Setting[SearchedIndex] = having("a BM25Index", "has_rm3")
     k1 = number(0)
     b = number(0, 1)
     rm3 = of_kind_or_none(RM3)
@@ -45,7 +71,7 @@ class BM25Retriever(Retrieving):
 
     def __init__(
         self,
-        index: BM25Index,
+        index: SearchedIndex,
         num_results: int = 1000,
         k1: float = K1,
         b: float = B,

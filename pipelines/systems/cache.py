@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from ance_ir.datasets import Dataset
+from ance_ir.digests import digest_of
 from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex, index_corpus
 from ance_ir.locks import make_once
@@ -15,8 +13,8 @@ from ance_ir.models import DenseEncoder, PassageScheme
 def dataset_dense(dataset: Dataset, model: DenseEncoder, passages: PassageScheme, *, verbose: bool = False) -> AnceIndex:
     """The dense index of a dataset's documents: built in the cache folder on first use, then reopened.
 
-    It is found by the documents, the model's weights and text settings, its precision, and the passages. A build that was broken off goes
-    on where it stopped.
+    It is found by the documents, the model's weights and text settings, its precision, and the passages. An interrupted build
+    resumes.
 
     Args:
         dataset: whose documents.
@@ -24,8 +22,7 @@ def dataset_dense(dataset: Dataset, model: DenseEncoder, passages: PassageScheme
         passages: how documents are cut.
         verbose: show progress.
     """
-    told = [model.fingerprint(), model.precision, str(passages)]
-    key = hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+    key = digest_of([model.fingerprint(), model.precision, str(passages)])
     path = cache_folder() / "dense" / dataset.corpus_key / f"{key}.ance"
     make_once(
         path,

@@ -5,41 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from functools import partial
 from typing import Any
-
-import pyterrier as pt
 
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
 from ance_ir.models import TextSettings
 from ance_ir.models.text.settings import OPENING, parse_settings
 from ance_ir.pipelines.bm25 import RM3
-from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
+from ance_ir.pipelines.feedback import FEEDBACKS
+from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.pipelines.systems.tree import Stage
 
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """Pseudo-relevance feedback of vectors, of ``prf=``.
-
-    Attributes:
-        kind: ``average`` or ``rocchio``.
-        depth: documents that count as relevant.
-        alpha: weight of the query, for Rocchio.
-        beta: weight of the documents, for Rocchio.
-    """
-
-    kind: str
-    depth: int
-    alpha: float
-    beta: float
-
-    def make(self, index: AnceIndex) -> pt.Transformer:
-        """The transformer that stands between two retrievers."""
-        return AveragePRF(index, self.depth) if self.kind == "average" else RocchioPRF(index, self.depth, self.alpha, self.beta)
 
 
 def _number(text: str) -> float:
@@ -58,12 +37,18 @@ def _rm3(text: str) -> RM3 | None:
     return RM3(int(found[1]), int(found[2]), float(found[3]))
 
 
-def _feedback(text: str) -> Feedback:
-    found = re.fullmatch(r"average(?::(\d+))?|rocchio(?::(\d+),(\d*\.?\d+),(\d*\.?\d+))?", re.sub(r"\s", "", text.lower()))
-    if not found or "0" in (found[1], found[2]):
-        raise UsageError(f"prf is average[:DOCUMENTS] or rocchio[:DOCUMENTS,ALPHA,BETA], e.g. rocchio:5,0.4,0.6, not {text!r}")
-    kind, usual = ("average", 3) if found[0].startswith("average") else ("rocchio", 5)
-    return Feedback(kind, int(found[1] or found[2] or usual), float(found[3] or 0.4), float(found[4] or 0.6))
+def _feedback(text: str) -> Callable[[AnceIndex], VectorPRF]:
+    """Makes the transformer that stands between two retrievals."""
+    found = re.fullmatch(r"(\w+)(?::(0*[1-9]\d*(?:,\d*\.?\d+)*))?", re.sub(r"\s", "", text.lower()))
+    kind = FEEDBACKS.get(found[1]) if found else None
+    values = found[2].split(",") if found and found[2] else []
+    if kind is None or len(values) not in (0, len(kind.parameters)):
+        forms = [f"{name}[:{','.join(FEEDBACKS[name].parameters).upper()}]" for name in FEEDBACKS]
+        raise UsageError(f"prf is {' or '.join(forms)}, e.g. rocchio:5,0.4,0.6, not {text!r}")
+    settings: dict[str, Any] = dict(zip(kind.parameters, map(float, values), strict=False))
+    if values:
+        settings["depth"] = int(values[0])
+    return partial(kind, **settings)
 
 
 Kinds = Mapping[str, Callable[[str], Any]]

@@ -34,10 +34,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from ance_ir.errors import PointedError
+from ance_ir.pipelines.fusion import FUSIONS
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Mixture, Node, Option, Source, Stage, Sum, System, Weighted
 
 BM25 = "bm25"
-FUNCTIONS = ("rrf", "minmax", "z", MIX)
+FUNCTIONS = (*FUSIONS, MIX)
 
 _NAME = re.compile(r"([^=>%/[\"']*[^=>%/[\"'\s])\s*=")
 _WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")

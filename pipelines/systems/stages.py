@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.dense.published import PUBLISHED
 from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
+from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.reranker import BertReranker
@@ -22,7 +24,7 @@ from ance_ir.pipelines.systems import options as kinds
 from ance_ir.pipelines.systems.cache import dataset_dense
 from ance_ir.pipelines.systems.folders import kind_of
 from ance_ir.pipelines.systems.named import BERT, MODELS, SYSTEMS, checkpoint_for
-from ance_ir.pipelines.systems.options import Feedback, read_options, text_settings
+from ance_ir.pipelines.systems.options import read_options, text_settings
 from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
 from ance_ir.pipelines.systems.tree import Stage
 
@@ -130,7 +132,7 @@ class Stages:
     def _over_index(
         self, stage: Stage, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool
     ) -> pt.Transformer:
-        feedback: Feedback | None = options.pop("prf", None)
+        feedback: Callable[[AnceIndex], VectorPRF] | None = options.pop("prf", None)
         # no check: the index's own model was checked when it was opened, and the other index was made with the model
         if not retrieves:
             if feedback is not None or "backend" in options:
@@ -140,7 +142,8 @@ class Stages:
         retriever = self._others(index.retriever(model, self._asked, check=False, **options))
         if feedback is None:
             return retriever
-        return model.queries() >> retriever % feedback.depth >> feedback.make(index) >> retriever
+        refine = feedback(index)
+        return model.queries() >> retriever % refine.depth >> refine >> retriever
 
     @property
     def _asked(self) -> int:

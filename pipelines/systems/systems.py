@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import pyterrier as pt
@@ -12,14 +13,13 @@ from ance_ir.datasets import counts_itself as known_to_count_itself
 from ance_ir.errors import UsageError
 from ance_ir.models.compute.precision import Precision
 from ance_ir.pipelines.bm25.engine import K1, B
-from ance_ir.pipelines.fusion import Normalization, ReciprocalRankFusion, WeightedSum
+from ance_ir.pipelines.fusion import FUSIONS, WeightedSum
+from ance_ir.pipelines.fusion.base import Fusion
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.stages import Stages
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted
-
-_NORMALIZATIONS: Mapping[str, Normalization] = {"minmax": "min-max", "z": "z"}
 
 
 class Systems:
@@ -129,30 +129,30 @@ class Systems:
                     pipeline = pipeline >> self._make(stage, text, first=False)
                 return pipeline
             case Sum():
-                return self._sum(node.terms, text, "none", first=first)
+                return self._fused(WeightedSum, node.terms, text, first=first)
             case Call():
                 return self._call(node, text, first=first)
 
     def _call(self, call: Call, text: str, *, first: bool) -> pt.Transformer:
         with pointing(text, call.place):
             if call.function == MIX:
-                raise UsageError("mix(…) draws negatives from several sources; systems are fused by +, rrf(…), minmax(…) or z(…)")
+                raise UsageError(f"{MIX}(…) draws negatives from several sources; systems are fused by + or {_listed(FUSIONS)}")
             if len(call.arguments) < 2:
-                raise UsageError(f"{call.function} joins two systems or more: {call.function}(bm25, ance)")
-            if call.function != "rrf":
-                return self._sum(call.arguments, text, _NORMALIZATIONS[call.function], first=first)
-            for argument in call.arguments:
-                if isinstance(argument, Weighted):
-                    with pointing(text, argument.place):
-                        raise UsageError("rrf counts ranks, and has no weights; minmax and z have")
-            systems = [self._make(argument, text, first=first) for argument in call.arguments]
-            return ReciprocalRankFusion(*systems, num_results=self._num_results)
+                raise UsageError(f"{call.function} fuses two systems or more: {call.function}(bm25, ance)")
+            fuse = FUSIONS[call.function]
+            if not _takes_weights(fuse):
+                for argument in call.arguments:
+                    if isinstance(argument, Weighted):
+                        with pointing(text, argument.place):
+                            weighted = _listed(name for name, other in FUSIONS.items() if _takes_weights(other))
+                            raise UsageError(f"{call.function} has no weights; {weighted} have")
+            return self._fused(fuse, call.arguments, text, first=first)
 
-    def _sum(self, terms: Sequence[Node], text: str, normalization: Normalization, *, first: bool) -> pt.Transformer:
+    def _fused(self, fuse: Callable[..., Fusion], terms: Sequence[Node], text: str, *, first: bool) -> pt.Transformer:
         parts = [(term.weight, term.system) if isinstance(term, Weighted) else (1.0, term) for term in terms]
         systems = [self._make(system, text, first=first) for _, system in parts]
-        weights = [weight for weight, _ in parts]
-        return WeightedSum(*systems, weights=weights, normalization=normalization, missing="min", num_results=self._num_results)
+        weights = {"weights": [weight for weight, _ in parts]} if _takes_weights(fuse) else {}
+        return fuse(*systems, **weights, num_results=self._num_results)
 
     def _stage(self, stage: Stage, text: str, *, first: bool) -> pt.Transformer:
         with pointing(text, stage.place):
@@ -163,6 +163,14 @@ class Systems:
             if stage.path is None and stage.word.lower() in SYSTEMS:
                 return self._make(expand(stage), text, first=first)
             return self._stages.open(stage, text, retrieves=first)
+
+
+def _takes_weights(fuse: Callable[..., Fusion]) -> bool:
+    return "weights" in inspect.signature(fuse).parameters
+
+
+def _listed(functions: Iterable[str]) -> str:
+    return ", ".join(f"{name}(…)" for name in functions)
 
 
 def get(

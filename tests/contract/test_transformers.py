@@ -376,7 +376,7 @@ def test_an_empty_frame_gives_an_empty_frame_with_the_same_columns(case: Case, w
         monkeypatch.setattr(DenseEncoder, name, fail)
     for name in ("log_odds", "fingerprint"):
         monkeypatch.setattr(CrossEncoder, name, fail)
-    monkeypatch.setattr("ance_ir.pipelines.feedback.encode_windows", fail)
+    monkeypatch.setattr("ance_ir.pipelines.feedback.ance_prf.encode_windows", fail)
     monkeypatch.setattr(AnceIndex, "model", fail)
     monkeypatch.setattr(Reader, "read", fail)
     monkeypatch.setattr(RagToken, "generate", fail)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ance_ir.arrays import map_array, map_bytes
+from ance_ir.arrays import growing_array, map_array, map_bytes, save_array
 from ance_ir.errors import IndexingError
 
 
@@ -83,3 +83,25 @@ def test_bytes(tmp_path: Path) -> None:
 def test_the_bytes_of_numpy_are_those_of_the_tests() -> None:
     stream = io.BytesIO(npy(header("'<i8'", "(1,)"), bytes(8)))
     assert np.load(stream).tolist() == [0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64"])
+@pytest.mark.parametrize("blocks", [[], [0], [5], [1, 0, 40, 2], [999, 1], [123_456]])
+def test_an_array_that_grows_is_that_of_one_piece(tmp_path: Path, dtype: str, blocks: list[int]) -> None:
+    rows = (np.arange(3 * sum(blocks)) % 1000).reshape(-1, 3).astype(dtype)
+    with growing_array(tmp_path / "grown.npy", 3, np.dtype(dtype)) as append:
+        for block in np.split(rows, np.cumsum(blocks)[:-1]) if blocks else []:
+            append(block)
+        assert not (tmp_path / "grown.npy").exists()
+    save_array(tmp_path / "whole.npy", rows)
+    assert (tmp_path / "grown.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_an_array_that_grows_takes_its_own_rows_alone(tmp_path: Path) -> None:
+    for rows in (np.zeros((2, 4), dtype=np.float32), np.zeros((2, 3)), np.zeros(3, dtype=np.float32)):
+        with (
+            pytest.raises(ValueError, match="expected rows of 3 float32"),
+            growing_array(tmp_path / "x", 3, np.dtype("f4")) as append,
+        ):
+            append(rows)
+    assert list(tmp_path.iterdir()) == []

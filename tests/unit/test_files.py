@@ -7,11 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ance_ir import files
-from ance_ir.digests import hash_files
 from ance_ir.errors import UsageError
 from ance_ir.files import atomic_folder, atomic_open, atomic_path, cache_folder, read_json, write_json
 from ance_ir.reading import open_binary
@@ -109,20 +107,6 @@ def test_json_goes_there_and_back(tmp_path: Path) -> None:
         write_json(tmp_path / "x.json", {"bad": object()})
     assert read_json(tmp_path / "x.json") == value
     assert names(tmp_path) == ["x.json"]
-
-
-def test_the_hash_tells_names_contents_and_order(tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("a", "b", "c")]
-    for file, content in zip(files, [b"12", b"3", b"12"], strict=True):
-        file.write_bytes(content)
-    a, b, c = files
-    assert hash_files([a, b]) == hash_files([a, b])
-    before = hash_files([a, b])
-    hashes = [before, hash_files([b, a]), hash_files([a]), hash_files([c])]
-    (tmp_path / "a").write_bytes(b"1")
-    (tmp_path / "b").write_bytes(b"23")
-    hashes.append(hash_files([a, b]))
-    assert len(set(hashes)) == len(hashes)
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,28 +250,6 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "disk" / "y").read_text(encoding="utf-8") == "new"
     assert (tmp_path / "x").is_symlink()
     assert (tmp_path / "y").is_symlink()
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32", "int64"])
-@pytest.mark.parametrize("blocks", [[], [0], [5], [1, 0, 40, 2], [999, 1], [123_456]])
-def test_an_array_that_grows_is_that_of_one_piece(tmp_path: Path, dtype: str, blocks: list[int]) -> None:
-    rows = (np.arange(3 * sum(blocks)) % 1000).reshape(-1, 3).astype(dtype)
-    with files.growing_array(tmp_path / "grown.npy", 3, np.dtype(dtype)) as append:
-        for block in np.split(rows, np.cumsum(blocks)[:-1]) if blocks else []:
-            append(block)
-        assert not (tmp_path / "grown.npy").exists()
-    files.save_array(tmp_path / "whole.npy", rows)
-    assert (tmp_path / "grown.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
-
-
-def test_an_array_that_grows_takes_its_own_rows_alone(tmp_path: Path) -> None:
-    for rows in (np.zeros((2, 4), dtype=np.float32), np.zeros((2, 3)), np.zeros(3, dtype=np.float32)):
-        with (
-            pytest.raises(ValueError, match="expected rows of 3 float32"),
-            files.growing_array(tmp_path / "x", 3, np.dtype("f4")) as append,
-        ):
-            append(rows)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Collection directories: a folder of plain or gzipped text files.
+"""A collection directory, by its path or by its name under ANCE_IR_DATA.
+
+It is a folder of plain or gzipped text files:
 
 =============================  =====================================================
 ``corpus.jsonl``               ``{"docno", "title"?, "url"?, "text"}`` a line
@@ -23,9 +25,10 @@ from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, queries_frame
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
 from ance_ir.datasets.recognition import hint_folder
+from ance_ir.datasets.source import Source
 from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError
-from ance_ir.files import as_path
+from ance_ir.files import as_path, data_folder
 
 SUFFIXES = {"queries": "tsv", "qrels": "txt", "answers": "jsonl"}
 
@@ -147,3 +150,18 @@ class DirectoryDataset(Dataset):
     def _hinted(self, message: str) -> str:
         """The message, and what the directory looks like."""
         return ". ".join(filter(None, [message, hint_folder(self.folder)]))
+
+
+def _open(name: str) -> DirectoryDataset | None:
+    data = data_folder()
+    if as_path(name).is_dir():
+        return DirectoryDataset(name)
+    return DirectoryDataset(data / name, name) if data and (data / name).is_dir() else None
+
+
+def _names() -> list[str]:
+    data = data_folder()
+    return sorted(path.name for path in data.iterdir() if path.is_dir()) if data and data.is_dir() else []
+
+
+SOURCE = Source(order=0, open=_open, names=_names)

@@ -1,8 +1,7 @@
-"""Datasets of the ``ir_datasets`` catalogue."""
+"""An id of ir_datasets, or an alias for one."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -19,6 +18,8 @@ from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
 from ance_ir.datasets.ids import Ids, clean_ids, clean_queries
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.datasets.screening import Document, Unusable, check_document
+from ance_ir.datasets.source import Source
+from ance_ir.digests import digest_bytes
 from ance_ir.errors import DatasetError, DatasetNotFoundError
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,23 @@ T = TypeVar("T")
 
 _PULLED = 1024
 """Records that are read at a time."""
+
+
+ALIASES = {
+    "trec-dl-2019": "msmarco-passage/trec-dl-2019/judged",
+    "trec-dl-2020": "msmarco-passage/trec-dl-2020/judged",
+    "trec-dl-2019/passage": "msmarco-passage/trec-dl-2019/judged",
+    "trec-dl-2020/passage": "msmarco-passage/trec-dl-2020/judged",
+    "trec-dl-2019/document": "msmarco-document/trec-dl-2019/judged",
+    "trec-dl-2020/document": "msmarco-document/trec-dl-2020/judged",
+    "nq/dev": "dpr-w100/natural-questions/dev",
+    "nq/train": "dpr-w100/natural-questions/train",
+    "triviaqa/dev": "dpr-w100/trivia-qa/dev",
+    "triviaqa/train": "dpr-w100/trivia-qa/train",
+    "trivia-qa/dev": "dpr-w100/trivia-qa/dev",
+    "trivia-qa/train": "dpr-w100/trivia-qa/train",
+}
+"""Short names of our own for ids of ``ir_datasets``."""
 
 
 def find_ir_dataset(identifier: str) -> Any | None:
@@ -62,14 +80,15 @@ class IrDataset(Dataset):
     @property
     def fingerprint(self) -> str:
         """Hash of the id: the catalogue verifies by checksum what stands behind one."""
-        return _hash(self.identifier)
+        return digest_bytes([f"ir_datasets {self.identifier}".encode()])
 
     @property
     def corpus_fingerprint(self) -> str:
         """Hash of the id under which the catalogue holds the corpus, shared by all that is derived from it."""
         import ir_datasets
 
-        return _hash(ir_datasets.docs_parent_id(self.identifier) if self._source.has_docs() else self.identifier)
+        holder = ir_datasets.docs_parent_id(self.identifier) if self._source.has_docs() else self.identifier
+        return digest_bytes([f"ir_datasets {holder}".encode()])
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -240,5 +259,16 @@ class _Log(logging.Handler):
         ir_datasets.log.easy().logger().handlers = self._handlers
 
 
-def _hash(identifier: str) -> str:
-    return hashlib.blake2b(f"ir_datasets {identifier}".encode(), digest_size=16).hexdigest()
+def _open(name: str) -> IrDataset | None:
+    identifier = ALIASES.get(name, name)
+    return None if find_ir_dataset(identifier) is None else IrDataset(identifier, name)
+
+
+def _catalogue() -> Iterable[str]:
+    import ir_datasets
+
+    names: Iterable[str] = ir_datasets.registry
+    return names
+
+
+SOURCE = Source(order=3, open=_open, names=lambda: ALIASES, more=_catalogue)

@@ -1,4 +1,6 @@
-"""Questions and answers from a file, asked of another dataset's documents: the forms in which DPR and Pyserini ship them.
+"""Test questions over DPR's passages, from a file of DPR's or Pyserini's.
+
+A file has one of these forms:
 
 ==================================  ==============================================================================
 a line of text                      question, tab, Python list of answers (DPR's ``nq-test.qa.csv``, Pyserini's topics)
@@ -14,7 +16,6 @@ from __future__ import annotations
 import ast
 import codecs
 import csv
-import hashlib
 import reprlib
 import warnings
 from collections.abc import Iterator
@@ -26,11 +27,25 @@ import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame
-from ance_ir.digests import hash_files
+from ance_ir.datasets.source import Source
+from ance_ir.datasets.sources.irds import IrDataset
+from ance_ir.digests import digest_bytes, hash_files
 from ance_ir.errors import DatasetNotFoundError
-from ance_ir.files import as_path
+from ance_ir.files import as_path, data_folder
 from ance_ir.reading import Line, lines, open_binary, parse_json
 from ance_ir.typed_json import type_fault
+
+WIKIPEDIA = "dpr-w100"
+"""The ``ir_datasets`` id of DPR's 21 million passages of Wikipedia."""
+
+NAMED = {
+    "nq": ("nq-test.qa.csv", "topics.nq.test.txt"),
+    "triviaqa": ("trivia-test.qa.csv", "topics.dpr.trivia.test.txt"),
+    "curated-trec": ("curatedtrec-test.qa.csv", "topics.dpr.curated.test.txt"),
+}
+"""Questions over these passages that ``ir_datasets`` does not hold, and the names that DPR and Pyserini give the file."""
+
+_FOLDERS = (".", "qa-topics")
 
 
 class QuestionFile(Dataset):
@@ -60,8 +75,7 @@ class QuestionFile(Dataset):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the corpus and of the questions."""
-        told = self.corpus.corpus_fingerprint + hash_files([self.path])
-        return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+        return digest_bytes([(self.corpus.corpus_fingerprint + hash_files([self.path])).encode()])
 
     @property
     def corpus_fingerprint(self) -> str:
@@ -164,3 +178,28 @@ def _list(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _strings(answers: Any) -> list[str] | None:
     return list(answers) if isinstance(answers, list | tuple) and not type_fault(answers, list[str]) else None
+
+
+def _open(name: str) -> QuestionFile | None:
+    name_of_file = name.removesuffix("/test")
+    return QuestionFile(IrDataset(WIKIPEDIA), _find(name_of_file), name) if name_of_file in NAMED else None
+
+
+def _find(name: str) -> Path:
+    """The file with the questions of that name.
+
+    Raises:
+        DatasetNotFoundError: it is not in the data folder.
+    """
+    data = data_folder()
+    places = [data / folder / f"{file}{end}" for folder in _FOLDERS for file in NAMED[name] for end in ("", ".gz")] if data else []
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise DatasetNotFoundError(
+            f"{name}'s test questions are not in ir_datasets: put DPR's {NAMED[name][0]} (dl.fbaipublicfiles.com/dpr/data/retriever) "
+            f"or Pyserini's {NAMED[name][1]}, plain or .gz, into the folder that ANCE_IR_DATA names ({data or 'not set'})"
+        )
+    return found
+
+
+SOURCE = Source(order=2, open=_open, names=lambda: NAMED)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ance_ir.datasets import Dataset, load_dataset
-from ance_ir.datasets.sources.definitions import definitions
-from ance_ir.datasets.sources.stdlib import build, first_sentence
+from ance_ir.datasets.definitions import definitions
+from ance_ir.datasets.sources.python_stdlib import build, first_sentence
 
 WORDS = " ".join(f"w{number}," for number in range(12))
 
@@ -159,5 +159,5 @@ def test_equal_sources_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_the_second_use_builds_nothing(stdlib: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANCE_IR_CACHE", str(stdlib.folder.parent.parent))  # type: ignore[attr-defined]
-    monkeypatch.setattr("ance_ir.datasets.sources.stdlib.build", None)
+    monkeypatch.setattr("ance_ir.datasets.sources.python_stdlib.build", None)
     assert load_dataset("python-stdlib").fingerprint == stdlib.fingerprint

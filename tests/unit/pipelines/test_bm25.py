@@ -307,7 +307,7 @@ def test_documents_without_a_word_that_pisa_knows(tmp_path: Path) -> None:
 
 
 def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ance_ir.pipelines.bm25.pisa._BUILDER", "raise SystemExit('no more memory')")
+    monkeypatch.setattr("ance_ir.pipelines.bm25.engines.pisa._BUILDER", "raise SystemExit('no more memory')")
     endless = ({"docno": str(number), "text": "word " * 1000} for number in range(10_000_000))
     with pytest.raises(IndexingError, match="no more memory"):
         BM25Index(tmp_path / "x").index(endless)
@@ -315,7 +315,7 @@ def test_a_builder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_documents_that_get_lost_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ance_ir.pipelines.bm25 import pisa
+    from ance_ir.pipelines.bm25.engines import pisa
 
     monkeypatch.setattr(pisa, "_BUILDER", pisa._BUILDER.replace("enumerate(sys.stdin)", "list(enumerate(sys.stdin))[1:]"))
     with pytest.raises(IndexingError, match="36 documents were given, pisa indexed 35"):

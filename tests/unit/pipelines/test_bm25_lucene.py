@@ -17,7 +17,8 @@ import pytest
 
 from ance_ir.errors import MissingDependencyError
 from ance_ir.pipelines import RM3, BM25Index
-from ance_ir.pipelines.bm25 import java, lucene
+from ance_ir.pipelines.bm25 import java
+from ance_ir.pipelines.bm25.engines import lucene
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pyserini") is None, reason="pyserini, whose jar it uses, is not installed")
 

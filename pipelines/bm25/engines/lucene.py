@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ance_ir.pipelines.bm25.engine import RM3, Analysis, Found
 from ance_ir.pipelines.bm25.java import java_class, release_thread, require_java
@@ -32,7 +32,6 @@ _CHUNK = 64
 class Lucene:
     """The engine; stop words are taken from documents and queries alike."""
 
-    name = "lucene"
     stemmers: tuple[str, ...] = ("porter", "krovetz", "none")
     stopwords: tuple[str, ...] = ("lucene", "none")
     baked: tuple[str, ...] = ("stemmer", "stopwords")
@@ -200,3 +199,6 @@ def _adder(writer: Any) -> Callable[[str, str], None]:
 def _close(reader: Any, process: int) -> None:
     if process == os.getpid():
         reader.close()
+
+
+ENGINE = Lucene()

@@ -21,7 +21,6 @@ from ance_ir.pipelines.bm25.java import require_java, start_java
 class Terrier:
     """The engine; stop words are taken from documents and queries alike."""
 
-    name = "terrier"
     stemmers: tuple[str, ...] = ("porter", "none")
     stopwords: tuple[str, ...] = ("terrier", "none")
     baked: tuple[str, ...] = ("stemmer", "stopwords")
@@ -90,3 +89,6 @@ def _start() -> None:
         raise IndexingError(
             "Java runs in this process already, without Terrier's jars: use the engine terrier before anything else starts Java"
         )
+
+
+ENGINE = Terrier()

@@ -1,4 +1,4 @@
-"""``python-stdlib``: a collection that is on every machine, the standard library of the running interpreter.
+"""The embedded collection python-stdlib: the standard library of the running interpreter.
 
 A document is the source of a function or class with a docstring, all docstrings taken out; a query is a docstring's first sentence;
 relevant to it are the definitions that it describes. Definitions with fewer than 12 words after their docstring and
@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ance_ir.datasets.sources.definitions import Definition, definitions
+from ance_ir.datasets.definitions import Definition, definitions
+from ance_ir.datasets.source import Source
 from ance_ir.datasets.sources.directory import DirectoryDataset
 from ance_ir.files import atomic_folder, cache_folder, write_json
 from ance_ir.locks import make_once
@@ -83,3 +84,6 @@ def _write_queries(relevant: dict[str, list[str]], folder: Path) -> None:
             qid, split = f"q{digest[:12]}", "" if int(digest, 16) % 16 < 3 else ".train"
             files[f"queries{split}.tsv"].write(f"{qid}\t{query}\n")
             files[f"qrels{split}.txt"].writelines(f"{qid} 0 {docno} 1\n" for docno in docnos)
+
+
+SOURCE = Source(order=1, open=lambda name: python_stdlib() if name == NAME else None, names=lambda: [NAME])

@@ -1,4 +1,4 @@
-"""Fusion: the lists of several systems made into one.
+"""What all fusions share: each system is asked, and what they found is joined and ranked.
 
 Shapes: S systems, P pairs of a query and a document that one of them found, Q queries.
 """
@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,8 @@ import pyterrier as pt
 
 from ance_ir.errors import UsageError
 from ance_ir.ranking import rank_results
-from ance_ir.settings import Setting, as_weights, choice, number
-from ance_ir.transformers import Retrieving, labelled
-
-Normalization = Literal["none", "min-max", "z"]
-Missing = Literal["min", "zero"]
+from ance_ir.settings import Setting, as_weights
+from ance_ir.transformers import Retrieving
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +45,7 @@ def _read_systems(value: Any) -> tuple[pt.Transformer, ...]:
     return tuple(value)
 
 
-class _Fusion(Retrieving):
+class Fusion(Retrieving):
     """A document scores as the weighted sum of what the systems give it."""
 
     stages = ("systems",)
@@ -128,94 +125,6 @@ class _Fusion(Retrieving):
     def compile(self) -> pt.Transformer:
         """The same fusion of compiled systems."""
         return self.variant(systems=[system.compile() for system in self.systems])
-
-
-class ReciprocalRankFusion(_Fusion):
-    """A document scores 1 / (k + rank) for each list that holds it, ranks from 1 (Cormack, Clarke and Büttcher, 2009).
-
-    Args:
-        *systems: transformers that retrieve, or rank what they are given.
-        k: how little the first ranks count for more than later ones.
-        num_results: documents a query, at most.
-
-    Raises:
-        UsageError: there is no system, or ``k`` is below 0.
-    """
-
-    schematic = labelled("Reciprocal ranks", inner_pipelines_mode="combine")
-    k = number(0)
-
-    def __init__(self, *systems: pt.Transformer, k: float = 60, num_results: int = 1000) -> None:
-        self.k = k
-        super().__init__(systems, [1.0] * len(systems), num_results)
-
-    def _values(self, ranked: pd.DataFrame) -> np.ndarray:
-        values: np.ndarray = 1 / (self.k + ranked["rank"].to_numpy() + 1)
-        return values
-
-    def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        return np.zeros(len(starts))
-
-
-class WeightedSum(_Fusion):
-    """A document scores as the weighted sum of its scores in the lists.
-
-    BM25 + λ · dense over the union of both lists (Karpukhin et al., 2020, section 5), a document that one of them lacks having that list's
-    lowest score, is ``WeightedSum(bm25 % 2000, dense % 2000, weights=(1, 1.1))``. With exact dense scores instead of lowest ones, it is
-    ``WeightedSum(bm25 % 2000, (bm25 % 2000 | dense % 2000) >> index.scorer(model), weights=(1, 1.1))``. ``tune_weights`` chooses weights.
-
-    Args:
-        *systems: transformers that retrieve, or rank what they are given.
-        weights: of each system; 1 each by default.
-        normalization: of the scores of each system for each query: ``"none"``; ``"min-max"``, from 0 to 1, all 1 where they are equal;
-            ``"z"``, with mean 0 and standard deviation 1, all 0 where they are equal.
-        missing: what a document gets that a list lacks: ``"min"``, the list's lowest (normalised) score, or ``"zero"``. A list without any
-            document for the query gives 0.
-        num_results: documents a query, at most.
-
-    Raises:
-        UsageError: there is no system, there are not as many weights as systems, or no such normalisation or rule.
-    """
-
-    schematic = labelled("Weighted sum", inner_pipelines_mode="combine")
-    normalization: Setting[Normalization] = choice(get_args(Normalization))
-    missing: Setting[Missing] = choice(get_args(Missing))
-
-    def __init__(
-        self,
-        *systems: pt.Transformer,
-        weights: Sequence[float] | None = None,
-        normalization: Normalization = "none",
-        missing: Missing = "min",
-        num_results: int = 1000,
-    ) -> None:
-        self.normalization = normalization
-        self.missing = missing
-        super().__init__(systems, [1.0] * len(systems) if weights is None else weights, num_results)
-
-    def usual(self, name: str, default: Any) -> Any:
-        """See ``Configured``: each weighs 1 by default."""
-        return (1.0,) * len(self.systems) if name == "weights" else super().usual(name, default)
-
-    def _values(self, ranked: pd.DataFrame) -> np.ndarray:
-        scores = ranked["score"].to_numpy(np.float64)
-        starts = np.flatnonzero(ranked["rank"] == 0)
-        if self.normalization == "none" or not len(scores):
-            return scores
-        counts = np.diff(np.append(starts, len(scores)))
-        low, high = (np.repeat(edge.reduceat(scores, starts), counts) for edge in (np.minimum, np.maximum))
-        equal = low == high
-        if self.normalization == "min-max":
-            return np.where(equal, 1.0, (scores - low) / np.where(equal, 1.0, high - low))
-        centred = scores - np.repeat(np.add.reduceat(scores, starts) / counts, counts)
-        deviation = np.repeat(np.sqrt(np.add.reduceat(centred**2, starts) / counts), counts)
-        return np.where(equal, 0.0, centred / np.where(equal, 1.0, deviation))
-
-    def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        if self.missing == "zero" or not len(starts):
-            return np.zeros(len(starts))
-        lowest: np.ndarray = np.minimum.reduceat(values, starts)
-        return lowest
 
 
 def _ranked(system: pt.Transformer, found: pd.DataFrame) -> pd.DataFrame:

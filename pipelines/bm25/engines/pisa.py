@@ -60,7 +60,6 @@ def _in_another_script(text: str) -> bool:
 class Pisa:
     """The engine; stop words are taken from queries alone, so any list goes with any index."""
 
-    name = "pisa"
     stemmers: tuple[str, ...] = ("porter2", "krovetz", "none")
     stopwords: tuple[str, ...] = ("terrier", "lucene", "none")
     baked: tuple[str, ...] = ("stemmer",)
@@ -224,3 +223,6 @@ def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> I
             raise
         if process.returncode:
             raise failure()
+
+
+ENGINE = Pisa()

@@ -1,0 +1,40 @@
+"""Datasets by name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from ance_ir.datasets.dataset import Dataset
+from ance_ir.datasets.sources import SOURCES
+from ance_ir.datasets.sources.directory import DirectoryDataset
+from ance_ir.errors import DatasetNotFoundError
+from ance_ir.files import data_folder
+
+
+def load_dataset(name: str | Path) -> Dataset:
+    """The dataset of that name; nothing of it is read yet.
+
+    Args:
+        name: in this order, a collection directory; the name of one under ``$ANCE_IR_DATA``; an embedded collection;
+            ``nq``, ``triviaqa`` or ``curated-trec``: test questions from a file over DPR's passages; an id of ``ir_datasets`` or one
+            of our aliases for it. A ``Path`` is always a directory.
+
+    Raises:
+        DatasetNotFoundError: none of these.
+        DatasetError: a collection directory that is ambiguous.
+    """
+    if isinstance(name, Path):
+        return DirectoryDataset(name)
+    sources = sorted(SOURCES.values(), key=lambda source: source.order)
+    for source in sources:
+        if (dataset := source.open(name)) is not None:
+            return dataset
+    names = [known for source in sources for known in source.names()]
+    close = difflib.get_close_matches(name, [*names, *(known for source in sources for known in source.more())], n=5)
+    looked = "; ".join(map(SOURCES.summary, sorted(SOURCES, key=lambda kind: SOURCES[kind].order)))
+    raise DatasetNotFoundError(
+        f"no dataset {name!r}; looked for: {looked} (ANCE_IR_DATA is {data_folder() or 'not set'}). "
+        + (f"Did you mean {', '.join(close)}? " if close else "")
+        + f"There are {', '.join(names)}, and the ids of ir_datasets (https://ir-datasets.com)"
+    )

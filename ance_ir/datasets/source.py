@@ -1,0 +1,25 @@
+"""A place where datasets are looked up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ance_ir.datasets.dataset import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A place where datasets are looked up by name.
+
+    Attributes:
+        order: sources are asked in ascending order; the first that has a dataset of a name opens it.
+        open: the dataset of a name; ``None`` if the source has none. It reads nothing of it yet.
+        names: the names to show.
+        more: names that are too many to show, for suggestions alone.
+    """
+
+    order: int
+    open: Callable[[str], Dataset | None]
+    names: Callable[[], Iterable[str]]
+    more: Callable[[], Iterable[str]] = tuple

@@ -1,0 +1,9 @@
+"""The BM25 engines, a module each; ``bm25.engine`` says what an engine is."""
+
+from ance_ir import registries
+from ance_ir.pipelines.bm25.engine import Engine
+from ance_ir.registry import Registry
+
+__all__ = ["ENGINES"]
+
+ENGINES: Registry[Engine] = registries.BM25_ENGINES

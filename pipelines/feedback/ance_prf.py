@@ -1,0 +1,55 @@
+"""ANCE-PRF: a query encoder that reads the first results along with the query (Yu, Xiong and Callan, 2021)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+
+from ance_ir.errors import UsageError
+from ance_ir.models import DenseEncoder
+from ance_ir.models.dense.encoding import encode_windows, gather
+from ance_ir.pipelines.feedback.base import Feedback
+from ance_ir.ranking import check_queries, finite_vectors
+from ance_ir.settings import integer, of_kind
+from ance_ir.transformers import given_texts, labelled
+
+
+class AncePRF(Feedback):
+    """A query encoder that reads the query and the first results together (ANCE-PRF: Yu, Xiong and Callan, 2021).
+
+    It reads the query and the ``text`` of each result, each followed by what ends a text for the tokeniser, cut where ``length`` is full.
+
+    Args:
+        model: a query encoder trained for this; the vectors that are searched come from the model that it was trained with.
+        depth: how many results it reads, at most; a checkpoint is trained for one depth.
+        length: tokens, special ones counted.
+
+    Raises:
+        UsageError: ``depth`` is below 1, or the model does not take so many tokens.
+    """
+
+    schematic = labelled("ANCE-PRF")
+    model = of_kind(DenseEncoder)
+    length = integer(3)
+
+    def __init__(self, model: DenseEncoder, depth: int = 3, *, length: int = 512) -> None:
+        super().__init__(depth)
+        self.model = model
+        self.length = length
+
+    def settle(self, changed: str | None) -> None:
+        """See ``Configured``: the model must take so many tokens."""
+        if self.length > self.model.tokenizer.longest:
+            raise UsageError(f"length {self.length} is more than the {self.model.tokenizer.longest} tokens that the model takes")
+
+    def _validate(self, inp: pd.DataFrame) -> None:
+        pt.validate.result_frame(inp, extra_columns=["score", "query", "text"], context=self)
+
+    def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
+        check_queries(queries)
+        tokenizer = self.model.tokenizer
+        texts = [given_texts(found["text"].head(self.depth)) for found in results]
+        read = tokenizer.joined([[query, *told] for query, told in zip(queries["query"], texts, strict=True)], self.length)
+        tokens = ([np.asarray(ids, dtype=np.int32)] for ids in read)
+        return finite_vectors(queries, gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0])

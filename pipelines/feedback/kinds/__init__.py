@@ -1,0 +1,1 @@
+"""The kinds of feedback that systems know by name, a module each."""

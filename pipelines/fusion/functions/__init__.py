@@ -1,0 +1,1 @@
+"""The fusions that systems know by name, a module each."""
