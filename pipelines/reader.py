@@ -16,7 +16,7 @@ from ance_ir.models import Reader, Readings
 from ance_ir.models.compute.inference import Progress
 from ance_ir.ranking import check_queries, rank_results
 from ance_ir.settings import Setting, choice, flag, having
-from ance_ir.transformers import Configured, labelled, query_columns
+from ance_ir.transformers import Configured, given_texts, labelled, query_columns
 
 
 class PassageReader(Protocol):
