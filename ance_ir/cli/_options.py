@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ance_ir.registries import OPTIMISERS, SCHEDULES
+
 if TYPE_CHECKING:
     from ance_ir.world import World
 
@@ -96,12 +98,10 @@ def optimisation_options(command: F) -> F:
         click.option("--batch-size", type=int, default=16, show_default=True, help="Queries of a batch."),
         click.option("--accumulation", type=int, default=1, show_default=True, help="Batches of a step."),
         click.option("--learning-rate", type=float, default=1e-5, show_default=True, help="Its peak."),
-        click.option(
-            "--optimiser", type=click.Choice(["adamw", "lamb", "adafactor"]), default="adamw", show_default=True, help="Its name."
-        ),
+        click.option("--optimiser", type=click.Choice(list(OPTIMISERS)), default="adamw", show_default=True, help="Its name."),
         click.option(
             "--schedule",
-            type=click.Choice(["linear", "cosine", "constant"]),
+            type=click.Choice(list(SCHEDULES)),
             default="linear",
             show_default=True,
             help="Of the learning rate after its warm-up.",

@@ -20,9 +20,10 @@ from ance_ir.cli._options import (
     text_options,
     text_settings,
 )
+from ance_ir.registries import DISTILLATIONS, LOSSES
 
+_LOSSES = [*LOSSES, *DISTILLATIONS]
 DRAWS = ["uniform", "top", "score"]
-LOSSES = ["pairwise-nll", "nll", "bce", "hinge", "margin-mse", "kl"]
 
 EXAMPLE = """
 \b
@@ -56,7 +57,7 @@ Example:
 @click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
 @optimisation_options
 @click.option("--negatives-per-query", type=int, default=1, show_default=True, help="Negatives drawn for each query.")
-@click.option("--loss", type=click.Choice(LOSSES), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]")
+@click.option("--loss", type=click.Choice(_LOSSES), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]")
 @click.option("--teacher", metavar="MODEL", help="A cross-encoder to distil from, with --loss margin-mse or kl.")
 @click.option("--dimensions", metavar="D,…", help="Apply the loss also to vectors cut to so many dimensions, e.g. 256,64.")
 @click.option("--grad-cache", is_flag=True, help="Encode a batch twice, in parts, so that memory does not bound its size.")

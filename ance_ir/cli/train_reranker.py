@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ance_ir.cli._options import UserPath, dataset_option, device_option, given, join, optimisation_options, tensorboard_option
+from ance_ir.registries import LOSSES
 
 EXAMPLE = """
 \b
@@ -26,7 +27,12 @@ Example:
 @click.option("--fresh-head", is_flag=True, help="Begin with a new classification head: on a backbone, or in place of the checkpoint's.")
 @click.option("--out", type=UserPath(), required=True, help="The run's folder; the same command again goes on.")
 @click.option(
-    "--loss", type=click.Choice(["cross-entropy", "margin"]), default="cross-entropy", show_default=True, help="What is minimised."
+    "--loss",
+    type=click.Choice([*LOSSES, "cross-entropy", "margin"]),
+    metavar=f"[{'|'.join(LOSSES)}]",
+    default="nll",
+    show_default=True,
+    help="What is minimised.",
 )
 @click.option(
     "--negatives",
@@ -65,8 +71,8 @@ def command(
 ) -> None:
     """Train a reranker: a cross-encoder that is to score a query's positive above its negatives.
 
-    Of a document it reads what fits into a pair beside the query. Cross-entropy is a softmax over the positive and its negatives; margin
-    asks for a difference of 1 in each pair. Broken off, the same command goes on and ends the same.
+    Of a document it reads what fits into a pair beside the query. Losses are those of `ance-ir train` that need no teacher. After an
+    interruption, the same command resumes the run and ends with the same result.
     """
     from ance_ir import CrossEncoder, load_dataset
     from ance_ir.training import TrainingSettings

@@ -15,7 +15,7 @@ from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
 from ance_ir.paper.settings import Scheme, StudySettings
 from ance_ir.ranking import without_itself
-from ance_ir.training import AnnNegatives, TrainingQueries
+from ance_ir.training import TrainingQueries
 from ance_ir.workflows.negatives import NamedNegatives, with_mix
 
 MEASURES = ("RR@10", "nDCG@10", "R@100")
@@ -60,12 +60,9 @@ class Material:
     def negatives(self) -> NamedNegatives:
         """Makes negative sources by name, as training does."""
         settings = self.settings
-
-        def mined() -> AnnNegatives:
-            return AnnNegatives(self.queries)
-
-        told: dict[str, Any] = {"split": settings.split, "depth": settings.depth, "device": self.device, "mined": mined}
-        return NamedNegatives(self.dataset, self.store, self.queries, **told)
+        return NamedNegatives(
+            self.dataset, self.store, self.queries, split=settings.split, depth=settings.depth, device=self.device, dense=True
+        )
 
     def check_schemes(self) -> None:
         """Refuse names that are no negatives before anything is trained.

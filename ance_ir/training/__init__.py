@@ -1,53 +1,69 @@
 """Training: queries and positives, negatives, batches, losses, the loop, the run on disk."""
 
 from ance_ir.moved import moved
-from ance_ir.training.negatives.ann import AnnNegatives, Draw
-from ance_ir.training.negatives.combined import InBatchNegatives, MixedNegatives, WarmUp
-from ance_ir.training.negatives.source import CandidateNegatives, InBatch, NegativeSchedule, NegativeSource, RandomNegatives
+from ance_ir.training.negatives.candidates import CandidateNegatives
+from ance_ir.training.negatives.in_batch import InBatchNegatives
+from ance_ir.training.negatives.mixture import MixedNegatives
+from ance_ir.training.negatives.named import NEGATIVES
+from ance_ir.training.negatives.named.ance import AnnNegatives
+from ance_ir.training.negatives.named.random import RandomNegatives
+from ance_ir.training.negatives.source import Draw, InBatch, NegativeSchedule, NegativeSource
+from ance_ir.training.negatives.two_stage import TwoStageNegatives
 from ance_ir.training.objectives.dense import DenseObjective
-from ance_ir.training.objectives.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
-from ance_ir.training.objectives.objective import Objective, RerankerLoss, RerankerObjective
+from ance_ir.training.objectives.distillations import DISTILLATIONS
+from ance_ir.training.objectives.losses import LOSSES
+from ance_ir.training.objectives.objective import Objective
 from ance_ir.training.objectives.reader import ReaderObjective
+from ance_ir.training.objectives.reranker import RerankerObjective
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.refresh.inferencer import Inferencer
 from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.refresh.processes import Inferencers
-from ance_ir.training.refresh.refresher import Miner
 from ance_ir.training.run.folder import TrainingRun
 from ance_ir.training.run.metrics import read_metrics
+from ance_ir.training.run.optimisers import OPTIMISERS
+from ance_ir.training.run.schedules import SCHEDULES
 from ance_ir.training.run.settings import TrainingSettings
 from ance_ir.training.run.trainer import Trainer, environment
 
-__getattr__ = moved(__name__, dict.fromkeys(("ALONE", "World", "join_world", "own_device"), "ance_ir.world"))
+__getattr__ = moved(
+    __name__,
+    {
+        **dict.fromkeys(("ALONE", "World", "join_world", "own_device"), "ance_ir.world"),
+        **dict.fromkeys(("DistillationName", "LossName", "RerankerLoss"), "builtins:str"),
+        "WarmUp": "ance_ir.training:TwoStageNegatives",
+    },
+)
 
 __all__ = [
     "AnnNegatives",
     "CandidateNegatives",
     "DISTILLATIONS",
     "DenseObjective",
-    "DistillationName",
     "Draw",
     "InBatch",
     "InBatchNegatives",
     "Inferencer",
     "Inferencers",
     "LOSSES",
-    "LossName",
     "MinedNegatives",
     "Miner",
     "MixedNegatives",
+    "NEGATIVES",
     "NegativeSchedule",
     "NegativeSource",
+    "OPTIMISERS",
     "Objective",
     "RandomNegatives",
     "ReaderObjective",
-    "RerankerLoss",
     "RerankerObjective",
+    "SCHEDULES",
     "Trainer",
     "TrainingQueries",
     "TrainingRun",
     "TrainingSettings",
-    "WarmUp",
+    "TwoStageNegatives",
     "environment",
     "read_metrics",
 ]

@@ -22,16 +22,13 @@ from ance_ir.models.compute.device import find_device
 from ance_ir.notices import collected
 from ance_ir.processes import usable_cpus
 from ance_ir.training import (
-    AnnNegatives,
     DenseObjective,
-    DistillationName,
     Inferencers,
-    LossName,
     NegativeSchedule,
     Trainer,
     TrainingQueries,
     TrainingSettings,
-    WarmUp,
+    TwoStageNegatives,
 )
 from ance_ir.workflows.mining import Mining
 from ance_ir.workflows.negatives import NamedNegatives
@@ -52,7 +49,7 @@ def train_on_dataset(
     dev_split: str | None = None,
     warm_up: str | None = None,
     warm_up_until: int | None = None,
-    loss: LossName | DistillationName | None = None,
+    loss: str | None = None,
     teacher: CrossEncoder | None = None,
     dimensions: Sequence[int] = (),
     grad_cache: bool = False,
@@ -105,11 +102,17 @@ def train_on_dataset(
         if world.leads:
             warn_of_shared_queries(dataset, queries, split, dev_split)
         mining = mining or Mining()
-
-        def mined() -> AnnNegatives:
-            return AnnNegatives(queries, draw=mining.draw, temperature=settings.temperature)
-
-        named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device), mined=mined)
+        named = NamedNegatives(
+            dataset,
+            store,
+            queries,
+            split=split,
+            depth=depth,
+            device=str(model.device),
+            dense=True,
+            draw=mining.draw,
+            temperature=settings.temperature,
+        )
         source = world.lead_first(lambda: named.make(scheme))
         if loss is None:
             loss = "nll" if source.in_batch == "all" else "pairwise-nll"
@@ -122,7 +125,7 @@ def train_on_dataset(
                 raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {settings.refresh_every} steps, not at {until}")
             if until >= settings.steps:
                 raise UsageError(f"the run ends after {settings.steps} steps, before the warm-up does, at {until}; let it end earlier")
-            schedule = WarmUp(world.lead_first(lambda: named.make(warm_up)), source, until)
+            schedule = TwoStageNegatives(world.lead_first(lambda: named.make(warm_up)), source, until)
         mines = any(schedule.at(step).mines for step in (0, settings.steps - 1))
         ignored = [field.name for field in fields(mining) if getattr(mining, field.name) != field.default]
         if ignored and not mines:

@@ -1,4 +1,4 @@
-"""Negatives by name, as the command line has them: ``random``, ``in-batch``, ``nce``, ``ance``, a run file, a system, and mixtures.
+"""Negatives by name, as the command line has them: one of ``NEGATIVES``, a run file, a system, or a mixture of these.
 
 ``mix(2*bm25, random)`` draws two of three negatives from BM25's results; ``mix(in-batch, bm25)`` adds a drawn one to those of the batch.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from ance_ir.datasets import Dataset, DocumentStore
@@ -16,21 +15,18 @@ from ance_ir.pipelines import Systems
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
 from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Source, Stage
-from ance_ir.training import CandidateNegatives, InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries
+from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, TrainingQueries
 
 logger = logging.getLogger(__name__)
 
-_RANDOM = "random"
-_TRAINED = ("in-batch", "nce", "ance")
-"""Those that only dense encoders are trained with."""
-_NAMES = {_RANDOM, *_TRAINED, *MODELS, *SYSTEMS}
+_NAMES = {*NEGATIVES, *MODELS, *SYSTEMS}
 
 
 def with_mix(text: str) -> str:
-    """The text of a source, ``mix(…)`` in the place of a bare sum.
+    """The text of a source, with ``mix(…)`` for a bare sum.
 
     Raises:
-        PointedError: it is no source.
+        PointedError: it cannot be parsed.
     """
     mixture = parse_mixture(text, _NAMES)
     return str(mixture) if mixture.bare else text
@@ -46,7 +42,9 @@ class NamedNegatives:
         split: theirs.
         depth: documents of a ranking that negatives are drawn from.
         device: where systems compute.
-        mined: makes the source named ``ance``; ``None`` where a model cannot mine.
+        dense: whether a dense encoder is trained; others take neither mined negatives nor those of the batch.
+        draw: how mined negatives are drawn, see ``AnnNegatives``.
+        temperature: likewise.
     """
 
     def __init__(
@@ -58,7 +56,9 @@ class NamedNegatives:
         split: str,
         depth: int,
         device: str,
-        mined: Callable[[], NegativeSource] | None = None,
+        dense: bool = False,
+        draw: Draw = "uniform",
+        temperature: float = 1.0,
     ) -> None:
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
@@ -68,7 +68,9 @@ class NamedNegatives:
         self._split = split
         self._depth = depth
         self._device = device
-        self._mined = mined
+        self._dense = dense
+        self._draw = draw
+        self._temperature = temperature
 
     def make(self, text: str) -> NegativeSource:
         """The source of a name.
@@ -85,22 +87,20 @@ class NamedNegatives:
                 logger.warning("negatives %s are read as a mixture of %d sources; write %s", text, len(mixture.sources), mixture)
             sources = [self._one(source, text) for source in mixture.sources]
         except PointedError as error:
-            raise UsageError(f"negatives are random, in-batch, nce, ance, a run file, a system or mix(…) of these: {error}") from None
+            raise UsageError(f"negatives are {', '.join(NEGATIVES)}, a run file, a system or mix(…) of these: {error}") from None
         if len(sources) == 1:
             return sources[0]
         return MixedNegatives(sources, [source.weight for source in mixture.sources])
 
     def _one(self, source: Source, text: str) -> NegativeSource:
         name = source.text
-        if name == _RANDOM:
-            return RandomNegatives(self._queries)
-        if name in _TRAINED:
-            if self._mined is None:
+        if name in NEGATIVES:
+            made = NEGATIVES[name](self._queries, self._draw, self._temperature)
+            if not self._dense and (made.mines or made.in_batch != "none"):
                 raise UsageError(f"{name} negatives are for dense encoders; a reranker takes random ones, a run's or a system's")
-            if name == "ance":
+            if made.mines:
                 self._warn_of_depth()
-                return self._mined()
-            return InBatchNegatives("all" if name == "in-batch" else "hardest")
+            return made
         if isinstance(source.tree, Stage) and source.tree.path is not None and source.tree.path.is_file():
             return self._of_run(source.tree.path)
         self._warn_of_depth()

@@ -10,7 +10,7 @@ from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.models import CrossEncoder
 from ance_ir.notices import collected
 from ance_ir.pipelines import BertReranker, dataset_bm25
-from ance_ir.training import RerankerLoss, RerankerObjective, Trainer, TrainingQueries, TrainingSettings
+from ance_ir.training import RerankerObjective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.workflows.negatives import NamedNegatives
 from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import ALONE, World
@@ -24,7 +24,7 @@ def train_reranker_on_dataset(
     folder: Path | str,
     settings: TrainingSettings,
     *,
-    loss: RerankerLoss = "cross-entropy",
+    loss: str = "nll",
     negatives: str = "bm25",
     depth: int = 100,
     split: str = "train",

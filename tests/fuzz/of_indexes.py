@@ -18,7 +18,7 @@ from ance_ir.indexes.store.docnos import tie_order
 from ance_ir.pipelines import BM25Index
 from ance_ir.training import read_metrics
 from ance_ir.training.refresh.mined import MinedNegatives
-from ance_ir.training.refresh.refresher import Switches
+from ance_ir.training.refresh.switches import Switches
 from ance_ir.training.run.folder import TrainingRun
 from tests.fuzz.reader import Reader
 

@@ -16,6 +16,10 @@ MOVED = {
     ("ance_ir.indexes", "AnnMiner"): "ance_ir.indexes.mining",
     ("ance_ir.training", "World"): "ance_ir.world",
 }
+RENAMED = {
+    ("ance_ir.training", "LossName"): ("builtins", "str"),
+    ("ance_ir.training", "WarmUp"): ("ance_ir.training", "TwoStageNegatives"),
+}
 
 
 @pytest.mark.parametrize(("package", "name"), MOVED)
@@ -24,6 +28,15 @@ def test_the_old_name_warns_and_is_the_new_one(package: str, name: str) -> None:
     with pytest.warns(FutureWarning, match=f"{place}.{new or name}"):
         old = getattr(importlib.import_module(package), name)
     assert old is getattr(importlib.import_module(place), new or name)
+
+
+@pytest.mark.parametrize(("package", "name"), RENAMED)
+def test_an_old_name_warns_and_is_what_has_another_name_now(package: str, name: str) -> None:
+    place, new = RENAMED[package, name]
+    with pytest.warns(FutureWarning, match=f"{place}.{new}") as warned:
+        old = getattr(importlib.import_module(package), name)
+    assert old is getattr(importlib.import_module(place), new)
+    assert warned[0].filename == __file__
 
 
 @pytest.mark.parametrize("package", PACKAGES)

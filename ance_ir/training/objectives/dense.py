@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ance_ir.choices import check_choice
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
@@ -18,7 +19,8 @@ from ance_ir.models.compute.batching import pad
 from ance_ir.models.compute.randomness import seeded
 from ance_ir.training.batches import Batch
 from ance_ir.training.negatives.source import InBatch
-from ance_ir.training.objectives.losses import DISTILLATIONS, LOSSES, DistillationName, LossName
+from ance_ir.training.objectives.distillations import DISTILLATIONS
+from ance_ir.training.objectives.losses import LOSSES
 from ance_ir.training.objectives.scoring import BatchTexts, document_scores, in_parts, read_batch, similar_lengths
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.world import ALONE, World
@@ -50,14 +52,13 @@ class DenseObjective:
         store: DocumentStore,
         passages: PassageScheme,
         *,
-        loss: LossName | DistillationName = "pairwise-nll",
+        loss: str = "pairwise-nll",
         teacher: CrossEncoder | None = None,
         dimensions: Sequence[int] = (),
         grad_cache: bool = False,
         world: World = ALONE,
     ) -> None:
-        if loss not in (known := (*LOSSES, *DISTILLATIONS)):
-            raise UsageError(f"the loss is one of {', '.join(known)}, not {loss!r}")
+        check_choice("loss", loss, [*LOSSES, *DISTILLATIONS])
         if (loss in DISTILLATIONS) != (teacher is not None):
             raise UsageError(f"{', '.join(DISTILLATIONS)} need a teacher, and only they; the loss is {loss}")
         if any(not 0 < dimension < model.dimension for dimension in dimensions):
@@ -140,9 +141,9 @@ class DenseObjective:
             scores_BU = document_scores(query_BE, passage_PE, owner_P, texts.allowed_BU.shape[1]) / temperature
             positive_B, negative_BN = _positives_and_negatives(texts, scores_BU, "none" if taught is not None else batch.in_batch)
             if taught is not None:
-                losses.append(DISTILLATIONS[self._loss](positive_B, negative_BN, *taught))  # type: ignore[index]
+                losses.append(DISTILLATIONS[self._loss](positive_B, negative_BN, *taught))
             else:
-                losses.append(LOSSES[self._loss](positive_B, negative_BN))  # type: ignore[index]
+                losses.append(LOSSES[self._loss](positive_B, negative_BN))
         return torch.stack(losses).mean()
 
     def _taught(self, batch: Batch) -> tuple[Tensor, Tensor]:

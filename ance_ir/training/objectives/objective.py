@@ -1,28 +1,14 @@
-"""What a run trains, and what it minimises: the protocol, and the reranker's; the dense encoder's is in ``dense_objective``."""
+"""What a run trains, and the loss that it minimises."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from types import MappingProxyType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
-import numpy as np
-from torch import Tensor
-
-from ance_ir.datasets import DocumentStore
-from ance_ir.errors import UsageError
-from ance_ir.models import CrossEncoder
 from ance_ir.training.batches import Batch
-from ance_ir.training.objectives.losses import hinge, nll
-from ance_ir.training.objectives.scoring import in_parts
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.run.folder import Model
-from ance_ir.world import ALONE, World
-
-RerankerLoss = Literal["cross-entropy", "margin"]
-
-_RERANKER_LOSSES = MappingProxyType({"cross-entropy": nll, "margin": hinge})
+from ance_ir.world import World
 
 
 class Objective(Protocol[Model]):
@@ -54,57 +40,3 @@ class Objective(Protocol[Model]):
             The loss of the whole batch, and the number of tokens that this process read.
         """
         ...
-
-
-class RerankerObjective:
-    """A cross-encoder is to score a query's positive above its negatives. A document is cut where its pair is full: its first passage.
-
-    Args:
-        model: trained in place.
-        queries: with their positives.
-        store: the documents' texts.
-        loss: ``"cross-entropy"``, a softmax over the positive and its negatives, or ``"margin"``, which asks for a difference of 1 in each
-            pair; both on log-odds.
-        world: the processes that a batch's pairs are dealt to.
-    """
-
-    in_batch = False
-
-    def __init__(
-        self,
-        model: CrossEncoder,
-        queries: TrainingQueries,
-        store: DocumentStore,
-        loss: RerankerLoss = "cross-entropy",
-        world: World = ALONE,
-    ) -> None:
-        if loss not in get_args(RerankerLoss):
-            raise UsageError(f"the loss is one of {', '.join(get_args(RerankerLoss))}, not {loss!r}")
-        self.model = model.float()  # in half precision small updates would vanish
-        self.queries = queries
-        self.world = world
-        self._store = store
-        self._loss = _RERANKER_LOSSES[loss]
-        described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
-        self.told: Mapping[str, Any] = {"model": described, "loss": loss}
-
-    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
-        """See ``Objective.backward``."""
-        model, tokenizer = self.model, self.model.tokenizer
-        own = self.world.dealt(len(batch.queries))
-        documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
-        asked = [self.queries.texts[query] for query in np.repeat(batch.queries[own], documents_bK.shape[1])]
-        texts = {number: model.settings.join(self._store[number]) for number in np.unique(documents_bK).tolist()}
-        passages = tokenizer.pairs(asked, [texts[number] for number in documents_bK.ravel().tolist()])
-        pairs = [pair for (pair,) in passages]
-        lengths = [len(pair.ids) for pair in pairs]
-
-        def read(part: np.ndarray) -> Tensor:
-            log_odds: Tensor = model(*tokenizer.pad([pairs[i] for i in part], model.device))
-            return log_odds
-
-        scores_bK = in_parts(read, lengths, model.device).view(documents_bK.shape) / temperature
-        scores_BK = self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
-        loss = self._loss(scores_BK[:, 0], scores_BK[:, 1:])
-        (loss * share).backward()
-        return float(loss.detach()), sum(lengths)

@@ -19,7 +19,7 @@ from ance_ir.models import Reader
 from ance_ir.models.reader.model import SpanLogits
 from ance_ir.models.reader.text import Window
 from ance_ir.training.batches import Batch
-from ance_ir.training.objectives.losses import nll
+from ance_ir.training.objectives.losses.nll import loss as nll
 from ance_ir.training.objectives.scoring import in_parts
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.world import ALONE, World

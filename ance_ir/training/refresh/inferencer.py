@@ -15,7 +15,7 @@ from typing import Any, Generic
 from ance_ir.errors import IndexingError, TrainingError
 from ance_ir.locks import held_lock
 from ance_ir.training.refresh.mined import MinedNegatives
-from ance_ir.training.refresh.refresher import Miner
+from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.run.folder import Model, TrainingRun
 
 logger = logging.getLogger(__name__)

@@ -9,23 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any
 
 import numpy as np
 
-from ance_ir.errors import TrainingError
-from ance_ir.files import write_json
 from ance_ir.training.batches import Batches
 from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.refresh.processes import Inferencers
+from ance_ir.training.refresh.switches import Switches
 from ance_ir.training.run.folder import TrainingRun
-from ance_ir.typed_json import read_typed
 from ance_ir.world import World
 
 logger = logging.getLogger(__name__)
-
-Model_contra = TypeVar("Model_contra", contravariant=True)
 
 _NONE = -1
 _POLL = 0.05
@@ -33,79 +29,6 @@ _LOOK = 0.2
 """Seconds between two looks for new negatives."""
 _SEEN = 20.0
 """Seconds until a shared folder shows to one machine what another has written."""
-
-
-class Miner(Protocol[Model_contra]):
-    """Mines negatives with a model; ``ance_ir.indexes.AnnMiner`` does it with an index of the whole corpus.
-
-    Attributes:
-        settings: what decides what is mined; part of the run's manifest.
-        evaluates: whether its report holds measures, so that mining is of use even where no mined negatives are drawn.
-    """
-
-    settings: Mapping[str, Any]
-    evaluates: bool
-
-    def mine(self, model: Model_contra, folder: Path, step: int, previous: MinedNegatives | None) -> None:
-        """Mine, and publish in a folder; nothing where that was done already.
-
-        Args:
-            model: as it is after ``step`` steps.
-            folder: of this refresh alone.
-            step: how many steps were done.
-            previous: what was mined before.
-        """
-        ...
-
-    def help(self, model: Model_contra, folder: Path) -> None:
-        """Do what can be done for the process that mines into a folder, and return."""
-        ...
-
-
-class _Switches(TypedDict):
-    reached: int
-    mined_at: dict[str, int]
-
-
-class Switches:
-    """From which step on negatives of which model were used, and how far the run has come in all its lives; in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._mined_at: dict[int, int] = {}
-        self.reached = -1
-        """The last step whose negatives are settled; −1 before the first."""
-        if path.exists():
-            told = read_typed(path, _Switches, error=TrainingError, remedy="restore it, or choose another folder")
-            try:
-                self._mined_at = {int(step): mined_at for step, mined_at in told["mined_at"].items()}
-            except ValueError as error:
-                raise TrainingError(f"{path}: expected the number of a step ({error}); restore it, or choose another folder") from error
-            self.reached = told["reached"]
-
-    def at(self, step: int) -> int | None:
-        """What changed at a step."""
-        return self._mined_at.get(step)
-
-    def before(self, step: int) -> int | None:
-        """What was in use before a step."""
-        earlier = [changed for changed in self._mined_at if changed < step]
-        return self._mined_at[max(earlier)] if earlier else None
-
-    def reach(self, step: int) -> None:
-        """Settle the steps up to one."""
-        if step > self.reached:
-            self.reached = step
-            self._write()
-
-    def add(self, step: int, mined_at: int) -> None:
-        """Record a change; it is on disk when this returns."""
-        self._mined_at[step] = mined_at
-        self.reached = max(self.reached, step)
-        self._write()
-
-    def _write(self) -> None:
-        write_json(self._path, {"reached": self.reached, "mined_at": self._mined_at})
 
 
 class Refresher:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ance_ir.errors import TrainingError
-from ance_ir.optional import optional
+from ance_ir.training.run.optimisers import OPTIMISERS
+from ance_ir.training.run.schedules import SCHEDULES
 from ance_ir.training.run.settings import TrainingSettings
 
 _REMEDY = "delete this checkpoint to go on from the one before"
@@ -23,36 +23,22 @@ _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """The optimiser of a run over the trainable weights; matrices decay, biases and norms do not.
 
-    LAMB is that of the reference implementation: no bias correction (``adam_debias`` switches it off), a trust ratio for each tensor,
-    weight norms clamped to [0, 10].
-
     Raises:
-        MissingDependencyError: LAMB without its package.
+        MissingDependencyError: the optimiser's package is not installed.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
     others = [parameter for parameter in trainable if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
-    if settings.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.learning_rate)
-    if settings.optimiser == "adafactor":
-        return torch.optim.Adafactor(groups, lr=settings.learning_rate)
-    library = optional("pytorch_optimizer", package="pytorch-optimizer", needed_for="LAMB", remedy="pip install 'ance_ir[train]'")
-    optimiser: torch.optim.Optimizer = library.Lamb(
-        groups, lr=settings.learning_rate, eps=1e-8, weight_decouple=False, adam_debias=True, foreach=False
-    )
-    return optimiser
+    return OPTIMISERS[settings.optimiser]([group for group in groups if group["params"]], settings.learning_rate)
 
 
 def learning_rate(step: int, settings: TrainingSettings) -> float:
-    """The rate at a step: linear warm-up, then as the schedule says, to the run's end."""
+    """The rate at a step: a linear warm-up, then as the schedule says, to the run's end."""
     if step < settings.warm_up_steps:
         return settings.learning_rate * (step + 1) / settings.warm_up_steps
     left = (settings.steps - step) / max(1, settings.steps - settings.warm_up_steps)
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    return settings.learning_rate * (left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+    return settings.learning_rate * SCHEDULES[settings.schedule](left)
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:

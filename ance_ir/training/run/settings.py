@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
 
 from ance_ir.errors import UsageError
-
-OptimiserName = Literal["adamw", "lamb", "adafactor"]
-ScheduleName = Literal["linear", "cosine", "constant"]
+from ance_ir.registries import OPTIMISERS, SCHEDULES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +38,8 @@ class TrainingSettings:
     accumulation: int = 1
     negatives: int = 1
     learning_rate: float = 1e-5
-    optimiser: OptimiserName = "adamw"
-    schedule: ScheduleName = "linear"
+    optimiser: str = "adamw"
+    schedule: str = "linear"
     warm_up_steps: int = 0
     weight_decay: float = 0.0
     clip: float = 1.0
@@ -66,9 +63,8 @@ class TrainingSettings:
         for name in ("learning_rate", "clip", "temperature"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is above 0, not {getattr(self, name)}")
-        for name, known in (("optimiser", get_args(OptimiserName)), ("schedule", get_args(ScheduleName))):
-            if getattr(self, name) not in known:
-                raise UsageError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
+        OPTIMISERS.check(self.optimiser)
+        SCHEDULES.check(self.schedule)
         if self.gradient_checkpointing and not self.dropout:
             raise UsageError("gradient checkpointing saves memory only while dropout is on; leave one of the two out")
         if not 0 <= self.warm_up_steps <= self.steps:

@@ -24,8 +24,9 @@ from ance_ir.notices import collected
 from ance_ir.training.batches import Batches
 from ance_ir.training.negatives.source import NegativeSchedule
 from ance_ir.training.objectives.objective import Objective
+from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.refresh.processes import Inferencers
-from ance_ir.training.refresh.refresher import AsynchronousRefresher, Miner, Refresher
+from ance_ir.training.refresh.refresher import AsynchronousRefresher, Refresher
 from ance_ir.training.run.board import summary_writer
 from ance_ir.training.run.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.run.folder import Model, TrainingRun

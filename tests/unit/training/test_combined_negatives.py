@@ -12,7 +12,7 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Stage
-from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, WarmUp
+from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, TwoStageNegatives
 from ance_ir.workflows.negatives import NamedNegatives
 
 
@@ -82,7 +82,7 @@ def test_documents_of_the_batch_join_a_mixture_without_weight() -> None:
 def test_a_warm_up_ends_at_its_step() -> None:
     first, then = Constant(7), Constant(8)
     then.in_batch = "all"
-    source, mined = WarmUp(first, then, 20), object()
+    source, mined = TwoStageNegatives(first, then, 20), object()
     for step, document, in_batch in ((0, 7, "none"), (10, 7, "none"), (19, 7, "none"), (20, 8, "all"), (30, 8, "all"), (10, 7, "none")):
         assert (source.at(step).draw(np.arange(2), 1, np.random.default_rng(1)) == document).all()
         assert source.at(step).in_batch == in_batch
@@ -94,7 +94,7 @@ def test_a_warm_up_ends_at_its_step() -> None:
 
 @pytest.fixture
 def named(dataset: Dataset, queries: TrainingQueries) -> NamedNegatives:
-    return NamedNegatives(dataset, dataset.store(), queries, split="train", depth=5, device="cpu", mined=lambda: Constant(3))
+    return NamedNegatives(dataset, dataset.store(), queries, split="train", depth=5, device="cpu", dense=True)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def named(dataset: Dataset, queries: TrainingQueries) -> NamedNegatives:
         ("bm25 % 3", "bm25 % 3", "none"),
         ("in-batch", "in-batch", "all"),
         ("nce", "nce", "hardest"),
-        ("ance", "constant 3", "none"),
+        ("ance", "ance", "none"),
         ("2*bm25+random", "bm25+random", "none"),
-        (" 0.5 * random + ance ", "random+constant 3", "none"),
+        (" 0.5 * random + ance ", "random+ance", "none"),
         ("in-batch+bm25", "in-batch+bm25", "all"),
         ("mix(2*bm25, random)", "bm25+random", "none"),
         ("mix(0.5 * bm25 % 3, in-batch)", "bm25 % 3+in-batch", "all"),
@@ -119,8 +119,9 @@ def named(dataset: Dataset, queries: TrainingQueries) -> NamedNegatives:
 def test_sources_by_name(named: NamedNegatives, queries: TrainingQueries, text: str, name: str, in_batch: str) -> None:
     source = named.make(text)
     assert (source.name, source.in_batch) == (name, in_batch)
-    drawn = source.draw(np.arange(len(queries)), 2, np.random.default_rng(1))
-    if "ance" not in text:
+    assert source.mines == ("ance" in text)
+    if not source.mines:
+        drawn = source.draw(np.arange(len(queries)), 2, np.random.default_rng(1))
         assert not any(np.isin(row, excluded).any() for row, excluded in zip(drawn, queries.excluded, strict=True))
 
 

@@ -37,7 +37,7 @@ from ance_ir.training import (
     TrainingQueries,
     TrainingRun,
     TrainingSettings,
-    WarmUp,
+    TwoStageNegatives,
     read_metrics,
 )
 from ance_ir.world import own_device
@@ -114,7 +114,7 @@ def test_negatives_that_are_not_mined_are_refreshed_for_evaluation_alone(make: M
 
 
 def test_nothing_is_mined_during_a_warm_up(make: Make, tmp_path: Path, queries: TrainingQueries) -> None:
-    make(WarmUp(RandomNegatives(queries), AnnNegatives(queries), 8)).train()
+    make(TwoStageNegatives(RandomNegatives(queries), AnnNegatives(queries), 8)).train()
     lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines if "refresh" in line] == [8]
     assert [line["staleness"] for line in lines if "staleness" in line] == [0, 1, 2, 3]
@@ -161,7 +161,7 @@ def test_training_waits_for_no_inferencer_while_it_warms_up(
     make: Make, tmp_path: Path, queries: TrainingQueries, none_here: Inferencers
 ) -> None:
     run = TrainingRun(tmp_path / "run")
-    trainer = make(WarmUp(RandomNegatives(queries), AnnNegatives(queries), 8), none_here)
+    trainer = make(TwoStageNegatives(RandomNegatives(queries), AnnNegatives(queries), 8), none_here)
     thread = threading.Thread(target=trainer.train)
     thread.start()
     until = time.monotonic() + 30

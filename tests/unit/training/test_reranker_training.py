@@ -14,6 +14,7 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models import CrossEncoder
 from ance_ir.training import (
+    LOSSES,
     NegativeSource,
     RandomNegatives,
     RerankerObjective,
@@ -22,7 +23,6 @@ from ance_ir.training import (
     TrainingSettings,
 )
 from ance_ir.training.batches import Batches
-from ance_ir.training.objectives.losses import hinge, nll, pairwise_nll
 from tests.breaking import Breaking, Interrupted, timeless_lines
 from tests.tiny import cross_encoder
 
@@ -34,7 +34,7 @@ def make(dataset: Dataset, queries: TrainingQueries) -> Make:
     def made(
         folder: Path,
         source: NegativeSource[CrossEncoder] | None = None,
-        loss: Any = "cross-entropy",
+        loss: Any = "nll",
         evaluate: Callable[[int], dict[str, float]] | None = None,
         model: CrossEncoder | None = None,
         **settings: Any,
@@ -59,10 +59,10 @@ def _equal(one: CrossEncoder, other: CrossEncoder) -> bool:
 def test_losses() -> None:
     positive, negative = torch.tensor([2.0, 0.0]), torch.tensor([[1.5, -3.0], [0.5, 2.0]])
     wanted = np.mean([-np.log(np.exp(2) / np.exp([2, 1.5, -3]).sum()), -np.log(1 / np.exp([0, 0.5, 2]).sum())])
-    assert float(nll(positive, negative)) == pytest.approx(wanted)
-    assert float(hinge(positive, negative)) == pytest.approx((0.5 + 0 + 1.5 + 3) / 4)
+    assert float(LOSSES["nll"](positive, negative)) == pytest.approx(wanted)
+    assert float(LOSSES["hinge"](positive, negative)) == pytest.approx((0.5 + 0 + 1.5 + 3) / 4)
     one = negative[:, :1]
-    assert float(nll(positive, one)) == pytest.approx(float(pairwise_nll(positive, one)))
+    assert float(LOSSES["nll"](positive, one)) == pytest.approx(float(LOSSES["pairwise-nll"](positive, one)))
 
 
 @pytest.mark.parametrize("labels", [1, 2])
@@ -77,14 +77,14 @@ def test_the_loss_is_that_of_the_scores(dataset: Dataset, queries: TrainingQueri
         for row, query in enumerate(batch.queries)
     ]
     found = torch.tensor(scores)
-    for name, loss in (("cross-entropy", nll), ("margin", hinge)):
-        value, tokens = RerankerObjective(model, queries, store, name).backward(batch, 2.0, 1.0)  # type: ignore[arg-type]
+    for name, loss in LOSSES.items():
+        value, tokens = RerankerObjective(model, queries, store, name).backward(batch, 2.0, 1.0)
         assert value == pytest.approx(float(loss(found[:, 0], found[:, 1:])), rel=1e-4)
         assert any(weight.grad is not None and weight.grad.abs().max() > 0 for weight in model.parameters())
         assert tokens > 20 * 5
 
 
-@pytest.mark.parametrize("loss", ["cross-entropy", "margin"])
+@pytest.mark.parametrize("loss", ["nll", "hinge"])
 def test_the_loss_falls(make: Make, tmp_path: Path, loss: str) -> None:
     make(tmp_path / "run", loss=loss, steps=60, dropout=False).train()
     losses = [line["loss"] for line in timeless_lines(tmp_path / "run")]
@@ -128,11 +128,18 @@ def test_evaluations_join_the_log_and_are_not_lost(make: Make, tmp_path: Path) -
 def test_another_loss_or_model_is_another_run(make: Make, tmp_path: Path) -> None:
     make(tmp_path / "run")
     with pytest.raises(TrainingError, match="loss was 'cross-entropy', is 'margin'"):
-        make(tmp_path / "run", loss="margin")
+        make(tmp_path / "run", loss="hinge")
     with pytest.raises(TrainingError, match=r"model\.fingerprint was .*; model\.settings\.pair_length was 32, is 16"):
         make(tmp_path / "run", model=cross_encoder(pair_length=16))
-    with pytest.raises(UsageError, match=r"cross-entropy, margin.*'hinge'"):
-        make(tmp_path / "other", loss="hinge")
+    with pytest.raises(UsageError, match=r"loss 'hing'.*'hinge'"):
+        make(tmp_path / "other", loss="hing")
+
+
+@pytest.mark.parametrize(("old", "new"), [("cross-entropy", "nll"), ("margin", "hinge")])
+def test_the_old_name_of_a_loss_is_the_same_run(make: Make, tmp_path: Path, old: str, new: str) -> None:
+    make(tmp_path / "run", loss=new)
+    with pytest.warns(FutureWarning, match=f"'{old}' is now '{new}'"):
+        assert make(tmp_path / "run", loss=old).run.manifest["loss"] == old
 
 
 def test_half_precision_is_trained_in_float32(make: Make, tmp_path: Path) -> None:

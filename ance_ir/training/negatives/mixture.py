@@ -1,4 +1,4 @@
-"""Negatives of several kinds: those of the batch, mixtures, and one kind after another."""
+"""Mixtures of negatives."""
 
 from __future__ import annotations
 
@@ -8,26 +8,9 @@ from typing import Any
 import numpy as np
 
 from ance_ir.errors import UsageError
-from ance_ir.training.negatives.source import InBatch, NegativeSchedule, NegativeSource
+from ance_ir.training.negatives.in_batch import InBatchNegatives
+from ance_ir.training.negatives.source import InBatch, NegativeSource
 from ance_ir.training.refresh.mined import MinedNegatives
-
-
-class InBatchNegatives(NegativeSource):
-    """No document is drawn; those of the batch are the negatives.
-
-    Args:
-        in_batch: ``"all"`` (DPR) or ``"hardest"`` (the paper's NCE negatives).
-    """
-
-    draws = False
-
-    def __init__(self, in_batch: InBatch) -> None:
-        self.in_batch = in_batch
-        self.name = "nce" if in_batch == "hardest" else "in-batch"
-
-    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-        """None, int64 ``[B, 0]``."""
-        return np.zeros((len(queries), 0), dtype=np.int64)
 
 
 class MixedNegatives(NegativeSource):
@@ -80,31 +63,3 @@ class MixedNegatives(NegativeSource):
                 chosen_BN[rows] = taken_BN[rows]
                 drawn_BN[chosen_BN] = source.draw(queries[rows], wanted, generator).ravel()
         return drawn_BN
-
-
-class WarmUp(NegativeSchedule):
-    """One source until a step, another from there on: the paper's BM25 warm-up, in one run.
-
-    Args:
-        first: until then.
-        then: afterwards.
-        until: the step.
-    """
-
-    def __init__(self, first: NegativeSource, then: NegativeSource, until: int) -> None:
-        self._first, self._then, self._until = first, then, until
-        self.name = f"{first.name} -> {then.name}"
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The step, and both sources' settings."""
-        return {"until": self._until, "first": dict(self._first.settings), "then": dict(self._then.settings)}
-
-    def at(self, step: int) -> NegativeSource:
-        """See ``NegativeSchedule.at``."""
-        return self._first if step < self._until else self._then
-
-    def use(self, mined: MinedNegatives) -> None:
-        """See ``NegativeSchedule.use``."""
-        self._first.use(mined)
-        self._then.use(mined)

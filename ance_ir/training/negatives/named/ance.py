@@ -1,23 +1,22 @@
-"""ANCE's negatives: what the model that is being trained ranks first (paper, section 3)."""
+"""Documents that the model being trained ranks first, mined at each refresh (paper, section 3)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from ance_ir.errors import TrainingError, UsageError
+from ance_ir.choices import check_choice
+from ance_ir.errors import TrainingError
 from ance_ir.notices import examples
-from ance_ir.training.negatives.source import NegativeSource, RandomNegatives, choose
+from ance_ir.training.negatives.named.random import RandomNegatives
+from ance_ir.training.negatives.source import Draw, NegativeSource, choose
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.refresh.mined import MinedNegatives
 
 logger = logging.getLogger(__name__)
-
-Draw = Literal["uniform", "top", "score"]
-"""How negatives are drawn from a query's candidates: uniformly (the paper), its first ones, or by the softmax of their scores."""
 
 
 class AnnNegatives(NegativeSource):
@@ -36,8 +35,7 @@ class AnnNegatives(NegativeSource):
     mines = True
 
     def __init__(self, queries: TrainingQueries, *, draw: Draw = "uniform", temperature: float = 1.0) -> None:
-        if draw not in get_args(Draw):
-            raise UsageError(f"negatives are drawn {', '.join(get_args(Draw))}, not {draw!r}")
+        check_choice("draw", draw, get_args(Draw))
         self._draw = draw
         self._temperature = temperature
         self._queries = queries
@@ -84,3 +82,8 @@ class AnnNegatives(NegativeSource):
         else:
             chosen = choose(total, count, generator)
         return candidates_K[chosen]
+
+
+def make(queries: TrainingQueries, draw: Draw, temperature: float) -> AnnNegatives:
+    """The source named ``ance``."""
+    return AnnNegatives(queries, draw=draw, temperature=temperature)

@@ -1,0 +1,12 @@
+"""The other documents of the batch (DPR)."""
+
+from __future__ import annotations
+
+from ance_ir.training.negatives.in_batch import InBatchNegatives
+from ance_ir.training.negatives.source import Draw
+from ance_ir.training.queries import TrainingQueries
+
+
+def make(queries: TrainingQueries, draw: Draw, temperature: float) -> InBatchNegatives:
+    """The source named ``in-batch``."""
+    return InBatchNegatives("all")

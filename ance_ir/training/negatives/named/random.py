@@ -1,0 +1,43 @@
+"""Documents of the whole corpus, drawn uniformly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ance_ir.errors import TrainingError
+from ance_ir.training.negatives.source import Draw, NegativeSource, choose
+from ance_ir.training.queries import TrainingQueries
+
+
+class RandomNegatives(NegativeSource):
+    """Uniform draws from the whole corpus.
+
+    Raises:
+        TrainingError: a query excludes every document.
+    """
+
+    name = "random"
+
+    def __init__(self, queries: TrainingQueries) -> None:
+        self._queries = queries
+        for qid, excluded in zip(queries.qids, queries.excluded, strict=True):
+            if len(excluded) >= queries.documents:
+                raise TrainingError(
+                    f"query {qid!r}: all {queries.documents} documents of the corpus are relevant, none is left as a negative"
+                )
+
+    def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        """See ``NegativeSource.draw``."""
+        return np.stack([self._draw(self._queries.excluded[query], count, generator) for query in queries])
+
+    def _draw(self, excluded: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+        # a draw from the documents that are not excluded, as if they were numbered without gaps
+        free = self._queries.documents - len(excluded)
+        drawn = choose(free, count, generator)
+        gaps = excluded - np.arange(len(excluded))
+        return drawn + np.searchsorted(gaps, drawn, side="right")
+
+
+def make(queries: TrainingQueries, draw: Draw, temperature: float) -> RandomNegatives:
+    """The source named ``random``."""
+    return RandomNegatives(queries)

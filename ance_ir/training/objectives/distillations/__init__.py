@@ -1,0 +1,17 @@
+"""Losses against a teacher's scores, a module each: its docstring has the formula, its function ``loss`` computes it.
+
+Shapes: B queries, N negatives a query. A distillation takes the student's scores of the positives ``[B]`` and of the negatives ``[B, N]``,
+divided by the temperature, then the teacher's, and returns a scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ance_ir import registries
+from ance_ir.registry import Registry
+
+Distillation = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+DISTILLATIONS: Registry[Distillation] = registries.DISTILLATIONS

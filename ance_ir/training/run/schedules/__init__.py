@@ -1,0 +1,13 @@
+"""Schedules of the learning rate after its warm-up, a module each, whose function ``factor`` gives the share of the peak.
+
+Its argument is the share of the steps after the warm-up that are left: 1 at the first of them, towards 0 at the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ance_ir import registries
+from ance_ir.registry import Registry
+
+SCHEDULES: Registry[Callable[[float], float]] = registries.SCHEDULES
