@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +13,11 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.answering import AnswerFinder
 from ance_ir.datasets.recognition import hint
 from ance_ir.errors import DatasetError, EvaluationError, UsageError
-from ance_ir.eval.runs import msmarco, passages, trec
 from ance_ir.eval.runs.checks import check_run
+from ance_ir.eval.runs.formats import RUN_FORMATS
 from ance_ir.files import as_path, atomic_open
 from ance_ir.ranking import rank_results
 from ance_ir.reading import lines
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunFormat:
-    """How runs are kept in files, plain or gzipped.
-
-    Attributes:
-        told: what a file looks like, in a few words.
-        start: what its first line that is not blank matches.
-        read: the results with the file's scores, in any order: ``qid docno score``, and ``question`` where it holds texts of questions.
-        lines: of a ranked run and its tag; ``None`` where a file holds more than a run.
-    """
-
-    told: str
-    start: re.Pattern[bytes]
-    read: Callable[[Path], pd.DataFrame]
-    lines: Callable[[pd.DataFrame, str], Iterator[str]] | None = None
-
-
-RUN_FORMATS = {
-    "dpr": RunFormat(told='DPR: [{"question", "answers", "ctxs"}]', start=re.compile(rb"\[\s*(?:[{\]]|$)"), read=passages.read_dpr),
-    "pyserini": RunFormat(
-        told='Pyserini: {qid: {"question", "answers", "contexts"}}', start=re.compile(rb'\{\s*(?:["}]|$)'), read=passages.read_pyserini
-    ),
-    "trec": RunFormat(told="TREC: qid Q0 docno rank score tag", start=re.compile(rb"(?:\S+\s+){5}\S+$"), read=trec.read, lines=trec.lines),
-    "msmarco": RunFormat(told="MS MARCO: qid docno rank", start=re.compile(rb"(?:\S+\s+){2}\S+$"), read=msmarco.read, lines=msmarco.lines),
-}
-"""In the order in which a file is looked at."""
 
 
 def find_run_format(path: Path | str) -> str:
@@ -63,16 +33,16 @@ def find_run_format(path: Path | str) -> str:
             for name, form in RUN_FORMATS.items():
                 if form.start.match(line.raw.strip()):
                     return name
-            raise line.error(f"a line of a run, {' or '.join(form.told for form in RUN_FORMATS.values())}")
+            raise line.error(f"a line of a run, {' or '.join(map(RUN_FORMATS.summary, RUN_FORMATS))}")
     raise DatasetError(f"{path} holds no run: it is empty")
 
 
 def read_run(path: Path | str, format: str | None = None, *, queries: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Read a run; the order is that of the scores, as for trec_eval, whatever order or ranks the file gives.
+    """Read a run, in the order of its scores, as for trec_eval; the file's own order and ranks do not count.
 
     Args:
         path: plain or gzipped.
-        format: one of ``RUN_FORMATS``; ``None`` looks what it is.
+        format: one of ``RUN_FORMATS``; by default it is recognised by the first line.
         queries: frame with ``qid`` and ``query``: gives the questions of a file in JSON their qids by their texts. Equal texts take
             their qids in order.
 
@@ -86,7 +56,7 @@ def read_run(path: Path | str, format: str | None = None, *, queries: pd.DataFra
         UsageError: there is no such format.
     """
     path = as_path(path)
-    run = _named(format or find_run_format(path)).read(path)
+    run = RUN_FORMATS.find(format or find_run_format(path)).read(path)
     if queries is not None and "question" in run.columns:
         run = run.assign(qid=_qids(path, run, queries))
     return rank_results(run[["qid", "docno", "score"]])
@@ -105,7 +75,7 @@ def write_run(run: pd.DataFrame, path: Path | str, tag: str, format: str = "trec
         EvaluationError: the frame is no run, or the format cannot hold one of its names: white space, or nothing.
         UsageError: there is no such format, or it holds more than a run.
     """
-    lines = _named(format).lines
+    lines = RUN_FORMATS.find(format).lines
     if lines is None:
         raise UsageError(f"the format {format} holds questions and texts as well; write_passages writes it")
     run = check_run(run)
@@ -143,7 +113,8 @@ def write_passages(
         DocumentNotFoundError: documents that the corpus does not hold.
         UsageError: there is no such format, or it holds no texts.
     """
-    if _named(format).lines is not None:
+    form = RUN_FORMATS.find(format)
+    if form.entry is None:
         raise UsageError(f"the format {format} holds no texts; write_run writes it")
     run = check_run(run)
     questions = pd.Index(answers["qid"]).get_indexer(run["qid"])
@@ -154,20 +125,13 @@ def write_passages(
         store.get(run["docno"][numbers < 0].tolist())  # raises, and names them
     holds = AnswerFinder(store, answers["answers"], patterns=patterns, processes=processes).find(questions, numbers)
     found: dict[Any, Any] = run.assign(number=numbers, holds=holds).groupby("qid").indices
-    opening, closing = ("[", "]") if format == "dpr" else ("{", "}")
     with atomic_open(as_path(path)) as stream:
-        stream.write(opening)
+        stream.write(form.brackets[0])
         for place, (qid, question, right) in enumerate(zip(answers["qid"], answers["query"], answers["answers"], strict=True)):
             rows = found.get(qid, ())
             listed = [(store[int(numbers[row])], float(run["score"][row]), bool(holds[row])) for row in rows]
-            stream.write(f"{',' if place else ''}\n{passages.entry(format, qid, question, list(right), listed)}")
-        stream.write(f"\n{closing}\n")
-
-
-def _named(format: str) -> RunFormat:
-    if format not in RUN_FORMATS:
-        raise UsageError(f"the formats of runs are {', '.join(RUN_FORMATS)}, not {format!r}")
-    return RUN_FORMATS[format]
+            stream.write(f"{',' if place else ''}\n{form.entry(qid, question, list(right), listed)}")
+        stream.write(f"\n{form.brackets[1]}\n")
 
 
 def _qids(path: Path, run: pd.DataFrame, queries: pd.DataFrame) -> pd.Series[str]:

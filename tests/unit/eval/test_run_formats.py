@@ -41,7 +41,7 @@ EXPECTED = [("q2", "b", 0), ("q2", "a", 1), ("q1", "c", 0)]
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
-@pytest.mark.parametrize("format", ["trec", "msmarco"])
+@pytest.mark.parametrize("format", [name for name, form in RUN_FORMATS.items() if form.lines])
 def test_a_run_is_written_told_and_read_again(tmp_path: Path, format: str, ending: str) -> None:
     path = tmp_path / f"run{ending}"
     write_run(RUN, path, "t", format)
@@ -57,7 +57,7 @@ def test_ms_marcos_run_is_its_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
-@pytest.mark.parametrize("format", ["dpr", "pyserini"])
+@pytest.mark.parametrize("format", [name for name, form in RUN_FORMATS.items() if form.entry])
 def test_passages_are_written_told_and_read_again(tmp_path: Path, store: DocumentStore, format: str, ending: str) -> None:
     path = tmp_path / f"run.json{ending}"
     write_passages(RUN, path, ANSWERS, store, format)
@@ -75,7 +75,7 @@ def test_passages_are_written_told_and_read_again(tmp_path: Path, store: Documen
             {"id": "a", "title": "Paris", "text": "a city\nof light", "score": 2.0, "has_answer": False},
         ]
         assert value[2]["ctxs"] == []
-    else:
+    elif format == "pyserini":
         assert value["q1"] == {
             "question": "Who?",
             "answers": ["Ada", "é"],
@@ -107,7 +107,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     [
         ("", DatasetError, "file holds no run: it is empty"),
         (" \n\n", DatasetError, "it is empty"),
-        ("a b\n", MalformedFileError, "line 1: expected a line of a run, DPR: .* or TREC: .* or MS MARCO: .*, found 'a b'"),
+        ("a b\n", MalformedFileError, "line 1: expected a line of a run, DPR: .* or MS MARCO: .* or TREC: .*, found 'a b'"),
         ("\nqid docno score rank\n", MalformedFileError, "line 2: expected a line of a run"),
         ("1\ta\t1\n1\tb\n", MalformedFileError, "line 2: expected a line 'qid docno rank'"),
         ("1\ta\t1\n1\tb\t0\n", MalformedFileError, "line 2: expected a line 'qid docno rank'"),
@@ -158,7 +158,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path, store: DocumentStore) -> None:
     path = tmp_path / "run"
-    with pytest.raises(UsageError, match=r"dpr, pyserini, trec, msmarco.*'x'"):
+    with pytest.raises(UsageError, match=r"'x'.*dpr, msmarco, pyserini, trec"):
         write_run(RUN, path, "t", "x")
     with pytest.raises(UsageError, match="write_passages writes it"):
         write_run(RUN, path, "t", "dpr")
@@ -169,4 +169,16 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, store: DocumentStore)
     with pytest.raises(DocumentNotFoundError, match="'z'"):
         write_passages(RUN.head(1).assign(docno="z"), path, ANSWERS, store)
     assert list(tmp_path.iterdir()) == []
-    assert set(RUN_FORMATS) == {"dpr", "pyserini", "trec", "msmarco"}
+
+
+@pytest.mark.parametrize(
+    "line", [b"1 Q0 d 1 2.0 t", b"1\td\t1", b"[x] Q0 {y} 1 2.0 t", b'[{"question": "a b"', b'{"1": {"question": "a",', b"[", b"{ }"]
+)
+def test_a_line_begins_one_format(line: bytes) -> None:
+    assert len([name for name, form in RUN_FORMATS.items() if form.start.match(line)]) == 1
+
+
+@pytest.mark.parametrize("format", RUN_FORMATS)
+def test_a_format_is_described_and_can_be_written(format: str) -> None:
+    assert ": " in RUN_FORMATS.summary(format)
+    assert (RUN_FORMATS[format].lines is None) != (RUN_FORMATS[format].entry is None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from ance_ir import registries
 from ance_ir.datasets import IrDataset, load_dataset
 from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.eval import parse_measures
@@ -69,6 +71,8 @@ def test_binary_measures_count_the_suites_threshold() -> None:
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
 def test_a_suite_can_be_followed(suite: Suite) -> None:
+    assert find_suite(suite.name) is registries.SUITES[suite.name.replace("/", "-")] is suite
+    assert [other.name for other in SUITES.values() if other.datasets and re.fullmatch(other.datasets, suite.name)] in ([], [suite.name])
     parse_measures(suite.measures)
     parse_passages(suite.passages)
     depths = [int(measure.rpartition("@")[2]) for measure in suite.measures if "@" in measure]
@@ -90,7 +94,7 @@ def test_answers_that_are_regular_expressions_are_taken_as_such() -> None:
 
 def test_a_suite_by_name() -> None:
     assert find_suite("trec-dl-2019").name == "trec-dl-2019/passage"
-    with pytest.raises(UsageError, match=r"'x'.*msmarco-passage/dev, "):
+    with pytest.raises(UsageError, match=r"'x'.*msmarco-passage/dev"):
         find_suite("x")
 
 

@@ -1,4 +1,4 @@
-"""Runs of one result a line, whatever its columns."""
+"""Runs of one result a line, in columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from ance_ir.errors import MalformedFileError
 from ance_ir.reading import lines
 
 _UNUSUAL = re.compile(rb"[^\s!-~]")
-"""Bytes that an id may not hold, or may."""
+"""Bytes of ids that need a closer look."""
+
+
+def start_of(columns: int) -> re.Pattern[bytes]:
+    """Matches a line of so many columns that does not begin a file in JSON."""
+    return re.compile(rb'(?!\[\s*(?:[{\]]|$)|\{\s*(?:["}]|$))(?:\S+\s+){%d}\S+$' % (columns - 1))
 
 
 def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tuple[bytes, bytes, float]]) -> pd.DataFrame:
@@ -27,7 +32,7 @@ def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tup
     Args:
         path: plain or gzipped, in UTF-8.
         expected: what a line looks like.
-        parse: from the columns between white space to qid, docno and score; ValueError where they are not as expected.
+        parse: gives the qid, docno and score of a line's columns; raises ValueError where they are not as expected.
 
     Returns:
         Frame with ``qid``, ``docno`` (str) and ``score`` (float).
@@ -64,7 +69,7 @@ def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tup
 
 
 def number(text: bytes) -> float:
-    """What a number in a file says; ValueError where it is none, or one as Python alone writes it (``1_000``)."""
+    """A number in a file; ValueError for anything else, also for what only Python takes for one (``1_000``)."""
     if b"_" in text:
         raise ValueError
     return float(text)

@@ -1,4 +1,4 @@
-"""TREC's runs: ``qid Q0 docno rank score tag``."""
+"""TREC: qid Q0 docno rank score tag."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from ance_ir.eval.runs.lines import number, read_lines
+from ance_ir.eval.runs.formats._format import RunFormat
+from ance_ir.eval.runs.formats._lines import number, read_lines, start_of
 from ance_ir.notices import examples
 
 logger = logging.getLogger(__name__)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The results with the file's scores; its ranks do not count, as for trec_eval. Where they contradict the scores, a warning says so."""
+    """The results with the file's scores; its ranks do not count, as for trec_eval; a warning names queries where they contradict the scores."""
     ranks = _Ranks()
     run = read_lines(path, "a line 'qid Q0 docno rank score tag'", ranks.parse)
     if ranks.against:
-        told = "%s: for %d of %d queries ranks contradict scores (%s); the scores count, highest first, as for trec_eval"
-        logger.warning(told, path, len(ranks.against), run["qid"].nunique(), examples(ranks.against))
+        message = "%s: for %d of %d queries ranks contradict scores (%s); the scores count, highest first, as for trec_eval"
+        logger.warning(message, path, len(ranks.against), run["qid"].nunique(), examples(ranks.against))
     return run
 
 
 def lines(run: pd.DataFrame, tag: str) -> Iterator[str]:
-    """The lines of a ranked run: ranks from 1, scores so that what is read again is the same number."""
+    """The lines of a ranked run: ranks from 1, scores with all their digits."""
     for qid, docno, score, rank in zip(run["qid"], run["docno"], run["score"], run["rank"], strict=True):
         yield f"{qid} Q0 {docno} {rank + 1} {score!r} {tag}\n"
 
@@ -51,3 +52,6 @@ class _Ranks:
                 self.against[qid.decode()] = None
             self._last = (qid, place, value)
         return qid, docno, value
+
+
+FORMAT = RunFormat(start=start_of(6), read=read, lines=lines)

@@ -1,4 +1,7 @@
-"""MS MARCO's runs: ``qid``, ``docno`` and rank from 1, tabs between them. They hold no scores."""
+"""MS MARCO: qid docno rank.
+
+Tabs stand between them, ranks begin at 1, and there are no scores.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from ance_ir.errors import EvaluationError
-from ance_ir.eval.runs.lines import read_lines
+from ance_ir.eval.runs.formats._format import RunFormat
+from ance_ir.eval.runs.formats._lines import read_lines, start_of
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -37,3 +41,6 @@ def _parse(columns: Sequence[bytes]) -> tuple[bytes, bytes, float]:
     if not rank.isdigit() or int(rank) < 1:
         raise ValueError
     return qid, docno, -float(int(rank))
+
+
+FORMAT = RunFormat(start=start_of(3), read=read, lines=lines)

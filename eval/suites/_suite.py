@@ -1,0 +1,95 @@
+"""What a suite is, and the figures that others report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ance_ir.eval.tables import NOTHING, Table
+
+PAPER = "Xiong et al. 2021"
+PYSERINI = "Pyserini"
+DPR = "Karpukhin et al. 2020"
+
+MSMARCO = "the passages of MS MARCO (1.1 GB to download, 2.9 GB unpacked)"
+DOCUMENTS = "the documents of MS MARCO (8.5 GB to download, 22 GB unpacked)"
+WIKIPEDIA = "DPR's 21 million passages of Wikipedia (4.7 GB to download, 13 GB unpacked)"
+
+COVERAGE = ("Coverage@1", "Coverage@5", "Coverage@20", "Coverage@100")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFigure:
+    """Values that others report for a system.
+
+    Attributes:
+        system: its name in their table.
+        values: by measure.
+        source: the publication.
+    """
+
+    system: str
+    values: Mapping[str, float]
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """How one collection is evaluated.
+
+    Attributes:
+        name: of the suite.
+        describes: the collection and its queries, in a line.
+        datasets: regular expression of the names of the datasets that it evaluates; empty for a general suite.
+        measures: their names.
+        threshold: the least label that binary measures count as relevant.
+        depth: documents retrieved for a query.
+        passages: how documents are cut for a dense index, as ``parse_passages`` reads it, where neither the system nor its model's
+            authors say so.
+        k1: of BM25, where the system does not set it.
+        b: of BM25, likewise.
+        published: figures to compare with, on the full collection.
+        published_on: regular expression of the datasets whose queries these figures were measured on; empty for all of ``datasets``.
+        candidates: how many of the candidates that come with the queries are reranked in the rerank setting; 0 where there is none.
+        needs: what is downloaded, and how large it is.
+        counts_itself: whether a result counts whose docno is the query's qid; false where queries are documents (ArguAna, Quora).
+        judged_in_part: whether only some of the queries were judged on purpose, so that leaving out the others needs no warning.
+    """
+
+    name: str
+    describes: str
+    datasets: str = ""
+    measures: tuple[str, ...]
+    threshold: int = 1
+    depth: int = 1000
+    passages: str = "firstp"
+    k1: float = 0.9
+    b: float = 0.4
+    published: tuple[PublishedFigure, ...] = ()
+    published_on: str = ""
+    candidates: int = 0
+    needs: str = ""
+    judged_in_part: bool = False
+    counts_itself: bool = True
+
+    def published_table(self) -> Table | None:
+        """The published figures; ``None`` where there are none."""
+        if not self.published:
+            return None
+        measures = list(dict.fromkeys(measure for figure in self.published for measure in figure.values))
+        rows = [
+            [figure.system, figure.source, *(str(figure.values[measure]) if measure in figure.values else NOTHING for measure in measures)]
+            for figure in self.published
+        ]
+        return Table(header=["published, full collection", "source", *measures], rows=rows, left=2)
+
+
+def figures(source: str, values: Mapping[str, Mapping[str, float]]) -> tuple[PublishedFigure, ...]:
+    """The figures of a publication, from values by system and measure."""
+    return tuple(PublishedFigure(system=system, values=of, source=source) for system, of in values.items())
+
+
+def table_1(retrieval: Mapping[str, float], rerank: Mapping[str, float]) -> tuple[PublishedFigure, ...]:
+    """The paper's Table 1: nDCG@10 of full retrieval, and of reranking BM25's top 100."""
+    ndcg = {**retrieval, **{f"{system} (rerank)": value for system, value in rerank.items()}}
+    return figures(PAPER, {system: {"nDCG@10": value} for system, value in ndcg.items()})
