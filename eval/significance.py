@@ -13,7 +13,9 @@ import pandas as pd
 from scipy.stats import permutation_test, ttest_1samp, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
-from ance_ir.errors import EvaluationError, UsageError
+from ance_ir.choices import check_choice
+from ance_ir.errors import EvaluationError
+from ance_ir.eval.measures.own import OWN_MEASURES
 
 logger = logging.getLogger(__name__)
 
@@ -109,21 +111,21 @@ def _check_values(per_query: Mapping[str, pd.DataFrame], weights: Mapping[str, p
         for measure, column in values.items():
             if not pd.api.types.is_numeric_dtype(column) or np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
                 raise EvaluationError(f"{system}: the values of {measure} are to be finite numbers, or NaN where there is none")
-    pooled = [str(measure) for measure in next(iter(per_query.values()), []) if str(measure).startswith("Hole")]
-    if pooled and weights is None:
-        told = "%s: plain means over queries are compared, where tables pool the documents; weights=, from query_weights, does so here too"
-        logger.warning(told, ", ".join(pooled))
+    pooled = tuple(measure.NAME for measure in OWN_MEASURES.values() if measure.POOLED)
+    unweighted = [str(measure) for measure in next(iter(per_query.values()), []) if str(measure).startswith(pooled)]
+    if unweighted and weights is None:
+        message = "%s: plain means over queries are compared, while tables pool the documents; weights=, from query_weights, pools here too"
+        logger.warning(message, ", ".join(unweighted))
 
 
 def check_test(test: str, correction: str) -> None:
     """Refuse names that ``compare`` does not know.
 
     Raises:
-        UsageError: says which.
+        UsageError: one of them.
     """
-    for name, value, known in (("test", test, get_args(Test)), ("correction", correction, get_args(Correction))):
-        if value not in known:
-            raise UsageError(f"a {name} is one of {', '.join(known)}, not {value!r}")
+    check_choice("test", test, get_args(Test))
+    check_choice("correction", correction, get_args(Correction))
 
 
 def intervals(

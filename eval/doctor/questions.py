@@ -9,10 +9,9 @@ import pandas as pd
 
 from ance_ir.answers import answer_tokens
 from ance_ir.eval.doctor.finding import Finding
+from ance_ir.eval.measures import required_evidence
 from ance_ir.eval.rankings import same_text
 from ance_ir.notices import examples
-
-_OF_ANSWERS = ("Coverage", "EM", "F1")
 
 
 def labels(qrels: pd.DataFrame, measures: Iterable[Any], relevant: int | None) -> list[Finding]:
@@ -135,7 +134,7 @@ def trained_on(queries: pd.DataFrame, training: Iterable[str] | None) -> list[Fi
 
 def without_answers(queries: pd.DataFrame, measures: Iterable[Any], answers: pd.DataFrame | None) -> list[Finding]:
     """Questions without an answer, where a measure compares with answers."""
-    asking = [str(measure) for measure in measures if str(measure).startswith(_OF_ANSWERS)]
+    asking = [str(measure) for measure in measures if "answers" in required_evidence([measure])]
     if answers is None or not asking:
         return []
     usable = answers["answers"].map(lambda given: any(answer_tokens(answer) for answer in given))

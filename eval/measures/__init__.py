@@ -1,8 +1,13 @@
-"""Measures of effectiveness: those of ``ir_measures``, and ours among them."""
+"""Measures of effectiveness: those of ``ir_measures``, and our own."""
 
 from ance_ir.eval.measures.evidence import Evidence
 from ance_ir.eval.measures.names import DEFAULT_MEASURES, bind_measures, check_measures, parse_measures, required_evidence
-from ance_ir.eval.measures.own import EM, F1, Coverage, Hole, Overlap
+from ance_ir.eval.measures.own import OWN_MEASURES
+from ance_ir.eval.measures.own.coverage import MEASURE as Coverage
+from ance_ir.eval.measures.own.em import MEASURE as EM
+from ance_ir.eval.measures.own.f1 import MEASURE as F1
+from ance_ir.eval.measures.own.hole import MEASURE as Hole
+from ance_ir.eval.measures.own.overlap import MEASURE as Overlap
 from ance_ir.eval.measures.values import (
     NO_QRELS,
     check_qrels,
@@ -24,6 +29,7 @@ __all__ = [
     "F1",
     "Hole",
     "NO_QRELS",
+    "OWN_MEASURES",
     "Overlap",
     "bind_measures",
     "check_measures",

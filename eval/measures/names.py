@@ -11,8 +11,9 @@ from typing import Any
 import ir_measures
 
 from ance_ir.errors import UsageError
+from ance_ir.eval.measures.base import OwnMeasure
 from ance_ir.eval.measures.evidence import Evidence
-from ance_ir.eval.measures.own import OwnMeasure
+from ance_ir.eval.measures.own import OWN_MEASURES
 
 PIPELINE: Any = ir_measures.DefaultPipeline
 
@@ -27,16 +28,16 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def parse_measures(names: Iterable[str]) -> list[Any]:
-    """The ``ir_measures`` objects of names; ``str`` of one is its one name: ``MRR@10`` is ``RR@10``, ``MAP`` is ``AP``.
+    """The ``ir_measures`` objects of names; ``str`` of one is its canonical name: ``MRR@10`` is ``RR@10``, ``MAP`` is ``AP``.
 
     Raises:
-        UsageError: there is no such measure, nothing installed computes it, or there are no names.
+        UsageError: there is no such measure, no installed package computes it, or there are no names.
     """
     if isinstance(names, str):
-        raise UsageError(f"measures are a list of names: [{names!r}]")
+        raise UsageError(f"expected a list of measures: [{names!r}]")
     measures = dict.fromkeys(map(_parsed, names))
     if not measures:
-        raise UsageError(f"no measure was named; {' '.join(DEFAULT_MEASURES)}, for example")
+        raise UsageError(f"no measure given; {' '.join(DEFAULT_MEASURES)}, for example")
     return list(measures)
 
 
@@ -47,22 +48,20 @@ def _parsed(name: str) -> Any:
         measure = ir_measures.parse_measure(name.strip() if isinstance(name, str) else name)
     except (NameError, SyntaxError, ValueError, TypeError, AttributeError, MemoryError, RecursionError):  # the last two of many brackets
         if re.search(r"[@=]\s*-\s*\d", str(name)):
-            raise UsageError(f"measure {str(name)!r}: its numbers are not to be negative") from None
-        raise UsageError(
-            f"unknown measure {str(name)!r}; known are, for example, RR@10, nDCG@10, R@100, AP(rel=2), Coverage@20, Hole@10, "
-            "Overlap(run='NAME')@100, EM and F1"
-        ) from None
+            raise UsageError(f"measure {str(name)!r}: its numbers cannot be negative") from None
+        examples = ["RR@10", "nDCG@10", "R@100", "AP(rel=2)", *(measure.example() for measure in OWN_MEASURES.values())]
+        raise UsageError(f"unknown measure {str(name)!r}; known are, for example, {', '.join(examples)}") from None
     _check_parameters(name, measure)
     if not PIPELINE.supports(measure):
-        raise UsageError(f"no package that is installed computes the measure {str(name)!r} with these parameters")
+        raise UsageError(f"no installed package computes the measure {str(name)!r} with these parameters")
     return measure
 
 
 def _check_parameters(name: str, measure: Any) -> None:
-    """Refuse values that no provider is to see.
+    """Refuse parameters before a provider sees them.
 
     Raises:
-        UsageError: says which.
+        UsageError: a parameter that is unknown, missing or out of range.
     """
     known = measure.SUPPORTED_PARAMS
     for parameter, value in measure.params.items():
@@ -78,7 +77,7 @@ def _check_parameters(name: str, measure: Any) -> None:
             fits = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
             expected = None if fits else f"a number from {low} {'on' if high == math.inf else f'to {high}'}"
         if expected:
-            raise UsageError(f"measure {str(name)!r}: {parameter} is to be {expected}, not {value!r}")
+            raise UsageError(f"measure {str(name)!r}: {parameter} must be {expected}, not {value!r}")
     missing = [parameter for parameter, about in known.items() if about.required and parameter not in measure.params]
     if missing:
         example = f", as in {measure.NAME}@10" if missing == ["cutoff"] else ""
@@ -86,7 +85,7 @@ def _check_parameters(name: str, measure: Any) -> None:
     for parameter, about in known.items():
         if parameter in measure.params and not about.validate(measure.params[parameter]):
             kind = "a whole number" if about.dtype is int else "another"
-            raise UsageError(f"measure {str(name)!r}: {parameter} is to be {kind}, not {measure.params[parameter]!r}")
+            raise UsageError(f"measure {str(name)!r}: {parameter} must be {kind}, not {measure.params[parameter]!r}")
 
 
 def _are_gains(gains: Any) -> bool:
@@ -97,14 +96,14 @@ def _are_gains(gains: Any) -> bool:
 
 
 def bind_measures(names: Iterable[str], evidence: Evidence) -> list[Any]:
-    """Measures that have what they need, for ``ir_measures`` and ``pt.Experiment``.
+    """Measures with their evidence, for ``ir_measures`` and ``pt.Experiment``.
 
     Args:
         names: as ``parse_measures`` takes them.
         evidence: for those of our own.
 
     Raises:
-        EvaluationError: the evidence does not suffice for one of them.
+        EvaluationError: the evidence is insufficient for one of them.
         UsageError: an unknown measure.
     """
     measures = parse_measures(names)
@@ -113,7 +112,7 @@ def bind_measures(names: Iterable[str], evidence: Evidence) -> list[Any]:
 
 
 def check_measures(measures: Iterable[Any], evidence: Evidence, systems: Collection[str] = ()) -> None:
-    """Refuse evidence that does not suffice.
+    """Refuse insufficient evidence.
 
     Args:
         measures: from ``parse_measures``.
@@ -121,7 +120,7 @@ def check_measures(measures: Iterable[Any], evidence: Evidence, systems: Collect
         systems: names of runs that will be among the evidence.
 
     Raises:
-        EvaluationError: a measure needs something else.
+        EvaluationError: a measure needs more.
     """
     for measure in measures:
         if isinstance(measure, OwnMeasure):
@@ -129,6 +128,6 @@ def check_measures(measures: Iterable[Any], evidence: Evidence, systems: Collect
 
 
 def required_evidence(measures: Iterable[Any]) -> set[str]:
-    """What measures take their queries from: of ``"qrels"`` and ``"answers"``."""
+    """Which evidence queries must have to count: of ``"qrels"`` and ``"answers"``."""
     found = {measure.NEEDS if isinstance(measure, OwnMeasure) else "qrels" for measure in measures}
     return {need for need in found if need}

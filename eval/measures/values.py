@@ -13,9 +13,9 @@ from ance_ir.datasets import Dataset
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.errors import EvaluationError
+from ance_ir.eval.measures.base import OwnMeasure
 from ance_ir.eval.measures.evidence import Evidence
 from ance_ir.eval.measures.names import DEFAULT_MEASURES, PIPELINE, bind_measures, parse_measures, required_evidence
-from ance_ir.eval.measures.own import OwnMeasure
 from ance_ir.eval.runs import check_run
 from ance_ir.notices import examples
 
@@ -101,10 +101,11 @@ def check_results(results: pd.DataFrame, measures: Sequence[Any]) -> pd.DataFram
     Raises:
         EvaluationError: it is not what the measures need.
     """
-    reads = {type(measure).READS if isinstance(measure, OwnMeasure) else check_run for measure in measures}
-    if len(reads) > 1:
-        raise EvaluationError("EM and F1 evaluate answers, other measures documents: ask for them one after the other")
-    return reads.pop()(results)
+    reads = {str(measure): type(measure).READS if isinstance(measure, OwnMeasure) else check_run for measure in measures}
+    of_answers = [name for name, check in reads.items() if check is not check_run]
+    if 0 < len(of_answers) < len(reads):
+        raise EvaluationError(f"{', '.join(of_answers)} evaluate answers, the other measures documents: evaluate them separately")
+    return next(iter(reads.values()))(results)
 
 
 def evaluated_queries(qrels: pd.DataFrame | None, evidence: Evidence, needed: set[str]) -> pd.Index:

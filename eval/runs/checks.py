@@ -54,7 +54,7 @@ def check_answers(answers: pd.DataFrame) -> pd.DataFrame:
     answers = clean_ids(answers, ("qid",), "the answers")
     repeated = answers["qid"][answers["qid"].duplicated()]
     if len(repeated):
-        raise EvaluationError(f"the question {repeated.iloc[0]!r} has two answers; EM and F1 take the best one")
+        raise EvaluationError(f"the question {repeated.iloc[0]!r} has two answers; give only the best one")
     return answers[_ANSWERS].fillna({"qanswer": ""})
 
 

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The results with the file's scores; its ranks do not count, as for trec_eval; a warning names queries where they contradict the scores."""
+    """The results with the file's scores, which alone count, as for trec_eval; a warning names queries whose ranks contradict them."""
     ranks = _Ranks()
     run = read_lines(path, "a line 'qid Q0 docno rank score tag'", ranks.parse)
     if ranks.against:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ance_ir.eval import Evaluation, Finding, diagnose, evaluate, findings_text
+from ance_ir.eval import Evaluation, Finding, diagnose, evaluate, findings_text, parse_measures
 from ance_ir.eval.significance import intervals
 
 QIDS = [f"q{i}" for i in range(10)]
@@ -208,7 +208,7 @@ def test_questions_without_answers() -> None:
     assert found_in(answers=answers) == [], "no measure asks for answers"
     from ance_ir.eval.doctor import questions
 
-    measures = ["Coverage@20", "RR@10"]
+    measures = parse_measures(["Coverage@20", "RR@10"])
     (finding,) = questions.without_answers(QUERIES, measures, answers)
     assert finding.what == "3 of 10 questions (30.0%) have no answer, as q0 (in Coverage@20: 1 left out, 2 counted as 0)"
     assert questions.without_answers(QUERIES[1:8], measures, answers) == []

@@ -18,6 +18,8 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.answering import AnswerFinder
 from ance_ir.errors import DocumentNotFoundError, EvaluationError, UsageError
 from ance_ir.eval import Evidence, bind_measures, evaluate, evaluate_systems, mean_values, parse_measures
+from ance_ir.eval.measures import OWN_MEASURES
+from ance_ir.eval.runs import check_run
 
 TEXTS = {
     "d1": ("Berlin", "Paris is the capital of France."),
@@ -100,7 +102,7 @@ def test_answers_are_compared(evidence: Evidence) -> None:
     values = evaluate(given, None, ["EM", "F1"], evidence=evidence)
     assert values["EM"].tolist() == [1, 0, 0, 0, 0]
     assert values["F1"].tolist() == pytest.approx([1, 2 / 3, 0, 0, 0])
-    with pytest.raises(EvaluationError, match="evaluate answers, other measures documents"):
+    with pytest.raises(EvaluationError, match="EM evaluate answers"):
         evaluate(given, QRELS, ["EM", "RR@10"], evidence=evidence)
     with pytest.raises(EvaluationError, match="the question 'q1' has two answers"):
         evaluate(pd.concat([given, given]), None, ["EM"], evidence=evidence)
@@ -300,3 +302,18 @@ def test_an_experiment_has_runs_beside_systems_and_questions_without_qrels(evide
         evaluate_systems({"a": system}, queries, QRELS, runs={"a": OTHER})
     with pytest.raises(EvaluationError, match=r"'c'.*a, other"):
         evaluate_systems({"a": system}, queries, QRELS, ["Overlap(run='c')@2"], evidence=evidence)
+
+
+@pytest.mark.parametrize("name", OWN_MEASURES)
+def test_every_measure_is_known_described_and_computed(name: str, evidence: Evidence) -> None:
+    measure = OWN_MEASURES[name]
+    example = measure.example().replace("NAME", "other")
+    assert name == measure.NAME.lower()
+    assert OWN_MEASURES.summary(name)
+    assert f"`{measure.NAME}" in (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    assert [str(parsed) for parsed in parse_measures([example])] == [example]
+    run = RUN if type(measure).READS is check_run else pd.DataFrame({"qid": ["q1", "q2"], "qanswer": ["Paris", "Rome"]})
+    values = evaluate(run, QRELS, [example], evidence=evidence)[example]
+    assert values.notna().any() and values.between(0, 1)[values.notna()].all()
+    with pytest.raises(UsageError, match=re.escape(measure.example())):
+        parse_measures(["Nothing@3"])
