@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ance_ir.registries import OPTIMISERS, SCHEDULES
+from ance_ir.registries import OPTIMISERS, PASSAGES, SCHEDULES
 
 if TYPE_CHECKING:
     from ance_ir.world import World
@@ -32,9 +32,6 @@ DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_data
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 """Those of ``ance_ir.models.compute.precision``, written here so that no help imports torch."""
-
-INDEX_FORMATS = ("flex", "pyserini-faiss", "embeddings-jsonl", "npy")
-"""Those of ``ance_ir.indexes.formats``, written here so that no help imports numpy."""
 
 
 def dataset_option(command: F) -> F:
@@ -61,6 +58,12 @@ def layers_option(command: F) -> F:
     """``--layers``."""
     told = "Keep only the first N layers of the encoder to start from; 0: its embeddings alone.  [default: all]"
     return click.option("--layers", type=int, metavar="N", help=told)(command)
+
+
+def passages_option(command: F) -> F:
+    """``--passages``."""
+    told = f"How documents are cut: {'; '.join(map(PASSAGES.summary, PASSAGES))}."
+    return click.option("--passages", default="firstp", show_default=True, metavar="SCHEME", help=told)(command)
 
 
 def precision_option(command: F) -> F:

@@ -16,6 +16,7 @@ from ance_ir.cli._options import (
     layers_option,
     numbers,
     optimisation_options,
+    passages_option,
     tensorboard_option,
     text_options,
     text_settings,
@@ -54,7 +55,7 @@ Example:
 @click.option("--inferencers", type=int, help="Processes that mine while training goes on; 0: only those started elsewhere.")
 @click.option("--inferencer-devices", metavar="DEVICE,…", help="Theirs, e.g. cuda:1,cuda:2.")
 @click.option("--reuse", metavar="INDEX", help="An index of --model over an earlier state of the corpus; encode only what is new, first.")
-@click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
+@passages_option
 @optimisation_options
 @click.option("--negatives-per-query", type=int, default=1, show_default=True, help="Negatives drawn for each query.")
 @click.option("--loss", type=click.Choice(_LOSSES), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]")

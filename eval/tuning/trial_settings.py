@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ance_ir.indexes.ann.families import recipe_of
+from ance_ir.indexes.ann.recipe import recipe_of
 from ance_ir.indexes.ann.settings import FaissSettings, parse_backend
 
 _FEW = 5000

@@ -22,8 +22,9 @@ from tqdm.auto import tqdm
 from ance_ir import __version__
 from ance_ir.errors import DamagedIndexError
 from ance_ir.files import atomic_path, write_json
-from ance_ir.indexes.ann.families import Recipe, empty_index, layers, recipe_of, train, training_rows
 from ance_ir.indexes.ann.files import read_faiss
+from ance_ir.indexes.ann.layers import empty_index, layers, train
+from ance_ir.indexes.ann.recipe import Recipe, recipe_of, training_rows
 from ance_ir.indexes.ann.settings import FaissSettings
 from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.locks import held_lock

@@ -5,7 +5,6 @@ Shapes: Q queries, D dimensions, K hits, F rows fetched from Faiss.
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import faiss
@@ -13,16 +12,15 @@ import numpy as np
 
 from ance_ir.errors import DamagedIndexError, UsageError
 from ance_ir.indexes.ann.build import FaissFile
-from ance_ir.indexes.ann.families import layers
-from ance_ir.indexes.ann.settings import EF_SEARCH, FaissSettings
+from ance_ir.indexes.ann.layers import layers, structure_of
+from ance_ir.indexes.ann.parts._part import Request
+from ance_ir.indexes.ann.settings import FaissSettings
 from ance_ir.indexes.ann.tail import StoreRows
 from ance_ir.indexes.search.exact import ExactSearcher
 from ance_ir.indexes.search.searcher import TieOrder, largest_scores, noise, order_hits, settled_scores
 from ance_ir.indexes.store.vectors import VectorStore
 
 QUERY_BLOCK = 1024
-
-LEAST_PROBES = 32
 
 _NOTHING = np.finfo(np.float32).min
 """Faiss's score of what is not there; finite, so that differences of scores are numbers."""
@@ -163,14 +161,11 @@ class FaissSearcher:
             return faiss.SearchParametersPreTransform(index_params=self._parameters(layer.index, count))
         if hasattr(layer, "base_index"):
             return faiss.IndexRefineSearchParameters(base_index_params=self._parameters(layer.base_index, count), k_factor=layer.k_factor)
-        if hasattr(layer, "nprobe"):
-            probes = self.settings.nprobe or max(LEAST_PROBES, layer.nlist // 16)
-            return faiss.SearchParametersIVF(nprobe=min(probes, layer.nlist), **selecting)
-        if hasattr(layer, "hnsw"):
-            held = max(self.settings.ef_search or EF_SEARCH, count)
-            if self._selector is not None and self._selects:  # rows that may not be found take places among those that are held
-                held = min(math.ceil(held / max(self._selector.share, 1e-9)), self.file.rows)
-            return faiss.SearchParametersHNSW(efSearch=held, **selecting)
+        if structure := structure_of(layer):
+            share = self._selector.share if self._selector is not None and self._selects else 1.0
+            options = self.settings.options
+            request = Request(count=count, rows=self.file.rows, share=share, selecting=selecting, options=options)
+            return structure.search(layer, request)
         return faiss.SearchParameters(**selecting) if selecting else None
 
     def _can_select(self) -> bool:

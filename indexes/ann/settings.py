@@ -5,33 +5,18 @@ A backend is a family and options, with commas between them::
     BACKEND = exact | tuned | FAMILY[,NAME=VALUE]…
     FAMILY  = PART[+PART]… | faiss:FACTORY
 
-The parts, in any order, at most one of each kind:
-
-=========== =========================== ===================================================================================
-kind        part                        is
-=========== =========================== ===================================================================================
-dimensions  ``pcaD``                    the D main directions of the vectors (principal components)
-            ``matryoshkaD``             the first D dimensions, for models that were trained so,
-                                        normalised anew where the vectors have length 1
-structure   ``ivf[LISTS]``              an inverted file: the lists nearest to the query are searched
-            ``hnsw[LINKS]``             a graph of neighbours
-storage     ``flat``                    float32 (where nothing else is said; ``faiss`` means the same)
-            ``fp16``, ``sq8``           2 bytes or 1 byte a dimension
-            ``pq[BYTES]``               product quantisation: so many bytes a vector
-            ``opq[BYTES]``              the same after a rotation that is learned; also written ``opq+pq``
-=========== =========================== ===================================================================================
-
-Numbers that are left out are chosen for the corpus (``families.py``). FACTORY is a string of Faiss's ``index_factory``, commas and all;
-similarity is the inner product always. ``exact`` is this package's exact search, ``tuned`` what ``ance-ir index tune`` chose.
+Each part is a module of ``parts``; they are written in any order, at most one of each kind. Numbers that are left out are chosen for the
+corpus. FACTORY is a string of Faiss's ``index_factory``, commas and all. Similarity is always the inner product. ``exact`` is our own
+exact search, ``tuned`` what ``ance-ir index tune`` chose.
 
 =================== =========================== =========================================== ==========================================
 option              for                         is                                          default
 =================== =========================== =========================================== ==========================================
 ``nprobe``          ``ivf``                     lists that are searched                     a 16th of them, at least 32
-``efSearch``        ``hnsw``                    candidates that are held while searching    128
-``efConstruction``  ``hnsw``                    the same while building                     100
-``rescore``         all                         so many of the first are scored anew with   max(100, 2k) where the storage or the
-                                                the vectors themselves; 0: none             dimensions lose something, otherwise none
+``efSearch``        ``hnsw``                    candidates held while searching             128
+``efConstruction``  ``hnsw``                    candidates held while building              100
+``rescore``         all                         how many of the first rows are scored       max(100, 2k) where the storage or the
+                                                again with the vectors; 0: none             dimensions lose something, otherwise none
 =================== =========================== =========================================== ==========================================
 
 Examples: ``ivf``; ``hnsw,efSearch=64``; ``opq48+ivf1024,nprobe=64,rescore=500``; ``matryoshka64+flat``; ``faiss:IVF256,SQ6,nprobe=16``.
@@ -41,13 +26,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
+from ance_ir import registries
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
+from ance_ir.indexes.ann.parts._part import KINDS, Part, Structure
+from ance_ir.registry import Registry
 from ance_ir.typed_json import read_typed
+
+PARTS: Registry[Part] = registries.FAISS_PARTS
 
 TUNED = "search.json"
 """Where the tuner leaves the backend that it chose, in the index's folder."""
@@ -57,28 +48,8 @@ class _Tuned(TypedDict):
     backend: str
 
 
-_LEAST_LINKS, _MOST_LINKS = 2, 1024
-EF_SEARCH = 128
-EF_CONSTRUCTION = 100
-
 _FAISS = "faiss:"
-_KINDS = {
-    "pca": "dimensions",
-    "matryoshka": "dimensions",
-    "opq": "rotation",
-    "ivf": "structure",
-    "hnsw": "structure",
-    "flat": "storage",
-    "fp16": "storage",
-    "sq8": "storage",
-    "pq": "storage",
-}
-_ORDER = {name: place for place, name in enumerate(_KINDS)}
 _OPTIONS = {"nprobe": "nprobe", "efSearch": "ef_search", "efConstruction": "ef_construction", "rescore": "rescore"}
-_UNDERSTOOD = (
-    "a backend is exact, tuned, or a family: flat, fp16, sq8, pq[BYTES], opq[BYTES], ivf[LISTS], hnsw[LINKS], pcaD, matryoshkaD, "
-    "joined by + (ivf+sq8), or faiss:FACTORY; after it ,nprobe=N ,efSearch=N ,efConstruction=N ,rescore=N"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +64,7 @@ class FaissSettings:
         rescore: see above.
 
     Raises:
-        UsageError: the family is none, an option is not for it, or a number is too small.
+        UsageError: there is no such family, an option is not for it, or a number is out of bounds.
     """
 
     family: str
@@ -104,48 +75,61 @@ class FaissSettings:
 
     def __post_init__(self) -> None:
         if self.factory is None:
-            object.__setattr__(self, "family", "+".join(f"{name}{number or ''}" for name, number in self.parts.items()))
-        for option, name in _OPTIONS.items():
-            value = getattr(self, name)
-            if value is not None and value < (0 if name == "rescore" else 1):
-                raise UsageError(f"{self.family}: {option} is at least {0 if name == 'rescore' else 1}, not {value}")
-        if self.nprobe is not None and not self.inverted:
-            raise UsageError(f"{self.family} has no lists to probe: nprobe goes with ivf")
-        links = re.findall(r"HNSW(\d+)", self.factory) if self.factory is not None else [self.parts.get("hnsw") or _LEAST_LINKS]
-        if not all(_LEAST_LINKS <= int(number) <= _MOST_LINKS for number in links):
-            raise UsageError(f"{self.family}: a graph has {_LEAST_LINKS} to {_MOST_LINKS} links a vector, with which Faiss works")
-        if not self.graph and (self.ef_search is not None or self.ef_construction is not None):
-            raise UsageError(f"{self.family} is no graph: efSearch and efConstruction go with hnsw")
+            object.__setattr__(self, "family", _written(self.parts))
+        own = {option for structure in structures() if self._has(structure) for option in structure.options}
+        for option, value in self.options.items():
+            least = 0 if option == "rescore" else 1
+            if value < least:
+                raise UsageError(f"{self.family}: {option} is at least {least}, not {value}")
+            if option != "rescore" and option not in own:
+                names = [name for name in PARTS if isinstance(part := PARTS[name], Structure) and option in part.options]
+                raise UsageError(f"{self.family}: {option} goes with {', '.join(names)}")
+        for structure in structures() if self.factory is not None else ():
+            for number in re.findall(rf"{structure.word}(\d+)", self.factory or ""):
+                _check_number(self.family, structure.word, structure, int(number))
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The options that were given, by the names that ``parse_backend`` reads."""
+        return {option: value for option, name in _OPTIONS.items() if (value := getattr(self, name)) is not None}
 
     @property
     def factory(self) -> str | None:
-        """Faiss's own words for the family, where it was given so."""
+        """Faiss's factory string, where the family was given so."""
         return self.family.removeprefix(_FAISS) if self.family.startswith(_FAISS) else None
 
     @cached_property
     def parts(self) -> dict[str, int | None]:
-        """The parts of a family of short names, in order, and their numbers."""
+        """The parts of a family of short names, in order, and their numbers; its storage too where it is not written."""
         return _read_parts(self.family)
 
     @property
     def inverted(self) -> bool:
         """Whether the family is an inverted file."""
-        return "ivf" in self.parts if self.factory is None else re.search(r"(^|,)IVF\d", self.factory) is not None
+        return self._has_option("nprobe")
 
     @property
     def graph(self) -> bool:
         """Whether the family is a graph."""
-        return "hnsw" in self.parts if self.factory is None else re.search(r"(^|,)HNSW", self.factory) is not None
+        return self._has_option("efSearch")
+
+    def _has_option(self, option: str) -> bool:
+        return any(self._has(structure) for structure in structures() if option in structure.options)
+
+    def _has(self, structure: Structure) -> bool:
+        if self.factory is None:
+            return any(PARTS[name] is structure for name in self.parts)
+        return re.search(rf"(^|,){structure.word}", self.factory) is not None
 
     @property
     def lossless(self) -> bool:
         """Whether Faiss's scores are inner products of the vectors as they are, but for rounding."""
         if self.factory is None:
-            return self.parts.keys() <= {"ivf", "hnsw", "flat"}
+            return all(PARTS[name].lossless for name in self.parts)
         return all(re.fullmatch(r"(IVF\d+(_HNSW\d*)?|HNSW\d*(_Flat)?|R?Flat)", part) for part in self.factory.split(","))
 
     def rescored(self, k: int) -> int:
-        """How many of the first rows are scored anew when k are asked for; 0 where none is."""
+        """How many of the first rows are scored again with the vectors when k are asked for; 0 where none is."""
         if self.rescore is None:
             return 0 if self.lossless else max(100, 2 * k)
         return max(self.rescore, k) if self.rescore else 0
@@ -161,55 +145,82 @@ class FaissSettings:
         return name if self.ef_construction is None else f"{name}-efc{self.ef_construction}"
 
     def __str__(self) -> str:
-        given = [f"{option}={getattr(self, name)}" for option, name in _OPTIONS.items() if getattr(self, name) is not None]
-        return ",".join([self.family, *given])
+        return ",".join([self.family, *(f"{option}={value}" for option, value in self.options.items())])
+
+
+def structures() -> Iterator[Structure]:
+    """All parts that are structures."""
+    return (part for part in PARTS.values() if isinstance(part, Structure))
+
+
+def known_backends() -> str:
+    """All that a backend may be, for messages and help texts."""
+    parts = ", ".join(f"{name}{part.takes if part.needed else f'[{part.takes}]' if part.takes else ''}" for name, part in PARTS.items())
+    options = " ".join(f",{option}=N" for option in _OPTIONS)
+    return f"a backend is exact, tuned, or a family: {parts}, joined by + (ivf+sq8), or faiss:FACTORY; after it {options}"
 
 
 def _read_parts(family: str) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
-    for part in family.split("+"):
-        match = re.fullmatch(rf"({'|'.join(_KINDS)})(\d{{0,7}})", "flat" if part == "faiss" else part)
+    kinds: dict[str, str] = {}
+    for word in family.split("+"):
+        match = re.fullmatch(rf"({'|'.join(sorted(PARTS, key=len, reverse=True))})(\d{{0,7}})", "flat" if word == "faiss" else word)
         if not match:
-            raise UsageError(f"{family!r}: {part!r} is no part of a family; {_UNDERSTOOD}")
+            raise UsageError(f"{family!r}: {word!r} is no part of a family; {known_backends()}")
         name, number = match[1], int(match[2]) if match[2] else None
-        if _KINDS[name] in {_KINDS[other] for other in found}:
-            raise UsageError(f"{family!r} has two parts of one kind ({_KINDS[name]}); {_UNDERSTOOD}")
-        if (number is None and _KINDS[name] == "dimensions") or number == 0 or (number is not None and name in ("flat", "fp16", "sq8")):
-            expected = "needs a number of dimensions" if _KINDS[name] == "dimensions" else "takes no such number"
-            raise UsageError(f"{family!r}: {name} {expected}; {_UNDERSTOOD}")
-        found[name] = number
-    if "opq" in found:
-        if not any(_KINDS[name] == "storage" for name in found):
-            found["pq"] = None
-        if "pq" not in found:
-            raise UsageError(f"{family!r}: opq turns vectors for pq, not for another storage")
-        size, other = found.pop("opq"), found.pop("pq")
-        if None not in (size, other) and size != other:
-            raise UsageError(f"{family!r}: {size} and {other} bytes a vector; give one number")
-        found["opq"] = size or other
-    elif not any(_KINDS[name] == "storage" for name in found) and not any(_KINDS[name] == "structure" for name in found):
+        part = PARTS[name]
+        if part.kind in kinds:
+            raise UsageError(f"{family!r} has two parts of one kind ({part.kind}); {known_backends()}")
+        _check_number(family, name, part, number)
+        found[name], kinds[part.kind] = number, name
+    if rotation := kinds.get("rotation"):
+        storage = kinds.setdefault("storage", PARTS[rotation].storage)
+        if storage != PARTS[rotation].storage:
+            raise UsageError(f"{family!r}: {rotation} goes with {PARTS[rotation].storage}, not with {storage}")
+        numbers = {found[rotation], found.get(storage)} - {None}
+        if len(numbers) > 1:
+            raise UsageError(f"{family!r}: {found[rotation]} and {found[storage]} bytes a vector; give one number")
+        found[rotation] = found[storage] = next(iter(numbers), None)
+    if "storage" not in kinds:
         found["flat"] = None
-    if any(_KINDS[name] == "structure" for name in found):
-        found.pop("flat", None)
-    if "hnsw" in found and found.keys() & {"opq", "pq"}:
-        raise UsageError(f"{family!r}: Faiss compares pq codes in a graph by distance, not by inner product; use hnsw+sq8 or ivf+pq")
-    return dict(sorted(found.items(), key=lambda part: _ORDER[part[0]]))
+    for name in found:
+        for other, reason in PARTS[name].refuses.items():
+            if other in found:
+                raise UsageError(f"{family!r}: {name} does not go with {other}: {reason}")
+    return dict(sorted(found.items(), key=lambda item: KINDS.index(PARTS[item[0]].kind)))
+
+
+def _check_number(family: str, name: str, part: Part, number: int | None) -> None:
+    least, most = part.bounds
+    if number is None and part.needed:
+        raise UsageError(f"{family!r}: {name} needs a number ({part.takes}); {known_backends()}")
+    if number is not None and not part.takes:
+        raise UsageError(f"{family!r}: {name} takes no number, found {number}; {known_backends()}")
+    if number is not None and not least <= number <= most:
+        raise UsageError(f"{family!r}: {name} takes a number ({part.takes}) from {least} to {most}, not {number}")
+
+
+def _written(parts: dict[str, int | None]) -> str:
+    """The name of a family: its parts without the storage that the others imply."""
+    kinds = {PARTS[name].kind for name in parts}
+    implied = {PARTS[name].storage for name in parts} | ({"flat"} if "structure" in kinds else set())
+    return "+".join(f"{name}{number or ''}" for name, number in parts.items() if name not in implied)
 
 
 def parse_backend(text: str) -> FaissSettings:
     """The settings that a name means; see above. ``exact`` and ``tuned`` are for ``resolve``.
 
     Raises:
-        UsageError: the text says nothing that is understood; tells what is.
+        UsageError: there is no such backend; the message lists all.
     """
     family, options = text.strip(), {}
     while match := re.fullmatch(r"(.*),\s*(\w+)\s*=\s*(\d{1,9})", family):
         family, name, value = match[1].rstrip(), match[2], match[3]
         if name not in _OPTIONS or _OPTIONS[name] in options:
-            raise UsageError(f"{text!r}: {name} is {'given twice' if name in _OPTIONS else 'no option'}; {_UNDERSTOOD}")
+            raise UsageError(f"{text!r}: {name} is {'given twice' if name in _OPTIONS else 'no option'}; {known_backends()}")
         options[_OPTIONS[name]] = int(value)
     if "=" in family or family == _FAISS or any(map(str.isspace, family)):
-        raise UsageError(f"{text!r} is no backend; {_UNDERSTOOD}")
+        raise UsageError(f"{text!r} is no backend; {known_backends()}")
     return FaissSettings(family=family, **options)
 
 

@@ -1,7 +1,8 @@
 """Other tools' formats: their vectors into an index, an index's vectors to them."""
 
 from ance_ir.indexes.formats.embedding_pkl import read_query_vectors, write_query_vectors
-from ance_ir.indexes.formats.registry import FORMATS, Format, find_format, read_vectors, write_vectors
+from ance_ir.indexes.formats.files import FORMATS, find_format, read_vectors, write_vectors
+from ance_ir.indexes.formats.format import Format
 from ance_ir.indexes.formats.transfer import export_index, import_index
 
 __all__ = [

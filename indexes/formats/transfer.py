@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ance_ir.errors import IndexingError, UsageError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.formats.batches import Batch
-from ance_ir.indexes.formats.registry import read_vectors, write_vectors
+from ance_ir.indexes.formats.files import read_vectors, write_vectors
 from ance_ir.indexes.store.rows import index_rows
 from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme

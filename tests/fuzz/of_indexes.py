@@ -13,7 +13,7 @@ from ance_ir.arrays import save_array
 from ance_ir.datasets import DocnoMap, DocumentStore
 from ance_ir.files import write_json
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.formats import embedding_pkl, registry
+from ance_ir.indexes.formats import embedding_pkl, files
 from ance_ir.indexes.store.docnos import tie_order
 from ance_ir.pipelines import BM25Index
 from ance_ir.training import read_metrics
@@ -56,14 +56,14 @@ def _passage_index(folder: Path) -> None:
 
 def _format(name: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        registry.write_vectors(folder / "x", [(np.array(DOCNOS, dtype=object), VECTORS)], name)
+        files.write_vectors(folder / "x", [(np.array(DOCNOS, dtype=object), VECTORS)], name)
 
     return make
 
 
 def _read_format(name: str) -> Callable[[Path], None]:
     def read(folder: Path) -> None:
-        for ids, vectors in registry.read_vectors(folder / "x", name, rows=5):
+        for ids, vectors in files.read_vectors(folder / "x", name, rows=5):
             assert len(ids) == len(vectors)
             assert vectors.dtype == np.float32
             assert np.isfinite(vectors).all()

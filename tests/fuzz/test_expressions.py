@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ance_ir.errors import AnceError
 from ance_ir.eval.measures import parse_measures
-from ance_ir.indexes.ann.families import empty_index, recipe_of
+from ance_ir.indexes.ann.layers import empty_index
+from ance_ir.indexes.ann.recipe import recipe_of
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.passages import parse_passages
 from ance_ir.indexes.search.aggregation import parse_aggregation

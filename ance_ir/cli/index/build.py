@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import UserPath, dataset_option, device_option, join, precision_option, text_options, text_settings
+from ance_ir.cli._options import (
+    UserPath,
+    dataset_option,
+    device_option,
+    join,
+    passages_option,
+    precision_option,
+    text_options,
+    text_settings,
+)
 
 if TYPE_CHECKING:
     from ance_ir.datasets import OnError
@@ -25,7 +34,7 @@ Example:
 @dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder, a training run or a hub name.")
 @click.option("--out", type=UserPath(), required=True, help="The index's folder.")
-@click.option("--passages", default="firstp", show_default=True, help="firstp[:LENGTH], maxp[:LENGTH,COUNT] or sliding[:LENGTH,STRIDE].")
+@passages_option
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
 @click.option("--reuse", metavar="INDEX", help="An index of the model over an earlier state of the collection; encode only what is new.")
 @click.option(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ance_ir.cli._options import INDEX_FORMATS, UserPath, index_argument
+from ance_ir.cli._options import UserPath, index_argument
+from ance_ir.registries import INDEX_FORMATS
 
 EXAMPLE = """
 \b
@@ -17,7 +18,7 @@ Example:
 
 @click.command("export", short_help="Write an index in another tool's format", epilog=EXAMPLE)
 @index_argument
-@click.option("--format", type=click.Choice(INDEX_FORMATS), required=True, help="What is written.")
+@click.option("--format", type=click.Choice(list(INDEX_FORMATS)), required=True, help="What is written.")
 @click.option("--out", type=UserPath(), required=True, help="The folder to write.")
 @click.option("--overwrite", is_flag=True, help="Take the place of such a folder that is there.")
 def command(index: Path, format: str, out: Path, overwrite: bool) -> None:

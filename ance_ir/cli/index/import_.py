@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import INDEX_FORMATS, UserPath, text_options, text_settings
+from ance_ir.cli._options import UserPath, text_options, text_settings
+from ance_ir.registries import INDEX_FORMATS
 
 if TYPE_CHECKING:
     from ance_ir.indexes.store.vectors import VectorType
@@ -22,7 +23,7 @@ Example:
 @click.command("import", short_help="Build an index from another tool's vectors", epilog=EXAMPLE)
 @click.argument("source", type=UserPath(exists=True))
 @click.option("--out", type=UserPath(), required=True, help="The index's folder.")
-@click.option("--format", type=click.Choice(INDEX_FORMATS), help="What SOURCE is.  [default: what it looks like]")
+@click.option("--format", type=click.Choice(list(INDEX_FORMATS)), help="What SOURCE is.  [default: what it looks like]")
 @click.option("--model", help="The encoder that made the vectors: a folder, a training run or a hub name.  [default: not known]")
 @click.option("--passages", help="How documents were cut, e.g. maxp:512,4, where ids are docno#0, docno#1, …; needs --model.")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")

@@ -14,13 +14,15 @@ import pytest
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import read_json, write_json
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.ann import build, families
+from ance_ir.indexes.ann import build, layers, recipe
 from ance_ir.indexes.ann.build import build_faiss, faiss_paths, open_faiss
-from ance_ir.indexes.ann.families import recipe_of
 from ance_ir.indexes.ann.files import read_faiss
+from ance_ir.indexes.ann.parts._part import KINDS, Part, Structure
+from ance_ir.indexes.ann.recipe import recipe_of
 from ance_ir.indexes.ann.searcher import FaissSearcher
-from ance_ir.indexes.ann.settings import FaissSettings, parse_backend, resolve
+from ance_ir.indexes.ann.settings import FaissSettings, known_backends, parse_backend, resolve
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
+from ance_ir.registries import FAISS_PARTS
 
 ROWS = 700
 DIMENSION = 16
@@ -122,38 +124,59 @@ def test_names_and_what_faiss_is_told(text: str, written: str, factory: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "named"),
     [
-        ("", "'' is no part of a family; a backend is exact, tuned, or a family: flat, fp16"),
-        ("ivf+", "'' is no part"),
-        ("IVF64,Flat", "'IVF64,Flat' is no part"),
-        ("flat3", "flat takes no such number"),
-        ("ivf0", "ivf takes no such number"),
-        ("pca+flat", "pca needs a number of dimensions"),
-        ("pca64+matryoshka32", r"two parts of one kind \(dimensions\)"),
-        ("ivf+hnsw", r"two parts of one kind \(structure\)"),
-        ("opq+sq8", "opq turns vectors for pq"),
-        ("opq16+pq8", "16 and 8 bytes a vector"),
+        ("", "''.*exact, tuned.*flat, fp16"),
+        ("ivf+", "''"),
+        ("IVF64,Flat", "'IVF64,Flat'"),
+        ("flat3", "flat .*3"),
+        ("ivf0", "ivf .*0"),
+        ("pca+flat", "pca "),
+        ("pca64+matryoshka32", "dimensions"),
+        ("ivf+hnsw", "structure"),
+        ("opq+sq8", "opq .*pq.*sq8"),
+        ("opq16+pq8", "16 and 8"),
         ("hnsw1", "2 to 1024"),
         ("hnsw9999999", "2 to 1024"),
         ("faiss:HNSW1,Flat", "2 to 1024"),
         ("faiss:IVF4_HNSW1,Flat", "2 to 1024"),
-        ("hnsw+pq", "by distance, not by inner product; use hnsw"),
-        ("flat,nprobe=3", "flat has no lists to probe: nprobe goes with ivf"),
-        ("faiss:HNSW32,nprobe=3", "no lists to probe"),
-        ("ivf,efSearch=3", "ivf is no graph: efSearch and efConstruction go with hnsw"),
-        ("ivf,nprobe=0", "nprobe is at least 1, not 0"),
-        ("ivf,nprobe=3,nprobe=4", "nprobe is given twice"),
-        ("ivf,probes=3", "probes is no option"),
-        ("ivf,nprobe=-1", "is no backend"),
-        ("ivf,nprobe", "'ivf,nprobe' is no part"),
-        ("ivf nprobe=3", "is no backend"),
-        ("faiss:", "is no backend"),
+        ("hnsw+pq", "hnsw .*pq.*hnsw"),
+        ("flat,nprobe=3", "flat.*nprobe .*ivf"),
+        ("faiss:HNSW32,nprobe=3", "HNSW32.*nprobe .*ivf"),
+        ("ivf,efSearch=3", "ivf.*efSearch .*hnsw"),
+        ("ivf,nprobe=0", "nprobe .*1.*0"),
+        ("ivf,nprobe=3,nprobe=4", "nprobe .*twice"),
+        ("ivf,probes=3", "probes"),
+        ("ivf,nprobe=-1", "'ivf,nprobe=-1'"),
+        ("ivf,nprobe", "'ivf,nprobe'"),
+        ("ivf nprobe=3", "'ivf nprobe=3'"),
+        ("faiss:", "'faiss:'"),
     ],
 )
-def test_nonsense_is_refused(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+def test_nonsense_is_refused(text: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
         parse_backend(text)
+
+
+@pytest.mark.parametrize("name", FAISS_PARTS)
+def test_every_part_is_complete(name: str) -> None:
+    """It makes an index, alone or with the storage that it needs, and help and documentation name it."""
+    part: Part = FAISS_PARTS[name]
+    assert part.kind in KINDS
+    number = max(8, part.bounds[0]) if part.takes else ""
+    settings = parse_backend(f"{name}{number}")
+    assert settings.parts[name] == (number or None)
+    assert FaissSettings(family=settings.family) == settings
+    assert layers.empty_index(recipe_of(settings, ROWS, DIMENSION), DIMENSION, settings).d == DIMENSION
+    for other in (part.storage, *part.refuses):
+        assert not other or other in FAISS_PARTS
+    if isinstance(part, Structure):
+        for option in part.options:
+            assert parse_backend(f"{name},{option}=7").options == {option: 7}
+    assert FAISS_PARTS.summary(name)
+    written = f"{name}{part.takes if part.needed else f'[{part.takes}]' if part.takes else ''}"
+    for text in (known_backends(), (Path(__file__).parents[3] / "docs" / "indexes.md").read_text(encoding="utf-8")):
+        assert written in text
 
 
 def test_every_family_of_parts_is_read_in_any_order_or_refused() -> None:
@@ -172,7 +195,7 @@ def test_every_family_of_parts_is_read_in_any_order_or_refused() -> None:
                 read += 1
                 assert parse_backend(str(settings)) == settings
                 assert settings.lossless == (set(chosen) <= {"ivf", "hnsw", "flat"})
-                index = families.empty_index(recipe_of(settings, 5000, 32), 32, settings)
+                index = layers.empty_index(recipe_of(settings, 5000, 32), 32, settings)
                 assert (index.d, index.metric_type) == (32, faiss.METRIC_INNER_PRODUCT)
     assert read > 40
 
@@ -182,7 +205,7 @@ def test_numbers_that_are_left_out_go_with_the_corpus() -> None:
     for rows, dimension in zip(rng.integers(1, 10 ** rng.integers(1, 9, 300)), rng.integers(1, 2000, 300), strict=True):
         inverted = recipe_of(parse_backend("ivf"), int(rows), int(dimension)).factory
         lists = int(inverted.removeprefix("IVF").removesuffix(",Flat"))
-        sample = families.training_rows(int(rows), int(dimension), lists)
+        sample = recipe.training_rows(int(rows), int(dimension), lists)
         assert 1 <= lists <= max(1, 4 * np.sqrt(rows) + 1)
         assert lists == 1 or sample >= 39 * lists
         assert sample <= rows
@@ -428,8 +451,8 @@ def test_the_sample_is_drawn_over_the_whole_corpus(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(VectorStore, "get", recorded)
     monkeypatch.setattr(build, "_are_unit", lambda store: False)  # looks at vectors of its own
-    monkeypatch.setattr(families, "_AT_LEAST", 1000)
-    monkeypatch.setattr(families, "PER_LIST", 40)
+    monkeypatch.setattr(recipe, "_AT_LEAST", 1000)
+    monkeypatch.setattr(recipe, "PER_LIST", 40)
     store = make_store(tmp_path, np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32))
     samples = []
     for family in ("ivf10", "ivf40", "pca2+ivf10"):
@@ -469,9 +492,9 @@ def test_building_is_quiet(tmp_path: Path, vectors: np.ndarray, capfd: pytest.Ca
 
 def test_codes_are_trained_for_what_is_searched(vectors: np.ndarray) -> None:
     """Not for polysemous search too, which takes most of the time."""
-    recipe = recipe_of(parse_backend("pq"), ROWS, DIMENSION)
-    index = families.empty_index(recipe, DIMENSION, parse_backend("pq"))
-    families.train(index, vectors, recipe)
+    codes = recipe_of(parse_backend("pq"), ROWS, DIMENSION)
+    index = layers.empty_index(codes, DIMENSION, parse_backend("pq"))
+    layers.train(index, vectors, codes)
     assert not index.do_polysemous_training
     assert index.is_trained
 
@@ -484,7 +507,7 @@ def test_what_is_built_is_told(tmp_path: Path, vectors: np.ndarray) -> None:
     assert told.items() >= {"family": "matryoshka8+hnsw", "factory": "HNSW32,Flat", "first_dimensions": 8, "rows": ROWS}.items()
     assert told["bytes"] == file.size == (tmp_path / "matryoshka8-hnsw-efc33.index").stat().st_size
     assert file.seconds == told["build_seconds"] > 0
-    *_, last = families.layers(file.index)
+    *_, last = layers.layers(file.index)
     assert last.hnsw.efConstruction == 33
     open_faiss(store, tmp_path, parse_backend("hnsw"))
     assert faiss.read_index(str(tmp_path / "hnsw.index")).hnsw.efConstruction == 100

@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from ance_ir.cli._options import INDEX_FORMATS
 from ance_ir.cli.index.export import command as index_export
 from ance_ir.cli.index.import_ import command as index_import
 from ance_ir.errors import AnceError, DamagedIndexError, DatasetError, IndexingError, MalformedFileError, MissingDependencyError, UsageError
@@ -28,7 +27,6 @@ from ance_ir.indexes.formats import (
     FORMATS,
     export_index,
     find_format,
-    flex,
     import_index,
     read_query_vectors,
     read_vectors,
@@ -36,6 +34,7 @@ from ance_ir.indexes.formats import (
     write_vectors,
 )
 from ance_ir.indexes.formats.batches import Batch
+from ance_ir.indexes.formats.vectors import flex
 from ance_ir.indexes.store.rows import index_rows
 from ance_ir.models import DenseEncoder
 from tests.tiny import encoder
@@ -99,7 +98,7 @@ def test_there_and_back(tmp_path: Path, name: str, dtype: Any) -> None:
     assert_rows(index_rows(back, passages=False), DOCNOS, stored)
     with pytest.raises(IndexingError, match="holds an index already"):
         import_index(tmp_path / "y", target)
-    with pytest.raises(IndexingError, match="already; choose another path, or overwrite it"):
+    with pytest.raises(IndexingError, match=f"away.*{name}"):
         export_index(index, target, name)
     export_index(build(tmp_path / "z", ["new"]), target, name, overwrite=True)
     assert together(read_vectors(target))[0] == ["new"]
@@ -479,13 +478,33 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         flex.npids()
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_complete(name: str) -> None:
+    """A folder that it writes is recognised by it, and help and documentation name it; round trips are tested above."""
+    form = FORMATS[name]
+    assert form.marker and form.patterns
+    assert FORMATS.summary(name)
+    assert name in (Path(__file__).parents[3] / "docs" / "indexes.md").read_text(encoding="utf-8")
+    for command in (index_export, index_import):
+        (option,) = (one for one in command.params if one.name == "format")
+        assert name in option.type.choices  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [(["index", "docid", "x.npy"], "pyserini-faiss"), (["vecs.f4", "x.jsonl"], "flex"), (["x.npy", "x.jsonl"], "embeddings-jsonl")],
+)
+def test_files_of_fixed_names_decide_first(files: list[str], name: str, tmp_path: Path) -> None:
+    for file in files:
+        (tmp_path / file).touch()
+    assert find_format(tmp_path) == name
+
+
 def test_what_is_not_understood(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    refuse(
-        tmp_path, r"holds no vectors in a format that is understood: flex \(.*\); pyserini-faiss \(.*\); embeddings-jsonl \(.*\); npy \("
-    )
+    refuse(tmp_path, r"embeddings-jsonl \(.*\); flex \(.*\); npy \(.*\); pyserini-faiss \(")
     (tmp_path / "x" / "readme.txt").touch()
-    refuse(tmp_path, "holds no vectors in a format that is understood")
+    refuse(tmp_path, "flex")
     for name, message in {
         "flex": "FlexIndex",
         "pyserini-faiss": "a Faiss file was expected",
@@ -495,9 +514,9 @@ def test_what_is_not_understood(tmp_path: Path) -> None:
         refuse(tmp_path, message, format=name)
     with pytest.raises(IndexingError, match="there is nothing to read"):
         import_index(tmp_path / "y", tmp_path / "nothing")
-    with pytest.raises(UsageError, match=r"flex, pyserini-faiss, embeddings-jsonl, npy.*'csv'"):
+    with pytest.raises(UsageError, match=r"'csv'.*embeddings-jsonl, flex, npy, pyserini-faiss"):
         import_index(tmp_path / "y", tmp_path / "x", format="csv")
-    with pytest.raises(UsageError, match="not 'csv'"):
+    with pytest.raises(UsageError, match="'csv'"):
         export_index(build(tmp_path / "z"), tmp_path / "y", "csv")
 
 
@@ -693,7 +712,6 @@ def invoke(command: click.Command, *arguments: Any) -> str:
 
 
 def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
-    assert tuple(FORMATS) == INDEX_FORMATS
     model.save(tmp_path / "model")
     loaded = DenseEncoder.from_pretrained(tmp_path / "model", device="cpu")
     index = build_passages(tmp_path / "x", loaded)
@@ -710,7 +728,7 @@ def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
         ([away, "--out", back], IndexingError, "--overwrite takes its place"),
         ([away, "--out", tmp_path / "y", "--passages", "maxp"], click.UsageError, "name it with --model"),
         ([away, "--out", tmp_path / "y", "--query-length", 9], click.UsageError, "name it with --model"),
-        ([tmp_path, "--out", tmp_path / "y"], IndexingError, "format that is understood"),
+        ([tmp_path, "--out", tmp_path / "y"], IndexingError, "flex"),
     ]:
         result = CliRunner().invoke(index_import, [str(argument) for argument in arguments], standalone_mode=False)
         assert isinstance(result.exception, kind)
@@ -718,9 +736,9 @@ def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
     assert not (tmp_path / "y").exists()
     invoke(index_import, away, "--out", back, "--overwrite")
     assert AnceIndex(back).manifest["encoding"] is None
-    result = CliRunner().invoke(index_export, [str(index.folder), "--format", "npy", "--out", str(away)], standalone_mode=False)
+    result = CliRunner().invoke(index_export, [str(index.folder), "--format", name, "--out", str(away)], standalone_mode=False)
     assert isinstance(result.exception, IndexingError)
-    invoke(index_export, index.folder, "--format", "npy", "--out", away, "--overwrite")
+    invoke(index_export, index.folder, "--format", name, "--out", away, "--overwrite")
 
 
 def test_damaged_indexes_stay_damaged_indexes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Plain arrays: ``vectors.npy``, or several such files, and beside them ``ids.txt`` (or ``docnos.txt``), one id a line."""
+"""Plain arrays: *.npy, and ids.txt or docnos.txt (one id a line)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from ance_ir.arrays import map_array
 from ance_ir.errors import IndexingError
 from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
+from ance_ir.indexes.formats.format import Format
 
 _FLOATS = ("float16", "float32", "float64")
 _IDS = ("ids.txt", "docnos.txt")
@@ -61,3 +62,6 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def _map(path: Path) -> np.ndarray:
     return map_array(path, _FLOATS, (None, None), error=IndexingError, remedy="write it again")
+
+
+FORMAT = Format(patterns=("*.npy",), marker="ids.txt", read=read, write=write)

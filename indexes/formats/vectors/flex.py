@@ -1,4 +1,4 @@
-"""pyterrier_dr's FlexIndex: ``vecs.f4`` (float32 ``[documents, D]``), ``docnos.npids`` and ``pt_meta.json``.
+"""FlexIndex of pyterrier_dr: vecs.f4 (float32 [documents, D]), docnos.npids, pt_meta.json.
 
 The package npids picks an encoding for runs of docnos and writes some that it cannot read again: a block of one, large numbers, prefixes
 that end within a character. Ours are written in the one encoding, with the one way back, that hold every docno.
@@ -19,6 +19,7 @@ import numpy as np
 from ance_ir.errors import DamagedIndexError, IndexingError
 from ance_ir.files import write_json
 from ance_ir.indexes.formats.batches import Batch, id_array
+from ance_ir.indexes.formats.format import Format
 from ance_ir.optional import optional
 from ance_ir.typed_json import read_typed
 
@@ -141,3 +142,6 @@ def _check_blocks(path: Path) -> None:
             if not place < header[link] < size:
                 raise ValueError(f"byte {header[link]} after byte {place} of {size}")
             place = header[link]
+
+
+FORMAT = Format(patterns=("vecs.f4", "docnos.npids"), marker="vecs.f4", read=read, write=write)

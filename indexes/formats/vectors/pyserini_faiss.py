@@ -1,4 +1,4 @@
-"""Pyserini's Faiss directories: ``index``, a Faiss file, and ``docid``, one id a line."""
+"""Faiss directory of Pyserini: index (a Faiss file), docid (one id a line)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ance_ir.arrays import map_bytes
 from ance_ir.errors import DamagedIndexError, IndexingError
 from ance_ir.indexes.ann.files import read_faiss
 from ance_ir.indexes.formats.batches import Batch, id_lines, with_ids
+from ance_ir.indexes.formats.format import Format
 
 logger = logging.getLogger(__name__)
 
@@ -118,3 +119,6 @@ def _header(dimension: int, total: int) -> bytes:
     for place, number in ((_NTOTAL, total), (_SIZE, total * dimension)):
         header[place : place + 8] = number.to_bytes(8, "little")
     return bytes(header)
+
+
+FORMAT = Format(patterns=("index", "docid"), marker="docid", read=read, write=write)

@@ -1,4 +1,4 @@
-"""Pyserini's encoded corpora: lines of ``{"id", "contents", "vector"}``, in one file or a folder of them."""
+"""Encoded corpus of Pyserini: *.jsonl, lines of {"id", "contents", "vector"}."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ance_ir.datasets.ids import Ids
 from ance_ir.datasets.parsing import clean_id
 from ance_ir.errors import IndexingError
 from ance_ir.indexes.formats.batches import Batch, id_array
+from ance_ir.indexes.formats.format import Format
 from ance_ir.models.compute.batching import chunks
 from ance_ir.reading import Line, lines
 
-PATTERNS = ("*.jsonl", "*.jsonl.gz")
+_PATTERNS = ("*.jsonl", "*.jsonl.gz")
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
@@ -25,7 +26,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
         MalformedFileError: a line that is no such object, or whose vector is not of the dimension of the first.
         IndexingError: the folder has no such file.
     """
-    files = [source] if source.is_file() else sorted(path for pattern in PATTERNS for path in source.glob(pattern))
+    files = [source] if source.is_file() else sorted(path for pattern in _PATTERNS for path in source.glob(pattern))
     if not files:
         raise IndexingError(f"{source}: files with names in .jsonl were expected; there is none")
     for chunk in chunks(_parsed((line for file in files for line in lines(file)), Ids(source)), rows):
@@ -68,3 +69,6 @@ def _vector(line: Line, numbers: object) -> np.ndarray:
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise line.error(expected)
     return vector
+
+
+FORMAT = Format(patterns=_PATTERNS, marker="embeddings.jsonl", read=read, write=write)

@@ -1,0 +1,7 @@
+"""Float16: 2 bytes a dimension."""
+
+from __future__ import annotations
+
+from ance_ir.indexes.ann.parts._part import Part
+
+PART = Part(kind="storage", factory=lambda corpus, number: "SQfp16")
