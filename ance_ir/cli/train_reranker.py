@@ -74,6 +74,7 @@ def command(
     Of a document it reads what fits into a pair beside the query. Losses are those of `ance-ir train` that need no teacher. After an
     interruption, the same command resumes the run and ends with the same result.
     """
+    from ance_ir.pipelines.systems.words import path_word
     from ance_ir import CrossEncoder, load_dataset
     from ance_ir.training import TrainingSettings
     from ance_ir.workflows import train_reranker_on_dataset
@@ -103,4 +104,5 @@ def command(
     if not world.leads:
         return
     click.echo(f"trained model: {trained.name}")
-    click.echo(f'next: ance-ir eval --dataset {dataset} --system bm25 --system "reranked=bm25 % 100 >> {out}" --baseline bm25')
+    stage = path_word(out)
+    click.echo(f'next: ance-ir eval --dataset {dataset} --system bm25 --system "reranked=bm25 % 100 >> {stage}" --baseline bm25')

@@ -50,6 +50,6 @@ class AncePRF(Feedback):
         check_queries(queries)
         tokenizer = self.model.tokenizer
         texts = [given_texts(found["text"].head(self.depth)) for found in results]
-        read = tokenizer.joined([[query, *told] for query, told in zip(queries["query"], texts, strict=True)], self.length)
+        read = tokenizer.joined([[query, *given] for query, given in zip(queries["query"], texts, strict=True)], self.length)
         tokens = ([np.asarray(ids, dtype=np.int32)] for ids in read)
         return finite_vectors(queries, gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0])

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ance_ir.datasets import Dataset, kind_of
 from ance_ir.errors import DatasetNotFoundError, UsageError
-from ance_ir.pipelines.systems.parser import parse
+from ance_ir.pipelines.systems.parser import BM25, parse
 from ance_ir.pipelines.systems.tree import Node, Stage, map_stages, stages_of
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,9 @@ SYSTEMS: Mapping[str, NamedSystem] = {
 BERT = "bert"
 MODELS = ("ance", "dpr", BERT)
 """Words that stand for a model, over the dataset's documents."""
+
+NAMES = (BM25, *MODELS, *SYSTEMS)
+"""All words that are stages."""
 
 CHECKPOINTS: Mapping[str, Mapping[Collection, str]] = {
     "ance": {
@@ -114,7 +117,7 @@ def expand(stage: Stage) -> Node:
         UsageError: no model in it could take them.
     """
     expression = SYSTEMS[stage.word.lower()].expression
-    tree = parse(expression, SYSTEMS).tree
+    tree = parse(expression, NAMES).tree
     given = {option.name for option in stage.options}
     if given and not any(part.word in MODELS for part in stages_of(tree)):
         raise UsageError(f"{stage.word} takes no options; what it stands for does: {expression}")
@@ -141,7 +144,7 @@ def describe() -> list[dict[str, str]]:
     known = {name: NamedSystem(expression=name, what=what) for name, what in _STAGES.items()} | dict(SYSTEMS)
     rows = []
     for name, system in known.items():
-        needs = "; ".join(filter(None, map(_needs, stages_of(parse(system.expression, SYSTEMS).tree))))
+        needs = "; ".join(filter(None, map(_needs, stages_of(parse(system.expression, NAMES).tree))))
         rows.append({"name": name, "expression": system.expression, "what": system.what, "needs": needs})
     return rows
 

@@ -78,7 +78,7 @@ def read_options(stage: Stage, kinds: Kinds, text: str) -> dict[str, Any]:
     for option in stage.options:
         with pointing(text, option.place):
             if option.name not in kinds:
-                raise UsageError(f"{stage.told} has the options {', '.join(kinds)}, not {option.name!r}")
+                raise UsageError(f"{stage.written} has the options {', '.join(kinds)}, not {option.name!r}")
             if option.name in values:
                 raise UsageError(f"{option.name} comes twice")
             values[option.name] = kinds[option.name](option.value)

@@ -11,8 +11,8 @@ import pyterrier as pt
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.files import as_path
-from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
-from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
+from ance_ir.pipelines.systems.named import NAMES
+from ance_ir.pipelines.systems.parser import FUNCTIONS
 
 FUNCTION = "pipelines"
 
@@ -44,7 +44,7 @@ def load_pipelines(path: Path | str, dataset: Dataset) -> dict[str, pt.Transform
             raise UsageError(f"{path}: a pipeline's name is a text without blanks around it, not {name!r}")
         if not isinstance(pipeline, pt.Transformer):
             raise UsageError(f"{path}: {name} is to be a PyTerrier transformer, not {_called(pipeline)}")
-        if name.lower() in (BM25, *MODELS, *FUNCTIONS, *SYSTEMS):
+        if name.lower() in (*NAMES, *FUNCTIONS):
             raise UsageError(f"{path}: the name {name} is taken; `ance-ir systems` shows those that are")
     return found
 

@@ -15,27 +15,26 @@ A NUMBER before a system in a mixture is its weight in the mixture. ``term "+" t
 A STAGE is, in this order,
 
 1. a path in quotes: ``"my indexes/x.ance"``;
-2. as much of the text, up to a blank or a sign, as is the path of something on disk or a system's name: ``runs/a+b.ance``, ``bm25+dpr``.
-   Of both the longer one counts, of equally long ones the path; but ``bm25`` is always the word, and so is a name with ``model=`` in
-   brackets after it;
-3. what stands before the next blank or sign.
+2. the longest name of a stage or system: ``bm25+dpr``;
+3. what stands before the next blank or sign: a path if it has a separator or a known ending (``runs/bert``, ``./bert``, ``x.ance``).
 
-NAME is all before a ``=``, if it has no quote and none of ``> % / [`` in it, and if the text does not begin with a path to which that ``=``
-belongs.
+For one release more another word is a path if it is on disk, and signs may belong to it; a FutureWarning says what to write.
+
+NAME is all before a ``=``, if it has no quote and none of ``> % / [`` in it.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Collection
-from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
 from ance_ir.errors import PointedError
+from ance_ir.files import as_path
 from ance_ir.pipelines.fusion import FUSIONS
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Mixture, Node, Option, Source, Stage, Sum, System, Weighted
+from ance_ir.pipelines.systems.words import SIGN, end_on_disk, is_path, warn_of_form, word_ends
 
 BM25 = "bm25"
 FUNCTIONS = (*FUSIONS, MIX)
@@ -43,10 +42,7 @@ FUNCTIONS = (*FUSIONS, MIX)
 _NAME = re.compile(r"([^=>%/[\"']*[^=>%/[\"'\s])\s*=")
 _WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")
 _CALL = re.compile(rf"({'|'.join(FUNCTIONS)})\s*\(", re.IGNORECASE)
-_SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
 _DEPTH = re.compile(r"\d{1,18}(?![^\s>%*+()\[\],;=\"'])")
-_MOST_SIGNS = 64
-"""Signs within a path or a name; each is a file to look for."""
 _OPTION = re.compile(r"\s*(\w+)\s*=\s*")
 _VALUE = re.compile(r"[^;\]]+")
 
@@ -86,7 +82,7 @@ class _Parser:
 
     def __init__(self, text: str, names: Collection[str]) -> None:
         self.text = text
-        self.names = names
+        self.names = {BM25, *names}
         self.place = 0
         self.splits = False  # whether + outside brackets parts sources, even where a name has one: bm25+dpr
 
@@ -127,7 +123,7 @@ class _Parser:
     def system(self) -> System:
         name = _NAME.match(self.text)
         self._skip()
-        if name and self._known() <= name.end() - 1:
+        if name and self._end_of_name() <= name.end() - 1:
             self.place = name.end()
         else:
             name = None
@@ -174,7 +170,7 @@ class _Parser:
         if call := _CALL.match(self.text, place):
             self.place = call.end()
             return Call(call[1].lower(), tuple(self._inside(",", "expected , or )")), place)
-        if self.text.startswith("(", place) and not self._known():
+        if self.text.startswith("(", place) and not self._end_of_name():
             self.place += 1
             return self._inside("", "expected >>, +, % or )")[0]
         return self.stage()
@@ -193,34 +189,30 @@ class _Parser:
         place = self.place
         if self.text[place : place + 1] in ('"', "'"):
             word = self._quoted()
-            path: Path | None = _path(word)
+            path: Path | None = as_path(word)
         else:
             word, path = self._word()
-        options = self._options()
-        if self._named(word) and any(option.name == "model" for option in options):
-            path = None
-        return Stage(word, path, options, place, word)
+        return Stage(word, path, self._options(), place, word)
 
     def _word(self) -> tuple[str, Path | None]:
-        place = self.place
-        end = self._known()
-        if not end:
-            sign = _SIGN.search(self.text, place)
-            end = sign.start() if sign else len(self.text)
-        word = self.text[place:end]
+        place, end = self.place, self._end_of_name()
+        if end:
+            self.place = end
+            return self.text[place:end], None
+        sign = SIGN.search(self.text, place)
+        end, on_disk = sign.start() if sign else len(self.text), end_on_disk(self.text, place)
+        found = on_disk > end or (on_disk == end and not is_path(self.text[place:end]))
+        self.place = on_disk if found else end
+        word = self.text[place : self.place]
         if not word:
             self._fail("expected a stage")
-        self.place = end
-        return word, _path(word) if _exists(word) else None
+        if found:
+            warn_of_form(word)
+        return word, as_path(word) if found or is_path(word) else None
 
-    def _known(self) -> int:
-        """The end of the longest beginning of the rest that is a path or a system's name; 0 if there is none."""
-        ends = [sign.start() for sign in islice(_SIGN.finditer(self.text, self.place + 1), _MOST_SIGNS)]
-        for end in (len(self.text), *reversed(ends)):
-            word = self.text[self.place : end]
-            if word and word == word.strip() and (self._named(word) or _exists(word)):
-                return end
-        return 0
+    def _end_of_name(self) -> int:
+        """The end of the longest name of a stage or system that comes next; 0 if none does."""
+        return next((end for end in word_ends(self.text, self.place) if self._named(self.text[self.place : end])), 0)
 
     def _named(self, word: str) -> bool:
         if self.splits and "+" in word:
@@ -293,11 +285,3 @@ class _Parser:
     def _fail(self, expected: str) -> NoReturn:
         found = re.match(r">>|[^\s>%*+()\[\],;=\"']+|.", self.text[self.place :])
         raise PointedError(f"{expected}, found {repr(found[0]) if found else 'the end'}", self.text, self.place)
-
-
-def _exists(word: str) -> bool:
-    return word.lower() != BM25 and os.path.exists(_path(word))
-
-
-def _path(word: str) -> Path:
-    return Path(os.path.expanduser(word))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyterrier as pt
 
+from ance_ir.choices import check_choice
 from ance_ir.datasets import Dataset
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
@@ -23,7 +23,7 @@ from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import options as kinds
 from ance_ir.pipelines.systems.cache import dataset_dense
 from ance_ir.pipelines.systems.folders import kind_of
-from ance_ir.pipelines.systems.named import BERT, MODELS, SYSTEMS, checkpoint_for
+from ance_ir.pipelines.systems.named import BERT, MODELS, NAMES, checkpoint_for
 from ance_ir.pipelines.systems.options import read_options, text_settings
 from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
 from ance_ir.pipelines.systems.tree import Stage
@@ -93,12 +93,8 @@ class Stages:
             return self._reranker(stage, None, read_options(stage, kinds.BERT, text), retrieves=retrieves)
         if word in MODELS:
             return self._dense(stage, word, read_options(stage, kinds.DENSE, text), retrieves=retrieves)
-        known = [BM25, *MODELS, *SYSTEMS]
-        close = difflib.get_close_matches(word, [*known, *FUNCTIONS], n=1)
-        raise UsageError(
-            f"a stage is a path of an index or a reranker, or one of {', '.join(known)}; {stage.word!r} is neither"
-            + (f"; did you mean {close[0]}?" if close else "")
-        )
+        check_choice("stage", stage.word, [*NAMES, *FUNCTIONS], hint=f"To name a folder write ./{stage.word}")
+        raise UsageError(f"{word} stands before brackets: {word}(bm25, ance)")
 
     def _of_folder(self, stage: Stage, path: Path, text: str, *, retrieves: bool) -> pt.Transformer:
         match kind_of(path):
@@ -117,7 +113,7 @@ class Stages:
     def _bm25(self, stage: Stage, text: str, path: Path | None, *, retrieves: bool) -> pt.Transformer:
         options = read_options(stage, kinds.BM25, text)
         if not retrieves:
-            raise UsageError(f"{stage.told} only retrieves, so it is the first stage of a system")
+            raise UsageError(f"{stage.written} only retrieves, so it is the first stage of a system")
         analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
         index = dataset_bm25(self._dataset, **analysis) if path is None else BM25Index(path, **analysis)
         return self._others(index.retriever(self._asked, **{"k1": self._k1, "b": self._b, **options}))
@@ -137,7 +133,7 @@ class Stages:
         if not retrieves:
             if feedback is not None or "backend" in options:
                 name = "backend" if feedback is None else "prf"
-                raise UsageError(f"{stage.told} scores what was found before it: {name}= is for an index that retrieves")
+                raise UsageError(f"{stage.written} scores what was found before it: {name}= is for an index that retrieves")
             return index.scorer(model, check=False, **options)
         retriever = self._others(index.retriever(model, self._asked, check=False, **options))
         if feedback is None:
@@ -157,7 +153,7 @@ class Stages:
         name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self._dataset)
         model = self._cross_encoder(stage, name, is_stage=folder is not None)
         if retrieves:
-            raise UsageError(f"{stage.told} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage.told}")
+            raise UsageError(f"{stage.written} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage.written}")
         return self._dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self._verbose, **options)
 
     def _reader(self, stage: Stage, path: Path, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
@@ -197,4 +193,4 @@ class Stages:
 
 
 def _with_remedy(error: ModelError, stage: Stage) -> ModelError:
-    return ModelError(f"{error}. Another checkpoint is named in brackets: {stage.told}[model=FOLDER]")
+    return ModelError(f"{error}. Another checkpoint is named in brackets: {stage.written}[model=FOLDER]")

@@ -15,7 +15,7 @@ from ance_ir.models.compute.precision import Precision
 from ance_ir.pipelines.bm25.engine import K1, B
 from ance_ir.pipelines.fusion import FUSIONS, WeightedSum
 from ance_ir.pipelines.fusion.base import Fusion
-from ance_ir.pipelines.systems.named import MODELS, SYSTEMS, expand
+from ance_ir.pipelines.systems.named import NAMES, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.stages import Stages
@@ -103,7 +103,7 @@ class Systems:
         return self._make(tree, text, first=True)
 
     def _read(self, text: str) -> System:
-        return parse(text, {*MODELS, *SYSTEMS, *self._pipelines})
+        return parse(text, {*NAMES, *self._pipelines})
 
     def _made(self, system: System) -> tuple[str, pt.Transformer]:
         return system.name, self._make(system.tree, system.text, first=True)

@@ -28,14 +28,14 @@ class Stage:
         path: what it names on disk, if it does.
         options: in their order.
         place: where it begins.
-        told: what the user wrote, where a named system brought the stage in; otherwise the word.
+        written: what the user wrote: the name of the system that brought the stage in, or the word.
     """
 
     word: str
     path: Path | None = None
     options: tuple[Option, ...] = ()
     place: int = field(default=0, compare=False)
-    told: str = field(default="", compare=False)
+    written: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def command(
 
     torchrun --nproc-per-node 4 -m ance_ir index … shares the work among four processes.
     """
+    from ance_ir.pipelines.systems.words import path_word
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
@@ -94,4 +95,4 @@ def command(
     if not world.leads:
         return
     click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")
-    click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={out} --baseline bm25")
+    click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={path_word(out)} --baseline bm25")

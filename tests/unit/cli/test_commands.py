@@ -651,7 +651,7 @@ def test_an_index_of_another_model_is_refused(
         (["eval", "--dataset", "no-such-thing", "--system", "bm25"], "no-such-thing"),
         (
             ["eval", "--dataset", "COLLECTION", "--system", "bm26"],
-            "a stage is a path of an index or a reranker, or one of bm25, ance, dpr, bert",
+            "unknown stage 'bm26'. Did you mean 'bm25'?",
         ),
         (
             ["eval", "--dataset", "COLLECTION", "--system", "x=INDEX[depth=3]"],
@@ -695,7 +695,7 @@ def test_an_index_of_another_model_is_refused(
         ),
         (
             [*RERANKER, "1", "--negatives", "x"],
-            "'x' is neither",
+            "unknown stage 'x'",
         ),
         (
             ["train", "--dataset", "COLLECTION", "--model", "MODEL", "--out", "OUT", "--steps", "1", "--dimensions", "4,x"],

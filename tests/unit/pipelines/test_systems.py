@@ -110,8 +110,8 @@ FORMS: dict[str, Callable[[Part], pt.Transformer]] = {
     "x.ance[prf=average:2]": lambda p: p["average"],
     "x.ance[prf=rocchio:5, 0.3, 0.7] % 3": lambda p: p["rocchio"] % 3,
     "bm25 % 2 >> x.ance": lambda p: p["bm25"] % 2 >> p["scorer"],
-    "bm25 % 3 >> x.ance % 2 >> bert": lambda p: p["bm25"] % 3 >> (p["scorer"] % 2) >> p["bert"],
-    "bm25 >> bert[passages=maxp:16,2]": lambda p: p["bm25"] >> p["maxp"],
+    "bm25 % 3 >> x.ance % 2 >> ./bert": lambda p: p["bm25"] % 3 >> (p["scorer"] % 2) >> p["bert"],
+    "bm25 >> ./bert[passages=maxp:16,2]": lambda p: p["bm25"] >> p["maxp"],
     "bm25 >> bert[model=./bert; passages=maxp:16,2]": lambda p: p["bm25"] >> p["maxp"],
     "ance[model=dense]": lambda p: p["dense"],
     "dpr[model=dense; passages=firstp]": lambda p: p["dense"],
@@ -120,14 +120,14 @@ FORMS: dict[str, Callable[[Part], pt.Transformer]] = {
     "bm25-ance-rerank[model=dense]": lambda p: p["bm25"] % 100 >> p["dense scorer"],
     "bm25-bert-rerank[model=bert] % 2": lambda p: p["bm25"] % 100 >> p["bert"] % 2,
     "bm25 + x.ance": lambda p: WeightedSum(p["bm25"], p["index"]),
-    "bm25 + 1.1 * x.ance % 2 >> bert": lambda p: WeightedSum(p["bm25"], p["index"] % 2, weights=(1, 1.1)) >> p["bert"],
+    "bm25 + 1.1 * x.ance % 2 >> ./bert": lambda p: WeightedSum(p["bm25"], p["index"] % 2, weights=(1, 1.1)) >> p["bert"],
     "bm25+dpr[model=dense]": lambda p: WeightedSum(p["bm25"], p["dense"], weights=(1, 1.1)),
-    "rrf(bm25, x.ance, bm25 % 2 >> bert)": lambda p: ReciprocalRankFusion(p["bm25"], p["index"], p["bm25"] % 2 >> p["bert"]),
+    "rrf(bm25, x.ance, bm25 % 2 >> ./bert)": lambda p: ReciprocalRankFusion(p["bm25"], p["index"], p["bm25"] % 2 >> p["bert"]),
     "minmax(bm25, 0.5 * x.ance) % 3": lambda p: WeightedSum(p["bm25"], p["index"], weights=(1, 0.5), normalization="min-max") % 3,
     "z(bm25 % 5, 3 * x.ance % 4)": lambda p: WeightedSum(p["bm25"] % 5, p["index"] % 4, weights=(1, 3), normalization="z"),
     "z(2 * bm25, bm25 + x.ance)": lambda p: WeightedSum(p["bm25"], WeightedSum(p["bm25"], p["index"]), weights=(2, 1), normalization="z"),
-    "bm25 % 3 >> x.ance + 0.1 * bert": lambda p: p["bm25"] % 3 >> WeightedSum(p["scorer"], p["bert"], weights=(1, 0.1)),
-    "bm25 % 3 >> rrf(x.ance, bert)": lambda p: p["bm25"] % 3 >> ReciprocalRankFusion(p["scorer"], p["bert"]),
+    "bm25 % 3 >> x.ance + 0.1 * ./bert": lambda p: p["bm25"] % 3 >> WeightedSum(p["scorer"], p["bert"], weights=(1, 0.1)),
+    "bm25 % 3 >> rrf(x.ance, ./bert)": lambda p: p["bm25"] % 3 >> ReciprocalRankFusion(p["scorer"], p["bert"]),
     "2 * (bm25 >> x.ance)": lambda p: 2 * (p["bm25"] >> p["scorer"]),
 }
 
@@ -164,16 +164,16 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("bm26", 0, r"'bm26' is neither; did you mean bm25\?"),
-        ("bm25 >> nowhere/x.ance % 3", 8, "a stage is a path of an index or a reranker, or one of bm25, ance, dpr, bert, bm25-rm3,"),
+        ("bm26", 0, r"stage 'bm26'.*'bm25'.*\./bm26"),
+        ("bm25 >> nowhere/x.ance % 3", 8, "nowhere/x.ance"),
         ("bm25 >> 'no such'", 8, "no such is not there; a stage is the folder of an index or a reranker"),
-        ("bm25 >> collection", 8, "collection is no index and no model"),
-        ("bm25 >> dense", 8, r"dense is a dense model: ance\[model=dense\] makes an index"),
+        ("bm25 >> ./collection", 8, "collection"),
+        ("bm25 >> ./dense", 8, r"ance\[model=./dense\]"),
         ("bm25 >> bm25", 8, "bm25 only retrieves"),
         ("bm25 >> (x.ance >> x.bm25)", 19, "x.bm25 only retrieves"),
-        ("bm25 + bert", 7, "bert is a reranker, which scores what stages before it found: bm25 % 100 >> bert"),
-        ("reader", 0, "reader is a reader, which answers from what stages before it found: bm25 % 20 >> reader"),
-        ("bm25 >> reader[by=luck]", 8, "not 'luck'"),
+        ("bm25 + ./bert", 7, "bm25 % 100 >> ./bert"),
+        ("./reader", 0, "bm25 % 20 >> ./reader"),
+        ("bm25 >> ./reader[by=luck]", 8, "not 'luck'"),
         ("bm25 >> x.ance[aggregation=median]", 8, "not as 'median'"),
         ("bm25 >> x.ance[backend=flat]", 8, "backend= is for an index that retrieves"),
         ("bm25 >> x.ance[prf=average]", 8, "prf= is for an index that retrieves"),
@@ -203,7 +203,7 @@ def test_a_mistake_and_its_place(text: str, place: int, message: str, dataset: D
 @pytest.mark.parametrize(("name", "by"), [("reader", "relevance"), ("qa", "relevance"), ("reader", "score")])
 def test_a_reader_answers_at_the_end(name: str, by: Literal["relevance", "score"], folder: Path, dataset: Dataset, parts: Part) -> None:
     options = "[by=score]" if by == "score" else ""
-    found = systems.get(f"bm25 % 3 >> {name}{options}", dataset, device="cpu")(dataset.queries())
+    found = systems.get(f"bm25 % 3 >> ./{name}{options}", dataset, device="cpu")(dataset.queries())
     answer = AnswerReader.from_pretrained(folder / name, device="cpu") >> BestAnswer(by)
     expected = (parts["bm25"] % 3 >> dataset.text_loader(("title", "text")) >> answer)(dataset.queries())
     assert {"qid", "qanswer", "docno"} <= set(found.columns)
@@ -322,14 +322,15 @@ def test_the_kind_of_a_collection_that_is_known(name: str, kind: str) -> None:
     assert collection_of(load_dataset(name)) == kind
 
 
-def test_a_folder_comes_before_a_name(folder: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_never_hides_a_name(folder: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     os.symlink(folder / "x.ance", tmp_path / "ance")
     os.symlink(folder / "x.ance", tmp_path / "bm25")
-    assert systems.get("ance", dataset, device="cpu").index == AnceIndex(folder / "x.ance")
+    assert systems.get("./ance", dataset, device="cpu").index == AnceIndex(folder / "x.ance")
     assert isinstance(systems.get("bm25", dataset).index, BM25Index)
-    with pytest.raises(ModelError, match="castorini/ance-msmarco-passage"):
-        systems.get("ance-firstp", dataset)  # in a named system a word is always the word
+    for name in ("ance", "ance-firstp"):
+        with pytest.raises(ModelError, match="castorini/ance-msmarco-passage"):
+            systems.get(name, dataset)
 
 
 MINE = """
@@ -351,7 +352,7 @@ def test_pipelines_of_ones_own(dataset: Dataset, tmp_path: Path, parts: Part) ->
     assert len(parser.parse("rrf(known, bm25)")[1](dataset.queries())) > 2
     with pytest.raises(UsageError, match=r"known.*options"):
         parser.parse("known[k1=1]")
-    with pytest.raises(UsageError, match="'knowm' is neither"):
+    with pytest.raises(UsageError, match="'knowm'"):
         parser.parse("knowm")
 
 

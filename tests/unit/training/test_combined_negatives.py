@@ -162,7 +162,7 @@ def test_a_run_file_is_a_source(named: NamedNegatives, queries: TrainingQueries,
         ("bm25 % 100 >> mix(bm25, random)", "mix"),
         ("mix(mix(bm25, random), random)", "mix"),
         ("0*bm25+random", "weights of negatives are above 0"),
-        ("bm26", "did you mean bm25"),
+        ("bm26", "'bm26'.*'bm25'"),
         ("in-batch+nce", "not both"),
     ],
 )
