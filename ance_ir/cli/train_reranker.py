@@ -74,8 +74,8 @@ def command(
     Of a document it reads what fits into a pair beside the query. Losses are those of `ance-ir train` that need no teacher. After an
     interruption, the same command resumes the run and ends with the same result.
     """
-    from ance_ir.pipelines.systems.words import path_word
     from ance_ir import CrossEncoder, load_dataset
+    from ance_ir.pipelines.systems.words import path_word
     from ance_ir.training import TrainingSettings
     from ance_ir.workflows import train_reranker_on_dataset
 

@@ -68,10 +68,10 @@ def command(
 
     torchrun --nproc-per-node 4 -m ance_ir index … shares the work among four processes.
     """
-    from ance_ir.pipelines.systems.words import path_word
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
+    from ance_ir.pipelines.systems.words import path_word
 
     Workspace(out, "building").check(overwrite=overwrite)
     world, device = join(device)
