@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.errors import UsageError
+from ance_ir.ragged import places_of
 
 
 def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     order[tied] = rows[np.lexsort((-place, np.cumsum(~again)[tied]))]
     ranked = results.iloc[order].reset_index(drop=True)
     starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])
-    ranked["rank"] = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
+    ranked["rank"] = places_of(np.diff(np.r_[starts, len(ranked)]))
     return ranked if k is None else ranked[ranked["rank"] < k].reset_index(drop=True)
 
 

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ance_ir.errors import UsageError
-from ance_ir.ragged import rows_of
+from ance_ir.ragged import rows_of, starts_of
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class TorchWorld(World):
         first = np.empty_like(counts)
         for rank in range(self.size):  # where a thing's rows begin in what its process sent
             sent = counts[rank :: self.size]
-            first[rank :: self.size] = rank * len(padded) + np.cumsum(sent) - sent
+            first[rank :: self.size] = rank * len(padded) + starts_of(sent)
         return torch.cat(parts)[torch.from_numpy(rows_of(first, counts)).to(self._device)].to(ours)
 
     def sum(self, value: int) -> int:

@@ -17,7 +17,7 @@ from ance_ir.indexes.search.exact import MEMORY_BUDGET
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.models.text.settings import Text
-from ance_ir.ragged import rows_of
+from ance_ir.ragged import rows_of, starts_of
 from ance_ir.ranking import finite_scores, given_vectors, no_results, rank_results
 from ance_ir.settings import flag, integer, of_kind, text
 from ance_ir.transformers import Configured, Retrieving
@@ -161,10 +161,10 @@ class DenseScorer(_OverIndex):
         scheme = parse_passages(encoding["passages"]) if encoding and encoding["passages"] else FirstP()
         place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         vectors, counts = self.model.encode_documents(list(place_of), scheme)
-        starts = np.cumsum(counts) - counts
+        starts = starts_of(counts)
         places_N = np.array([place_of[text] for text in texts])
         counts_N = counts[places_N]
-        starts_N = np.cumsum(counts_N) - counts_N
+        starts_N = starts_of(counts_N)
         rows = rows_of(starts[places_N], counts_N)
         products = np.einsum("nd,nd->n", vectors[rows].astype(np.float64), np.repeat(queries_ND, counts_N, axis=0).astype(np.float64))
         return parse_aggregation(self.aggregation).combine(products, starts_N, counts_N)

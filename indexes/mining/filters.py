@@ -15,6 +15,7 @@ import numpy as np
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder
+from ance_ir.ragged import owners_of, starts_of
 from ance_ir.training import TrainingQueries
 
 _PAIRS = 4096
@@ -103,9 +104,9 @@ class Filters:
         """Clear what the teacher finds unsafe in ``safe_BK``."""
         rows, columns = np.nonzero(safe_BK)
         counts = np.array([len(queries.positives[query]) for query in asked_B], dtype=np.int64)
-        owners = np.concatenate([np.repeat(np.arange(len(asked_B)), counts), rows])
+        owners = np.concatenate([owners_of(counts), rows])
         documents = np.concatenate([*(queries.positives[query] for query in asked_B), found_BK[rows, columns]])
         texts = [teacher.settings.join(store[int(number)]) for number in documents]
         scores = teacher.log_odds([queries.texts[asked_B[owner]] for owner in owners], texts)
-        best_B = np.maximum.reduceat(scores[: counts.sum()], np.cumsum(counts) - counts)
+        best_B = np.maximum.reduceat(scores[: counts.sum()], starts_of(counts))
         safe_BK[rows, columns] = scores[counts.sum() :] <= best_B[rows] - self.teacher_margin

@@ -24,6 +24,7 @@ from ance_ir.indexes.mining.filters import Filters
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import DenseEncoder, PassageScheme
+from ance_ir.ragged import owners_of, starts_of
 from ance_ir.training import MinedNegatives, TrainingQueries
 
 logger = logging.getLogger(__name__)
@@ -177,11 +178,11 @@ class AnnMiner:
     def _best_positives(self, index: AnceIndex, vectors_BD: np.ndarray, block: np.ndarray) -> np.ndarray:
         """The score of each query's best positive, float32 ``[B]``."""
         counts = np.array([len(self._queries.positives[query]) for query in block], dtype=np.int64)
-        places = np.repeat(np.arange(len(block)), counts)
+        places = owners_of(counts)
         positives = np.concatenate([self._queries.positives[query] for query in block])
         parts = [slice(start, start + _PAIRS) for start in range(0, len(places), _PAIRS)]
         scores = np.concatenate([index.document_scores(vectors_BD[places[part]], positives[part]) for part in parts])
-        best: np.ndarray = np.maximum.reduceat(scores, np.cumsum(counts) - counts)
+        best: np.ndarray = np.maximum.reduceat(scores, starts_of(counts))
         return best
 
 

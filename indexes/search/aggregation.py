@@ -12,7 +12,7 @@ import numpy as np
 
 from ance_ir.errors import UsageError
 from ance_ir.indexes.store.vectors import VectorStore
-from ance_ir.ragged import rows_of
+from ance_ir.ragged import owners_of, places_of, rows_of, starts_of
 
 _PASSAGES = 1 << 20
 """Passages whose scores are held at once (more only where one document has more)."""
@@ -80,10 +80,10 @@ class SumOfBest:
 
     def combine(self, scores: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """See ``Max.combine``."""
-        order = np.lexsort((-scores, np.repeat(np.arange(len(counts)), counts)))
-        chosen = order[np.arange(len(scores)) - np.repeat(begins, counts) < self.count]
+        order = np.lexsort((-scores, owners_of(counts)))
+        chosen = order[places_of(counts) < self.count]
         summed = np.minimum(counts, self.count)
-        total: np.ndarray = np.add.reduceat(scores[chosen], np.cumsum(summed) - summed)
+        total: np.ndarray = np.add.reduceat(scores[chosen], starts_of(summed))
         return total
 
     def bound(self, scores: np.ndarray, most: int) -> np.ndarray:
@@ -139,7 +139,7 @@ def score_pairs(
         part = slice(start, max(start + 1, int(np.searchsorted(ends, last, side="right"))))
         sizes = counts[part]
         products = _products(store, queries_QD, np.repeat(query[part], sizes), rows_of(first_rows[part], sizes))
-        scores[part] = aggregation.combine(products, np.cumsum(sizes) - sizes, sizes)
+        scores[part] = aggregation.combine(products, starts_of(sizes), sizes)
         start = part.stop
     return scores
 

@@ -20,7 +20,7 @@ import pyterrier as pt
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.transformers import query_vectors
-from ance_ir.ragged import rows_of
+from ance_ir.ragged import rows_of, starts_of
 from ance_ir.ranking import finite_vectors, given_vectors, rank_results
 from ance_ir.settings import flag, integer, of_kind, of_kind_or_none
 from ance_ir.transformers import Configured, query_columns
@@ -114,7 +114,7 @@ class VectorPRF(Feedback):
         first, counts = self.index.table.rows(numbers)
         vectors_PD = self.index.vectors.get(rows_of(first, counts))
         scores_P = vectors_PD.astype(np.float64) @ query_D.astype(np.float64)
-        begins = np.cumsum(counts) - counts
+        begins = starts_of(counts)
         best_N = [begin + int(scores_P[begin : begin + count].argmax()) for begin, count in zip(begins, counts, strict=True)]
         best: np.ndarray = vectors_PD[best_N]
         return best

@@ -26,6 +26,7 @@ from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.weights import hash_weights, some
 from ance_ir.models.text.pairs import Pair, distinct_pairs
 from ance_ir.models.text.settings import PassageScheme
+from ance_ir.ragged import starts_of
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ class CrossEncoder(nn.Module):
             passages = self.tokenizer.pairs([queries[i] for i in window], [texts[i] for i in window], scheme)
             logits = self._read([pair for pairs in passages for pair in pairs], progress)
             counts = np.array([len(pairs) for pairs in passages])
-            begins = np.cumsum(counts) - counts
+            begins = starts_of(counts)
             best = np.maximum.reduceat(logits, begins) if combine is None else combine(logits.astype(np.float64), begins, counts)
             found[start : start + len(window)] = best
         scores: np.ndarray = found[codes]

@@ -14,6 +14,7 @@ from ance_ir.files import as_path
 from ance_ir.models.compute.batching import WINDOW
 from ance_ir.models.dense.query_cache import QueryCache
 from ance_ir.models.text.settings import FIELDS, TextSettings, check_field
+from ance_ir.ragged import owners_of, places_of
 from ance_ir.ranking import check_queries, finite_vectors
 from ance_ir.settings import Setting
 from ance_ir.transformers import Configured
@@ -153,8 +154,8 @@ class PassageEncoder(_Encoder):
             return self._with_vectors(inp, self.model.encode_passages(texts), None)
         scheme = inp["passages"].iloc[0]
         vectors, counts = self.model.encode_documents(texts, scheme, self.progress)
-        rows = inp.iloc[np.repeat(np.arange(len(inp)), counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
-        numbers = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = inp.iloc[owners_of(counts)].drop(columns=[*FIELDS, "passages"], errors="ignore").reset_index(drop=True)
+        numbers = places_of(counts)
         rows["docno"] = [f"{docno}{PASSAGE_SEPARATOR}{number}" for docno, number in zip(rows["docno"], numbers, strict=True)]
         return self._with_vectors(rows, vectors, str(scheme))
 
