@@ -9,11 +9,11 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import DocumentNotFoundError, IndexingError
-from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.ann.settings import checked_backend
 from ance_ir.indexes.passages import FirstP, parse_passages
 from ance_ir.indexes.search.aggregation import First, parse_aggregation
 from ance_ir.indexes.search.exact import MEMORY_BUDGET
+from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.models.text.settings import Text
@@ -26,12 +26,12 @@ from ance_ir.transformers import Configured, Retrieving
 class _OverIndex(Configured, pt.Transformer):
     """An index and the model that made it, which are no pipeline stages themselves."""
 
-    index = of_kind(AnceIndex)
+    index = of_kind(SearchableIndex)
     model = of_kind(DenseEncoder)
     aggregation = text(lambda name: str(parse_aggregation(name)))
     check = flag()
 
-    def __init__(self, index: AnceIndex, model: DenseEncoder, *, aggregation: str, check: bool) -> None:
+    def __init__(self, index: SearchableIndex, model: DenseEncoder, *, aggregation: str, check: bool) -> None:
         self.index = index
         self.model = model
         self.aggregation = aggregation
@@ -61,7 +61,7 @@ class DenseRetriever(Retrieving, _OverIndex):
         index: where to search.
         model: encodes the queries.
         num_results: documents a query.
-        backend: ``"exact"``, ``"tuned"`` or a family of Faiss indexes; see ``AnceIndex.searcher``.
+        backend: ``"exact"``, ``"tuned"`` or a family of Faiss indexes; see ``SearchableIndex.searcher``.
         aggregation: how the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or ``first``.
         memory_budget: bytes, of exact search; see ``ExactSearcher``.
         check: refuse a model that is not the index's.
@@ -77,7 +77,7 @@ class DenseRetriever(Retrieving, _OverIndex):
 
     def __init__(
         self,
-        index: AnceIndex,
+        index: SearchableIndex,
         model: DenseEncoder,
         num_results: int = 1000,
         *,
@@ -132,7 +132,7 @@ class DenseScorer(_OverIndex):
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Dense scorer", "help_url": None}
 
-    def __init__(self, index: AnceIndex, model: DenseEncoder, *, aggregation: str = "max", check: bool = True) -> None:
+    def __init__(self, index: SearchableIndex, model: DenseEncoder, *, aggregation: str = "max", check: bool = True) -> None:
         super().__init__(index, model, aggregation=aggregation, check=check)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:

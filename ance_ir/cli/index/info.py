@@ -15,4 +15,4 @@ def command(index: Path) -> None:
     """Show what INDEX holds, by which model it was made, and what memory searching it needs."""
     from ance_ir.indexes import AnceIndex
 
-    AnceIndex(index).info()
+    click.echo(AnceIndex(index).info())

@@ -12,9 +12,10 @@ import huggingface_hub
 import numpy as np
 import pyterrier as pt
 import pytest
+from click.testing import CliRunner
 
+from ance_ir.cli.index.info import command as index_info
 from ance_ir.indexes import AnceIndex, MaxP
-from ance_ir.indexes.card import describe
 from tests.tiny import encoder
 
 DOCUMENTS = [{"docno": "a", "text": "king " * 20}, {"docno": "b", "text": "cat"}, {"docno": "c", "text": "the dog"}]
@@ -30,10 +31,11 @@ def index(tmp_path: Path) -> AnceIndex:
     return built
 
 
-def test_what_an_index_says_of_itself(index: AnceIndex, capsys: pytest.CaptureFixture[str]) -> None:
-    index.info()
-    shown = capsys.readouterr().out
-    told = describe(index)
+def test_what_an_index_says_of_itself(index: AnceIndex) -> None:
+    assert CliRunner().invoke(index_info, [str(index.folder)], catch_exceptions=False).output == f"{index.info()}\n"
+    told = index.info()
+    shown = f"{told!r}\n"
+    assert shown.startswith(f"{index.folder}\n")
     for name, value in told.items():
         assert f"  {name:<18}  {value}\n" in shown
     assert told["documents"] == "3"
@@ -46,14 +48,26 @@ def test_what_an_index_says_of_itself(index: AnceIndex, capsys: pytest.CaptureFi
     assert "deleted" not in told
     index.delete(["b"])
     index.add((MaxP(8, 3) >> index.model(device="cpu").passages())([{"docno": "n", "text": "red"}]))
-    told = describe(index)
+    told = index.info()
     assert (told["documents"], told["deleted"]) == ("3", "1; `ance-ir index compact` frees their space")
     assert told["vectors"] == "6 × 8 float16, in 2 shards"
 
 
+def test_an_index_in_a_notebook(index: AnceIndex, tmp_path: Path) -> None:
+    """One line of text; a table of what it holds once it is built, text escaped."""
+    assert repr(index) == f"AnceIndex({str(tmp_path / 'x.ance')!r})"
+    page = index._repr_html_()
+    for name, value in index.info().items():
+        assert f"<tr><th>{name}</th><td>{value}</td></tr>" in page
+    assert "<b>" not in AnceIndex(tmp_path / "<b>")._repr_html_()
+    moved = AnceIndex(index.folder.rename(tmp_path / "<b>.ance"))
+    assert "&lt;b&gt;.ance" in moved._repr_html_()
+    assert "<b>" not in moved._repr_html_()
+
+
 def test_an_index_of_vectors_says_that_no_model_is_known(tmp_path: Path) -> None:
     index = AnceIndex(tmp_path / "x").index([{"docno": "a", "doc_vec": np.ones(3)}])
-    told = describe(index)
+    told = index.info()
     assert told["model"] == "not recorded: built from vectors"
     assert "passages" not in told
     card = index._hf_readme(repo="me/x")
