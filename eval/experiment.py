@@ -1,4 +1,4 @@
-"""Systems side by side on one set of queries: measures, time, significance."""
+"""Systems compared on one set of queries: measures, time, significance."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
 
 import pandas as pd
 import pyterrier as pt
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
@@ -52,110 +53,125 @@ def evaluate_systems(
     counts_itself: bool = True,
     verbose: bool = False,
 ) -> Evaluation:
-    """Run each system over the queries that have judgements, or answers where a measure needs these, and evaluate what it finds.
+    """Run each system over the queries with judgements, or with answers where a measure needs these, and evaluate the runs.
 
-    Each system first answers one query, so that what it loads is not counted in its time. Queries that are left out, and whatever else is
-    warned of meanwhile, stand among the evaluation's notices.
+    Each system first answers one query, so that loading does not count in its time. Warnings go into the evaluation's notices.
 
     Args:
         systems: by name.
         queries: frame with ``qid`` and ``query``.
         qrels: frame with ``qid``, ``docno`` and ``label``; those of other queries are left out. ``None`` where no measure needs them.
         measures: their names; ``Overlap`` may name a system.
-        runs: by name, what systems found elsewhere, evaluated beside: frames with ``qid``, ``docno`` and ``score``.
-        evidence: what measures need beside runs and qrels.
+        runs: by name, runs made elsewhere, evaluated like the systems: frames with ``qid``, ``docno`` and ``score``.
+        evidence: what measures need in addition to runs and qrels.
         baseline: the system with which the others are compared.
-        test: how; see ``compare``.
+        test: of the differences; see ``compare``.
         correction: of the tests, for their number; see ``compare``.
-        kept: where each run is kept as soon as it is made, and from where one is taken, with its time, that the same pipeline made of
-            the same queries before.
-        judged_in_part: whether only some of the queries are judged on purpose, so that leaving out the others is no news.
-        counts_itself: whether a result counts whose docno is the query's qid; where not, it is taken out of each run, which should be one
-            document deeper than is measured.
+        kept: keeps each run as soon as it is made, and gives the runs, with their times, that the same pipelines made of the same queries.
+        judged_in_part: whether only some of the queries are judged on purpose, so that leaving out the others needs no warning.
+        counts_itself: whether a result counts whose docno is the query's qid; if not, it is taken out of each run, which should be one
+            document deeper than measured.
         verbose: show progress.
 
     Raises:
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
         UsageError: an unknown measure, test or correction.
     """
-    parsed = parse_measures(measures)
+    parsed, given, evidence = parse_measures(measures), dict(runs or {}), evidence or Evidence()
     check_test(test, correction)
+    _check_systems(systems, given, baseline)
+    check_measures(parsed, evidence, [*systems, *given])
+    with collected() as notices:
+        queries, qrels = _evaluated(queries, qrels, evidence, required_evidence(parsed), judged_in_part)
+        made = _make_runs(systems, queries, kept, verbose)
+        made["runs"] = _checked(made["runs"], given, counts_itself)
+        per_query = _values(made["runs"], queries, qrels, measures, evidence)
+    weights = {name: query_weights(per_query[name], run) for name, run in made["runs"].items()}
+    comparison = None if baseline is None else compare(per_query, baseline, weights=weights, test=test, correction=correction)
+    limits = intervals(per_query, baseline, weights=weights)
+    tests: Any = {"baseline": baseline, "comparison": comparison, "intervals": limits, "test": test, "correction": correction}
+    qrels = NO_QRELS if qrels is None else qrels
+    return Evaluation(qrels=qrels, per_query=per_query, counts_itself=counts_itself, notices=tuple(notices), **made, **tests)
+
+
+class _Made(TypedDict):
+    """Fields of an ``Evaluation``."""
+
+    runs: Mapping[str, pd.DataFrame]
+    ms_per_query: Mapping[str, float]
+    keys: Mapping[str, str | None]
+    reused: tuple[str, ...]
+
+
+def _check_systems(systems: Mapping[str, pt.Transformer], runs: Mapping[str, pd.DataFrame], baseline: str | None) -> None:
+    """Refuse systems and runs that cannot be evaluated together.
+
+    Raises:
+        UsageError: a system without a name, or that is no transformer.
+        EvaluationError: there are none, or two of one name, or the baseline is none of them.
+    """
     if not isinstance(systems, Mapping):
-        raise UsageError('systems go by their names: {"bm25": bm25, "dense": dense}')
+        raise UsageError('expected systems by name: {"bm25": bm25, "dense": dense}')
     for name, system in systems.items():
         if not hasattr(system, "transform"):
-            raise UsageError(
-                f"system {name}: expected a PyTerrier transformer, found {type(system).__name__}; pt.apply makes one of a function"
-            )
-    for name in [*systems, *(runs or {})]:
+            kind = type(system).__name__
+            raise UsageError(f"system {name}: expected a PyTerrier transformer, found {kind}; pt.apply makes one of a function")
+    names = [*systems, *runs]
+    for name in names:
         if not isinstance(name, str) or not name.strip():
-            raise UsageError(f"a system's name is a text, not {name!r}")
-    given, evidence = dict(runs or {}), evidence or Evidence()
-    names = [*systems, *given]
+            raise UsageError(f"the name of a system must be text, not {name!r}")
     if not names:
         raise EvaluationError("there is no system to evaluate")
-    if twice := systems.keys() & given.keys():
+    if twice := systems.keys() & runs.keys():
         raise EvaluationError(f"a system and a run are both called {min(twice)!r}")
     if baseline is not None and baseline not in names:
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(names)}")
-    check_measures(parsed, evidence, names)
-    with collected() as notices:
-        queries, qrels = _asked(queries, qrels, evidence, required_evidence(parsed), judged_in_part)
-        found, ms_per_query, keys, reused = _found(systems, queries, kept, verbose)
-        for name, run in given.items():
-            with _about(name):
-                found[name] = check_run(run)
-        if not counts_itself:
-            found = {name: without_itself(run) for name, run in found.items()}
-        evidence, per_query = evidence.with_runs(found), {}
-        for name, run in found.items():
-            with _about(name):
-                values = evaluate(run, qrels, measures, evidence=evidence)
-            per_query[name] = values[values.index.isin(queries["qid"])]
-            without = queries["qid"][~queries["qid"].isin(run["qid"])]
-            if len(without):
-                logger.warning(
-                    "%s: no results for %d of %d queries (%s), which count 0", name, len(without), len(queries), examples(without)
-                )
-            logger.info("%s: %s", name, per_query[name].mean().to_dict())
-    weights = {name: query_weights(per_query[name], run) for name, run in found.items()}
-    return Evaluation(
-        qrels=NO_QRELS if qrels is None else qrels,
-        runs=found,
-        per_query=per_query,
-        ms_per_query=ms_per_query,
-        baseline=baseline,
-        comparison=None if baseline is None else compare(per_query, baseline, weights=weights, test=test, correction=correction),
-        intervals=intervals(per_query, baseline, weights=weights),
-        test=test,
-        correction=correction,
-        keys=keys,
-        reused=tuple(reused),
-        counts_itself=counts_itself,
-        notices=tuple(notices),
-    )
 
 
-def _found(
-    systems: Mapping[str, pt.Transformer], queries: pd.DataFrame, kept: KeptRuns | None, verbose: bool
-) -> tuple[dict[str, pd.DataFrame], dict[str, float], dict[str, str | None], list[str]]:
-    """By system, its run, milliseconds a query and what made the run; and the systems whose runs were kept from before."""
-    found, ms_per_query, keys, reused = {}, {}, {}, []
+def _checked(made: Mapping[str, pd.DataFrame], given: Mapping[str, pd.DataFrame], counts_itself: bool) -> dict[str, pd.DataFrame]:
+    """All runs, those of systems and those made elsewhere."""
+    runs = dict(made)
+    for name, run in given.items():
+        with _about(name):
+            runs[name] = check_run(run)
+    return runs if counts_itself else {name: without_itself(run) for name, run in runs.items()}
+
+
+def _values(
+    runs: Mapping[str, pd.DataFrame], queries: pd.DataFrame, qrels: pd.DataFrame | None, measures: Sequence[str], evidence: Evidence
+) -> dict[str, pd.DataFrame]:
+    """By system, the values of its run for each of the queries."""
+    evidence, per_query = evidence.with_runs(runs), {}
+    for name, run in runs.items():
+        with _about(name):
+            values = evaluate(run, qrels, measures, evidence=evidence)
+        per_query[name] = values[values.index.isin(queries["qid"])]
+        without = queries["qid"][~queries["qid"].isin(run["qid"])]
+        if len(without):
+            message = "%s: no results for %d of %d queries (%s), which count 0"
+            logger.warning(message, name, len(without), len(queries), examples(without))
+        logger.info("%s: %s", name, per_query[name].mean().to_dict())
+    return per_query
+
+
+def _make_runs(systems: Mapping[str, pt.Transformer], queries: pd.DataFrame, kept: KeptRuns | None, verbose: bool) -> _Made:
+    """The systems' runs, taken from those kept where the same pipeline made one of the same queries."""
+    runs, ms_per_query, keys, reused = {}, {}, {}, []
     for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
         with _about(name), collected() as notices:
             keys[name] = None if kept is None else run_key(system, queries)
             before = None if kept is None else kept.get(name, keys[name])
             if before:
                 reused.append(name)
-                logger.info("%s: the run of before is used again", name)
-            found[name], ms_per_query[name] = before or _run(system, queries)
+                logger.info("%s: the run kept from before is used", name)
+            runs[name], ms_per_query[name] = before or _run(system, queries)
             if kept is not None and not before:
-                kept.put(name, keys[name], found[name], ms_per_query[name], notices)
-    return found, ms_per_query, keys, reused
+                kept.put(name, keys[name], runs[name], ms_per_query[name], notices)
+    return {"runs": runs, "ms_per_query": ms_per_query, "keys": keys, "reused": tuple(reused)}
 
 
 def _run(system: pt.Transformer, queries: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    """What a system finds, as a run, and milliseconds a query."""
+    """A system's run, and milliseconds a query."""
     system.transform(queries.head(1))
     start = time.perf_counter()
     results = system.transform(queries)
@@ -165,17 +181,17 @@ def _run(system: pt.Transformer, queries: pd.DataFrame) -> tuple[pd.DataFrame, f
 
 @contextlib.contextmanager
 def _about(system: str) -> Iterator[None]:
-    """While entered, an error of evaluation says which system it is about."""
+    """While entered, errors of evaluation name the system."""
     try:
         yield
     except EvaluationError as error:
         raise EvaluationError(f"system {system}: {error}") from error
 
 
-def _asked(
+def _evaluated(
     queries: pd.DataFrame, qrels: pd.DataFrame | None, evidence: Evidence, needed: set[str], judged_in_part: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The queries that count, and the qrels of those queries."""
+    """The queries that count, and their qrels."""
     missing = [column for column in ("qid", "query") if column not in queries.columns]
     if missing:
         raise EvaluationError(f"queries need the columns qid query; {' '.join(missing)} missing, found {' '.join(queries.columns)}")
@@ -187,5 +203,5 @@ def _asked(
     if not queries["qid"].isin(counting).any():
         first = f"{queries['qid'].head(1).item()!r} and {str(counting[0])!r}"
         raise EvaluationError(f"queries and {what} have no query in common; their first are {first}")
-    asked = known_queries(queries, counting, what, in_part=judged_in_part)
-    return asked, None if qrels is None else qrels[qrels["qid"].isin(asked["qid"])].reset_index(drop=True)
+    queries = known_queries(queries, counting, what, in_part=judged_in_part)
+    return queries, None if qrels is None else qrels[qrels["qid"].isin(queries["qid"])].reset_index(drop=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset, load_dataset
@@ -45,14 +46,14 @@ def evaluate_on_dataset(
     """Evaluate systems on a split of a dataset as its suite says.
 
     Args:
-        dataset: what is searched and asked, or its name.
-        systems: their texts; see ``Systems``. The runs that come with the dataset are stages too; see ``dataset_runs``.
+        dataset: its documents and queries; or its name.
+        systems: expressions; see ``Systems``. The runs that come with the dataset are stages too; see ``dataset_runs``.
         split: which queries.
         suite: how; by default the dataset's own, see ``suite_of``.
         measures: their names; by default the suite's.
         num_results: documents a query; by default the suite's depth.
-        pipelines: the caller's own, stages by name; evaluated themselves where no system and no run is named.
-        run_files: what systems found elsewhere, by name.
+        pipelines: the caller's own stages by name; evaluated themselves if neither systems nor runs are given.
+        run_files: runs made elsewhere, by name.
         device: where models compute.
         model: where the indexes' model is now, if it has moved.
         precision: what dense models compute in.
@@ -61,58 +62,49 @@ def evaluate_on_dataset(
         options: baseline, test, correction and kept, as for ``evaluate_systems``.
 
     Raises:
-        DatasetNotFoundError: what the suite needs is not at hand: says what that is, how large, and where to put it.
+        DatasetNotFoundError: data that the suite needs is not available: says what that is, how large, and where to put it.
         UsageError: a text is no system, or an unknown measure.
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
     """
     if num_results is not None and num_results < 1:
-        raise UsageError(f"num_results is at least 1, not {num_results}")
+        raise UsageError(f"num_results must be at least 1, not {num_results}")
     with contextlib.ExitStack() as stack:
         notices = stack.enter_context(collected())
-        if isinstance(dataset, str):
-            dataset = load_dataset(dataset)
+        dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
         suite = suite or suite_of(dataset, split)
-        stack.enter_context(_what_it_needs(suite))
-        measures = measures or suite.measures
-        needed = required_evidence(parse_measures(measures))
-        queries = dataset.queries(split)
+        stack.enter_context(_naming_needs(suite))
+        models: Any = {"device": device, "model": model, "precision": precision, "num_results": num_results or suite.depth}
+        parser = _parser(dataset, split, suite, pipelines, verbose=verbose, **models)
+        options |= {"judged_in_part": suite.judged_in_part, "counts_itself": suite.counts_itself, "verbose": verbose}
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
-        qrels = dataset.qrels(split) if "qrels" in needed or (not needed and evidence.answers is None) else None
-        found_before = dataset_runs(dataset, split)
-        parser = Systems(
-            dataset,
-            num_results=num_results or suite.depth,
-            device=device,
-            model=model,
-            precision=precision,
-            pipelines={**(found_before if suite.counts_itself else _others(found_before)), **pipelines},
-            passages=suite.passages,
-            bm25=(suite.k1, suite.b),
-            counts_itself=suite.counts_itself,
-            verbose=verbose,
-        )
-        found = evaluate_systems(
-            parser.parse_all(systems) if systems or run_files else pipelines,
-            queries,
-            qrels,
-            measures,
-            runs={name: read_run(path, queries=queries) for name, path in run_files.items()},
-            evidence=evidence,
-            judged_in_part=suite.judged_in_part,
-            counts_itself=suite.counts_itself,
-            verbose=verbose,
-            **options,
-        )
+        queries, qrels = _queries(dataset, split, measures or suite.measures, evidence)
+        parsed = parser.parse_all(systems) if systems or run_files else pipelines
+        runs = {name: read_run(path, queries=queries) for name, path in run_files.items()}
+        found = evaluate_systems(parsed, queries, qrels, measures or suite.measures, runs=runs, evidence=evidence, **options)
     return replace(found, notices=tuple(notices))
 
 
-def _others(runs: Mapping[str, pt.Transformer]) -> dict[str, pt.Transformer]:
-    return {name: WithoutItself(run) for name, run in runs.items()}
+def _queries(dataset: Dataset, split: str, measures: Sequence[str], evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The queries of a split, and their qrels where measures need these."""
+    needed = required_evidence(parse_measures(measures))
+    judged = "qrels" in needed or (not needed and evidence.answers is None)
+    return dataset.queries(split), dataset.qrels(split) if judged else None
+
+
+def _parser(dataset: Dataset, split: str, suite: Suite, pipelines: Mapping[str, pt.Transformer], **options: Any) -> Systems:
+    """Reads systems as a suite says."""
+    runs: Mapping[str, pt.Transformer] = dataset_runs(dataset, split)
+    if not suite.counts_itself:
+        runs = {name: WithoutItself(run) for name, run in runs.items()}
+    bm25 = (suite.k1, suite.b)
+    return Systems(
+        dataset, pipelines={**runs, **pipelines}, passages=suite.passages, bm25=bm25, counts_itself=suite.counts_itself, **options
+    )
 
 
 @contextlib.contextmanager
-def _what_it_needs(suite: Suite) -> Iterator[None]:
-    """While entered, data that is not at hand is told with what the suite needs."""
+def _naming_needs(suite: Suite) -> Iterator[None]:
+    """While entered, an error about missing data says what the suite needs."""
     try:
         yield
     except DatasetNotFoundError as error:

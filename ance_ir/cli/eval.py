@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,9 +15,10 @@ from ance_ir.cli._options import UserPath, dataset_option, device_option, precis
 from ance_ir.registries import TABLE_FORMS
 
 if TYPE_CHECKING:
-    from ance_ir.eval.significance import Correction, Test
-    from ance_ir.models.compute.precision import Precision
+    from ance_ir.datasets import Dataset
+    from ance_ir.eval import Evaluation, Suite
 
+F = TypeVar("F", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 
 EXAMPLE = """
@@ -29,173 +31,166 @@ Example:
 """
 
 
+def system_options(command: F) -> F:
+    """``--system``, ``--pipelines`` and ``--run``."""
+    systems = click.option(
+        "--system",
+        "systems",
+        multiple=True,
+        metavar="[NAME=]SYSTEM",
+        help="bm25, an index, a name that `ance-ir systems` shows, or an expression of them; may be repeated.",
+    )
+    pipelines = click.option(
+        "--pipelines",
+        "file",
+        type=UserPath(exists=True, dir_okay=False),
+        metavar="FILE.py",
+        help="Your own pipelines: the file is run, and its function pipelines(dataset) returns them by name.",
+    )
+    runs = click.option(
+        "--run",
+        "run_files",
+        multiple=True,
+        metavar="[NAME=]FILE",
+        help="A run made elsewhere, in the format of TREC, MS MARCO, DPR or Pyserini; may be repeated.",
+    )
+    return systems(pipelines(runs(command)))
+
+
+def comparison_options(command: F) -> F:
+    """``--baseline``, ``--test`` and ``--correction``."""
+    baseline = click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
+    kinds = click.Choice(["t", "randomisation", "wilcoxon"])
+    test = click.option("--test", type=kinds, default="t", show_default=True, help="Test of the differences.")
+    correction = click.option(
+        "--correction", type=click.Choice(["holm", "bonferroni"]), default="holm", show_default=True, help="For the number of tests."
+    )
+    return baseline(test(correction(command)))
+
+
+def output_options(command: F) -> F:
+    """``--out``, ``--report`` and ``--format``."""
+    out = click.option("--out", type=UserPath(), default=Path("results"), show_default=True, help="The folder of the results.")
+    report = click.option("--report", type=UserPath(dir_okay=False), metavar="FILE.html", help="Write a page of all results.")
+    form = click.option("--format", "form", type=click.Choice(list(TABLE_FORMS)), default="text", show_default=True, help="Of the table.")
+    return out(report(form(command)))
+
+
 @click.command("eval", short_help="Evaluate systems on a dataset", epilog=EXAMPLE)
 @dataset_option
 @click.option("--split", default="test", show_default=True, help="Which queries.")
-@click.option(
-    "--system",
-    "systems",
-    multiple=True,
-    metavar="[NAME=]SYSTEM",
-    help="bm25, an index, a name that `ance-ir systems` shows, or an expression of them; may be repeated.",
-)
-@click.option(
-    "--pipelines",
-    "file",
-    type=UserPath(exists=True, dir_okay=False),
-    metavar="FILE.py",
-    help="Pipelines of your own: it is run, and its function pipelines(dataset) returns them by name.",
-)
-@click.option(
-    "--run",
-    "run_files",
-    multiple=True,
-    metavar="[NAME=]FILE",
-    help="What a system found elsewhere: a run of TREC, MS MARCO, DPR or Pyserini; may be repeated.",
-)
-@click.option("--baseline", metavar="NAME", help="The system that the others are compared with.")
-@click.option("--test", type=click.Choice(["t", "randomisation", "wilcoxon"]), default="t", show_default=True, help="Of the differences.")
-@click.option("--correction", type=click.Choice(["holm", "bonferroni"]), default="holm", show_default=True, help="For the number of tests.")
-@click.option("--suite", metavar="NAME", help="Evaluate as `ance-ir suites` tells of this one.  [default: the dataset's own]")
+@system_options
+@comparison_options
+@click.option("--suite", metavar="NAME", help="Evaluate as this suite says; see `ance-ir suites`.  [default: the dataset's own]")
 @click.option("--measure", "measures", multiple=True, metavar="MEASURE", help="As ir_measures names it.  [default: the suite's]")
 @click.option("-k", "--num-results", type=click.IntRange(min=1), help="Documents a query.  [default: the suite's depth]")
-@click.option("--out", type=UserPath(), default=Path("results"), show_default=True, help="Where everything is written.")
-@click.option("--report", type=UserPath(dir_okay=False), metavar="FILE.html", help="Write a page of all this, query by query.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(TABLE_FORMS)),
-    default="text",
-    show_default=True,
-    help="Form of the table.",
-)
+@output_options
 @click.option("--model", help="Where the indexes' model is now, if it has moved.")
 @precision_option
 @device_option
 def command(
     dataset: str,
-    split: str,
     systems: tuple[str, ...],
     file: Path | None,
     run_files: tuple[str, ...],
-    baseline: str | None,
-    test: Test,
-    correction: Correction,
     suite: str | None,
-    measures: tuple[str, ...],
-    num_results: int | None,
     out: Path,
     report: Path | None,
     form: str,
-    model: str | None,
-    precision: Precision | None,
-    device: str | None,
+    **options: Any,
 ) -> None:
     """Evaluate systems on a dataset.
 
     A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance",
-    "bm25 % 100 >> runs/bert". The first stage retrieves, those after it (indexes, rerankers) score what it found. "bm25 + 1.1 * x.ance",
-    "rrf(bm25, x.ance)" fuse; "run.NAME" is the dataset's file run.NAME[.SPLIT].txt. `ance-ir systems` shows what else has a name. Without
+    "bm25 % 100 >> runs/bert". The first stage retrieves, the later ones (indexes, rerankers) score its results. "bm25 + 1.1 * x.ance" and
+    "rrf(bm25, x.ance)" fuse; "run.NAME" is the dataset's file run.NAME[.SPLIT].txt. `ance-ir systems` shows all other names. Without
     --system and --run, all of --pipelines are evaluated.
 
     Measures, depth and the like are those of the dataset's suite (see `ance-ir suites`). Coverage@k needs a split with answers, and takes
     all its questions, judged or not.
 
-    The means are shown, and with a baseline each difference from it; they, the values of each query, and the runs are written to --out. A
-    run that stands there and was made of the same queries, models and indexes is used again. What makes the figures doubtful is told
-    after them. With another --format only the table goes to the standard output.
+    The means are shown, and with a baseline each difference from it; these, the values of each query, and the runs are written to --out.
+    A run there that was made of the same queries, models and indexes is used again. The doctor's findings, which make the figures
+    doubtful, follow. With another --format only the table goes to the standard output.
     """
     if not systems and not run_files and file is None:
         raise click.UsageError("name a system with --system, a file with --run, or a file of pipelines with --pipelines")
     from ance_ir import load_dataset
-    from ance_ir.errors import AnceError, EvaluationError
-    from ance_ir.eval import (
-        KeptRuns,
-        diagnose_on_dataset,
-        evaluate_on_dataset,
-        find_suite,
-        findings_text,
-        format_evaluation,
-        parse_measures,
-        report_on_dataset,
-        suite_of,
-    )
+    from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, suite_of
     from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.processes import usable_cpus
-    from ance_ir.training import environment
 
-    if measures:
-        parse_measures(measures)
-    told_suite = find_suite(suite) if suite else None
+    if options["measures"]:
+        parse_measures(options["measures"])
+    chosen = find_suite(suite) if suite else None
     for option, folder in (("--out", out), *((("--report", report.parent),) if report else ())):
-        _made_writable(option, folder)
-    source = load_dataset(dataset)
-    used = told_suite or suite_of(source, split)
+        _make_writable(option, folder)
+    source, split = load_dataset(dataset), options["split"]
+    used = chosen or suite_of(source, split)
     own = load_pipelines(file, source) if file else {}
     evaluated = [*(systems or (() if run_files else own)), *run_files]
-    told = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
-    _warn_of_replacing(out, told)
-    found = evaluate_on_dataset(
-        source,
-        systems,
-        split=split,
-        suite=used,
-        measures=measures,
-        num_results=num_results,
-        pipelines=own,
-        run_files=_named(run_files),
-        device=device,
-        model=model,
-        precision=precision,
-        processes=usable_cpus(),
-        baseline=baseline,
-        test=test,
-        correction=correction,
-        kept=KeptRuns(out / "runs"),
-        verbose=True,
-    )
+    settings = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
+    _warn_of_replacing(out, settings)
+    shared: Any = {"processes": usable_cpus(), "kept": KeptRuns(out / "runs"), "verbose": True}
+    found = evaluate_on_dataset(source, systems, suite=used, pipelines=own, run_files=_named(run_files), **options, **shared)
 
-    def say(text: str) -> None:
-        click.echo(text, err=form != "text")
+    say = partial(click.echo, err=form != "text")
+    _save_and_show(found, out, form, {**settings, "k": options["num_results"] or used.depth})
+    if chosen is None and (published := used.published_table()):
+        say(f"\n{published.to_text()}")
+    _examine(found, source, split, used, out, report, say)
+
+
+def _save_and_show(found: Evaluation, out: Path, form: str, settings: Mapping[str, Any]) -> None:
+    """Save before anything else could fail, and show the table in any case."""
+    from ance_ir.eval import format_evaluation
+    from ance_ir.training import environment
 
     if found.reused:
-        say(f"used again from {out / 'runs'}, with the times of then: {', '.join(found.reused)}")
-    try:  # before anything that could fail: what was computed is kept, and shown at least
-        found.save(out, {**told, "k": num_results or used.depth, "environment": environment()})
+        click.echo(f"used again from {out / 'runs'}, with their times: {', '.join(found.reused)}", err=form != "text")
+    try:
+        found.save(out, {**settings, "environment": environment()})
     finally:
         click.echo(format_evaluation(found, form))
-    saved = f"results.json, per_query.tsv and runs/ are in {out}"
     if form == "text" and (compared := found.comparison_text()):
-        say(f"\n{compared}")
-    if not told_suite and (published := used.published_table()):
-        say(f"\n{published.to_text()}")
-    if findings := diagnose_on_dataset(found, source, split, used):
+        click.echo(f"\n{compared}")
+
+
+def _examine(
+    found: Evaluation, dataset: Dataset, split: str, suite: Suite, out: Path, report: Path | None, say: Callable[[str], None]
+) -> None:
+    """Show the doctor's findings, and write the report."""
+    from ance_ir.errors import AnceError, EvaluationError
+    from ance_ir.eval import diagnose_on_dataset, findings_text, report_on_dataset
+
+    saved = f"results.json, per_query.tsv and runs/ are in {out}"
+    if findings := diagnose_on_dataset(found, dataset, split, suite):
         say(f"\n{findings_text(findings)}")
     if report:
         try:
-            report_on_dataset(found, source, split, used, findings, report)
+            report_on_dataset(found, dataset, split, suite, findings, report)
         except (AnceError, OSError) as error:
             raise EvaluationError(f"{report} could not be written ({error}); {saved}") from error
     say(saved + (f", the page is {report}" if report else ""))
 
 
-def _warn_of_replacing(out: Path, told: Mapping[str, Any]) -> None:
-    """Warn of a folder that holds the results of something else than what is told of."""
+def _warn_of_replacing(out: Path, settings: Mapping[str, Any]) -> None:
+    """Warn of a folder that holds the results of other settings."""
     from ance_ir.errors import DatasetError
     from ance_ir.files import read_json
 
     try:
         before = read_json(out / "results.json")["settings"]
-        same = all(before[name] == told[name] for name in ("dataset", "split", "systems"))
+        same = all(before[name] == settings[name] for name in ("dataset", "split", "systems"))
         about = f"{', '.join(map(str, before['systems']))} on {before['dataset']}, {before['split']}"
     except (OSError, DatasetError, LookupError, TypeError):
         return
     if not same:
-        logger.warning("%s holds other results (%s); they are replaced, the runs that they came from stay in %s", out, about, out / "runs")
+        logger.warning("%s holds other results (%s); they are replaced, their runs stay in %s", out, about, out / "runs")
 
 
-def _made_writable(option: str, folder: Path) -> None:
-    """Make a folder, before anything is computed."""
+def _make_writable(option: str, folder: Path) -> None:
+    """Create a folder, and make sure that files can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,17 +95,24 @@ def bench_pipeline(
         online = _online(folder, store, models, backend, depth)
         found = online["BM25"].transform(asked)
         seconds = alternate(_asked(online, asked, found), rounds)
-        rows = [
-            {"part": part, "seconds": lasted, "ms/document": 1000 * lasted / len(store), "paper": PAPER.get(part, "")}
-            for part, lasted in medians(offline).items()
-        ]
-        lasted = {part: 1000 * value / len(asked) for part, value in medians(seconds).items()}
-    for part in online:
-        alone, together = lasted[f"{part}, alone"], lasted[f"{part}, together"]
-        shown = f"{part} of {len(found) / len(asked):.0f}" if part == "rerank" else part
-        rows.append({"part": shown, "ms, 1 query": alone, f"ms, {len(asked)} queries": together, "paper": PAPER.get(part, "")})
-    columns = ["part", "seconds", "ms/document", "ms, 1 query", f"ms, {len(asked)} queries", "paper"]
-    return pd.DataFrame(rows, columns=columns)
+    counts = {"documents": len(store), "queries": len(asked), "reranked": round(len(found) / len(asked))}
+    return _table(medians(offline), medians(seconds), list(online), **counts)
+
+
+def _table(
+    offline: Mapping[str, float], online: Mapping[str, float], parts: Sequence[str], *, documents: int, queries: int, reranked: int
+) -> pd.DataFrame:
+    """The table of ``bench_pipeline``, from seconds."""
+    together = f"ms, {queries} queries"
+    rows: list[dict[str, Any]] = [
+        {"part": part, "seconds": seconds, "ms/document": 1000 * seconds / documents, "paper": PAPER.get(part, "")}
+        for part, seconds in offline.items()
+    ]
+    for part in parts:
+        alone, all_ = (1000 * online[f"{part}, {how}"] / queries for how in ("alone", "together"))
+        shown = f"{part} of {reranked}" if part == "rerank" else part
+        rows.append({"part": shown, "ms, 1 query": alone, together: all_, "paper": PAPER.get(part, "")})
+    return pd.DataFrame(rows, columns=["part", "seconds", "ms/document", "ms, 1 query", together, "paper"])
 
 
 def _offline(folder: Path, store: DocumentStore, models: _Models, settings: FaissSettings | None) -> dict[str, Callable[[], Any]]:

@@ -18,7 +18,7 @@ from ance_ir.files import write_json
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
-from ance_ir.indexes.ann.settings import TUNED
+from ance_ir.indexes.ann.settings import TUNED, FaissSettings
 from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.store.snapshot import faiss_folder
 
@@ -35,57 +35,33 @@ def tune(
     device: str = "cpu",
     verbose: bool = False,
 ) -> Tuning:
-    """Choose how an index is searched, by measuring; ``index.retriever(model, backend="tuned")`` does what was chosen.
+    """Choose how to search an index, by measuring; ``index.retriever(model, backend="tuned")`` searches as chosen.
 
-    What is tried is built, measured, and removed in the end unless it was there before or is chosen. Broken off, the same call builds
-    nothing twice.
+    Faiss files are built, measured, and removed at the end, except for the chosen one and those that existed before. After an
+    interruption, the same call builds nothing twice.
 
     Args:
-        index: to be searched.
-        queries_QD: vectors of queries of the kind that will be asked, float32 ``[Q, D]``.
+        index: the index.
+        queries_QD: vectors of typical queries, float32 ``[Q, D]``.
         k: documents a query.
-        recall: the share of the exact first k that is asked for.
+        recall: the least share of the exact first k to be found.
         backends: see ``trial_settings``.
         rounds: searches for each query alone; their median counts.
-        keep: leave the Faiss files of all that was tried.
+        keep: keep the Faiss files of all settings tried.
         device: where to search.
         verbose: show progress.
 
     Raises:
-        UsageError: no queries, a number that cannot be meant, or a backend that is none.
+        UsageError: no queries, a number out of range, or an unknown backend.
     """
     if not len(queries_QD) or rounds < 1 or not 0 <= recall <= 1:
         found = f"{len(queries_QD)} queries, {rounds} rounds and a recall of {recall}"
-        raise UsageError(f"at least 1 query, at least 1 round and a recall from 0 to 1 were expected, not {found}")
-    store, folder = index.vectors, index.folder / faiss_folder(index.manifest)
-    exact = index.searcher("exact", device=device)
-    reference = Reference(index, queries_QD, k, exact)
-
-    def measured(backend: str, searcher: VectorSearcher, seconds: float, size: int) -> Measured:
-        found_QK, timing = timed(index, queries_QD, k, searcher, rounds)
-        return Measured(backend=backend, recall=reference.recall(found_QK), timing=timing, build_seconds=seconds, memory_bytes=size)
-
-    tried = trial_settings(len(store), store.dimension, k, backends)
-    trials = Trials(folder)
-    skipped: dict[str, str] = {}
-    with tqdm(total=1 + sum(map(len, tried)), desc="tuning", unit=" settings", disable=not verbose) as bar:
-        rows = [measured("exact", exact, 0.0, len(store) * store.dimension * store.dtype.itemsize)]
-        bar.update()
-        for members in tried:
-            bar.set_postfix_str(members[0].family)
-            trials.begin(members[0])
-            try:
-                file = open_faiss(store, folder, members[0], device=device)
-            except IndexingError as error:
-                skipped[members[0].family] = str(error)
-                bar.update(len(members))
-                continue
-            for settings in members:
-                searcher = FaissSearcher(file, store, index.table.tie_order, settings, index.table.searchable)
-                rows.append(measured(str(settings), searcher, file.seconds, file.size))
-                bar.update()
+        raise UsageError(f"expected at least 1 query, at least 1 round and a recall from 0 to 1, not {found}")
+    trials = Trials(index.folder / faiss_folder(index.manifest))
+    tried = trial_settings(len(index.vectors), index.vectors.dimension, k, backends)
+    measured, skipped = _measure_all(index, queries_QD, k, rounds, tried, trials, device, verbose)
     tuning = Tuning(
-        measured=rows,
+        measured=measured,
         k=k,
         target=recall,
         queries=len(queries_QD),
@@ -96,3 +72,42 @@ def tune(
     write_json(index.folder / TUNED, {**tuning.summary(), "ance_ir": __version__, "faiss": faiss.__version__})
     trials.end(None if keep else tuning.chosen.backend)
     return tuning
+
+
+def _measure_all(
+    index: AnceIndex,
+    queries_QD: np.ndarray,
+    k: int,
+    rounds: int,
+    tried: Sequence[Sequence[FaissSettings]],
+    trials: Trials,
+    device: str,
+    verbose: bool,
+) -> tuple[list[Measured], dict[str, str]]:
+    """Exact search and all settings, measured; families that could not be built, and why."""
+    store = index.vectors
+    exact = index.searcher("exact", device=device)
+    reference = Reference(index, queries_QD, k, exact)
+
+    def measure(backend: str, searcher: VectorSearcher, seconds: float, size: int) -> Measured:
+        found_QK, timing = timed(index, queries_QD, k, searcher, rounds)
+        return Measured(backend=backend, recall=reference.recall(found_QK), timing=timing, build_seconds=seconds, memory_bytes=size)
+
+    skipped: dict[str, str] = {}
+    with tqdm(total=1 + sum(map(len, tried)), desc="tuning", unit=" settings", disable=not verbose) as bar:
+        measured = [measure("exact", exact, 0.0, len(store) * store.dimension * store.dtype.itemsize)]
+        bar.update()
+        for members in tried:
+            bar.set_postfix_str(members[0].family)
+            trials.begin(members[0])
+            try:
+                file = open_faiss(store, trials.folder, members[0], device=device)
+            except IndexingError as error:
+                skipped[members[0].family] = str(error)
+                bar.update(len(members))
+                continue
+            for settings in members:
+                searcher = FaissSearcher(file, store, index.table.tie_order, settings, index.table.searchable)
+                measured.append(measure(str(settings), searcher, file.seconds, file.size))
+                bar.update()
+    return measured, skipped

@@ -1,4 +1,4 @@
-"""Weights of a fusion, chosen on queries whose judgements are known."""
+"""Weights of a fusion, tuned on judged queries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRID = (0.0, *(2.0**power for power in range(-8, 9)))
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TunedWeights:
-    """What ``tune_weights`` chose, and what it chose from.
+    """The weights that ``tune_weights`` chose, and all that it tried.
 
     Attributes:
         fusion: the fusion with the weights chosen.
@@ -36,6 +36,9 @@ class TunedWeights:
     fusion: WeightedSum
     value: float
     table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"TunedWeights({self.fusion!r}, {self.table.columns[-1]} {self.value:.4f}, best of {len(self.table)})"
 
 
 def tune_weights(
@@ -49,14 +52,14 @@ def tune_weights(
 ) -> TunedWeights:
     """Choose the weights with the highest mean of a measure: those of a grid first, then ever closer ones around the best.
 
-    The first system weighs 1, since only proportions count. Each system is asked once, whatever is tried. Of weights with equal values
+    The first system weighs 1, since only proportions count. Each system runs once. Of weights with equal values
     those nearest to 1 are chosen. Choose on a dev split, and report on another.
 
     Args:
         fusion: of two systems or more; its own weights do not matter.
         queries: frame with ``qid`` and ``query``; those without judgements are left out.
         qrels: frame with ``qid``, ``docno`` and ``label``; those of other queries are left out.
-        measure: its name; more is better.
+        measure: its name; a higher value is better.
         grid: weights that each further system may have, 0 or more; all combinations are tried.
         rounds: of refinement. The first tries factors of √2 and its inverse, the next ones the square root of those before.
 
@@ -65,45 +68,65 @@ def tune_weights(
         EvaluationError: queries and qrels have nothing in common.
     """
     parse_measures([measure])
+    _check_grid(fusion, grid)
+    queries, qrels = clean_queries(queries), check_qrels(qrels)
+    queries = judged_queries(queries, qrels, "qrels")
+    trials = _Trials(fusion, queries, qrels[qrels["qid"].isin(queries["qid"])].reset_index(drop=True), measure)
+    others = len(fusion.systems) - 1
+    best = trials.best_of(product(sorted(set(map(float, grid))), repeat=others))
+    for number in range(1, rounds + 1):
+        factor = 2 ** (0.5**number)
+        around = product((1 / factor, 1.0, factor), repeat=others)
+        best = trials.best_of(tuple(weight * step for weight, step in zip(best[1:], steps, strict=True)) for steps in around)
+    return TunedWeights(fusion=trials.fusion_with(best), value=trials.values[best], table=trials.table())
+
+
+def _check_grid(fusion: WeightedSum, grid: Sequence[float]) -> None:
     if len(fusion.systems) < 2:
         raise UsageError("weights are proportions, so there must be two systems or more to tune them")
     values_N = np.asarray(grid)
     numbers = np.issubdtype(values_N.dtype, np.number)
     if not values_N.size or not numbers or not ((values_N >= 0) & np.isfinite(values_N)).all():
-        raise UsageError(f"a grid holds weights from 0 on, not {', '.join(map(str, grid)) or 'nothing'}")
-    queries, qrels = clean_queries(queries), check_qrels(qrels)
-    asked = judged_queries(queries, qrels, "qrels")
-    qrels = qrels[qrels["qid"].isin(asked["qid"])].reset_index(drop=True)
-    found = fusion.candidates(asked)
-    found = Candidates(pairs=found.pairs[["qid", "docno"]], values_SP=found.values_SP)
-    values: dict[tuple[float, ...], float] = {}
+        raise UsageError(f"a grid holds weights from 0, not {', '.join(map(str, grid)) or 'nothing'}")
 
-    def with_weights(weights: tuple[float, ...]) -> WeightedSum:
-        changed = pt.inspect.transformer_apply_attributes(fusion, weights=weights)
+
+class _Trials:
+    """The weights tried so far, each once, on what the systems found for the queries.
+
+    Attributes:
+        values: by weights, the mean of the measure.
+    """
+
+    def __init__(self, fusion: WeightedSum, queries: pd.DataFrame, qrels: pd.DataFrame, measure: str) -> None:
+        found = fusion.candidates(queries)
+        self._found = Candidates(pairs=found.pairs[["qid", "docno"]], values_SP=found.values_SP)
+        self._fusion, self._qrels, self._measure = fusion, qrels, measure
+        self.values: dict[tuple[float, ...], float] = {}
+
+    def fusion_with(self, weights: tuple[float, ...]) -> WeightedSum:
+        """The fusion with other weights."""
+        changed = pt.inspect.transformer_apply_attributes(self._fusion, weights=weights)
         assert isinstance(changed, WeightedSum)
         return changed
 
-    def try_all(candidates: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
-        for weights in candidates:
-            if weights not in values:
-                ranked = with_weights(weights).rank(found)
-                values[weights] = float(mean_values(evaluate(ranked, qrels, [measure]), ranked).iloc[0])
-                logger.info("weights %s: %s %.4f", weights, measure, values[weights])
-        return min(values, key=rank)
+    def best_of(self, weights_of_others: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
+        """Try weights of the systems after the first, which weighs 1; the best of all tried so far."""
+        for others in weights_of_others:
+            weights = (1.0, *others)
+            if weights not in self.values:
+                ranked = self.fusion_with(weights).rank(self._found)
+                self.values[weights] = float(mean_values(evaluate(ranked, self._qrels, [self._measure]), ranked).iloc[0])
+                logger.info("weights %s: %s %.4f", weights, self._measure, self.values[weights])
+        return min(self.values, key=self._rank)
 
-    def rank(weights: tuple[float, ...]) -> tuple[object, ...]:
-        return -round(values[weights], 12), _from_equal(weights)  # rounded, since the order of a sum makes no weights better
+    def table(self) -> pd.DataFrame:
+        """See ``TunedWeights``."""
+        tried = sorted(self.values, key=self._rank)
+        columns = [f"weight_{number}" for number in range(1, len(tried[0]) + 1)]
+        return pd.DataFrame(tried, columns=columns).assign(**{self._measure: [self.values[weights] for weights in tried]})
 
-    others = len(fusion.systems) - 1
-    best = try_all((1.0, *weights) for weights in product(sorted(set(map(float, grid))), repeat=others))
-    for number in range(1, rounds + 1):
-        factor = 2 ** (0.5**number)
-        around = product((1 / factor, 1.0, factor), repeat=others)
-        best = try_all((1.0, *(weight * step for weight, step in zip(best[1:], steps, strict=True))) for steps in around)
-    columns = [f"weight_{number}" for number in range(1, others + 2)]
-    tried = sorted(values, key=rank)
-    table = pd.DataFrame(tried, columns=columns).assign(**{measure: [values[weights] for weights in tried]})
-    return TunedWeights(fusion=with_weights(best), value=values[best], table=table)
+    def _rank(self, weights: tuple[float, ...]) -> tuple[object, ...]:
+        return -round(self.values[weights], 12), _from_equal(weights)  # rounded, since the order of a sum makes no weights better
 
 
 def _from_equal(weights: tuple[float, ...]) -> tuple[float, tuple[float, ...]]:

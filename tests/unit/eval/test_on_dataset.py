@@ -48,7 +48,7 @@ def test_measures_and_depth_are_the_suites(dataset: DirectoryDataset) -> None:
 
 def test_a_name_will_do_for_a_dataset_but_systems_have_names(dataset: DirectoryDataset) -> None:
     assert evaluate_on_dataset(str(dataset.folder), ["bm25"]).table()["RR@10"].tolist() == [1.0]
-    with pytest.raises(UsageError, match="systems go by their names"):
+    with pytest.raises(UsageError, match="systems by name"):
         evaluate_systems([dataset_bm25(dataset).retriever()], dataset.queries(), dataset.qrels())  # type: ignore[arg-type]
 
 

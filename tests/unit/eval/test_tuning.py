@@ -253,8 +253,12 @@ def test_a_family_that_cannot_be_built_is_left_out(index: AnceIndex, queries: np
 
 
 def test_what_cannot_be_meant_is_refused(index: AnceIndex, queries: np.ndarray) -> None:
-    for options, asked in (({"rounds": 0}, queries), ({"recall": 1.1}, queries), ({}, queries[:0])):
-        with pytest.raises(UsageError, match="at least 1 query, at least 1 round and a recall from 0 to 1 were expected"):
+    for options, asked, given in (
+        ({"rounds": 0}, queries, "0 rounds"),
+        ({"recall": 1.1}, queries, r"1\.1"),
+        ({}, queries[:0], "0 queries"),
+    ):
+        with pytest.raises(UsageError, match=given):
             tune(index, asked, **options)
     with pytest.raises(UsageError, match="no part of a family"):
         tune(index, queries, backends=["annoy"])
