@@ -48,9 +48,9 @@ def command(
     A question's answer is the best span of its most relevant passage.
     """
     from ance_ir import load_dataset
-    from ance_ir.workflows import open_readers, read_dataset
+    from ance_ir.workflows import evaluate_readers, open_readers
 
-    report = read_dataset(
+    report = evaluate_readers(
         load_dataset(dataset),
         open_readers(readers, device=device, verbose=True),
         system=system,

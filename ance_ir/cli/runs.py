@@ -30,11 +30,11 @@ def show(folders: tuple[Path, ...], out: Path | None) -> None:
     DIR is a run's folder, or one with runs directly beneath it. A run has a row; of a single one its settings and its refreshes are shown
     too. With --out curves are drawn, and a page is written that holds them, the table, and the settings in which the runs differ.
     """
-    from ance_ir.workflows import LEGEND, read_training_runs, refresh_table, settings_table, summary_table, write_run_page
+    from ance_ir.workflows import SUMMARY_LEGEND, read_training_runs, refresh_table, settings_table, summary_table, write_run_page
 
     runs = read_training_runs(folders)
     click.echo(summary_table(runs).to_text())
-    click.echo(LEGEND)
+    click.echo(SUMMARY_LEGEND)
     if len(runs) == 1:
         for table in (settings_table(runs[0]), refresh_table(runs[0])):
             if table.rows:

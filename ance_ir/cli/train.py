@@ -124,12 +124,12 @@ def command(
     from ance_ir import CrossEncoder, DenseEncoder, load_dataset
     from ance_ir.indexes import parse_passages
     from ance_ir.training import TrainingSettings
-    from ance_ir.workflows import Mining, threads_beside, train_on_dataset
+    from ance_ir.workflows import Mining, threads_per_process, train_on_dataset
 
     world, device = join(device)
     devices = _devices(inferencers, inferencer_devices)
     if devices and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads_beside(devices))
+        torch.set_num_threads(threads_per_process(devices))
     told = text_settings(query_length, passage_length, text)
     encoder = DenseEncoder.from_pretrained(model, head=head, seed=settings["seed"], device=device, layers=layers, **told)
     if temperature is None:
@@ -140,7 +140,7 @@ def command(
         encoder,
         out,
         options,
-        scheme=negatives,
+        negatives=negatives,
         warm_up=warm_up,
         warm_up_until=warm_up_until,
         loss=loss,

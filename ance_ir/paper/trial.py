@@ -83,7 +83,7 @@ class Trial:
             material.model(),
             self.folder / "training",
             training,
-            scheme=with_mix(self.scheme.negatives),
+            negatives=with_mix(self.scheme.negatives),
             passages=PASSAGES,
             depth=settings.depth,
             split=settings.split,

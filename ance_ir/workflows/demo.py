@@ -161,7 +161,7 @@ class _Demo:
                 DenseEncoder.from_pretrained(MODEL, device=self.device, **_TEXT),
                 self.out / "training" / scheme,
                 self.settings.training(),
-                scheme=scheme,
+                negatives=scheme,
                 passages=FirstP(),
                 dev_split="test",
                 keep_indexes=True,

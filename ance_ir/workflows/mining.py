@@ -1,4 +1,4 @@
-"""What a run mines its negatives with: made by its trainer from what it is told, by its inferencers from the run's manifest."""
+"""How a run mines its negatives: its trainer knows it from the settings, its inferencers from the run's manifest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEV_DEPTH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Mining:
-    """How ANCE's negatives are mined and drawn, beside the depth of the ranking.
+    """How ANCE's negatives are mined and drawn, apart from the depth of the ranking.
 
     Attributes:
         draw: see ``AnnNegatives``.
@@ -42,10 +42,10 @@ class Mining:
 
     @classmethod
     def of_run(cls, manifest: Mapping[str, Any], reuse: str | None) -> Mining:
-        """What a run's trainer was told; how negatives are drawn is left to it."""
-        told = manifest["refresh"]
-        teacher = told["teacher"]["name"] if told["teacher"] else None
-        kept = {name: told[name] for name in ("rotation", "skip", "margin", "teacher_margin")}
+        """The settings of a run's trainer, without ``draw``: only the trainer draws."""
+        refresh = manifest["refresh"]
+        teacher = refresh["teacher"]["name"] if refresh["teacher"] else None
+        kept = {name: refresh[name] for name in ("rotation", "skip", "margin", "teacher_margin")}
         return cls(teacher=teacher, reuse=reuse, **kept)
 
     def miner(

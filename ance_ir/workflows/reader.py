@@ -1,23 +1,29 @@
-"""Training a reader on a dataset's questions and answers, with negatives from wherever its first stage finds passages."""
+"""Training a reader on a dataset's questions and answers."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ance_ir.answers import Answers, answer_tokens
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import TrainingError
 from ance_ir.models import Reader
-from ance_ir.notices import collected, examples
-from ance_ir.training import ReaderObjective, Trainer, TrainingQueries, TrainingSettings
-from ance_ir.workflows.negatives import NamedNegatives
-from ance_ir.workflows.shared_queries import warn_of_shared_queries
+from ance_ir.notices import examples
+from ance_ir.training import ReaderObjective, TrainingQueries, TrainingSettings
+from ance_ir.workflows.training import DatasetTraining, Session, opened, settings_of
 from ance_ir.world import ALONE, World
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderTraining(DatasetTraining):
+    """What a reader is trained on; negatives are random ones, a run's or a system's."""
 
 
 def train_reader_on_dataset(
@@ -25,15 +31,14 @@ def train_reader_on_dataset(
     reader: Reader,
     folder: Path | str,
     settings: TrainingSettings,
+    how: ReaderTraining | None = None,
     *,
-    negatives: str = "bm25",
-    depth: int = 100,
-    split: str = "train",
     world: World = ALONE,
     verbose: bool = False,
     tensorboard: bool = False,
+    **options: Any,
 ) -> Reader:
-    """Train a reader on a dataset's questions; what was broken off goes on.
+    """Train a reader on a dataset's questions; an interrupted run is resumed.
 
     A question's positives are its relevant passages that hold an answer; negatives that hold one are left out.
 
@@ -42,38 +47,27 @@ def train_reader_on_dataset(
         reader: where to start; trained in place.
         folder: of the run.
         settings: of the run.
-        negatives: where they come from: ``"random"``, the path of a TREC run file, or a system as ``Systems`` reads it, e.g. ``"bm25"``.
-        depth: passages of a ranking that negatives are drawn from.
-        split: the questions to train on.
+        how: what is trained on.
         world: the processes that train together.
         verbose: show progress.
         tensorboard: write the log for TensorBoard as well.
+        options: fields of ``how``, instead of it or changed in it.
 
     Returns:
         The trained reader.
 
     Raises:
-        UsageError: the negatives are no system.
+        UsageError: the negatives cannot be read, or are not for readers.
         DatasetNotFoundError: the split has no answers.
         TrainingError: no positive holds an answer, the folder holds another run, or training fails.
     """
-    with collected() as notices:
-        store = world.lead_first(lambda: dataset.store(verbose=verbose))
-        queries, answers = answered(TrainingQueries.load(dataset, store, split), dataset, store, split)
-        if world.leads:
-            warn_of_shared_queries(dataset, queries, split)
-        named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(reader.device))
-        trainer = Trainer(
-            ReaderObjective(reader, queries, answers, store, world),
-            world.lead_first(lambda: named.make(negatives)),
-            settings,
-            folder,
-            dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
-            notices=notices,
-            verbose=verbose,
-            tensorboard=tensorboard,
-        )
-        return trainer.train()
+    how = settings_of(ReaderTraining, how, options)
+    with opened(dataset, how, Session(world=world, verbose=verbose, tensorboard=tensorboard)) as data:
+        queries, answers = answered(data.queries, dataset, data.store, how.split)
+        data = dataclasses.replace(data, queries=queries)
+        data.warn_of_shared_queries()
+        objective = ReaderObjective(reader, queries, answers, data.store, world)
+        return data.trainer(objective, data.negatives(reader.device)(how.negatives), settings, folder).train()
 
 
 def answered(queries: TrainingQueries, dataset: Dataset, store: DocumentStore, split: str) -> tuple[TrainingQueries, list[Answers]]:
@@ -101,8 +95,8 @@ def answered(queries: TrainingQueries, dataset: Dataset, store: DocumentStore, s
         )
     if len(kept) < len(queries):
         without = [qid for qid, positives in zip(queries.qids, holding, strict=True) if not len(positives)]
-        told = "%d of %d training questions have no relevant passage that holds an answer and are left out (%s)"
-        logger.warning(told, len(without), len(queries), examples(without))
+        message = "%d of %d training questions have no relevant passage that holds an answer and are left out (%s)"
+        logger.warning(message, len(without), len(queries), examples(without))
     chosen = dataclasses.replace(
         queries,
         qids=[queries.qids[i] for i in kept],

@@ -61,7 +61,7 @@ class ReadingReport:
                 stream.write(found.assign(reader=name).to_json(orient="records", lines=True, force_ascii=False))
 
 
-def read_dataset(
+def evaluate_readers(
     dataset: Dataset,
     readers: Mapping[str, AnswerReader],
     *,

@@ -1,21 +1,39 @@
-"""Training a reranker on a dataset, with negatives from wherever its first stage finds documents; evaluated as it goes."""
+"""Training a reranker on a dataset; its dev queries are evaluated by reranking BM25's results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ance_ir.datasets import Dataset
 from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.models import CrossEncoder
-from ance_ir.notices import collected
 from ance_ir.pipelines import BertReranker, dataset_bm25
-from ance_ir.training import RerankerObjective, Trainer, TrainingQueries, TrainingSettings
-from ance_ir.workflows.negatives import NamedNegatives
-from ance_ir.workflows.shared_queries import warn_of_shared_queries
+from ance_ir.training import RerankerObjective, TrainingSettings
+from ance_ir.workflows.training import DatasetTraining, Session, opened, settings_of
 from ance_ir.world import ALONE, World
 
 DEV_MEASURES = ("RR@10", "nDCG@10")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerankerTraining(DatasetTraining):
+    """What a reranker is trained on; negatives are random ones, a run's or a system's.
+
+    Attributes:
+        negatives: see ``DatasetTraining``.
+        depth: likewise.
+        split: likewise.
+        loss: see ``RerankerObjective``.
+        dev_split: queries to evaluate on at each checkpoint and at the end.
+        dev_depth: documents of a query that are reranked then.
+    """
+
+    loss: str = "nll"
+    dev_split: str | None = None
+    dev_depth: int = 20
 
 
 def train_reranker_on_dataset(
@@ -23,61 +41,43 @@ def train_reranker_on_dataset(
     model: CrossEncoder,
     folder: Path | str,
     settings: TrainingSettings,
+    how: RerankerTraining | None = None,
     *,
-    loss: str = "nll",
-    negatives: str = "bm25",
-    depth: int = 100,
-    split: str = "train",
-    dev_split: str | None = None,
-    dev_depth: int = 20,
     world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
     tensorboard: bool = False,
+    **options: Any,
 ) -> CrossEncoder:
-    """Train a reranker on a dataset's queries; what was broken off goes on.
+    """Train a reranker on a dataset's queries; an interrupted run is resumed.
 
     Args:
         dataset: documents, queries and judgements.
         model: where to start; trained in place.
         folder: of the run.
         settings: of the run.
-        loss: see ``RerankerObjective``.
-        negatives: where they come from: ``"random"``, the path of a TREC run file, or a system as ``Systems`` reads it, e.g. ``"bm25"``.
-        depth: documents of a ranking that negatives are drawn from.
-        split: the queries to train on.
-        dev_split: queries to evaluate on at each checkpoint and at the end, by reranking what BM25 finds.
-        dev_depth: documents a query that are reranked then.
+        how: what is trained on.
         world: the processes that train together.
-        say: told in a line what each evaluation found.
+        say: called with a line about each evaluation.
         verbose: show progress.
         tensorboard: write the log for TensorBoard as well.
+        options: fields of ``how``, instead of it or changed in it.
 
     Returns:
         The trained model.
 
     Raises:
-        UsageError: the negatives are no system.
+        UsageError: the negatives cannot be read, or are not for rerankers.
         TrainingError: the folder holds another run, or training fails.
     """
-    with collected() as notices:
-        store = world.lead_first(lambda: dataset.store(verbose=verbose))
-        queries = TrainingQueries.load(dataset, store, split)
-        if world.leads:
-            warn_of_shared_queries(dataset, queries, split, dev_split)
-        named = NamedNegatives(dataset, store, queries, split=split, depth=depth, device=str(model.device))
-        trainer = Trainer(
-            RerankerObjective(model, queries, store, loss, world),
-            world.lead_first(lambda: named.make(negatives)),
-            settings,
-            folder,
-            dataset={"name": dataset.name, "fingerprint": dataset.fingerprint, "split": split},
-            evaluate=_evaluator(dataset, model, dev_split, dev_depth, say) if dev_split and world.leads else None,
-            notices=notices,
-            verbose=verbose,
-            tensorboard=tensorboard,
-        )
-        return trainer.train()
+    how = settings_of(RerankerTraining, how, options)
+    session = Session(world=world, say=say, verbose=verbose, tensorboard=tensorboard)
+    with opened(dataset, how, session) as data:
+        data.warn_of_shared_queries(how.dev_split)
+        objective = RerankerObjective(model, data.queries, data.store, how.loss, world)
+        negatives = data.negatives(model.device)(how.negatives)
+        evaluator = _evaluator(dataset, model, how.dev_split, how.dev_depth, say) if how.dev_split and world.leads else None
+        return data.trainer(objective, negatives, settings, folder, evaluate=evaluator).train()
 
 
 def _evaluator(
@@ -89,9 +89,9 @@ def _evaluator(
     reranker = BertReranker(model)
 
     def measure(step: int) -> dict[str, float]:
-        values = evaluate(reranker.transform(found), qrels, DEV_MEASURES)
+        means = evaluate(reranker.transform(found), qrels, DEV_MEASURES).mean()
         if say is not None:
-            say(f"after step {step}: {', '.join(f'{split} {name} {value:.4f}' for name, value in values.mean().items())}")
-        return {str(name): round(float(value), 4) for name, value in values.mean().items()}
+            say(f"after step {step}: {', '.join(f'{split} {name} {value:.4f}' for name, value in means.items())}")
+        return {str(name): round(float(value), 4) for name, value in means.items()}
 
     return measure

@@ -15,7 +15,7 @@ from ance_ir.files import as_path, atomic_open
 from ance_ir.workflows.runs.curves import run_panels
 from ance_ir.workflows.runs.logged import LoggedRun
 from ance_ir.workflows.runs.settings import differences_table, settings_table
-from ance_ir.workflows.runs.tables import LEGEND, refresh_table, summary_table
+from ance_ir.workflows.runs.tables import SUMMARY_LEGEND, refresh_table, summary_table
 
 
 def write_run_page(runs: Sequence[LoggedRun], folder: Path | str) -> list[Path]:
@@ -41,7 +41,7 @@ def write_run_page(runs: Sequence[LoggedRun], folder: Path | str) -> list[Path]:
         strokes={name: stroke(number) for number, name in enumerate(names)},
         now=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         summary=summary_table(runs),
-        legend=LEGEND,
+        legend=SUMMARY_LEGEND,
         differences=differences_table(runs),
         figures=[(panel.title, Markup(panel_svg(panel, names, number))) for number, panel in enumerate(panels)],
         runs=[(run.name, run.notices, settings_table(run), refresh_table(run)) for run in runs],

@@ -21,7 +21,7 @@ _FOUND = {
     "overlap_with_previous": "overlap: previous",
     "overlap_with_top_100": "overlap: top 100",
 }
-LEGEND = (
+SUMMARY_LEGEND = (
     "loss and grad norm: means of the last twentieth of the steps; first wait: for the first negatives; "
     "waited: share of the time since in which training waited for others; pairs/s and steps/s: without these waits"
 )
@@ -29,7 +29,7 @@ LEGEND = (
 
 
 def summary_table(runs: Sequence[LoggedRun]) -> Table:
-    """A row for each run; ``LEGEND`` tells the columns."""
+    """A row for each run; ``SUMMARY_LEGEND`` tells the columns."""
     measures = list(dict.fromkeys(name for run in runs for name in measures_of(run)))
     firsts = list(dict.fromkeys(measures_of(run)[0] for run in runs if measures_of(run)))
     return table_of([_summary(run, measures, firsts) for run in runs], left=3)

@@ -175,7 +175,7 @@ def partly(collection: Path, tmp_path: Path) -> Path:
 def test_what_is_left_out_of_training_stands_in_the_manifest(partly: Path, tmp_path: Path) -> None:
     settings = TrainingSettings(steps=2, batch_size=2, negatives=1, refresh_every=1)
     with collected() as shown:
-        train_on_dataset(load_dataset(partly), encoder(), tmp_path / "run", settings, scheme="random", passages=FirstP())
+        train_on_dataset(load_dataset(partly), encoder(), tmp_path / "run", settings, negatives="random", passages=FirstP())
     notices = manifest(tmp_path / "run")["notices"]
     assert notices == shown
     for named in ("'unjudged'", "'gone'", "'unasked'", "'again'"):
@@ -189,7 +189,7 @@ def test_a_ranking_deeper_than_the_corpus_is_said(partly: Path, tmp_path: Path) 
     (tmp_path / "mine.txt").write_text(run)
     with collected() as shown:
         source = str(tmp_path / "mine.txt")
-        train_on_dataset(load_dataset(partly), encoder(), tmp_path / "run", settings, scheme=source, passages=FirstP(), depth=50)
+        train_on_dataset(load_dataset(partly), encoder(), tmp_path / "run", settings, negatives=source, passages=FirstP(), depth=50)
     assert sum("first 50" in notice and "has 38" in notice for notice in shown) == 1
     assert sum("no candidates" in notice and "'again'" in notice for notice in shown) == 1
 

@@ -17,7 +17,7 @@ from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models import Reader
 from ance_ir.pipelines import AnswerReader, NearestName
 from ance_ir.training import TrainingQueries, TrainingSettings
-from ance_ir.workflows import open_readers, read_dataset, read_training_runs, train_reader_on_dataset
+from ance_ir.workflows import evaluate_readers, open_readers, read_training_runs, train_reader_on_dataset
 from ance_ir.workflows.reader import answered
 from tests.published import write_bert
 from tests.tiny import reader
@@ -78,7 +78,7 @@ def test_the_nearest_name() -> None:
 def test_readers_on_a_dataset(dataset: Dataset, system: str, depth: int, tmp_path: Path) -> None:
     model = reader()
     readers = {"tiny": AnswerReader(model), "names": AnswerReader(NearestName())}
-    report = read_dataset(dataset, readers, system=system, depth=depth)
+    report = evaluate_readers(dataset, readers, system=system, depth=depth)
     assert list(report.per_query) == list(report.answers) == ["tiny", "names"]
     found = report.answers["tiny"]
     assert found["qid"].tolist() == list(QUESTIONS)
@@ -102,11 +102,13 @@ def test_readers_on_a_dataset(dataset: Dataset, system: str, depth: int, tmp_pat
 
 def test_some_of_the_questions(dataset: Dataset) -> None:
     names = {"names": AnswerReader(NearestName())}
-    drawn = [read_dataset(dataset, names, system="gold", questions=2, seed=seed).per_query["names"].index.tolist() for seed in (1, 1, 5)]
+    drawn = [
+        evaluate_readers(dataset, names, system="gold", questions=2, seed=seed).per_query["names"].index.tolist() for seed in (1, 1, 5)
+    ]
     assert drawn[0] == drawn[1]
     assert {len(qids) for qids in drawn} == {2}
     with pytest.raises(UsageError, match="questions is at least 1, not 0"):
-        read_dataset(dataset, names, questions=0)
+        evaluate_readers(dataset, names, questions=0)
 
 
 def test_questions_that_are_left_out_or_have_no_passage_are_warned_of(collection: Path, tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_questions_that_are_left_out_or_have_no_passage_are_warned_of(collection
     answers = (folder / "answers.jsonl").read_text().splitlines(keepends=True)
     (folder / "answers.jsonl").write_text("".join(answers[1:]) + json.dumps({"qid": "q9", "question": "?", "answers": ["x"]}) + "\n")
     (folder / "qrels.txt").write_text((folder / "qrels.txt").read_text().replace("q2", "other"))
-    report = read_dataset(load_dataset(folder), {"nearest": AnswerReader(NearestName())}, system="gold")
+    report = evaluate_readers(load_dataset(folder), {"nearest": AnswerReader(NearestName())}, system="gold")
     without_answers, unasked, without_passages = report.notices
     assert "'q1'" in without_answers
     assert "'q9'" in unasked
@@ -128,7 +130,7 @@ def test_questions_whose_answers_are_empty_are_warned_of(collection: Path, tmp_p
     lines = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
     lines[0]["answers"] = [" "]
     (folder / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (notice,) = read_dataset(load_dataset(folder), {"nearest": AnswerReader(NearestName())}, system="gold").notices
+    (notice,) = evaluate_readers(load_dataset(folder), {"nearest": AnswerReader(NearestName())}, system="gold").notices
     assert repr(lines[0]["qid"]) in notice
 
 
@@ -161,7 +163,7 @@ def test_trained_on_a_dataset_a_reader_answers_its_questions(dataset: Dataset, t
     settings = TrainingSettings(steps=60, batch_size=3, negatives=1, learning_rate=3e-3, dropout=False)
     train_reader_on_dataset(dataset, reader(pair_length=64), tmp_path / "run", settings, negatives=negatives)
     (name,) = opened = open_readers((str(tmp_path / "run"),), device="cpu")
-    report = read_dataset(dataset, opened, depth=4)
+    report = evaluate_readers(dataset, opened, depth=4)
     assert report.per_query[name]["EM"].tolist() == [1, 1, 1, 0]
 
 
