@@ -1,7 +1,8 @@
-"""Options that several subcommands share, and what they have in common to say."""
+"""Options that several subcommands share, and how they become settings."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ance_ir.registries import OPTIMISERS, PASSAGES, SCHEDULES
+from ance_ir.registry import Registry
 
 if TYPE_CHECKING:
+    from ance_ir.training import TrainingSettings
     from ance_ir.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class UserPath(click.Path):
@@ -95,8 +99,9 @@ def text_settings(query_length: int | None, passage_length: int | None, text: It
 
 
 def optimisation_options(command: F) -> F:
-    """The options of a training run that go into ``TrainingSettings`` by their names."""
-    options = [
+    """The options of every training run that are called like fields of ``TrainingSettings``, and ``--no-dropout``."""
+    return _with(
+        command,
         click.option("--steps", type=int, required=True, help="Optimiser steps."),
         click.option("--batch-size", type=int, default=16, show_default=True, help="Queries of a batch."),
         click.option("--accumulation", type=int, default=1, show_default=True, help="Batches of a step."),
@@ -109,16 +114,68 @@ def optimisation_options(command: F) -> F:
             show_default=True,
             help="Of the learning rate after its warm-up.",
         ),
-        click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the peak."),
+        click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Of the learning rate: steps until the peak."),
         click.option("--weight-decay", type=float, default=0.0, show_default=True, help="On matrices."),
         click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient."),
         click.option("--bfloat16", is_flag=True, help="Compute in bfloat16 where that is safe."),
         click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time."),
         click.option("--seed", type=int, default=42, show_default=True, help="Of everything random."),
-    ]
+        click.option("--no-dropout", is_flag=True, help="Switch the model's dropout off."),
+    )
+
+
+def pair_options(command: F) -> F:
+    """The options of rerankers and readers, which read a query and a text together."""
+    return _with(
+        command,
+        click.option("--split", default="train", show_default=True, help="The queries to train on."),
+        click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="Where to start: a folder or a hub name."),
+        out_option,
+        click.option(
+            "--negatives",
+            default="bm25",
+            show_default=True,
+            metavar="SOURCE",
+            help='random, a run file, or a system: bm25, x.ance, "bm25 >> x.ance".',
+        ),
+        click.option("--depth", type=int, default=100, show_default=True, help="Documents of a ranking that negatives are drawn from."),
+        click.option("--negatives-per-query", type=int, default=3, show_default=True, help="Negatives drawn for each query."),
+        optimisation_options,
+        click.option("--checkpoint-every", type=int, default=100, show_default=True, help="Steps between two checkpoints."),
+        click.option("--pair-length", type=int, metavar="N", help="Tokens of query and text together.  [default: the model's]"),
+    )
+
+
+def pair_settings(options: dict[str, Any]) -> TrainingSettings:
+    """The settings of a run of which nothing is mined, taken out of ``options``."""
+    from ance_ir.training import TrainingSettings
+
+    negatives, dropout = options.pop("negatives_per_query"), not options.pop("no_dropout")
+    return settings_from(TrainingSettings, options, negatives=negatives, dropout=dropout, refresh_every=max(1, options["steps"]))
+
+
+def out_option(command: F) -> F:
+    """``--out``, the folder of a run."""
+    text = "The run's folder; after an interruption, the same command resumes the run."
+    return click.option("--out", type=UserPath(), required=True, help=text)(command)
+
+
+def _with(command: F, *options: Callable[[F], F]) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def settings_from(kind: type[T], options: dict[str, Any], **others: Any) -> T:
+    """Settings of a kind, a dataclass: each field from the option of its name, which is taken out of ``options``, or from ``others``."""
+    fields: Any = dataclasses.fields(kind)  # type: ignore[arg-type]
+    named = [field.name for field in fields if field.name in options and field.name not in others]
+    return kind(**{name: options.pop(name) for name in named}, **others)
+
+
+def listing(entries: Registry[Any]) -> str:
+    """The names and summaries of a registry, as a paragraph of a help text that keeps its lines."""
+    return "\n".join(["\b", *(f"  {name:<14}{entries.summary(name)}" for name in entries)])
 
 
 def join(device: str | None) -> tuple[World, str | None]:
@@ -128,6 +185,14 @@ def join(device: str | None) -> tuple[World, str | None]:
 
     device = own_device(device)
     return join_world(find_device(device)), device
+
+
+def leave(world: World, *lines: str) -> None:
+    """Part from the other processes at the end of a training; the leading one prints what comes next."""
+    world.leave()
+    if world.leads:
+        for line in lines:
+            click.echo(line)
 
 
 def numbers(text: str) -> list[int]:

@@ -1,12 +1,12 @@
 """A training run on disk: its manifest, its checkpoints, its log.
 
-runs/x/run.json                     what the run was told; the sign that it began
+runs/x/run.json                     the run's settings, see ``manifest``; the sign that it began
 runs/x/checkpoints/step-000100/     model and optimiser after so many steps; the newest ones, and the best
 runs/x/negatives/step-000100/       what was mined with that model
 runs/x/negatives/task.json          which checkpoint inferencers mine with
 runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step
-runs/x/progress.json                a sign of life for inferencers elsewhere
+runs/x/progress.json                a heartbeat for inferencers
 runs/x/tensorboard/                 the same for TensorBoard, where that was asked for
 runs/x/model/                       the trained model; the sign that it ended
 """
@@ -14,7 +14,6 @@ runs/x/model/                       the trained model; the sign that it ended
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 import time
@@ -23,13 +22,13 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 import torch
-from safetensors import SafetensorError
 
 from ance_ir.errors import AnceError, TrainingError
 from ance_ir.files import TEMPORARY, as_path, atomic_folder, remove_folder, remove_leftovers, write_json
 from ance_ir.locks import held_lock
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.training.refresh.mined import MinedNegatives
+from ance_ir.training.run.manifest import add_to_manifest, explained, read_manifest, settle_manifest
 from ance_ir.training.run.metrics import MetricsLog
 from ance_ir.training.run.optimisation import load_optimiser, save_optimiser
 from ance_ir.typed_json import read_typed
@@ -41,11 +40,8 @@ Model = TypeVar("Model", bound=Trainable)
 
 _STEP = re.compile(r"step-[0-9]{1,18}")
 
-_LATER = ("notices", "saved")
-"""What a manifest holds beside what the run was told."""
-
 _BEAT = 5.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 
 
 class _Task(TypedDict):
@@ -71,71 +67,64 @@ class TrainingRun:
     def __init__(self, folder: Path | str) -> None:
         self.folder = as_path(folder)
 
-    def claim(self, manifest: Mapping[str, Any]) -> None:
-        """Begin a run, or go on with one that was told the same; its ``environment`` may differ.
+    def __repr__(self) -> str:
+        if not self._manifest.exists():
+            return f"TrainingRun({str(self.folder)!r}, not begun)"
+        state = "ended" if self.finished else f"{len(self.checkpoints())} checkpoints"
+        return f"TrainingRun({str(self.folder)!r}, {state})"
+
+    @property
+    def _manifest(self) -> Path:
+        return self.folder / "run.json"
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Begin a run, or resume one with the same settings; its ``environment`` may differ.
 
         Args:
-            manifest: what the run is told.
+            settings: of the run, for its manifest.
 
         Raises:
             TrainingError: the folder holds another run, or files of something else.
         """
-        path = self.folder / "run.json"
         if self.folder.is_file():
             raise TrainingError(f"{self.folder} is a file; a folder was expected, which need not exist")
-        told = json.loads(json.dumps(manifest))
-        if path.exists():
-            before = _read(path)
-            differences = _differences(_decisive(before), _decisive(told))
-            if differences:
-                raise TrainingError(f"{self.folder} holds a run with other settings: {'; '.join(differences)}; choose another folder")
-            told |= {name: before[name] for name in _LATER if name in before}
-            if before != told:
-                write_json(path, told)
-        else:
-            strangers = [entry.name for entry in self.folder.iterdir() if TEMPORARY not in entry.name] if self.folder.is_dir() else []
+        if not self._manifest.exists() and self.folder.is_dir():
+            strangers = sorted(entry.name for entry in self.folder.iterdir() if TEMPORARY not in entry.name)
             if strangers:
-                raise TrainingError(
-                    f"{self.folder} is no training run, but holds {', '.join(sorted(strangers)[:3])}; choose another folder"
-                )
-            write_json(path, told)
+                raise TrainingError(f"{self.folder} is no training run, but holds {', '.join(strangers[:3])}; choose another folder")
+        settle_manifest(self._manifest, settings)
         for folder in (self.folder, self.folder / "checkpoints", self.folder / "negatives", *self.folder.glob("negatives/*")):
             remove_leftovers(folder)
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the run was told.
+        """The run's settings, and what was noted about it.
 
         Raises:
             TrainingError: there is no run.
         """
-        if not (self.folder / "run.json").exists():
+        if not self._manifest.exists():
             raise TrainingError(f"{self.folder} holds no training run: there is no run.json in it")
-        return _read(self.folder / "run.json")
+        return read_manifest(self._manifest)
 
     def note(self, notices: Iterable[str]) -> None:
-        """Add to the manifest what was left out, cut, assumed or replaced, in words; each once, however often the run goes on.
+        """Add to the manifest what was left out, cut, assumed or replaced; each notice once, however often the run is resumed.
 
         Raises:
             TrainingError: it cannot be written.
         """
         before = self.manifest.get("notices", [])
-        told = list(dict.fromkeys([*before, *notices]))
-        if told != before:
-            self._add(notices=told)
+        now = list(dict.fromkeys([*before, *notices]))
+        if now != before:
+            add_to_manifest(self._manifest, notices=now)
 
     def note_saved(self, step: int, best: int | None) -> None:
-        """Add to the manifest which step's model the run has left, and which one's was the best on the dev queries.
+        """Add to the manifest which step's model was saved, and which step's was the best on the dev queries.
 
         Raises:
             TrainingError: it cannot be written.
         """
-        self._add(saved={"step": step, "best_on_dev": best})
-
-    def _add(self, **later: Any) -> None:
-        path = self.folder / "run.json"
-        with _explained(path):
-            write_json(path, {**self.manifest, **later})
+        add_to_manifest(self._manifest, saved={"step": step, "best_on_dev": best})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -191,7 +180,7 @@ class TrainingRun:
         write_json(self.folder / "negatives" / "task.json", {"step": step})
 
     def beat(self, step: int, state: str) -> None:
-        """Leave a sign of life, at most one every few seconds unless the state changes."""
+        """Write a heartbeat, at most one every few seconds unless the state changes."""
         now = time.monotonic()
         if state != self._beaten[0] or now - self._beaten[1] > _BEAT:
             self._beaten = state, now
@@ -200,12 +189,12 @@ class TrainingRun:
     _beaten = ("", 0.0)
 
     def progress(self) -> dict[str, Any]:
-        """The last sign of life; empty before the first."""
+        """The last heartbeat; empty before the first."""
         try:
-            told: dict[str, Any] = read_typed(self.folder / "progress.json", _Progress, error=TrainingError, remedy="remove it")
+            progress: dict[str, Any] = read_typed(self.folder / "progress.json", _Progress, error=TrainingError, remedy="remove it")
         except FileNotFoundError:
             return {}
-        return told
+        return progress
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Step and folder of the complete checkpoints, oldest first."""
@@ -219,7 +208,7 @@ class TrainingRun:
             TrainingError: it cannot be written.
         """
         target = self.checkpoint_folder(step)
-        with _explained(target), atomic_folder(target, "optimiser.safetensors") as folder:
+        with explained(target), atomic_folder(target, "optimiser.safetensors") as folder:
             model.save(folder / "model")
             save_optimiser(optimiser, folder / "optimiser.safetensors")
 
@@ -229,11 +218,11 @@ class TrainingRun:
         Raises:
             TrainingError: it cannot be written.
         """
-        with _explained(self.model_folder):
+        with explained(self.model_folder):
             model.save(self.model_folder)
 
     def prune(self, keep: int, also: Collection[int | None], oldest_needed: Callable[[int], int]) -> None:
-        """Remove what no run that goes on needs.
+        """Remove what no resumed run needs.
 
         Args:
             keep: so many of the newest checkpoints stay.
@@ -265,7 +254,7 @@ class TrainingRun:
         try:
             _load_weights(model, folder / "model")
         except AnceError as error:
-            raise TrainingError(f"{folder} cannot be read ({error}); delete it to go on from the checkpoint before") from error
+            raise TrainingError(f"{folder} cannot be read ({error}); delete it to resume from the one before") from error
         load_optimiser(optimiser, folder / "optimiser.safetensors")
         return step
 
@@ -278,42 +267,9 @@ class TrainingRun:
         return MetricsLog(self.folder / "metrics.jsonl", step, self.folder / "tensorboard" if tensorboard else None)
 
 
-@contextlib.contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    """Say what could not be written, and what stands."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"{target} cannot be written ({error}); the checkpoints that are complete are intact; "
-            "when there is room again, the same command goes on"
-        ) from error
-
-
 def _step(folder: Path) -> int:
     return int(folder.name.removeprefix("step-"))
 
 
 def _load_weights(model: Trainable, folder: Path) -> None:
     model.load_state_dict(type(model).from_pretrained(folder, device="cpu").state_dict())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = read_typed(path, dict[str, Any], error=TrainingError, remedy="restore it, or choose another folder")
-    return manifest
-
-
-def _decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in manifest.items() if key not in ("environment", *_LATER)}
-
-
-def _differences(there: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Settings that differ, in words."""
-    found = []
-    for key in sorted({*there, *now}):
-        before, after = there.get(key), now.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += _differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            found.append(f"{prefix}{key} was {before!r}, is {after!r}")
-    return found

@@ -480,7 +480,7 @@ def test_options_of_mining(
     ("told", "said"),
     [
         (["--negatives", "bm25", "--skip", "2", "--draw", "top"], "draw, skip: only ance negatives are mined, the negatives are bm25"),
-        (["--inferencer-devices", "cuda:7"], "the device 'cuda:7' is not to be had here"),
+        (["--inferencer-devices", "cuda:7"], "the device 'cuda:7'"),
         (["--inferencers", "2", "--inferencer-devices", "cpu"], "2 inferencers and 1 devices for them do not agree"),
         (["--inferencers", "-1"], "--inferencers is at least 0"),
         (["--negatives", "random", "--inferencers", "1"], "with random negatives and no dev split they have nothing to do"),

@@ -1,4 +1,4 @@
-"""Documents that the model being trained ranks first, mined at each refresh (paper, section 3)."""
+"""Documents that the model being trained ranks first, as of the last refresh (paper, section 3)."""
 
 from __future__ import annotations
 

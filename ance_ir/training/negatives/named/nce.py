@@ -1,4 +1,4 @@
-"""Of the other documents of the batch the one that scores highest (the paper's NCE)."""
+"""The other document of the batch that scores highest (the paper's NCE)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The divergence of the student's distribution over a query's documents from the teacher's.
+"""KL divergence from the teacher's distribution over a query's documents.
 
 KL(softmax(t) ‖ softmax(s)) over the positive and its negatives, averaged over queries.
 """

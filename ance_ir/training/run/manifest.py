@@ -1,0 +1,83 @@
+"""The manifest of a training run, ``run.json``: the run's settings, and what was noted about it since."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from ance_ir.errors import TrainingError
+from ance_ir.files import write_json
+from ance_ir.typed_json import read_typed
+
+NOTED = ("notices", "saved")
+"""What a manifest holds in addition to the run's settings."""
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """All of it.
+
+    Raises:
+        TrainingError: it is damaged.
+    """
+    manifest: dict[str, Any] = read_typed(path, dict[str, Any], error=TrainingError, remedy="restore it, or choose another folder")
+    return manifest
+
+
+def settle_manifest(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write the manifest of a new run, or renew that of a resumed run; its ``environment`` may differ.
+
+    Raises:
+        TrainingError: the run that is there has other settings.
+    """
+    now = json.loads(json.dumps(settings))
+    before = read_manifest(path) if path.exists() else None
+    if before is not None:
+        differences = _differences(_decisive(before), _decisive(now))
+        if differences:
+            raise TrainingError(f"{path.parent} holds a run with other settings: {'; '.join(differences)}; choose another folder")
+        now |= {name: before[name] for name in NOTED if name in before}
+    if before != now:
+        write_json(path, now)
+
+
+def add_to_manifest(path: Path, **noted: Any) -> None:
+    """Note something about a run.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with explained(path):
+        write_json(path, {**read_manifest(path), **noted})
+
+
+@contextlib.contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Say what could not be written, and what is intact."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{target} cannot be written ({error}); the checkpoints that are complete are intact; "
+            "when there is room again, the same command resumes the run"
+        ) from error
+
+
+def _decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in manifest.items() if key not in ("environment", *NOTED)}
+
+
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """A phrase for each setting that differs."""
+    found = []
+    for key in sorted({*there, *now}):
+        before, after = there.get(key), now.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key} was {before!r}, is {after!r}")
+    return found

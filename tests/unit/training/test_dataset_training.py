@@ -1,0 +1,43 @@
+"""What a model is trained on, as an object or as keyword arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ance_ir import load_dataset
+from ance_ir.errors import UsageError
+from ance_ir.indexes import FirstP, MaxP
+from ance_ir.training import TrainingSettings
+from ance_ir.workflows import DenseTraining, ReaderTraining, RerankerTraining, train_on_dataset
+from ance_ir.workflows.training import DatasetTraining, settings_of
+from tests.tiny import encoder
+
+
+def test_keyword_arguments_make_an_object_or_change_one() -> None:
+    how = DenseTraining(negatives="random", passages=MaxP(4))
+    assert settings_of(DenseTraining, None, {"negatives": "random", "passages": MaxP(4)}) == how
+    assert settings_of(DenseTraining, how, {}) == how
+    assert settings_of(DenseTraining, how, {"negatives": "bm25"}) == DenseTraining(negatives="bm25", passages=MaxP(4))
+    with pytest.raises(TypeError, match="temperature"):
+        settings_of(DenseTraining, None, {"temperature": 1.0})
+
+
+@pytest.mark.parametrize("kind", [DenseTraining, ReaderTraining, RerankerTraining])
+def test_no_model_draws_from_less_than_a_document(kind: type[DatasetTraining]) -> None:
+    with pytest.raises(UsageError, match="not 0"):
+        kind(depth=0)
+
+
+def test_when_initial_negatives_end_takes_initial_negatives() -> None:
+    with pytest.raises(UsageError, match="warm_up_until 4"):
+        DenseTraining(warm_up_until=4)
+
+
+def test_scheme_is_the_old_name_of_negatives(collection: Path, tmp_path: Path) -> None:
+    settings = TrainingSettings(steps=2, batch_size=2)
+    with pytest.warns(FutureWarning, match="scheme.*negatives") as warned:
+        train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", settings, scheme="random", passages=FirstP())
+    assert warned[0].filename == __file__
+    assert (tmp_path / "run" / "model").exists()
