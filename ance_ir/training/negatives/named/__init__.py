@@ -13,4 +13,6 @@ from ance_ir.registry import Registry
 from ance_ir.training.negatives.source import Draw, NegativeSource
 from ance_ir.training.queries import TrainingQueries
 
+__all__ = ["NEGATIVES"]
+
 NEGATIVES: Registry[Callable[[TrainingQueries, Draw, float], NegativeSource]] = registries.NEGATIVES

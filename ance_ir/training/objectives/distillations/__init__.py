@@ -13,5 +13,7 @@ from torch import Tensor
 from ance_ir import registries
 from ance_ir.registry import Registry
 
+__all__ = ["DISTILLATIONS", "Distillation"]
+
 Distillation = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 DISTILLATIONS: Registry[Distillation] = registries.DISTILLATIONS

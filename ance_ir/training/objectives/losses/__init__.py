@@ -13,5 +13,7 @@ from torch import Tensor
 from ance_ir import registries
 from ance_ir.registry import Registry
 
+__all__ = ["LOSSES", "Loss"]
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: Registry[Loss] = registries.LOSSES

@@ -10,5 +10,7 @@ import torch
 from ance_ir import registries
 from ance_ir.registry import Registry
 
+__all__ = ["Groups", "OPTIMISERS"]
+
 Groups = Sequence[Mapping[str, Any]]
 OPTIMISERS: Registry[Callable[[Groups, float], torch.optim.Optimizer]] = registries.OPTIMISERS

@@ -10,4 +10,6 @@ from collections.abc import Callable
 from ance_ir import registries
 from ance_ir.registry import Registry
 
+__all__ = ["SCHEDULES"]
+
 SCHEDULES: Registry[Callable[[float], float]] = registries.SCHEDULES
