@@ -21,23 +21,23 @@ _QUICK = 64 << 20
 logger = logging.getLogger(__name__)
 
 _GENERAL = ("judged", "answered")
-"""Suites of collections whose makers are not known to have named a threshold."""
+"""Suites of collections whose authors may have named no threshold."""
 
 
 def diagnose_on_dataset(
     evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, report: Path | str | None = None
 ) -> list[Finding]:
-    """What the doctor finds in an evaluation on a dataset's split, whose training queries and answers it looks at too.
+    """Diagnose an evaluation on a dataset's split, with its training queries and answers.
 
     Args:
         evaluation: on that split.
         dataset: what was searched.
-        split: which of its queries were asked.
-        suite: how; its threshold tells which labels are relevant, unless it is a general one.
-        report: where a page of all is written; see ``report_on_dataset``. ``None`` for nowhere.
+        split: whose queries.
+        suite: how; its threshold says which labels are relevant, unless it is a general one.
+        report: the HTML file of a page, see ``report_on_dataset``; by default none is written.
 
     Returns:
-        The findings; none, and a warning, where what the doctor looks at cannot be read.
+        The findings; none, with a warning, where the data cannot be read.
     """
     try:
         findings = diagnose(
@@ -50,7 +50,7 @@ def diagnose_on_dataset(
             unknown=(lambda docnos: docnos[dataset.store().numbers(docnos.tolist()) < 0]) if _at_hand(dataset) else None,
         )
     except (AnceError, OSError) as error:
-        logger.warning("nobody has looked for what makes the figures doubtful: %s", error)
+        logger.warning("the doctor could not check the evaluation: %s", error)
         findings = []
     if report is not None:
         report_on_dataset(evaluation, dataset, split, suite, findings, report)
@@ -65,7 +65,7 @@ def report_on_dataset(
     Args:
         evaluation: on that split.
         dataset: what was searched.
-        split: which of its queries were asked.
+        split: whose queries.
         suite: how.
         findings: of ``diagnose_on_dataset``.
         path: the HTML file.
@@ -80,7 +80,7 @@ def report_on_dataset(
 
 
 def _at_hand(dataset: Dataset) -> bool:
-    """Whether its documents can be looked up by docno, or are few, so that they soon can."""
+    """Whether its documents can be looked up by docno at once, or after seconds."""
     return dataset.has_store or (isinstance(dataset, DirectoryDataset) and dataset.corpus_bytes <= _QUICK)
 
 

@@ -1,4 +1,4 @@
-"""Which differences between systems are more than chance: paired tests over queries, corrected over all of a table; bootstrap intervals."""
+"""Significance of differences between systems: paired tests over queries, corrected for a whole table, and bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def compare(
 
 
 def _check_values(per_query: Mapping[str, pd.DataFrame], weights: Mapping[str, pd.DataFrame] | None) -> None:
-    """Refuse what are no values of queries; warn of a measure whose mean is a weighted one where no weights are given.
+    """Refuse invalid values of queries; warn of pooled measures without weights.
 
     Raises:
         EvaluationError: a query comes twice, or a value is no finite number; NaN says that there is none.
@@ -110,7 +110,7 @@ def _check_values(per_query: Mapping[str, pd.DataFrame], weights: Mapping[str, p
             raise EvaluationError(f"{system}: query {values.index[values.index.duplicated()][0]!r} comes twice")
         for measure, column in values.items():
             if not pd.api.types.is_numeric_dtype(column) or np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-                raise EvaluationError(f"{system}: the values of {measure} are to be finite numbers, or NaN where there is none")
+                raise EvaluationError(f"{system}: the values of {measure} must be finite numbers, or NaN where there is none")
     pooled = tuple(measure.NAME for measure in OWN_MEASURES.values() if measure.POOLED)
     unweighted = [str(measure) for measure in next(iter(per_query.values()), []) if str(measure).startswith(pooled)]
     if unweighted and weights is None:
@@ -174,7 +174,7 @@ def intervals(
 
 
 def settled(differences: Numbers, scale: float) -> Numbers:
-    """Differences of values of at most ``scale``, rounded to what can be told from the noise of floating point."""
+    """Differences of values of at most ``scale``, rounded to hide the noise of floating point."""
     return differences.round(_NOISE - math.ceil(math.log10(scale))) if scale else differences
 
 
@@ -211,7 +211,7 @@ def _shares(values: pd.Series[float], weights: pd.Series[float]) -> pd.Series[fl
 
 
 def _p(differences: np.ndarray, test: Test, seed: int) -> float:
-    """Probability of differences as large as these by chance; 1 where there is nothing to tell from."""
+    """Probability of differences as large as these by chance; 1 where there is no difference."""
     if len(differences) < 2 or not differences.any():
         return 1.0
     if test == "randomisation":

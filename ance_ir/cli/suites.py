@@ -15,8 +15,8 @@ Example:
 @click.command("suites", short_help="Show how collections are evaluated", epilog=EXAMPLE)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the list.")
 def command(form: str) -> None:
-    """Show the suites: for each collection its measures, what counts as relevant, how many documents are asked for, how long documents
-    are cut, BM25's settings, what is downloaded, and the figures that others report.
+    """Show the suites: for each collection its measures, what counts as relevant, how many documents are retrieved, how documents are
+    cut, BM25's settings, what is downloaded, and the figures that others report.
     """
     from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""Those who encode the same texts with the same weights, cut to the same length."""
+"""Contenders: ways to encode the same texts with the same weights, cut to the same length."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def our_name(precision: Precision) -> str:
 def open_contender(
     name: str, folder: Path, length: int, device: str, texts: Sequence[str], batch: int | None = None
 ) -> tuple[str, Contender]:
-    """Open a contender, and tell what else is to be known of it.
+    """Open a contender.
 
     Args:
         name: one of ``names``.

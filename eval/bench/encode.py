@@ -1,4 +1,4 @@
-"""Encoding real text beside the alternatives, at equal weights and lengths."""
+"""Encoding real text compared with the alternatives, at equal weights and lengths."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bench_encode(
         documents: of each dataset.
         length: tokens that a text is cut to.
         rounds: that count; the contenders take turns in each.
-        precisions: of ours, beside float32; by default all that can be had.
+        precisions: of ours, in addition to float32; by default all available.
         device: where to compute.
         verbose: show progress.
 
@@ -122,7 +122,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _can(encoder: DenseEncoder, precision: Precision) -> bool:
-    """Whether a precision is to be had here; opening it says why not."""
+    """Whether a precision is available here."""
     if precision != "int8":
         return True
     from importlib.util import find_spec

@@ -65,7 +65,7 @@ def bench_pipeline(
         model: the dense model.
         reranker: the cross-encoder; by default the dense model's backbone with a fresh head, which costs as much as a trained one.
         documents: how many are indexed.
-        queries: how many are asked.
+        queries: how many.
         depth: documents that are found for a query, and reranked.
         length: tokens that a passage, or a pair of a query and a document, is cut to.
         backend: what searches the vectors; see ``indexes.ann.settings``.
@@ -75,8 +75,8 @@ def bench_pipeline(
 
     Returns:
         A row for each part. Of those that come before any query: ``seconds`` in all and ``ms/document``. Of the others: milliseconds a
-        query, asked alone (``ms, 1 query``) and together (``ms, N queries``). What does not apply is not a number. Medians over the
-        rounds; ``paper`` has what the paper says. A total is measured, not added up.
+        query alone (``ms, 1 query``) and together (``ms, N queries``). NaN where this does not apply. Medians over the
+        rounds; ``paper`` has the figures of the paper. A total is measured, not added up.
 
     Raises:
         UsageError: there is no such backend, or the models do not take texts of that length.

@@ -29,7 +29,7 @@ def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[
 def alternate_short(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """The same for what takes milliseconds: seconds of one run, where those of a turn follow one another.
 
-    Before each turn all rest for 0.2 seconds, since the threads of numpy's matrix product go on spinning when it is done. The first run
+    Before each turn all rest for 0.2 seconds, since the threads of numpy's matrix product keep spinning when it is done. The first run
     of a turn finds the caches as others left them, and does not count. Of the others there are as many as fill 0.1 seconds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}

@@ -1,4 +1,4 @@
-"""Exact search beside the alternatives.
+"""Exact search compared with the alternatives.
 
 Shapes: N vectors, Q queries, D dimensions, K hits.
 """

@@ -1,4 +1,4 @@
-"""What makes the figures of an evaluation doubtful, told in words."""
+"""The doctor: findings that make the figures of an evaluation doubtful."""
 
 from ance_ir.eval.doctor.diagnosis import diagnose, findings_text
 from ance_ir.eval.doctor.finding import Finding, Severity

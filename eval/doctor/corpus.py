@@ -1,4 +1,4 @@
-"""Documents that were judged or found, and that the corpus does not hold."""
+"""Checks of judged and retrieved documents against the corpus."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ TOP = 10
 def findings(
     evaluation: Evaluation, runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, unknown: Callable[[pd.Index], pd.Index]
 ) -> list[Finding]:
-    """Relevant documents, and first results of runs from elsewhere, that the corpus lacks.
+    """Relevant documents, and first results of runs made elsewhere, that are not in the corpus.
 
     Args:
-        evaluation: what was found.
+        evaluation: the evaluation.
         runs: by system, ``qid docno score rank``.
         qrels: ``qid docno label``.
-        unknown: those of some docnos that the corpus does not hold.
+        unknown: see ``diagnose``.
     """
     found = _missing(None, "relevant documents", pd.Index(qrels["docno"][qrels["label"] > 0].unique()), unknown)
     for system, run in runs.items():
-        if system not in evaluation.ms_per_query:  # what searched the corpus itself found nothing else
+        if system not in evaluation.ms_per_query:  # a system that searched the corpus can find nothing else
             found += _missing(system, f"documents in its top {TOP}", pd.Index(run["docno"][run["rank"] < TOP].unique()), unknown)
     return found
 
@@ -41,6 +41,6 @@ def _missing(system: str | None, what: str, docnos: pd.Index, unknown: Callable[
             system=system,
             what=f"{len(missing):,} of {len(docnos):,} {what} are not in the corpus ({examples(missing)})",
             figures={"not in the corpus": len(missing), "documents": len(docnos)},
-            advice="no system can find them here" if system is None else "look whether the run is of this corpus",
+            advice="no system can find them here" if system is None else "check that the run is of this corpus",
         )
     ]

@@ -1,4 +1,4 @@
-"""All that the doctor looks at, in one place."""
+"""All checks of the doctor, in their order."""
 
 from __future__ import annotations
 
@@ -24,28 +24,31 @@ def diagnose(
     documents: Callable[[], int] | None = None,
     unknown: Callable[[pd.Index], pd.Index] | None = None,
 ) -> list[Finding]:
-    """What makes the figures of an evaluation doubtful: each thing once, with its numbers, the gravest first.
+    """Check an evaluation for what makes its figures doubtful.
 
     Args:
-        evaluation: what was found.
+        evaluation: the evaluation.
         queries: frame with ``qid`` and ``query``; those that were not evaluated are left out.
-        relevant: the label from which on the collection's makers count a document as relevant; ``None`` where they name none.
+        relevant: the least relevant label, as the collection's authors define it; ``None`` where they do not.
         training: texts of the queries that systems were trained on.
         answers: frame with ``qid`` and ``answers`` (lists of str), where a measure compares with answers.
-        documents: how many the corpus has, asked only where a run is shallow; a run need not be deeper than that.
-        unknown: those of some docnos that the corpus does not hold; ``None`` where that is not looked at.
+        documents: gives the number of documents of the corpus, called only for a shallow run, which need not be deeper than that.
+        unknown: gives those of some docnos that are not in the corpus; ``None`` to leave this check out.
+
+    Returns:
+        Findings with their numbers, the most severe first.
     """
     measures = parse_measures(evaluation.measures)
     qids, qrels = evaluated_qids(evaluation), evaluated_qrels(evaluation)
-    unasked = systems.unasked(evaluation.runs, queries)
+    unknown_queries = systems.unknown_queries(evaluation.runs, queries)
     queries = queries[queries["qid"].isin(qids)].reset_index(drop=True)
     runs = {system: evaluated_results(evaluation, system) for system in evaluation.runs}
     found = [
         *systems.lost(runs, qids),
-        *unasked,
-        *systems.strangers(runs, qrels),
+        *unknown_queries,
+        *systems.other_docnos(runs, qrels),
         *(corpus.findings(evaluation, runs, qrels, unknown) if unknown else []),
-        *systems.own(runs, qrels, len(qids)),
+        *systems.itself_first(runs, qrels, len(qids)),
         *systems.tied(runs),
         *systems.shallow(runs, measures, documents),
         *systems.unjudged(runs, qrels, len(qids)),

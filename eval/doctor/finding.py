@@ -1,4 +1,4 @@
-"""One thing that the doctor found."""
+"""A finding of the doctor."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["problem", "warning", "note"]
-"""``"problem"``: the figures are wrong; ``"warning"``: they may mislead; ``"note"``: to be known when they are read."""
+"""``"problem"``: the figures are wrong; ``"warning"``: they may mislead; ``"note"``: good to know when reading them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """A fact that makes figures doubtful.
 
     Attributes:
         severity: see ``Severity``.
-        system: the system that it is about; ``None`` where it is about queries, judgements or measures.
-        what: what was found, with its numbers, as a sentence without a full stop.
+        system: the system concerned; ``None`` for findings about queries, judgements or measures.
+        what: the fact, with its numbers, as a sentence without a full stop.
         figures: the numbers alone, by name.
         advice: what to do, likewise.
     """

@@ -1,4 +1,4 @@
-"""What may be wrong with queries, judgements and answers, whatever the systems."""
+"""Checks of queries, judgements and answers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ance_ir.notices import examples
 
 
 def labels(qrels: pd.DataFrame, measures: Iterable[Any], relevant: int | None) -> list[Finding]:
-    """Labels that do not go with the label from which on measures count a document as relevant.
+    """Labels that do not fit the least label that measures count as relevant.
 
     Args:
         qrels: ``qid docno label``.
         measures: as ``parse_measures`` returns them.
-        relevant: the label that the collection's makers name; ``None`` where they name none.
+        relevant: the least relevant label, as the collection's authors define it; ``None`` where they do not.
     """
     if qrels.empty:
         return []
@@ -43,18 +43,18 @@ def labels(qrels: pd.DataFrame, measures: Iterable[Any], relevant: int | None) -
                 severity="warning",
                 what=f"this collection counts labels from {relevant} on as relevant, and the highest of these judgements is {highest}",
                 figures={"highest label": highest, "relevant from": relevant},
-                advice="look whether the judgements are the collection's own",
+                advice="check that the judgements are the collection's own",
             )
         )
     stricter = relevant or 2
     low = [name for name, threshold in binary.items() if threshold < stricter <= highest]
     if low:
         share = float((qrels["label"] >= stricter).sum() / (qrels["label"] > 0).sum())
-        told = f"is graded, up to {highest}" if relevant is None else f"counts labels from {relevant} on as relevant"
+        about = f"is graded, up to {highest}" if relevant is None else f"counts labels from {relevant} on as relevant"
         found.append(
             Finding(
                 severity="note" if relevant is None else "warning",
-                what=f"this collection {told}, and lower ones count too in {_listed(low)} ({share:.0%} are {stricter} or more)",
+                what=f"this collection {about}, and lower ones count too in {_listed(low)} ({share:.0%} are {stricter} or more)",
                 figures={"highest label": highest, "share": share},
                 advice=f"the stricter reading is rel={stricter}, as in AP(rel={stricter})",
             )
@@ -63,7 +63,7 @@ def labels(qrels: pd.DataFrame, measures: Iterable[Any], relevant: int | None) -
 
 
 def without_relevant(qids: pd.Index, qrels: pd.DataFrame) -> list[Finding]:
-    """Queries that are judged, and have no relevant document."""
+    """Judged queries without a relevant document."""
     if qrels.empty:
         return []
     lacking = qids[~qids.isin(qrels["qid"][qrels["label"] > 0]) & qids.isin(qrels["qid"])]
@@ -73,9 +73,9 @@ def without_relevant(qids: pd.Index, qrels: pd.DataFrame) -> list[Finding]:
         Finding(
             severity="warning" if len(lacking) < len(qids) else "problem",
             what=f"{len(lacking):,} of {len(qids):,} queries have no relevant document ({examples(lacking)}): no label of theirs "
-            "is above 0, so that they count 0 whatever is found",
+            "is above 0, so that they count 0 for every system",
             figures={"without a relevant document": len(lacking), "queries": len(qids)},
-            advice="look whether judgements are missing; leave these queries out of both files where there is none to find",
+            advice="check whether judgements are missing; leave these queries out of both files where there is none to find",
         )
     ]
 
@@ -90,13 +90,13 @@ def empty(queries: pd.DataFrame) -> list[Finding]:
             severity="warning" if len(blank) < len(queries) else "problem",
             what=f"{len(blank):,} of {len(queries):,} queries are empty, or hold no letter or digit ({examples(blank['qid'])})",
             figures={"empty": len(blank), "queries": len(queries)},
-            advice="what systems find for them means nothing; look whether the file of queries is whole",
+            advice="what systems find for them means nothing; check that the file of queries is whole",
         )
     ]
 
 
 def repeated(queries: pd.DataFrame) -> list[Finding]:
-    """Queries whose text comes again under another qid."""
+    """Queries with the text of another query."""
     texts = queries["query"].map(same_text)
     again = texts.duplicated(keep=False) & (texts != "")
     if not again.any():
@@ -114,7 +114,7 @@ def repeated(queries: pd.DataFrame) -> list[Finding]:
 
 
 def trained_on(queries: pd.DataFrame, training: Iterable[str] | None) -> list[Finding]:
-    """Queries that are among those of training."""
+    """Queries that are also training queries."""
     if training is None:
         return []
     texts = queries["query"].map(same_text)
@@ -143,14 +143,14 @@ def without_answers(queries: pd.DataFrame, measures: Iterable[Any], answers: pd.
         return []
     share = len(lacking) / len(queries)
     counted = int(lacking["qid"].isin(answers["qid"]).sum())
-    told = [f"{count:,} {how}" for count, how in ((len(lacking) - counted, "left out"), (counted, "counted as 0")) if count]
+    counts = [f"{count:,} {how}" for count, how in ((len(lacking) - counted, "left out"), (counted, "counted as 0")) if count]
     return [
         Finding(
             severity="warning" if share < 1 else "problem",
             what=f"{len(lacking):,} of {len(queries):,} questions ({share:.1%}) have no answer, as {lacking['qid'].iloc[0]} "
-            f"(in {_listed(asking)}: {_listed(told)})",
+            f"(in {_listed(asking)}: {_listed(counts)})",
             figures={"without answers": len(lacking), "queries": len(queries), "share": share},
-            advice="look whether the file of answers is whole and has the same qids",
+            advice="check that the file of answers is whole and has the same qids",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""What may be wrong with what a system found."""
+"""Checks of what systems found."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TOP = 10
 JUDGED = 0.5
 """A smaller share of the top 10 with a judgement is low."""
 SPARSE = 10
-"""With fewer judged documents a query, on average, most of any top 10 is unjudged."""
+"""With fewer judgements a query, on average, most of any top 10 is unjudged."""
 TIED = 0.25
-"""A larger share of queries with equal scores in the top 10 is told."""
+"""A larger share of queries with equal scores in the top 10 is reported."""
 CUT = 0.5
-"""Where fewer queries share the largest number of results, no cut-off made it: a system of words found no more."""
+"""If a smaller share of the queries has the largest number of results, it comes from no cut-off: a lexical system found no more."""
 MET = 0.05
 """A smaller share of the relevant documents that could have been found is few."""
 
@@ -36,7 +36,7 @@ _FORMS: Mapping[str, Callable[[str], str]] = {
     "passages are numbered after # or %": lambda docno: re.split("[#%]", docno)[0],
     "a file's ending follows": lambda docno: re.sub(r"\.\w+$", "", docno),
 }
-"""What may differ between two ways to write the same docno."""
+"""Ways in which the same docno may be written differently."""
 
 
 def unjudged(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int) -> list[Finding]:
@@ -53,13 +53,13 @@ def unjudged(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int
     sparse = f"judgements are sparse, {depth:.1f} a query" if depth < SPARSE else None
     only = "the judgements name relevant documents alone" if (qrels["label"] > 0).all() else None
     if low and (sparse or only):
-        told = ", ".join(f"{system} {share:.1%}" for system, share in low.items())
+        shares_text = ", ".join(f"{system} {share:.1%}" for system, share in low.items())
         return [
             Finding(
                 severity="note",
-                what=f"{sparse or only}, so that most of the top {TOP} has none (judged@{TOP}: {told})",
+                what=f"{sparse or only}, so that most of the top {TOP} has none (judged@{TOP}: {shares_text})",
                 figures={"judgements a query": depth, **low},
-                advice="a relevant document that nobody judged counts as not relevant, for every system",
+                advice="relevant documents without a judgement count as not relevant, for every system",
             )
         ]
     return [
@@ -68,7 +68,7 @@ def unjudged(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int
             system=system,
             what=f"judged@{TOP} is {share:.1%}, less than {JUDGED:.0%}: most of what it ranks first was never judged",
             figures={f"judged@{TOP}": share},
-            advice="its true effectiveness may be higher; compare it by Judged@k beside the measures",
+            advice="its true effectiveness may be higher; look at Judged@k in addition to the measures",
         )
         for system, share in low.items()
     ]
@@ -87,14 +87,14 @@ def lost(runs: Mapping[str, pd.DataFrame], qids: pd.Index) -> list[Finding]:
                     system=system,
                     what=f"no results for {len(missing):,} of {len(qids):,} queries ({named}), which count 0",
                     figures={"without results": len(missing), "queries": len(qids)},
-                    advice="look whether it was asked them, and, with BM25, whether any document holds their words",
+                    advice="check that it ran for them and, with BM25, that documents contain their words",
                 )
             )
     return found
 
 
-def unasked(runs: Mapping[str, pd.DataFrame], queries: pd.DataFrame) -> list[Finding]:
-    """Runs with results for queries that there are not: made for other ones, or the qids are written otherwise."""
+def unknown_queries(runs: Mapping[str, pd.DataFrame], queries: pd.DataFrame) -> list[Finding]:
+    """Runs with results for other queries than the dataset's: made for other ones, or with qids written differently."""
     found = []
     for system, run in runs.items():
         qids = pd.Index(run["qid"].unique())
@@ -104,16 +104,16 @@ def unasked(runs: Mapping[str, pd.DataFrame], queries: pd.DataFrame) -> list[Fin
                 Finding(
                     severity="note",
                     system=system,
-                    what=f"{len(unknown):,} of its {len(qids):,} queries, as {unknown[0]!r}, are not among those asked, and are left out",
+                    what=f"{len(unknown):,} of its {len(qids):,} queries, as {unknown[0]!r}, are not among the queries, and are left out",
                     figures={"unknown": len(unknown), "queries": len(qids)},
-                    advice="look whether qids are written alike, and whether the run was made for this split",
+                    advice="check that qids are written alike, and that the run was made for this split",
                 )
             )
     return found
 
 
-def own(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int) -> list[Finding]:
-    """Systems that rank first the document that a query is itself, which nobody judged: BEIR leaves it out."""
+def itself_first(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int) -> list[Finding]:
+    """Systems that rank first the document that is the query itself and has no judgement; BEIR leaves it out."""
     found = []
     for system, run in runs.items():
         first = run[(run["rank"] == 0) & (run["qid"] == run["docno"])]
@@ -134,7 +134,7 @@ def own(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame, queries: int) -> 
 
 
 def tied(runs: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Systems whose scores are equal, all of a query's top 10 or some; the docno then decides."""
+    """Systems with equal scores in a query's top 10, which leave the order to the docnos."""
     found = []
     for system, run in runs.items():
         top = run[run["rank"] < TOP]
@@ -153,7 +153,7 @@ def tied(runs: Mapping[str, pd.DataFrame]) -> list[Finding]:
                     system=system,
                     what=f"on {constant:.1%} of the queries the whole top {TOP} has one score",
                     figures=figures,
-                    advice="the order there is that of the docnos, not the system's; look whether its scores were kept",
+                    advice="docnos decide the order there, not the system; check that its scores were kept",
                 )
             )
         elif some > TIED:
@@ -163,14 +163,14 @@ def tied(runs: Mapping[str, pd.DataFrame]) -> list[Finding]:
                     system=system,
                     what=f"on {some:.1%} of the queries (more than {TIED:.0%}) scores in the top {TOP} are equal",
                     figures=figures,
-                    advice="docnos decide there; other tools may order ties otherwise and get other figures",
+                    advice="docnos decide there; other tools may order ties differently and get other figures",
                 )
             )
     return found
 
 
-def strangers(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame) -> list[Finding]:
-    """Systems that find few or none of the relevant documents in any query's results: perhaps other docnos."""
+def other_docnos(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame) -> list[Finding]:
+    """Systems that find few or no relevant documents, perhaps because their docnos differ."""
     relevant = pd.Index(qrels["docno"][qrels["label"] > 0].unique())
     found = []
     for system, run in runs.items():
@@ -190,7 +190,7 @@ def strangers(runs: Mapping[str, pd.DataFrame], qrels: pd.DataFrame) -> list[Fin
                 what=f"it found {met:,} of {len(relevant):,} relevant documents in {len(docnos):,} different results: "
                 f"docnos here are like {_example(docnos)!r}, in the judgements like {_example(relevant)!r}",
                 figures={"relevant": len(relevant), "met": met, "retrieved": len(docnos), "share": share},
-                advice=f"they agree once it is seen that {form}: write them alike" if form else "look whether both are of one corpus",
+                advice=f"they agree except that {form}: write them alike" if form else "check that both are of one corpus",
             )
         )
     return found
@@ -202,7 +202,7 @@ def shallow(runs: Mapping[str, pd.DataFrame], measures: Iterable[Any], documents
     Args:
         runs: by system.
         measures: as ``parse_measures`` returns them.
-        documents: how many the corpus has, of which no system can return more; asked only where a run is shallow.
+        documents: see ``diagnose``.
     """
     cutoffs = {str(measure): int(measure.params["cutoff"]) for measure in measures if "cutoff" in measure.params}
     found = []
@@ -230,12 +230,12 @@ def shallow(runs: Mapping[str, pd.DataFrame], measures: Iterable[Any], documents
 
 
 def _form(docnos: pd.Index, relevant: pd.Index) -> str | None:
-    """In what the docnos differ, if they are the same written otherwise; ``None`` if that is not seen."""
+    """How docnos differ that are otherwise the same; ``None`` if no difference of form explains it."""
     possible = min(len(docnos), len(relevant))
-    for told, form in _FORMS.items():
+    for difference, form in _FORMS.items():
         met = len({form(docno) for docno in docnos} & {form(docno) for docno in relevant} - {""})
         if met >= max(2, 4 * MET * possible) or met == possible:
-            return told
+            return difference
     return None
 
 

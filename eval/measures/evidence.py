@@ -1,4 +1,4 @@
-"""What some measures need beside a run and qrels: answers, texts, other runs."""
+"""What some measures need in addition to a run and qrels: answers, texts, other runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Evidence:
-    """The answers to questions, the documents to look for them, and runs to compare with. What was looked up once is remembered.
+    """Answers to questions, documents to look for them in, and runs to compare with. Lookups are cached.
 
     Args:
         answers: frame with ``qid`` (unique) and ``answers`` (list of str).

@@ -41,7 +41,7 @@ def evaluate(
         run: frame with ``qid``, ``docno`` and ``score``; for EM and F1 alone, with ``qid`` and ``qanswer``.
         qrels: frame with ``qid``, ``docno`` and ``label`` (int); ``None`` where no measure needs them.
         measures: their names.
-        evidence: what measures need beside run and qrels.
+        evidence: what measures need in addition to run and qrels.
 
     Returns:
         float64 frame: index ``qid``, in the order of the qrels and then of the answers; a column for each measure, which holds NaN for
@@ -119,7 +119,7 @@ def evaluated_queries(qrels: pd.DataFrame | None, evidence: Evidence, needed: se
         needed: of ``"qrels"`` and ``"answers"``.
 
     Raises:
-        EvaluationError: what is needed is not there.
+        EvaluationError: the qrels are missing.
     """
     if not needed:
         needed = {"qrels" if qrels is not None or evidence.answers is None else "answers"}
@@ -137,7 +137,7 @@ def evaluated_queries(qrels: pd.DataFrame | None, evidence: Evidence, needed: se
 
 
 def _calculated(measures: Sequence[Any], run: pd.DataFrame, qrels: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """What ``ir_measures`` makes of a run, by measure and query.
+    """The values of the measures of ``ir_measures``, by measure and query.
 
     Measures are computed together only where none changes another one's values: those of one provider, with equal gains, over the same
     documents. Queries go by numbers meanwhile, since a provider (gdeval) takes no other names.
@@ -160,9 +160,9 @@ def _calculated(measures: Sequence[Any], run: pd.DataFrame, qrels: pd.DataFrame)
         try:
             for metric in provider.iter_calc(those, judged, scored):
                 values[str(metric.measure)][qids[int(metric.query_id)]] = float(metric.value)
-        except Exception as error:  # whatever other people's code raises
-            told = " ".join(str(error).split()) or type(error).__name__
-            raise EvaluationError(f"{', '.join(map(str, those))} cannot be computed; {provider.NAME} says: {told}") from error
+        except Exception as error:  # providers raise anything
+            message = " ".join(str(error).split()) or type(error).__name__
+            raise EvaluationError(f"{', '.join(map(str, those))} cannot be computed; {provider.NAME} says: {message}") from error
     return values
 
 
@@ -172,29 +172,29 @@ def _numbered(names: pd.Series[str], qids: pd.Index) -> np.ndarray:
 
 
 def known_queries(queries: pd.DataFrame, known: pd.Index, what: str, *, in_part: bool = False) -> pd.DataFrame:
-    """Those of some queries of which something is known. Those left out on either side are warned of.
+    """The queries that have judgements or answers. A warning names those left out on either side.
 
     Args:
         queries: frame with ``qid``.
-        known: the distinct qids of which it is known.
-        what: is known: ``"qrels"``, ``"answers"``.
-        in_part: whether it is known of some queries on purpose, so that the others are no news.
+        known: the distinct qids that have them.
+        what: ``"qrels"`` or ``"answers"``, for messages.
+        in_part: whether only some queries have them on purpose, so that leaving out the others needs no warning.
     """
     without = queries["qid"][~queries["qid"].isin(known)]
     if len(without):
-        told = "%d of %d queries have no %s and are left out (%s)"
-        logger.log(logging.INFO if in_part else logging.WARNING, told, len(without), len(queries), what, examples(without))
-    unasked = known[~known.isin(queries["qid"])]
-    if len(unasked):
-        told = "%d of %d queries of the %s are not asked and are left out (%s)"
-        logger.warning(told, len(unasked), len(known), what, examples(unasked))
+        message = "%d of %d queries have no %s and are left out (%s)"
+        logger.log(logging.INFO if in_part else logging.WARNING, message, len(without), len(queries), what, examples(without))
+    others = known[~known.isin(queries["qid"])]
+    if len(others):
+        message = "%d of %d queries of the %s are not evaluated and are left out (%s)"
+        logger.warning(message, len(others), len(known), what, examples(others))
     return queries[queries["qid"].isin(known)].reset_index(drop=True)
 
 
 def judged_split(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The queries of a split that have judgements, and the judgements.
 
-    What is left out is warned of, see ``known_queries``, and so are queries without a relevant document.
+    Warnings name queries that are left out, see ``known_queries``, and those without a relevant document.
 
     Raises:
         EvaluationError: there are none.
@@ -206,7 +206,7 @@ def judged_split(dataset: Dataset, split: str) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def judged_queries(queries: pd.DataFrame, qrels: pd.DataFrame, what: str) -> pd.DataFrame:
-    """The queries that have judgements. What is left out is warned of, and so are queries without a relevant document.
+    """The queries that have judgements. Warnings name queries that are left out, and those without a relevant document.
 
     Args:
         queries: frame with ``qid``.
@@ -219,12 +219,12 @@ def judged_queries(queries: pd.DataFrame, qrels: pd.DataFrame, what: str) -> pd.
     if not queries["qid"].isin(qrels["qid"]).any():
         first = f"; their first are {queries['qid'].iloc[0]!r} and {qrels['qid'].iloc[0]!r}" if len(queries) and len(qrels) else ""
         raise EvaluationError(f"queries and {what} have no query in common{first}")
-    asked = known_queries(queries, pd.Index(qrels["qid"].unique()), what)
-    without = asked["qid"][~asked["qid"].isin(qrels["qid"][qrels["label"] > 0])]
+    judged = known_queries(queries, pd.Index(qrels["qid"].unique()), what)
+    without = judged["qid"][~judged["qid"].isin(qrels["qid"][qrels["label"] > 0])]
     if len(without):
-        told = "%d of %d judged queries have no relevant document in the %s (%s), and count 0 whatever is found"
-        logger.warning(told, len(without), len(asked), what, examples(without))
-    return asked
+        message = "%d of %d judged queries have no relevant document in the %s (%s), and count 0 for every system"
+        logger.warning(message, len(without), len(judged), what, examples(without))
+    return judged
 
 
 def check_qrels(qrels: pd.DataFrame) -> pd.DataFrame:

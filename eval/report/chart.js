@@ -19,9 +19,9 @@ function drawChart() {
   });
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   svg.innerHTML = `${lines.join("")}<rect class="at" y="0" width="0" height="${HEIGHT}"/>` +
-    [chosen.system, chosen.other].map((system, i) => `<path d="${bars[i]}" fill="${told.looks[system][0]}"/>`).join("") +
+    [chosen.system, chosen.other].map((system, i) => `<path d="${bars[i]}" fill="${data.looks[system][0]}"/>`).join("") +
     `<line class="grid zero" x1="${LEFT}" x2="${width}" y1="${MIDDLE}" y2="${MIDDLE}"/>`;
-  const [mine, theirs] = [told.systems[chosen.system], told.systems[chosen.other]], measure = told.measures[chosen.measure];
+  const [mine, theirs] = [data.systems[chosen.system], data.systems[chosen.other]], measure = data.measures[chosen.measure];
   figure.querySelector("figcaption").innerHTML = `${escaped(measure)} of each query` +
     `<span class="faint">above: ${escaped(mine)} is better; below: ${escaped(theirs)}; in the order of the table</span>`;
   const counts = countOutcomes(listed);
@@ -39,7 +39,7 @@ function point(place) {
   const step = (width - LEFT) / Math.max(1, listed.length);
   bar.setAttribute("x", place === null ? 0 : LEFT + place * step);
   bar.setAttribute("width", place === null ? 0 : Math.max(2, step));
-  at("tip").textContent = place === null ? "" : `${signed(difference(listed[place]))}  ${told.queries[listed[place]].text}`;
+  at("tip").textContent = place === null ? "" : `${signed(difference(listed[place]))}  ${data.queries[listed[place]].text}`;
 }
 
 at("differences").querySelector("svg").addEventListener("mousemove", (event) => point(placeUnder(event)));

@@ -1,4 +1,4 @@
-"""What the page's script reads: every query with its values and its first results, every text once."""
+"""The data of the page's script: every query with its values and first results, every text once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Texts = Callable[[Sequence[str]], Sequence[Mapping[str, str] | None]]
 
 
 def contents(evaluation: Evaluation, queries: pd.DataFrame, texts: Texts, relevant: int = 1) -> dict[str, Any]:
-    """What the script reads, in what JSON can hold.
+    """The data of the page's script, for JSON.
 
     Args:
         evaluation: of which queries.
@@ -72,9 +72,9 @@ def contents(evaluation: Evaluation, queries: pd.DataFrame, texts: Texts, releva
     }
 
 
-def to_script(told: Any) -> str:
-    """JSON that can stand in a ``<script>`` element whatever texts it holds."""
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+def to_script(data: Any) -> str:
+    """JSON that is safe in a ``<script>`` element."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _shown(evaluation: Evaluation, qrels: pd.DataFrame, relevant: int) -> pd.DataFrame:

@@ -24,7 +24,7 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-        title: what stands above it.
+        title: above it.
         label: of the vertical axis, with the unit.
         lines: by name, values with the optimiser step as index, ascending.
         style: ``"noisy"``, each value faintly and a moving average over a twentieth of them boldly; ``"line"``; or ``"points"``, joined.

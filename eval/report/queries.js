@@ -3,10 +3,10 @@ const SHOWN = 500;
 let active = 0, limit = SHOWN;
 
 const COLUMNS = [
-  ["qid", () => "qid", (query) => told.queries[query].qid],
-  ["text", () => "Query", (query) => told.queries[query].text.toLowerCase()],
-  ["mine", () => told.systems[chosen.system], (query) => valueOf(query, chosen.system) ?? -1],
-  ["theirs", () => told.systems[chosen.other], (query) => valueOf(query, chosen.other) ?? -1],
+  ["qid", () => "qid", (query) => data.queries[query].qid],
+  ["text", () => "Query", (query) => data.queries[query].text.toLowerCase()],
+  ["mine", () => data.systems[chosen.system], (query) => valueOf(query, chosen.system) ?? -1],
+  ["theirs", () => data.systems[chosen.other], (query) => valueOf(query, chosen.other) ?? -1],
   ["difference", () => "Difference", (query) => difference(query) ?? 0],
 ];
 
@@ -18,8 +18,8 @@ function countOutcomes(queries) {
 
 function matching() {
   const words = chosen.filter.toLowerCase().split(/\s+/).filter(Boolean);
-  return [...told.queries.keys()].filter((number) => {
-    const text = `${told.queries[number].qid} ${told.queries[number].text}`.toLowerCase();
+  return [...data.queries.keys()].filter((number) => {
+    const text = `${data.queries[number].qid} ${data.queries[number].text}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
 }
@@ -46,7 +46,7 @@ function refresh() {
 
 function fillList() {
   document.querySelector("#list tbody").innerHTML = listed.slice(0, limit).map((query, place) => {
-    const asked = told.queries[query];
+    const asked = data.queries[query];
     return `<tr tabindex="${place === active ? 0 : -1}" data-place="${place}"><td title="${escaped(asked.qid)}">${escaped(asked.qid)}</td><td class="text">${escaped(asked.text)}</td>` +
       `<td class="optional">${fixed(valueOf(query, chosen.system))}</td><td class="optional">${fixed(valueOf(query, chosen.other))}</td>` +
       `<td class="${{ wins: "won", losses: "lost", ties: "faint" }[outcome(query)]}">${signed(difference(query))}</td></tr>`;
@@ -110,11 +110,11 @@ document.querySelector("#list tbody").addEventListener("click", (event) => {
 at("more").addEventListener("click", () => { limit = listed.length; fillList(); });
 at("filter").addEventListener("input", () => { chosen.filter = at("filter").value; refresh(); });
 
-const base = Math.max(0, told.systems.indexOf(told.baseline));
-const mean = (system) => told.queries.reduce((sum, query) => sum + (query.values[system][0] ?? 0), 0);
-const others = told.systems.map((_, system) => system).filter((system) => system !== base);
+const base = Math.max(0, data.systems.indexOf(data.baseline));
+const mean = (system) => data.queries.reduce((sum, query) => sum + (query.values[system][0] ?? 0), 0);
+const others = data.systems.map((_, system) => system).filter((system) => system !== base);
 const best = others.reduce((found, system) => (found === null || mean(system) > mean(found) ? system : found), null);
-offer("system", told.systems, best ?? base);
-offer("other", told.systems, base);
-offer("measure", told.measures, 0);
+offer("system", data.systems, best ?? base);
+offer("other", data.systems, base);
+offer("measure", data.measures, 0);
 refresh();

@@ -9,8 +9,8 @@ function movement(here, there) {
 }
 
 function hit(row, system, other) {
-  const [number, label, ranks, scores] = row, [docno, title, text] = told.docs[number];
-  const good = label !== null && label >= told.relevant;
+  const [number, label, ranks, scores] = row, [docno, title, text] = data.docs[number];
+  const good = label !== null && label >= data.relevant;
   const judged = label === null ? "not judged" : `label ${label}`;
   return `<li class="hit${good ? " good" : ""}" data-doc="${number}"><span class="rank">${ranks[system]}</span><div>` +
     `<div class="facts"><span class="docno">${escaped(docno)}</span><span class="label">${judged}</span>` +
@@ -20,7 +20,7 @@ function hit(row, system, other) {
 
 function side(query, system, other) {
   const rows = query.rows.filter((row) => row[2][system]).sort((a, b) => a[2][system] - b[2][system]);
-  const first = rows.find((row) => row[1] !== null && row[1] >= told.relevant);
+  const first = rows.find((row) => row[1] !== null && row[1] >= data.relevant);
   const top = rows.filter((row) => row[2][system] <= TOP).map((row) => hit(row, system, other)).join("");
   const found = query.found[system];
   let rest = "";
@@ -28,18 +28,18 @@ function side(query, system, other) {
   else if (first && first[2][system] > TOP) rest = `<li class="gap">first relevant, of ${found.toLocaleString("en")} results</li>${hit(first, system, other)}`;
   else if (!first) rest = `<li class="gap">no relevant document in ${found.toLocaleString("en")} results</li>`;
   const value = query.values[system][chosen.measure];
-  return `<div><h3><span class="name">${swatch(system)}${escaped(told.systems[system])}</span><b>${fixed(value)}</b></h3><ol>${top}${rest}</ol></div>`;
+  return `<div><h3><span class="name">${swatch(system)}${escaped(data.systems[system])}</span><b>${fixed(value)}</b></h3><ol>${top}${rest}</ol></div>`;
 }
 
 function fill(place) {
   opened = place;
-  const number = listed[place], query = told.queries[number];
+  const number = listed[place], query = data.queries[number];
   const known = `${query.relevant} relevant document${query.relevant === 1 ? "" : "s"} known`;
   at("query").innerHTML = `<div class="head"><div><h2 id="asked" tabindex="-1">${escaped(query.text)}</h2><div class="steps"><button type="button" data-do="whole" aria-pressed="${at("query").classList.contains("whole")}">Whole texts</button>` +
     `<button type="button" data-do="previous" aria-label="Previous query"${place ? "" : " disabled"}>←</button>` +
     `<button type="button" data-do="next" aria-label="Next query"${place + 1 < listed.length ? "" : " disabled"}>→</button>` +
     `<button type="button" data-do="close" aria-label="Close">✕</button></div></div>` +
-    `<p>${escaped(query.qid)} · ${known} · ${escaped(told.measures[chosen.measure])} ` +
+    `<p>${escaped(query.qid)} · ${known} · ${escaped(data.measures[chosen.measure])} ` +
     `<span class="${{ wins: "won", losses: "lost", ties: "" }[outcome(number)]}">${signed(difference(number))}</span> · ${place + 1} of ${listed.length.toLocaleString("en")}</p></div>` +
     `<div class="sides">${side(query, chosen.system, chosen.other)}${chosen.system === chosen.other ? "" : side(query, chosen.other, chosen.system)}</div>`;
   at("query").scrollTop = 0;

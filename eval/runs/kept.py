@@ -1,4 +1,4 @@
-"""Runs in a folder, each with what made it, so that what has not changed need not run again."""
+"""Runs in a folder, each with the key of the pipeline and queries that made it, so that unchanged ones need not run again."""
 
 from __future__ import annotations
 
@@ -25,78 +25,78 @@ _LONGEST = 160
 """Characters of a name; file systems allow 255, and unfinished files have an ending of their own."""
 
 
-class _Told(TypedDict):
+class _About(TypedDict):
     key: str
     ms_per_query: float
     notices: NotRequired[list[str]]
 
 
 class KeptRuns:
-    """A folder of ``NAME.txt.gz``, TREC runs, and beside each, where it can be told what made it, ``NAME.json`` with a key.
+    """A folder of TREC runs, ``NAME.txt.gz``, each with a ``NAME.json`` that holds its key where the pipeline has one.
 
     Args:
-        folder: made if need be.
+        folder: created if it does not exist.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = as_path(folder)
 
     def get(self, system: str, key: str | None) -> tuple[pd.DataFrame, float] | None:
-        """The run that was kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one.
+        """The run kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one.
 
-        What was warned of while it was made is warned of again.
+        The warnings of its making are repeated.
         """
         if key is None or not self.holds(system, key):
             return None
-        run, told = self._files(system)
+        run, about = self._files(system)
         try:
-            about = _read(told)
-            found = read_run(run, "trec"), float(about["ms_per_query"])
+            kept = _read(about)
+            found = read_run(run, "trec"), float(kept["ms_per_query"])
         except DatasetError:
             return None
-        for notice in about.get("notices", ()):
+        for notice in kept.get("notices", ()):
             logger.warning("%s", notice)
         return found
 
     def holds(self, system: str, key: str | None) -> bool:
         """Whether a run is kept under that key."""
-        run, told = self._files(system)
+        run, about = self._files(system)
         try:
-            return key is not None and run.exists() and bool(_read(told)["key"] == key)
+            return key is not None and run.exists() and bool(_read(about)["key"] == key)
         except (FileNotFoundError, DatasetError):
             return False
 
     def put(self, system: str, key: str | None, run: pd.DataFrame, ms_per_query: float | None, notices: Sequence[str] = ()) -> None:
-        """Keep a run in the place of one of the same name, with what was warned of while it was made.
+        """Keep a run, in place of one of the same name, with the warnings of its making.
 
-        Broken off at any instant, no run stands beside another one's key.
+        Interrupted at any instant, it leaves no run with another one's key.
         """
-        file, told = self._files(system)
-        told.unlink(missing_ok=True)
+        file, about = self._files(system)
+        about.unlink(missing_ok=True)
         write_run(run, file, _written(system))
         if key is not None:
-            write_json(told, {"key": key, "ms_per_query": ms_per_query, **({"notices": list(notices)} if notices else {})})
+            write_json(about, {"key": key, "ms_per_query": ms_per_query, **({"notices": list(notices)} if notices else {})})
 
     def _files(self, system: str) -> tuple[Path, Path]:
         return self.folder / f"{_written(system)}.txt.gz", self.folder / f"{_written(system)}.json"
 
 
-def _read(told: Path) -> Any:
-    return read_typed(told, _Told, error=DatasetError, remedy="the run is made again")
+def _read(path: Path) -> Any:
+    return read_typed(path, _About, error=DatasetError, remedy="the run is made again")
 
 
 def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:
-    """Hash (128 bits, hexadecimal) of a pipeline and of the queries it is asked, with all their columns; ``None`` where the pipeline has no
+    """Hash (128 bits, hexadecimal) of a pipeline and of its queries, with all their columns; ``None`` where the pipeline has no
     fingerprint, or the queries have something that JSON cannot hold: vectors, for example.
     """
     made_by = fingerprint(system)
     if made_by is None:
         return None
     try:
-        told = json.dumps([made_by, queries.to_dict("list")])
+        content = json.dumps([made_by, queries.to_dict("list")])
     except TypeError:
         return None
-    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _written(system: str) -> str:

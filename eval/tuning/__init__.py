@@ -1,4 +1,4 @@
-"""How an index is best searched, by measuring: recall against exact search, latency, memory, time to build."""
+"""Tuning by measuring: the search of an index (recall, latency, memory, time to build), and the weights of a fusion."""
 
 from ance_ir.eval.tuning.choice import Measured, Tuning
 from ance_ir.eval.tuning.report import Form, plot_tuning, tuning_as, tuning_table, write_tuning

@@ -1,4 +1,4 @@
-"""What was measured, what of it nothing else beats, and the choice."""
+"""What tuning measured, the Pareto front, and the choice."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Measured:
         return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
 
     def values(self) -> dict[str, Any]:
-        """All of it, by column."""
-        told = {"build_seconds": self.build_seconds, "memory_bytes": self.memory_bytes}
-        return {"backend": self.backend, "recall": self.recall, **asdict(self.timing), **told}
+        """All values by column."""
+        costs = {"build_seconds": self.build_seconds, "memory_bytes": self.memory_bytes}
+        return {"backend": self.backend, "recall": self.recall, **asdict(self.timing), **costs}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Tuning:
     Attributes:
         measured: all that was tried, exact search first.
         k: documents a query.
-        target: the recall that was asked for.
+        target: the least recall wanted.
         queries: how many were measured.
         documents: of the index.
         threads: that a search may use.
@@ -70,10 +70,10 @@ class Tuning:
 
     @property
     def chosen(self) -> Measured:
-        """The fastest that reaches the recall that was asked for; exact search always reaches it."""
+        """The fastest with at least the target recall; exact search always has it."""
         return next(one for one in self.front if one.recall >= self.target)
 
     def summary(self) -> dict[str, Any]:
-        """The choice, and what it was made for."""
-        told = {"k": self.k, "asked_recall": self.target, "queries": self.queries, "documents": self.documents, "threads": self.threads}
-        return {**self.chosen.values(), **told}
+        """The choice and its purpose."""
+        purpose = {"k": self.k, "asked_recall": self.target, "queries": self.queries, "documents": self.documents, "threads": self.threads}
+        return {**self.chosen.values(), **purpose}

@@ -48,8 +48,8 @@ class Reference:
         query, place = np.nonzero((found_QK >= 0) & ~known)
         hits = int(known.sum())
         for start in range(0, len(query), _PAIRS):
-            asked, numbers = query[start : start + _PAIRS], found_QK[query, place][start : start + _PAIRS]
-            hits += int((self._index.document_scores(self._queries_QD[asked], numbers) >= self._last_Q[asked]).sum())
+            some, numbers = query[start : start + _PAIRS], found_QK[query, place][start : start + _PAIRS]
+            hits += int((self._index.document_scores(self._queries_QD[some], numbers) >= self._last_Q[some]).sum())
         return hits / self._exact_QK.size
 
 

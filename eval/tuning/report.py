@@ -1,4 +1,4 @@
-"""What the tuner found, as tables and a plot."""
+"""Tables and a plot of what tuning measured."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GRAIN = 0.002
 
 
 def tuning_table(tuning: Tuning, *, whole: bool = False) -> Table:
-    """The Pareto front, fastest first, or all that was measured; ``*`` is what was chosen, ``+`` the rest of the front."""
+    """The Pareto front, fastest first, or all settings; ``*`` marks the choice, ``+`` the rest of the front."""
     front, chosen = tuning.front, tuning.chosen
     rows = []
     for one in tuning.measured if whole else front:
@@ -52,7 +52,7 @@ def tuning_table(tuning: Tuning, *, whole: bool = False) -> Table:
 
 
 def tuning_as(tuning: Tuning, form: Form) -> str:
-    """The Pareto front as text, or all that was measured as CSV or JSON."""
+    """The Pareto front as text or Markdown, or all settings as CSV or JSON."""
     if form in ("text", "markdown"):
         table = tuning_table(tuning)
         return table.to_text() if form == "text" else table.to_markdown()
@@ -63,7 +63,7 @@ def tuning_as(tuning: Tuning, form: Form) -> str:
 
 
 def write_tuning(tuning: Tuning, folder: Path | str) -> list[Path]:
-    """Write all that was measured as ``tuning.md``, ``.csv``, ``.json`` and a plot, ``.png``, into a folder.
+    """Write all settings measured as ``tuning.md``, ``.csv``, ``.json`` and a plot, ``.png``, into a folder.
 
     Returns:
         Their paths.
@@ -144,7 +144,7 @@ def _looks(tuning: Tuning) -> dict[str, tuple[str, str]]:
 
 
 def _edge(front: Sequence[Measured]) -> list[Measured]:
-    """What of the front nothing beats in recall and latency alone, fastest first."""
+    """The part of the front that nothing beats in recall and latency alone, fastest first."""
     edge: list[Measured] = []
     for one in front:
         if not edge or one.recall > edge[-1].recall:
@@ -163,7 +163,7 @@ def _scales(axes: Any, low: float) -> None:
 
 
 def _key(side: Any, looks: Mapping[str, tuple[str, str]], numbered: Sequence[str], largest: int, height: float) -> None:
-    """Beside the axes, of so many inches: what the numbers, the marks and their sizes stand for."""
+    """The key next to the axes, of this height in inches: numbers, marks and sizes."""
     side.axis("off")
     sizes = [largest / share for share in (1, 4, 16)]
     blank = [side.scatter([], [], s=0, color="none") for _ in numbered]

@@ -1,4 +1,4 @@
-"""What is tried: families, each with several probes, candidates and depths of re-scoring."""
+"""The settings that tuning tries: families, each with several probes, candidates and depths of re-scoring."""
 
 from __future__ import annotations
 

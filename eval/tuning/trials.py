@@ -35,7 +35,7 @@ class Trials:
         """Remove the files built, except those of the backend ``kept``; ``None`` keeps all."""
         for backend in self._tried if kept is not None else []:
             if kept == "exact" or parse_backend(str(kept)).slug != parse_backend(backend).slug:
-                index, told = faiss_paths(self.folder, parse_backend(backend))
-                told.unlink(missing_ok=True)
+                index, description = faiss_paths(self.folder, parse_backend(backend))
+                description.unlink(missing_ok=True)
                 index.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)

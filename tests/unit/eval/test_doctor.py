@@ -68,7 +68,7 @@ def test_nothing_is_told_where_all_is_well() -> None:
 
 def test_queries_that_nobody_asked() -> None:
     more = pd.concat([run_of(), run_of(qids=QIDS[:2]).assign(qid=lambda run: "Y-" + run["qid"])])
-    told = only(found_in(more), "note", "other", "2 of its 12 queries, as 'Y-q0', are not among those asked")
+    told = only(found_in(more), "note", "other", "2 of its 12 queries, as 'Y-q0', are not among the queries")
     assert told.figures == {"unknown": 2, "queries": 12}
 
 
@@ -82,7 +82,7 @@ def test_lost_queries() -> None:
 @pytest.mark.parametrize(
     ("name", "qrel_name", "advice"),
     [
-        ("doc{}-{}", "d{}-{}", "look whether both are of one corpus"),
+        ("doc{}-{}", "d{}-{}", "check that both are of one corpus"),
         ("D{}-{}", "d{}-{}", "letters are upper or lower case"),
         ("00{}{}", "{}{}", "numbers are filled up with zeros"),
         ("msmarco_{}{}", "{}{}", "a prefix stands before the number"),
@@ -107,7 +107,7 @@ def test_docnos_of_another_corpus_are_not_said_to_be_the_same() -> None:
         [("q0", word, float(-i)) for i, word in enumerate(["cat", "dog", "bird", "fish"])], columns=["qid", "docno", "score"]
     )
     found = [finding for finding in found_in(names) if "docnos here" in finding.what]
-    assert only(found, "problem", "other", "'cat'").advice == "look whether both are of one corpus"
+    assert only(found, "problem", "other", "'cat'").advice == "check that both are of one corpus"
 
 
 def test_few_relevant_documents_are_a_warning_and_some_are_none() -> None:

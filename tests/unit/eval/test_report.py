@@ -162,7 +162,7 @@ def test_questions_without_judgements_have_a_page_too(tmp_path: Path) -> None:
     found = evaluate_systems({}, queries, None, ["Coverage@1"], runs={"theirs": run}, evidence=evidence)
     assert [finding.what for finding in diagnose(found, queries, answers=evidence.answers)] == [
         "1 of 2 questions (50.0%) have no answer, as q2 (in Coverage@1: 1 counted as 0)",
-        "1 of its 3 queries, as 'q3', are not among those asked, and are left out",
+        "1 of its 3 queries, as 'q3', are not among the queries, and are left out",
     ]
     write_report(tmp_path / "x.html", found, queries, title="x", store=store)
     html = (tmp_path / "x.html").read_text(encoding="utf-8")
