@@ -10,6 +10,7 @@ from typing import Any
 from ance_ir.registry import Registry
 
 BM25_ENGINES = Registry[Any]("BM25 engine", "ance_ir.pipelines.bm25.engines", "ENGINE")
+CHECKPOINT_LAYOUTS = Registry[Any]("checkpoint layout", "ance_ir.models.dense.layouts", "LAYOUT")
 DATASET_SOURCES = Registry[Any]("dataset source", "ance_ir.datasets.sources", "SOURCE")
 DISTILLATIONS = Registry[Any]("distillation", "ance_ir.training.objectives.distillations", "loss")
 FAISS_PARTS = Registry[Any]("part of a Faiss family", "ance_ir.indexes.ann.parts", "PART")
@@ -21,6 +22,7 @@ MEASURES = Registry[Any]("measure", "ance_ir.eval.measures.own", "MEASURE")
 NEGATIVES = Registry[Any]("negatives", "ance_ir.training.negatives.named", "make")
 OPTIMISERS = Registry[Any]("optimiser", "ance_ir.training.run.optimisers", "make")
 PASSAGES = Registry[Any]("passage scheme", "ance_ir.indexes.passages", "SCHEME")
+POOLINGS = Registry[Any]("pooling", "ance_ir.models.dense.poolings", "POOLING")
 RUN_FORMATS = Registry[Any]("format of runs", "ance_ir.eval.runs.formats", "FORMAT")
 SCHEDULES = Registry[Any]("schedule", "ance_ir.training.run.schedules", "factor")
 SUITES = Registry[Any]("suite", "ance_ir.eval.suites", "SUITE")

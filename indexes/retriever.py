@@ -176,4 +176,4 @@ class DenseScorer(_OverIndex):
                 f"{self.index.folder} does not hold {len(missing)} of the documents, e.g. {missing.iloc[0]!r}; "
                 "add a text column to encode them"
             )
-        return self.model.text.join_frame(unknown)
+        return self.model.settings.join_frame(unknown)

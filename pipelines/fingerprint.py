@@ -13,6 +13,7 @@ import pyterrier as pt
 
 from ance_ir import __version__
 from ance_ir.digests import digest_of
+from ance_ir.models import CrossEncoder, Reader
 
 _SHOWN_ONLY = {"cache", "progress", "verbose"}
 """Arguments that change what is shown or kept, not what is found."""
@@ -53,7 +54,9 @@ def _identity(value: Any) -> Any:
         own = value.fingerprint() if callable(value.fingerprint) else value.fingerprint
         if own is None:
             raise _UnknownError(repr(value))
-        return [own, getattr(value, "precision", None)]
+        # the hash of a reranker's or reader's own weights knows their precision
+        at_home = isinstance(value, CrossEncoder | Reader) and value.conversion is None
+        return [own, None if at_home else getattr(value, "precision", None)]
     name = f"{_MODULE.sub(_SHORT, type(value).__module__)}.{type(value).__qualname__}"
     if not re.match(r"(ance_ir|pyterrier(_\w+)?)\.", name):
         raise _UnknownError(name)

@@ -119,7 +119,7 @@ def command(
 
     world, device = join(device)
     taken = text_settings(query_length, passage_length, text)
-    encoder = DenseEncoder.from_pretrained(model, head=head, seed=options["seed"], device=device, layers=layers, **taken)
+    encoder = DenseEncoder.from_pretrained(model, fresh_head=head, seed=options["seed"], device=device, layers=layers, **taken)
     how = _how(options, passages, device)
     trained = train_on_dataset(
         load_dataset(dataset),

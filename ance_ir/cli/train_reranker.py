@@ -74,7 +74,7 @@ def command(
     world, device = join(device)
     how, settings = settings_from(RerankerTraining, options), pair_settings(options)
     lengths = given(pair_length=pair_length, query_length=query_length)
-    reranker = CrossEncoder.from_pretrained(model, device=device, head="fresh" if fresh_head else "trained", seed=settings.seed, **lengths)
+    reranker = CrossEncoder.from_pretrained(model, device=device, fresh_head="logit" if fresh_head else None, seed=settings.seed, **lengths)
     trained = train_reranker_on_dataset(
         load_dataset(dataset), reranker, out, settings, how, world=world, say=click.echo, verbose=True, tensorboard=tensorboard
     )

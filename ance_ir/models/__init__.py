@@ -1,12 +1,15 @@
-"""Dense encoders, cross-encoders and readers: their text settings, their checkpoints."""
+"""Dense encoders, rerankers and readers: their settings and checkpoints; ``open`` opens any of them."""
 
+from ance_ir.models.compute.precision import Precision
 from ance_ir.models.cross.model import CrossEncoder
 from ance_ir.models.cross.pairs import PairSettings
 from ance_ir.models.dense.model import DenseEncoder
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.dense.transformers import Encoding, PassageEncoder, QueryEncoder
+from ance_ir.models.opening import find_family, open
+from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.reader.model import Reader, Readings
-from ance_ir.models.reader.rag import RagToken
+from ance_ir.models.reader.rag import RagSettings, RagToken
 from ance_ir.models.reader.text import ReaderSettings
 from ance_ir.models.text.settings import PassageScheme, TextSettings
 
@@ -18,11 +21,16 @@ __all__ = [
     "PairSettings",
     "PassageEncoder",
     "PassageScheme",
+    "Precision",
+    "Pretrained",
     "QueryEncoder",
+    "RagSettings",
     "RagToken",
     "Reader",
     "ReaderSettings",
     "Readings",
     "TextSettings",
     "Tower",
+    "find_family",
+    "open",
 ]

@@ -80,7 +80,7 @@ def bench_encode(
 def _texts(encoder: DenseEncoder, documents: Iterable[Mapping[str, Any]]) -> list[str]:
     texts = []
     for document in documents:
-        text = encoder.text.join(document)
+        text = encoder.settings.join(document)
         if isinstance(text, tuple):
             raise UsageError(f"{encoder.name} reads title and text as a pair, which not all contenders do; give a model that joins them")
         texts.append(text)

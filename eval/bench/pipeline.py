@@ -20,7 +20,6 @@ from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.indexes.ann.build import build_faiss
 from ance_ir.indexes.ann.settings import FaissSettings, resolve
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.models.cross.model import HeadChoice
 from ance_ir.pipelines import BertReranker, BM25Index
 
 PAPER = {
@@ -81,10 +80,10 @@ def bench_pipeline(
     Raises:
         UsageError: there is no such backend, or the models do not take texts of that length.
     """
-    head: HeadChoice = "trained" if reranker else "fresh"
+    fresh_head = None if reranker else "logit"
     models = _Models(
         dense=DenseEncoder.from_pretrained(model, device=device, passage_length=length),
-        reranker=CrossEncoder.from_pretrained(reranker or model, head=head, device=device, pair_length=length),
+        reranker=CrossEncoder.from_pretrained(reranker or model, fresh_head=fresh_head, device=device, pair_length=length),
     )
     asked = dataset.queries(dataset.splits[0]).head(queries)[["qid", "query"]]
     with tempfile.TemporaryDirectory() as name:

@@ -214,7 +214,7 @@ class CorpusEncoding:
                 yield self._reuse.complete(documents, hashes, lambda new: gather(self._encoded(new), self._model.dimension))
 
     def _encoded(self, documents: Iterable[Document]) -> Blocks:
-        texts = (self._model.text.join(document) for document in documents)
+        texts = (self._model.settings.join(document) for document in documents)
         if self._workers is None:
             return self._model.encode_stream(texts, self._passages)
         return self._model.encode_tokens(self._workers.tokenized(texts))

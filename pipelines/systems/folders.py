@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ance_ir.errors import UsageError
-from ance_ir.models.loading.kinds import model_kind
+from ance_ir.models.loading.family import family_of
 from ance_ir.models.loading.source import resolve
 
 Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
@@ -25,9 +25,11 @@ def kind_of(path: Path) -> Kind:
     if not path.is_dir():
         raise UsageError(f"{path} is {'a file' if path.exists() else 'not there'}; a stage is the folder of an index or a reranker")
     folder = resolve(str(path))
-    kind = model_kind(folder)
-    if kind is not None:
-        return "dense model" if kind == "encoder" else kind
+    family = family_of(folder)
+    if family == "RAG model":
+        raise UsageError(f"{path} is a {family}, which is no stage of a system; ance_ir.pipelines.RagReader uses it")
+    if family is not None:
+        return "dense model" if family == "encoder" else family
     if (folder / "config.json").exists():
         return "reranker"
     raise UsageError(f"{path} is no index and no model: it has no manifest.json, run.json or config.json")

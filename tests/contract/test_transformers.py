@@ -749,7 +749,7 @@ def test_documents_that_the_index_does_not_hold_are_cut_as_those_that_it_holds(w
 @pytest.mark.parametrize("name", ["DenseRetriever", "DenseScorer"])
 def test_another_model_is_refused_unless_asked_for(name: str, world: World) -> None:
     make: Callable[..., pt.Transformer] = world.index.retriever if name == "DenseRetriever" else world.index.scorer
-    for other in (world.other, world.model.with_text(passage_length=30)):
+    for other in (world.other, world.model.with_settings(passage_length=30)):
         with pytest.raises(FingerprintError, match="check=False"):
             make(other)
         found = make(other, check=False)(CASES[name].frame)
@@ -786,7 +786,7 @@ def test_an_unknown_keyword_is_refused(make: Callable[[Path], Any], tmp_path: Pa
 
 def test_passages_keep_the_place_of_their_documents(world: World) -> None:
     found = (MaxP(8, 3) >> world.model.passages())(FRAME)
-    counts = [len(parts) for parts in world.model.tokenizer.cut(world.model.text.join_frame(FRAME), MaxP(8, 3))]
+    counts = [len(parts) for parts in world.model.tokenizer.cut(world.model.settings.join_frame(FRAME), MaxP(8, 3))]
     assert found["docno"].tolist() == [
         f"{docno}#{number}" for docno, count in zip(FRAME["docno"], counts, strict=True) for number in range(count)
     ]

@@ -61,5 +61,5 @@ def test_vectors_of_real_text_are_near(name: str, data_dir: Path, monkeypatch: p
     vectors = {}
     for precision, least in (("float32", 1.0), ("bfloat16", 0.999), ("int8", 0.99)):
         model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", precision=precision, passage_length=128)
-        vectors[precision] = model.encode_passages([model.text.join(document) for document in documents])
+        vectors[precision] = model.encode_passages([model.settings.join(document) for document in documents])
         assert np.einsum("nd,nd->n", vectors[precision], vectors["float32"]).min() > least - 1e-5

@@ -67,10 +67,10 @@ def ance_reference(texts: list[str], length: int) -> np.ndarray:
 def test_ance_folders(tmp_path: Path, prefix: str, stored: Stored) -> None:
     model = DenseEncoder.from_pretrained(write_ance(tmp_path / "x", ance_weights(prefix), stored=stored), device="cpu")
     assert (model.similarity, model.shared, model.dimension) == ("dot", True, DIMENSION)
-    assert (model.text.query_length, model.text.passage_length, model.text.lower_case) == (POSITIONS, POSITIONS, True)
-    assert model.origin.unused == ()
+    assert (model.settings.query_length, model.settings.passage_length, model.settings.lower_case) == (POSITIONS, POSITIONS, True)
+    assert model.unused == ()
     same(model.encode_queries(TEXTS), ance_reference(TEXTS, POSITIONS))
-    same(model.with_text(passage_length=20).encode_passages(TEXTS), ance_reference(TEXTS, 20))
+    same(model.with_settings(passage_length=20).encode_passages(TEXTS), ance_reference(TEXTS, 20))
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_published_names_bring_their_settings_from_the_cache(tmp_path: Path, hub
     document = {"docno": "d", "url": "http://x", "title": "The Moon", "text": "Red sun"}
     into_cache(hub, f"castorini/ance-msmarco-{name}", write_ance(tmp_path / "x", ance_weights("ance_encoder."), "AnceEncoder"))
     model = DenseEncoder.from_pretrained(f"castorini/ance-msmarco-{name}", device="cpu")
-    assert model.text.separator == separator
-    assert ("table of published names" in model.origin.text) == (name != "passage")
-    joined = model.text.join(document)
+    assert model.settings.separator == separator
+    assert ("table of published names" in model.origin.settings) == (name != "passage")
+    joined = model.settings.join(document)
     assert joined == (text if name != "passage" else "The Moon Red sun")
     same(model.encode_passages([joined]), ance_reference([joined], POSITIONS))
     changed = DenseEncoder.from_pretrained(f"castorini/ance-msmarco-{name}", device="cpu", separator="|")
-    assert changed.text.separator == "|"
+    assert changed.settings.separator == "|"
     assert changed.fingerprint() != model.fingerprint()
-    assert changed.origin.text.endswith("separator changed by the caller")
+    assert changed.origin.settings.endswith("separator changed by the caller")
 
 
 def test_a_path_that_looks_like_a_published_name_is_not_one(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def same_as_dpr(model: DenseEncoder, encoders: tuple[Any, Any], length: int = PO
     assert (model.similarity, model.shared) == ("dot", False)
     same(model.encode_queries(TEXTS), dpr_reference(encoders[0], [text.removesuffix("?") for text in TEXTS], length))
     documents = [{"docno": "d", "title": title, "text": text} for title, text in zip(TITLES, TEXTS, strict=True)]
-    pairs = [model.text.join(document) for document in documents]
+    pairs = [model.settings.join(document) for document in documents]
     assert [isinstance(pair, tuple) for pair in pairs] == [bool(title) for title in TITLES]
     same(model.encode_passages(pairs), dpr_reference(encoders[1], pairs, length))
 
@@ -156,8 +156,8 @@ def test_dpr_file_beside_its_configuration(tmp_path: Path, projection: int, zipp
     encoders = dpr_encoders(projection)
     file = write_dpr_file(write_bert(tmp_path / "x") / "nq.cp", encoders, told={"sequence_length": 20}, zipped=zipped)
     model = DenseEncoder.from_pretrained(file, device="cpu")
-    assert (model.text.query_length, model.text.passage_length) == (20, 20)
-    assert model.origin.unused == ()
+    assert (model.settings.query_length, model.settings.passage_length) == (20, 20)
+    assert model.unused == ()
     same_as_dpr(model, encoders, 20)
 
 
@@ -253,7 +253,7 @@ def test_a_quantised_model_is_refused(tmp_path: Path) -> None:
 
 def test_positions_are_no_weights(tmp_path: Path) -> None:
     write_ance(tmp_path / "x", {**ance_weights(), "roberta.embeddings.position_ids": torch.arange(POSITIONS + 2)[None]})
-    assert DenseEncoder.from_pretrained(tmp_path / "x", device="cpu").origin.unused == ()
+    assert DenseEncoder.from_pretrained(tmp_path / "x", device="cpu").unused == ()
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_bare_backbones(tmp_path: Path, kind: str, task: str, head: Any, caplog:
     inner, tokenizer = write_backbone(tmp_path / "x", kind, task)
     with caplog.at_level(logging.WARNING):
         model = DenseEncoder.from_pretrained(tmp_path / "x", head=head, device="cpu")
-    assert model.origin.unused == ()
+    assert model.unused == ()
     said = [record.getMessage() for record in caplog.records if record.name.startswith("ance_ir")]
     assert len(said) == (head is None), "pooling and similarity are assumed"
     rows = []
@@ -397,7 +397,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
 def test_weights_without_a_place_are_listed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_ance(tmp_path / "x", {**ance_weights(), "roberta.extra.bias": torch.zeros(2), "linear.weight": torch.zeros(2, 2)})
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    assert model.origin.unused == ("linear.weight", "roberta.extra.bias")
+    assert model.unused == ("linear.weight", "roberta.extra.bias")
     assert "weights that have no place in the encoder: linear.weight, roberta.extra.bias" in caplog.text
 
 

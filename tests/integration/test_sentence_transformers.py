@@ -37,7 +37,7 @@ def test_sentence_transformers_opens_what_was_saved(
     model = encoder(kind, pooling=pooling, head=head, normalize=normalize, text=text)
     model.save(tmp_path / "x")
     other = sentence_transformers.SentenceTransformer(str(tmp_path / "x"), device="cpu")
-    assert other.max_seq_length == model.text.passage_length
+    assert other.max_seq_length == model.settings.passage_length
     assert other.similarity_fn_name == model.similarity
     np.testing.assert_allclose(other.encode_query(QUESTIONS), model.encode_queries(QUESTIONS), atol=1e-5)
     np.testing.assert_allclose(other.encode_document(PASSAGES), model.encode_passages(PASSAGES), atol=1e-5)
@@ -67,7 +67,7 @@ def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, 
     other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu")
     other.save(str(tmp_path / "x"))
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    assert model.text == TextSettings(passage_length=24, query_length=24, max_characters=None)
+    assert model.settings == TextSettings(passage_length=24, query_length=24, max_characters=None)
     assert (other.similarity_fn_name, model.similarity) == ("cosine", "cosine"), "what it saves where nothing else is said"
     found, expected = model.encode_passages(PASSAGES), other.encode(PASSAGES, normalize_embeddings=True)
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -182,7 +182,7 @@ def test_mini_lm_gives_the_vectors_of_sentence_transformers() -> None:
     assert len(texts) == 20
     other = sentence_transformers.SentenceTransformer(str(packaged.get_model_path()), device="cpu")
     model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu")
-    assert (model.dimension, model.similarity, model.text.passage_length) == (384, "cosine", other.max_seq_length)
+    assert (model.dimension, model.similarity, model.settings.passage_length) == (384, "cosine", other.max_seq_length)
     np.testing.assert_allclose(model.encode_passages(texts), other.encode(texts), atol=1e-5)
     short = [text for text in texts if len(text) < 100]
     np.testing.assert_allclose(model.encode_queries(short), other.encode(short), atol=1e-5)

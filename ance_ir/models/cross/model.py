@@ -5,54 +5,73 @@ Shapes: B pairs, L tokens, C logits.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
+from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress, in_batches
+from ance_ir.models.compute.precision import Precision, keep_in_float32
+from ance_ir.models.cross.checkpoint import read_cross_encoder, write_cross_encoder
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
-from ance_ir.models.loading.backbones import positions
-from ance_ir.models.loading.weights import hash_weights, some
+from ance_ir.models.loading.backbones import has_token_types, positions
+from ance_ir.models.loading.checkpoint import Origin
+from ance_ir.models.loading.source import absolute, expanded
+from ance_ir.models.pretrained import Conversion, Pretrained
 from ance_ir.models.text.pairs import Pair, distinct_pairs
 from ance_ir.models.text.settings import PassageScheme
 from ance_ir.ragged import starts_of
+from ance_ir.moved import warn_of_old_name
 
-logger = logging.getLogger(__name__)
+_EXAMPLE = """
+from ance_ir import CrossEncoder
+
+model = CrossEncoder.from_pretrained("this/folder")
+scores = model.score(["what is a reranker"], ["A reranker reads the query and the document together."])
+"""
+
+FRESH_HEADS = ("logit",)
 
 _WINDOW = 1_024
 """Pairs, of documents of any length, that are tokenised and sorted by length together."""
-
-HeadChoice = Literal["trained", "fresh"]
 
 Combine = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Documents' scores ``[N]``, of passages' scores, float64 ``[P]``, where each document's begin, and how many they are, int64 ``[N]``."""
 
 
-class CrossEncoder(nn.Module):
+class CrossEncoder(Pretrained[PairSettings]):
     """A sequence-classification model with one or two logits.
 
     Args:
         classifier: a Hugging Face model for sequence classification.
         tokenizer: a fast Hugging Face tokeniser.
-        settings: how the model wants its pairs.
+        settings: how the model reads pairs.
         name: what it is called in messages and manifests.
-        unused: names of weights in the checkpoint that the model has no use for.
+        origin: what it was opened from.
+        conversion: what it was converted from, if it was.
 
     Raises:
         ModelError: the model has other than one or two logits.
         UsageError: the settings' length is more than the model takes.
     """
+
+    card = Card(
+        library="sentence-transformers",
+        task="text-ranking",
+        tags="ance_ir, cross-encoder, reranker",
+        title="A reranker",
+        example=_EXAMPLE,
+    )
+    telling = ("logits",)
+    tokenizer: PairTokenizer
 
     def __init__(
         self,
@@ -61,28 +80,30 @@ class CrossEncoder(nn.Module):
         settings: PairSettings,
         *,
         name: str = "unnamed",
-        unused: tuple[str, ...] = (),
+        origin: Origin | None = None,
+        conversion: Conversion | None = None,
     ) -> None:
-        super().__init__()
         labels = classifier.config.num_labels
         if labels not in (1, 2):
             raise ModelError(f"{name}: a reranker has one logit or two, this model has {labels}")
-        self.classifier = classifier
-        self.name = name
-        self.unused = unused
-        types = int(getattr(classifier.config, "type_vocab_size", None) or 0) > 1 and "token_type_ids" in tokenizer.model_input_names
         longest = min(tokenizer.model_max_length, positions(classifier.base_model))
-        self.tokenizer = PairTokenizer(tokenizer, settings, longest, token_types=types)
-        _keep_logits_in_float32(classifier, labels)
+        made = PairTokenizer(tokenizer, settings, longest, token_types=has_token_types(classifier.config, tokenizer))
+        super().__init__(made, name=name, origin=origin, conversion=conversion)
+        self.classifier = classifier
+        linear = [module for module in classifier.modules() if isinstance(module, nn.Linear) and module.out_features == labels]
+        if linear:
+            keep_in_float32(linear[-1])
 
     @classmethod
     def from_pretrained(
         cls,
         name: str | Path,
         *,
-        device: str | torch.device | None = None,
-        head: HeadChoice = "trained",
+        fresh_head: str | None = None,
         seed: int = 42,
+        device: str | torch.device | None = None,
+        precision: Precision | None = None,
+        layers: int | None = None,
         **settings: Any,
     ) -> CrossEncoder:
         """Open a checkpoint.
@@ -90,51 +111,44 @@ class CrossEncoder(nn.Module):
         Args:
             name: a folder of a Hugging Face sequence-classification model, one that this package or sentence-transformers wrote, a training
                 run's folder, or a hub name.
+            fresh_head: ``"logit"`` puts a new head with one logit, to be trained, on a bare backbone or in place of the checkpoint's.
+            seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
-            head: ``"trained"`` is the checkpoint's. ``"fresh"`` is a new one with one logit, to be trained: on a bare backbone, or in place
-                of the checkpoint's.
-            seed: of a fresh head's weights.
+            precision: what to compute in: ``"float32"`` or ``"bfloat16"``, but for the last layer, which is in float32; by default the
+                checkpoint's own. Another one than that scores only.
+            layers: keep only so many first layers of the backbone. By default all.
             **settings: fields of ``PairSettings`` to change.
 
         Raises:
             ModelError: it is not there, does not load, or lacks some of the model's parameters.
-            UsageError: there is no such device, or the settings cannot be meant.
+            UsageError: there is no such device, setting, precision or head, or the backbone has fewer layers.
         """
-        from ance_ir.models.cross.checkpoint import load_cross_encoder
-
-        if head not in get_args(HeadChoice):
-            raise UsageError(f"head is one of {', '.join(get_args(HeadChoice))}, not {head!r}")
+        if "head" in settings:
+            warn_of_old_name("head=", "fresh_head=")
+            head = settings.pop("head")
+            fresh_head = {"fresh": "logit", "trained": None}.get(head, head)
         place = find_device(device)
-        model = load_cross_encoder(str(name), settings, fresh_head=head == "fresh", seed=seed)
-        if model.unused:
-            logger.warning("%s: weights that have no place in the model: %s", model.name, some(model.unused))
-        return model.to(place).eval()
+        if fresh_head is not None:
+            check_choice("fresh head", fresh_head, FRESH_HEADS)
+        name = expanded(str(name))
+        opened = read_cross_encoder(name, asks_score="score" not in settings, fresh_head=fresh_head is not None, seed=seed)
+        model = cls(opened.model, opened.tokenizer, opened.settings, name=absolute(name), origin=opened.origin)
+        return model._ready(place, layers, precision, settings)
 
-    def save(self, folder: Path | str) -> None:
-        """Write a folder, whole or not at all, that this package, ``AutoModelForSequenceClassification`` and sentence-transformers open."""
-        from ance_ir.models.cross.checkpoint import save_cross_encoder
+    def _backbones(self) -> list[PreTrainedModel]:
+        backbone = self.classifier.base_model
+        assert isinstance(backbone, PreTrainedModel)
+        return [backbone]
 
-        save_cross_encoder(self, Path(folder))
+    def _parts(self) -> dict[str, Any]:
+        return {"classifier": self.classifier}
 
-    @property
-    def settings(self) -> PairSettings:
-        """How the model wants its pairs."""
-        return self.tokenizer.settings
+    def _facts(self) -> dict[str, str]:
+        one = self.classifier.config.num_labels == 1
+        return {"logits": "one" if one else f"two; class {self.settings.relevant_class} is the relevant one"}
 
-    def with_settings(self, **changes: Any) -> CrossEncoder:
-        """The same model, not copied, under changed settings."""
-        settings = replace(self.settings, **changes)
-        return CrossEncoder(self.classifier, self.tokenizer.tokenizer, settings, name=self.name, unused=self.unused)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights lie."""
-        return next(self.parameters()).device
-
-    def fingerprint(self) -> str:
-        """Hash (128 bits, hexadecimal) of weights, vocabulary and settings; computed afresh at each call, since training changes it."""
-        told = [hash_weights(self.state_dict()), self.tokenizer.vocabulary_hash, asdict(self.settings)]
-        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
+    def _write(self, folder: Path) -> None:
+        write_cross_encoder(self.classifier, self.tokenizer.tokenizer, self.settings, folder)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> Tensor:
         """Log-odds of relevance, float32 ``[B]``, of padded pairs."""
@@ -215,19 +229,3 @@ class CrossEncoder(nn.Module):
         if self.settings.score == "logit":
             return log_odds
         return torch.sigmoid(torch.from_numpy(log_odds)).numpy()
-
-
-def _keep_logits_in_float32(classifier: PreTrainedModel, labels: int) -> None:
-    """Have the last layer compute in float32 even where the weights are in half precision, in which close logits would be equal."""
-    linear = [module for module in classifier.modules() if isinstance(module, nn.Linear) and module.out_features == labels]
-    if linear and not linear[-1]._forward_hooks:
-        linear[-1].register_forward_hook(_in_float32)
-
-
-def _in_float32(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    if output.dtype == torch.float32:
-        return output
-    assert isinstance(module, nn.Linear)
-    bias = None if module.bias is None else module.bias.float()
-    with torch.autocast(output.device.type, enabled=False):
-        return nn.functional.linear(inputs[0].float(), module.weight.float(), bias)

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
 from ance_ir.models.text.pairs import Pair, PairTemplate, pad_pairs
-from ance_ir.models.text.settings import PassageScheme, check_fields, documents_of, given_fields
+from ance_ir.models.text.settings import PassageScheme, Settings, check_fields, documents_of, given_fields
 from ance_ir.models.text.tokenizing import FastTokenizer
 
 Score = Literal["logit", "probability"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairSettings:
-    """The settings of a cross-encoder; part of its fingerprint.
+class PairSettings(Settings):
+    """The settings of a cross-encoder.
 
     Attributes:
         pair_length: tokens of a pair, special ones counted. What does not fit is cut off the document's end.
@@ -52,15 +53,9 @@ class PairSettings:
         if self.query_length is not None and self.query_length < 1:
             raise UsageError(f"query_length is at least 1 token or None, not {self.query_length}")
         check_fields(self.fields, self.max_characters)
-        if self.score not in get_args(Score):
-            raise UsageError(f"score is one of {', '.join(get_args(Score))}, not {self.score!r}")
+        check_choice("score", self.score, get_args(Score))
         if self.relevant_class not in (0, 1):
             raise UsageError(f"relevant_class is 0 or 1, not {self.relevant_class!r}")
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> PairSettings:
-        """The settings in a checkpoint's JSON."""
-        return cls(**{**value, "fields": tuple(value["fields"])})
 
     def join(self, document: Mapping[str, Any]) -> str:
         """The text of a document: its fields, joined."""
@@ -71,7 +66,7 @@ class PairSettings:
         return [self.join(document) for document in documents_of(documents, self.fields)]
 
 
-class PairTokenizer(FastTokenizer):
+class PairTokenizer(FastTokenizer[PairSettings]):
     """Turns queries and documents into token ids as the settings say: the same as the tokeniser's own, called on the two texts.
 
     Args:
@@ -86,9 +81,7 @@ class PairTokenizer(FastTokenizer):
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PairSettings, longest: int, *, token_types: bool) -> None:
-        super().__init__(tokenizer, lower_case=settings.lower_case, max_characters=settings.max_characters)
-        self.settings = settings
-        self.longest = longest
+        super().__init__(tokenizer, settings, longest, lower_case=settings.lower_case, max_characters=settings.max_characters)
         self.token_types = token_types
         self._template = PairTemplate.of(self, token_types=token_types)
         self._room(settings.pair_length)

@@ -1,41 +1,112 @@
-"""What every layout gives."""
+"""What a layout of dense checkpoints is: how its files are recognised and opened."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from ance_ir.models.dense.tower import Tower
+from ance_ir import registries
+from ance_ir.models.dense.tower import Similarity, Tower
+from ance_ir.models.loading.foreign import refuse_half
+from ance_ir.models.loading.weight_files import read_weights
 from ance_ir.models.text.settings import TextSettings
+from ance_ir.registry import Registry
 
-Similarity = Literal["cosine", "dot"]
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """A checkpoint's files, of a layout that is not known yet.
+
+    Attributes:
+        name: what the caller named.
+        paths: its folder or file, or the folders of two towers that are published apart.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+
+    @property
+    def path(self) -> Path:
+        """The folder or file, the first one of two."""
+        return self.paths[0]
+
+    def has(self, file: str) -> bool:
+        """Whether this is one folder that has the file."""
+        return len(self.paths) == 1 and (self.path / file).exists()
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights of the folder by their names, read once."""
+        refuse_half(self.path)
+        return read_weights(self.path)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the caller chooses where the files do not say it.
+
+    Attributes:
+        fresh_head: the name of a new head for a bare backbone.
+        seed: of its weights.
+        pooling: one of ``POOLINGS``.
+        similarity: ``"cosine"`` or ``"dot"``.
+    """
+
+    fresh_head: str | None = None
+    seed: int = 42
+    pooling: str | None = None
+    similarity: Similarity | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
     """A checkpoint, read.
 
     Attributes:
-        layout: whose layout it has, in words.
+        layout: its name, as text.
         query: the query tower.
         passage: the passage tower, ``None`` where it is the query tower.
         tokenizer: of both.
-        text: the text settings.
-        text_from: where they come from, in words.
+        settings: the text settings.
+        settings_from: where they come from, as text.
         unused: names of weights that were in the files and have no place in the model.
-        assumed: choices that the files do not name, in words.
+        assumed: choices that the files do not name, as text.
+        fresh_head: whether its head is a new one.
     """
 
     layout: str
     query: Tower
     passage: Tower | None = None
     tokenizer: PreTrainedTokenizerBase
-    text: TextSettings
-    text_from: str
+    settings: TextSettings
+    settings_from: str
     unused: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+    fresh_head: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A layout.
+
+    Attributes:
+        order: layouts are asked in the order of these numbers, and the first one that recognises the files opens them: those that say
+            what they are come before those that are recognised by their weights' names, the bare backbone last.
+        recognises: whether files are of this layout.
+        open: reads them; raises ``ModelError`` where they are damaged.
+    """
+
+    order: int
+    recognises: Callable[[Files], bool]
+    open: Callable[[Files, Choices], Opened]
+
+
+LAYOUTS: Registry[Layout] = registries.CHECKPOINT_LAYOUTS
 
 
 def longest(tokenizer: PreTrainedTokenizerBase, *towers: Tower) -> int:

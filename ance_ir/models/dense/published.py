@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ance_ir.models.dense.layout import Similarity
-from ance_ir.models.dense.tower import Pooling
+from ance_ir.models.dense.tower import Similarity
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class Published:
     text: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     partner: str | None = None
     passages: str = "firstp"
-    pooling: Pooling | None = None
+    pooling: str | None = None
     similarity: Similarity | None = None
 
 
@@ -76,4 +75,4 @@ PUBLISHED: Mapping[str, Published] = {
         )
     },
 }
-"""Whole names only; what is not here is told by the files, by the layout's usual settings, or by the caller."""
+"""Whole names only. What is not here comes from the files, from the layout's usual settings, or from the caller."""

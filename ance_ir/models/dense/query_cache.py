@@ -7,15 +7,12 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ance_ir.errors import UsageError
 from ance_ir.files import as_path
-
-if TYPE_CHECKING:
-    from ance_ir.models.dense.model import DenseEncoder
+from ance_ir.models.dense.encoder import Encoder
 
 _WAIT = 60.0
 """Seconds to wait for another process that writes."""
@@ -32,11 +29,11 @@ class QueryCache:
         model: its fingerprint is taken now, since hashing weights takes longer than encoding a query: make another cache after training.
     """
 
-    def __init__(self, path: Path | str, model: DenseEncoder) -> None:
+    def __init__(self, path: Path | str, model: Encoder) -> None:
         self.path = as_path(path)
         self._key = _key(model)
 
-    def encode(self, model: DenseEncoder, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, model: Encoder, texts: Sequence[str]) -> np.ndarray:
         """What ``model.encode_queries`` gives, float32 ``[len(texts), D]``; what the cache lacks is encoded and kept.
 
         Raises:
@@ -79,5 +76,5 @@ class QueryCache:
         return vectors
 
 
-def _key(model: DenseEncoder) -> bytes:
+def _key(model: Encoder) -> bytes:
     return f"{model.fingerprint()} {model.precision} ".encode()

@@ -5,16 +5,16 @@ Shapes: B sequences, L tokens, H the backbone's width, D dimensions of a vector.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ance_ir.errors import UsageError
+from ance_ir.models.dense.pooling import POOLINGS
 from ance_ir.models.loading.backbones import positions
 
-Pooling = Literal["cls", "mean"]
+Similarity = Literal["cosine", "dot"]
 Activation = Literal["identity", "tanh", "relu", "gelu"]
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"identity": nn.Identity, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
@@ -59,17 +59,15 @@ class Tower(nn.Module):
 
     Args:
         backbone: a Hugging Face encoder whose output has ``last_hidden_state``.
-        pooling: ``"cls"`` takes position 0, ``"mean"`` averages over the tokens.
+        pooling: one of ``POOLINGS``.
         head: applied to what was pooled.
         normalize: scale vectors to length 1.
     """
 
-    def __init__(self, backbone: PreTrainedModel, *, pooling: Pooling, head: Head | None = None, normalize: bool = False) -> None:
+    def __init__(self, backbone: PreTrainedModel, *, pooling: str, head: Head | None = None, normalize: bool = False) -> None:
         super().__init__()
-        if pooling not in get_args(Pooling):
-            raise UsageError(f"pooling is one of {', '.join(get_args(Pooling))}, not {pooling!r}")
         self.backbone = backbone
-        self.pooling = pooling
+        self.pooling = POOLINGS.check(pooling)
         self.head = head
         self.normalize = normalize
         pooler = getattr(backbone, "pooler", None)
@@ -82,7 +80,7 @@ class Tower(nn.Module):
         return self.head.linear.out_features if self.head is not None else int(self.backbone.config.hidden_size)
 
     @property
-    def similarity(self) -> Literal["cosine", "dot"]:
+    def similarity(self) -> Similarity:
         """What the inner product of two vectors is."""
         return "cosine" if self.normalize else "dot"
 
@@ -94,18 +92,12 @@ class Tower(nn.Module):
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
         """Vectors, ``[B, D]``, of padded token ids and their mask; ``None`` where there is no padding."""
         hidden_BLH = self.backbone(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
-        if self.pooling == "cls":
-            pooled_BH = hidden_BLH[:, 0]
-        elif mask_BL is None:
-            pooled_BH = hidden_BLH.float().mean(1).to(hidden_BLH.dtype)
-        else:
-            weights_BL1 = mask_BL.unsqueeze(-1).float()  # a sum of many in half precision would lose digits
-            pooled_BH = ((hidden_BLH.float() * weights_BL1).sum(1) / weights_BL1.sum(1).clamp(min=1)).to(hidden_BLH.dtype)
+        pooled_BH = POOLINGS[self.pooling].pool(hidden_BLH, mask_BL)
         vectors_BD = self.head(pooled_BH) if self.head is not None else pooled_BH
         # in half precision a vector's length would be off by half a percent
         return nn.functional.normalize(vectors_BD.float(), dim=-1) if self.normalize else vectors_BD
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Where the weights are."""
         return next(self.parameters()).device

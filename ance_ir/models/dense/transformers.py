@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,14 @@ import pyterrier as pt
 
 from ance_ir.files import as_path
 from ance_ir.models.compute.batching import WINDOW
+from ance_ir.models.compute.inference import Progress
+from ance_ir.models.dense.encoder import Encoder
 from ance_ir.models.dense.query_cache import QueryCache
 from ance_ir.models.text.settings import FIELDS, TextSettings, check_field
 from ance_ir.ragged import owners_of, places_of
 from ance_ir.ranking import check_queries, finite_vectors
 from ance_ir.settings import Setting
 from ance_ir.transformers import Configured
-
-if TYPE_CHECKING:
-    from ance_ir.models.compute.inference import Progress
-    from ance_ir.models.dense.model import DenseEncoder
 
 PASSAGE_SEPARATOR = "#"
 """Stands between a document's docno and a passage's number: ``d7#0``, ``d7#1``, …"""
@@ -50,12 +48,12 @@ class Encoding:
     pooling: str | None = None
 
     @classmethod
-    def of(cls, model: DenseEncoder, passages: str | None) -> Encoding:
+    def of(cls, model: Encoder, passages: str | None) -> Encoding:
         """What a model makes as it is now."""
         return cls(
             model=model.name,
             fingerprint=model.fingerprint(),
-            text=model.text,
+            text=model.settings,
             similarity=model.similarity,
             passages=passages,
             precision=model.precision,
@@ -63,7 +61,7 @@ class Encoding:
         )
 
 
-def query_vectors(model: DenseEncoder, frame: pd.DataFrame, cache: QueryCache | None = None) -> np.ndarray:
+def query_vectors(model: Encoder, frame: pd.DataFrame, cache: QueryCache | None = None) -> np.ndarray:
     """A vector for each row of a frame with ``qid`` and ``query``, float32 ``[len(frame), D]``; each distinct text is encoded once.
 
     Args:
@@ -85,7 +83,7 @@ def query_vectors(model: DenseEncoder, frame: pd.DataFrame, cache: QueryCache | 
 class _Encoder(Configured, pt.Transformer):
     """Common to both: the model is no pipeline stage."""
 
-    model: Setting[DenseEncoder] = Setting(lambda value: value)
+    model: Setting[Encoder] = Setting(lambda value: value)
 
 
 class QueryEncoder(_Encoder):
@@ -101,7 +99,7 @@ class QueryEncoder(_Encoder):
     schematic: ClassVar[dict[str, str | None]] = {"label": "Query encoder", "help_url": None}
     cache: Setting[Path | None] = Setting(lambda value: None if value is None else as_path(value))
 
-    def __init__(self, model: DenseEncoder, cache: Path | str | None = None) -> None:
+    def __init__(self, model: Encoder, cache: Path | str | None = None) -> None:
         self.model = model
         self.cache = cache
 
@@ -133,7 +131,7 @@ class PassageEncoder(_Encoder):
     batch_size = WINDOW
     """Documents that PyTerrier should hand over at once: they are sorted by length together."""
 
-    def __init__(self, model: DenseEncoder, progress: Progress | None = None) -> None:
+    def __init__(self, model: Encoder, progress: Progress | None = None) -> None:
         self.model = model
         self.progress = progress
 
@@ -149,7 +147,7 @@ class PassageEncoder(_Encoder):
             kept = [column for column in inp.columns if not cut or column not in (*FIELDS, "passages")]
             return inp[kept].assign(doc_vec=pd.Series(dtype=object), encoding=pd.Series(dtype=object))
         check_field(inp, "text", required=True)
-        texts = self.model.text.join_frame(inp)
+        texts = self.model.settings.join_frame(inp)
         if not cut:
             return self._with_vectors(inp, self.model.encode_passages(texts), None)
         scheme = inp["passages"].iloc[0]

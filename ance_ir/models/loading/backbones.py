@@ -1,9 +1,9 @@
-"""Backbones cut to their first layers: small and fast encoders for studies. With none left a text is the bag of its tokens' embeddings."""
+"""What backbones of several architectures are asked alike: their layers, their positions, their token types."""
 
 from __future__ import annotations
 
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import UsageError
 
@@ -12,7 +12,9 @@ _PLACES = ("encoder.layer", "transformer.layer", "layers")
 
 
 def keep_layers(backbone: PreTrainedModel, count: int) -> int:
-    """Cut a backbone to its first layers, in place, and let its configuration say so.
+    """Cut a backbone to its first layers, in place, and let its configuration say so: small and fast models for studies.
+
+    With no layer left a text is the bag of its tokens' embeddings.
 
     Args:
         backbone: as transformers makes it.
@@ -40,6 +42,11 @@ def keep_layers(backbone: PreTrainedModel, count: int) -> int:
     if kinds is not None:
         config.layer_types = kinds[:count]
     return had
+
+
+def has_token_types(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a model tells the two texts of a pair apart by token types, and its tokeniser gives them."""
+    return int(getattr(config, "type_vocab_size", None) or 0) > 1 and "token_type_ids" in tokenizer.model_input_names
 
 
 def positions(backbone: nn.Module) -> int:

@@ -17,6 +17,11 @@ def expanded(name: str) -> str:
     return str(as_path(name)) if name.startswith("~") else name
 
 
+def absolute(name: str) -> str:
+    """The name of a model that was opened by a name: a path is made absolute, a hub name stays."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
+
+
 def resolve(name: str) -> Path:
     """The folder or file of a checkpoint.
 

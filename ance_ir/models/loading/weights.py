@@ -17,7 +17,7 @@ from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoTokenizer, Pretraine
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
-from ance_ir.errors import ModelError
+from ance_ir.errors import MissingDependencyError, ModelError, UsageError
 from ance_ir.models.loading.weight_files import read_settings
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _KNOWN_LEFTOVER = re.compile(
 )
 """Parts that backbones are published with and that an encoder does not use: poolers, classifiers, heads of masked language models."""
 
-FAULTS = (
+_FAULTS = (
     OSError,
     ArithmeticError,
     AssertionError,
@@ -39,10 +39,25 @@ FAULTS = (
     TypeError,
     ValueError,
 )
-"""What the libraries that read a checkpoint raise over one that is damaged."""
+"""What the libraries that read a checkpoint raise where it is damaged."""
 
 _BUFFER = re.compile(r"(position_ids|token_type_ids|num_batches_tracked)$")
 """Whole numbers that are no weights."""
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """While a checkpoint is read, have damage that a library complains of, and settings in it that cannot be, name the checkpoint.
+
+    Raises:
+        ModelError: for such an error.
+    """
+    try:
+        yield
+    except MissingDependencyError:
+        raise
+    except (*_FAULTS, UsageError) as error:
+        raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
 
 
 def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:

@@ -5,33 +5,40 @@ Shapes: B windows, L tokens, M tokens of the longest answer.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DPRReader, PreTrainedModel, PreTrainedTokenizerBase
 
+from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
+from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress, in_batches
-from ance_ir.models.loading.backbones import positions
-from ance_ir.models.loading.weights import hash_weights, some
+from ance_ir.models.compute.precision import Precision, keep_in_float32
+from ance_ir.models.loading.backbones import has_token_types
+from ance_ir.models.loading.checkpoint import Origin
+from ance_ir.models.loading.source import absolute, expanded
+from ance_ir.models.pretrained import Conversion, Pretrained
+from ance_ir.models.reader.checkpoint import FreshHead, backbone_of, longest, read_reader, write_reader
 from ance_ir.models.reader.text import Layout, ReaderSettings, ReaderTokenizer, Window
 from ance_ir.models.text.pairs import distinct_pairs
 
-logger = logging.getLogger(__name__)
+_EXAMPLE = """
+from ance_ir import Reader
+
+reader = Reader.from_pretrained("this/folder")
+found = reader.read(["who reads"], ["A reader reads passages and finds the answer in them."])
+print(found.answers[0])
+"""
 
 _WINDOW = 1_024
 """Passages that are tokenised and sorted by length together."""
-
-FreshHead = Literal["dpr", "qa"]
 
 
 class SpanLogits(NamedTuple):
@@ -63,7 +70,7 @@ class Readings:
     relevance: np.ndarray
 
 
-class Reader(nn.Module):
+class Reader(Pretrained[ReaderSettings]):
     """An extractive reader: DPR's, with a relevance of its own, or a model with a head for question answering.
 
     The latter's relevance of a passage is the score of its best span less that of no answer, which such models put on their first token.
@@ -71,15 +78,20 @@ class Reader(nn.Module):
     Args:
         model: a ``DPRReader``, or a Hugging Face model for question answering.
         tokenizer: a fast Hugging Face tokeniser.
-        settings: how the model wants questions and passages.
+        settings: how the model reads questions and passages.
         layout: which of the two it is.
         name: what it is called in messages and manifests.
-        unused: names of weights in the checkpoint that the model has no use for.
+        origin: what it was opened from.
+        conversion: what it was converted from, if it was.
 
     Raises:
         ModelError: the tokeniser is not a fast one.
         UsageError: the settings' length is more than the model takes.
     """
+
+    card = Card(library="transformers", task="question-answering", tags="ance_ir, reader", title="A reader", example=_EXAMPLE)
+    telling = ()
+    tokenizer: ReaderTokenizer
 
     def __init__(
         self,
@@ -89,26 +101,25 @@ class Reader(nn.Module):
         *,
         layout: Layout,
         name: str = "unnamed",
-        unused: tuple[str, ...] = (),
+        origin: Origin | None = None,
+        conversion: Conversion | None = None,
     ) -> None:
-        super().__init__()
+        types = layout == "qa" and has_token_types(model.config, tokenizer)
+        made = ReaderTokenizer(tokenizer, settings, longest(model, tokenizer), layout=layout, token_types=types)
+        super().__init__(made, name=name, origin=origin, conversion=conversion)
         self.model = model
         self.layout = layout
-        self.name = name
-        self.unused = unused
-        types = int(getattr(model.config, "type_vocab_size", None) or 0) > 1 and "token_type_ids" in tokenizer.model_input_names
-        self.tokenizer = ReaderTokenizer(
-            tokenizer, settings, longest(model, tokenizer), layout=layout, token_types=types and layout == "qa"
-        )
 
     @classmethod
     def from_pretrained(
         cls,
         name: str | Path,
         *,
-        device: str | torch.device | None = None,
         fresh_head: FreshHead | None = None,
         seed: int = 42,
+        device: str | torch.device | None = None,
+        precision: Precision | None = None,
+        layers: int | None = None,
         **settings: Any,
     ) -> Reader:
         """Open a checkpoint.
@@ -116,50 +127,45 @@ class Reader(nn.Module):
         Args:
             name: a folder of a ``DPRReader`` or of a Hugging Face model for question answering, one that this package wrote, a training
                 run's folder, or a hub name.
-            device: where to put it; by default a GPU where there is one.
             fresh_head: put a new head on a backbone, or in place of the checkpoint's, to be trained: ``"dpr"``, on a BERT, or ``"qa"``.
-            seed: of a fresh head's weights.
+            seed: of the fresh head's weights.
+            device: where to put it; by default a GPU where there is one.
+            precision: what to compute in: ``"float32"`` or ``"bfloat16"``, but for the head, which is in float32; by default the
+                checkpoint's own. Another one than that reads only.
+            layers: keep only so many first layers of the backbone. By default all.
             **settings: fields of ``ReaderSettings`` to change.
 
         Raises:
             ModelError: it is not there, does not load, or lacks some of the model's parameters.
-            UsageError: there is no such device, or the settings cannot be meant.
+            UsageError: there is no such device, setting, precision or head, or the backbone has fewer layers.
         """
-        from ance_ir.models.reader.checkpoint import load_reader
-
-        if fresh_head not in (None, *get_args(FreshHead)):
-            raise UsageError(f"a fresh head is {' or '.join(get_args(FreshHead))} or None, not {fresh_head!r}")
         place = find_device(device)
-        reader = load_reader(str(name), settings, fresh_head=fresh_head, seed=seed)
-        if reader.unused:
-            logger.warning("%s: weights that have no place in the model: %s", reader.name, some(reader.unused))
-        return reader.to(place).eval()
+        if fresh_head is not None:
+            check_choice("fresh head", fresh_head, get_args(FreshHead))
+        name = expanded(str(name))
+        opened = read_reader(name, fresh_head=fresh_head, seed=seed)
+        layout: Layout = "dpr" if isinstance(opened.model, DPRReader) else "qa"
+        model = cls(opened.model, opened.tokenizer, opened.settings, layout=layout, name=absolute(name), origin=opened.origin)
+        return model._ready(place, layers, precision, settings)
 
-    def save(self, folder: Path | str) -> None:
-        """Write a folder, whole or not at all, that this package and transformers open."""
-        from ance_ir.models.reader.checkpoint import save_reader
+    def _backbones(self) -> list[PreTrainedModel]:
+        return [backbone_of(self.model)]
 
-        save_reader(self, Path(folder))
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model, "layout": self.layout}
 
-    @property
-    def settings(self) -> ReaderSettings:
-        """How the model wants questions and passages."""
-        return self.tokenizer.settings
+    def _facts(self) -> dict[str, str]:
+        heads = {"dpr": "start, end and relevance, as DPR's", "qa": "start and end; relevance from their scores"}
+        return {"head": heads[self.layout]}
 
-    def with_settings(self, **changes: Any) -> Reader:
-        """The same model, not copied, under changed settings."""
-        settings = replace(self.settings, **changes)
-        return Reader(self.model, self.tokenizer.tokenizer, settings, layout=self.layout, name=self.name, unused=self.unused)
+    def _write(self, folder: Path) -> None:
+        write_reader(self.model, self.tokenizer.tokenizer, self.settings, folder)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the weights lie."""
-        return next(self.parameters()).device
-
-    def fingerprint(self) -> str:
-        """Hash (128 bits, hexadecimal) of weights, vocabulary and settings; computed afresh at each call, since training changes it."""
-        told = [hash_weights(self.state_dict()), self.tokenizer.vocabulary_hash, asdict(self.settings)]
-        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
+    def _converted(self, precision: Precision) -> dict[str, Any]:
+        for name, module in self.model.named_modules():
+            if isinstance(module, nn.Linear) and name.endswith(("qa_outputs", "qa_classifier")):
+                keep_in_float32(module)
+        return super()._converted(precision)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None, text_BL: Tensor) -> SpanLogits:
         """The logits of padded windows; ``text_BL`` says which tokens are text."""
@@ -246,9 +252,3 @@ class _Span(NamedTuple):
     end: int
     score: float
     relevance: float
-
-
-def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The most tokens that a reader and its tokeniser take."""
-    predictor = getattr(model, "span_predictor", None)
-    return min(tokenizer.model_max_length, positions(model.base_model if predictor is None else predictor.encoder.bert_model))

@@ -2,104 +2,118 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
-from transformers import PreTrainedTokenizerBase, RagConfig, RagTokenForGeneration
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, RagConfig, RagTokenForGeneration
 
-from ance_ir.errors import AnceError, ModelError, UsageError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import evaluating
-from ance_ir.models.loading.foreign import refuse_partial
-from ance_ir.models.loading.source import resolve
+from ance_ir.models.compute.precision import Precision
+from ance_ir.models.loading.checkpoint import Origin, find_folder
+from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.loading.weight_files import read_weights
-from ance_ir.models.loading.weights import FAULTS, build, load_config, load_tokenizer, some
+from ance_ir.models.loading.weights import build, load_config, load_tokenizer, reading
+from ance_ir.models.pretrained import Conversion, Pretrained
+from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
 
-logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True, kw_only=True)
+class RagSettings(Settings):
+    """How a RAG model writes answers.
+
+    Attributes:
+        num_beams: of the search for the most probable answer; 1 is greedy.
+        max_answer_length: tokens of an answer, the one that ends it included.
+    """
+
+    num_beams: int = 4
+    max_answer_length: int = 50
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise UsageError(f"{name} is at least 1, not {value}")
 
 
-class RagToken(nn.Module):
-    """A RAG-Token model without its question encoder, which only retrieves.
+class RagToken(Pretrained[RagSettings]):
+    """A RAG-Token model without its question encoder, which only retrieves. It is neither trained nor saved here.
 
     Args:
         model: as transformers has it; its question encoder is taken out.
         tokenizer: the generator's, a fast one.
-        num_beams: of the search for the most probable answer; 1 is greedy.
-        max_answer_length: tokens of an answer, the one that ends it counted.
+        settings: how it writes.
         name: what it is called in messages.
-        unused: names of weights in the checkpoint that the model has no use for.
+        origin: what it was opened from.
 
     Raises:
         ModelError: the tokeniser is not a fast one.
-        UsageError: a number is below 1.
     """
+
+    telling = ()
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def __init__(
         self,
         model: RagTokenForGeneration,
         tokenizer: PreTrainedTokenizerBase,
+        settings: RagSettings = RagSettings(),
         *,
-        num_beams: int = 4,
-        max_answer_length: int = 50,
         name: str = "unnamed",
-        unused: tuple[str, ...] = (),
+        origin: Origin | None = None,
+        conversion: Conversion | None = None,
     ) -> None:
-        super().__init__()
-        for setting, value in (("num_beams", num_beams), ("max_answer_length", max_answer_length)):
-            if value < 1:
-                raise UsageError(f"{setting} is at least 1, not {value}")
+        longest = int(model.config.max_combined_length)
+        super().__init__(FastTokenizer(tokenizer, settings, longest), name=name, origin=origin, conversion=conversion)
         model.rag.question_encoder = None
         self.model = model
-        self.tokenizer = FastTokenizer(tokenizer, lower_case=False, max_characters=None)
-        self.num_beams = num_beams
-        self.max_answer_length = max_answer_length
-        self.name = name
-        self.unused = unused
 
     @classmethod
-    def from_pretrained(
-        cls, name: str | Path, *, device: str | torch.device | None = None, num_beams: int = 4, max_answer_length: int = 50
-    ) -> RagToken:
+    def from_pretrained(cls, name: str | Path, *, device: str | torch.device | None = None, **settings: Any) -> RagToken:
         """Open a checkpoint, e.g. ``facebook/rag-token-nq``.
 
         Args:
             name: a folder of a ``RagTokenForGeneration`` with its generator's tokeniser in ``generator_tokenizer/``, or a hub name.
             device: where to put it; by default a GPU where there is one.
-            num_beams: see the class.
-            max_answer_length: see the class.
+            **settings: fields of ``RagSettings`` to change.
 
         Raises:
             ModelError: it is not there, does not load, or lacks some of the generator's parameters.
-            UsageError: there is no such device, or a number is below 1.
+            UsageError: there is no such device or setting.
         """
         place = find_device(device)
-        try:
-            folder = resolve(str(name))
-            config = load_config(folder) if (folder / "config.json").exists() else None
+        name = expanded(str(name))
+        with reading(name):
+            folder = find_folder(name, "RAG model", fresh_head=False)
+            config = load_config(folder)
             if not isinstance(config, RagConfig):
                 raise ModelError(f"{name} is no RAG model: a folder with a config.json of the model_type rag was expected")
-            refuse_partial(folder)
-            weights = read_weights(folder)
             model, unused = build(
-                config, weights, str(name), mapping={RagConfig: RagTokenForGeneration}, may_lack=r"rag\.question_encoder\..*"
+                config, read_weights(folder), name, mapping={RagConfig: RagTokenForGeneration}, may_lack=r"rag\.question_encoder\..*"
             )
             generator: Any = config.generator
             tokenizer = load_tokenizer(folder / "generator_tokenizer", generator)
-        except FAULTS as error:
-            if isinstance(error, AnceError):
-                raise
-            raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
-        if unused:
-            logger.warning("%s: weights that have no place in the model: %s", name, some(unused))
         assert isinstance(model, RagTokenForGeneration)
-        made = cls(model, tokenizer, num_beams=num_beams, max_answer_length=max_answer_length, name=str(name), unused=unused)
-        return made.to(place).eval()
+        opened = cls(model, tokenizer, name=absolute(name), origin=Origin(layout="RAG", settings="their defaults", unused=unused))
+        return opened._ready(place, None, None, settings)
+
+    def _backbones(self) -> list[PreTrainedModel]:
+        return [self.model]
+
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model}
+
+    def _facts(self) -> dict[str, str]:
+        return {"passages": f"{self.n_docs} a question"}
+
+    def _write(self, folder: Path) -> None:
+        raise UsageError("a RAG model has lost its question encoder here and is not saved; keep the checkpoint that it came from")
 
     @property
     def n_docs(self) -> int:
@@ -130,9 +144,9 @@ class RagToken(nn.Module):
                 context_attention_mask=encoded["attention_mask"],
                 doc_scores=torch.tensor([list(scores)], dtype=torch.float32, device=device),
                 n_docs=len(texts),
-                num_beams=self.num_beams,
+                num_beams=self.settings.num_beams,
                 do_sample=False,
-                max_length=self.max_answer_length + 1,  # the token that starts the answer counts
+                max_length=self.settings.max_answer_length + 1,  # the token that starts the answer counts
                 bos_token_id=special.bos_token_id,
                 eos_token_id=special.eos_token_id,
                 pad_token_id=special.pad_token_id,

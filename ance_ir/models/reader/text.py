@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import UsageError
 from ance_ir.models.text.pairs import Pair, PairTemplate, pad_pairs
+from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
 
 Layout = Literal["dpr", "qa"]
@@ -21,8 +22,8 @@ special tokens of their tokeniser."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReaderSettings:
-    """The settings of a reader; part of its fingerprint.
+class ReaderSettings(Settings):
+    """The settings of a reader.
 
     Attributes:
         pair_length: tokens of a question with a passage, special ones counted.
@@ -76,7 +77,7 @@ class Window:
         return sorted(set(spans))
 
 
-class ReaderTokenizer(FastTokenizer):
+class ReaderTokenizer(FastTokenizer[ReaderSettings]):
     """Turns questions and passages into windows of token ids as the settings say.
 
     Args:
@@ -94,9 +95,7 @@ class ReaderTokenizer(FastTokenizer):
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, settings: ReaderSettings, longest: int, *, layout: Layout, token_types: bool
     ) -> None:
-        super().__init__(tokenizer, lower_case=False, max_characters=settings.max_characters)
-        self.settings = settings
-        self.longest = longest
+        super().__init__(tokenizer, settings, longest, max_characters=settings.max_characters)
         self._layout = layout
         self._token_types = token_types
         self._template = PairTemplate.of(self, token_types=token_types)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class PairTemplate:
     types_from_second: bool
 
     @classmethod
-    def of(cls, tokenizer: FastTokenizer, *, token_types: bool) -> PairTemplate:
+    def of(cls, tokenizer: FastTokenizer[Any], *, token_types: bool) -> PairTemplate:
         """A tokeniser's.
 
         Args:

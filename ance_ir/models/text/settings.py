@@ -6,10 +6,11 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
-from typing import Any, Protocol, get_args, get_type_hints
+from typing import Any, Protocol, Self, get_args, get_type_hints
 
 import pandas as pd
 
+from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.typed_json import type_fault
 
@@ -43,8 +44,46 @@ class PassageScheme(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextSettings:
-    """The text settings of a model; part of its fingerprint.
+class Settings:
+    """How a model reads text; part of its fingerprint."""
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """The settings in a checkpoint's JSON.
+
+        Raises:
+            ModelError: a setting is unknown, or of another type.
+        """
+        if fault := type_fault(value, cls):
+            raise ModelError(f"settings of a model: {fault}")
+        if unknown := sorted(value.keys() - {field.name for field in dataclasses.fields(cls)}):
+            raise ModelError(f"settings of a model: {', '.join(unknown)} are not known; a newer version of this package wrote them")
+        return cls(**{name: tuple(one) if isinstance(one, list) else one for name, one in value.items()})
+
+    def changed(self, **changes: Any) -> Self:
+        """These settings with some of them changed.
+
+        Raises:
+            UsageError: there is no such setting, or it cannot have that value.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            check_choice("setting", name, known)
+        return dataclasses.replace(self, **changes)
+
+    def rows(self, *, changed_only: bool = False) -> dict[str, str]:
+        """The settings as text, by the names under which they can be changed; perhaps only those that differ from the defaults."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
+        return {
+            name: ",".join(value) if isinstance(value, tuple) else repr(value)
+            for name, (value, default) in values.items()
+            if not changed_only or value != default
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextSettings(Settings):
+    """The text settings of a dense encoder.
 
     Attributes:
         query_length: tokens of a query, special ones counted.
@@ -78,27 +117,6 @@ class TextSettings:
             )
         check_fields(self.fields, self.max_characters)
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> TextSettings:
-        """The settings in a checkpoint's JSON.
-
-        Raises:
-            ModelError: a setting is unknown, or of another type.
-        """
-        return cls(**settings_of(cls, value))
-
-    def changed(self, **changes: Any) -> TextSettings:
-        """These settings with some of them changed.
-
-        Raises:
-            UsageError: there is no such setting, or it cannot have that value.
-        """
-        names = [field.name for field in dataclasses.fields(self)]
-        unknown = sorted(changes.keys() - set(names))
-        if unknown:
-            raise UsageError(f"there is no text setting {', '.join(unknown)}; the settings are {', '.join(names)}")
-        return dataclasses.replace(self, **changes)
-
     def join(self, document: Mapping[str, Any]) -> Text:
         """The text of a document: its fields, joined; a pair with ``title_pair``, where there is a title."""
         values = given_fields(document, self.fields)
@@ -109,19 +127,6 @@ class TextSettings:
     def join_frame(self, documents: pd.DataFrame) -> list[Text]:
         """The texts of a frame of documents."""
         return [self.join(document) for document in documents_of(documents, self.fields)]
-
-
-def settings_of(kind: type[Any], value: Any) -> dict[str, Any]:
-    """Settings in JSON that are those of a class with ``fields``, to make one of it.
-
-    Raises:
-        ModelError: a setting is unknown, or of another type.
-    """
-    if fault := type_fault(value, kind):
-        raise ModelError(f"settings of a model: {fault}")
-    if unknown := sorted(value.keys() - {field.name for field in dataclasses.fields(kind)}):
-        raise ModelError(f"settings of a model: {', '.join(unknown)} are not known; a newer version of this package wrote them")
-    return {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
 
 
 def check_fields(fields: Sequence[str], max_characters: int | None) -> None:

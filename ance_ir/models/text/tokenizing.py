@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import takewhile
+from typing import Generic, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
+from ance_ir.digests import digest_of
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.models.text.settings import PassageScheme, Text, TextSettings
+from ance_ir.models.text.settings import PassageScheme, Settings, Text, TextSettings
+
+S = TypeVar("S", bound=Settings)
 
 
-class FastTokenizer:
+class FastTokenizer(Generic[S]):
     """A fast tokeniser and the cleaning of texts before it; what tokenisers of single texts and of pairs have in common.
 
     Args:
         tokenizer: a fast Hugging Face tokeniser.
+        settings: how the model reads text.
+        longest: the most tokens that the model takes.
         lower_case: lower-case texts first.
         max_characters: cut texts there first; ``None`` never cuts.
 
@@ -26,12 +30,22 @@ class FastTokenizer:
         ModelError: the tokeniser is not a fast one.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, lower_case: bool, max_characters: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        settings: S,
+        longest: int,
+        *,
+        lower_case: bool = False,
+        max_characters: int | None = None,
+    ) -> None:
         if not tokenizer.is_fast:
             raise ModelError(
                 f"{tokenizer.name_or_path}: a fast tokeniser (tokenizer.json) is needed, this one is {type(tokenizer).__name__}"
             )
         self.tokenizer = tokenizer
+        self.settings = settings
+        self.longest = longest
         self.pad_id = int(tokenizer.pad_token_id or 0)
         self._lower_case = lower_case
         self._max_characters = max_characters
@@ -39,7 +53,7 @@ class FastTokenizer:
     @cached_property
     def vocabulary_hash(self) -> str:
         """Hash of the tokens and their ids."""
-        return hashlib.blake2b(json.dumps(sorted(self.tokenizer.get_vocab().items())).encode(), digest_size=16).hexdigest()
+        return digest_of(sorted(self.tokenizer.get_vocab().items()))
 
     def clean(self, text: str, cut: bool = True) -> str:
         """A text as the tokeniser gets it, perhaps not cut."""
@@ -57,7 +71,7 @@ class FastTokenizer:
         return encoded
 
 
-class TextTokenizer(FastTokenizer):
+class TextTokenizer(FastTokenizer[TextSettings]):
     """Turns texts into token ids as the settings say.
 
     Args:
@@ -71,12 +85,10 @@ class TextTokenizer(FastTokenizer):
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, longest: int) -> None:
-        super().__init__(tokenizer, lower_case=settings.lower_case, max_characters=settings.max_characters)
+        super().__init__(tokenizer, settings, longest, lower_case=settings.lower_case, max_characters=settings.max_characters)
         for name in ("query_length", "passage_length"):
             if getattr(settings, name) > longest:
                 raise UsageError(f"{name} {getattr(settings, name)} is more than the {longest} tokens that the model takes")
-        self.settings = settings
-        self.longest = longest
         self._before, self._after = self._around(tokenizer("a")["input_ids"])
 
     def _around(self, ids: list[int]) -> tuple[list[int], list[int]]:

@@ -78,7 +78,7 @@ class DenseObjective:
         self._grad_cache = grad_cache
         self.world = world
         layers = getattr(model.query_tower.backbone.config, "num_hidden_layers", None)
-        described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": asdict(model.text)}
+        described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": asdict(model.settings)}
         self.told: Mapping[str, Any] = {
             "model": described,
             "passages": str(passages),

@@ -51,7 +51,7 @@ def read_batch(
     """Tokenise this process's part of a batch."""
     documents_U, places = np.unique(np.concatenate([batch.positives, batch.negatives.ravel()]), return_inverse=True)
     own = documents_U[world.dealt(len(documents_U))]
-    cut = model.tokenizer.cut([model.text.join(store[int(number)]) for number in own], scheme)
+    cut = model.tokenizer.cut([model.settings.join(store[int(number)]) for number in own], scheme)
     asked = batch.queries[world.dealt(len(batch.queries))]
     return BatchTexts(
         queries=model.tokenizer.queries([queries.texts[query] for query in asked]),

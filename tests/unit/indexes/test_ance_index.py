@@ -71,11 +71,11 @@ PASSAGES = Encoding(model="m", fingerprint="f", similarity="dot", passages="MaxP
 def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, scheme: PassageScheme, dtype: VectorType) -> None:
     index = build(tmp_path / "x.ance", model, scheme, dtype=dtype)
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.ance"]
-    texts = [model.text.join(document) for document in DOCUMENTS]
+    texts = [model.settings.join(document) for document in DOCUMENTS]
     vectors, counts = model.encode_documents(texts, scheme)
     manifest = json.loads((tmp_path / "x.ance" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest == json.loads(json.dumps(index.manifest))
-    assert TextSettings.from_json(manifest["encoding"].pop("text")) == model.text
+    assert TextSettings.from_json(manifest["encoding"].pop("text")) == model.settings
     assert manifest["encoding"] == {
         "model": "tiny",
         "fingerprint": model.fingerprint(),
@@ -123,7 +123,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
 def test_vectors_of_the_passages_of_a_document(tmp_path: Path, model: DenseEncoder, scheme: PassageScheme) -> None:
     index = build(tmp_path / "x.ance", model, scheme)
     for document in DOCUMENTS:
-        expected, _ = model.encode_documents([model.text.join(document)], scheme)
+        expected, _ = model.encode_documents([model.settings.join(document)], scheme)
         np.testing.assert_allclose(index.passage_vectors(document["docno"]), expected, atol=1e-5)
     index.delete(["9"])
     for docno in ("9", "d"):
@@ -249,7 +249,7 @@ def test_retriever_and_scorer_agree_on_any_aggregation(tmp_path: Path, model: De
     index = build(tmp_path / "x", model)
     index.delete(deleted)
     there = [document for document in DOCUMENTS if document["docno"] not in deleted]
-    vectors, counts = model.encode_documents([model.text.join(document) for document in there], MaxP(8, 3))
+    vectors, counts = model.encode_documents([model.settings.join(document) for document in there], MaxP(8, 3))
     assert counts.max() == 3
     queries = pd.DataFrame({"qid": ["1", "2", "3"], "query": ["king queen", "the cat", "moon"]})
     products = model.encode_queries(queries["query"].to_list()).astype(np.float64) @ vectors.astype(np.float64).T
@@ -421,7 +421,7 @@ def test_another_model_is_refused(tmp_path: Path, model: DenseEncoder) -> None:
     ):
         index.check_model(encoder(head=8, seed=3))
     with pytest.raises(FingerprintError, match="check=False"):
-        index.check_model(model.with_text(query_length=9))
+        index.check_model(model.with_settings(query_length=9))
     with pytest.raises(FingerprintError, match="vectors of 8 dimensions, tiny makes 32"):
         index.check_model(encoder())
     AnceIndex(tmp_path / "y").index(rows("a", dimension=8)).check_model(encoder(head=8, seed=3))
@@ -432,7 +432,7 @@ def test_an_index_opens_its_model(tmp_path: Path, model: DenseEncoder) -> None:
     loaded = DenseEncoder.from_pretrained(tmp_path / "model", query_prefix="cat ")
     index = build(tmp_path / "x", loaded)
     again = AnceIndex(tmp_path / "x").model(device="cpu")
-    assert (again.fingerprint(), again.text) == (loaded.fingerprint(), loaded.text)
+    assert (again.fingerprint(), again.text) == (loaded.fingerprint(), loaded.settings)
     (tmp_path / "model").rename(tmp_path / "moved")
     with pytest.raises(ModelError, match=r"no model .*model"):
         index.model()

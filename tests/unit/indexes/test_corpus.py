@@ -82,7 +82,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: DenseEncod
     """Index a stream, and break off in the given part."""
 
     def breaking(documents: list[Document], at: int, **options: Any) -> None:
-        join, left = type(model.text).join, [corpus.LEAST * at + 1]
+        join, left = type(model.settings).join, [corpus.LEAST * at + 1]
 
         def joining(self: Any, document: Document) -> Any:
             left[0] -= 1
@@ -91,7 +91,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: DenseEncod
             return join(self, document)
 
         with monkeypatch.context() as patched:
-            patched.setattr(type(model.text), "join", joining)
+            patched.setattr(type(model.settings), "join", joining)
             with pytest.raises(Broken):
                 index_documents(tmp_path / "x", model, stream(documents), FirstP(), **options)
 
@@ -102,13 +102,13 @@ def break_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: DenseEncod
 def joined(monkeypatch: pytest.MonkeyPatch, model: DenseEncoder) -> list[str]:
     """The docnos of the documents whose texts were joined to be encoded."""
     seen: list[str] = []
-    join = type(model.text).join
+    join = type(model.settings).join
 
     def joining(self: Any, document: Document) -> Any:
         seen.append(document["docno"])
         return join(self, document)
 
-    monkeypatch.setattr(type(model.text), "join", joining)
+    monkeypatch.setattr(type(model.settings), "join", joining)
     return seen
 
 

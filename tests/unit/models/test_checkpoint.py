@@ -30,7 +30,7 @@ TEXT_SETTINGS = {
 
 
 def assert_same(loaded: DenseEncoder, model: DenseEncoder) -> None:
-    assert loaded.text == model.text
+    assert loaded.settings == model.settings
     assert loaded.shared is model.shared
     assert loaded.similarity == model.similarity
     assert loaded.fingerprint() == model.fingerprint()
@@ -90,7 +90,7 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
 def test_text_settings_can_be_changed_while_loading(tmp_path: Path) -> None:
     encoder().save(tmp_path / "x")
     loaded = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu", query_length=7, query_prefix="q ")
-    assert loaded.text == encoder(text={"query_length": 7, "query_prefix": "q "}).text
+    assert loaded.settings == encoder(text={"query_length": 7, "query_prefix": "q "}).text
 
 
 def bare_backbone(folder: Path, **options: Any) -> Path:
@@ -103,7 +103,7 @@ def test_a_bare_backbone_is_mean_pooled_and_normalised(tmp_path: Path) -> None:
     model = DenseEncoder.from_pretrained(bare_backbone(tmp_path / "x"), device="cpu")
     assert (model.query_tower.pooling, model.similarity, model.shared) == ("mean", "cosine", True)
     assert model.query_tower.head is None
-    assert (model.text.query_length, model.text.passage_length) == (64, 64)
+    assert (model.settings.query_length, model.settings.passage_length) == (64, 64)
     np.testing.assert_allclose(np.linalg.norm(model.encode_queries(TEXTS), axis=1), 1, rtol=1e-5)
 
 

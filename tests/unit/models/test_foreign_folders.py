@@ -98,7 +98,7 @@ def test_a_norm_at_the_top_makes_no_ance_folder(tmp_path: Path) -> None:
 def test_what_wrappers_put_before_names_is_taken_off(tmp_path: Path, prefix: str) -> None:
     found = opened(bare(tmp_path / "x", lambda name: prefix + name))
     assert found.fingerprint() == opened(bare(tmp_path / "y")).fingerprint()
-    assert not found.origin.unused
+    assert not found.unused
 
 
 def test_a_wrapper_within_names_and_one_that_is_not_known(tmp_path: Path) -> None:

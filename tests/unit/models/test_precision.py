@@ -68,7 +68,7 @@ def test_vectors_of_every_backbone_are_near(kind: str, precision: Any) -> None:
 def test_vectors_of_every_shape_of_tower_are_near(options: dict[str, Any], precision: Any) -> None:
     model, converted = encoder(**options), at_precision(encoder(**options), precision)
     assert (converted.dimension, converted.similarity, converted.shared) == (model.dimension, model.similarity, model.shared)
-    assert converted.text == model.text
+    assert converted.settings == model.settings
     assert cosines(converted.encode_queries(TEXTS), model.encode_queries(TEXTS)).min() > 0.999
     found, counts = converted.encode_documents(TEXTS, MaxP(8, 3))
     expected, expected_counts = model.encode_documents(TEXTS, MaxP(8, 3))
@@ -99,8 +99,8 @@ def test_queries_and_passages_may_be_encoded_in_different_precisions(precision: 
     assert index.manifest["encoding"]["precision"] == precision
     assert index.model(device="cpu").precision == "float32"
     assert AnceIndex(tmp_path / "x.ance").model(device="cpu", precision=precision).precision == precision
-    assert model.with_text(query_length=5).precision == precision
-    assert model.with_text(query_length=5).fingerprint() == encoder(head=16).with_text(query_length=5).fingerprint()
+    assert model.with_settings(query_length=5).precision == precision
+    assert model.with_settings(query_length=5).fingerprint() == encoder(head=16).with_settings(query_length=5).fingerprint()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

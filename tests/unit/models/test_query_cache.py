@@ -73,7 +73,7 @@ def test_another_model_is_another_key(change: str, tmp_path: Path, encoded: list
     if change == "weights":
         other = encoder(head=8, seed=9)
     elif change == "text":
-        other = model.with_text(query_length=5)
+        other = model.with_settings(query_length=5)
     else:
         model.save(tmp_path / "model")
         other = DenseEncoder.from_pretrained(tmp_path / "model", device="cpu", precision="bfloat16")

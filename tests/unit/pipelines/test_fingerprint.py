@@ -50,7 +50,7 @@ def test_whatever_changes_the_results_changes_it(tmp_path: Path, model: DenseEnc
         index.retriever(model, 9),
         index.retriever(model, 10, backend="flat"),
         index.retriever(encoder(seed=9), 10, check=False),
-        index.retriever(model.with_text(query_length=9), 10, check=False),
+        index.retriever(model.with_settings(query_length=9), 10, check=False),
         other.retriever(model, 10),
         index.scorer(model),
         index.retriever(model, 10) >> index.scorer(model),

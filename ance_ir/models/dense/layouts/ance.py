@@ -6,13 +6,8 @@ models have one layout; they differ in the text settings and in how a document i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from torch import Tensor
-
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Opened, longest
+from ance_ir.models.dense.layout import Choices, Files, Layout, Opened, longest
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings
@@ -26,18 +21,14 @@ _HEAD = {
 }
 
 
-def is_ance(weights: Mapping[str, Tensor]) -> bool:
-    """Whether the names are those of this layout; a ``norm.*`` at the top has many a bare backbone."""
-    return any(name.removeprefix(_PREFIX).startswith("embeddingHead.") for name in weights)
+def _recognises(files: Files) -> bool:
+    """By the head; many a bare backbone has a ``norm.*`` at the top."""
+    return files.has("config.json") and any(name.removeprefix(_PREFIX).startswith("embeddingHead.") for name in files.weights)
 
 
-def open_ance(folder: Path, weights: Mapping[str, Tensor]) -> Opened:
-    """Read the folder.
-
-    Raises:
-        ModelError: a weight of the backbone or of the head is missing.
-    """
-    weights = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items()}
+def _open(files: Files, choices: Choices) -> Opened:
+    folder = files.path
+    weights = {name.removeprefix(_PREFIX): tensor for name, tensor in files.weights.items()}
     missing = sorted(_HEAD.keys() - weights.keys())
     if missing:
         raise ModelError(f"{folder}: the head's {', '.join(missing)} are not in the file")
@@ -52,7 +43,10 @@ def open_ance(folder: Path, weights: Mapping[str, Tensor]) -> Opened:
         layout="ANCE",
         query=tower,
         tokenizer=tokenizer,
-        text=TextSettings(query_length=min(64, most), passage_length=min(512, most), lower_case=True),
-        text_from="what ANCE's passage models were trained with; the files do not say",
+        settings=TextSettings(query_length=min(64, most), passage_length=min(512, most), lower_case=True),
+        settings_from="what ANCE's passage models were trained with; the files do not say",
         unused=unused,
     )
+
+
+LAYOUT = Layout(order=5, recognises=_recognises, open=_open)

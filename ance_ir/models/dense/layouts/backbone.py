@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from torch import Tensor
-
 from ance_ir.models.compute.randomness import seeded
-from ance_ir.models.dense.layout import Opened, Similarity, longest
-from ance_ir.models.dense.tower import Head, Pooling, Tower
+from ance_ir.models.dense.layout import Choices, Files, Layout, Opened, longest
+from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings
 
 
-def open_backbone(
-    folder: Path,
-    weights: Mapping[str, Tensor],
-    *,
-    head: bool,
-    seed: int,
-    pooling: Pooling | None = None,
-    similarity: Similarity | None = None,
-) -> Opened:
-    """Read the folder.
+def _open(files: Files, choices: Choices) -> Opened:
+    """With a fresh head of the paper's models over position 0, or with the pooling and similarity chosen, by default mean and cosine.
 
-    Args:
-        folder: with configuration and tokeniser.
-        weights: the backbone's; heads of other tasks are left out.
-        head: put a fresh head of the paper's models on it, over position 0.
-        seed: of the fresh head.
-        pooling: without a head; mean where nothing says it.
-        similarity: without a head; cosine where nothing says it.
+    Heads of other tasks are left out.
     """
-    backbone, unused = build_backbone(load_config(folder), weights, str(folder))
+    folder = files.path
+    backbone, unused = build_backbone(load_config(folder), files.weights, str(folder))
     assumed: list[str] = []
-    if head:
-        with seeded(seed):
+    if choices.fresh_head:
+        with seeded(choices.seed):
             width = int(backbone.config.hidden_size)
             tower = Tower(backbone, pooling="cls", head=Head(width, width).to(backbone.dtype))
     else:
-        tower = Tower(backbone, pooling=pooling or "mean", normalize=similarity != "dot")
-        assumed = [*(["mean pooling"] if pooling is None else []), *(["cosine similarity"] if similarity is None else [])]
+        tower = Tower(backbone, pooling=choices.pooling or "mean", normalize=choices.similarity != "dot")
+        assumed = [
+            *(["mean pooling"] if choices.pooling is None else []),
+            *(["cosine similarity"] if choices.similarity is None else []),
+        ]
     tokenizer = load_tokenizer(folder, backbone.config)
     most = min(longest(tokenizer, tower), 512)
     return Opened(
-        layout="backbone with a fresh head" if head else "backbone",
+        layout="backbone with a fresh head" if choices.fresh_head else "backbone",
         query=tower,
         tokenizer=tokenizer,
-        text=TextSettings(passage_length=most, query_length=min(64, most)),
-        text_from="this package; a backbone has none of its own",
+        settings=TextSettings(passage_length=most, query_length=min(64, most)),
+        settings_from="this package; a backbone has none of its own",
         unused=unused,
         assumed=tuple(assumed),
+        fresh_head=choices.fresh_head is not None,
     )
+
+
+LAYOUT = Layout(order=6, recognises=lambda files: files.has("config.json"), open=_open)

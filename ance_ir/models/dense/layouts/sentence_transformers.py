@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Opened, Similarity, longest
-from ance_ir.models.dense.tower import Activation, Head, Pooling, Tower
+from ance_ir.models.dense.layout import Choices, Layout, Opened, longest
+from ance_ir.models.dense.pooling import POOLINGS
+from ance_ir.models.dense.tower import Activation, Head, Tower
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.sentence_transformers import MODEL, MODULE, TRANSFORMER, Table, prompts_of
 from ance_ir.models.loading.sentence_transformers import MODULES as MODULE_SETTINGS
@@ -28,13 +29,12 @@ ACTIVATIONS: dict[str, Activation] = {"Identity": "identity", "Tanh": "tanh", "R
 """By the name of the class in torch."""
 
 
-def open_sentence_transformer(folder: Path, similarity: Similarity | None = None, pooling: Pooling | None = None) -> Opened:
+def open_folder(folder: Path, choices: Choices) -> Opened:
     """Read the folder.
 
     Args:
         folder: with ``modules.json``.
-        pooling: where the folder has no module for it.
-        similarity: what to rank by where the folder does not say it.
+        choices: a pooling where the folder has no module for it, a similarity where it does not say one.
 
     Raises:
         ModelError: a module or a setting that is not understood, or files that do not fit.
@@ -45,12 +45,12 @@ def open_sentence_transformer(folder: Path, similarity: Similarity | None = None
         refuse_partial(path)
     backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
     head = _head(paths["Dense"], paths.get("LayerNorm")).to(backbone.dtype) if "Dense" in paths else None
-    lacking = "Pooling" not in paths and pooling is None
-    pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else pooling or "mean"
+    lacking = "Pooling" not in paths and choices.pooling is None
+    pooling = _pooling(paths["Pooling"]) if "Pooling" in paths else choices.pooling or "mean"
     if "Normalize" in paths:
         _settings(paths["Normalize"] / "config.json", MODULE_SETTINGS["Normalize"])
     settings = _settings(folder / MODEL_SETTINGS, MODEL)
-    chosen = settings.get("similarity_fn_name") or similarity
+    chosen = settings.get("similarity_fn_name") or choices.similarity
     normalize = "Normalize" in paths or chosen == "cosine"
     assumed = [*(["mean pooling"] if lacking else []), *(["dot product as similarity"] if not (normalize or chosen) else [])]
     tower = Tower(backbone, pooling=pooling, head=head, normalize=normalize)
@@ -59,8 +59,8 @@ def open_sentence_transformer(folder: Path, similarity: Similarity | None = None
         layout="sentence-transformers",
         query=tower,
         tokenizer=tokenizer,
-        text=_text_settings(folder / MODEL_SETTINGS, settings, home, longest(tokenizer, tower)),
-        text_from="the folder's own files",
+        settings=_text_settings(folder / MODEL_SETTINGS, settings, home, longest(tokenizer, tower)),
+        settings_from="the folder's own files",
         unused=unused,
         assumed=tuple(assumed),
     )
@@ -102,15 +102,15 @@ def _module_settings(kind: str, path: Path) -> dict[str, Any]:
     return settings
 
 
-def _pooling(path: Path) -> Pooling:
+def _pooling(path: Path) -> str:
     config = _module_settings("Pooling", path)
-    modes = [name.removeprefix("pooling_mode_") for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
-    told = config.get("pooling_mode")
-    modes = told if isinstance(told, list) else [told] if told is not None else modes
-    names: dict[str, Pooling] = {"cls_token": "cls", "cls": "cls", "mean_tokens": "mean", "mean": "mean"}
-    if len(modes) != 1 or modes[0] not in names:
-        raise ModelError(f"{path}: pooling {modes} is neither cls nor mean")
-    return names[modes[0]]
+    flags = [name.removeprefix("pooling_mode_") for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
+    mode = config.get("pooling_mode")
+    modes = mode if isinstance(mode, list) else [mode] if mode is not None else flags
+    found = [name for name, pooling in POOLINGS.items() if modes in ([pooling.mode], [pooling.flag])]
+    if not found:
+        raise ModelError(f"{path}: pooling {modes} is not understood; one of {', '.join(POOLINGS)} is")
+    return found[0]
 
 
 def _head(dense: Path, layer_norm: Path | None) -> Head:
@@ -162,3 +162,6 @@ def _text_settings(path: Path, config: Mapping[str, Any], home: Path, most: int)
         query_prefix=prompt(*for_queries),
         passage_prefix=prompt(*for_passages),
     )
+
+
+LAYOUT = Layout(order=3, recognises=lambda files: files.has(MODULES), open=lambda files, choices: open_folder(files.path, choices))

@@ -1,0 +1,31 @@
+"""Ours: a sentence-transformers folder, plus ``ance_ir.json``; two towers that do not share weights are two such folders under one."""
+
+from __future__ import annotations
+
+from ance_ir.models.dense.layout import Choices, Files, Layout, Opened
+from ance_ir.models.dense.layouts.sentence_transformers import open_folder
+from ance_ir.models.loading.family import SETTINGS, read_ours
+from ance_ir.models.loading.foreign import no_checkpoint
+from ance_ir.models.text.settings import TextSettings
+
+
+def _open(files: Files, choices: Choices) -> Opened:
+    settings = read_ours(files.path)
+    assert settings is not None
+    parts = [files.path] if settings["towers"] == "shared" else [files.path / "query", files.path / "passage"]
+    for part in parts:
+        if not (part / "config.json").exists():
+            raise no_checkpoint(part)
+    towers = [open_folder(part, Choices()) for part in parts]
+    return Opened(
+        layout="ance_ir",
+        query=towers[0].query,
+        passage=towers[1].query if len(towers) > 1 else None,
+        tokenizer=towers[0].tokenizer,
+        settings=TextSettings.from_json(settings["text"]),
+        settings_from=SETTINGS,
+        unused=tuple(name for tower in towers for name in tower.unused),
+    )
+
+
+LAYOUT = Layout(order=1, recognises=lambda files: files.has(SETTINGS), open=_open)

@@ -1,0 +1,71 @@
+"""Checkpoints that are one Hugging Face folder: what rerankers and readers have in common when they are opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ance_ir.errors import ModelError
+from ance_ir.models.loading.family import Family, refuse_other
+from ance_ir.models.loading.foreign import contents, no_checkpoint, refuse_partial
+from ance_ir.models.loading.source import resolve
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a model comes from.
+
+    Attributes:
+        layout: of the checkpoint, as text.
+        settings: where the settings come from, as text.
+        unused: names of weights in the checkpoint that have no place in the model.
+    """
+
+    layout: str = "none"
+    settings: str = "the caller"
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Opened(Generic[S]):
+    """A checkpoint, read.
+
+    Attributes:
+        model: with its head.
+        tokenizer: its own.
+        settings: how it reads text.
+        origin: where all this comes from.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    settings: S
+    origin: Origin
+
+
+def find_folder(name: str, family: Family, *, fresh_head: bool, remedy: str = "") -> Path:
+    """The folder of a checkpoint.
+
+    Args:
+        name: see ``resolve``.
+        family: that is expected.
+        fresh_head: whether it gets a new head, so that a folder of another family will do.
+        remedy: how it gets one, for messages, where it can.
+
+    Raises:
+        ModelError: it is nowhere, is no such folder, or half of one.
+    """
+    folder = resolve(name)
+    if folder.is_file():
+        raise ModelError(f"{folder} is {contents(folder) or 'a file'}; the folder of a {family} was expected")
+    refuse_partial(folder)
+    if not fresh_head:
+        refuse_other(folder, family, remedy and f"; {remedy}")
+    if not (folder / "config.json").exists():
+        raise no_checkpoint(folder)
+    return folder

@@ -1,0 +1,90 @@
+"""Which family of models a checkpoint's folder holds, as far as its small files say; ``ance_ir.json``, in which our own say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ance_ir.errors import ModelError
+from ance_ir.files import write_json
+from ance_ir.models.loading.weight_files import pools, read_settings
+
+Family = Literal["encoder", "reranker", "reader", "RAG model"]
+
+SETTINGS = "ance_ir.json"
+"""What this package adds to a checkpoint of its own."""
+_FORMAT = 1
+_KINDS: Mapping[str, Family] = {"cross-encoder": "reranker", "reader": "reader"}
+"""Families by the ``kind`` in ``ance_ir.json``; an encoder's has none."""
+_ARCHITECTURES: Mapping[str, Family] = {
+    "ForSequenceClassification": "reranker",
+    "ForQuestionAnswering": "reader",
+    "DPRReader": "reader",
+}
+"""Families by what the classes end with that ``config.json`` names."""
+_CLASSES: Mapping[Family, str] = {"encoder": "DenseEncoder", "reranker": "CrossEncoder", "reader": "Reader", "RAG model": "RagToken"}
+
+
+def family_of(folder: Path) -> Family | None:
+    """What a folder says that it holds; ``None`` where it says nothing, as that of a bare backbone.
+
+    Raises:
+        ModelError: a file is not JSON.
+    """
+    if (folder / SETTINGS).exists():
+        return _KINDS.get(str(read_settings(folder / SETTINGS).get("kind")), "encoder")
+    if pools(folder):
+        return "encoder"  # of sentence-transformers; its backbone may have begun as a classifier
+    if not (folder / "config.json").exists():
+        return None
+    config = read_settings(folder / "config.json")
+    if config.get("model_type") == "rag":
+        return "RAG model"
+    named = config.get("architectures")
+    classes = [str(name) for name in named] if isinstance(named, list) else []
+    found = [family for ending, family in _ARCHITECTURES.items() if any(name.endswith(ending) for name in classes)]
+    return found[0] if found else "encoder" if config.get("model_type") == "dpr" else None
+
+
+def refuse_other(folder: Path, family: Family, instead: str = "") -> None:
+    """Refuse a folder that says that it holds a model of another family.
+
+    Args:
+        folder: of a checkpoint.
+        family: that was expected.
+        instead: what else can be done with it, for the message.
+
+    Raises:
+        ModelError: says what it holds, and what opens it.
+    """
+    found = family_of(folder)
+    if found not in (None, family):
+        raise ModelError(
+            f"{folder} holds {_with_article(found)}, not {_with_article(family)}; "
+            f"{_CLASSES[found]}.from_pretrained opens it, as ance_ir.models.open does{instead}"
+        )
+
+
+def _with_article(family: Family) -> str:
+    return f"{'an' if family == 'encoder' else 'a'} {family}"
+
+
+def read_ours(folder: Path) -> dict[str, Any] | None:
+    """``ance_ir.json`` of a folder; ``None`` where there is none.
+
+    Raises:
+        ModelError: a newer version of this package wrote it, or it is damaged.
+    """
+    path = folder / SETTINGS
+    if not path.exists():
+        return None
+    saved = read_settings(path)
+    if saved.get("format") != _FORMAT:
+        raise ModelError(f"{path}: format {saved.get('format')!r} is not {_FORMAT}; a newer version of this package wrote it")
+    return saved
+
+
+def write_ours(folder: Path, **content: Any) -> None:
+    """Write ``ance_ir.json``; it comes last and says that the folder is complete."""
+    write_json(folder / SETTINGS, {"format": _FORMAT, **content})

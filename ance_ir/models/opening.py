@@ -1,0 +1,48 @@
+"""A model of any family, by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ance_ir.models.cross.model import CrossEncoder
+from ance_ir.models.dense.checkpoint import split_name
+from ance_ir.models.dense.model import DenseEncoder
+from ance_ir.models.loading.family import Family, family_of
+from ance_ir.models.loading.source import resolve
+from ance_ir.models.reader.model import Reader
+from ance_ir.models.reader.rag import RagToken
+
+Model = DenseEncoder | CrossEncoder | Reader | RagToken
+
+_CLASSES: dict[Family, type[Model]] = {"encoder": DenseEncoder, "reranker": CrossEncoder, "reader": Reader, "RAG model": RagToken}
+
+
+def find_family(name: str | Path) -> Family:
+    """Which family a checkpoint is of. One that does not say it, such as a bare backbone, counts as a dense encoder.
+
+    Args:
+        name: see ``open``.
+
+    Raises:
+        ModelError: it is nowhere, or a file of it is damaged.
+    """
+    if len(split_name(str(name))) > 1:
+        return "encoder"  # towers that are published apart
+    path = resolve(str(name))
+    return (family_of(path) if path.is_dir() else None) or "encoder"
+
+
+def open(name: str | Path, **options: Any) -> Model:
+    """Open a model, whatever it is: a dense encoder, a reranker, a reader or a RAG model.
+
+    Args:
+        name: a folder, a training run's folder, a DPR file, a hub name, or two with a comma between them for towers that are published
+            apart.
+        **options: of ``from_pretrained`` of its class: ``device`` and settings for all.
+
+    Raises:
+        ModelError: it is nowhere, or does not load.
+        UsageError: an option that its class does not have.
+    """
+    return _CLASSES[find_family(name)].from_pretrained(name, **options)

@@ -1,0 +1,210 @@
+"""What dense encoders, rerankers and readers have in common: saving, settings, fingerprint, precision, cards and ``repr``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from ance_ir.choices import check_choice
+from ance_ir.digests import digest_of
+from ance_ir.errors import UsageError
+from ance_ir.models.card import Card, html_table
+from ance_ir.models.compute.precision import Precision
+from ance_ir.models.loading.backbones import keep_layers
+from ance_ir.models.loading.checkpoint import Origin
+from ance_ir.models.loading.family import SETTINGS
+from ance_ir.models.loading.saving import model_folder
+from ance_ir.models.loading.weights import hash_weights, some
+from ance_ir.models.text.settings import Settings
+from ance_ir.models.text.tokenizing import FastTokenizer
+
+logger = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What a model at another precision than its checkpoint's was made from. It computes; it is neither trained nor saved.
+
+    Attributes:
+        precision: what it computes in.
+        weights: hash of the weights before.
+    """
+
+    precision: Precision
+    weights: str
+
+
+class Pretrained(nn.Module, Generic[S]):
+    """A model of one of the families, which differ in their parts: a backbone or two with what comes after it.
+
+    Args:
+        tokenizer: makes token ids as its settings say.
+        name: what the model is called in messages and manifests.
+        origin: what it was opened from.
+        conversion: what it was converted from, if it was.
+    """
+
+    card: ClassVar[Card]
+    telling: ClassVar[tuple[str, ...]]
+    """The names of those of the properties that tell models of the family apart at a glance, for ``repr``."""
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
+    tokenizer: FastTokenizer[S]
+
+    def __init__(self, tokenizer: FastTokenizer[S], *, name: str, origin: Origin | None, conversion: Conversion | None) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.name = name
+        self.origin = origin if origin is not None else Origin()
+        self.conversion = conversion
+
+    def _backbones(self) -> list[PreTrainedModel]:
+        """The distinct backbones."""
+        raise NotImplementedError
+
+    def _parts(self) -> dict[str, Any]:
+        """What the class is made of again: its own arguments."""
+        raise NotImplementedError
+
+    def _facts(self) -> dict[str, str]:
+        """What ``properties`` says of the family's own parts."""
+        raise NotImplementedError
+
+    def _write(self, folder: Path) -> None:
+        """Write all but the model card, ``ance_ir.json`` last."""
+        raise NotImplementedError
+
+    def _ready(self, device: torch.device, layers: int | None, precision: Precision | None, changes: Mapping[str, Any]) -> Self:
+        """The model, just opened, as the caller of ``from_pretrained`` asked for it."""
+        if self.unused:
+            logger.warning("%s: weights that have no place in the model: %s", self.name, some(self.unused))
+        if layers is not None:
+            had = max(keep_layers(backbone, layers) for backbone in self._backbones())
+            if layers < had:
+                self.origin = replace(self.origin, layout=f"{self.origin.layout}, the first {layers} of {had} layers")
+        model = self.to(device)
+        if precision is not None:
+            model = model.at_precision(precision)
+        return (model.with_settings(**changes) if changes else model).eval()
+
+    def save(self, folder: Path | str) -> None:
+        """Write a folder, whole or not at all, that this package opens, and the library of the layout as well.
+
+        Raises:
+            UsageError: the model was converted to another precision than its checkpoint's.
+            OSError: the folder cannot be written.
+        """
+        self.check_unconverted("saved")
+        with model_folder(folder, SETTINGS) as target:
+            self._write(target)
+            (target / "README.md").write_text(self.card.filled(self.properties(), self.settings.rows()), encoding="utf-8")
+
+    @property
+    def settings(self) -> S:
+        """How the model reads text."""
+        return self.tokenizer.settings
+
+    def with_settings(self, **changes: Any) -> Self:
+        """The same weights, not copied, under changed settings.
+
+        Raises:
+            UsageError: there is no such setting, or it cannot have that value.
+        """
+        settings = self.settings.changed(**changes)
+        names = ", ".join(sorted(name for name in changes if getattr(settings, name) != getattr(self.settings, name)))
+        origin = replace(self.origin, settings=f"{self.origin.settings}; {names} changed by the caller") if names else self.origin
+        return self._remade(settings=settings, origin=origin)
+
+    def _remade(self, **parts: Any) -> Self:
+        common = {"settings": self.settings, "name": self.name, "origin": self.origin, "conversion": self.conversion}
+        return type(self)(**{**self._parts(), "tokenizer": self.tokenizer.tokenizer, **common, **parts})
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Names of weights in the checkpoint that have no place in the model."""
+        return self.origin.unused
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def precision(self) -> str:
+        """What the model computes in: ``float32``, ``bfloat16``, ``int8``, …"""
+        return self.conversion.precision if self.conversion is not None else str(self._backbones()[0].dtype).removeprefix("torch.")
+
+    def at_precision(self, precision: Precision) -> Self:
+        """The model at another precision, itself where that is its own. What it was made from may be changed by it.
+
+        Raises:
+            UsageError: there is no such precision, or not on the model's device.
+            MissingDependencyError: ``"int8"`` without its extra.
+            ModelError: the backbone does not convert.
+        """
+        check_choice("precision", precision, self.precisions)
+        if self.precision == precision:
+            return self
+        self.check_unconverted("converted again")
+        conversion = Conversion(precision=precision, weights=self.weights_hash())
+        return self._remade(**self._converted(precision), conversion=conversion)
+
+    def _converted(self, precision: Precision) -> dict[str, Any]:
+        """The parts that a conversion replaces; the others are converted in place."""
+        self.to(getattr(torch, precision))
+        if precision == "bfloat16" and self.device.type == "cpu":
+            for backbone in self._backbones():
+                backbone.set_attn_implementation("eager")  # torch's fused attention on a CPU makes no use of bfloat16 instructions
+        return {}
+
+    def check_unconverted(self, use: str) -> None:
+        """Refuse what only a model at its checkpoint's own precision can be.
+
+        Raises:
+            UsageError: says what, and what to do.
+        """
+        if self.conversion is not None:
+            raise UsageError(f"{self.name} was opened in {self.conversion.precision} and cannot be {use}; open it without precision=")
+
+    def fingerprint(self) -> str:
+        """Hash (128 bits, hexadecimal) of weights, vocabulary and settings; computed at each call, since training changes it.
+
+        A conversion to another precision keeps it: results are the same but for rounding.
+        """
+        weights = self.weights_hash() if self.conversion is None else self.conversion.weights
+        return digest_of([weights, *self._hashed(), self.tokenizer.vocabulary_hash, asdict(self.settings)])
+
+    def _hashed(self) -> list[Any]:
+        """What else the fingerprint says of the family's own parts."""
+        return []
+
+    def weights_hash(self) -> str:
+        """Hash (128 bits, hexadecimal) of the weights' names, types and values."""
+        return hash_weights(self.state_dict())
+
+    def properties(self) -> dict[str, str]:
+        """What the model is, as text, its fingerprint last."""
+        weights = sum(parameter.numel() for parameter in self.parameters()) / 1e6
+        return {
+            "backbone": f"{self._backbones()[0].config.model_type}, {weights:.1f} M weights, {self.precision}",
+            **self._facts(),
+            "longest": f"{self.tokenizer.longest} tokens",
+            "fingerprint": self.fingerprint(),
+        }
+
+    def __repr__(self) -> str:
+        facts, settings = self._facts(), self.settings.rows(changed_only=True)
+        parts = [self._backbones()[0].config.model_type, *(f"{name}={facts[name]}" for name in self.telling), self.precision]
+        return f"{type(self).__name__}({', '.join([repr(self.name), *parts, *(f'{name}={value}' for name, value in settings.items())])})"
+
+    def _repr_html_(self) -> str:
+        lengths = {name: value for name, value in self.settings.rows().items() if name.endswith("_length")}
+        return html_table(f"{type(self).__name__} {self.name}", {**self.properties(), **lengths})
