@@ -119,7 +119,7 @@ def backbone(kind: Kind = "bert", seed: int = 0, **config: Any) -> PreTrainedMod
 def tower(
     kind: Kind = "bert",
     *,
-    pooling: Literal["cls", "mean"] = "mean",
+    pooling: str = "mean",
     head: int | None = None,
     normalize: bool = False,
     seed: int = 0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ance_ir import registries
 from ance_ir.registries import OPTIMISERS, PASSAGES, SCHEDULES
 from ance_ir.registry import Registry
 
@@ -86,7 +87,7 @@ def text_options(command: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         help="Change a text setting of the model, e.g. lower_case=yes or fields=url,title,text; `ance-ir info` lists them. "
-        "Of a checkpoint that does not say it also pooling=cls or mean, similarity=dot or cosine.",
+        f"Of a checkpoint that does not say it also pooling={' or '.join(registries.POOLINGS)}, similarity=dot or cosine.",
     )
     return queries(passages(others(command)))
 

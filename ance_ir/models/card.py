@@ -1,4 +1,4 @@
-"""Tables of what a model is: for model cards, for notebooks."""
+"""Model cards, and tables for notebooks."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What a model at another precision than its checkpoint's was made from. It computes; it is neither trained nor saved.
+    """The origin of a model at another precision than its checkpoint's. Such a model computes; it is neither trained nor saved.
 
     Attributes:
         precision: what it computes in.
@@ -71,11 +71,11 @@ class Pretrained(nn.Module, Generic[S]):
         raise NotImplementedError
 
     def _parts(self) -> dict[str, Any]:
-        """What the class is made of again: its own arguments."""
+        """The family's own arguments, from which the same model is made again."""
         raise NotImplementedError
 
     def _facts(self) -> dict[str, str]:
-        """What ``properties`` says of the family's own parts."""
+        """The properties of the family's own parts, as text."""
         raise NotImplementedError
 
     def _write(self, folder: Path) -> None:
@@ -139,7 +139,7 @@ class Pretrained(nn.Module, Generic[S]):
 
     @property
     def precision(self) -> str:
-        """What the model computes in: ``float32``, ``bfloat16``, ``int8``, …"""
+        """The precision that the model computes in: ``float32``, ``bfloat16``, ``int8``, …"""
         return self.conversion.precision if self.conversion is not None else str(self._backbones()[0].dtype).removeprefix("torch.")
 
     def at_precision(self, precision: Precision) -> Self:
@@ -183,7 +183,7 @@ class Pretrained(nn.Module, Generic[S]):
         return digest_of([weights, *self._hashed(), self.tokenizer.vocabulary_hash, asdict(self.settings)])
 
     def _hashed(self) -> list[Any]:
-        """What else the fingerprint says of the family's own parts."""
+        """What the fingerprint depends on in addition."""
         return []
 
     def weights_hash(self) -> str:
@@ -191,7 +191,7 @@ class Pretrained(nn.Module, Generic[S]):
         return hash_weights(self.state_dict())
 
     def properties(self) -> dict[str, str]:
-        """What the model is, as text, its fingerprint last."""
+        """The model's properties as text, its fingerprint last."""
         weights = sum(parameter.numel() for parameter in self.parameters()) / 1e6
         return {
             "backbone": f"{self._backbones()[0].config.model_type}, {weights:.1f} M weights, {self.precision}",

@@ -258,7 +258,7 @@ def test_positions_are_no_weights(tmp_path: Path) -> None:
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="head is ance or None, not 'bogus'"):
-        DenseEncoder.from_pretrained(write_bert(tmp_path / "x"), head="bogus")  # type: ignore[arg-type]
+        DenseEncoder.from_pretrained(write_bert(tmp_path / "x"), fresh_head="bogus")  # type: ignore[arg-type]
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     for encode in (model.encode_queries, model.encode_passages):
         with pytest.raises(UsageError, match=r"\['cat dog'\]"):
@@ -316,7 +316,7 @@ def write_backbone(folder: Path, kind: str, task: str) -> Any:
 def test_bare_backbones(tmp_path: Path, kind: str, task: str, head: Any, caplog: pytest.LogCaptureFixture) -> None:
     inner, tokenizer = write_backbone(tmp_path / "x", kind, task)
     with caplog.at_level(logging.WARNING):
-        model = DenseEncoder.from_pretrained(tmp_path / "x", head=head, device="cpu")
+        model = DenseEncoder.from_pretrained(tmp_path / "x", fresh_head=head, device="cpu")
     assert model.unused == ()
     said = [record.getMessage() for record in caplog.records if record.name.startswith("ance_ir")]
     assert len(said) == (head is None), "pooling and similarity are assumed"
@@ -341,13 +341,15 @@ def test_bare_backbones(tmp_path: Path, kind: str, task: str, head: Any, caplog:
 def test_a_fresh_head_is_seeded_and_for_bare_backbones_only(tmp_path: Path) -> None:
     write_bert(tmp_path / "x")
     before = torch.random.get_rng_state()
-    first, same_seed, other = (DenseEncoder.from_pretrained(tmp_path / "x", head="ance", seed=seed, device="cpu") for seed in (1, 1, 2))
+    first, same_seed, other = (
+        DenseEncoder.from_pretrained(tmp_path / "x", fresh_head="ance", seed=seed, device="cpu") for seed in (1, 1, 2)
+    )
     assert torch.equal(before, torch.random.get_rng_state())
     assert first.fingerprint() == same_seed.fingerprint() != other.fingerprint()
     assert first.similarity == "dot"
     write_ance(tmp_path / "ance", ance_weights())
     with pytest.raises(ModelError, match=r"a fresh head was asked for, but this is no bare backbone \(ANCE\)"):
-        DenseEncoder.from_pretrained(tmp_path / "ance", head="ance")
+        DenseEncoder.from_pretrained(tmp_path / "ance", fresh_head="ance")
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

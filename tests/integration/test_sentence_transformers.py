@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ance_ir.models import DenseEncoder, TextSettings
-from ance_ir.models.dense.tower import Pooling
+from ance_ir.models.dense.pooling import POOLINGS
 from tests.tiny import WORDS, Kind, encoder
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
@@ -27,12 +27,10 @@ def no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
-@pytest.mark.parametrize("pooling", get_args(Pooling))
+@pytest.mark.parametrize("pooling", list(POOLINGS))
 @pytest.mark.parametrize("head", [None, 12])
 @pytest.mark.parametrize("normalize", [False, True])
-def test_sentence_transformers_opens_what_was_saved(
-    tmp_path: Path, kind: Kind, pooling: Pooling, head: int | None, normalize: bool
-) -> None:
+def test_sentence_transformers_opens_what_was_saved(tmp_path: Path, kind: Kind, pooling: str, head: int | None, normalize: bool) -> None:
     text = {"query_length": 32, "query_prefix": "query: ", "passage_prefix": "passage: "}
     model = encoder(kind, pooling=pooling, head=head, normalize=normalize, text=text)
     model.save(tmp_path / "x")
@@ -50,14 +48,17 @@ def test_lower_casing_is_done_by_both(tmp_path: Path) -> None:
     np.testing.assert_allclose(other.encode(["The CAT"]), model.encode_passages(["The CAT"]), atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", get_args(Pooling))
+@pytest.mark.parametrize("pooling", list(POOLINGS))
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 @pytest.mark.parametrize("extras", ["", "head", "normalize", "head normalize"])
-def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, pooling: Pooling, extras: str) -> None:
+def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, pooling: str, extras: str) -> None:
     from sentence_transformers import models as modules
 
     encoder(kind).save(tmp_path / "start")
-    parts: list[Any] = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32, pooling_mode=pooling)]
+    parts: list[Any] = [
+        modules.Transformer(str(tmp_path / "start"), max_seq_length=24),
+        modules.Pooling(32, pooling_mode=POOLINGS[pooling].mode),
+    ]
     if "head" in extras:
         import torch
 

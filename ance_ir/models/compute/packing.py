@@ -1,7 +1,7 @@
-"""Linear layers in the layout that oneDNN's matrix product likes best, for as long as many texts are encoded on a CPU.
+"""Linear layers in the layout in which oneDNN's matrix product is fastest, for as long as many texts are encoded on a CPU.
 
 torch hands float32 products to MKL, which uses AVX-512 on Intel's processors alone; oneDNN uses it on all. The weights are laid out
-anew for each encoding, since training may have changed them: that takes as long as encoding a few hundred tokens.
+again for each encoding, since training may have changed them: that takes as long as encoding a few hundred tokens.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _available() -> bool:
 
 
 def _types() -> tuple[torch.dtype, ...]:
-    """What the processor multiplies."""
+    """The types that the processor multiplies fast."""
     bfloat16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return (torch.float32, torch.bfloat16) if bfloat16 is not None and bfloat16() else (torch.float32,)
 

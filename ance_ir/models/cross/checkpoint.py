@@ -147,13 +147,13 @@ def _foreign_settings(folder: Path, config: PretrainedConfig, tokenizer: PreTrai
 
 
 def _whole_model(folder: Path) -> dict[str, Any]:
-    """What sentence-transformers says of a cross-encoder in addition to its modules; nothing where the folder is none of its."""
+    """The settings of a whole cross-encoder of sentence-transformers; none in folders that it did not write."""
     path = folder / "config_sentence_transformers.json"
-    said = read_settings(path) if path.exists() else {}
-    if said.get("model_type") != "CrossEncoder":
-        return {}  # what is left of an encoder
-    CROSS_ENCODER.check(path, said)
-    return said
+    settings = read_settings(path) if path.exists() else {}
+    if settings.get("model_type") != "CrossEncoder":
+        return {}  # left over from an encoder
+    CROSS_ENCODER.check(path, settings)
+    return settings
 
 
 def _score(folder: Path, config: PretrainedConfig) -> Score:

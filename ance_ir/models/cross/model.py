@@ -180,7 +180,7 @@ class CrossEncoder(Pretrained[PairSettings]):
         progress: Progress | None = None,
         combine: Combine | None = None,
     ) -> np.ndarray:
-        """What documents are ranked by, whatever ``PairSettings.score`` says: it never saturates.
+        """Log-odds of relevance, by which documents are ranked independently of ``PairSettings.score``: they never saturate.
 
         Equal pairs are read once and score equally.
 

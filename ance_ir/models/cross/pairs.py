@@ -1,4 +1,4 @@
-"""How a cross-encoder wants its pairs of query and document, and the tokenising of them."""
+"""How a cross-encoder reads pairs of query and document: its settings, and the tokenising."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class PairSettings(Settings):
     """The settings of a cross-encoder.
 
     Attributes:
-        pair_length: tokens of a pair, special ones counted. What does not fit is cut off the document's end.
-        query_length: tokens of a query, special ones not counted; a longer one loses its end, whatever the document. ``None``: half as
+        pair_length: tokens of a pair, special ones included. What does not fit is cut off the document's end.
+        query_length: tokens of a query, special ones excluded; a longer one loses its end, whatever the document. ``None``: half as
             many as of a pair.
         fields: the document's fields that are joined, in this order; a field that a document lacks is skipped.
         separator: what joins them.
@@ -71,7 +71,7 @@ class PairTokenizer(FastTokenizer[PairSettings]):
 
     Args:
         tokenizer: a fast Hugging Face tokeniser.
-        settings: how the model wants its pairs.
+        settings: how the model reads pairs.
         longest: the most tokens that the model takes.
         token_types: whether the model tells the two texts apart by token types.
 
@@ -129,7 +129,7 @@ class PairTokenizer(FastTokenizer[PairSettings]):
             raise UsageError(f"pairs of {length} tokens are more than the {self.longest} that the model takes")
         room = length - len(self._template.before) - len(self._template.between) - len(self._template.after)
         if room < 2:
-            raise UsageError(f"pairs of {length} tokens leave no room for two texts beside special tokens")
+            raise UsageError(f"pairs of {length} tokens leave no room for two texts after special tokens")
         return room
 
     def _distinct(self, texts: Sequence[str], *, cut: bool = True) -> dict[str, list[int]]:

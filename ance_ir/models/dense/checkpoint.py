@@ -105,7 +105,8 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         if weights is not None:
             save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path / "model.safetensors")
 
-    flags = dict.fromkeys(("cls_token", "mean_tokens"), False) | {POOLINGS[tower.pooling].flag: True}  # mean is on where nothing is said
+    # sentence-transformers takes mean by default
+    flags = dict.fromkeys(("cls_token", "mean_tokens"), False) | {POOLINGS[tower.pooling].flag: True}
     add("Pooling", {"word_embedding_dimension": width, **{f"pooling_mode_{flag}": on for flag, on in flags.items()}})
     if (head := tower.head) is not None:
         config = {

@@ -55,7 +55,7 @@ def encode(
 
     Args:
         tower: computes them.
-        texts: whatever ``tokenize`` takes.
+        texts: of the type that ``tokenize`` takes.
         tokenize: token ids, special ones included, of each text of a list.
         pad_id: the token that pads.
         progress: called with the number of texts of each batch that is done.
@@ -161,7 +161,7 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
 def ahead(function: Callable[[T], U], items: Iterable[T], depth: int, executor: Executor | None = None) -> Generator[U]:
     """What a function makes of items, in order, up to ``depth`` of them made before they are asked for.
 
-    What is raised there is raised here, in its place. Closing the generator makes no more; its thread ends after the item it is at.
+    Exceptions of the function are raised here, in their place. After the generator is closed its thread ends with the current item.
 
     Args:
         function: makes one.

@@ -25,7 +25,7 @@ _GROUP = 128
 
 
 class _Int8Linear(nn.Module):
-    """A linear layer as OpenVINO wants to see it: whole numbers, scales, and their product."""
+    """A linear layer in the form that OpenVINO recognises: whole numbers, scales, and their product."""
 
     weight: Tensor
     scale: Tensor
@@ -85,7 +85,7 @@ def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
                 setattr(module, name, _Int8Linear(layer))
     example = (torch.ones((2, 8), dtype=torch.int64), torch.ones((2, 8), dtype=torch.int64))
     try:
-        # openvino.convert_model does the same, and tells Intel about it
+        # openvino.convert_model does the same, and sends Intel telemetry
         frontend = frontends.FrontEndManager().load_by_framework("pytorch")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's, about branches that padding and length do not take
@@ -106,8 +106,8 @@ def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
         )
     except Exception as error:  # OpenVINO's and the tracer's errors have no root of their own
         kind = tower.backbone.config.model_type
-        told = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
-        raise ModelError(f"OpenVINO does not convert this {kind} to int8: {told[-1] if told else error!r}") from error
+        lines = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
+        raise ModelError(f"OpenVINO does not convert this {kind} to int8: {lines[-1] if lines else error!r}") from error
     request = compiled.create_infer_request()
     turn = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""What a layout of dense checkpoints is: how its files are recognised and opened."""
+"""A layout of dense checkpoints: how its files are recognised and opened."""
 
 from __future__ import annotations
 

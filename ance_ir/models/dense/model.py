@@ -206,7 +206,7 @@ class DenseEncoder(Pretrained[TextSettings]):
 
     @property
     def similarity(self) -> Similarity:
-        """What the inner product of two vectors is."""
+        """The meaning of the inner product of two vectors."""
         return self.query_tower.similarity
 
     @property

@@ -1,4 +1,4 @@
-"""What a pooling is: it makes one vector of a text's token vectors."""
+"""A pooling makes one vector of a text's token vectors."""
 
 from __future__ import annotations
 

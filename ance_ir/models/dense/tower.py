@@ -81,7 +81,7 @@ class Tower(nn.Module):
 
     @property
     def similarity(self) -> Similarity:
-        """What the inner product of two vectors is."""
+        """The meaning of the inner product of two vectors."""
         return "cosine" if self.normalize else "dot"
 
     @property

@@ -49,7 +49,7 @@ class Encoding:
 
     @classmethod
     def of(cls, model: Encoder, passages: str | None) -> Encoding:
-        """What a model makes as it is now."""
+        """The encoding that a model makes in its present state."""
         return cls(
             model=model.name,
             fingerprint=model.fingerprint(),

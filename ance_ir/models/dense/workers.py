@@ -1,7 +1,7 @@
-"""Processes that tokenise texts beside the model.
+"""Processes that tokenise texts while the model computes.
 
 The thread of ``encoding.tokenized`` is enough on few cores: tokenisers leave Python's lock, and spread a list of texts over cores by
-themselves. Beside a fast GPU and on many cores it may not keep up; several processes have several locks. Vectors are the same to the bit.
+themselves. With a fast GPU and many cores it may not keep up; several processes have several locks. Vectors are the same to the bit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _cutter: tuple[TextTokenizer, PassageScheme]
 
 
 class Workers:
-    """Cut texts into passages while they are entered; started when they are needed, and ended with this process, however that ends.
+    """Cut texts into passages while they are entered; started when they are needed, and ended with this process, even if it is killed.
 
     Args:
         tokenizer: makes tokens of texts.
@@ -57,7 +57,7 @@ class Workers:
         """Token ids of the passages of each text, int32, in order; see ``encoding.tokenized``.
 
         Raises:
-            IndexingError: a worker was ended from outside. What it raises itself is raised here.
+            IndexingError: a worker was ended from outside. Its own exceptions are raised here.
         """
         depth = max(LOOK_AHEAD, 2 * self._count)
         try:
@@ -65,7 +65,7 @@ class Workers:
                 yield from chain.from_iterable(made)
         except BrokenProcessPool as error:
             raise IndexingError(
-                "a process that tokenises was ended from outside, perhaps for want of memory; try again with fewer, or without"
+                "a process that tokenises was ended from outside, perhaps because memory ran out; try again with fewer, or without"
             ) from error
 
 

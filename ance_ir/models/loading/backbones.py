@@ -34,7 +34,7 @@ def keep_layers(backbone: PreTrainedModel, count: int) -> int:
     assert isinstance(layers, nn.ModuleList)
     had, config = len(layers), backbone.config
     kinds: list[str] | None = getattr(config, "layer_types", None)
-    fewest = 0 if kinds is None else 1  # a configuration that tells each layer's kind cannot be read again when there is none
+    fewest = 0 if kinds is None else 1  # a configuration that names each layer's kind cannot be read again when there is none
     if not fewest <= count <= had:
         raise UsageError(f"the backbone has {had} layers, of which {fewest} to {had} can be kept, not {count}")
     del layers[count:]

@@ -1,4 +1,4 @@
-"""What lies at a path that is no checkpoint, or half of one, so that a message can name it."""
+"""Descriptions of paths that are no checkpoint, or half of one, for messages."""
 
 from __future__ import annotations
 
@@ -56,21 +56,21 @@ _FOLDERS: dict[str, Callable[[Path], bool]] = {
 
 
 def contents(path: Path) -> str | None:
-    """What a file is by its first bytes, where it can be no weights and no JSON."""
+    """A description of a file by its first bytes, if it can be neither weights nor JSON."""
     try:
         with path.open("rb") as stream:
             begins = stream.read(64).lstrip()
     except OSError:
         return None
-    return next((told for start, told in _BEGINNINGS.items() if start in (begins[: len(start)], begins[: len(start)].lower())), None)
+    return next((name for start, name in _BEGINNINGS.items() if start in (begins[: len(start)], begins[: len(start)].lower())), None)
 
 
 def no_checkpoint(folder: Path) -> ModelError:
-    """Of a folder that has no ``config.json``: says what it is, where that can be seen."""
+    """The error for a folder without ``config.json``; it says what the folder is, if that can be seen."""
     if _there(*_ADAPTER_FILES, *_ADAPTERS_BELOW)(folder):
         return adapter(folder)
     formats = [name for name, pattern in _OTHER_FORMATS.items() if _there(pattern)(folder)]
-    seen = next((told for told, fits in _FOLDERS.items() if fits(folder)), None)
+    seen = next((name for name, fits in _FOLDERS.items() if fits(folder)), None)
     if formats:
         seen = f"a model in the format of {', '.join(formats)}, which is not read; take its safetensors or PyTorch files"
     elif folder.is_dir() and not any(folder.iterdir()):
@@ -79,12 +79,12 @@ def no_checkpoint(folder: Path) -> ModelError:
 
 
 def adapter(where: Path | str) -> ModelError:
-    """Of an adapter, or of weights with one among them."""
+    """The error for an adapter, or for weights with one among them."""
     return ModelError(f"{where} holds an adapter (PEFT, such as LoRA), which changes a base model and is not applied here: {_MERGE}")
 
 
 def refuse_partial(folder: Path) -> None:
-    """Refuse a folder whose weights are not all that counts: an adapter beside them, a download that has not ended.
+    """Refuse a folder whose weights are not complete: an adapter is next to them, or the download has not ended.
 
     Raises:
         ModelError: says which, and what to do.

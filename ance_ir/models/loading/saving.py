@@ -13,7 +13,7 @@ from ance_ir.files import as_path, atomic_folder
 
 @contextlib.contextmanager
 def model_folder(path: Path | str, marker: str) -> Iterator[Path]:
-    """As ``atomic_folder``; errors of the system that the libraries of models tell in words become ``OSError``, with the folder's name.
+    """As ``atomic_folder``; system errors that model libraries report only as text become ``OSError``, with the folder's name.
 
     Raises:
         OSError: the folder cannot be written, say because the disk is full.

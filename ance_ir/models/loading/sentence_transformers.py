@@ -1,4 +1,4 @@
-"""The settings in the files of sentence-transformers folders: what is followed, what changes nothing, and what is refused.
+"""The settings in the files of sentence-transformers folders: those that are followed, that change nothing, and that are refused.
 
 A setting that is in none of the tables is refused by name, since it may change vectors or scores. The tables know those of
 sentence-transformers 6.2 and of the versions before it.
@@ -147,6 +147,6 @@ def prompts_of(path: Path, settings: Mapping[str, Any], roles: Collection[str] =
         raise ModelError(f"{path}: default_prompt_name is {usual!r}, and the prompts are {', '.join(map(repr, prompts)) or 'none'}")
     others = [name for name, prompt in prompts.items() if prompt and name not in roles and name != usual]
     if others and usual is None and not prompts.keys() & {*roles}:
-        told = "%s: no text gets a prompt: the prompts of %s are for tasks that are chosen by name; query_prefix sets one (%r)"
-        logger.warning(told, path, examples(others), prompts[others[0]])
+        message = "%s: no text gets a prompt: the prompts of %s are for tasks that are chosen by name; query_prefix sets one (%r)"
+        logger.warning(message, path, examples(others), prompts[others[0]])
     return prompts, prompts[usual] if usual is not None else ""

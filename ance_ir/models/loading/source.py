@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: a path, a training run, a packaged model, the Hugging Face cache or hub."""
+"""Where a checkpoint is: a path, a training run, a packaged model, the Hugging Face cache or hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of weights: read without running anybody's code, under the names that the model itself has."""
+"""Files of weights: read without running code from the files, under the names that the model itself has."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    told = contents(path)
-    if told is not None:
-        raise ModelError(f"{path} is {told}")
+    found = contents(path)
+    if found is not None:
+        raise ModelError(f"{path} is {found}")
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
@@ -100,14 +100,14 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch(path: Path) -> Any:
-    """What ``torch.save`` wrote, as long as it is tensors and plain values; nothing else is unpickled.
+    """The content of a file that ``torch.save`` wrote, if it is tensors and plain values; nothing else is unpickled.
 
     Raises:
         ModelError: the file is damaged, or would run code.
     """
-    told = contents(path) or _compressed(path)
-    if told is not None:
-        raise ModelError(f"{path} is {told}")
+    found = contents(path) or _compressed(path)
+    if found is not None:
+        raise ModelError(f"{path} is {found}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -117,12 +117,12 @@ def read_torch(path: Path) -> Any:
             f"{path} is damaged, or holds more than tensors and plain values{what}, and reading that could run any code; it was refused. "
             "If you trust where it comes from, open it there and save its weights as safetensors"
         ) from None
-    except Exception as error:  # whatever the unpickler's instructions lead to: there is no end to what a damaged file asks for
+    except Exception as error:  # a damaged file can make the unpickler raise anything
         raise ModelError(f"{path} cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
 def _compressed(path: Path) -> str | None:
-    """What a zip file is that PyTorch did not write: its own is never compressed, so that none grows in memory."""
+    """A description of a zip file that PyTorch did not write: its own are never compressed, so none grows in memory."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -151,7 +151,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def read_value(path: Path) -> Any:
-    """A JSON file of a checkpoint, whatever it holds.
+    """The value of a JSON file of a checkpoint.
 
     Raises:
         ModelError: it is missing, or is not JSON.
@@ -161,8 +161,8 @@ def read_value(path: Path) -> Any:
     try:
         return read_json(path)
     except (OSError, ValueError, RecursionError) as error:
-        told = contents(path)
-        raise ModelError(f"{path} is {told}" if told else f"{path}: expected JSON, {error}") from error
+        found = contents(path)
+        raise ModelError(f"{path} is {found}" if found else f"{path}: expected JSON, {error}") from error
 
 
 def architectures(folder: Path) -> list[str]:

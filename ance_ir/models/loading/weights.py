@@ -70,9 +70,9 @@ def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
     Raises:
         ModelError: there is none, or it is of no known model.
     """
-    told = read_settings(folder / "config.json")
-    model_type = told.get("model_type") or usual
-    if told.get("quantization_config"):
+    said = read_settings(folder / "config.json")
+    model_type = said.get("model_type") or usual
+    if said.get("quantization_config"):
         raise ModelError(
             f"{folder / 'config.json'} has a quantization_config: quantised weights are not read; take the model they were made of"
         )
@@ -82,10 +82,10 @@ def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
         raise ModelError(f"{folder / 'config.json'}: transformers {transformers_version} knows no model of the type {model_type!r}")
     try:
         with quiet_transformers():
-            config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(told)
-    except Exception as error:  # whatever the many configuration classes raise
+            config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(said)
+    except Exception as error:  # the many configuration classes raise anything
         raise ModelError(f"{folder / 'config.json'}: the model's configuration does not load: {error}") from error
-    code = (told.get("auto_map") or {}).get("AutoModel")
+    code = (said.get("auto_map") or {}).get("AutoModel")
     if code:
         logger.warning(
             "%s: config.json names code of its own for the model (%s), which is never run; transformers' own %s takes its place",
@@ -109,8 +109,8 @@ def build(
         may_lack: names (a regular expression, matched whole) that may be missing; they are initialised as the library does.
 
     Returns:
-        The model, in the precision that the configuration names, else in the widest of the weights, and the names of the weights that it
-        has no use for, sorted, but for those that are known to go with published backbones.
+        The model, in the precision that the configuration names, else in the widest of the weights, and the sorted names of the
+        weights that have no place in it, except those that are known to come with published backbones.
 
     Raises:
         ModelError: parameters that the weights lack, or that have another shape there.
@@ -220,7 +220,7 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 str(folder), config=config, local_files_only=True, trust_remote_code=False
             )
-    except Exception as error:  # whatever the tokenisers' own code and the parsers below it raise
+    except Exception as error:  # the tokenisers' own code and the parsers below it raise anything
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
     if tokenizer.truncation_side != "right":
         logger.warning("%s: its tokeniser cuts long texts at their beginning (truncation_side); here they are cut at their end", folder)
@@ -232,7 +232,7 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Without the progress bars and load reports of transformers; what matters of them is checked here."""
+    """Without the progress bars and load reports of transformers, whose findings are checked here."""
     bars, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""How a reader wants its questions and passages, and the tokenising of them."""
+"""How a reader reads questions and passages: its settings, and the tokenising."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ReaderSettings(Settings):
     """The settings of a reader.
 
     Attributes:
-        pair_length: tokens of a question with a passage, special ones counted.
-        query_length: tokens of a question, special ones not counted; a longer one loses its end. ``None``: half as many as of a pair.
+        pair_length: tokens of a question with a passage, special ones included.
+        query_length: tokens of a question, special ones excluded; a longer one loses its end. ``None``: half as many as of a pair.
         overlap: a text that does not fit is read in windows, which share so many tokens with the one before, at most half of the text
             that fits. ``None``: what does not fit is cut off.
         title: whether the title is read; answers are looked for in the text alone.
@@ -82,7 +82,7 @@ class ReaderTokenizer(FastTokenizer[ReaderSettings]):
 
     Args:
         tokenizer: a fast Hugging Face tokeniser.
-        settings: how the reader wants them.
+        settings: how the reader reads them.
         longest: the most tokens that the model takes.
         layout: what stands where.
         token_types: whether the model tells question and passage apart by token types.
@@ -104,7 +104,7 @@ class ReaderTokenizer(FastTokenizer[ReaderSettings]):
         if settings.pair_length > longest:
             raise UsageError(f"pairs of {settings.pair_length} tokens are more than the {longest} that the model takes")
         if self._room < 3:
-            raise UsageError(f"pairs of {settings.pair_length} tokens leave no room for question, title and text beside special tokens")
+            raise UsageError(f"pairs of {settings.pair_length} tokens leave no room for question, title and text after special tokens")
 
     def windows(self, questions: Sequence[str], titles: Sequence[str], texts: Sequence[str]) -> list[list[Window]]:
         """The windows of each question and passage, at least one each; ``""`` stands for no title.

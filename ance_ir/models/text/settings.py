@@ -1,4 +1,4 @@
-"""How a model wants its text: lengths, fields, case, prefixes."""
+"""How models read text: lengths, fields, case, prefixes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ance_ir.typed_json import type_fault
 FIELDS = ("url", "title", "text")
 
 OPENING = ("pooling", "similarity")
-"""What ``DenseEncoder.from_pretrained`` takes beside text settings, of checkpoints that do not say it."""
+"""What ``DenseEncoder.from_pretrained`` takes in addition to text settings, for checkpoints that do not say it."""
 
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
 
@@ -29,7 +29,7 @@ class PassageScheme(Protocol):
     """Says how a document is cut into passages. Implementations: ``ance_ir.indexes.FirstP``, ``MaxP``, ``SlidingWindow``."""
 
     length: int | None
-    """Tokens of a passage, special ones counted; ``None`` is the model's passage length."""
+    """Tokens of a passage, special ones included; ``None`` is the model's passage length."""
     whole: bool
     """Whether the scheme covers documents of any length; otherwise ``TextSettings.max_characters`` bounds the work."""
 
@@ -37,8 +37,8 @@ class PassageScheme(Protocol):
         """Half-open token ranges of the passages of a text.
 
         Args:
-            tokens: the text's length in tokens, special ones not counted.
-            room: tokens of text that fit into a passage beside its special tokens.
+            tokens: the text's length in tokens, special ones excluded.
+            room: tokens of text that fit into a passage in addition to its special tokens.
         """
         ...
 
@@ -86,8 +86,8 @@ class TextSettings(Settings):
     """The text settings of a dense encoder.
 
     Attributes:
-        query_length: tokens of a query, special ones counted.
-        passage_length: tokens of a passage, special ones counted.
+        query_length: tokens of a query, special ones included.
+        passage_length: tokens of a passage, special ones included.
         fields: the document's fields that are joined, in this order; a field that a document lacks is skipped.
         separator: what joins them.
         title_pair: the title, where a document has one, and the rest are the two texts of a pair, as the DPR models read passages.
@@ -179,7 +179,7 @@ def check_field(frame: pd.DataFrame, field: str, *, required: bool = False) -> N
             raise UsageError(f"document {docno}: expected a {field} that is a string, found {value!r} ({type(value).__name__})")
 
 
-def parse_settings(told: Iterable[str]) -> dict[str, Any]:
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """Text settings from ``NAME=VALUE``, e.g. ``fields=url,title,text``, ``lower_case=yes``, ``max_characters=none``; ``pooling`` and
     ``similarity`` too.
 
@@ -188,7 +188,7 @@ def parse_settings(told: Iterable[str]) -> dict[str, Any]:
     """
     kinds = {**get_type_hints(TextSettings), **dict.fromkeys(OPENING, str)}
     values = {}
-    for one in told:
+    for one in texts:
         name, equals, value = one.partition("=")
         if not equals or name not in kinds:
             raise UsageError(f"a text setting is NAME=VALUE with one of the names {', '.join(kinds)}, not {one!r}")

@@ -76,7 +76,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
 
     Args:
         tokenizer: a fast Hugging Face tokeniser.
-        settings: how the model wants its text.
+        settings: how the model reads text.
         longest: the most tokens that the model takes.
 
     Raises:
@@ -135,7 +135,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         alone = self.bare([self.clean(prefix)])[0] if prefix else []
         between = len(self._between) if self.settings.title_pair else 0
         if length - len(self._before) - between - len(self._after) <= len(alone):
-            raise UsageError(f"passages of {length} tokens leave no room for text beside special tokens and prefix")
+            raise UsageError(f"passages of {length} tokens leave no room for text after special tokens and prefix")
         titles = iter(self.bare([self.clean(prefix + text[0]) for text in texts if isinstance(text, tuple)]))
         texts_alone = [text[1] if isinstance(text, tuple) else prefix + text for text in texts]
         documents = []

@@ -531,7 +531,7 @@ def test_train_reranker(run: Run, collection: Path, reranker: Path, index: Path,
 def test_a_fresh_head_is_asked_for(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
     status, _, err = _train_reranker(run, collection, model, tmp_path / "bert")
     assert status == 2
-    assert "head='fresh'" in err
+    assert "--fresh-head" in err
     status, _, err = _train_reranker(run, collection, model, tmp_path / "bert", "--fresh-head", "--pair-length", "20")
     assert status == 0, err
     status, _, err = run("index", "--dataset", collection, "--model", tmp_path / "bert", "--out", tmp_path / "x.ance")

@@ -201,8 +201,8 @@ def test_settings_can_be_changed_while_opening(tmp_path: Path) -> None:
         CrossEncoder.from_pretrained(folder, device="cpu", pair_length=65)
     with pytest.raises(UsageError, match="unknown setting"):
         CrossEncoder.from_pretrained(folder, device="cpu", passage_length=20)
-    with pytest.raises(UsageError, match="head is one of trained, fresh, not 'new'"):
-        CrossEncoder.from_pretrained(folder, device="cpu", head="new")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="head 'new'"):
+        CrossEncoder.from_pretrained(folder, device="cpu", fresh_head="new")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("missing", ["classifier.weight", "bert.pooler.dense.bias", "bert.encoder.layer.1.output.dense.weight"])
@@ -239,9 +239,11 @@ def test_leftover_weights_are_listed(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_a_backbone_needs_a_fresh_head_asked_for(tmp_path: Path, kind: Any) -> None:
     backbone(kind).save_pretrained(tmp_path / "x")
     pair_tokenizer(kind).save_pretrained(tmp_path / "x")
-    with pytest.raises(ModelError, match=rf"no classification head \({kind}\), so it is no reranker; head='fresh' .* gives it a new"):
+    with pytest.raises(
+        ModelError, match=rf"no classification head \({kind}\), so it is no reranker; fresh_head='logit' .* gives its backbone a new"
+    ):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    one, same, other = (CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", head="fresh", seed=seed) for seed in (1, 1, 2))
+    one, same, other = (CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", fresh_head="logit", seed=seed) for seed in (1, 1, 2))
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
     inner = {name: value for name, value in one.classifier.base_model.state_dict().items() if "pooler" not in name}
     assert all(torch.equal(value, backbone(kind).state_dict()[name]) for name, value in inner.items())
@@ -251,11 +253,11 @@ def test_a_fresh_head_takes_the_place_of_another_and_of_a_dense_encoders_pooling
     write(tmp_path / "x", labels=3)
     with pytest.raises(ModelError, match=r"logit.*\b3\b"):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    assert CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", head="fresh").classifier.config.num_labels == 1
+    assert CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", fresh_head="logit").classifier.config.num_labels == 1
     encoder().save(tmp_path / "dense")
-    with pytest.raises(ModelError, match=r"modules.json names Transformer, Pooling; .* head='fresh'"):
+    with pytest.raises(ModelError, match=r"holds an encoder, not a reranker; .*DenseEncoder.*fresh_head"):
         CrossEncoder.from_pretrained(tmp_path / "dense", device="cpu")
-    model = CrossEncoder.from_pretrained(tmp_path / "dense", device="cpu", head="fresh")
+    model = CrossEncoder.from_pretrained(tmp_path / "dense", device="cpu", fresh_head="logit")
     model.save(tmp_path / "y")
     assert CrossEncoder.from_pretrained(tmp_path / "y", device="cpu").fingerprint() == model.fingerprint()
 
@@ -265,7 +267,7 @@ def test_a_fresh_head_leaves_the_global_generator_alone(tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", head="fresh")
+    CrossEncoder.from_pretrained(tmp_path / "x", device="cpu", fresh_head="logit")
     assert torch.equal(torch.rand(1), expected)
 
 

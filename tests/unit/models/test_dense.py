@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ import ance_ir.models.dense.encoding as encoding
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import DenseEncoder, Head, PassageScheme, TextSettings, Tower
-from ance_ir.models.dense.tower import Pooling
 from tests.tiny import WIDTH, WORDS, Kind, backbone, bert_tokenizer, encoder, tokenizer_of, tower
 
 TEXTS = ["the cat sleeps", "a", "", " ".join(WORDS), "dense retrieval of a small dog", "日本", "who sings when the moon is red"]
@@ -27,7 +26,7 @@ def one_by_one(model: DenseEncoder, side: Tower, texts: list[str], length: int) 
         encoded = model.tokenizer.tokenizer(text, truncation=True, max_length=length, return_tensors="pt")
         with torch.no_grad():
             hidden = side.backbone(input_ids=encoded["input_ids"]).last_hidden_state[0]
-            vector = hidden[0] if side.pooling == "cls" else hidden.mean(0)
+            vector = {"cls": hidden[0], "last": hidden[-1], "mean": hidden.mean(0)}[side.pooling]
             if side.head is not None:
                 linear, norm = side.head.linear, side.head.norm
                 vector = linear.weight @ vector + linear.bias
@@ -39,13 +38,11 @@ def one_by_one(model: DenseEncoder, side: Tower, texts: list[str], length: int) 
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
-@pytest.mark.parametrize("pooling", get_args(Pooling))
+@pytest.mark.parametrize("pooling", ["cls", "last", "mean"])
 @pytest.mark.parametrize("head", [None, 12])
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
-def test_vectors_are_those_of_the_modules_step_by_step(
-    kind: Kind, pooling: Pooling, head: int | None, normalize: bool, shared: bool
-) -> None:
+def test_vectors_are_those_of_the_modules_step_by_step(kind: Kind, pooling: str, head: int | None, normalize: bool, shared: bool) -> None:
     model = encoder(kind, pooling=pooling, head=head, normalize=normalize, shared=shared)
     assert model.shared is shared
     assert model.dimension == (head or WIDTH)
@@ -233,7 +230,7 @@ def test_towers_that_do_not_fit_are_refused(query: dict[str, Any], passage: dict
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(UsageError, match="pooling is one of cls, mean, not 'max'"):
+    with pytest.raises(UsageError, match="pooling 'max'"):
         Tower(backbone(), pooling="max")  # type: ignore[arg-type]
 
 

@@ -18,7 +18,7 @@ from transformers import LlamaConfig, LlamaModel
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.models.dense.published import PUBLISHED
-from ance_ir.models.loading.kinds import model_kind
+from ance_ir.models.loading.family import family_of
 from ance_ir.models.loading.weight_files import read_weights
 from tests.tiny import WIDTH, backbone, bert_tokenizer, cross_encoder, encoder, reader
 
@@ -72,7 +72,7 @@ def test_what_nothing_says_is_assumed_aloud(tmp_path: Path, caplog: pytest.LogCa
     monkeypatch.setitem(PUBLISHED, str(folder), PUBLISHED["facebook/contriever"])  # type: ignore[index]
     model = opened(folder)
     assert (model.query_tower.pooling, model.similarity) == ("mean", "dot") and not caplog.records
-    opened(folder, head="ance")
+    opened(folder, fresh_head="ance")
     assert not caplog.records, "a fresh head leaves nothing to assume"
     with pytest.raises(UsageError, match="max"):
         opened(folder, pooling="max")
@@ -238,12 +238,12 @@ def test_configurations_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     ):
         before = (folder / "config.json").read_bytes()
         change(folder / "config.json", **settings)
-        assert model_kind(folder) is None
+        assert family_of(folder) is None
         with pytest.raises(ModelError):
             opened(folder)
         (folder / "config.json").write_bytes(before)
     (folder / "modules.json").write_bytes(b"\xff[1]")
-    assert model_kind(folder) is None
+    assert family_of(folder) is None
     with pytest.raises(ModelError, match=r"modules\.json"):
         opened(folder)
 

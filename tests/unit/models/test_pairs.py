@@ -131,7 +131,7 @@ def test_settings_of_text() -> None:
         ({"fields": ("body",)}, "fields are some of"),
         ({"fields": ()}, "fields are some of"),
         ({"max_characters": 0}, "positive number or None"),
-        ({"score": "softmax"}, "score is one of logit, probability, not 'softmax'"),
+        ({"score": "softmax"}, "score 'softmax'"),
         ({"relevant_class": 2}, "relevant_class is 0 or 1, not 2"),
     ],
 )

@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 from ance_ir.errors import MissingDependencyError, ModelError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_documents
 from ance_ir.models import DenseEncoder, TextSettings, Tower
-from ance_ir.models.dense.precision import at_precision
 from tests.tiny import POSITIONS, WIDTH, WORDS, bert_tokenizer, encoder
 
 TEXTS = ["the cat sleeps", "a", "", " ".join(WORDS), "dense retrieval of a small dog", "who sings when the moon is red"] * 5
@@ -54,7 +53,7 @@ def of_kind(kind: str) -> DenseEncoder:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("kind", BACKBONES)
 def test_vectors_of_every_backbone_are_near(kind: str, precision: Any) -> None:
-    converted = at_precision(of_kind(kind), precision)
+    converted = of_kind(kind).at_precision(precision)
     assert converted.precision == precision
     assert cosines(converted.encode_passages(TEXTS), of_kind(kind).encode_passages(TEXTS)).min() > 0.999
 
@@ -66,7 +65,7 @@ def test_vectors_of_every_backbone_are_near(kind: str, precision: Any) -> None:
     ids=["cls and head", "mean, normalised", "two towers with heads"],
 )
 def test_vectors_of_every_shape_of_tower_are_near(options: dict[str, Any], precision: Any) -> None:
-    model, converted = encoder(**options), at_precision(encoder(**options), precision)
+    model, converted = encoder(**options), encoder(**options).at_precision(precision)
     assert (converted.dimension, converted.similarity, converted.shared) == (model.dimension, model.similarity, model.shared)
     assert converted.settings == model.settings
     assert cosines(converted.encode_queries(TEXTS), model.encode_queries(TEXTS)).min() > 0.999
@@ -105,17 +104,17 @@ def test_queries_and_passages_may_be_encoded_in_different_precisions(precision: 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_converted_encoder_is_neither_saved_nor_converted_again(precision: Any, tmp_path: Path) -> None:
-    model = at_precision(encoder(), precision)
+    model = encoder().at_precision(precision)
     with pytest.raises(UsageError, match=f"{precision}.*precision="):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="cannot be converted again"):
-        at_precision(model, "float32")
+        model.at_precision("float32")
 
 
 def test_its_own_precision_changes_nothing(tmp_path: Path) -> None:
     model = encoder()
-    assert at_precision(model, "float32") is model
+    assert model.at_precision("float32") is model
     model.bfloat16().save(tmp_path / "half")
     half = DenseEncoder.from_pretrained(tmp_path / "half", device="cpu")
     assert half.precision == "bfloat16"
@@ -125,16 +124,16 @@ def test_its_own_precision_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"float32, bfloat16, int8.*'int4'"):
-        at_precision(encoder(), "int4")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="precision 'int4'"):
+        encoder().at_precision("int4")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="int8 is computed on a CPU, not on meta"):
-        at_precision(encoder().to("meta"), "int8")
+        encoder().to("meta").at_precision("int8")
 
 
 def test_int8_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r"int8 needs the package openvino: pip install 'ance_ir\[int8\]'"):
-        at_precision(encoder(), "int8")
+        encoder().at_precision("int8")
 
 
 def test_a_backbone_that_does_not_convert_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,12 +145,12 @@ def test_a_backbone_that_does_not_convert_is_refused(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(type(model.query_tower.backbone), "forward", fail)
     with pytest.raises(ModelError, match="OpenVINO does not convert this bert to int8"):
-        at_precision(model, "int8")
+        model.at_precision("int8")
 
 
 def test_an_int8_tower_stays_where_it_is() -> None:
     pytest.importorskip("openvino")
-    model = at_precision(encoder(), "int8")
+    model = encoder().at_precision("int8")
     assert str(model.to("meta").device) == "cpu"
     assert all(parameter.device.type == "meta" for parameter in model.parameters())
 
@@ -160,7 +159,7 @@ def test_threads_share_an_int8_encoder() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     pytest.importorskip("openvino")
-    model = at_precision(encoder(), "int8")
+    model = encoder().at_precision("int8")
     texts = [[" ".join(WORDS[start : start + 1 + (start + length) % 20]) for start in range(30)] for length in range(8)]
     alone = [model.encode_passages(part) for part in texts]
     with ThreadPoolExecutor(4) as threads:

@@ -20,7 +20,6 @@ from ance_ir.files import atomic_folder
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.indexes.mining import AnnMiner
 from ance_ir.models import DenseEncoder
-from ance_ir.models.dense.precision import at_precision
 from ance_ir.training import (
     AnnNegatives,
     DenseObjective,
@@ -264,7 +263,7 @@ def test_the_trained_model_names_its_folder(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_converted_encoder_is_not_trained(queries: TrainingQueries, dataset: Dataset) -> None:
-    model = at_precision(encoder(), "bfloat16")
+    model = encoder().at_precision("bfloat16")
     with pytest.raises(UsageError, match=r"bfloat16.*precision="):
         DenseObjective(model, queries, dataset.store(), FirstP())
 
