@@ -28,8 +28,8 @@ from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.pretrained import Conversion, Pretrained
 from ance_ir.models.text.pairs import Pair, distinct_pairs
 from ance_ir.models.text.settings import PassageScheme
-from ance_ir.ragged import starts_of
 from ance_ir.moved import warn_of_old_name
+from ance_ir.ragged import starts_of
 
 _EXAMPLE = """
 from ance_ir import CrossEncoder
