@@ -154,6 +154,8 @@ class Pretrained(nn.Module, Generic[S]):
         if self.precision == precision:
             return self
         self.check_unconverted("converted again")
+        if precision == "int8" and self.device.type != "cpu":
+            raise UsageError(f"int8 is computed on a CPU, not on {self.device}; bfloat16 is fast there")
         conversion = Conversion(precision=precision, weights=self.weights_hash())
         return self._remade(**self._converted(precision), conversion=conversion)
 

@@ -182,8 +182,6 @@ class DenseEncoder(Pretrained[TextSettings]):
     def _converted(self, precision: Precision) -> dict[str, Any]:
         if precision != "int8":
             return super()._converted(precision)
-        if self.device.type != "cpu":
-            raise UsageError(f"int8 is computed on a CPU, not on {self.device}; bfloat16 is fast there")
         towers = [Int8Tower(tower) for tower in self._towers()]
         return {"query_tower": towers[0], "passage_tower": None if self.shared else towers[1]}
 
