@@ -80,10 +80,10 @@ def test_info(run: Run, model: Path) -> None:
     assert rows["layout"] == "ance_ir"
     assert rows["vector"] == "32 dimensions"
     assert rows["query_length"] == "16"
-    assert "text settings, from ance_ir.json\n" in out
+    assert "settings, from ance_ir.json\n" in out
     status, changed, _ = run("info", model, "--query-length", "9", "--text", "separator=<sep>", "--text", "lower_case=yes")
     assert status == 0
-    assert "text settings, from ance_ir.json; lower_case, query_length, separator changed by the caller\n" in changed
+    assert "settings, from ance_ir.json; lower_case, query_length, separator changed by the caller\n" in changed
     fingerprints = {line for shown in (out, changed) for line in shown.splitlines() if "fingerprint" in line}
     assert len(fingerprints) == 2
 
