@@ -202,7 +202,7 @@ def test_what_is_saved_opens_again(tmp_path: Path, layout: Layout) -> None:
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in model.model.state_dict().items())
     with pytest.raises(ModelError, match=r"Reader\.from_pretrained"):
         DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
-    with pytest.raises(ModelError, match="reader.*Reader"):
+    with pytest.raises(ModelError, match=r"reader.*Reader"):
         CrossEncoder.from_pretrained(tmp_path / "x", device="cpu")
 
 
@@ -247,7 +247,7 @@ def test_poolers_and_positions_of_old_files_are_passed_over(tmp_path: Path, capl
 
 def test_what_is_no_reader_is_refused(tmp_path: Path) -> None:
     question, _ = write_dpr(tmp_path, dpr_encoders())
-    with pytest.raises(ModelError, match="question.*encoder.*DenseEncoder"):
+    with pytest.raises(ModelError, match=r"question.*encoder.*DenseEncoder"):
         Reader.from_pretrained(question, device="cpu")
     with pytest.raises(ModelError, match=r"bert.*fresh_head"):
         Reader.from_pretrained(write_bert(tmp_path / "bert"), device="cpu")
