@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ance_ir.eval.measures import mean_values
 from ance_ir.eval.runs.kept import KeptRuns
@@ -145,7 +145,7 @@ class Evaluation:
             rows.append([row.system, *cells, row.time])
         tables = [Table(header=["system", *self.measures, TIME], rows=rows), self.comparison_table()]
         shown = [table.to_html() for table in tables if table is not None]
-        return Markup("{}<p>{}</p>{}").format(shown[0], self.legend(), Markup("").join(shown[1:]))
+        return f"{shown[0]}<p>{escape(self.legend())}</p>{''.join(shown[1:])}"
 
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""

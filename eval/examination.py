@@ -10,7 +10,7 @@ import pandas as pd
 
 from ance_ir.datasets import Dataset, DirectoryDataset
 from ance_ir.errors import AnceError, DatasetNotFoundError
-from ance_ir.eval.doctor import Finding, diagnose
+from ance_ir.eval.doctor import Finding, Findings, diagnose
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.report import write_report
 from ance_ir.eval.suites import Suite
@@ -24,9 +24,7 @@ _GENERAL = ("judged", "answered")
 """Suites of collections whose authors may have named no threshold."""
 
 
-def diagnose_on_dataset(
-    evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, report: Path | str | None = None
-) -> list[Finding]:
+def diagnose_on_dataset(evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, report: Path | str | None = None) -> Findings:
     """Diagnose an evaluation on a dataset's split, with its training queries and answers.
 
     Args:
@@ -51,7 +49,7 @@ def diagnose_on_dataset(
         )
     except (AnceError, OSError) as error:
         logger.warning("the doctor could not check the evaluation: %s", error)
-        findings = []
+        findings = Findings()
     if report is not None:
         report_on_dataset(evaluation, dataset, split, suite, findings, report)
     return findings

@@ -41,10 +41,10 @@ class Table:
         lines.insert(1, " | ".join("-" * width for width in widths))
         return "\n".join(f"| {line} |" for line in lines)
 
-    def to_html(self) -> Markup:
+    def to_html(self) -> str:
         """A ``<table>`` element; text is escaped."""
         rows = [self._html_row("th", self.header), *(self._html_row("td", row) for row in self.rows)]
-        return Markup("<table>{}</table>").format(Markup("").join(rows))
+        return str(Markup("<table>{}</table>").format(Markup("").join(rows)))
 
     _repr_html_ = to_html
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pandas as pd
 
 from ance_ir.eval.doctor import corpus, questions, systems
-from ance_ir.eval.doctor.finding import Finding, Severity
+from ance_ir.eval.doctor.finding import Finding, Findings, Severity
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.measures import parse_measures
 from ance_ir.eval.rankings import evaluated_qids, evaluated_qrels, evaluated_results
@@ -23,7 +23,7 @@ def diagnose(
     answers: pd.DataFrame | None = None,
     documents: Callable[[], int] | None = None,
     unknown: Callable[[pd.Index], pd.Index] | None = None,
-) -> list[Finding]:
+) -> Findings:
     """Check an evaluation for what makes its figures doubtful.
 
     Args:
@@ -59,7 +59,7 @@ def diagnose(
         *questions.trained_on(queries, training),
         *questions.repeated(queries),
     ]
-    return sorted(found, key=lambda finding: get_args(Severity).index(finding.severity))
+    return Findings(sorted(found, key=lambda finding: get_args(Severity).index(finding.severity)))
 
 
 def findings_text(findings: Sequence[Finding]) -> str:

@@ -57,6 +57,11 @@ class Evidence:
         self._verbose = verbose
         self._finders: dict[bool, AnswerFinder] = {}
 
+    def __repr__(self) -> str:
+        answers = "no answers" if self.answers is None else f"answers to {len(self.answers):,} questions"
+        parts = [answers, "documents" if self._store else "no documents", *(f"run {name}" for name in self.runs)]
+        return f"Evidence({', '.join(parts)})"
+
     @classmethod
     def of(
         cls,

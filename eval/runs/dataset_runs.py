@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
 from ance_ir.datasets.ids import clean_ids
+from ance_ir.digests import digest_bytes
 from ance_ir.eval.runs import read_run
 from ance_ir.ranking import no_results, rank_results
 from ance_ir.settings import Setting, text
@@ -55,7 +55,7 @@ class RunRetriever(Configured, pt.Transformer):
 
     def fingerprint(self) -> str:
         """Hash of the run."""
-        return hashlib.blake2b(self._run.to_csv(index=False).encode(), digest_size=16).hexdigest()
+        return digest_bytes([self._run.to_csv(index=False).encode()])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_run"}

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.digests import digest_bytes
 from ance_ir.errors import DatasetError
 from ance_ir.eval.runs import read_run, write_run
 from ance_ir.files import as_path, write_json
@@ -40,6 +41,9 @@ class KeptRuns:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = as_path(folder)
+
+    def __repr__(self) -> str:
+        return f"KeptRuns({str(self.folder)!r})"
 
     def get(self, system: str, key: str | None) -> tuple[pd.DataFrame, float] | None:
         """The run kept under that key, and its milliseconds a query; ``None`` where there is none, or a damaged one.
@@ -96,7 +100,7 @@ def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:
         content = json.dumps([made_by, queries.to_dict("list")])
     except TypeError:
         return None
-    return hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return digest_bytes([content.encode(errors="surrogatepass")])
 
 
 def _written(system: str) -> str:

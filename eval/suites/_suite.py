@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ance_ir.eval.tables import NOTHING, Table
 
@@ -33,7 +33,11 @@ class PublishedFigure:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True)
+_LONG = ("describes", "datasets", "published", "published_on", "needs")
+"""Fields that ``repr`` leaves out."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Suite:
     """How one collection is evaluated.
 
@@ -71,6 +75,11 @@ class Suite:
     needs: str = ""
     judged_in_part: bool = False
     counts_itself: bool = True
+
+    def __repr__(self) -> str:
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        changed = [f"{name}={value!r}" for name, (value, default) in values.items() if value != default and name not in _LONG]
+        return f"Suite({', '.join(changed)})"
 
     def published_table(self) -> Table | None:
         """The published figures; ``None`` where there are none."""

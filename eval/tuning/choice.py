@@ -40,7 +40,7 @@ class Measured:
         return {"backend": self.backend, "recall": self.recall, **asdict(self.timing), **costs}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Tuning:
     """What the tuner found.
 
@@ -61,6 +61,10 @@ class Tuning:
     documents: int
     threads: int
     skipped: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        chosen = f"{self.chosen.backend} with recall@{self.k} {self.chosen.recall:.4f}"
+        return f"Tuning({chosen}, {self.chosen.timing.median_ms:.3g} ms; best of {len(self.measured)})"
 
     @property
     def front(self) -> list[Measured]:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from ance_ir.errors import UsageError
-from ance_ir.eval import Evaluation, format_evaluation
+from ance_ir.eval import SUITES, Evaluation, Evidence, KeptRuns, diagnose, format_evaluation
 from ance_ir.eval.formats import FORMS
 from ance_ir.eval.significance import compare, intervals
 
@@ -129,3 +129,13 @@ def test_a_notebook_shows_the_table_with_the_best_in_bold(evaluation: Evaluation
     assert escape(evaluation.legend()) in html
     assert html.count("<table>") == 2, "the comparison follows"
     assert repr(evaluation) == "Evaluation(2 systems, 4 queries, RR@10 AP(rel=2), baseline bm25)"
+
+
+def test_public_objects_show_themselves_in_a_line(evaluation: Evaluation, tmp_path: Path) -> None:
+    assert repr(SUITES["beir"]) == "Suite(name='beir', measures=('nDCG@10', 'R@100'), depth=100, counts_itself=False)"
+    assert repr(KeptRuns(tmp_path)) == f"KeptRuns({str(tmp_path)!r})"
+    answers = pd.DataFrame({"qid": ["q"], "answers": [["a"]]})
+    assert repr(Evidence(answers=answers, runs={"x": evaluation.runs["bm25"]})) == "Evidence(answers to 1 questions, no documents, run x)"
+    findings = diagnose(evaluation, pd.DataFrame({"qid": ["q1", "q2"], "query": ["<b>", ""]}))
+    assert findings and repr(findings[0]) == f"Finding({findings[0].to_text()})"
+    assert "<b>" not in findings._repr_html_() and findings[0].severity in findings._repr_html_()
