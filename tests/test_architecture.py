@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import ance_ir
+from ance_ir import registries
+from ance_ir.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTER = ("eval", "indexes", "pipelines")
@@ -163,6 +165,32 @@ def test_no_circles() -> None:
         for module, path in MODULES.items()
     }
     assert find_circles(graph) == []
+
+
+def too_long(source: str, lines: int = 300, function_lines: int = 60) -> list[str]:
+    """What of a file is longer than it may be."""
+    long = [f"{source.count(chr(10))} lines"] if source.count("\n") > lines else []
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    spans = [(node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in functions]
+    return long + [f"{name}: {span} lines" for name, span in spans if span > function_lines]
+
+
+def test_what_is_too_long_is_noticed() -> None:
+    body = "\n".join("    x = 1" for _ in range(60))
+    assert too_long(f"def f():\n{body}\n") == ["f: 61 lines"]
+    assert too_long("\n" * 301) == ["301 lines"]
+    assert too_long("\n" * 300) == []
+
+
+REGISTRIES = [registry for registry in vars(registries).values() if isinstance(registry, Registry)]
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.kind)
+def test_the_package_of_a_registry_holds_entries_alone(registry: Registry[Any]) -> None:
+    files = {path.name for path in registry.folder.iterdir() if path.name != "__pycache__" and not path.name.startswith("_")}
+    assert files == {f"{name.replace('-', '_')}.py" for name in registry}
+    assert [name for name in registry if registry[name] is None] == []
+    assert [name for name in registry if not registry.summary(name)] == []
 
 
 @pytest.mark.parametrize(

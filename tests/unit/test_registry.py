@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ance_ir import registries
 from ance_ir.errors import UsageError
 from ance_ir.registry import Registry
 
@@ -49,11 +47,3 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_all(fruits: Registry[st
         fruits.check(7)
     with pytest.raises(KeyError):
         fruits["cherry"]
-
-
-@pytest.mark.parametrize("registry", [one for one in vars(registries).values() if isinstance(one, Registry)], ids=lambda one: one.kind)
-def test_every_kind_has_entries_and_each_says_what_it_is(registry: Registry[Any]) -> None:
-    assert len(registry)
-    for name in registry:
-        assert registry[name] is not None
-        assert registry.summary(name), name
