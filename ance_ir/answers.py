@@ -1,4 +1,4 @@
-"""When a text holds an answer, and how near one answer comes to others: the rules of open-domain question answering.
+"""Answer matching, exact match and F1 for open-domain question answering.
 
 Matching follows DPR (Karpukhin et al., 2020), exact match and F1 follow SQuAD (Rajpurkar et al., 2016).
 """

@@ -1,6 +1,6 @@
-"""Arrays in ``npy`` files, read by the page and not held: the one way in, for files of ours and of others.
+"""Arrays in ``npy`` files: memory-mapped for reading, and written whole or not at all.
 
-Nothing is believed of a file's header: no array is mapped whose type or size is not what was expected, or that the file is too short for.
+File headers are not trusted: an array is only mapped if its type and shape are as expected and the file has the right size.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ance_ir.files import atomic_open
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What an ``npy`` file says of its array, the file's size being right for it.
+    """The header of an ``npy`` file whose size fits it.
 
     Attributes:
-        shape: no number below 0.
-        dtype: no objects.
-        fortran_order: whether columns come first.
+        shape: of the array.
+        dtype: of the array, never objects.
+        fortran_order: whether the array lies column by column.
         begins: the array's first byte in the file.
     """
 
@@ -38,7 +38,7 @@ class Header:
 
     @property
     def size(self) -> int:
-        """How many values the array has."""
+        """Number of values in the array."""
         return math.prod(self.shape)
 
 
@@ -47,12 +47,12 @@ def read_header(path: Path) -> Header:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it is none, holds Python objects, or is not as long as its header says.
+        ValueError: it is no ``npy`` file, holds Python objects, or does not have the size that its header implies.
     """
     with path.open("rb") as stream:
         try:
             shape, fortran_order, dtype = _header(stream)
-        except Exception as error:  # numpy parses the header as Python, and damaged bytes bring about any
+        except Exception as error:  # numpy parses the header as Python, so damaged bytes can raise anything
             raise ValueError(f"no npy file: {error}") from error
         begins, size = stream.tell(), stream.seek(0, 2)
     if dtype.hasobject or dtype.itemsize == 0 or min(shape, default=0) < 0:
@@ -84,12 +84,12 @@ def map_array(
     Args:
         path: the file.
         dtypes: the types that it may have: ``"int64"``.
-        shape: that it must have; ``None`` stands for any number.
-        error: what to raise.
+        shape: the shape that it must have; ``None`` stands for any number.
+        error: the class to raise.
         remedy: what to do about a file that is damaged, for the message.
 
     Raises:
-        error: there is no such file, or it is damaged, or its array is another.
+        error: there is no such file, it is damaged, or its array is of another type or shape.
     """
     expected = [dtypes] if isinstance(dtypes, str) else list(dtypes)
     try:
@@ -114,7 +114,7 @@ def _mapped(path: Path, header: Header) -> npt.NDArray[Any]:
 
 
 def map_bytes(path: Path, *, error: type[AnceError] = DatasetError, remedy: str) -> mmap.mmap:
-    """The bytes of a file, which may not be empty, as a read-only memory map.
+    """The bytes of a non-empty file as a read-only memory map.
 
     Raises:
         error: there is no such file, or it is empty.
@@ -127,7 +127,7 @@ def map_bytes(path: Path, *, error: type[AnceError] = DatasetError, remedy: str)
 
 
 class _Plain:
-    """A stream that numpy writes to as to any other; of a file it would not say why a write failed."""
+    """A stream that is no file for numpy, which would hide why a write to a file failed."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.write = stream.write
@@ -144,12 +144,12 @@ def growing_array(path: Path | str, columns: int, dtype: np.dtype[Any]) -> Itera
     """Write an ``npy`` file ``[rows, columns]`` block by block, whole or not at all, byte for byte as ``save_array`` does.
 
     Yields:
-        takes the next rows.
+        a function that takes the next rows.
     """
     rows = 0
     with atomic_open(path, "wb") as stream:
 
-        def head() -> None:  # of equal length for any number of rows
+        def head() -> None:  # has the same length for any number of rows
             shape = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows, columns)}
             np.lib.format.write_array_header_1_0(stream, shape)
 

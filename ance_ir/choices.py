@@ -1,4 +1,4 @@
-"""One of several names: the check, and the message that lists them."""
+"""The check of a name among several."""
 
 from __future__ import annotations
 

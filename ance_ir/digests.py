@@ -1,4 +1,4 @@
-"""Digests: short names of contents."""
+"""Digests of contents, 128 bits in hexadecimal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def digest_of(value: Any) -> str:
-    """A hash of a value that JSON can express, 32 hexadecimal digits; the order of keys is no matter."""
+    """A hash of a value that JSON can express, 32 hexadecimal digits; the order of keys does not count."""
     return digest_bytes([json.dumps(value, sort_keys=True).encode()])
 
 

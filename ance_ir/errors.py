@@ -1,22 +1,22 @@
-"""Every error that this package raises on purpose, under one root.
+"""The errors of this package, under one root.
 
 AnceError
-├── UsageError                arguments that cannot be meant
-│   └── PointedError          a text that cannot be meant: what, and at which place
+├── UsageError                invalid arguments
+│   └── PointedError          an invalid text, with the place of the mistake
 ├── MissingDependencyError    an optional package is not installed
 ├── BrokenDependencyError     an optional package is installed, and does not load
 ├── DatasetError
 │   ├── DatasetNotFoundError  no dataset of that name, or a part of it is missing
 │   ├── MalformedFileError    a line that does not parse: file, line number, what was expected
-│   └── DocumentNotFoundError docnos that the corpus does not hold
+│   └── DocumentNotFoundError docnos that are not in the corpus
 ├── ModelError                a checkpoint that does not load
 ├── IndexingError
 │   ├── DamagedIndexError     an index folder that is incomplete or altered
 │   └── FingerprintError      an index built with another model
-├── TrainingError             a training run that cannot start, go on or resume
+├── TrainingError             a training run that cannot start, continue or resume
 └── EvaluationError           runs, qrels or measures that do not fit together
 
-A message says what was expected, what came, and what to do. The command line prints it as one line and exits with 2.
+A message says what was expected, what was found, and what to do. The command line prints it as one line and exits with 2.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class AnceError(Exception):
 
 
 class UsageError(AnceError, ValueError):
-    """Arguments that cannot be meant."""
+    """Invalid arguments."""
 
 
 class PointedError(UsageError):
-    """A text that cannot be meant; below the message stand the text and a caret under the place.
+    """An invalid text; the message shows it with a caret under the place of the mistake.
 
     Args:
-        message: what was expected and what came.
-        text: all of it.
-        place: where, 0 to the text's length.
+        message: what was expected and what was found.
+        text: the whole text.
+        place: of the mistake, 0 to the text's length.
     """
 
     def __init__(self, message: str, text: str, place: int) -> None:
@@ -59,7 +59,7 @@ class PointedError(UsageError):
 
 
 class MissingDependencyError(AnceError, ImportError):
-    """A package is not installed; the message names what is to be done."""
+    """A package is not installed; the message says how to install it."""
 
     def __init__(self, package: str, needed_for: str, remedy: str) -> None:
         super().__init__(f"{needed_for} needs the package {package}: {remedy}")
@@ -72,7 +72,7 @@ class BrokenDependencyError(AnceError, ImportError):
         text = " ".join(str(reason).split()) or type(reason).__name__
         super().__init__(
             f"{needed_for} needs the package {package}, which is installed and does not load: {text}. "
-            f"Install what is named there, or install {package} anew"
+            f"Install what is named there, or reinstall {package}"
         )
 
 
@@ -85,7 +85,7 @@ class DatasetNotFoundError(DatasetError):
 
 
 class MalformedFileError(DatasetError, ValueError):
-    """A line that does not parse; ``hint`` says what it looks like, and what to do."""
+    """A line that does not parse; ``hint`` says what it looks like and what to do."""
 
     def __init__(self, path: Path | str, line: int, expected: str, found: str, hint: str = "") -> None:
         shown = found if len(found) <= 80 else found[:77] + "..."
@@ -93,7 +93,7 @@ class MalformedFileError(DatasetError, ValueError):
 
 
 class DocumentNotFoundError(DatasetError, KeyError):
-    """Docnos that the corpus does not hold."""
+    """Docnos that are not in the corpus."""
 
     __str__ = Exception.__str__
 
@@ -115,7 +115,7 @@ class FingerprintError(IndexingError):
 
 
 class TrainingError(AnceError):
-    """A training run that cannot start, go on or resume."""
+    """A training run that cannot start, continue or resume."""
 
 
 class EvaluationError(AnceError):

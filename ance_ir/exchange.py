@@ -1,4 +1,4 @@
-"""Two folders change places in one step, where the system has one."""
+"""Swaps two folders in one step, if the system can."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _UNABLE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV}
-"""What Linux says where the kernel or the file system cannot, network file systems mostly."""
+"""Errors of Linux if the kernel or the file system cannot swap; mostly of network file systems."""
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two names change places; nobody sees either missing. ``False``, and nothing was done, where the system cannot.
+    """Swap two names; at no time is one of them missing. Returns ``False``, with nothing done, if the system cannot.
 
     Raises:
         OSError: one of them is not there, or may not be renamed.
@@ -34,5 +34,5 @@ def exchange(one: Path, other: Path) -> bool:
 
 @cache
 def _renameat2() -> Any:
-    """The function of the C library, which Linux has and others have not."""
+    """The function of the C library, which only Linux has."""
     return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

@@ -1,7 +1,7 @@
-"""Writing that is never seen half done.
+"""Writing of files and folders that appear whole or not at all.
 
 A file is written under a temporary name in its own folder, flushed to disk, then renamed; a folder likewise.
-Whatever was under the name before stays until the rename.
+What had the name before stays until the rename.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from ance_ir.reading import open_binary, parse_json
 logger = logging.getLogger(__name__)
 
 TEMPORARY = ".partial-"
-"""What the name of unfinished work holds, before the machine and the process that it belongs to."""
+"""Part of the name of unfinished work; the machine and the process that it belongs to follow."""
 
 ASIDE = ".replaced-"
-"""The same for what stepped aside for something new."""
+"""The same for what was moved aside to make room."""
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "localhost"
 
 
 def as_path(path: Path | str) -> Path:
-    """A path that a user gave, ``~`` expanded. Every path that comes from outside goes through here."""
-    return Path(os.path.expanduser(path))  # leaves what it does not know as it is
+    """The path that a user gave, with ``~`` expanded. All paths from outside pass through here."""
+    return Path(os.path.expanduser(path))  # leaves unknown users as they are
 
 
 def data_folder() -> Path | None:
@@ -61,9 +61,9 @@ def _marked(path: Path, sign: str = TEMPORARY) -> Path:
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:
-    """Remove from a folder the unfinished work, of names that begin with ``name``, whose process on this machine has gone.
+    """Remove unfinished work from a folder, of names that begin with ``name``, if its process on this machine has ended.
 
-    What stepped aside for something that never came gets its name back instead.
+    What was moved aside for something that never came gets its name back instead.
     """
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
         found = _MARKED.fullmatch(entry.name)
@@ -78,7 +78,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
 
 
 def restore(path: Path) -> None:
-    """Give a folder its name back if it stepped aside for another that never came, its process ended in between; see ``replace_folder``."""
+    """Give a folder its name back if it was moved aside for another that never came; see ``replace_folder``."""
     if os.path.lexists(path) or not path.parent.is_dir():
         return
     found = ((entry, _MARKED.fullmatch(entry.name)) for entry in path.parent.iterdir())
@@ -86,7 +86,7 @@ def restore(path: Path) -> None:
     if aside:
         with contextlib.suppress(FileNotFoundError):  # another process has done it
             max(aside, key=lambda entry: entry.lstat().st_ctime_ns).rename(path)
-            logger.warning("%s is back: a process was ended before it had put another in its place", path)
+            logger.warning("%s is restored: a process ended before it had replaced it", path)
 
 
 def _runs(process: int) -> bool:
@@ -101,14 +101,14 @@ def _runs(process: int) -> bool:
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary file name beside ``path``; rename what was written there to ``path`` on success, remove it on failure.
+    """Yield a temporary file name next to ``path``; rename the file to ``path`` on success, remove it on failure.
 
     Raises:
         UsageError: there is a folder at the path.
     """
-    path = as_path(path).resolve()  # what a link leads to is replaced, not the link
+    path = as_path(path).resolve()  # the target of a link is replaced, not the link
     if path.is_dir():
-        raise UsageError(f"{path} is a folder; a file was to be written there")
+        raise UsageError(f"{path} is a folder; expected the name of a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _marked(path)
     try:
@@ -125,7 +125,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """While entered, an error of the system that names no file, such as that of a write to a full disk, gets this name."""
+    """While entered, an OSError that names no file, such as that of a full disk, gets this name."""
     try:
         yield
     except OSError as error:
@@ -151,14 +151,14 @@ def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
-    """Yield a new temporary folder beside ``path``; it takes the place of ``path`` on success and is removed on failure.
+    """Yield a new temporary folder next to ``path``; it replaces ``path`` on success and is removed on failure.
 
     Args:
         path: the folder; what was there is lost.
-        marker: a file that every such folder holds. A folder without it, unless it is empty, is somebody's and stays.
+        marker: a file that every such folder has. Another folder without it that is not empty is never replaced.
 
     Raises:
-        UsageError: there is something else at the path.
+        UsageError: something else is at the path.
     """
     path = as_path(path).resolve()
     restore(path)
@@ -166,13 +166,13 @@ def atomic_folder(path: Path | str, marker: str) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as temporary:
         yield temporary
-        check_replaceable(path, marker)  # it may have come meanwhile
+        check_replaceable(path, marker)  # it may have appeared meanwhile
         replace_folder(temporary, path)
 
 
 @contextlib.contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside ``path``, named after it, which is removed in the end; so is what processes that were killed left there."""
+    """Yield a new folder next to ``path``, named after it, which is removed at the end, with leftovers of killed processes."""
     remove_leftovers(path.parent, path.name)
     temporary = _marked(path)
     temporary.mkdir()
@@ -184,17 +184,17 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path, marker: str) -> None:
-    """Refuse to take the place of somebody's folder: one that is not empty and lacks a file that every folder of ours holds.
+    """Refuse to replace a folder that is not ours: one that is not empty and lacks the marker.
 
     Raises:
-        UsageError: there is something else at the path.
+        UsageError: something else is at the path.
     """
     if path.is_file() or (path.is_dir() and not (path / marker).exists() and any(path.iterdir())):
         raise UsageError(f"{path} holds something else (there is no {marker} in it), which would be lost; choose another path")
 
 
 def flush_folder(folder: Path) -> None:
-    """Have all files of a folder written to the disk."""
+    """Flush all files of a folder to disk."""
     for entry in folder.rglob("*"):
         if entry.is_file():
             with entry.open("rb") as written:
@@ -202,9 +202,9 @@ def flush_folder(folder: Path) -> None:
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Flush the folder ``source`` and give it the name ``target``; a folder that was there is removed afterwards.
+    """Flush the folder ``source`` and give it the name ``target``; the folder that had it is removed.
 
-    Both change places in one step. Where the system has none, what was there steps aside first; if this process ends at that instant,
+    They are swapped in one step. If the system cannot, the old folder is moved aside first; if this process ends at that instant,
     ``restore`` brings it back.
     """
     flush_folder(source)
@@ -228,11 +228,11 @@ def replace_folder(source: Path, target: Path) -> None:
 
 
 _OVERTAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
-"""Another process has put its own folder there, or has taken the old one away, since this one looked."""
+"""Another process has put its own folder there, or has removed the old one, since this one looked."""
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder; under its name it is there whole or not at all."""
+    """Remove a folder; at no time is a part of it there under its name."""
     aside = _marked(path)
     path.rename(aside)
     shutil.rmtree(aside)
@@ -257,7 +257,7 @@ def read_json(path: Path | str) -> Any:
     """The value in a JSON file.
 
     Raises:
-        MalformedFileError: it holds none.
+        MalformedFileError: it is no JSON.
     """
     with open_binary(path) as stream:
         return parse_json(path, stream.read())

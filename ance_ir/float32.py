@@ -1,7 +1,7 @@
-"""Products of float32 numbers that are float32, whatever the process allows elsewhere.
+"""Matrix products in full float32, also in processes that allow TF32 elsewhere.
 
 Trainers and notebooks allow TF32 on GPUs (``torch.backends.cuda.matmul.allow_tf32``, ``torch.set_float32_matmul_precision``); with
-``"medium"`` oneDNN may take bfloat16 on CPUs too. Ten bits of each factor are enough to train with, and not to tell close scores apart.
+``"medium"`` oneDNN may take bfloat16 on CPUs too. Ten bits of each factor are enough for training, but not to distinguish close scores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _restore: list[Callable[[], object]] = []
 
 @contextlib.contextmanager
 def exact_float32() -> Iterator[None]:
-    """While entered, in any thread, matrix products of float32 are not rounded to TF32 or bfloat16; afterwards all is as it was."""
+    """While entered, in any thread, float32 matrix products are not rounded to TF32 or bfloat16; afterwards the settings are restored."""
     global _depth
     with _lock:
         if _depth == 0:
@@ -46,7 +46,7 @@ def _places() -> list[tuple[Any, str]]:
 
 
 def _set(place: Any, name: str) -> Callable[[], object]:
-    """Ask for float32; what puts back what was there."""
+    """Set float32 precision; returns a function that restores the old one."""
     if place is torch:
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")

@@ -1,7 +1,7 @@
 """Locks between processes: one makes a thing, the others wait for it.
 
-A lock is ``flock`` on a file, so the system releases it when its process ends, however that ends. Linux passes it on to NFS servers. The
-package ``filelock`` takes the same system call; what this module adds is the check that the locked file still has its name.
+A lock is ``flock`` on a file, so the system releases it when its process ends, and Linux passes it on to NFS servers. The package
+``filelock`` makes the same call, but polls while it waits, and removes or rewrites the file; here the lock may be any file that exists.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Try to hold a lock on a file, or wait for it; it ends with this process at the latest; whether it is held.
+    """Try to lock a file, or wait for the lock; yields whether it is held. It ends with this process at the latest.
 
-    It is not held either where another file, or none, has come under the name while this waited.
+    It counts as not held if the file was removed or replaced meanwhile.
     """
     with path.open("ab") as stream:
         try:
@@ -35,40 +35,40 @@ def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def alone(path: Path, why: str) -> Iterator[None]:
-    """Hold the lock of what is made at ``path``, a file ``x.lock`` beside it; wait for another process that has it, and say so.
+    """Hold the lock of ``path``, a file ``x.lock`` next to it. If another process holds it, warn and wait.
 
     Args:
-        path: of what is to be made; its folder is made if need be.
+        path: what is made under the lock; its folder is made if necessary.
         why: what the other process does, for the message.
     """
     lock = path.with_name(f"{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    told = False
+    warned = False
     while True:
-        with held_lock(lock, wait=told) as ours:
+        with held_lock(lock, wait=warned) as ours:
             if ours:
                 try:
                     yield
                 finally:
-                    if not lock.stat().st_size:  # else it is somebody's
+                    if not lock.stat().st_size:  # else it is no lock of ours
                         lock.unlink()
                 return
-        if not told:
-            logger.warning("another process is %s at %s; this one waits until it is done", why, path)
-        told = True
+        if not warned:
+            logger.warning("another process is %s at %s; waiting until it is done", why, path)
+        warned = True
 
 
 def make_once(path: Path, made: Callable[[], bool], make: Callable[[], object], why: str) -> None:
-    """Have what belongs into the cache made unless it is there: one process makes it, others wait for it.
+    """Make something in the cache unless it is there; one process makes it, others wait.
 
     Args:
-        path: where it belongs.
+        path: its place.
         made: whether it is there.
         make: makes it.
-        why: what a process does that makes it, for the message to others.
+        why: what the process that makes it does, for the message to others.
 
     Raises:
-        OSError: the cache cannot be written to; says how to choose another.
+        OSError: the cache is not writable; the message says how to choose another.
     """
     restore(path)
     if made():

@@ -1,7 +1,7 @@
-"""What users must hear of: what was left out, cut, assumed or replaced.
+"""Warnings for users: what was left out, truncated, assumed or replaced.
 
-Code says it with ``logger.warning``: one message for each kind, with a count and an example, not one for each case.
-The command line shows each message once. ``collected`` gathers them for what is written beside a result: results, reports, manifests.
+Code reports it with ``logger.warning``: one message for each kind, with a count and examples, not one for each case.
+The command line shows each message once. ``collected`` gathers them for results, reports and manifests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PACKAGE = "ance_ir"
 
 
 class Once(logging.Filter):
-    """Lets each warning through once."""
+    """Passes each warning once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class _Collector(logging.Handler):
 
 @contextlib.contextmanager
 def collected() -> Iterator[list[str]]:
-    """While entered, the list that is yielded gets each warning of this package, once, in the order in which they come."""
+    """While entered, the list yielded gets each warning of this package once, in order."""
     collector, logger = _Collector(), logging.getLogger(_PACKAGE)
     logger.addHandler(collector)
     try:

@@ -1,4 +1,4 @@
-"""Packages that are not always there: only one that is not installed is called missing."""
+"""Imports of optional packages, with errors that tell a missing package from a broken one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def optional(module: str, *, needed_for: str, remedy: str, package: str | None =
 
     Args:
         module: its full name.
-        needed_for: the use, for the message.
-        remedy: what to do where the package is not installed, such as ``pip install 'ance_ir[report]'``.
-        package: its name in the registry, where that is not the module's first part.
+        needed_for: its use, for the message.
+        remedy: what to do if the package is not installed, such as ``pip install 'ance_ir[report]'``.
+        package: its name on PyPI, if that is not the module's first part.
 
     Raises:
         MissingDependencyError: it is not installed.
-        BrokenDependencyError: it is, and its import fails: a system's library is not found, one of its own packages is missing or too old.
+        BrokenDependencyError: it is, and its import fails: a system library, or a package that it needs, is missing or too old.
     """
     top = module.partition(".")[0]
     package = package or top
@@ -30,5 +30,5 @@ def optional(module: str, *, needed_for: str, remedy: str, package: str | None =
         if error.name == top:
             raise MissingDependencyError(package, needed_for, remedy) from error
         raise BrokenDependencyError(package, needed_for, error) from error
-    except Exception as error:  # whatever a package does while it is imported: libraries that do not load, versions that do not fit
+    except Exception as error:  # an import can raise anything: libraries that do not load, versions that do not fit
         raise BrokenDependencyError(package, needed_for, error) from error

@@ -1,4 +1,4 @@
-"""Processes that work beside this one, each with a Python lock of its own."""
+"""Pools of worker processes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 
 def usable_cpus() -> int:
-    """How many processors this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ...], preload: Sequence[str]) -> ProcessPoolExecutor:
-    """Processes that start when they are needed, and end with this one, however that ends.
+    """A pool of processes that start on demand and end with this one, even if it is killed.
 
-    They are forked from a process that has imported what they need and has no threads, so each takes little memory.
+    They are forked from a process without threads that has imported what they need, so each takes little memory.
 
     Args:
         count: how many.
-        begin: called once in each.
+        begin: called once in each process.
         material: its arguments; they are pickled.
-        preload: names of the modules to import before processes are forked.
+        preload: modules to import before processes are forked.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", *preload])
@@ -34,7 +34,7 @@ def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ..
 
 
 def _enter(begin: Callable[..., None], material: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     begin(*material)
 

@@ -1,6 +1,6 @@
 """The one order of results: score, highest first; equal scores by docno, last first.
 
-It is trec_eval's order, so a run file that we write is read by every tool of the field in the order in which we ranked it.
+This is trec_eval's order, so every tool reads our run files in the order in which we ranked them.
 Docnos compare as strings, which for UTF-8 is the order of their bytes; scores compare as float32, in which trec_eval holds them.
 """
 
@@ -19,8 +19,8 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
     """Sort and rank a result frame.
 
     Args:
-        results: frame with ``qid``, ``docno``, ``score`` and any other columns; untouched.
-        k: keep that many results a query; ``None`` keeps all.
+        results: frame with ``qid``, ``docno``, ``score`` and any other columns; not changed.
+        k: results to keep for each query; ``None`` keeps all.
 
     Returns:
         A new frame: queries in the order in which they first appear, ``rank`` from 0 within each, best first.
@@ -48,7 +48,7 @@ def rank_results(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
 
 
 def without_itself(results: pd.DataFrame, k: int | None = None) -> pd.DataFrame:
-    """A result frame without the documents whose docno is their query's qid, ranked anew; see ``rank_results``."""
+    """A result frame without documents whose docno is their query's qid, ranked again; see ``rank_results``."""
     return rank_results(results[results["docno"] != results["qid"]], k)
 
 
@@ -67,7 +67,7 @@ def check_named(frame: pd.DataFrame) -> None:
 
 
 def check_queries(frame: pd.DataFrame) -> None:
-    """Refuse a frame of ``qid`` and ``query`` that lacks the text of a query.
+    """Refuse a frame in which a query has no text.
 
     Raises:
         UsageError: a query is no string, or has no qid.
@@ -86,7 +86,7 @@ def finite_scores(results: pd.DataFrame, score: str = "score") -> np.ndarray:
         score: the column that has them.
 
     Raises:
-        UsageError: one is no number, or not finite as a float32; names its query and document.
+        UsageError: a score is no number, or not finite as float32; names its query and document.
     """
     try:
         with np.errstate(over="ignore"):  # an overflow shows as an infinite value
@@ -109,7 +109,7 @@ def given_vectors(frame: pd.DataFrame, dimension: int) -> np.ndarray:
     A vector may be a list, an array or a tensor, of numbers of any type.
 
     Raises:
-        UsageError: one is no vector of that dimension, or not finite; names its query, and its document where the frame has one.
+        UsageError: one is no vector of that dimension, or not finite; names its query, and its document if the frame has one.
     """
     check_named(frame)
     given = frame["query_vec"].to_list()
@@ -125,7 +125,7 @@ def given_vectors(frame: pd.DataFrame, dimension: int) -> np.ndarray:
 
 
 def finite_vectors(frame: pd.DataFrame, vectors: np.ndarray) -> np.ndarray:
-    """Query vectors that a model has made of the rows of a frame, ``[len(frame), D]``, as they are.
+    """The query vectors of a frame's rows, ``[len(frame), D]``, unchanged, if they are finite.
 
     Raises:
         UsageError: one is not finite; names its query.
@@ -139,7 +139,7 @@ def finite_vectors(frame: pd.DataFrame, vectors: np.ndarray) -> np.ndarray:
 
 
 def read_vector(value: Any, dimension: int | None = None) -> np.ndarray | str:
-    """A float32 vector of a list, an array or a tensor of numbers; a description of what was given if it is none, or not finite."""
+    """A float32 vector from a list, an array or a tensor of numbers; a description of the value if it is no finite vector."""
     try:
         if hasattr(value, "detach"):  # a tensor; numpy knows no bfloat16
             value = value.detach().cpu().float().numpy()
@@ -156,7 +156,7 @@ def read_vector(value: Any, dimension: int | None = None) -> np.ndarray | str:
 
 
 def _shown(value: Any) -> str:
-    """A value without the type that numpy shows."""
+    """A value without the type that numpy's repr shows."""
     return repr(value.item() if hasattr(value, "item") else value)
 
 
@@ -166,5 +166,5 @@ def _place(frame: pd.DataFrame, row: int) -> str:
 
 
 def no_results(queries: pd.DataFrame) -> pd.DataFrame:
-    """The result frame of a retriever that is asked nothing: the columns of the queries, which are none, ``docno``, ``score``, ``rank``."""
+    """The empty result frame of a retriever without queries: the queries' columns, ``docno``, ``score``, ``rank``."""
     return queries.assign(docno=pd.Series(dtype=str), score=pd.Series(dtype=float), rank=pd.Series(dtype=int))

@@ -1,8 +1,7 @@
-"""Files of text that others wrote: their bytes, their lines, their JSON.
+"""Reading of text files: bytes, lines, JSON.
 
-The one way in, so that all that is read is read alike: a byte-order mark is no part of a text; lines end in a line feed, after a carriage
-return or not, or, where the whole file does so, in a carriage return; what is gzipped is known by its content. Another compression, another
-encoding or another kind of file is refused by name.
+All text files are read here, hence alike: a byte-order mark is skipped; lines end in LF or CR LF, or in CR if the whole file has no LF;
+gzipped files are known by their content. Another compression, encoding or kind of file is refused by name.
 """
 
 from __future__ import annotations
@@ -49,17 +48,17 @@ _OTHERS = [
         (rb"(?:\x00[\t-\x7e]){3}", "text in UTF-16", _CONVERT.format("UTF-16BE")),
     )
 ]
-"""What the first bytes of a file match that is no text in UTF-8, what it is, and what to do."""
+"""Patterns of the first bytes of files that are no UTF-8 text, what such a file is, and what to do."""
 
 
 class Line:
-    """One line of a file, and the error to raise where it is not what it should be.
+    """One line of a file, with the errors that name it.
 
     Args:
         path: the file.
         number: the line's, from 1.
         raw: its bytes.
-        recognise: says of a line that is not what it should be what it looks like, and what to do.
+        recognise: gives the hint of an error: what an unexpected line looks like, and what to do.
     """
 
     def __init__(self, path: Path, number: int, raw: bytes, recognise: Callable[[str], str] | None = None) -> None:
@@ -79,7 +78,7 @@ class Line:
             raise self.error("UTF-8", self.raw.decode(errors="backslashreplace"), hint) from None
 
     def error(self, expected: str, found: str | None = None, hint: str | None = None) -> MalformedFileError:
-        """The error that names this line, what was expected there, what came (by default all of it), and what that looks like."""
+        """The error that names this line, what was expected, what was found (by default the line), and a hint."""
         hint = self._recognise(self.text) if hint is None else hint
         return MalformedFileError(self._path, self.number, expected, self.text if found is None else found, hint)
 
@@ -112,19 +111,19 @@ class Line:
 
 
 def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generator[Line]:
-    """The lines of a plain or gzipped UTF-8 file; blank ones are left out, but counted.
+    """The lines of a plain or gzipped UTF-8 file; blank ones are skipped, but counted.
 
     Args:
         path: the file.
         recognise: see ``Line``.
 
     Raises:
-        MalformedFileError: no text in UTF-8 but something that is known.
-        DatasetError: a gzip file that is cut short or damaged.
+        MalformedFileError: the file is no UTF-8 text but of another known kind.
+        DatasetError: a gzip file is truncated or damaged.
     """
     with open_binary(path) as stream:
         for number, raw in enumerate(_split(stream), start=1):
-            while raw.startswith(_MARK):  # of the file, or of one of those that were joined to it
+            while raw.startswith(_MARK):  # of the file, or of files that were concatenated
                 raw = raw[len(_MARK) :]
             if raw.strip():
                 yield Line(path, number, raw, recognise)
@@ -132,11 +131,11 @@ def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generato
 
 @contextlib.contextmanager
 def open_binary(path: Path | str) -> Iterator[io.BufferedReader[Any]]:
-    """Open a file for reading bytes, which are decompressed where its content is gzip's, whatever its name.
+    """Open a file for reading bytes, decompressed if its content is gzipped.
 
     Raises:
-        MalformedFileError: no text in UTF-8 but something that is known.
-        DatasetError: a gzip file that is cut short or damaged.
+        MalformedFileError: the file is no UTF-8 text but of another known kind.
+        DatasetError: a gzip file is truncated or damaged.
     """
     path = Path(path)
     with io.BufferedReader(io.FileIO(path), _BUFFER) as plain, _damage_named(path):
@@ -145,8 +144,8 @@ def open_binary(path: Path | str) -> Iterator[io.BufferedReader[Any]]:
         if gzipped_name and not start:
             raise EOFError("it is empty")
         if gzipped != gzipped_name:
-            told = ("gzipped", "does not end") if gzipped else ("not gzipped", "ends")
-            logger.warning("%s is %s though its name %s in .gz; it is read as what it is", path, *told)
+            parts = ("gzipped", "does not end") if gzipped else ("not gzipped", "ends")
+            logger.warning("%s is %s though its name %s in .gz; it is read by its content", path, *parts)
         stream: io.BufferedReader[Any] = io.BufferedReader(gzip.GzipFile(fileobj=plain), _BUFFER) if gzipped else plain
         _refuse_others(path, stream.peek(1)[:1024])
         yield stream
@@ -156,7 +155,7 @@ def parse_json(path: Path | str, raw: bytes) -> Any:
     """The value that the bytes of a file hold as JSON.
 
     Raises:
-        MalformedFileError: they hold none.
+        MalformedFileError: they are no JSON.
     """
     try:
         return _loads(raw.decode("utf-8-sig"))
@@ -177,12 +176,12 @@ def _loads(text: str) -> Any:
     """The value of a text in JSON.
 
     Raises:
-        ValueError: it is none, or one that Python does not take: numbers of thousands of digits, thousands of levels.
+        ValueError: it is no JSON, or too much for Python: numbers of thousands of digits, thousands of levels.
     """
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
-        raise ValueError("values within values, too deep") from None
+        raise ValueError("values nested too deep") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -194,7 +193,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _split(stream: io.BufferedReader[Any]) -> Iterable[bytes]:
-    """The lines of a stream; they end in a lone carriage return if nothing else ends one at the start of the file."""
+    """The lines of a stream; they end in CR if the start of the file has no LF."""
     start = stream.peek(_BUFFER)
     return _returned(stream) if b"\r" in start and b"\n" not in start else stream
 
@@ -209,11 +208,11 @@ def _returned(stream: IO[bytes]) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """While entered, a gzip file that is cut short or damaged is a DatasetError that names it."""
+    """While entered, errors of a truncated or damaged gzip file become a DatasetError that names it."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DatasetError(f"{path}: the gzip file is cut short or damaged ({error}); fetch it again") from error
+        raise DatasetError(f"{path}: the gzip file is truncated or damaged ({error}); fetch it again") from error
 
 
 def _refuse_others(path: Path, start: bytes) -> None:

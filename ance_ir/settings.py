@@ -6,8 +6,7 @@
         num_results = cutoff()
         k1 = number(0)
 
-Two transformers are equal only if they are one: their settings may change, so what is equal now need not be so later, and ``pt.GridScan``
-knows the transformers that it scans by their identity.
+Two transformers are equal only if they are the same object: settings may change later, and ``pt.GridScan`` knows transformers by identity.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from ance_ir.errors import UsageError
 T = TypeVar("T")
 
 ORIGINAL = "_original"
-"""The attribute in which a variant holds the transformer that it is one of."""
+"""The attribute that holds the original of a variant."""
 
 
 class Setting(Generic[T]):
     """An attribute whose values are checked.
 
     Args:
-        read: the value as it is kept, of what was given.
+        read: checks a value and returns it as it is kept.
 
     Raises:
-        UsageError: by ``read``, of what cannot be meant; the setting keeps the value that it had.
+        UsageError: ``read`` refused a value; the setting keeps the one that it had.
     """
 
     def __init__(self, read: Callable[[Any], T]) -> None:
@@ -87,10 +86,10 @@ def settings_of(kind: Any) -> frozenset[str]:
 
 
 def as_integer(value: Any, least: int) -> int:
-    """A whole number from ``least`` on, numpy's too.
+    """A whole number from ``least`` on, also of numpy.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is no such number.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise UsageError(f"must be a whole number, at least {least}, not {value!r}")
@@ -98,10 +97,10 @@ def as_integer(value: Any, least: int) -> int:
 
 
 def as_number(value: Any, least: float = -math.inf, most: float = math.inf) -> float:
-    """A finite number between bounds, numpy's too.
+    """A finite number between bounds, also of numpy.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is no such number.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not least <= float(value) <= most:
         bounds = (
@@ -149,7 +148,7 @@ def choice(known: Collection[Any]) -> Setting[Any]:
 
 
 def text(read: Callable[[str], T]) -> Setting[T]:
-    """A text that ``read`` understands."""
+    """A string that ``read`` parses."""
 
     def checked(value: Any) -> T:
         if not isinstance(value, str):
@@ -163,7 +162,7 @@ def text(read: Callable[[str], T]) -> Setting[T]:
 
 
 def of_kind(kind: type[T]) -> Setting[T]:
-    """Something of a class."""
+    """An object of a class."""
 
     def read(value: Any) -> T:
         if not isinstance(value, kind):
@@ -174,7 +173,7 @@ def of_kind(kind: type[T]) -> Setting[T]:
 
 
 def of_kind_or_none(kind: type[T]) -> Setting[T | None]:
-    """Something of a class, or ``None``."""
+    """An object of a class, or ``None``."""
     needed = of_kind(kind)
     return Setting(lambda value: None if value is None else needed.read(value))
 
@@ -183,7 +182,7 @@ def as_weights(values: Iterable[Any]) -> tuple[float, ...]:
     """Finite numbers, at least one.
 
     Raises:
-        UsageError: something else.
+        UsageError: they are not.
     """
     try:
         if isinstance(values, Mapping | Set):  # which have no order, or are asked for their keys
@@ -194,7 +193,7 @@ def as_weights(values: Iterable[Any]) -> tuple[float, ...]:
 
 
 def having(what: str, *names: str) -> Setting[Any]:
-    """Something that has certain attributes, of whatever class, or ``None`` if ``what`` ends with that."""
+    """An object that has certain attributes, or ``None`` if ``what`` ends with that word."""
 
     def read(value: Any) -> Any:
         if not (value is None and what.endswith("None")) and not all(hasattr(value, name) for name in names):

@@ -1,7 +1,7 @@
-"""JSON that is of the type that it should be.
+"""JSON whose type is checked.
 
-A type is what annotations say: ``TypedDict`` and dataclasses for objects, ``list[…]``, ``tuple[…, …]``, ``dict[str, …]``, ``Literal``,
-unions, and Python's own. Whole numbers are of 64 bits, others finite, and texts are such as UTF-8 can hold.
+Types are written as annotations: ``TypedDict`` and dataclasses for objects, ``list[…]``, ``tuple[…, …]``, ``dict[str, …]``, ``Literal``,
+unions, and Python's scalars. Whole numbers have 64 bits, others are finite, and UTF-8 can encode the strings.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def read_typed(path: Path, kind: Any, *, error: type[AnceError], remedy: str) ->
     Args:
         path: the file.
         kind: the value's type; an object may have more keys.
-        error: what to raise where it is another.
+        error: the class to raise.
         remedy: what to do about that, for the message.
 
     Raises:
         FileNotFoundError: there is no such file.
-        error: it cannot be read, is no JSON, or its value is of another type.
+        error: it cannot be read, is no JSON, or its value has another type.
     """
     try:
         value = read_json(path)
@@ -44,12 +44,12 @@ def read_typed(path: Path, kind: Any, *, error: type[AnceError], remedy: str) ->
 
 
 def type_fault(value: Any, kind: Any, name: str = "") -> str:
-    """What was expected of a value and what came; nothing where it is of the type.
+    """What was expected and what was found; ``""`` if the value has the type.
 
     Args:
-        value: as JSON gives it.
+        value: parsed JSON.
         kind: the type.
-        name: where in the file it stands.
+        name: its place in the file.
     """
     if kind is Any:
         return ""
@@ -114,7 +114,7 @@ def _object_fault(value: Any, kind: Any, name: str) -> str:
 
 
 def _required(kind: Any, hints: dict[str, Any]) -> set[str]:
-    """The keys that an object must have; Python 3.11 does not tell ``NotRequired`` in annotations that are strings."""
+    """The keys that an object must have; Python 3.11 does not recognise ``NotRequired`` in string annotations."""
     if dataclasses.is_dataclass(kind):
         missing = dataclasses.MISSING
         return {one.name for one in dataclasses.fields(kind) if one.default is missing and one.default_factory is missing}

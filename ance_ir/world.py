@@ -1,8 +1,8 @@
-"""The processes that train one model together, as torchrun starts them; one alone by default.
+"""The processes that train one model together, as torchrun starts them; by default a single one.
 
-The texts of a batch are dealt to the processes and their vectors exchanged. Every process computes the whole batch's loss, whose gradients
-reach its own texts alone, and the gradients of all are summed. So each text is encoded once, negatives of the batch come from all
-processes, and what is computed does not depend on how many there are. ``DistributedDataParallel`` expects one forward and one backward
+The texts of a batch are divided among the processes and their vectors exchanged. Every process computes the loss of the whole batch, whose
+gradients reach its own texts alone, and the gradients of all are summed. So each text is encoded once, in-batch negatives come from all
+processes, and the result does not depend on how many there are. ``DistributedDataParallel`` expects one forward and one backward
 pass over the whole model, which a step in several parts (of similar lengths, or of GradCache) does not have; the sum is the same.
 """
 
@@ -24,14 +24,14 @@ from ance_ir.ragged import rows_of, starts_of
 T = TypeVar("T")
 
 _PATIENCE = datetime.timedelta(days=7)
-"""How long processes wait for each other: while one mines, the others do nothing. torchrun ends all when one fails."""
+"""How long processes wait for each other: while one mines, the others wait. torchrun ends all when one fails."""
 
 
 class World:
-    """One process that trains alone.
+    """A single process that trains alone.
 
     Attributes:
-        rank: which of them this one is.
+        rank: the number of this process.
         size: how many there are.
     """
 
@@ -40,19 +40,19 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes, decides and speaks for all."""
+        """Whether this process writes, decides and reports for all."""
         return self.rank == 0
 
     def dealt(self, count: int) -> np.ndarray:
-        """Which of ``count`` things are this process's, int64, ascending."""
+        """Numbers of the things, out of ``count``, that this process works on, int64, ascending."""
         return np.arange(self.rank, count, self.size)
 
     def gather(self, rows: Tensor, counts: np.ndarray) -> Tensor:
-        """The rows of all things from those of the things that were dealt to this process; gradients reach its own.
+        """The rows of all things, from those of this process's things; gradients reach its own.
 
         Args:
             rows: ``[own, …]``, thing by thing.
-            counts: rows of each thing, int64, of all things.
+            counts: number of rows of each thing, of all processes, int64.
 
         Returns:
             ``[counts.sum(), …]``, in the order of the things.
@@ -60,7 +60,7 @@ class World:
         return rows
 
     def gather_counts(self, counts: np.ndarray, total: int) -> np.ndarray:
-        """A number for each of ``total`` things, int64, from those of the things that were dealt to this process."""
+        """A number for each of ``total`` things, int64, from those of this process's things."""
         return self.gather(torch.from_numpy(counts.astype(np.int64)), np.ones(total, dtype=np.int64)).numpy()
 
     def sum(self, value: int) -> int:
@@ -71,17 +71,17 @@ class World:
         """Add up the gradients of all processes, in each of them."""
 
     def broadcast(self, value: int) -> int:
-        """What the leading process says."""
+        """The leading process's value."""
         return value
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
 
     def leave(self) -> None:
-        """Part from the others, at the end."""
+        """Leave the group, at the end."""
 
     def lead_first(self, make: Callable[[], T]) -> T:
-        """What all processes make for themselves, the leading one first: the others find in the cache what it left there."""
+        """Call ``make`` in all processes, in the leading one first; the others find its result in the cache."""
         if self.leads:
             made = make()
         self.wait()
@@ -89,14 +89,14 @@ class World:
 
 
 ALONE = World()
-"""For whatever is not told otherwise."""
+"""The default: no other processes."""
 
 
 class TorchWorld(World):
     """One of several processes, joined by ``torch.distributed``.
 
     Args:
-        device: of this process's model: NCCL joins GPUs, Gloo processors.
+        device: of this process's model; NCCL connects GPUs, Gloo processors.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -129,7 +129,7 @@ class TorchWorld(World):
         return int(self._reduced(torch.tensor([value], device=self._device)))
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """See ``World.sum_gradients``; a weight that no process used keeps having none."""
+        """See ``World.sum_gradients``; a weight that no process used still has none."""
         parameters = list(parameters)
         used = self._reduced(torch.tensor([int(parameter.grad is not None) for parameter in parameters], device=self._device))
         parameters = [parameter for parameter, processes in zip(parameters, used.tolist(), strict=True) if processes]
@@ -143,9 +143,9 @@ class TorchWorld(World):
 
     def broadcast(self, value: int) -> int:
         """See ``World.broadcast``."""
-        told = torch.tensor([value], device=self._device)
-        dist.broadcast(told, 0)
-        return int(told)
+        shared = torch.tensor([value], device=self._device)
+        dist.broadcast(shared, 0)
+        return int(shared)
 
     def wait(self) -> None:
         """See ``World.wait``."""
@@ -161,15 +161,15 @@ class TorchWorld(World):
 
 
 def join_world(device: torch.device) -> World:
-    """The processes that torchrun started with this one; one alone where it did not."""
+    """The processes that torchrun started with this one; a single one if it did not."""
     return TorchWorld(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ALONE
 
 
 def own_device(name: str | None) -> str | None:
-    """The device of this process where torchrun started several: its own GPU.
+    """The device of this process: its own GPU if torchrun started several.
 
     Raises:
-        UsageError: one GPU for all of them, or nothing says which of this machine's processes this is.
+        UsageError: one GPU is named for all of them, or LOCAL_RANK is not set.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not torch.cuda.is_available() or name == "cpu":
         return name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 from pyterrier.utils import byte_count_to_human_readable as human
 
 from ance_ir.indexes.search.exact import MEMORY_BUDGET
 from ance_ir.indexes.store.snapshot import Snapshot
+from ance_ir.notebooks import html_table
 
 
 class IndexInfo(dict[str, str]):
@@ -29,8 +29,7 @@ class IndexInfo(dict[str, str]):
 
     def _repr_html_(self) -> str:
         """For notebooks: a table."""
-        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.items())
-        return f"<table><caption>{escape(str(self.folder))}</caption>{rows}</table>"
+        return html_table(str(self.folder), self)
 
 
 def index_info(opened: Snapshot) -> IndexInfo:

@@ -1,4 +1,4 @@
-"""What a pipeline is, in a hash: equal for pipelines that give the same results, as far as that can be known."""
+"""The fingerprint of a pipeline: equal for pipelines that give the same results, as far as that can be known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ance_ir.digests import digest_of
 from ance_ir.models import CrossEncoder, Reader
 
 _SHOWN_ONLY = {"cache", "progress", "verbose"}
-"""Arguments that change what is shown or kept, not what is found."""
+"""Arguments that do not change the results."""
 
 _MODULE, _SHORT = re.compile(r"(ance_ir\.pipelines\.(?:feedback|fusion))\..+"), r"\1"
 """The module of a class as it counts: that of a fusion or feedback is the package, in whichever of its modules the class is."""
@@ -25,11 +25,11 @@ _MODULE, _SHORT = re.compile(r"(ance_ir\.pipelines\.(?:feedback|fusion))\..+"), 
 def fingerprint(pipeline: pt.Transformer) -> str | None:
     """Hash (128 bits, hexadecimal) of a pipeline: its stages' classes and arguments, and the contents of models and indexes among these.
 
-    Contents are what an object's own ``fingerprint`` (a method or an attribute) says.
+    The contents of an object are given by its own ``fingerprint``, a method or an attribute.
 
     Returns:
-        ``None`` where a stage is, or holds, something of which nobody can say whether it does the same tomorrow: a function, the path of
-        files, or a class that is neither PyTerrier's, nor of its plugins, nor of this package, and has no ``fingerprint`` of its own.
+        ``None`` if a stage is or holds something that may behave differently tomorrow: a function, the path of files, or an object without
+        a ``fingerprint`` whose class belongs neither to PyTerrier, nor to its plugins, nor to this package.
     """
     try:
         return digest_of([__version__, _identity(pipeline)])

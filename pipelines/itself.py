@@ -1,4 +1,4 @@
-"""Queries that are documents too: they do not find themselves."""
+"""Retrieval for queries that are documents of the corpus too: a query does not find itself."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ance_ir.transformers import Retrieving, labelled
 
 
 class WithoutItself(Retrieving):
-    """What a retriever finds, but for a document whose docno is the query's qid.
+    """The results of a retriever without the document whose docno is the query's qid.
 
-    Such results do not count in BEIR's collections: the queries of ArguAna and Quora are documents.
+    Such a result does not count in BEIR's collections: the queries of ArguAna and Quora are documents.
 
     Args:
-        retriever: is asked for one document more than is wanted, where it is one of this package; it should find as many.
+        retriever: asked for one document more than wanted if it belongs to this package; others should return one more themselves.
         num_results: documents a query, at most.
     """
 
@@ -31,7 +31,7 @@ class WithoutItself(Retrieving):
         self.num_results = num_results
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
-        """Search, leave out, rank anew and cut."""
+        """Search, leave the query's own document out, rank again and cut."""
         retriever = self.retriever
         if isinstance(retriever, Retrieving):
             retriever = retriever % (self.num_results + 1)

@@ -1,4 +1,4 @@
-"""A reader without a model, to tell what training is worth."""
+"""A reader without a model: a baseline for trained ones."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class NearestName:
     """Answers with the name or number that stands nearest to the question's words.
 
     Candidates are runs of words that have a digit, or a capital and do not begin a sentence, and are not in the question. One scores the
-    sum of 1 / distance, in words, over the passage's words that are in the question. A passage is as relevant as it has different words of
-    the question.
+    sum of 1 / distance (in words) over the passage's words that are in the question. The relevance of a passage is how many different
+    words of the question it has.
     """
 
     def read(

@@ -1,4 +1,4 @@
-"""RAG as a PyTerrier transformer: the passages of a question to an answer that is written, not found."""
+"""RAG as a PyTerrier transformer: it generates an answer from the passages of a question."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ance_ir.transformers import Configured, given_texts, labelled, query_column
 
 
 class RagReader(Configured, pt.Transformer):
-    """Writes one ``qanswer`` for each question from its passages that score highest; reads ``query``, ``text``, ``score`` and, where
+    """Generates one ``qanswer`` for each question from its highest-scoring passages; reads ``query``, ``text``, ``score`` and, where
     there is one, ``title``.
 
-    Scores weigh the passages as the model's own retriever would: inner products of a dense retriever suit it.
+    Passages are weighted by their scores, which should be inner products of a dense retriever, as in the model's own training.
 
     Args:
-        model: writes the answers.
-        n_docs: passages of a question that are read; ``None``: as many as the model was made for.
+        model: generates the answers.
+        n_docs: passages read for each question; ``None``: as many as the model was trained with.
         verbose: show progress.
     """
 

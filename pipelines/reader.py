@@ -1,4 +1,4 @@
-"""Readers as PyTerrier transformers: passages to their best answers, and those to one answer a question."""
+"""Readers as PyTerrier transformers: the best answer in each passage, then one answer for each question."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ance_ir.transformers import Configured, given_texts, labelled, query_column
 
 
 class PassageReader(Protocol):
-    """Finds answers in passages: a ``Reader``, or whatever else reads as it does."""
+    """Finds answers in passages, as a ``Reader`` does."""
 
     def read(
         self, questions: Sequence[str], texts: Sequence[str], titles: Sequence[str] | None = None, progress: Progress | None = None
@@ -73,9 +73,9 @@ class AnswerReader(Configured, pt.Transformer):
 
 
 class BestAnswer(Configured, pt.Transformer):
-    """Keeps a row for each question, with its ``qanswer``, ``answer_score`` and the ``docno`` of the passage where it was found.
+    """Keeps one row for each question, with its ``qanswer``, its ``answer_score`` and the ``docno`` of the passage that holds it.
 
-    Beside them the columns of the query are kept. Ties are broken by docno, last first.
+    The columns of the query are kept too. Ties are broken by docno, last first.
 
     Args:
         by: ``"relevance"`` takes the best answer of the most relevant passage, as DPR does; ``"score"`` the answer that scores highest of

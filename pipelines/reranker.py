@@ -28,7 +28,7 @@ def _read_passages(value: Any) -> PassageScheme:
 
 
 class BertReranker(Configured, pt.Transformer):
-    """Ranks documents anew by a cross-encoder that reads ``query`` and ``text`` (``title``, ``url``) together.
+    """Reranks documents by a cross-encoder that reads ``query`` and ``text`` (``title``, ``url``) together.
 
     ``bm25 % 100 >> BertReranker(model, dataset=dataset)`` takes the texts from a dataset; ``bm25 % 100 >> loader >> BertReranker(model)``,
     from any transformer that adds a column ``text``.
@@ -38,7 +38,7 @@ class BertReranker(Configured, pt.Transformer):
 
     Args:
         model: the cross-encoder.
-        passages: how long documents are cut; ``FirstP()``, the default, reads what fits into one pair.
+        passages: how long documents are split; ``FirstP()``, the default, reads what fits into one pair.
         aggregation: how the log-odds of the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or
             ``first``.
         dataset: where the texts of a frame without ``text`` come from, with all fields that the model reads.
@@ -91,7 +91,7 @@ class BertReranker(Configured, pt.Transformer):
         return cls(model, passages, aggregation=aggregation, dataset=dataset, verbose=verbose)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
-        """Score and rank anew; every other column is kept.
+        """Score and rerank; every other column is kept.
 
         Raises:
             UsageError: a query is no string.

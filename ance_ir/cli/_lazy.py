@@ -1,4 +1,4 @@
-"""Groups of commands that are imported only when they are called or asked for their help."""
+"""Groups of commands that are imported only when they are called or show their help."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are the objects ``command`` of modules of their names, "_" for "-" and after a word of Python's own.
+    """A group of commands: the objects ``command`` of modules named after them, with "_" for "-", and after a Python keyword.
 
     Args:
-        package: where the modules are.
+        package: has the modules.
         summaries: each command and its short help.
     """
 
@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
         return list(self.summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; ``None`` where there is none of that name."""
+        """Import a command; ``None`` if there is none of that name."""
         if cmd_name not in self.summaries:
             return None
         command: click.Command = importlib.import_module(f"{self.package}.{module_name(cmd_name)}").command
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(self.summaries.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What may stand at the place of a command."""
+        """Completions of a command's name."""
         from click.shell_completion import CompletionItem
 
         names = [CompletionItem(name, help=summary) for name, summary in self.summaries.items() if name.startswith(incomplete)]
@@ -56,7 +56,7 @@ def module_name(command: str) -> str:
 
 
 class DefaultGroup(LazyGroup):
-    """A lazy group whose first command is meant where none is named: ``index --out x`` is ``index build --out x``."""
+    """A lazy group whose first command is the default: ``index --out x`` is ``index build --out x``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the first command's name before options that are not the group's."""

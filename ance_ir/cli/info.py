@@ -15,14 +15,14 @@ Example:
 """
 
 
-@click.command("info", short_help="Show what a model is and how it reads text", epilog=EXAMPLE)
+@click.command("info", short_help="Show the properties and text settings of a model", epilog=EXAMPLE)
 @click.argument("model")
 @text_options
 def command(model: str, query_length: int | None, passage_length: int | None, text: tuple[str, ...]) -> None:
-    """Show what MODEL is and how it reads text.
+    """Show the properties and text settings of MODEL.
 
     MODEL is an encoder, a reranker or a reader: a folder, a training run, a DPR file, a hub name, or two names with a comma between them
-    for towers that are published apart. The options are for encoders.
+    for towers that are published separately. The options are for encoders.
     """
     from ance_ir import models
     from ance_ir.models.dense.published import PUBLISHED

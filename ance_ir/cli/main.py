@@ -1,8 +1,8 @@
-"""The command ``ance-ir``: its options, the table of its subcommands, and what it says when something goes wrong.
+"""The command ``ance-ir``: its options, the table of its subcommands, and its error messages.
 
 A subcommand is the object ``command`` of the module ``ance_ir.cli.<name>``, "_" for "-".
-Exit codes: 0 done, 1 the reader of our output has gone, 2 refused or impossible (one line says why; two
-more show where in the text of a system), 130 interrupted.
+Exit codes: 0 done, 1 the output was closed, 2 an error (explained in one line; two more show the place in
+the text of a system), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SUMMARIES = {
     "search": "Search an index",
     "read": "Answer questions from passages, and compare readers",
     "eval": "Evaluate systems on a dataset",
-    "systems": "Show the systems that have names",
+    "systems": "List the named systems",
     "suites": "Show how collections are evaluated",
     "runs": "Show training runs, side by side",
-    "info": "Show what a model is and how it reads text",
+    "info": "Show the properties and text settings of a model",
     "study": "Compare negatives as the paper does",
     "bench": "Measure search, encoding and pipelines",
 }
@@ -45,12 +45,12 @@ _SURROUNDINGS = {
     getattr(errno, name)
     for name in ("EACCES", "EDQUOT", "EEXIST", "EFBIG", "EIO", "EISDIR", "ENAMETOOLONG", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS")
 }
-"""Errors of the operating system that the user mends (a path, a permission, a full disk); the rest are bugs and show their traceback."""
+"""System errors that the user can fix (a path, a permission, a full disk); others are bugs and show their traceback."""
 
 
 @click.group(cls=LazyGroup, package="ance_ir.cli", summaries=SUMMARIES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
-@click.option("-v", "--verbose", count=True, help="Log what is done to standard error; twice: in detail.")
+@click.option("-v", "--verbose", count=True, help="Log to standard error; twice: in detail.")
 @click.pass_context
 def group(ctx: click.Context, verbose: int) -> None:
     """Dense retrieval with ANCE: train, index, search and evaluate."""
@@ -132,7 +132,7 @@ def _refuse(message: str, *more: str) -> int:
 
 
 def _output_is_gone() -> bool:
-    """Whether nobody reads our output any more; if so, it is pointed at nothing, so that the interpreter's last flush is quiet."""
+    """Whether the output was closed; if so, it is redirected to nothing, to keep the interpreter's last flush quiet."""
     gone = False
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -12,12 +12,13 @@ Example:
 """
 
 
-@click.command("systems", short_help="Show the systems that have names", epilog=EXAMPLE)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the list.")
+@click.command("systems", short_help="List the named systems", epilog=EXAMPLE)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
 def command(form: str) -> None:
-    """Show the stages and systems that `ance-ir eval --system` knows by name: what they stand for, and the checkpoints that they need.
+    """List the stages and systems that `ance-ir eval --system` knows by name: their expressions, and the checkpoints that they need.
 
-    A name stands where a stage does: "bm25+dpr % 100 >> bert". In brackets after it [model=FOLDER] uses another checkpoint.
+    A name is used like any stage: "bm25+dpr % 100 >> bert". After it, [model=FOLDER] names another checkpoint. A path needs a separator, a
+    known ending or quotes: ./bert is a folder, bert a stage.
     """
     from ance_ir.pipelines.systems import describe
 

@@ -1,4 +1,4 @@
-"""What is searched and asked: documents, queries, judgements and answers."""
+"""Datasets: documents, queries, judgements and answers."""
 
 from __future__ import annotations
 

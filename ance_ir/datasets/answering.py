@@ -1,4 +1,4 @@
-"""Which documents of a corpus hold an answer to which questions."""
+"""Finds which documents of a corpus contain an answer to which questions."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ PIECE = 512
 """Documents that are read at a time."""
 
 WORTH = 20_000
-"""Pairs of a question and a document from which on several processes pay."""
+"""Pairs of a question and a document from which several processes are worth their start."""
 
 Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-"""Numbers of questions and of documents, by document."""
+"""Numbers of questions and of documents, sorted by document."""
 
 Material = tuple[DocumentStore, list[Answers], bool]
-"""Where to look, what for, and whether these are patterns."""
+"""The documents, the answers, and whether these are patterns."""
 
 _material: Material
-"""In a worker: its own."""
+"""The material of a worker process."""
 
 
 class AnswerFinder:
-    """Looks for the answers to Q questions in the texts (not the titles) of a store's documents, and remembers what it found.
+    """Looks for the answers to Q questions in the texts (not the titles) of a store's documents, and remembers the results.
 
-    A call reads and tokenises each distinct text once; memory is 50 bytes a pair, whatever the corpus.
+    A call reads and tokenises each distinct text once; it holds 50 bytes for each pair, however large the corpus.
 
     Args:
         store: the documents.
         answers: those of each question.
         patterns: whether they are regular expressions, see ``Answers``.
-        processes: how many look; 1 is this one. More are started for many pairs only.
+        processes: how many search; 1 is this one. More are started for many pairs only.
         verbose: show progress.
 
     Raises:
@@ -51,7 +51,7 @@ class AnswerFinder:
         self, store: DocumentStore, answers: Iterable[Sequence[str]], *, patterns: bool = False, processes: int = 1, verbose: bool = False
     ) -> None:
         if processes < 1:
-            raise UsageError(f"at least 1 process looks for answers, not {processes}")
+            raise UsageError(f"processes must be at least 1, not {processes}")
         self._store = store
         self._answers = [Answers(of, patterns=patterns) for of in answers]
         self._patterns = patterns
@@ -71,7 +71,7 @@ class AnswerFinder:
             ``[P]`` bool.
 
         Raises:
-            DatasetError: a process was ended from outside.
+            DatasetError: a process was killed.
         """
         asked_P = np.asarray(numbers_P, dtype=np.int64) * len(self._answers) + np.asarray(questions_P, dtype=np.int64)
         new_N = np.setdiff1d(asked_P, self._keys_K)  # sorted, hence by document
@@ -94,7 +94,7 @@ class AnswerFinder:
                     return np.concatenate([*_counted(pool.map(_find_here, _pieces(pairs)), progress.update)])
             except BrokenProcessPool as error:
                 raise DatasetError(
-                    "a process that looks for answers was ended from outside, perhaps for want of memory; try again with fewer"
+                    "a process that looked for answers was killed, perhaps for lack of memory; try again with fewer processes"
                 ) from error
 
 

@@ -1,4 +1,4 @@
-"""What is known of published collections by their names, the same for a folder and for ``ir_datasets``."""
+"""Facts of published collections by their names, the same for a folder and for ``ir_datasets``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BEIR = {
     *("arguana", "bioasq", "climate-fever", "cqadupstack", "dbpedia-entity", "fever", "fiqa", "hotpotqa", "nfcorpus", "quora", "robust04"),
     *("scidocs", "scifact", "signal1m", "trec-covid", "trec-news", "webis-touche2020"),
 }
-"""BEIR's collections, but for nq and msmarco: what has these names is seldom BEIR's."""
+"""BEIR's collections except nq and msmarco: a dataset of that name is seldom BEIR's."""
 
 _KINDS: tuple[tuple[str, Kind], ...] = (
     (r"msmarco-document(-v2)?(/.*)?|trec-dl-20\d\d/document", "documents"),
@@ -27,14 +27,14 @@ def is_beir(name: str) -> bool:
 
 
 def kind_of(name: str) -> Kind | None:
-    """What the documents of a collection are, by its name; ``None`` where it is not known."""
+    """The kind of a collection's documents, by its name; ``None`` if it is not known."""
     if is_beir(name):
         return "passages"
     return next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, name.lower())), None)
 
 
 def counts_itself(name: str) -> bool:
-    """Whether a result counts whose docno is the query's qid. Not in BEIR's collections: queries of ArguAna and Quora are documents too
-    (``ignore_identical_ids`` of BEIR's evaluation).
+    """Whether a result counts whose docno is the query's qid. Not in BEIR's collections, where queries of ArguAna and Quora are documents
+    too (``ignore_identical_ids`` of BEIR's evaluation).
     """
     return not is_beir(name)

@@ -1,7 +1,8 @@
-"""What a dataset is: documents, queries, judgements and answers, wherever they come from."""
+"""The base class of datasets: documents, queries, judgements and answers from any source."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from ance_ir.datasets.store.documents import DocumentStore
 from ance_ir.errors import DatasetError
 from ance_ir.files import cache_folder, write_json
 from ance_ir.locks import make_once
+from ance_ir.notebooks import html_table
 from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
@@ -27,15 +29,15 @@ class _Policy(TypedDict):
 
 
 _SUFFIXES: dict[OnError, str] = {"skip": "-skip"}
-"""Of the stores that do not hold all documents."""
+"""Endings of the names of stores that do not hold all documents."""
 
 
 class Documents:
-    """A stream of documents that can be read again and again, each time the same from the start.
+    """A stream of documents that can be read several times, each time from the start.
 
     Args:
-        source: opens the stream once more.
-        count: its length where that is known without reading it.
+        source: opens the stream.
+        count: its length if that is known without reading it.
     """
 
     def __init__(self, source: Callable[[], Iterator[Document | Unusable]], *, count: int | None = None) -> None:
@@ -49,7 +51,7 @@ class Documents:
             yield entry
 
     def entries(self) -> Iterator[Document | Unusable]:
-        """The documents, and what stands in the place of one."""
+        """The documents, with ``Unusable`` in the place of those that cannot be used."""
         return self._source()
 
 
@@ -60,18 +62,18 @@ class Dataset(ABC):
 
     @property
     def source(self) -> str:
-        """What ``load_dataset`` opens it by on this machine."""
+        """The name by which ``load_dataset`` opens it on this machine."""
         return self.name
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of the dataset: equal for equal content, another as soon as any of it changes."""
+        """Hash of the dataset's content."""
 
     @property
     @abstractmethod
     def corpus_fingerprint(self) -> str:
-        """Hash of the documents alone; datasets that share a corpus share it, and with it one document store."""
+        """Hash of the documents alone; datasets with the same corpus share it, and one document store."""
 
     @property
     @abstractmethod
@@ -111,11 +113,11 @@ class Dataset(ABC):
 
         Args:
             verbose: show progress while building.
-            on_error: what to do with documents that cannot be used; see ``OnError``. From then on it holds for whoever reads this corpus.
-                ``None`` takes what holds, at first ``"raise"``.
+            on_error: what to do with documents that cannot be used; see ``OnError``. It is remembered for this corpus, on this machine;
+                ``None`` takes what was last set, at first ``"raise"``.
 
         Raises:
-            DatasetError: an empty corpus, or, unless these are left out, a docno that occurs twice or something that is no document.
+            DatasetError: the corpus is empty, or, unless such are left out, a docno occurs twice or an item is no document.
             UsageError: there is no such policy.
         """
         chosen = on_error or self.on_error
@@ -128,7 +130,7 @@ class Dataset(ABC):
 
         make_once(folder, lambda: DocumentStore.is_complete(folder), build, "writing the documents of this corpus")
         store = DocumentStore(folder)
-        if store.left_out and not built:  # who builds it has said so
+        if store.left_out and not built:  # when it was built they were reported
             logger.warning("%s", store.left_out_text())
         if chosen != self.on_error:
             write_json(self._policy_file, {"on_error": chosen})
@@ -136,12 +138,12 @@ class Dataset(ABC):
 
     @property
     def has_store(self) -> bool:
-        """Whether ``store`` has nothing to build."""
+        """Whether the store is already built."""
         return DocumentStore.is_complete(cache_folder() / "documents" / self.corpus_key)
 
     @property
     def on_error(self) -> OnError:
-        """What holds for documents of this corpus that cannot be used: what ``store`` was last given."""
+        """The policy for documents of this corpus that cannot be used: the one last given to ``store``."""
         try:
             policy: OnError = read_typed(self._policy_file, _Policy, error=DatasetError, remedy="remove the file")["on_error"]
         except FileNotFoundError:
@@ -154,26 +156,26 @@ class Dataset(ABC):
 
     @property
     def corpus_key(self) -> str:
-        """The name under which what is made of the usable documents is cached: it differs where the corpus or its usable documents do."""
+        """The key for caches of what is made from the usable documents; it differs if they do."""
         return f"{self.corpus_fingerprint}{_SUFFIXES.get(self.on_error, '')}"
 
     def usable_documents(self, verbose: bool = False) -> Iterable[Document]:
-        """The documents without those that are left out, in the order of the corpus; from the corpus itself where none are.
+        """The documents except those that are left out, in the order of the corpus.
 
         Args:
-            verbose: show progress where the store is built for it.
+            verbose: show progress if the store is built for this.
 
         Raises:
-            DatasetError: one that cannot be used, unless these are left out.
+            DatasetError: a document that cannot be used, unless such are left out.
         """
         return self.documents() if self.on_error == "raise" else self.store(verbose)
 
     def text_loader(self, fields: Sequence[str] | str = "*", *, verbose: bool = False) -> pt.Transformer:
-        """A transformer that adds text columns to any frame with ``docno``; PyTerrier's protocol, so ``pt.text.get_text`` takes a dataset.
+        """A transformer that adds text columns to any frame with ``docno``. ``pt.text.get_text`` calls it too.
 
         Args:
             fields: one or more of ``"text"``, ``"title"`` and ``"url"``, ``"*"`` for all; a document without one has ``""`` there.
-            verbose: show progress where the documents are first written to the cache.
+            verbose: show progress when the documents are first written to the cache.
 
         Raises:
             UsageError: another field, or none.
@@ -182,3 +184,11 @@ class Dataset(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is known without reading the corpus."""
+        rows = {"source": self.source, "splits": ", ".join(self.splits) or "none"}
+        with contextlib.suppress(DatasetError):
+            if (count := self.documents().count) is not None:
+                rows["documents"] = f"{count:,}"
+        return html_table(repr(self), rows)

@@ -33,7 +33,7 @@ class Definition:
 
 
 def definitions(path: Path, module: str) -> Iterator[Definition]:
-    """The definitions with docstrings in a Python file, outer before inner, top to bottom; none where the file does not parse."""
+    """The definitions with docstrings in a Python file, outer before inner, top to bottom; none if the file does not parse."""
     try:
         with tokenize.open(path) as stream:
             source = stream.read()
@@ -65,7 +65,7 @@ def _walk(node: ast.AST, prefix: str) -> Iterator[tuple[str, DefinitionNode]]:
 
 
 def _without_docstrings(lines: list[str], tree: ast.Module) -> list[str | None]:
-    """The lines with every docstring of a definition cut out; None where that leaves none of a line, so that numbers stay."""
+    """The lines with every docstring of a definition removed; ``None`` for lines that vanish, so line numbers stay."""
     kept: list[str | None] = list(lines)
     for _, node in _walk(tree, ""):
         if ast.get_docstring(node, clean=False) is None:

@@ -1,4 +1,4 @@
-"""Rows to frames, with the right column types even for no rows at all."""
+"""Frames from rows, with the right column types even without rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an id is, a qid or a docno: text without white space, since run files and judgements separate by it."""
+"""Checks of ids, qids and docnos: text without white space, which separates columns in run files and judgements."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ance_ir.notices import examples
 logger = logging.getLogger(__name__)
 
 _AROUND = "\ufeff\u200b"
-"""What stands around an id unseen, beside white space: a byte-order mark, a space of no width."""
+"""Invisible characters around an id that are no white space: the byte-order mark, the zero-width space."""
 
 _WITHIN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff]")
 
 
 class InvalidIdError(ValueError):
-    """No id: what was expected, and what came."""
+    """A value that is no id."""
 
     def __init__(self, expected: str, found: object) -> None:
         kind = "" if isinstance(found, str) else f" ({type(found).__name__})"
@@ -32,10 +32,10 @@ class InvalidIdError(ValueError):
 
 
 class Ids:
-    """Checks the ids of one source, takes off the white space around them, and says once how often that was.
+    """Checks the ids of one source, strips white space around them, and reports once how often.
 
     Args:
-        source: what they come from, for messages.
+        source: the source, for messages.
     """
 
     def __init__(self, source: object) -> None:
@@ -47,11 +47,11 @@ class Ids:
         """An id without white space around it.
 
         Args:
-            value: what was given.
+            value: the id as given.
             kind: ``"qid"``, ``"docno"``, …, for messages.
 
         Raises:
-            InvalidIdError: it is no string, is empty, or holds white space, control characters or what UTF-8 cannot hold.
+            InvalidIdError: it is no string, is empty, or has white space, control characters or characters that UTF-8 cannot encode.
         """
         if isinstance(value, str) and value and not _WITHIN.search(value):
             return value
@@ -62,7 +62,7 @@ class Ids:
         if not cleaned:
             raise InvalidIdError(f"{name} that is not empty", value)
         if _WITHIN.search(cleaned):
-            raise InvalidIdError(f"{name} without white space or control characters, which no run file could hold", value)
+            raise InvalidIdError(f"{name} without white space or control characters, which a run file cannot hold", value)
         self._stripped += 1
         if len(self._first) < 4:
             self._first.append(value)
@@ -71,7 +71,7 @@ class Ids:
     def report(self) -> None:
         """Warn of the ids that had white space around them, if any had."""
         if self._stripped:
-            logger.warning("%s: white space around %d ids was taken off: %s", self._source, self._stripped, examples(self._first))
+            logger.warning("%s: white space around %d ids was stripped: %s", self._source, self._stripped, examples(self._first))
 
 
 def _stripped(value: str) -> str:
@@ -81,16 +81,16 @@ def _stripped(value: str) -> str:
 
 
 def clean_ids(frame: pd.DataFrame, columns: Sequence[str], source: str, *, error: type[AnceError] = EvaluationError) -> pd.DataFrame:
-    """A frame whose ids are ids, without the white space around them; the frame itself where there was none.
+    """A frame with checked ids, without white space around them; the frame itself if nothing changes.
 
     Args:
         frame: with those columns.
         columns: ``"qid"``, ``"docno"``.
-        source: what the frame holds, for messages: ``"the qrels"``.
-        error: what to raise.
+        source: name of the frame, for messages: ``"the qrels"``.
+        error: the class to raise.
 
     Raises:
-        error: ids that are no strings, are empty or hold white space.
+        error: an id is no string, is empty or has white space in it.
     """
     ids = Ids(source)
     for column in columns:
@@ -106,10 +106,10 @@ def clean_ids(frame: pd.DataFrame, columns: Sequence[str], source: str, *, error
 
 
 def clean_queries(queries: pd.DataFrame, source: str = "the queries", *, error: type[AnceError] = EvaluationError) -> pd.DataFrame:
-    """A frame of queries, or of what is known of each of them, one row for each; ids as ``clean_ids`` has them.
+    """A frame of queries, or of facts about them, one row for each, with ids checked by ``clean_ids``.
 
     Raises:
-        error: there is no column ``qid``, ids are none, one comes twice, or the text of a query is no string.
+        error: there is no column ``qid``, an id is invalid or occurs twice, or the text of a query is no string.
     """
     if "qid" not in queries.columns:
         raise error(f"{source}: expected a column qid, found {' '.join(map(str, queries.columns))}")
@@ -124,7 +124,7 @@ def clean_queries(queries: pd.DataFrame, source: str = "the queries", *, error: 
 
 
 def _strings(values: pd.Series[Any], source: str, error: type[AnceError]) -> pd.Series[Any]:
-    """The values, as objects, which are strings."""
+    """The values as objects; all must be strings."""
     values = values.astype(object)
     if len(values) and pd.api.types.infer_dtype(values, skipna=False) != "string":
         other = next(value for value in values if not isinstance(value, str))

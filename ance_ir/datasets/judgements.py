@@ -1,4 +1,4 @@
-"""What judgements are: integers in a small range, one for a query and a document."""
+"""Checks of judgements: an integer in a small range for each pair of query and document."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ance_ir.notices import examples
 logger = logging.getLogger(__name__)
 
 LOWEST, HIGHEST = -1000, 1000
-"""Labels are within. Published scales end far below; trec_eval holds a list as long as the highest label; and in a collection whose docnos
-are numbers, columns that were swapped are noticed by it."""
+"""The range of labels. Published scales end far below. trec_eval holds a list as long as the highest label, and in a collection whose
+docnos are numbers the range reveals swapped columns."""
 
 LABEL = f"an integer label from {LOWEST} to {HIGHEST}"
 
@@ -25,21 +25,21 @@ _COLUMNS = ("qid", "docno", "label")
 
 
 def parse_label(text: str) -> int | None:
-    """The label that a text says, or ``None`` where it says none."""
+    """The label in a text, or ``None`` if it is none."""
     found = int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else None
     return found if found is not None and LOWEST <= found <= HIGHEST else None
 
 
 def clean_qrels(qrels: pd.DataFrame, source: str = "the qrels", *, error: type[AnceError] = EvaluationError) -> pd.DataFrame:
-    """A frame of judgements as they should be, each once; the frame itself where it was so.
+    """A frame of checked judgements, each once; the frame itself if nothing changes.
 
     Args:
         qrels: frame with ``qid``, ``docno`` and ``label``.
-        source: what it is, for messages.
-        error: what to raise.
+        source: name of the frame, for messages.
+        error: the class to raise.
 
     Raises:
-        error: a column is missing, ids are none, labels are no integers or beyond the range, or a document has two labels for a query.
+        error: a column is missing, an id is invalid, a label is no integer or out of range, or a document has two labels for a query.
     """
     missing = [column for column in _COLUMNS if column not in qrels.columns]
     if missing:
@@ -66,13 +66,13 @@ def clean_qrels(qrels: pd.DataFrame, source: str = "the qrels", *, error: type[A
 
 
 def settle(qrels: pd.DataFrame, source: object, place: Callable[[int], str], *, error: type[AnceError] = EvaluationError) -> pd.DataFrame:
-    """Each judgement once; that some came again is said in a warning.
+    """Each judgement once, with a warning of repeated ones.
 
     Args:
         qrels: frame with ``qid``, ``docno`` and ``label``.
-        source: what it is, for messages.
-        place: where a row stands, its number from 0 given.
-        error: what to raise.
+        source: name of the frame, for messages.
+        place: names the place of a row, by its number from 0, for messages.
+        error: the class to raise.
 
     Raises:
         error: a document has two labels for a query.
@@ -87,9 +87,9 @@ def settle(qrels: pd.DataFrame, source: object, place: Callable[[int], str], *, 
     conflicts = np.flatnonzero(labels != labels[first])
     if len(conflicts):
         row, before = int(conflicts[0]), int(first[conflicts[0]])
-        told = f"the label {labels[before]} in {place(before)} and {labels[row]} in {place(row)}"
+        labelled = f"the label {labels[before]} in {place(before)} and {labels[row]} in {place(row)}"
         qid, docno = qrels["qid"].iloc[row], qrels["docno"].iloc[row]
-        raise error(f"{source}: query {qid!r} and document {docno!r} have {told} ({len(conflicts)} such); keep one of them")
+        raise error(f"{source}: query {qid!r} and document {docno!r} have {labelled} ({len(conflicts)} such); keep one of them")
     pairs = qrels.loc[again, pair].itertuples(index=False)
-    logger.warning("%s: %d judgements come again with the same label and count once: %s", source, again.sum(), examples(map(tuple, pairs)))
+    logger.warning("%s: %d repeated judgements with the same label count once: %s", source, again.sum(), examples(map(tuple, pairs)))
     return qrels[~again].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Document texts for frames of docnos."""
+"""Adds document texts to frames of docnos."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _read_fields(value: Any) -> tuple[str, ...]:
 
 
 class TextLoader(Configured, pt.Transformer):
-    """Adds columns of text to any frame with ``docno``; a column of the same name is replaced, all else stays as it was.
+    """Adds columns of text to any frame with ``docno``; a column of the same name is replaced, all others are kept.
 
     Args:
-        store: gives the documents, given ``verbose``; first called for the first frame that is not empty.
+        store: a function of ``verbose`` that returns the documents; first called for the first frame that is not empty.
         fields: one or more of ``"text"``, ``"title"`` and ``"url"``, ``"*"`` for all; a document without one has ``""`` there.
-        verbose: show progress where the store is built.
+        verbose: show progress if the store is built.
 
     Raises:
         UsageError: another field, or none.

@@ -1,4 +1,4 @@
-"""The lines of collection files: each one checked, the first bad one named by file and number."""
+"""Readers of collection files; errors name the file and line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_qrels(path: Path | str) -> pd.DataFrame:
     """The judgements of a TREC judgement file: frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64), each once.
 
     Raises:
-        MalformedFileError: a line that is no judgement.
+        MalformedFileError: a line is no judgement.
         DatasetError: a document has two labels for a query.
     """
     path = as_path(path)
@@ -101,10 +101,10 @@ def _lines(path: Path, wanted: Wanted) -> Iterator[Line]:
 
 
 def clean_id(line: Line, value: object, kind: str, ids: Ids) -> str:
-    """An id of a line, see ``Ids.clean``.
+    """An id in a line, see ``Ids.clean``.
 
     Raises:
-        MalformedFileError: it is none.
+        MalformedFileError: it is no id.
     """
     try:
         return ids.clean(value, kind)

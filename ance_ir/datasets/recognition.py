@@ -1,4 +1,4 @@
-"""What a line or folder that cannot be read looks like, and what to do about it: the hints in messages."""
+"""Hints for error messages: what a line or folder that cannot be read looks like, and what to do about it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def is_header(columns: Sequence[str]) -> bool:
 
 
 def hint(text: str, wanted: Wanted) -> str:
-    """A sentence that says what a line looks like that is not what was wanted, and what to do; ``""`` where it looks like nothing known."""
+    """A sentence on what an unexpected line looks like, and what to do; ``""`` if it looks like nothing known."""
     found = _json(text, wanted) if text.lstrip()[:1] in ("{", "[") else _columns(text, wanted)
     return f"This looks like {found}" if found else ""
 
 
 def hint_folder(folder: Path) -> str:
-    """The same of a folder in which something was not found."""
+    """The same for a folder in which a file was not found."""
     if (folder / "queries.jsonl").exists() or (folder / "qrels").is_dir():
         return f"This looks like a folder of BEIR's. {_BEIR}"
     inner = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and any(path.glob("corpus.jsonl*"))]
@@ -65,7 +65,7 @@ def hint_folder(folder: Path) -> str:
         found = "This looks like MS MARCO's collection.tsv, which ir_datasets has as msmarco-passage"
         return f'{found}; a line of corpus.jsonl is {{"docno": "…", "text": "…"}}'
     if (folder / "pt_meta.json").exists() or (folder / "manifest.json").exists():
-        return "This looks like an index: a dataset is what it was made of"
+        return "This looks like an index: give the dataset that it was built from"
     if (folder / "config.json").exists() or (folder / "modules.json").exists():
         return "This looks like a model's folder"
     return ""
@@ -90,23 +90,23 @@ def _json(text: str, wanted: Wanted) -> str:
 def _columns(text: str, wanted: Wanted) -> str:
     tabs, columns = text.split("\t"), text.split()
     if is_header(tabs) or is_header(columns) or is_header(text.split(",")):
-        return "a header line: take it out, together with columns that are not wanted"
+        return "a header line: remove it, together with columns that are not wanted"
     if wanted == "documents":
         return 'lines of columns; a line of a corpus is JSON, {"docno": "…", "text": "…"}' if len(tabs) > 1 else ""
     last = len(columns) - 1
     if len(columns) == 6 and len(tabs) != 2 and _INTEGER.fullmatch(columns[3]) and _NUMBER.fullmatch(columns[4]) and wanted != "run":
         return f"{_TREC_RUN}; `ance-ir eval` takes it with --run"
     if len(columns) == 4 and wanted in ("run", "queries") and _INTEGER.fullmatch(columns[3]):
-        return f"{_TREC_QRELS}, which belong into qrels.txt"
+        return f"{_TREC_QRELS}, which belong in qrels.txt"
     if wanted == "qrels":
         if len(columns) == 4 and _INTEGER.fullmatch(columns[2]):
             return "judgements with docno and label swapped: the order is qid 0 docno label"
         if len(columns) == 3 and _INTEGER.fullmatch(columns[2]):
             return "judgements in three columns, as BEIR has them: write a 0 between qid and docno"
         if last > 0 and len(tabs) == 2:
-            return "queries (qid, tab, text); these belong into queries.tsv"
+            return "queries (qid, tab, text); these belong in queries.tsv"
     if wanted == "queries" and len(tabs) == 1:
         return "columns with commas or spaces between them; a tab is expected" if last > 0 or "," in text else ""
     if wanted == "queries" and len(tabs) == 4 and _INTEGER.fullmatch(tabs[3].strip()):
-        return f"{_TREC_QRELS}, which belong into qrels.txt"
+        return f"{_TREC_QRELS}, which belong in qrels.txt"
     return ""

@@ -1,4 +1,4 @@
-"""What is no usable document: refused, or left out and counted."""
+"""Screening of documents: those that cannot be used are refused, or left out and counted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
+from ance_ir.choices import check_choice
 from ance_ir.datasets.ids import Ids, InvalidIdError
-from ance_ir.errors import DatasetError, UsageError
+from ance_ir.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
@@ -22,21 +23,21 @@ OnError = Literal["raise", "skip"]
 """What to do with documents that cannot be used: refuse the corpus, or leave them out.
 
 Left out and counted are lines that are no documents (their docno is empty or holds white space, for one), text that is not UTF-8, documents
-whose docno came before (the first one stays), and those with neither title nor text; these last are kept, counted and told of under
-``"raise"``: published collections have them.
+whose docno came before (the first one stays), and those with neither title nor text. Under ``"raise"`` these last are kept, counted and
+reported, since published collections have them.
 """
 
 DUPLICATE, EMPTY, UNDECODABLE, NO_DOCUMENT = "duplicate docno", "empty text", "not UTF-8", "no document"
-"""The kinds of them."""
+"""The kinds of documents that cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unusable:
-    """Stands in a stream in the place of a document.
+    """Takes the place of a document in a stream.
 
     Attributes:
-        kind: what is wrong.
-        error: what to raise where it is not left out.
+        kind: what is wrong with it.
+        error: the error to raise unless it is left out.
     """
 
     kind: str
@@ -44,7 +45,7 @@ class Unusable:
 
 
 class Screening:
-    """Lets the usable documents of a corpus through.
+    """Passes the usable documents of a corpus on.
 
     Args:
         on_error: what to do with the others.
@@ -54,9 +55,7 @@ class Screening:
     """
 
     def __init__(self, on_error: OnError) -> None:
-        if on_error not in get_args(OnError):
-            raise UsageError(f"on_error is one of {', '.join(get_args(OnError))}, not {on_error!r}")
-        self._skips = on_error == "skip"
+        self._skips = check_choice("value of on_error", on_error, get_args(OnError)) == "skip"
         self._counts = Counter[str]()
         self._first: dict[str, str] = {}
         self._ids = Ids("the corpus")
@@ -75,7 +74,7 @@ class Screening:
         """The documents, with no other fields than a ``Document`` has.
 
         Raises:
-            DatasetError: the first that is not usable, unless these are left out.
+            DatasetError: a document is not usable, unless such are left out.
         """
         for place, found in enumerate(documents, start=1):
             document = found if isinstance(found, Unusable) else check_document(found, f"document {place} of the corpus", self._ids)
@@ -91,29 +90,29 @@ class Screening:
             yield document
 
     def count(self, kind: str, first: str, count: int = 1) -> None:
-        """Remember documents of a kind.
+        """Count documents of a kind.
 
         Args:
             kind: what is wrong with them.
-            first: tells which is the first of them.
+            first: names the first of them.
             count: how many there are.
         """
         self._counts[kind] += count
         self._first.setdefault(kind, first)
 
     def log(self) -> None:
-        """Warn of what was found, if anything was."""
+        """Warn of the documents counted, if any."""
         self._ids.report()
         if self._counts:
-            told = "; ".join(f"{count} × {kind}, first {self._first[kind]}" for kind, count in self._counts.items())
-            logger.warning("%s: %s", "left out of the corpus" if self._skips else "kept in the corpus", told)
+            counts = "; ".join(f"{count} × {kind}, first {self._first[kind]}" for kind, count in self._counts.items())
+            logger.warning("%s: %s", "left out of the corpus" if self._skips else "kept in the corpus", counts)
 
 
 def check_document(found: Mapping[str, Any], where: str, ids: Ids) -> Document | Unusable:
-    """A document with no other fields than a ``Document`` has, or what is wrong with it.
+    """A document reduced to the fields of ``Document``, or what is wrong with it.
 
     Args:
-        found: a missing title or url may be ``None`` or NaN, as frames have it.
+        found: a missing title or url may be ``None`` or NaN, as in frames.
         where: names the document, for messages.
         ids: checks its docno.
     """
@@ -127,11 +126,11 @@ def check_document(found: Mapping[str, Any], where: str, ids: Ids) -> Document |
         if field != "text" and (value is None or value is pd.NA or value != value):
             continue
         if not isinstance(value, str):
-            told = f"{where} ({document['docno']!r}): expected a string under the key {field!r}, found {value!r}"
-            return Unusable(kind=NO_DOCUMENT, error=DatasetError(told))
+            fault = f"{where} ({document['docno']!r}): expected a string under the key {field!r}, found {value!r}"
+            return Unusable(kind=NO_DOCUMENT, error=DatasetError(fault))
         if not _is_utf8(value):
-            told = f"expected text that UTF-8 can hold under the key {field!r}, found half a surrogate pair"
-            return Unusable(kind=UNDECODABLE, error=DatasetError(f"{where} ({document['docno']!r}): {told}"))
+            fault = f"expected text that UTF-8 can encode under the key {field!r}, found half a surrogate pair"
+            return Unusable(kind=UNDECODABLE, error=DatasetError(f"{where} ({document['docno']!r}): {fault}"))
         document[field] = value
     return document
 

@@ -1,4 +1,4 @@
-"""BM25 by one of several engines: an index on disk, its retriever, and RM3's settings."""
+"""BM25 by one of several engines: an index on disk, its retriever, and the settings of RM3."""
 
 from ance_ir.pipelines.bm25.cache import dataset_bm25
 from ance_ir.pipelines.bm25.engine import RM3

@@ -1,4 +1,4 @@
-"""The BM25 indexes of datasets, kept in the cache folder."""
+"""The BM25 indexes of datasets, in the cache folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None 
     """The BM25 index of a dataset's documents: built in the cache folder on first use, then reopened; one for each engine and analysis.
 
     Args:
-        dataset: what is indexed.
-        engine: as for ``BM25Index``, and so are the others.
-        stemmer: of the engine's.
-        stopwords: of the engine's.
+        dataset: its documents are indexed.
+        engine: see ``BM25Index``.
+        stemmer: see ``BM25Index``.
+        stopwords: see ``BM25Index``.
 
     Raises:
         UsageError: there is no such engine, stemmer or list.

@@ -1,4 +1,4 @@
-"""Documents as engines take them: a line of text each."""
+"""Documents as engines take them: each a line of text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ance_ir.errors import IndexingError
 
 
 def feed(documents: Iterable[dict[str, Any]], add: Callable[[str, str], None]) -> Iterator[str]:
-    """Hand each document's docno and text to ``add``; yield the docno.
+    """Pass each document's docno and text to ``add``; yield the docno.
 
     Raises:
-        IndexingError: something that is no document.
+        IndexingError: an item is no document.
     """
     ids = Ids("the documents")
     for place, found in enumerate(documents, start=1):
@@ -32,5 +32,5 @@ def _line(document: Document) -> str:
 
 
 def clean(text: str) -> str:
-    """A text that can be written as UTF-8; what cannot becomes question marks."""
+    """A text that can be written as UTF-8; other characters become question marks."""
     return text.encode("utf-8", errors="replace").decode("utf-8")

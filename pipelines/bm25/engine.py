@@ -1,4 +1,4 @@
-"""What an engine is: it builds the files of an index, and opens them for searching. There is one module for each."""
+"""The protocol of BM25 engines: an engine builds the files of an index, and opens them for searching."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ K1, B = 0.9, 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What becomes of a text's words.
+    """How words of a text become terms.
 
     Attributes:
         stemmer: one of the engine's stemmers.
-        stopwords: one of its lists of words that do not count.
+        stopwords: one of the engine's lists of words to leave out.
     """
 
     stemmer: str
@@ -33,15 +33,15 @@ class Analysis:
 
 @dataclass(frozen=True)
 class RM3:
-    """Pseudo-relevance feedback by the relevance model of Abdul-Jaleel et al. (TREC 2004): words of the first documents join the query.
+    """Query expansion by the relevance model of Abdul-Jaleel et al. (TREC 2004): words of the first documents are added to the query.
 
     Attributes:
-        fb_docs: documents that words are taken from.
-        fb_terms: words that are taken.
-        original_query_weight: of the query that was asked, 0 to 1; the new words have the rest.
+        fb_docs: how many documents words are taken from.
+        fb_terms: how many words are taken.
+        original_query_weight: weight of the original query, 0 to 1; the added words have the rest.
 
     Raises:
-        UsageError: a value that cannot be meant.
+        UsageError: a value is out of range.
     """
 
     fb_docs: int = 10
@@ -58,7 +58,7 @@ class RM3:
 
 
 class Found(NamedTuple):
-    """Documents that were found: row of the query among those asked, number of the document, score; all ``[found]``."""
+    """Results: the row of the query among those given, the number of the document, the score; all ``[found]``."""
 
     rows: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
@@ -72,7 +72,7 @@ class Searcher(Protocol):
         """Documents in the index."""
 
     def search(self, queries: Sequence[Any], k: int, k1: float, b: float, *, verbose: bool = False) -> Found:
-        """The best k documents of each query that share a word with it, in any order among equals; k is at most the number of documents.
+        """The best k documents of each query that share a word with it, equal ones in any order; k is at most the number of documents.
 
         Args:
             queries: texts, or what ``expand`` made of them.
@@ -87,7 +87,7 @@ class Expander(Searcher, Protocol):
     """An opened index of an engine that has RM3."""
 
     def expand(self, queries: Sequence[str], first: Found, rm3: RM3, k1: float, b: float) -> list[Any]:
-        """The queries, for ``search``, with words of the documents that were found first."""
+        """The queries, for ``search``, expanded with words of their first results."""
 
 
 class Engine(Protocol):
@@ -96,7 +96,7 @@ class Engine(Protocol):
     Attributes:
         stemmers: those that it has, its default first.
         stopwords: the lists that it has, its default first.
-        baked: what of the analysis cannot be changed once an index is built.
+        baked: the parts of the analysis that are fixed once an index is built.
         has_rm3: whether its searchers are ``Expander``s.
     """
 
@@ -106,7 +106,7 @@ class Engine(Protocol):
     has_rm3: bool
 
     def require(self) -> None:
-        """Make sure that it can run here.
+        """Check that it can run here.
 
         Raises:
             MissingDependencyError: something is not installed.

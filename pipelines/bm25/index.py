@@ -1,4 +1,4 @@
-"""An index for BM25: one engine's files, whole or absent on disk.
+"""An index for BM25: the files of one engine, complete or absent on disk.
 
 A complete index is a folder::
 
@@ -33,7 +33,7 @@ from ance_ir.transformers import labelled
 from ance_ir.typed_json import read_typed
 
 FORMAT = 2
-"""Format 1 is that of the time when PISA was the only engine: its manifest names none."""
+"""Format 1 dates from when PISA was the only engine: its manifest names none."""
 
 _REMEDY = "build the index again"
 
@@ -51,17 +51,17 @@ class _Manifest(TypedDict):
 
 
 class BM25Index(pt.Indexer):
-    """A BM25 index on disk; an indexer at the end of a pipeline, then a factory of retrievers.
+    """A BM25 index on disk: an indexer at the end of a pipeline, and the source of retrievers.
 
     Args:
         path: its folder.
         engine: ``pisa`` (needs no Java, Linux on x86-64), ``lucene`` (Anserini's; has RM3) or ``terrier`` (PyTerrier's, where its jar is).
-        stemmer: for documents and queries alike: ``porter2``, ``porter``, ``krovetz`` or ``none``, as far as the engine has it;
+        stemmer: for documents and queries alike: ``porter2``, ``porter``, ``krovetz`` or ``none``, if the engine has it;
             by default the engine's own: ``porter2`` of pisa, ``porter`` of lucene and terrier.
-        stopwords: words that do not count: ``terrier``, ``lucene`` or ``none``, as far as the engine has it; by default the engine's own.
+        stopwords: list of words to leave out: ``terrier``, ``lucene`` or ``none``, if the engine has it; by default the engine's own.
             PISA takes them from queries, the others from documents too.
         threads: for searching, and with pisa for building.
-        overwrite: whether ``index`` may take the place of an index that is there.
+        overwrite: whether ``index`` may replace an existing index.
 
     Raises:
         UsageError: there is no such engine, or it has no such stemmer or list.
@@ -123,7 +123,7 @@ class BM25Index(pt.Indexer):
                 (folder / "docnos").mkdir()
                 docnos = DocnoMap.write(feed(iter, hashed), folder / "docnos")
                 if not len(docnos):
-                    raise IndexingError("there was no document to index")
+                    raise IndexingError("there is no document to index")
             indexed = len(self._engine.open(folder, self._analysis, self.threads))
             if indexed != len(docnos):
                 raise IndexingError(f"{len(docnos)} documents were given, {self.engine} indexed {indexed}")
@@ -139,7 +139,7 @@ class BM25Index(pt.Indexer):
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What the index says of itself.
+        """The index's manifest.
 
         Raises:
             IndexingError: there is no index, or one of another engine or analysis.
@@ -160,13 +160,13 @@ class BM25Index(pt.Indexer):
                 raise DamagedIndexError(f"{self.path / 'manifest.json'}: expected the key {name!r}; {_REMEDY}")
             if manifest[name] != getattr(self, name):
                 raise IndexingError(
-                    f"{self.path} was built with {name}={manifest[name]!r}, not {getattr(self, name)!r}: ask for that, or build anew"
+                    f"{self.path} was built with {name}={manifest[name]!r}, not {getattr(self, name)!r}: open it so, or build it again"
                 )
         return manifest
 
     @property
     def fingerprint(self) -> str | None:
-        """Hash (128 bits, hexadecimal) of documents, engine and analysis; ``None`` of an index from before it was written down."""
+        """Hash (128 bits, hexadecimal) of documents, engine and analysis; ``None`` for indexes that older versions built."""
         if "content" not in self.manifest:
             return None
         return digest_of([self.manifest["content"], self.engine, self.stemmer, self.stopwords])
@@ -183,7 +183,7 @@ class BM25Index(pt.Indexer):
 
     @cached_property
     def searcher(self) -> Searcher:
-        """What the engine searches with; one and the same until the index is built anew."""
+        """The index as its engine opened it; the same object until the index is built again."""
         return self._engine.open(self.path, self._analysis, self.threads)
 
     @property

@@ -1,4 +1,4 @@
-"""The jars of the engines that run on Java, as they lie on this machine; none is ever fetched."""
+"""The jars of the engines that run on Java, as found on this machine; none is ever downloaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAVEN = Path.home() / ".m2" / "repository" / "org" / "terrier"
 
 
 def find_anserini() -> Path | None:
-    """Anserini's jar, in the distribution ``pyserini``; ``None`` where that is not installed."""
+    """Anserini's jar, in the distribution ``pyserini``; ``None`` if that is not installed."""
     found = importlib.util.find_spec("pyserini")
     folders = (found.submodule_search_locations or []) if found else []
     jars = [jar for folder in folders for jar in sorted(Path(folder, "resources", "jars").glob("anserini-*-fatjar.jar"))]
@@ -38,7 +38,7 @@ def anserini_jar() -> Path:
 
 
 def terrier_versions() -> dict[str, str | None]:
-    """The newest version of each of Terrier's jars, in PyTerrier's folder or Maven's; ``None`` where there is none."""
+    """The newest version of each of Terrier's jars, in PyTerrier's folder or Maven's; ``None`` if there is none."""
     home = Path(pt.io.pyterrier_home())
 
     def newest(jar: str) -> str | None:
@@ -51,7 +51,7 @@ def terrier_versions() -> dict[str, str | None]:
 
 
 def terrier_jars() -> list[Path]:
-    """Terrier's jars in their newest versions; none where one of them is not here."""
+    """Terrier's jars in their newest versions; none if one of them is missing."""
     found = []
     for jar, version in terrier_versions().items():
         places = [*Path(pt.io.pyterrier_home()).glob(f"{jar}-{version}[-.]*jar"), *_MAVEN.glob(f"{jar}/{version}/{jar}-{version}[-.]*jar")]
@@ -62,7 +62,7 @@ def terrier_jars() -> list[Path]:
 
 
 def require_terrier() -> None:
-    """Make sure that Terrier's jars are there.
+    """Check that Terrier's jars are there.
 
     Raises:
         MissingDependencyError: one is not.

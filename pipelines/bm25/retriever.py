@@ -1,4 +1,4 @@
-"""Retrieval with BM25, and RM3 on top of it; the order of results and ties at the cut-off, whichever the engine."""
+"""Retrieval with BM25 and RM3: the order of results and ties at the cut-off are the same for all engines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ance_ir.transformers import Retrieving, labelled
 
 
 class SearchedIndex(Protocol):
-    """What a retriever reads of a ``BM25Index``."""
+    """The part of a ``BM25Index`` that a retriever uses."""
 
     engine: str
 
@@ -27,7 +27,7 @@ class SearchedIndex(Protocol):
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """What the index says of itself; reading it checks that the index is complete."""
+        """The index's manifest; to read it checks that the index is complete."""
 
     @property
     def has_rm3(self) -> bool:
@@ -47,19 +47,19 @@ class SearchedIndex(Protocol):
 
 
 class BM25Retriever(Retrieving):
-    """Queries to the best documents of a BM25 index; fewer, or none, where fewer share a word with the query.
+    """Retrieves the best documents of a BM25 index: those that share a word with the query.
 
     Args:
         index: where to search.
         num_results: documents a query, at most.
         k1: saturation of term frequencies.
         b: normalisation by document length, 0 to 1.
-        rm3: widens the queries with words of the documents that they find first, and searches again.
+        rm3: expands the queries with words of their first results, and searches again.
         verbose: show progress.
 
     Raises:
         IndexingError: there is no index.
-        UsageError: parameters that cannot be meant, or RM3 of an engine that has none.
+        UsageError: a parameter is out of range, or the engine has no RM3.
     """
 
     schematic = labelled("BM25")
@@ -87,7 +87,7 @@ class BM25Retriever(Retrieving):
         self.verbose = verbose
 
     def settle(self, changed: str | None) -> None:
-        """See ``Configured``: there must be an index, and its engine must have RM3 where that is wanted."""
+        """See ``Configured``: there must be an index, and its engine must have RM3 if that is set."""
         if self.rm3 is not None and not self.index.has_rm3:
             raise UsageError(f'the engine {self.index.engine} has no RM3: build the index with engine="lucene"')
         if changed in (None, "index"):
@@ -141,7 +141,7 @@ class BM25Retriever(Retrieving):
 
 
 def _places(rows: np.ndarray) -> np.ndarray:
-    """The place of each among those of the same row, which are together and in ascending order, from 0."""
+    """The place of each among those of the same row, from 0; equal rows lie together, in ascending order."""
     return np.arange(len(rows)) - np.searchsorted(rows, rows)
 
 

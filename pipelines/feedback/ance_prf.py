@@ -18,12 +18,12 @@ from ance_ir.transformers import given_texts, labelled
 class AncePRF(Feedback):
     """A query encoder that reads the query and the first results together (ANCE-PRF: Yu, Xiong and Callan, 2021).
 
-    It reads the query and the ``text`` of each result, each followed by what ends a text for the tokeniser, cut where ``length`` is full.
+    Its input is the query and the ``text`` of each result, each followed by the tokeniser's separator, cut to ``length`` tokens.
 
     Args:
-        model: a query encoder trained for this; the vectors that are searched come from the model that it was trained with.
+        model: a query encoder trained for this; the index to search is that of the model which it was trained with.
         depth: how many results it reads, at most; a checkpoint is trained for one depth.
-        length: tokens, special ones counted.
+        length: tokens, special ones included.
 
     Raises:
         UsageError: ``depth`` is below 1, or the model does not take so many tokens.
@@ -39,7 +39,7 @@ class AncePRF(Feedback):
         self.length = length
 
     def settle(self, changed: str | None) -> None:
-        """See ``Configured``: the model must take so many tokens."""
+        """See ``Configured``: the model must accept that many tokens."""
         if self.length > self.model.tokenizer.longest:
             raise UsageError(f"length {self.length} is more than the {self.model.tokenizer.longest} tokens that the model takes")
 

@@ -1,10 +1,6 @@
-"""Pseudo-relevance feedback for dense retrieval: results to better query vectors, to be put between two retrievals.
+"""Bases of pseudo-relevance feedback: results to better query vectors.
 
 Shapes: Q queries, D dimensions, N documents that give feedback.
-
-Example, with the model's query vectors in the frame from the start, so that each query is encoded once::
-
-    model.queries() >> ance % 10 >> RocchioPRF(index) >> ance
 """
 
 from __future__ import annotations
@@ -27,9 +23,9 @@ from ance_ir.transformers import Configured, query_columns
 
 
 class Feedback(Configured, pt.Transformer):
-    """Results to their queries, once each, with a new ``query_vec``.
+    """Turns results into their queries, one row each, with a new ``query_vec``.
 
-    A query without results is not in a frame of results, so it does not come out either.
+    A query without results has no row in the input, hence none in the output.
     """
 
     depth = integer(1)
@@ -38,7 +34,7 @@ class Feedback(Configured, pt.Transformer):
         self.depth = depth
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
-        """Make the query vectors; all columns that belong to queries (their names begin with ``q``) are kept."""
+        """Compute the query vectors; all columns of the query (their names begin with ``q``) are kept."""
         self._validate(inp)
         columns = query_columns(inp, without="query_vec")
         if inp.empty:
@@ -55,7 +51,7 @@ class Feedback(Configured, pt.Transformer):
 
     @abstractmethod
     def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
-        """New vectors of queries, float32 ``[Q, D]``, of the results of each, ranked."""
+        """The new vectors of queries, float32 ``[Q, D]``, from the ranked results of each."""
 
 
 class VectorPRF(Feedback):
@@ -86,7 +82,7 @@ class VectorPRF(Feedback):
 
     @abstractmethod
     def _moved(self, query_D: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        """The new vector of a query, ``[D]``, of the documents that it found, best first, int64, one at least."""
+        """The new vector of a query, ``[D]``, from the numbers of its documents, int64, best first, at least one."""
 
     def _validate(self, inp: pd.DataFrame) -> None:
         with pt.validate.any(inp, context=self) as mode:

@@ -1,4 +1,4 @@
-"""What all fusions share: each system is asked, and what they found is joined and ranked.
+"""Base of all fusions: runs each system, joins the results and ranks them.
 
 Shapes: S systems, P pairs of a query and a document that one of them found, Q queries.
 """
@@ -23,11 +23,11 @@ from ance_ir.transformers import Retrieving
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """What the systems found together.
+    """The results of several systems, joined.
 
     Attributes:
         pairs: each query and document once, with all other columns but ``score`` and ``rank``.
-        values_SP: what each system gives each of them, float64.
+        values_SP: the value that each system gives to each pair, float64.
     """
 
     pairs: pd.DataFrame
@@ -46,7 +46,7 @@ def _read_systems(value: Any) -> tuple[pt.Transformer, ...]:
 
 
 class Fusion(Retrieving):
-    """A document scores as the weighted sum of what the systems give it."""
+    """Base of fusions; a document's score is the weighted sum of the values that the systems give it."""
 
     stages = ("systems",)
     systems = Setting(_read_systems)
@@ -66,17 +66,17 @@ class Fusion(Retrieving):
 
     @abstractmethod
     def _values(self, ranked: pd.DataFrame) -> np.ndarray:
-        """What a system gives the documents of its own ranked list, float64."""
+        """The values that a system gives to the documents of its own ranking, float64."""
 
     @abstractmethod
     def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """What it gives a document that the query's list lacks, for each of its queries, whose values begin at ``starts``."""
+        """For each of its queries, the value of documents that it did not find; the values of a query begin at ``starts``."""
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
-        """Ask each system and fuse what they found.
+        """Run each system and fuse the results.
 
-        A column comes from the first system that found the document and has it; a query's columns, from the first that found anything
-        for the query. A document that a system lists twice counts where it stands first.
+        A column comes from the first system that found the document and has the column; a query's columns, from the first that found
+        anything for the query. Of a document that a system returns twice the first place counts.
 
         Raises:
             UsageError: a system gives no scores, or scores that are no numbers.
@@ -84,7 +84,7 @@ class Fusion(Retrieving):
         return self.rank(self.candidates(inp))
 
     def candidates(self, inp: pd.DataFrame) -> Candidates:
-        """All that the systems find, with what they give it; ``rank`` makes the results of it."""
+        """All that the systems find, with the values they give it, for ``rank``."""
         lists = [_ranked(system, system.transform(inp)) for system in self.systems]
         queries = pd.factorize(pd.concat([inp["qid"], *(ranked["qid"] for ranked in lists)]))[0]
         documents, docnos = pd.factorize(pd.concat([ranked["docno"] for ranked in lists]))
@@ -109,14 +109,14 @@ class Fusion(Retrieving):
         return Candidates(pairs=pd.DataFrame(pairs), values_SP=values_SP)
 
     def rank(self, found: Candidates) -> pd.DataFrame:
-        """The results, of what the systems found."""
+        """The fused ranking of joined results."""
         score_P = np.zeros(len(found.pairs))
         for weight, values_P in zip(self.weights, found.values_SP, strict=True):
             score_P += weight * values_P
         return rank_results(found.pairs.assign(score=score_P), self.num_results)
 
     def transform_inputs(self) -> list[list[str]]:
-        """The columns with which each system has what it needs."""
+        """The sets of columns that serve all systems."""
         ways = product(*(pt.inspect.transformer_inputs(system) or [] for system in self.systems))
         joined = [list(dict.fromkeys(column for columns in way for column in columns)) for way in ways]
         distinct = {frozenset(columns): columns for columns in reversed(joined)}
@@ -128,10 +128,10 @@ class Fusion(Retrieving):
 
 
 def _ranked(system: pt.Transformer, found: pd.DataFrame) -> pd.DataFrame:
-    """What a system found, in the one order of results, each document once a query."""
+    """The results of a system in the one order of results, each document once for each query."""
     lacking = {"qid", "docno", "score"} - set(found.columns)
     if lacking:
-        raise UsageError(f"fusion needs a score for each qid and docno; {system} gives only {', '.join(found.columns)}")
+        raise UsageError(f"fusion needs the columns qid, docno and score; {system} gives only {', '.join(found.columns)}")
     try:
         ranked = rank_results(found)
     except UsageError as error:

@@ -18,19 +18,19 @@ Missing = Literal["min", "zero"]
 
 
 class WeightedSum(Fusion):
-    """A document scores as the weighted sum of its scores in the lists.
+    """The weighted sum of a document's scores in several rankings.
 
-    BM25 + λ · dense over the union of both lists (Karpukhin et al., 2020, section 5), a document that one of them lacks having that list's
-    lowest score, is ``WeightedSum(bm25 % 2000, dense % 2000, weights=(1, 1.1))``. With exact dense scores instead of lowest ones, it is
+    BM25 + λ · dense over the union of both rankings (Karpukhin et al., 2020, section 5), where a document that one of them lacks gets that
+    ranking's lowest score, is ``WeightedSum(bm25 % 2000, dense % 2000, weights=(1, 1.1))``. With exact dense scores instead it is
     ``WeightedSum(bm25 % 2000, (bm25 % 2000 | dense % 2000) >> index.scorer(model), weights=(1, 1.1))``. ``tune_weights`` chooses weights.
 
     Args:
         *systems: transformers that retrieve, or rank what they are given.
         weights: of each system; 1 each by default.
-        normalization: of the scores of each system for each query: ``"none"``; ``"min-max"``, from 0 to 1, all 1 where they are equal;
-            ``"z"``, with mean 0 and standard deviation 1, all 0 where they are equal.
-        missing: what a document gets that a list lacks: ``"min"``, the list's lowest (normalised) score, or ``"zero"``. A list without any
-            document for the query gives 0.
+        normalization: of the scores of each system for each query: ``"none"``; ``"min-max"``, from 0 to 1, all 1 if they are equal;
+            ``"z"``, with mean 0 and standard deviation 1, all 0 if they are equal.
+        missing: the score of a document that a ranking lacks: ``"min"``, the ranking's lowest (normalised) score, or ``"zero"``. A ranking
+            without any document for the query gives 0.
         num_results: documents a query, at most.
 
     Raises:

@@ -1,21 +1,22 @@
-"""Systems from text: ``systems.get("bm25 % 100 >> ance", dataset)``, and what ``ance-ir eval --system`` accepts.
+"""Systems written as text: ``systems.get("bm25 % 100 >> ance", dataset)`` and ``ance-ir eval --system``.
 
-A system is stages joined by ``>>``, each perhaps with a cut-off. The first stage retrieves, those after it score what was found:
+A system is a chain of stages joined by ``>>``, each with an optional cut-off. The first stage retrieves, later ones score its results:
 
 ===========================================  ==========================================================================================
 ``bm25[engine=lucene; k1=1.2; b=0.75]``      BM25 over the dataset; ``stemmer``, ``stopwords``, ``rm3=yes`` or ``rm3=10,10,0.5``
 ``x.ance[backend=ivf; aggregation=mean]``    a dense index; ``prf=average:3``, ``prf=rocchio:5,0.4,0.6``
 ``runs/bert[passages=maxp:256,4]``           a reranker, on the dataset's texts
-``runs/reader[by=score]``                      a reader at the end: one answer a question, from the dataset's titles and texts
+``runs/reader[by=score]``                    a reader at the end: one answer a question, from the dataset's titles and texts
 ``ance[model=runs/x; passages=maxp:128,4]``  a dense model on the dataset, whose index is kept in the cache folder; ``dpr`` likewise
 ``bert[model=runs/bert]``                    a reranker by its folder or hub name
-``bm25 + 1.1 * ance``                        the weighted sum of scores; what one lacks gets that one's lowest score
+``bm25 + 1.1 * ance``                        the weighted sum of scores; a document that one lacks gets its lowest score
 ``rrf(a, b)``                                reciprocal rank fusion
 ``minmax(a, 0.5 * b)``, ``z(a, b)``          the weighted sum of scores that are normalised in each query
-``bm25-bert-rerank``                         one of ``SYSTEMS``, which have names
+``bm25-bert-rerank``                         a named system, one of ``SYSTEMS``
 ===========================================  ==========================================================================================
 
-``NAME=…`` before it names the system. ``parser`` has the grammar.
+``NAME=…`` before it names the system. A path has a separator or a known ending (``./bert``, ``x.ance``) or stands in quotes; ``parser`` has
+the grammar.
 """
 
 from ance_ir.pipelines.systems.cache import dataset_dense

@@ -1,4 +1,4 @@
-"""The dense indexes of datasets, kept in the cache folder."""
+"""The dense indexes of datasets, in the cache folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ance_ir.models import DenseEncoder, PassageScheme
 def dataset_dense(dataset: Dataset, model: DenseEncoder, passages: PassageScheme, *, verbose: bool = False) -> AnceIndex:
     """The dense index of a dataset's documents: built in the cache folder on first use, then reopened.
 
-    It is found by the documents, the model's weights and text settings, its precision, and the passages. An interrupted build
+    There is one for each combination of documents, model weights, text settings, precision and passages. An interrupted build
     resumes.
 
     Args:
-        dataset: whose documents.
+        dataset: its documents are indexed.
         model: the encoder.
-        passages: how documents are cut.
+        passages: how documents are split.
         verbose: show progress.
     """
     key = digest_of([model.fingerprint(), model.precision, str(passages)])

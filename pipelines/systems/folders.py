@@ -1,4 +1,4 @@
-"""What a folder is, told by its small files."""
+"""The kind of a folder that is a stage, by its small files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
 
 
 def kind_of(path: Path) -> Kind:
-    """What a folder holds. A model that does not say what it is for counts as a reranker.
+    """The kind of a folder. A model of unknown purpose counts as a reranker.
 
     Raises:
-        UsageError: nothing that can be a stage.
-        ModelError: a training run that has not ended.
+        UsageError: it is no stage.
+        ModelError: a training run that is not finished.
     """
     if (path / "manifest.json").exists():
         return "dense index" if (path / "pt_meta.json").exists() else "BM25 index"
     if not path.is_dir():
-        raise UsageError(f"{path} is {'a file' if path.exists() else 'not there'}; a stage is the folder of an index or a reranker")
+        raise UsageError(f"{path} is {'a file' if path.exists() else 'not there'}; a stage is the folder of an index or of a model")
     folder = resolve(str(path))
     family = family_of(folder)
     if family == "RAG model":

@@ -1,4 +1,4 @@
-"""Systems that have a name, and the published checkpoints that they use where no ``model=`` names another."""
+"""Named systems, and the published checkpoints that they use unless ``model=`` names another."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class NamedSystem:
     """A system with a name.
 
     Attributes:
-        expression: what it stands for.
-        what: it in words.
+        expression: the text that the name stands for.
+        what: a description of one line.
     """
 
     expression: str
@@ -41,25 +41,25 @@ def _system(expression: str, what: str) -> NamedSystem:
 
 SYSTEMS: Mapping[str, NamedSystem] = {
     "bm25-rm3": _system("bm25[engine=lucene; rm3=yes]", "BM25 with RM3 query expansion (extra lucene)"),
-    "ance-firstp": _system("ance[passages=firstp]", "ANCE over the beginnings of documents (ANCE, table 1)"),
+    "ance-firstp": _system("ance[passages=firstp]", "ANCE over the first passages of documents (ANCE, table 1)"),
     "ance-maxp": _system(
         "ance[model=castorini/ance-msmarco-doc-maxp; passages=maxp:512,4]",
-        "ANCE over up to four passages of a document, the best of which counts (ANCE, table 1)",
+        "ANCE over up to four passages of a document, scored by the best one (ANCE, table 1)",
     ),
     "ance-dpr": _system("ance[model=castorini/ance-dpr-question-multi; passages=firstp]", "ANCE's two towers for open QA (ANCE, table 3)"),
-    "ance-prf-average": _system("ance[prf=average:3]", "ANCE, then once more with the mean of the query's and the first 3 vectors"),
-    "ance-prf-rocchio": _system("ance[prf=rocchio:5,0.4,0.6]", "ANCE, then once more with Rocchio's query of the first 5 vectors"),
-    "bm25+dpr": _system("bm25 + 1.1 * dpr", "the weighted sum of BM25 and DPR, over what either finds (DPR, section 5)"),
-    "bm25-ance-rerank": _system("bm25 % 100 >> ance", "ANCE ranks BM25's first 100 anew (ANCE, table 1, rerank)"),
-    "bm25-bert-rerank": _system("bm25 % 100 >> bert", "a BERT reranker ranks BM25's first 100 anew (ANCE, table 1)"),
-    "ance-bert-rerank": _system("ance % 100 >> bert", "a BERT reranker ranks ANCE's first 100 anew"),
+    "ance-prf-average": _system("ance[prf=average:3]", "ANCE, then again with the mean of the query's vector and the first 3"),
+    "ance-prf-rocchio": _system("ance[prf=rocchio:5,0.4,0.6]", "ANCE, then again with Rocchio's query from the first 5"),
+    "bm25+dpr": _system("bm25 + 1.1 * dpr", "the weighted sum of BM25 and DPR over the union of their results (DPR, section 5)"),
+    "bm25-ance-rerank": _system("bm25 % 100 >> ance", "ANCE reranks BM25's first 100 (ANCE, table 1, rerank)"),
+    "bm25-bert-rerank": _system("bm25 % 100 >> bert", "a BERT reranker on BM25's first 100 (ANCE, table 1)"),
+    "ance-bert-rerank": _system("ance % 100 >> bert", "a BERT reranker on ANCE's first 100"),
     "bm25-ance-rrf": _system("rrf(bm25, ance)", "reciprocal rank fusion of BM25 and ANCE"),
 }
-"""By name. Options in brackets after a name go to the dense models and rerankers in its expression."""
+"""The named systems. Options in brackets after a name go to the dense models and rerankers in its expression."""
 
 BERT = "bert"
 MODELS = ("ance", "dpr", BERT)
-"""Words that stand for a model, over the dataset's documents."""
+"""Words that stand for a model over the dataset's documents."""
 
 NAMES = (BM25, *MODELS, *SYSTEMS)
 """All words that are stages."""
@@ -77,21 +77,21 @@ CHECKPOINTS: Mapping[str, Mapping[Collection, str]] = {
 
 
 def checkpoint_for(word: str, dataset: Dataset) -> str:
-    """The published checkpoint of ``ance``, ``dpr`` or ``bert`` for a dataset; says which was assumed where there are several."""
+    """The published checkpoint of ``ance``, ``dpr`` or ``bert`` for a dataset; warns which one was assumed if there are several."""
     choices = CHECKPOINTS[word]
     kind = collection_of(dataset)
     if len(set(choices.values())) > 1 and kind_of(dataset.name) is None:
         length = f"its documents have {'more than' if kind == 'documents' else 'at most'} {_LONG} words on average"
         logger.warning(
-            "%s over %s: %s is taken, for %s, since %s; %s[model=NAME] takes another",
+            "%s over %s: using %s, the checkpoint for %s, since %s; %s[model=NAME] uses another",
             *(word, dataset.name, choices[kind], kind, "it has answers" if kind == "open QA" else length, word),
         )
     return choices[kind]
 
 
 def collection_of(dataset: Dataset) -> Collection:
-    """What a dataset's documents are: what is known of its name; else ``open QA`` where its questions have answers, ``documents`` where
-    its first 100 documents have more than 256 words on average, and ``passages``.
+    """The kind of a dataset: by its name if that is known; else ``open QA`` if its questions have answers, ``documents`` if its first 100
+    documents have more than 256 words on average, and ``passages`` otherwise.
     """
     known = kind_of(dataset.name)
     if known is not None:
@@ -111,16 +111,16 @@ def _has_answers(dataset: Dataset, split: str) -> bool:
 
 
 def expand(stage: Stage) -> Node:
-    """The tree of a named system, all of it in the place of the stage that named it; the stage's options are added to its models'.
+    """The tree of a named system, placed at the stage that names it; the stage's options are added to those of its models.
 
     Raises:
-        UsageError: no model in it could take them.
+        UsageError: the stage has options, and no model in the system could take them.
     """
     expression = SYSTEMS[stage.word.lower()].expression
     tree = parse(expression, NAMES).tree
     given = {option.name for option in stage.options}
     if given and not any(part.word in MODELS for part in stages_of(tree)):
-        raise UsageError(f"{stage.word} takes no options; what it stands for does: {expression}")
+        raise UsageError(f"{stage.word} takes no options; write the options into its expression: {expression}")
 
     def moved(part: Stage) -> Stage:
         options = tuple(replace(option, place=stage.place) for option in part.options)
@@ -140,7 +140,7 @@ _STAGES = {
 
 
 def describe() -> list[dict[str, str]]:
-    """Stages and systems: ``name``, ``expression``, ``what`` in words, and what it ``needs``: checkpoints, by the kind of collection."""
+    """All stages and systems: ``name``, ``expression``, ``what`` it does, and the checkpoints that it ``needs``, by collection."""
     known = {name: NamedSystem(expression=name, what=what) for name, what in _STAGES.items()} | dict(SYSTEMS)
     rows = []
     for name, system in known.items():

@@ -1,4 +1,4 @@
-"""What stands in brackets after a stage: which options each kind of stage has, and what their values are."""
+"""The options in brackets after a stage: which ones each kind of stage has, and how their values are read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"a number was expected, not {text!r}") from None
+        raise UsageError(f"expected a number, not {text!r}") from None
 
 
 def _rm3(text: str) -> RM3 | None:
@@ -52,7 +52,7 @@ def _feedback(text: str) -> Callable[[AnceIndex], VectorPRF]:
 
 
 Kinds = Mapping[str, Callable[[str], Any]]
-"""From an option's name to what reads its value."""
+"""The reader of each option's value, by the option's name."""
 
 BM25: Kinds = {"engine": str, "k1": _number, "b": _number, "stemmer": str, "stopwords": str, "rm3": _rm3}
 INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
@@ -67,9 +67,9 @@ def read_options(stage: Stage, kinds: Kinds, text: str) -> dict[str, Any]:
     """The values of a stage's options, by name.
 
     Args:
-        stage: of the system.
+        stage: has the options.
         kinds: the options that it may have.
-        text: of the whole system, for errors.
+        text: the whole system, for errors.
 
     Raises:
         PointedError: there is no such option, it comes twice, or it cannot have that value.
@@ -86,13 +86,13 @@ def read_options(stage: Stage, kinds: Kinds, text: str) -> dict[str, Any]:
 
 
 def text_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a dense model's options that say how it reads text and makes vectors, as ``from_pretrained`` takes them."""
+    """The options of a dense model that are text settings, as ``from_pretrained`` takes them."""
     return parse_settings(f"{name}={options[name]}" for name in TEXT if name in options)
 
 
 @contextmanager
 def pointing(text: str, place: int) -> Iterator[None]:
-    """Have what is refused inside point at a place in the text."""
+    """While entered, a UsageError becomes one that points at a place in the text."""
     try:
         yield
     except PointedError:

@@ -1,4 +1,4 @@
-"""Pipelines that people write themselves, in a file of Python."""
+"""The user's own pipelines, from a Python file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FUNCTION = "pipelines"
 
 
 def load_pipelines(path: Path | str, dataset: Dataset) -> dict[str, pt.Transformer]:
-    """Run a file of Python and call its function ``pipelines(dataset)``; what it returns, by name.
+    """Run a Python file and call its function ``pipelines(dataset)``; returns that function's pipelines by name.
 
     Args:
-        path: the file. It is code that is run, so it should be one's own.
-        dataset: what the function is given.
+        path: the file. Its code is run, so it should be your own.
+        dataset: the argument of the function.
 
     Raises:
         UsageError: there is no such function, it or the file fails, it returns no transformers by name, or a name is taken.
@@ -41,16 +41,16 @@ def load_pipelines(path: Path | str, dataset: Dataset) -> dict[str, pt.Transform
         raise UsageError(f"{path}: {FUNCTION}(dataset) returns a dictionary of pipelines by name, not {_called(found)}")
     for name, pipeline in found.items():
         if not isinstance(name, str) or not name or name != name.strip():
-            raise UsageError(f"{path}: a pipeline's name is a text without blanks around it, not {name!r}")
+            raise UsageError(f"{path}: expected a name without blanks around it, not {name!r}")
         if not isinstance(pipeline, pt.Transformer):
-            raise UsageError(f"{path}: {name} is to be a PyTerrier transformer, not {_called(pipeline)}")
+            raise UsageError(f"{path}: expected {name} to be a PyTerrier transformer, not {_called(pipeline)}")
         if name.lower() in (*NAMES, *FUNCTIONS):
-            raise UsageError(f"{path}: the name {name} is taken; `ance-ir systems` shows those that are")
+            raise UsageError(f"{path}: the name {name} is taken; `ance-ir systems` lists the names in use")
     return found
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Where in the file an error arose."""
+    """The line of the file where an error arose, for a message."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

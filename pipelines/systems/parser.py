@@ -1,4 +1,4 @@
-"""The text of a system, or of a mixture of negatives, to its tree.
+"""Parses the text of a system, or of a mixture of negatives, into its tree.
 
 ::
 
@@ -9,7 +9,7 @@
     unit   := STAGE ["[" name=value (";" name=value)* "]"] | "(" chain ")" | FUNCTION "(" chain ("," chain)* ")"
     mixture := "mix" "(" chain ("," chain)* ")" | chain
 
-A NUMBER before a system in a mixture is its weight in the mixture. ``term "+" term`` alone is a mixture too, the way it used to be written.
+A NUMBER before a system in a mixture is its weight in the mixture. ``term "+" term`` alone is a mixture too, in the older notation.
 
 ``%`` binds tighter than ``*``, so that a fusion sees the weight; both bind tighter than ``+``, and that tighter than ``>>``.
 A STAGE is, in this order,
@@ -51,11 +51,11 @@ def parse(text: str, names: Collection[str] = ()) -> System:
     """Read a system.
 
     Args:
-        text: of the system.
-        names: of stages and systems, which may have signs in them.
+        text: the system.
+        names: the names of stages and systems, which may have signs in them.
 
     Raises:
-        PointedError: the text is no system; says what was expected, and where.
+        PointedError: the text is no system; the message has what was expected, and where.
     """
     return _Parser(text, names).system()
 
@@ -64,11 +64,11 @@ def parse_mixture(text: str, names: Collection[str] = ()) -> Mixture:
     """Read a mixture; a system alone is a mixture of one.
 
     Args:
-        text: of the mixture.
-        names: of stages and systems, which may have signs in them.
+        text: the mixture.
+        names: the names of stages and systems, which may have signs in them.
 
     Raises:
-        PointedError: the text is no mixture; says what was expected, and where.
+        PointedError: the text is no mixture; the message has what was expected, and where.
     """
     parser = _Parser(text, names)
     try:
@@ -84,7 +84,7 @@ class _Parser:
         self.text = text
         self.names = {BM25, *names}
         self.place = 0
-        self.splits = False  # whether + outside brackets parts sources, even where a name has one: bm25+dpr
+        self.splits = False  # whether + outside brackets separates sources, even within a name: bm25+dpr
 
     def mixture(self) -> Mixture:
         self._skip()
@@ -176,7 +176,7 @@ class _Parser:
         return self.stage()
 
     def _inside(self, sign: str, expected: str) -> list[Node]:
-        """Chains in brackets, joined by a sign, if any."""
+        """The chains in brackets; a sign separates several."""
         splits, self.splits = self.splits, False
         chains = [self.chain()]
         while sign and self._take(sign):
@@ -271,7 +271,7 @@ class _Parser:
             self.place += 1
 
     def _take(self, sign: str) -> bool:
-        """Go behind a sign, if it comes next, and the blanks before it."""
+        """Skip blanks and a sign, if it comes next; whether it did."""
         self._skip()
         if not self.text.startswith(sign, self.place):
             return False
@@ -279,8 +279,8 @@ class _Parser:
         return True
 
     def fail_of_depth(self) -> NoReturn:
-        """Refuse what stands in too many brackets."""
-        self._fail("expected fewer brackets in one another")
+        """Refuse a text with too many nested brackets."""
+        self._fail("expected fewer nested brackets")
 
     def _fail(self, expected: str) -> NoReturn:
         found = re.match(r">>|[^\s>%*+()\[\],;=\"']+|.", self.text[self.place :])

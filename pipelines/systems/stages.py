@@ -1,4 +1,4 @@
-"""Stages of a system, from their words and folders to PyTerrier transformers."""
+"""Opens the stages of a system: from words and folders to PyTerrier transformers."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Stages:
     """Opens the stages of systems over one dataset; a model that several of them use is opened once.
 
     Args:
-        dataset: what is searched.
+        dataset: the dataset to search.
         num_results: documents a query.
         device: where models compute.
-        model: opens the indexes' model from another place than where it was when they were built.
-        precision: what dense models compute in; by default their checkpoint's own.
-        passages: how a collection is cut for a dense model, where neither the stage nor the makers of the model say.
-        bm25: k1 and b, where the stage does not say.
+        model: where the model of the indexes is now, if it has moved since they were built.
+        precision: of dense models; by default their checkpoint's own.
+        passages: how documents are split for a dense model, unless the stage sets it or the model is published with its own.
+        bm25: k1 and b, unless the stage sets them.
         counts_itself: whether a document counts whose docno is the query's qid.
         verbose: show progress of what is built on first use.
     """
@@ -73,16 +73,16 @@ class Stages:
         self._readers: dict[str, Reader] = {}
 
     def open(self, stage: Stage, text: str, *, retrieves: bool) -> pt.Transformer:
-        """A stage: a retriever where the system begins with it, otherwise what scores the documents that are found.
+        """A stage: a retriever if it is the first of its system, otherwise a scorer of the documents that were found.
 
         Args:
-            stage: of the system.
-            text: of the whole system, for errors.
+            stage: the stage.
+            text: the whole system, for errors.
             retrieves: whether the system begins with it.
 
         Raises:
             UsageError: there is no such stage, or it cannot stand there.
-            ModelError: a checkpoint that is not at hand, or does not load.
+            ModelError: a checkpoint is not available, or does not load.
         """
         if stage.path is not None:
             return self._of_folder(stage, stage.path, text, retrieves=retrieves)
@@ -113,7 +113,7 @@ class Stages:
     def _bm25(self, stage: Stage, text: str, path: Path | None, *, retrieves: bool) -> pt.Transformer:
         options = read_options(stage, kinds.BM25, text)
         if not retrieves:
-            raise UsageError(f"{stage.written} only retrieves, so it is the first stage of a system")
+            raise UsageError(f"{stage.written} only retrieves, so it must be the first stage of a system")
         analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
         index = dataset_bm25(self._dataset, **analysis) if path is None else BM25Index(path, **analysis)
         return self._others(index.retriever(self._asked, **{"k1": self._k1, "b": self._b, **options}))
@@ -133,7 +133,7 @@ class Stages:
         if not retrieves:
             if feedback is not None or "backend" in options:
                 name = "backend" if feedback is None else "prf"
-                raise UsageError(f"{stage.written} scores what was found before it: {name}= is for an index that retrieves")
+                raise UsageError(f"{stage.written} scores the results of the stage before it: {name}= is for an index that retrieves")
             return index.scorer(model, check=False, **options)
         retriever = self._others(index.retriever(model, self._asked, check=False, **options))
         if feedback is None:
@@ -143,7 +143,7 @@ class Stages:
 
     @property
     def _asked(self) -> int:
-        """How many documents a retriever is asked for."""
+        """How many documents to ask a retriever for."""
         return self._num_results if self._counts_itself else self._num_results + 1
 
     def _others(self, retriever: pt.Transformer) -> pt.Transformer:
@@ -153,12 +153,14 @@ class Stages:
         name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self._dataset)
         model = self._cross_encoder(stage, name, is_stage=folder is not None)
         if retrieves:
-            raise UsageError(f"{stage.written} is a reranker, which scores what stages before it found: bm25 % 100 >> {stage.written}")
+            raise UsageError(
+                f"{stage.written} is a reranker, which scores the results of another stage: bm25 % 100 >> {stage.written}"
+            )
         return self._dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self._verbose, **options)
 
     def _reader(self, stage: Stage, path: Path, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
         if retrieves:
-            raise UsageError(f"{stage.word} is a reader, which answers from what stages before it found: bm25 % 20 >> {stage.word}")
+            raise UsageError(f"{stage.word} is a reader, which answers from the results of another stage: bm25 % 20 >> {stage.word}")
         name = str(path.resolve())
         if name not in self._readers:
             self._readers[name] = Reader.from_pretrained(name, device=self._device)
@@ -193,4 +195,4 @@ class Stages:
 
 
 def _with_remedy(error: ModelError, stage: Stage) -> ModelError:
-    return ModelError(f"{error}. Another checkpoint is named in brackets: {stage.written}[model=FOLDER]")
+    return ModelError(f"{error}. Name another checkpoint in brackets: {stage.written}[model=FOLDER]")

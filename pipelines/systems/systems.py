@@ -1,4 +1,4 @@
-"""From the text of a system to its pipeline."""
+"""Builds pipelines from the text of systems."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, S
 
 
 class Systems:
-    """Reads systems over one dataset; a model that several of them use is opened once.
+    """Builds the pipelines of systems over one dataset; a model that several of them use is opened once.
 
     Args:
-        dataset: what is searched.
+        dataset: the dataset to search.
         num_results: documents a query.
         device: where models compute.
-        model: opens the indexes' model from another place than where it was when they were built.
-        precision: what dense models compute in; by default their checkpoint's own.
-        pipelines: pipelines of the caller's own, which are stages by their names.
-        passages: how the dataset is cut for a dense model, where neither the system nor the makers of the model say.
-        bm25: k1 and b, where the system does not say.
-        counts_itself: whether a document counts whose docno is the query's qid; by default what is known of the dataset, see
-            ``ance_ir.datasets.counts_itself``. Pipelines of the caller's are left alone.
+        model: where the model of the indexes is now, if it has moved since they were built.
+        precision: of dense models; by default their checkpoint's own.
+        pipelines: pipelines of your own, which are stages by their names.
+        passages: how documents are split for a dense model, unless the system sets it or the model is published with its own.
+        bm25: k1 and b, unless the system sets them.
+        counts_itself: whether a document counts whose docno is the query's qid; by default it depends on the dataset's name, see
+            ``ance_ir.datasets.counts_itself``. Pipelines of your own are left as they are.
         verbose: show progress of what is built on first use.
 
     Raises:
-        UsageError: a pipeline of the caller's has the name of a stage or system that is there already.
+        UsageError: a pipeline of your own has the name of a stage or system.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class Systems:
 
         Raises:
             UsageError: the text is no system, or its stages do not go together.
-            ModelError: a checkpoint that is not at hand, or does not load.
+            ModelError: a checkpoint is not available, or does not load.
         """
         return self._made(self._read(text))
 
     def parse_all(self, texts: Sequence[str]) -> dict[str, pt.Transformer]:
-        """Systems by name, in their order; nothing is opened or built before all texts have been read.
+        """Systems by name, in their order; nothing is opened or built before all texts have been parsed.
 
         Raises:
             UsageError: see ``parse``; or two have one name.
@@ -94,11 +94,11 @@ class Systems:
         return dict(map(self._made, read.values()))
 
     def of_tree(self, tree: Node, text: str) -> pt.Transformer:
-        """The pipeline of a part of a text that has been read; see ``parse``.
+        """The pipeline of a part of a parsed text; see ``parse``.
 
         Args:
-            tree: of the part.
-            text: all of it, for errors.
+            tree: the part.
+            text: the whole text, for errors.
         """
         return self._make(tree, text, first=True)
 
@@ -113,7 +113,7 @@ class Systems:
 
         Args:
             node: the part.
-            text: of the whole system, for errors.
+            text: the whole system, for errors.
             first: whether the system begins with it, so that it gets queries and not results.
         """
         match node:
@@ -188,17 +188,17 @@ def get(
 
     Args:
         text: a name, or an expression.
-        dataset: what is searched, or its name.
-        num_results: documents a query; what follows, too, is as for ``Systems``.
+        dataset: the dataset to search, or its name.
+        num_results: documents a query. The other arguments are those of ``Systems``.
         device: where models compute.
         model: where the indexes' model is now, if it has moved.
-        precision: what dense models compute in.
-        pipelines: the caller's own, by name.
+        precision: of dense models.
+        pipelines: pipelines of your own, by name.
         verbose: show progress of what is built on first use.
 
     Raises:
         UsageError: the text is no system, or its stages do not go together.
-        ModelError: a checkpoint that is not at hand, or does not load.
+        ModelError: a checkpoint is not available, or does not load.
         DatasetNotFoundError: no dataset of that name.
     """
     source = load_dataset(dataset) if isinstance(dataset, str) else dataset

@@ -1,4 +1,4 @@
-"""What the text of a system says, as a small tree. Each node knows its place in the text; equality leaves the place out."""
+"""The syntax tree of a system. Each node has its place in the text, which does not count for equality."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MIX = "mix"
-"""What a mixture is called in its text."""
+"""The name of the function that makes a mixture."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Stage:
-    """A word, or the path of what is on disk, and its options.
+    """A word or a path, and its options.
 
     Attributes:
         word: as it was written, without quotes.
-        path: what it names on disk, if it does.
+        path: the path that the word is, or ``None``.
         options: in their order.
         place: where it begins.
         written: what the user wrote: the name of the system that brought the stage in, or the word.
@@ -89,9 +89,9 @@ class System:
     """A whole text.
 
     Attributes:
-        name: what it calls the system; by default the expression.
+        name: of the system; by default the expression.
         tree: of the expression.
-        text: all of it, in which the places are.
+        text: the whole text, which the places refer to.
     """
 
     name: str
@@ -104,9 +104,9 @@ class Source:
     """A part of a mixture.
 
     Attributes:
-        weight: how much of the mixture it makes.
-        tree: of its system.
-        text: of its system.
+        weight: its share of the mixture.
+        tree: its system.
+        text: that of its system.
     """
 
     weight: float
@@ -116,7 +116,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Mixture:
-    """What negatives are drawn from.
+    """A mixture of sources of negatives.
 
     Attributes:
         sources: one or more.

@@ -439,6 +439,7 @@ def test_each_is_another(single: Case, world: World) -> None:
 def test_what_is_not_as_usual_is_shown(single: Case, world: World) -> None:
     transformer = single.make(world)
     assert repr(transformer).startswith(type(transformer).__name__)
+    assert "\n" not in repr(transformer) and " at 0x" not in repr(transformer)
     if single.change:
         changed = pt.inspect.transformer_apply_attributes(transformer, **single.change)
         assert all(getattr(changed, name) == value for name, value in single.change.items())

@@ -10,7 +10,7 @@ It is a folder of plain or gzipped text files:
 ``run.NAME[.SPLIT].txt``       TREC's six columns
 =============================  =====================================================
 
-A name without SPLIT belongs to ``test``. What is gzipped is told by its content.
+A name without SPLIT belongs to ``test``. Gzipped files are recognised by their content.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class DirectoryDataset(Dataset):
 
     Args:
         folder: the directory.
-        name: what to call it; by default the name of the directory.
+        name: its name; by default the name of the directory.
 
     Raises:
-        DatasetNotFoundError: not a directory, or one without a corpus.
-        DatasetError: the same file twice, say plain and gzipped.
+        DatasetNotFoundError: it is not a directory, or has no corpus.
+        DatasetError: a file is there twice, for example plain and gzipped.
     """
 
     def __init__(self, folder: Path | str, name: str | None = None) -> None:
@@ -83,7 +83,7 @@ class DirectoryDataset(Dataset):
 
     @property
     def corpus_bytes(self) -> int:
-        """How large the corpus file is."""
+        """Size of the corpus file, in bytes."""
         return self._parts["corpus", ""].stat().st_size
 
     @property
@@ -92,7 +92,7 @@ class DirectoryDataset(Dataset):
         return self._splits("queries")
 
     def documents(self) -> Documents:
-        """The documents of ``corpus.jsonl``; reading raises MalformedFileError at a line that is not one."""
+        """The documents of ``corpus.jsonl``; reading raises MalformedFileError at a line that is no document."""
         return Documents(partial(read_documents, self._parts["corpus", ""]))
 
     def queries(self, split: str = "test") -> pd.DataFrame:
@@ -100,7 +100,7 @@ class DirectoryDataset(Dataset):
 
         Raises:
             DatasetNotFoundError: no such split.
-            MalformedFileError: a line that does not parse.
+            MalformedFileError: a line does not parse.
         """
         return queries_frame(read_queries(self._file("queries", split)))
 
@@ -109,7 +109,7 @@ class DirectoryDataset(Dataset):
 
         Raises:
             DatasetNotFoundError: no judgements for that split.
-            MalformedFileError: a line that does not parse.
+            MalformedFileError: a line does not parse.
             DatasetError: a document has two labels for a query.
         """
         return read_qrels(self._file("qrels", split))
@@ -119,7 +119,7 @@ class DirectoryDataset(Dataset):
 
         Raises:
             DatasetNotFoundError: no answers for that split.
-            MalformedFileError: a line that does not parse.
+            MalformedFileError: a line does not parse.
         """
         return answers_frame(read_answers(self._file("answers", split)))
 
@@ -148,7 +148,7 @@ class DirectoryDataset(Dataset):
         )
 
     def _hinted(self, message: str) -> str:
-        """The message, and what the directory looks like."""
+        """The message with a hint on what the directory looks like."""
         return ". ".join(filter(None, [message, hint_folder(self.folder)]))
 
 

@@ -44,14 +44,14 @@ ALIASES = {
     "trivia-qa/dev": "dpr-w100/trivia-qa/dev",
     "trivia-qa/train": "dpr-w100/trivia-qa/train",
 }
-"""Short names of our own for ids of ``ir_datasets``."""
+"""Our short names for ids of ``ir_datasets``."""
 
 
 def find_ir_dataset(identifier: str) -> Any | None:
-    """The ``ir_datasets`` object of that id, or None where the catalogue has no such id; downloads nothing."""
+    """The ``ir_datasets`` object of that id, or ``None`` if there is none; downloads nothing."""
     import ir_datasets
 
-    # Its progress bars would stand in our caller's terminal.
+    # Its progress bars would appear in the caller's terminal.
     os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
     with _Log():
         try:
@@ -65,10 +65,10 @@ class IrDataset(Dataset):
 
     Args:
         identifier: the ``ir_datasets`` id.
-        name: what to call it; by default the id.
+        name: its name; by default the id.
 
     Raises:
-        DatasetNotFoundError: no such id. Reading raises it too, where what is read cannot be downloaded.
+        DatasetNotFoundError: there is no such id. Reading raises it if a download fails.
     """
 
     def __init__(self, identifier: str, name: str | None = None) -> None:
@@ -79,12 +79,12 @@ class IrDataset(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the id: the catalogue verifies by checksum what stands behind one."""
+        """Hash of the id, whose content the catalogue verifies by checksum."""
         return digest_bytes([f"ir_datasets {self.identifier}".encode()])
 
     @property
     def corpus_fingerprint(self) -> str:
-        """Hash of the id under which the catalogue holds the corpus, shared by all that is derived from it."""
+        """Hash of the id of the corpus, which datasets derived from it share."""
         import ir_datasets
 
         holder = ir_datasets.docs_parent_id(self.identifier) if self._source.has_docs() else self.identifier
@@ -96,7 +96,7 @@ class IrDataset(Dataset):
         return ("test",) if self._source.has_queries() else ()
 
     def documents(self) -> Documents:
-        """The corpus; title and url apart from the text where the source has them so."""
+        """The corpus; with title and url apart from the text if the source has them so."""
         source = self._part("docs", "test")
         return Documents(partial(_documents, self.identifier), count=source.docs_metadata().get("count"))
 
@@ -138,7 +138,7 @@ class IrDataset(Dataset):
         return answers_frame(clean_queries(frame, f"the questions of {self.name}", error=DatasetError).itertuples(index=False))
 
     def has_candidates(self) -> bool:
-        """Whether a run of candidates to rank again goes with the queries."""
+        """Whether there is a run of candidates to rerank."""
         return bool(self._source.has_scoreddocs())
 
     def candidates(self) -> pd.DataFrame:
@@ -182,7 +182,7 @@ def _documents(identifier: str) -> Iterator[Document | Unusable]:
 
 
 def _text(record: Any) -> str:
-    """The text of a document or query: its field for it, else what the catalogue makes of the record, else all strings but the ids."""
+    """The text of a document or query: its text field, else the catalogue's default text, else all strings except ids."""
     for field in ("text", "body"):
         if field in record._fields:
             return getattr(record, field) or ""
@@ -192,13 +192,13 @@ def _text(record: Any) -> str:
 
 
 def _fetch(identifier: str, source: Callable[[], Iterable[T]]) -> Iterator[T]:
-    """The records of a source; whatever goes wrong in getting one says what was wanted and where to put it."""
+    """The records of a source; errors say what was wanted and where to put it."""
     records: Iterator[T] | None = None
     log = _Log()
     while True:
         pulled: list[T] = []
         failed: Exception | None = None
-        with log:  # around many records: that is what it costs
+        with log:  # for many records at once: to enter takes time
             try:
                 records = iter(source()) if records is None else records
                 for record in islice(records, _PULLED):
@@ -228,7 +228,7 @@ def _advice(identifier: str, error: Exception, messages: list[str]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the layers of exceptions that a failed download is wrapped in."""
+    """The cause of an error, without the layers of exceptions around a failed download."""
     unreachable = re.search(r"(?:https?://|host=.?')([^/'\\\s]+).*(Failed to resolve|Max retries exceeded)", str(error), re.DOTALL)
     if unreachable:
         return f"{unreachable[1]} cannot be reached"
@@ -236,7 +236,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Log(logging.Handler):
-    """While entered, takes what ``ir_datasets`` logs away from the terminal: to our own log, and into ``messages``."""
+    """While entered, sends the log of ``ir_datasets`` to this package's own log and into ``messages``, not to the terminal."""
 
     def __init__(self) -> None:
         super().__init__()

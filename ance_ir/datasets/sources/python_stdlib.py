@@ -1,8 +1,8 @@
 """The embedded collection python-stdlib: the standard library of the running interpreter.
 
-A document is the source of a function or class with a docstring, all docstrings taken out; a query is a docstring's first sentence;
-relevant to it are the definitions that it describes. Definitions with fewer than 12 words after their docstring and
-sentences with fewer than 4 are left out. Queries fall into ``test`` (3 of 16) or ``train`` by a hash of their text.
+A document is the source of a function or class with a docstring, all docstrings removed. A query is a docstring's first sentence;
+relevant are the definitions that it describes. Definitions with fewer than 12 words after their docstring and
+sentences with fewer than 4 are left out. Queries are split into ``test`` (3 of 16) and ``train`` by a hash of their text.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ance_ir.locks import make_once
 
 NAME = "python-stdlib"
 BUILDER = 1
-"""Raise it whenever the same library would give another collection."""
+"""Increase it when the same library would give another collection."""
 
 BODY_WORDS = 12
 QUERY_WORDS = 4
 
 EXCLUDED = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "pydoc_data", "ensurepip", "__pycache__"}
-"""Folders that hold no library: what others installed, tests, applications, generated text."""
+"""Folders that are no library: installed packages, tests, applications, generated text."""
 
 
 def python_stdlib() -> DirectoryDataset:

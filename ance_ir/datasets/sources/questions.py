@@ -49,12 +49,12 @@ _FOLDERS = (".", "qa-topics")
 
 
 class QuestionFile(Dataset):
-    """A dataset of another one's documents and a file's questions, which are the split ``test``; nothing is judged.
+    """A dataset of another dataset's documents and the questions of a file, which are the split ``test``; it has no judgements.
 
     Args:
-        corpus: gives the documents.
-        path: of the questions.
-        name: what to call it; by default the file's name.
+        corpus: has the documents.
+        path: the file of questions.
+        name: its name; by default the file's name.
 
     Raises:
         DatasetNotFoundError: there is no such file.
@@ -96,7 +96,7 @@ class QuestionFile(Dataset):
 
         Raises:
             DatasetNotFoundError: another split than ``test``.
-            MalformedFileError: a line that does not parse.
+            MalformedFileError: a line does not parse.
         """
         return self.answers(split)[["qid", "query"]]
 
@@ -113,7 +113,7 @@ class QuestionFile(Dataset):
 
         Raises:
             DatasetNotFoundError: another split than ``test``.
-            MalformedFileError: a line that does not parse.
+            MalformedFileError: a line does not parse.
         """
         if split != "test":
             raise DatasetNotFoundError(f"{self.name} has no split {split!r}: a file of questions is one split, 'test'")
@@ -128,7 +128,7 @@ def read_questions(path: Path | str) -> Iterator[tuple[str, list[str]]]:
     """The questions of a file in any of the forms, each with its answers.
 
     Raises:
-        MalformedFileError: a line that is no question, or a question without a list of answers.
+        MalformedFileError: a line is no question with a list of answers.
     """
     path = as_path(path)
     with open_binary(path) as stream:
@@ -172,7 +172,7 @@ def _list(path: Path) -> Iterator[tuple[str, list[str]]]:
     with open_binary(path) as stream:
         entries = parse_json(path, stream.read())
     for number, entry in enumerate(entries, 1):
-        shown = reprlib.repr(entry)  # of what is nested deep, or long, the beginning
+        shown = reprlib.repr(entry)  # shortened
         yield _object(Line(path, number, shown.encode(errors="backslashreplace")), entry if isinstance(entry, dict) else {})
 
 

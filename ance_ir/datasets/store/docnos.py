@@ -1,6 +1,6 @@
-"""Docnos on disk: number to docno and back, by memory maps and a binary search over hashes.
+"""Docnos on disk: from number to docno and back, with memory maps and a binary search over hashes.
 
-Every hit is compared with the key itself, so neither equal hashes nor look-alikes (``1``, ``01``) give a wrong number.
+Every hit is compared with the docno itself, so equal hashes do no harm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PIECE = 8
 """Bytes of a docno that are compared at once when docnos are sorted."""
 
 _GATHERED = 1 << 18
-_REMEDY = "make what it belongs to anew"
+_REMEDY = "rebuild the index or store that it belongs to"
 _FILES = ("docnos.bin", "docno_offsets.npy", "docno_hashes.npy", "docno_order.npy")
 
 
@@ -49,11 +49,11 @@ class DocnoMap:
 
         Args:
             docnos: in the order of their numbers.
-            folder: where to.
+            folder: the folder.
             unique: whether to refuse docnos that occur twice.
 
         Raises:
-            DatasetError: a docno that occurs twice.
+            DatasetError: a docno occurs twice.
         """
         offsets, hashes = array("q", [0]), array("Q")
         with (folder / "docnos.bin").open("wb") as stream:
@@ -82,8 +82,8 @@ class DocnoMap:
         """Write these docnos followed by others into a new folder.
 
         Args:
-            added: others; none of them may be among these but for those in ``without``.
-            without: numbers of docnos that are not to be found any more; they keep their numbers, and may come again in ``added``.
+            added: others; none of them may be among these, except those in ``without``.
+            without: numbers of docnos that are no longer to be found; they keep their numbers, and may occur again in ``added``.
             folder: the new folder.
         """
         folder.mkdir()
@@ -101,7 +101,7 @@ class DocnoMap:
         return DocnoMap(folder)
 
     def open(self) -> DocnoMap:
-        """Map the files now, so that this object does not depend on what becomes of them.
+        """Map the files now; later changes on disk do not affect this object then.
 
         Raises:
             DatasetError: a file is missing, damaged, or not as long as the others say.
@@ -175,7 +175,7 @@ class DocnoMap:
         return DatasetError(f"{self.folder}: the files of its docnos are damaged or do not belong together; {_REMEDY}")
 
     def repeated(self) -> npt.NDArray[np.int64]:
-        """Numbers, int64 and ascending, of docnos that came before."""
+        """Numbers, int64 and ascending, of docnos that occurred before."""
         numbers = array("q")
         for position in np.flatnonzero(self._hashes[1:] == self._hashes[:-1]) + 1:
             number, hashed = int(self._order[position]), self._hashes[position]

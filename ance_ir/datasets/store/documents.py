@@ -1,4 +1,4 @@
-"""Documents on disk, looked up by docno or number without the corpus in memory."""
+"""Documents on disk, found by docno or number; the corpus is not held in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ance_ir.typed_json import read_typed
 logger = logging.getLogger(__name__)
 
 FORMAT = 2
-_REMEDY = "remove the folder, which is made again when it is needed"
+_REMEDY = "remove the folder; it is rebuilt when it is needed"
 
 
 class _Manifest(TypedDict):
@@ -52,7 +52,7 @@ class DocumentStore:
 
     @staticmethod
     def is_complete(folder: Path | str) -> bool:
-        """Whether a finished store of the present format stands there."""
+        """Whether there is a complete store of the present format."""
         try:
             return bool(_read_manifest(as_path(folder))["format"] == FORMAT)
         except (FileNotFoundError, DatasetError):
@@ -70,14 +70,14 @@ class DocumentStore:
         """Write documents to ``folder``, which appears whole or not at all. Memory: 48 bytes a document.
 
         Args:
-            documents: the corpus; read once. Other fields than those of a ``Document`` are not kept.
+            documents: the corpus; read once. Fields that a ``Document`` does not have are dropped.
             folder: a new folder, or one to replace.
-            count: number of documents, for the progress bar alone.
+            count: number of documents, only for the progress bar.
             on_error: what to do with documents that cannot be used; see ``OnError``.
             verbose: show progress.
 
         Raises:
-            DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
+            DatasetError: there are no documents, or, unless such are left out, a docno occurs twice or an item is no document.
             UsageError: there is no such policy.
         """
         screening = Screening(on_error)
@@ -147,14 +147,14 @@ class DocumentStore:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many documents of the corpus were left out because they could not be used, by what was wrong with them."""
+        """How many documents of the corpus were left out, by what was wrong with them."""
         return dict(self._manifest["left_out"])
 
     def left_out_text(self) -> str:
         """``left_out`` in a line, with the first of each kind."""
         first = self._manifest.get("first_left_out", {})
-        told = "; ".join(f"{count} × {kind}{f', first {first[kind]}' if kind in first else ''}" for kind, count in self.left_out.items())
-        return f"left out of the corpus: {told}"
+        counts = "; ".join(f"{count} × {kind}{f', first {first[kind]}' if kind in first else ''}" for kind, count in self.left_out.items())
+        return f"left out of the corpus: {counts}"
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class DocumentStore:
 
     @cached_property
     def text_hashes(self) -> npt.NDArray[np.uint64]:
-        """``[N]`` uint64 memory map: equal where title and text are equal but for white space (whatever the docno and url)."""
+        """``[N]`` uint64 memory map: equal if title and text are equal up to white space; docno and url do not count."""
         return map_array(self.folder / "text_hashes.npy", "uint64", (len(self),), remedy=_REMEDY)
 
     @cached_property
@@ -183,12 +183,12 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def text_hash(document: Document) -> int:
-    """Equal where title and text are equal but for white space."""
+    """A hash of title and text, up to white space."""
     return hash_text(" ".join(f"{document.get('title', '')} {document['text']}".split()))
 
 
 def _write(documents: Iterable[Document], folder: Path, *, unique: bool = True) -> str:
-    """Write all files of a store but its manifest; the fingerprint of the documents."""
+    """Write all files of a store except its manifest; returns the fingerprint of the documents."""
     digest = hashlib.blake2b(digest_size=16)
     DocnoMap.write(_write_texts(documents, folder, digest), folder, unique=unique)
     return digest.hexdigest()

@@ -1,6 +1,7 @@
-"""Lucene as Anserini uses it: its analysers, its queries, its RM3.
+"""Lucene as Anserini uses it, with RM3; needs Java.
 
-The index is Anserini's too (``lucene/`` in the index folder; fields ``id`` and ``contents``, with document vectors), so Pyserini opens it.
+Analysers and queries are Anserini's, and so is the index: ``lucene/`` in the index folder, with the fields ``id`` and ``contents`` and
+document vectors, so Pyserini opens it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _CHUNK = 64
 
 
 class Lucene:
-    """The engine; stop words are taken from documents and queries alike."""
+    """The engine; stop words are removed from documents and queries alike."""
 
     stemmers: tuple[str, ...] = ("porter", "krovetz", "none")
     stopwords: tuple[str, ...] = ("lucene", "none")
@@ -38,7 +39,7 @@ class Lucene:
     has_rm3 = True
 
     def require(self) -> None:
-        """Make sure that Java and Anserini are there; does not start Java.
+        """Check that Java and Anserini are installed; does not start Java.
 
         Raises:
             MissingDependencyError: they are not.
@@ -87,7 +88,7 @@ class LuceneSearcher:
         searcher = self._searcher(k1, b)
 
         def find(query: Any) -> tuple[list[int], list[float]]:
-            # one text, since to fetch hits from Java one by one takes longer than to find them
+            # as one text: to fetch hits from Java one by one takes longer than to find them
             hits = json.loads(self._json.writeValueAsString(searcher.search(self._parse(query), k)))["scoreDocs"]
             return [hit["doc"] for hit in hits], [hit["score"] for hit in hits]
 
@@ -136,7 +137,7 @@ class LuceneSearcher:
         return self._searchers[k1, b]
 
     def _each(self, do: Callable[[Any], Any], items: Sequence[Any], done: Callable[[int], Any]) -> Iterator[Any]:
-        """What a function gives for each item, in their order."""
+        """The value of a function for each item, in their order."""
         if self._threads == 1 or len(items) == 1:
             for item in items:
                 yield do(item)

@@ -1,6 +1,6 @@
-"""PISA: no Java.
+"""PISA, which needs no Java.
 
-It writes progress to the standard streams and ends the process when it meets an error, so what builds runs in a process of its own.
+It writes progress to the standard streams and ends the process on errors, so indexes are built in a process of their own.
 Its files in the index::
 
     pisa/                 with the scores' bounds for the default k1 and b
@@ -34,7 +34,7 @@ from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found
 logger = logging.getLogger(__name__)
 
 _ALGORITHM = "maxscore"
-"""Of PISA's algorithms the fast one that adds up a document's terms always in the same order, so that equal documents score equally."""
+"""The fast one of PISA's algorithms that adds up terms always in the same order, so that equal documents get equal scores."""
 
 _BUILDER = """
 import sys
@@ -53,12 +53,12 @@ _EXAMPLES = 4
 
 
 def _in_another_script(text: str) -> bool:
-    """Whether a text has more letters that PISA does not read than characters that it reads."""
+    """Whether a text has more letters that PISA ignores than characters that it reads."""
     return not text.isascii() and len(_OTHER.findall(text)) > sum(map(len, _WORD.findall(text)))
 
 
 class Pisa:
-    """The engine; stop words are taken from queries alone, so any list goes with any index."""
+    """The engine; stop words are removed from queries alone, so any list goes with any index."""
 
     stemmers: tuple[str, ...] = ("porter2", "krovetz", "none")
     stopwords: tuple[str, ...] = ("terrier", "lucene", "none")
@@ -66,7 +66,7 @@ class Pisa:
     has_rm3 = False
 
     def require(self) -> None:
-        """Make sure that it is installed.
+        """Check that it is installed.
 
         Raises:
             MissingDependencyError: it is not; it exists for Linux on x86-64.
@@ -132,7 +132,7 @@ class PisaSearcher:
         return Found(found["qid"].to_numpy(np.int64), numbers, found["score"].to_numpy(np.float32))
 
     def _tell_of_queries_without_words(self, queries: Sequence[str]) -> None:
-        """Warn of those that found nothing since PISA sees no word in them."""
+        """Warn of queries without results in which PISA finds no word."""
         foreign = [query for query in queries if not _WORD.search(query) and any(map(str.isalnum, query))]
         if foreign:
             logger.warning(
@@ -153,7 +153,7 @@ class PisaSearcher:
         return _pisa().PisaIndex(str(folder), stemmer=self._analysis.stemmer, stops=self._analysis.stopwords, threads=self._threads)
 
     def _prepared(self, folder: Path, k1: float, b: float) -> Path:
-        """The index with the scores of other parameters, made; in a temporary folder where the index cannot be written to."""
+        """Make the index for other parameters of BM25; in a temporary folder if the index is read-only."""
         try:
             with alone(folder, "preparing the index for other parameters"):
                 if not folder.exists():
@@ -163,7 +163,7 @@ class PisaSearcher:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
             logger.warning(
-                "%s cannot be written (%s), so PISA's scores for k1=%s and b=%s are computed in a temporary folder, each time anew",
+                "%s cannot be written (%s), so PISA's scores for k1=%s and b=%s are computed in a temporary folder, each time",
                 *(folder, error.strerror, k1, b),
             )
             self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="ance_ir-")
@@ -193,7 +193,7 @@ def _pisa() -> Any:
 
 @contextlib.contextmanager
 def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> Iterator[Callable[[str], None]]:
-    """Run PISA on ``folder`` in a process of its own: yield a function that hands it a document, a line of text; wait until it is done."""
+    """Run PISA on ``folder`` in a process of its own: yield a function that passes it a document, a line of text; wait until it is done."""
     arguments = [str(folder.absolute()), stemmer, str(threads), str(k1), str(b)]
     command = [sys.executable, "-X", "utf8", "-P", "-c", _BUILDER, *arguments]
     with (

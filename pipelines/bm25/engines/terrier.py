@@ -1,4 +1,4 @@
-"""Terrier as PyTerrier uses it, where its jars have been fetched."""
+"""Terrier as PyTerrier uses it; needs Java and Terrier's jars."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ance_ir.pipelines.bm25.java import require_java, start_java
 
 
 class Terrier:
-    """The engine; stop words are taken from documents and queries alike."""
+    """The engine; stop words are removed from documents and queries alike."""
 
     stemmers: tuple[str, ...] = ("porter", "none")
     stopwords: tuple[str, ...] = ("terrier", "none")
@@ -27,7 +27,7 @@ class Terrier:
     has_rm3 = False
 
     def require(self) -> None:
-        """Make sure that its jars are there; they are never fetched from here, which takes minutes where there is no network.
+        """Check that its jars are there; they are never downloaded from here.
 
         Raises:
             MissingDependencyError: they are not.
@@ -63,7 +63,7 @@ class TerrierSearcher:
         return int(self._index.getCollectionStatistics().getNumberOfDocuments())
 
     def search(self, queries: Sequence[str], k: int, k1: float, b: float, *, verbose: bool = False) -> Found:
-        """The best k documents of each query, of which Terrier gets the words alone: it reads signs as operators."""
+        """The best k documents of each query. Terrier gets the words alone: it would read signs as operators."""
         frame = pd.DataFrame(
             {"qid": np.arange(len(queries)).astype(str), "query": [" ".join(re.findall(r"\w+", query)) for query in queries]}
         )

@@ -13,13 +13,13 @@ from ance_ir.transformers import labelled
 class AveragePRF(VectorPRF):
     """The mean of the query and the first results (Li et al., 2021, "Average").
 
-    A document gives the vector of its best passage for the query, which made its score where documents score as their best passage.
-    Results that the index does not hold are passed over; a query without any that it holds keeps its vector.
+    Each document contributes the vector of its best passage for the query. Results that the index does not hold are skipped; a query
+    without any result in the index keeps its vector.
 
     Args:
-        index: where the documents' vectors are.
-        depth: how many results give feedback, at most.
-        model: encodes the queries of frames without ``query_vec``; by default the index's own, opened when it is first needed.
+        index: has the documents' vectors.
+        depth: how many of the first results are used, at most.
+        model: encodes the queries of frames without ``query_vec``; by default the index's own, opened on first use.
         check: refuse a model that is not the index's.
 
     Raises:

@@ -14,11 +14,11 @@ from ance_ir.transformers import labelled
 class RocchioPRF(VectorPRF):
     """α · query + β · mean of the first results − γ · mean of the last ones (Li et al., 2021, "Rocchio").
 
-    Documents give vectors as for ``AveragePRF``. Of a query with few results the last ones are those after the first ones, if any.
+    Documents contribute vectors as for ``AveragePRF``. If a query has few results, its last ones are those after the first ones, if any.
 
     Args:
-        index: where the documents' vectors are.
-        depth: how many first results give feedback, at most.
+        index: has the documents' vectors.
+        depth: how many of the first results count as relevant, at most.
         alpha: weight of the query.
         beta: weight of the first results.
         bottom: how many last results count as not relevant, at most.

@@ -16,7 +16,7 @@ class ReciprocalRankFusion(Fusion):
 
     Args:
         *systems: transformers that retrieve, or rank what they are given.
-        k: how little the first ranks count for more than later ones.
+        k: the larger it is, the less the first ranks stand out.
         num_results: documents a query, at most.
 
     Raises:

@@ -186,3 +186,12 @@ def test_a_dataset_and_its_documents_can_be_pickled(collection: Path, documents:
     dataset = pickle.loads(pickle.dumps(DirectoryDataset(collection)))  # noqa: S301
     assert list(pickle.loads(pickle.dumps(dataset.documents()))) == documents  # noqa: S301
     assert repr(dataset) == "DirectoryDataset('pets')"
+
+
+def test_it_shows_itself_without_reading_the_corpus(collection: Path) -> None:
+    (collection / "corpus.jsonl").write_text("no corpus")
+    dataset = DirectoryDataset(collection, "<pets>")
+    assert repr(dataset) == "DirectoryDataset('<pets>')"
+    shown = dataset._repr_html_()
+    assert "&lt;pets&gt;" in shown and "<pets>" not in shown
+    assert str(collection) in shown and "test, dev" in shown

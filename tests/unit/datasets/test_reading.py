@@ -164,7 +164,7 @@ def test_equal_judgements_count_once(collection: Path, caplog: pytest.LogCapture
         "label": [2, 1, 1],
     }
     (record,) = caplog.records
-    assert "qrels.txt: 1 judgements" in record.message
+    assert "qrels.txt: 1 repeated" in record.message
 
 
 @pytest.mark.parametrize("label", ["99999999999999999999", "2147483648", "1001", "-1001", "9" * 5000, "1_0", "１", "1e2", "0x1"])

@@ -158,7 +158,7 @@ def test_nothing_left_is_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="the corpus holds no documents"):
         DocumentStore.build([{"docno": "a", "text": ""}, {"docno": "", "text": "b"}], tmp_path / "stores" / "store", on_error="skip")
     assert list((tmp_path / "stores").iterdir()) == []
-    with pytest.raises(UsageError, match="on_error is one of raise, skip, not 'ignore'"):
+    with pytest.raises(UsageError, match="on_error 'ignore'"):
         DocumentStore.build([], tmp_path / "store", on_error="ignore")  # type: ignore[arg-type]
 
 

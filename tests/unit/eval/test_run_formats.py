@@ -150,7 +150,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, content: str | bytes, error: 
 
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(b"".join(f"1 Q0 d{number} 1 2.0 t\n".encode() for number in range(5000)))
-    with pytest.raises(DatasetError, match="cut short or damaged"):
+    with pytest.raises(DatasetError, match="truncated or damaged"):
         read_run(write(tmp_path / "cut.gz", whole[: len(whole) // 2]))
     with pytest.raises(DatasetError, match=r"empty\.gz"):
         read_run(write(tmp_path / "empty.gz", ""))

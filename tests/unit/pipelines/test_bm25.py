@@ -264,7 +264,7 @@ def test_an_index_is_overwritten_only_when_asked(engine: str, tmp_path: Path) ->
     assert retriever(queries("apples", "apple"))["docno"].tolist() == ["a"]
     with pytest.raises(IndexingError, match="overwrite=True"):
         again(index).index(iter(DOCUMENTS))
-    with pytest.raises(IndexingError, match=r"built with stemmer='none', not 'porter2?': ask for that"):
+    with pytest.raises(IndexingError, match=r"built with stemmer='none', not 'porter2?'"):
         again(index).retriever()
     index.overwrite = True
     index.index([{"docno": "b", "text": "pear"}, {"docno": "c", "text": "apples"}])
@@ -282,7 +282,7 @@ def failing() -> Iterator[dict[str, Any]]:
     ("documents", "error", "message"),
     [
         (failing, BrokenPipeError, "the source broke"),
-        ([], IndexingError, "there was no document to index"),
+        ([], IndexingError, "no document"),
         ([*DOCUMENTS, DOCUMENTS[1]], AnceError, "'d2'"),
         ([{"docno": 7, "text": "x"}], IndexingError, "document 1: .*7"),
         ([{"docno": "d", "text": "x"}, {"docno": "", "text": "x"}], IndexingError, "document 2: .*''"),
@@ -337,12 +337,12 @@ def test_half_an_index_is_not_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"stemmer": "snow"}, "stemmer must be one of porter2, krovetz, none for the engine pisa, not 'snow'"),
-        ({"stopwords": "all"}, "stopwords must be one of terrier, lucene, none for the engine pisa, not 'all'"),
-        ({"engine": "lucene", "stemmer": "porter2"}, "stemmer must be one of porter, krovetz, none for the engine lucene, not 'porter2'"),
-        ({"engine": "lucene", "stopwords": "terrier"}, "stopwords must be one of lucene, none for the engine lucene, not 'terrier'"),
-        ({"engine": "terrier", "stopwords": "lucene"}, "stopwords must be one of terrier, none for the engine terrier, not 'lucene'"),
-        ({"engine": "solr"}, "engine must be one of pisa, lucene, terrier, not 'solr'"),
+        ({"stemmer": "snow"}, "stemmer.*'snow'.*porter2, krovetz, none"),
+        ({"stopwords": "all"}, "stop words.*'all'.*terrier, lucene, none"),
+        ({"engine": "lucene", "stemmer": "porter2"}, "stemmer.*'porter2'.*porter, krovetz, none"),
+        ({"engine": "lucene", "stopwords": "terrier"}, "stop words.*'terrier'.*lucene, none"),
+        ({"engine": "terrier", "stopwords": "lucene"}, "stop words.*'lucene'.*terrier, none"),
+        ({"engine": "solr"}, "engine 'solr'.*lucene, pisa, terrier"),
         ({"threads": 0}, "threads must be at least 1, not 0"),
     ],
 )
@@ -407,7 +407,7 @@ def test_interrupting_the_build_ends_its_process(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"engine": "other"}, "built with engine='{index.engine}', not '{other}': ask for that, or build anew"),
+        ({"engine": "other"}, "built with engine='{index.engine}', not '{other}'"),
         ({"stemmer": "krovetz"}, "built with stemmer='{index.stemmer}', not 'krovetz'"),
     ],
 )

@@ -203,7 +203,7 @@ def test_no_text_makes_anything_but_a_tree_or_an_error_that_points_into_it() -> 
         ("a[x=1", 5, r"expected ; or \], found the end"),
         ("a[x=1;]", 6, "expected an option"),
         ('"a', 0, 'expected another " after this one'),
-        ("(" * 400, None, "fewer brackets"),
+        ("(" * 400, None, "fewer nested brackets"),
     ],
 )
 def test_a_mistake_and_its_place(text: str, place: int | None, message: str) -> None:
