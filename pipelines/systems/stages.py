@@ -153,9 +153,7 @@ class Stages:
         name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self._dataset)
         model = self._cross_encoder(stage, name, is_stage=folder is not None)
         if retrieves:
-            raise UsageError(
-                f"{stage.written} is a reranker, which scores the results of another stage: bm25 % 100 >> {stage.written}"
-            )
+            raise UsageError(f"{stage.written} is a reranker, which scores the results of another stage: bm25 % 100 >> {stage.written}")
         return self._dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self._verbose, **options)
 
     def _reader(self, stage: Stage, path: Path, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
