@@ -11,6 +11,7 @@ from ance_ir.registry import Registry
 
 BM25_ENGINES = Registry[Any]("BM25 engine", "ance_ir.pipelines.bm25.engines", "ENGINE")
 CHECKPOINT_LAYOUTS = Registry[Any]("checkpoint layout", "ance_ir.models.dense.layouts", "LAYOUT")
+CHECKS = Registry[Any]("check of the doctor", "ance_ir.eval.doctor.checks", "check")
 DATASET_SOURCES = Registry[Any]("dataset source", "ance_ir.datasets.sources", "SOURCE")
 DISTILLATIONS = Registry[Any]("distillation", "ance_ir.training.objectives.distillations", "loss")
 FAISS_PARTS = Registry[Any]("part of a Faiss family", "ance_ir.indexes.ann.parts", "PART")

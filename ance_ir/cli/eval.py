@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ance_ir.cli._options import UserPath, dataset_option, device_option, precision_option
-from ance_ir.registries import TABLE_FORMS
+from ance_ir.registries import RUN_FORMATS, TABLE_FORMS
 
 if TYPE_CHECKING:
     from ance_ir.datasets import Dataset
@@ -47,12 +47,13 @@ def system_options(command: F) -> F:
         metavar="FILE.py",
         help="Your own pipelines: the file is run, and its function pipelines(dataset) returns them by name.",
     )
+    formats = ", ".join(RUN_FORMATS.summary(name).partition(":")[0] for name in RUN_FORMATS)
     runs = click.option(
         "--run",
         "run_files",
         multiple=True,
         metavar="[NAME=]FILE",
-        help="A run made elsewhere, in the format of TREC, MS MARCO, DPR or Pyserini; may be repeated.",
+        help=f"A run made elsewhere; formats: {formats}. May be repeated.",
     )
     return systems(pipelines(runs(command)))
 

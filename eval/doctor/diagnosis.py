@@ -1,4 +1,4 @@
-"""All checks of the doctor, in their order."""
+"""The diagnosis: what all checks find."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import get_args
 
 import pandas as pd
 
-from ance_ir.eval.doctor import corpus, questions, systems
+from ance_ir.eval.doctor.case import Case
+from ance_ir.eval.doctor.checks import CHECKS
 from ance_ir.eval.doctor.finding import Finding, Findings, Severity
 from ance_ir.eval.evaluation import Evaluation
-from ance_ir.eval.measures import parse_measures
-from ance_ir.eval.rankings import evaluated_qids, evaluated_qrels, evaluated_results
 
 
 def diagnose(
@@ -36,30 +35,19 @@ def diagnose(
         unknown: gives those of some docnos that are not in the corpus; ``None`` to leave this check out.
 
     Returns:
-        Findings with their numbers, the most severe first.
+        Findings with their numbers, the most severe first, those about systems before the others.
     """
-    measures = parse_measures(evaluation.measures)
-    qids, qrels = evaluated_qids(evaluation), evaluated_qrels(evaluation)
-    unknown_queries = systems.unknown_queries(evaluation.runs, queries)
-    queries = queries[queries["qid"].isin(qids)].reset_index(drop=True)
-    runs = {system: evaluated_results(evaluation, system) for system in evaluation.runs}
-    found = [
-        *systems.lost(runs, qids),
-        *unknown_queries,
-        *systems.other_docnos(runs, qrels),
-        *(corpus.findings(evaluation, runs, qrels, unknown) if unknown else []),
-        *systems.itself_first(runs, qrels, len(qids)),
-        *systems.tied(runs),
-        *systems.shallow(runs, measures, documents),
-        *systems.unjudged(runs, qrels, len(qids)),
-        *questions.labels(qrels, measures, relevant),
-        *questions.without_relevant(qids, qrels),
-        *questions.empty(queries),
-        *questions.without_answers(queries, measures, answers),
-        *questions.trained_on(queries, training),
-        *questions.repeated(queries),
-    ]
-    return Findings(sorted(found, key=lambda finding: get_args(Severity).index(finding.severity)))
+    case = Case(
+        evaluation=evaluation,
+        all_queries=queries,
+        relevant=relevant,
+        training=training,
+        answers=answers,
+        documents=documents,
+        unknown=unknown,
+    )
+    found = [finding for check in CHECKS.values() for finding in check(case)]
+    return Findings(sorted(found, key=lambda finding: (get_args(Severity).index(finding.severity), finding.system is None)))
 
 
 def findings_text(findings: Sequence[Finding]) -> str:

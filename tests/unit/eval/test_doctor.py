@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ance_ir.eval import Evaluation, Finding, diagnose, evaluate, findings_text, parse_measures
+from ance_ir.eval import Evaluation, Finding, diagnose, evaluate, findings_text
+from ance_ir.eval.doctor.case import Case
+from ance_ir.eval.doctor.checks import CHECKS
 from ance_ir.eval.significance import intervals
 
 QIDS = [f"q{i}" for i in range(10)]
@@ -206,14 +208,24 @@ def test_queries_of_training() -> None:
 def test_questions_without_answers() -> None:
     answers = pd.DataFrame({"qid": QIDS[1:], "answers": [["x"]] * 7 + [[], ["\n"]]})
     assert found_in(answers=answers) == [], "no measure asks for answers"
-    from ance_ir.eval.doctor import questions
+    asking = dataclasses.replace(evaluation_of(run_of()), per_query={"a": pd.DataFrame(0.0, QIDS, ["Coverage@20", "RR@10"])}, runs={})
 
-    measures = parse_measures(["Coverage@20", "RR@10"])
-    (finding,) = questions.without_answers(QUERIES, measures, answers)
+    def found(queries: pd.DataFrame, given: pd.DataFrame | None) -> list[Finding]:
+        case = Case(evaluation=asking, all_queries=queries, answers=given)
+        return list(CHECKS["no-answers"](case))
+
+    (finding,) = found(QUERIES, answers)
     assert finding.what == "3 of 10 questions (30.0%) have no answer, as q0 (in Coverage@20: 1 left out, 2 counted as 0)"
-    assert questions.without_answers(QUERIES[1:8], measures, answers) == []
-    assert questions.without_answers(QUERIES[8:], measures, answers)[0].severity == "problem"
-    assert questions.without_answers(QUERIES, measures, None) == []
+    assert found(QUERIES[1:8], answers) == []
+    assert found(QUERIES[8:], answers)[0].severity == "problem"
+    assert found(QUERIES, None) == []
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_is_described_and_finds_nothing_where_all_is_well(name: str) -> None:
+    assert CHECKS.summary(name)
+    case = Case(evaluation=evaluation_of(run_of()), all_queries=QUERIES, relevant=1, training=["else"], documents=lambda: 120)
+    assert list(CHECKS[name](case)) == []
 
 
 def test_the_gravest_come_first_and_each_once() -> None:
