@@ -263,7 +263,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     for encode in (model.encode_queries, model.encode_passages):
         with pytest.raises(UsageError, match=r"\['cat dog'\]"):
             encode("cat dog")
-    with pytest.raises(UsageError, match="the device 'meta' is not to be had here"):
+    with pytest.raises(UsageError, match="'meta'"):
         DenseEncoder.from_pretrained(tmp_path / "x", device="meta")
 
 
