@@ -18,8 +18,8 @@ from ance_ir.models import CrossEncoder, Reader
 _SHOWN_ONLY = {"cache", "progress", "verbose"}
 """Arguments that do not change the results."""
 
-_MODULE, _SHORT = re.compile(r"(ance_ir\.pipelines\.(?:feedback|fusion))\..+"), r"\1"
-"""The module of a class as it counts: that of a fusion or feedback is the package, in whichever of its modules the class is."""
+_MODULE, _SHORT = re.compile(r"(ance_ir\.(?:indexes\.passages|pipelines\.(?:feedback|fusion)))\..+"), r"\1"
+"""Within these packages the module of a class does not count."""
 
 
 def fingerprint(pipeline: pt.Transformer) -> str | None:
