@@ -13,17 +13,18 @@ Example:
 
 
 @click.command("systems", short_help="List the named systems", epilog=EXAMPLE)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
-def command(form: str) -> None:
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
+def command(output: str) -> None:
     """List the stages and systems that `ance-ir eval --system` knows by name: their expressions, and the checkpoints that they need.
 
     A name is used like any stage: "bm25+dpr % 100 >> bert". After it, [model=FOLDER] names another checkpoint. A path needs a separator, a
     known ending or quotes: ./bert is a folder, bert a stage.
     """
     from ance_ir.pipelines.systems import describe
+    from ance_ir.registries import BM25_ENGINES, FEEDBACKS, FUSIONS
 
     rows = describe()
-    if form == "json":
+    if output == "json":
         import json
 
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -34,3 +35,6 @@ def command(form: str) -> None:
             click.echo(f"  = {row['expression']}")
         if row["needs"]:
             click.echo(f"  needs {row['needs']}")
+    for form, kind in (("{}(a, b)", FUSIONS), ("bm25[engine={}]", BM25_ENGINES), ("x.ance[prf={}]", FEEDBACKS)):
+        for name in kind:
+            click.echo(f"{form.format(name)}\n  {kind.summary(name)}")

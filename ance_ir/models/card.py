@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,9 +50,3 @@ Settings:
 
 def _markdown_table(rows: Mapping[str, str]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
-
-
-def html_table(title: str, rows: Mapping[str, str]) -> str:
-    """A small HTML table of names and values, under a title; all of them are text."""
-    lines = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items())
-    return f"<table><caption>{html.escape(title)}</caption>{lines}</table>"

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from ance_ir.choices import check_choice
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
-from ance_ir.models.card import Card, html_table
+from ance_ir.models.card import Card
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.loading.backbones import keep_layers
 from ance_ir.models.loading.checkpoint import Origin
@@ -24,6 +24,7 @@ from ance_ir.models.loading.saving import model_folder
 from ance_ir.models.loading.weights import hash_weights, some
 from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
+from ance_ir.notebooks import html_table
 
 logger = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from ance_ir.eval.formats import FORMS
 from ance_ir.indexes import AnceIndex
 from ance_ir.models.compute.precision import Precision
 from ance_ir.paper import SCHEMES, StudySettings
+from ance_ir.registries import FUSIONS
 from tests.published import dpr_encoders, write_dpr
 from tests.tiny import backbone, bert_tokenizer, cross_encoder, encoder, reader
 
@@ -365,6 +366,7 @@ def test_systems(run: Run) -> None:
     status, out, _ = run("systems")
     assert status == 0
     assert "bm25+dpr\n  the weighted sum" in out
+    assert all(f"{name}(a, b)\n" in out for name in FUSIONS)
     assert "  = bm25 + 1.1 * dpr\n  needs facebook/dpr-question_encoder-multiset-base\n" in out
     status, out, _ = run("systems", "--format", "json")
     assert status == 0

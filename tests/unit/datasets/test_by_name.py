@@ -7,6 +7,7 @@ import pytest
 
 from ance_ir import datasets
 from ance_ir.datasets import DirectoryDataset, IrDataset, load_dataset
+from ance_ir.datasets.sources import SOURCES
 from ance_ir.datasets.sources.irds import ALIASES
 from ance_ir.errors import DatasetNotFoundError
 
@@ -61,3 +62,15 @@ def test_an_unknown_name_says_where_it_was_looked_for_and_what_there_is(collecti
 def test_what_is_exported() -> None:
     assert datasets.__all__ == sorted(datasets.__all__)
     assert all(hasattr(datasets, name) for name in datasets.__all__)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_leaves_the_names_of_others_alone(name: str, collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCE_IR_DATA", str(collection.parent))
+    source = SOURCES[name]
+    assert source.open("no/such-dataset") is None
+    assert [other for other in SOURCES if other != name and SOURCES[other].order == source.order] == []
+    names = set(source.names())
+    assert names
+    assert [other for other in SOURCES if other != name and names & set(SOURCES[other].names())] == []
+    assert len(names) == len(list(source.names()))

@@ -19,6 +19,8 @@ import pytest
 
 from ance_ir.errors import AnceError, DamagedIndexError, IndexingError, MissingDependencyError, UsageError
 from ance_ir.pipelines import RM3, BM25Index, BM25Retriever
+from ance_ir.pipelines.bm25.engine import find_analysis
+from ance_ir.pipelines.bm25.engines import ENGINES as BM25_ENGINES
 from ance_ir.ranking import rank_results
 
 ENGINES = {"pisa": "pyterrier_pisa", "lucene": "pyserini"}
@@ -472,3 +474,19 @@ def test_pisa_says_which_words_it_does_not_read(tmp_path: Path, caplog: pytest.L
 def test_a_corpus_without_a_word_that_pisa_reads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(IndexingError, match="engine=lucene"):
         BM25Index(tmp_path / "x").index(iter([{"docno": "d1", "text": "снег"}]))
+
+
+@pytest.mark.parametrize("name", BM25_ENGINES)
+def test_every_engine_has_an_analysis_of_its_own(name: str, tmp_path: Path) -> None:
+    engine = BM25_ENGINES[name]
+    default = find_analysis(engine, None, None)
+    assert (default.stemmer, default.stopwords) == (engine.stemmers[0], engine.stopwords[0])
+    for stemmer in engine.stemmers:
+        for stopwords in engine.stopwords:
+            assert find_analysis(engine, stemmer, stopwords).stemmer == stemmer
+    assert set(engine.baked) <= {"stemmer", "stopwords"}
+    try:
+        index = BM25Index(tmp_path / "x", engine=name)
+    except MissingDependencyError:
+        return
+    assert (index.stemmer, index.stopwords, index.has_rm3) == (default.stemmer, default.stopwords, engine.has_rm3)

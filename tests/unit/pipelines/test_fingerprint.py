@@ -13,7 +13,7 @@ import pytest
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import AncePRF, AveragePRF, BertReranker, BM25Index, ReciprocalRankFusion, RocchioPRF, WeightedSum
-from ance_ir.pipelines.fingerprint import fingerprint
+from ance_ir.pipelines.fingerprint import _identity, fingerprint
 from tests.tiny import cross_encoder, encoder
 
 DOCUMENTS = [{"docno": f"d{number}", "text": text} for number, text in enumerate(["king queen", "the cat", "red moon"])]
@@ -147,3 +147,10 @@ def test_an_index_that_is_tuned_anew_is_another(tmp_path: Path, model: DenseEnco
     before = fingerprint(index.retriever(model, backend="tuned"))
     tuned.write_text('{"backend": "exact"}', encoding="utf-8")
     assert fingerprint(index.retriever(model, backend="tuned")) != before
+
+
+def test_the_module_of_a_class_within_its_package_does_not_count() -> None:
+    fusion = ReciprocalRankFusion(pt.RankCutoff(3))
+    assert type(fusion).__module__ != "ance_ir.pipelines.fusion"
+    assert _identity(fusion)[0] == "ance_ir.pipelines.fusion.ReciprocalRankFusion"
+    assert _identity(FirstP())[0] == "ance_ir.indexes.passages.FirstP"

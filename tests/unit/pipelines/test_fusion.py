@@ -13,7 +13,7 @@ import pytest
 
 from ance_ir.errors import UsageError
 from ance_ir.pipelines import ReciprocalRankFusion, WeightedSum
-from ance_ir.pipelines.fusion import Missing, Normalization
+from ance_ir.pipelines.fusion import FUSIONS, Missing, Normalization
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
 
@@ -227,3 +227,17 @@ def test_compiling_fuses_cutoffs_inside_and_outside() -> None:
     assert (compiled.num_results, compiled.weights) == (2, (1, 2))
     assert [system.num_results for system in compiled.systems] == [1, 1000]
     pd.testing.assert_frame_equal(compiled(QUERIES), fusion(QUERIES))
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_every_fusion_ranks_the_union_of_what_its_systems_find(name: str) -> None:
+    runs = random_runs(1, 2, ties=False)
+    fused = FUSIONS[name](*map(run, runs), num_results=1000)
+    found = fused(QUERIES)
+    expected = {(qid, docno) for one in runs for qid, scores in one.items() for docno in scores}
+    assert set(zip(found["qid"], found["docno"], strict=True)) == expected
+    assert len(found) == len(expected)
+    for _, ranked in found.groupby("qid"):
+        assert ranked["rank"].tolist() == list(range(len(ranked)))
+        assert ranked["score"].is_monotonic_decreasing
+    assert len(FUSIONS[name](*map(run, runs), num_results=2)(QUERIES)) < len(found)

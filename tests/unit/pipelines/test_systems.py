@@ -30,7 +30,9 @@ from ance_ir.pipelines import (
     dataset_bm25,
     systems,
 )
-from ance_ir.pipelines.feedback import AveragePRF, RocchioPRF
+from ance_ir.pipelines.feedback import FEEDBACKS, AveragePRF, RocchioPRF
+from ance_ir.pipelines.fusion import FUSIONS
+from ance_ir.pipelines.fusion.base import Fusion
 from ance_ir.pipelines.systems import CHECKPOINTS, SYSTEMS, dataset_dense, describe, load_pipelines
 from ance_ir.pipelines.systems.named import checkpoint_for, collection_of
 from tests.tiny import cross_encoder, encoder, reader
@@ -378,3 +380,24 @@ def test_a_file_that_gives_no_pipelines(code: str, message: str, dataset: Datase
     (tmp_path / "mine.py").write_text(code)
     with pytest.raises(UsageError, match=message):
         load_pipelines(tmp_path / "mine.py", dataset)
+
+
+@pytest.mark.parametrize("name", FEEDBACKS)
+def test_every_feedback_stands_between_two_retrievals(name: str, dataset: Dataset) -> None:
+    values = ",".join(["2", *(["0.5"] * (len(FEEDBACKS[name].parameters) - 1))])
+    for options in (name, f"{name}:{values}", f"{name.upper()} : {values}"):
+        system = Systems(dataset, device="cpu").parse(f"x.ance[prf={options}]")[1]
+        feedback = next(stage for stage in system if isinstance(stage, FEEDBACKS[name]))
+        assert feedback.depth == (2 if ":" in options else FEEDBACKS[name](feedback.index).depth)
+        assert len(system(dataset.queries()))
+    for wrong in (f"{name}:", f"{name}:0", f"{name}:{values},1", f"{name}:x"):
+        with pytest.raises(PointedError, match=name):
+            Systems(dataset, device="cpu").parse(f"x.ance[prf={wrong}]")
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_every_fusion_is_a_function_of_systems(name: str, dataset: Dataset) -> None:
+    system = Systems(dataset, device="cpu", num_results=3).parse(f"{name}(bm25, x.ance)")[1]
+    assert isinstance(system, Fusion)
+    assert system.num_results == 3
+    assert len(system(dataset.queries()))
