@@ -167,6 +167,25 @@ def test_no_circles() -> None:
     assert find_circles(graph) == []
 
 
+def packages_graph(package: str, modules: dict[str, Path]) -> dict[str, set[str]]:
+    """Which parts of a package, packages or modules directly in it, import which others."""
+
+    def part(module: str) -> str:
+        return module.removeprefix(f"{package}.").partition(".")[0]
+
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        if module.startswith(f"{package}."):
+            targets = {target_of(found, modules) for found in find_imports(path.read_text(encoding="utf-8"))} & modules.keys()
+            used = {part(target) for target in targets if target.startswith(f"{package}.")}
+            graph.setdefault(part(module), set()).update(used - {part(module)})
+    return graph
+
+
+def test_the_packages_of_the_models_make_no_circle() -> None:
+    assert find_circles(packages_graph("ance_ir.models", MODULES)) == []
+
+
 def too_long(source: str, lines: int = 300, function_lines: int = 60) -> list[str]:
     """What of a file is longer than it may be."""
     long = [f"{source.count(chr(10))} lines"] if source.count("\n") > lines else []
