@@ -1,4 +1,4 @@
-"""Model cards, and tables for notebooks."""
+"""Model cards."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def find_family(name: str | Path) -> Family:
 
 
 def open(name: str | Path, **options: Any) -> Model:
-    """Open a model, whatever it is: a dense encoder, a reranker, a reader or a RAG model.
+    """Open a model of any family: a dense encoder, a reranker, a reader or a RAG model.
 
     Args:
         name: a folder, a training run's folder, a DPR file, a hub name, or two with a comma between them for towers that are published

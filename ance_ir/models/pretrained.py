@@ -204,10 +204,12 @@ class Pretrained(nn.Module, Generic[S]):
         }
 
     def __repr__(self) -> str:
+        """One line: what tells models of the family apart, and the settings that differ from their defaults."""
         facts, settings = self._facts(), self.settings.rows(changed_only=True)
         parts = [self._backbones()[0].config.model_type, *(f"{name}={facts[name]}" for name in self.telling), self.precision]
         return f"{type(self).__name__}({', '.join([repr(self.name), *parts, *(f'{name}={value}' for name, value in settings.items())])})"
 
     def _repr_html_(self) -> str:
+        """For notebooks: properties and lengths."""
         lengths = {name: value for name, value in self.settings.rows().items() if name.endswith("_length")}
         return html_table(f"{type(self).__name__} {self.name}", {**self.properties(), **lengths})

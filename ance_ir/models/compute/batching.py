@@ -1,4 +1,4 @@
-"""Batches of similar length: little padding, whatever the texts."""
+"""Batches of sequences of similar length, which need little padding."""
 
 from __future__ import annotations
 

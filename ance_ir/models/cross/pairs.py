@@ -26,7 +26,7 @@ class PairSettings(Settings):
 
     Attributes:
         pair_length: tokens of a pair, special ones included. What does not fit is cut off the document's end.
-        query_length: tokens of a query, special ones excluded; a longer one loses its end, whatever the document. ``None``: half as
+        query_length: tokens of a query, special ones excluded; a longer one loses its end, with any document. ``None``: half as
             many as of a pair.
         fields: the document's fields that are joined, in this order; a field that a document lacks is skipped.
         separator: what joins them.

@@ -49,6 +49,9 @@ class Head(nn.Module):
         vectors: Tensor = self._activate(self.linear(pooled_BH))
         return vectors if self.norm is None else self.norm(vectors)
 
+    def __repr__(self) -> str:
+        return f"Head({self.linear.in_features}, {self.linear.out_features}, {self})"
+
     def __str__(self) -> str:
         parts = ["Linear", *([self.activation] if self.activation != "identity" else []), *(["LayerNorm"] if self.norm is not None else [])]
         return " → ".join(parts)
@@ -74,9 +77,13 @@ class Tower(nn.Module):
         if pooler is not None:  # never used; without this, optimisers and distributed training would wait for its gradients
             pooler.requires_grad_(False)
 
+    def __repr__(self) -> str:
+        head = "" if self.head is None else f", head={self.head}"
+        return f"Tower({self.backbone.config.model_type}, {self.dimension} dimensions, pooling={self.pooling!r}, {self.similarity}{head})"
+
     @property
     def dimension(self) -> int:
-        """D."""
+        """Dimensions of a vector, D."""
         return self.head.linear.out_features if self.head is not None else int(self.backbone.config.hidden_size)
 
     @property

@@ -1,4 +1,4 @@
-"""Models and tokenisers made of configurations and weights, which are accounted for name by name."""
+"""Models and tokenisers from configurations and weights; every weight is accounted for by its name."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], wher
 
 
 def hash_weights(weights: Mapping[str, Tensor]) -> str:
-    """Hash (128 bits, hexadecimal) of the names, types and values of weights, whatever their order."""
+    """Hash (128 bits, hexadecimal) of the names, types and values of weights, independent of their order."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

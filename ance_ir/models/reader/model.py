@@ -69,6 +69,9 @@ class Readings:
     scores: np.ndarray
     relevance: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"Readings({len(self.answers)} passages)"
+
 
 class Reader(Pretrained[ReaderSettings]):
     """An extractive reader: DPR's, with a relevance of its own, or a model with a head for question answering.

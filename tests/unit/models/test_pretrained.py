@@ -143,3 +143,10 @@ def test_every_layout_has_its_own_place_in_the_order_and_refuses_an_empty_folder
     assert [name for name, layout in LAYOUTS.items() if layout.recognises(files)] == []
     assert max(LAYOUTS, key=lambda name: LAYOUTS[name].order) == "backbone"
     assert all(LAYOUTS.summary(name) for name in LAYOUTS) and Choices().seed == 42
+
+
+def test_parts_are_shown_in_one_line() -> None:
+    model = encoder(head=8)
+    assert repr(model.query_tower) == "Tower(bert, 8 dimensions, pooling='mean', dot, head=Linear → LayerNorm)"
+    assert repr(model.query_tower.head) == "Head(32, 8, Linear → LayerNorm)"
+    assert repr(reader().read(["king"] * 2, ["moon", "sun"])) == "Readings(2 passages)"
