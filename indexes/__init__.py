@@ -4,7 +4,7 @@ from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.passages import FirstP, MaxP, SlidingWindow, parse_passages
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.indexes.store.additions import add_documents
-from ance_ir.indexes.store.corpus import index_corpus, index_documents
+from ance_ir.indexes.store.indexing import index_corpus, index_documents
 from ance_ir.moved import moved
 
 __all__ = [

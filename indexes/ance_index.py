@@ -36,6 +36,7 @@ from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.indexes.store import updates
 from ance_ir.indexes.store.build import IndexBuild
+from ance_ir.indexes.store.commit import changing, new_index
 from ance_ir.indexes.store.snapshot import write_manifest
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import VectorType, VectorWriter
@@ -79,7 +80,7 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         """
         if not self.overwrite and self.built():
             raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
-        with updates.new_index(self.folder) as folder:
+        with new_index(self.folder) as folder:
             (folder / "docnos").mkdir()
             build = IndexBuild(VectorWriter(folder, self.dtype))
             docnos = DocnoMap.write(build.consume(iter), folder / "docnos")
@@ -152,7 +153,7 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         copy = AnceIndex(path, dtype=self.dtype)
         if copy.built():
             raise IndexingError(f"{copy.folder} holds an index already; choose another path")
-        with updates.changing(self.folder), updates.new_index(copy.folder) as folder:
+        with changing(self.folder), new_index(copy.folder) as folder:
             for name, file in self._package_files():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, folder / name)

@@ -8,7 +8,6 @@ OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ance_ir import __version__
+from ance_ir.digests import digest_bytes
 from ance_ir.errors import DamagedIndexError
 from ance_ir.files import atomic_path, write_json
 from ance_ir.indexes.ann.files import read_faiss
@@ -217,7 +217,7 @@ def _checksum(store: VectorStore, rows: int) -> str | None:
     count = int(np.searchsorted(ends, rows))
     if ends[min(count, len(store.shards))] != rows:
         return None
-    return hashlib.blake2b(" ".join(shard.checksum for shard in store.shards[:count]).encode(), digest_size=16).hexdigest()
+    return digest_bytes([" ".join(shard.checksum for shard in store.shards[:count]).encode()])
 
 
 def _on_gpu(index: Any, device: str) -> Any:

@@ -7,9 +7,10 @@ from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
+from ance_ir.choices import check_choice
 from ance_ir.datasets import DocnoMap, Document, DocumentStore
 from ance_ir.datasets.store.documents import text_hash
-from ance_ir.errors import AnceError, DatasetError, IndexingError, UsageError
+from ance_ir.errors import AnceError, DatasetError, IndexingError
 from ance_ir.files import remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.passages import parse_passages
@@ -53,8 +54,7 @@ def add_documents(
         FingerprintError: another model.
         IndexingError: the index does not say how its documents were cut; or another process is adding documents.
     """
-    if existing not in get_args(Existing):
-        raise UsageError(f"documents that are there are to {', '.join(get_args(Existing))}, not {existing!r}")
+    check_choice("treatment of existing documents", existing, get_args(Existing))
     made = index.manifest["encoding"]
     if made is None or made["passages"] is None:
         raise IndexingError(f"{index.folder} does not say how documents were cut for it; encode them and use AnceIndex.add")

@@ -19,7 +19,7 @@ import dataclasses
 import logging
 import shutil
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -28,21 +28,19 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ance_ir.arrays import growing_array, map_array, save_array
-from ance_ir.datasets import Document, DocumentStore, OnError
+from ance_ir.datasets import Document, DocumentStore
 from ance_ir.errors import IndexingError
-from ance_ir.files import as_path, read_json, remove_leftovers, write_json
+from ance_ir.files import read_json, remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.indexes.store.snapshot import write_manifest
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
-from ance_ir.indexes.store.workspace import Workspace
 from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.dense.encoding import Blocks, gather
 from ance_ir.models.dense.workers import Workers
 from ance_ir.typed_json import read_typed
-from ance_ir.world import ALONE, World
 
 PARTS, LEAST, MOST = 16, 256, 8192
 """A corpus is cut into so many parts, of at least and at most so many documents …"""
@@ -53,7 +51,8 @@ MOST_PARTS = 256
 RUN = 512
 """Documents that are looked up together in an index to use again."""
 
-_POLL = 0.05
+POLL = 0.05
+"""Seconds between two looks at the work of other processes."""
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +146,7 @@ class CorpusEncoding:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
                 self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
                 if not sum(self._take(part) for part in missing):
-                    time.sleep(_POLL)
+                    time.sleep(POLL)
                     if not self._begun():
                         raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
             self._bar.update(total - self._bar.n)
@@ -253,119 +252,3 @@ class CorpusEncoding:
     def built(self) -> bool:
         """Whether the index is complete."""
         return self._begun() and AnceIndex(self.folder).built()
-
-
-def index_corpus(
-    path: Path | str,
-    model: DenseEncoder,
-    store: DocumentStore,
-    passages: PassageScheme,
-    *,
-    overwrite: bool = False,
-    world: World = ALONE,
-    **options: Any,
-) -> AnceIndex:
-    """Encode the documents of a store into an index; broken off, the same call goes on at the last complete part.
-
-    The work is done in a folder beside the index (``x.ance.building``), which takes the index's place when it is complete.
-
-    Args:
-        path: the index's folder.
-        model: the encoder.
-        store: the corpus.
-        passages: how documents are cut.
-        overwrite: whether it may take the place of an index that is there.
-        world: the processes that share the work.
-        **options: of ``CorpusEncoding``.
-
-    Raises:
-        IndexingError: there is an index at the path, or a vector is not finite.
-        UsageError: there is something else at the path.
-    """
-    space = Workspace(as_path(path), "building")
-    space.check(overwrite=overwrite)
-    check_passages(model, passages)
-    with contextlib.ExitStack() as stack:
-        if world.leads:
-            stack.enter_context(space.claimed())
-        work = CorpusEncoding(space.index, store, model, passages, **options)
-        if world.broadcast(int(world.leads and space.has_placed(work.told))):
-            if world.leads:
-                space.remove()
-        else:
-            space.check(overwrite=overwrite)
-            _share(work, world)
-            if world.leads:
-                space.put_in_place()
-        world.wait()
-    return AnceIndex(space.target)
-
-
-def _share(work: CorpusEncoding, world: World) -> None:
-    """Encode a corpus by several processes."""
-    if world.leads:
-        work.begin()
-    world.wait()
-    if world.leads:
-        work.lead()
-    else:
-        while not work.built():
-            work.help()
-            time.sleep(_POLL)
-    world.wait()
-
-
-def index_documents(
-    path: Path | str,
-    model: DenseEncoder,
-    documents: Iterable[Mapping[str, Any]],
-    passages: PassageScheme,
-    *,
-    count: int | None = None,
-    overwrite: bool = False,
-    on_error: OnError = "raise",
-    verbose: bool = False,
-    **options: Any,
-) -> AnceIndex:
-    """Encode a stream of documents into an index; broken off, the same call goes on at the last complete part if the stream is the same.
-
-    The stream is first written to the folder beside the index in which the work is done, and removed with it.
-
-    Args:
-        path: the index's folder.
-        model: the encoder.
-        documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``); read once.
-        passages: how they are cut.
-        count: how many documents there are, where it is known, for the progress bar alone.
-        overwrite: whether it may take the place of an index that is there.
-        on_error: what to do with documents that cannot be used; see ``OnError``.
-        verbose: show progress.
-        **options: of ``CorpusEncoding``.
-
-    Raises:
-        DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
-        IndexingError: there is an index at the path, or a vector is not finite.
-        UsageError: there is something else at the path.
-    """
-    space = Workspace(as_path(path), "building")
-    space.check(overwrite=overwrite)
-    check_passages(model, passages)
-    with space.claimed():
-        store = DocumentStore.build(documents, space.documents, count=count, on_error=on_error, verbose=verbose)
-        work = CorpusEncoding(space.index, store, model, passages, verbose=verbose, **options)
-        if space.has_placed(work.told):
-            space.remove()
-        else:
-            space.check(overwrite=overwrite)
-            work.lead()
-            space.put_in_place()
-    return AnceIndex(space.target)
-
-
-def check_passages(model: DenseEncoder, passages: PassageScheme) -> None:
-    """Refuse passages that the model does not take, before any work is begun.
-
-    Raises:
-        UsageError: they are too long or too short.
-    """
-    model.tokenizer.cut([""], passages)

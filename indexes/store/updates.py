@@ -11,25 +11,22 @@ that no manifest names are removed afterwards. Processes that have the index ope
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ance_ir.arrays import save_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
-from ance_ir.files import check_replaceable, flush_folder, naming, remove_leftovers, replace_folder, temporary_folder, write_json
+from ance_ir.files import temporary_folder
 from ance_ir.indexes.store.build import IndexBuild, check_row
-from ance_ir.indexes.store.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, read_manifest
-from ance_ir.indexes.store.table import FILES, DocumentTable, checksums, row_mask
+from ance_ir.indexes.store.commit import changing, commit, next_generation
+from ance_ir.indexes.store.snapshot import Snapshot
+from ance_ir.indexes.store.table import DocumentTable, row_mask
 from ance_ir.indexes.store.vectors import SHARD_BYTES, Shard, VectorWriter
-from ance_ir.locks import held_lock
 from ance_ir.models.compute.batching import chunks
 
 _BATCH = 65_536
@@ -78,7 +75,7 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
                 "shards": [asdict(shard) for shard in now.vectors.shards] + _move_shards(now, stage, vectors["shards"]),
                 "tables": _extend_table(now, added, deleted, boundaries, text_hashes),
             }
-            _commit(now, changes, deleted)
+            commit(now, changes, deleted)
 
 
 def _move_shards(now: Snapshot, stage: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -137,7 +134,7 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
             found.append(numbers[numbers >= 0])
         gone = np.concatenate([np.empty(0, dtype=np.int64), *found])
         if len(gone):
-            _commit(now, {}, np.union1d(now.table.deleted, gone))
+            commit(now, {}, np.union1d(now.table.deleted, gone))
     return len(gone)
 
 
@@ -184,68 +181,9 @@ def _compact(now: Snapshot) -> None:
         "documents": len(numbers),
         "most_passages": 0 if boundaries is None else int(np.diff(boundaries).max()),
         "tables": table.name,
-        "layout": _generation(now),
+        "layout": next_generation(now),
     }
-    _commit(now, changes, np.empty(0, dtype=np.int64))
-
-
-@contextlib.contextmanager
-def changing(folder: Path) -> Iterator[Snapshot]:
-    """The index as it is, while nobody else may change it; waits for whoever does."""
-    with _alone(folder), naming(folder):
-        now = Snapshot.open(folder)
-        _clear(now.folder, now.manifest)
-        yield now
-
-
-@contextlib.contextmanager
-def new_index(folder: Path) -> Iterator[Path]:
-    """A new temporary folder, which takes the place of an index in the end, or is removed if something fails.
-
-    Raises:
-        UsageError: there is something else at the path.
-    """
-    folder = folder.absolute()
-    check_replaceable(folder, MANIFEST)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(folder) as temporary:
-        yield temporary
-        put_in_place(temporary, folder)
-
-
-def put_in_place(source: Path, folder: Path) -> None:
-    """Rename a new index to where it belongs; an index that was there is lost, once nobody is changing it."""
-    if (folder / MANIFEST).exists():
-        with _alone(folder):
-            replace_folder(source, folder)
-    else:
-        replace_folder(source, folder)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold an index's lock, that of the folder which is there once it is held."""
-    while True:
-        read_manifest(folder)  # no lock in a folder that is no index
-        with held_lock(folder / "lock", wait=True) as lock:
-            if lock:
-                yield
-                return
-
-
-def _commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None:
-    """Make the change seen."""
-    generation = _generation(now)
-    manifest = {**now.manifest, **changes, "format": FORMAT, "generation": generation, "deleted": None}
-    manifest.pop("documents_encoded", None)  # it told of the building
-    if len(deleted):
-        manifest["deleted"] = f"deleted-{generation:05d}.npy"
-        save_array(now.folder / manifest["deleted"], deleted)
-    if "tables" in changes:
-        flush_folder(now.folder / changes["tables"])
-    manifest["checksums"] = checksums(now.folder, manifest)
-    write_json(now.folder / "manifest.json", manifest)
-    _clear(now.folder, manifest)
+    commit(now, changes, np.empty(0, dtype=np.int64))
 
 
 def _check(now: Snapshot, row: dict[str, Any]) -> None:
@@ -289,28 +227,10 @@ def _part_shards(now: Snapshot) -> int:
 
 
 def _new_table(now: Snapshot) -> Path:
-    folder = now.folder / f"documents-{_generation(now):05d}"
+    folder = now.folder / f"documents-{next_generation(now):05d}"
     folder.mkdir()
     return folder
 
 
-def _generation(now: Snapshot) -> int:
-    return int(now.manifest.get("generation", 0)) + 1
-
-
 def _next_shard(now: Snapshot) -> int:
     return 1 + max(int(shard.file.removesuffix(".npy").rpartition("-")[2]) for shard in now.vectors.shards)
-
-
-def _clear(folder: Path, manifest: dict[str, Any]) -> None:
-    """Remove what the manifest does not name."""
-    remove_leftovers(folder)
-    named = {shard["file"] for shard in manifest["shards"]} | {manifest.get("tables", "."), manifest.get("deleted"), faiss_folder(manifest)}
-    for pattern in ("vectors-*.npy", "deleted-*.npy", "documents-*", "faiss-*"):
-        for path in folder.glob(pattern):
-            if path.name not in named:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if manifest.get("tables", ".") != ".":
-        shutil.rmtree(folder / "docnos", ignore_errors=True)
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from ance_ir.arrays import read_header, save_array
+from ance_ir.choices import check_choice
 from ance_ir.digests import hash_files
-from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
+from ance_ir.errors import DamagedIndexError, IndexingError
 
 VectorType = Literal["float16", "float32"]
 
@@ -72,8 +73,7 @@ class VectorWriter:
     """
 
     def __init__(self, folder: Path, dtype: VectorType = "float32", shard_bytes: int = SHARD_BYTES, *, first: int = 0) -> None:
-        if dtype not in get_args(VectorType):
-            raise UsageError(f"vectors are stored as {' or '.join(get_args(VectorType))}, not {dtype!r}")
+        check_choice("type of vectors", dtype, get_args(VectorType))
         self.folder = folder
         self.dtype = np.dtype(dtype)
         self.shard_bytes = shard_bytes

@@ -17,8 +17,8 @@ from typing import Any, TypedDict
 
 from ance_ir.errors import AnceError, IndexingError
 from ance_ir.files import atomic_folder, check_replaceable, read_json, remove_folder, remove_leftovers, restore, write_json
+from ance_ir.indexes.store.commit import put_in_place
 from ance_ir.indexes.store.snapshot import MANIFEST
-from ance_ir.indexes.store.updates import put_in_place
 from ance_ir.locks import alone
 from ance_ir.typed_json import read_typed
 

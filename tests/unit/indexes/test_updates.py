@@ -16,7 +16,7 @@ import pytest
 from ance_ir.errors import DamagedIndexError, DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import read_json
 from ance_ir.indexes import AnceIndex, MaxP
-from ance_ir.indexes.store import updates
+from ance_ir.indexes.store import commit, updates
 from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import Encoding, TextSettings
 from tests.index_jobs import GROUP, add_groups, change_at_random, docnos, group, is_whole, live
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pyt
                 def full(path: Path, *_: Any) -> None:
                     raise OSError(28, "No space left on device", str(path))
 
-                patched.setattr(updates, name, full)
+                patched.setattr(commit, name, full)
                 if name == "save_array":
                     patched.setattr("ance_ir.indexes.store.table.save_array", full)
                 with pytest.raises(OSError, match="No space left"):

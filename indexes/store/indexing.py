@@ -1,0 +1,133 @@
+"""Indexes of whole corpora: of a document store, or of a stream of documents."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ance_ir.datasets import DocumentStore, OnError
+from ance_ir.files import as_path
+from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.store.corpus import POLL, CorpusEncoding
+from ance_ir.indexes.store.workspace import Workspace
+from ance_ir.models import DenseEncoder, PassageScheme
+from ance_ir.world import ALONE, World
+
+
+def index_corpus(
+    path: Path | str,
+    model: DenseEncoder,
+    store: DocumentStore,
+    passages: PassageScheme,
+    *,
+    overwrite: bool = False,
+    world: World = ALONE,
+    **options: Any,
+) -> AnceIndex:
+    """Encode the documents of a store into an index; broken off, the same call goes on at the last complete part.
+
+    The work is done in a folder beside the index (``x.ance.building``), which takes the index's place when it is complete.
+
+    Args:
+        path: the index's folder.
+        model: the encoder.
+        store: the corpus.
+        passages: how documents are cut.
+        overwrite: whether it may take the place of an index that is there.
+        world: the processes that share the work.
+        **options: of ``CorpusEncoding``.
+
+    Raises:
+        IndexingError: there is an index at the path, or a vector is not finite.
+        UsageError: there is something else at the path.
+    """
+    space = Workspace(as_path(path), "building")
+    space.check(overwrite=overwrite)
+    check_passages(model, passages)
+    with contextlib.ExitStack() as stack:
+        if world.leads:
+            stack.enter_context(space.claimed())
+        work = CorpusEncoding(space.index, store, model, passages, **options)
+        if world.broadcast(int(world.leads and space.has_placed(work.told))):
+            if world.leads:
+                space.remove()
+        else:
+            space.check(overwrite=overwrite)
+            _share(work, world)
+            if world.leads:
+                space.put_in_place()
+        world.wait()
+    return AnceIndex(space.target)
+
+
+def _share(work: CorpusEncoding, world: World) -> None:
+    """Encode a corpus by several processes."""
+    if world.leads:
+        work.begin()
+    world.wait()
+    if world.leads:
+        work.lead()
+    else:
+        while not work.built():
+            work.help()
+            time.sleep(POLL)
+    world.wait()
+
+
+def index_documents(
+    path: Path | str,
+    model: DenseEncoder,
+    documents: Iterable[Mapping[str, Any]],
+    passages: PassageScheme,
+    *,
+    count: int | None = None,
+    overwrite: bool = False,
+    on_error: OnError = "raise",
+    verbose: bool = False,
+    **options: Any,
+) -> AnceIndex:
+    """Encode a stream of documents into an index; broken off, the same call goes on at the last complete part if the stream is the same.
+
+    The stream is first written to the folder beside the index in which the work is done, and removed with it.
+
+    Args:
+        path: the index's folder.
+        model: the encoder.
+        documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``); read once.
+        passages: how they are cut.
+        count: how many documents there are, where it is known, for the progress bar alone.
+        overwrite: whether it may take the place of an index that is there.
+        on_error: what to do with documents that cannot be used; see ``OnError``.
+        verbose: show progress.
+        **options: of ``CorpusEncoding``.
+
+    Raises:
+        DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
+        IndexingError: there is an index at the path, or a vector is not finite.
+        UsageError: there is something else at the path.
+    """
+    space = Workspace(as_path(path), "building")
+    space.check(overwrite=overwrite)
+    check_passages(model, passages)
+    with space.claimed():
+        store = DocumentStore.build(documents, space.documents, count=count, on_error=on_error, verbose=verbose)
+        work = CorpusEncoding(space.index, store, model, passages, verbose=verbose, **options)
+        if space.has_placed(work.told):
+            space.remove()
+        else:
+            space.check(overwrite=overwrite)
+            work.lead()
+            space.put_in_place()
+    return AnceIndex(space.target)
+
+
+def check_passages(model: DenseEncoder, passages: PassageScheme) -> None:
+    """Refuse passages that the model does not take, before any work is begun.
+
+    Raises:
+        UsageError: they are too long or too short.
+    """
+    model.tokenizer.cut([""], passages)
