@@ -1,4 +1,4 @@
-"""The dense index: vectors, docnos and the manifest that says how they were made, in one folder.
+"""The dense index: a folder of vectors, docnos and a manifest that says how they were made.
 
 ``manifest.json`` is written last and is the only sign that the index is complete::
 
@@ -9,10 +9,10 @@
     x.ance/tie_order.npy          int64 [documents]; of two documents with equal scores the one with the smaller number comes first
     x.ance/offsets.npy            int64 [documents + 1]; the rows of document i; only where documents were cut into passages
     x.ance/text_hashes.npy        uint64 [documents]; of their titles and texts; only where these were known
-    x.ance/faiss-00000/           Faiss files, only once asked for; see ``ann.build``
-    x.ance/search.json            what the tuner chose; see ``ann.settings``
+    x.ance/faiss-00000/           Faiss files, built when first needed; see ``ann.build``
+    x.ance/search.json            the tuner's choice; see ``ann.settings``
 
-What a change of the index adds is said in ``updates``.
+``store.updates`` describes the files that changes add.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
     Args:
         path: its folder.
         dtype: how vectors are stored, when it is built.
-        overwrite: whether ``index`` may take the place of an index that is there.
+        overwrite: whether ``index`` may replace an existing index.
     """
 
     ARTIFACT_TYPE = "dense_index"
@@ -70,16 +70,15 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
     def index(self, iter: Iterable[dict[str, Any]]) -> AnceIndex:  # type: ignore[override]  # no keyword is swallowed
         """Build the index from a stream of ``docno`` and ``doc_vec``; whole or not at all.
 
-        With an ``encoding`` (from ``model.passages()``) the model's fingerprint is kept, and the passages of a document, which follow one
-        another, belong together.
+        With an ``encoding`` (from ``model.passages()``) the model's fingerprint is kept, and consecutive passages of a document are joined.
 
         Raises:
             IndexingError: there is an index at the path, or a vector is not finite or of another dimension.
-            UsageError: there is something else at the path.
-            DatasetError: a docno comes twice.
+            UsageError: there is something other than an index at the path.
+            DatasetError: a docno occurs twice.
         """
         if not self.overwrite and self.built():
-            raise IndexingError(f"{self.folder} holds an index already; choose another path, or overwrite=True")
+            raise IndexingError(f"{self.folder} already holds an index; choose another path, or overwrite=True")
         with new_index(self.folder) as folder:
             (folder / "docnos").mkdir()
             build = IndexBuild(VectorWriter(folder, self.dtype))
@@ -100,27 +99,27 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         return self
 
     def add(self, iter: Iterable[dict[str, Any]], *, replace: bool = False) -> AnceIndex:
-        """Add documents from a stream as ``index`` takes it; all of them or none. Who has the index open keeps what it has.
+        """Add documents from a stream as ``index`` takes it; all or none. Processes that have the index open keep the state they opened.
 
         Args:
             iter: of ``docno`` and ``doc_vec``, and ``encoding`` where the index has one: ``(passages >> model.passages())(documents)``.
-            replace: documents that are there already are replaced; otherwise they are refused.
+            replace: replace documents that the index holds; otherwise they are refused.
 
         Raises:
             FingerprintError: rows of another model, or cut in another way.
             IndexingError: no rows, or a vector is not finite or of another dimension.
-            DatasetError: a docno comes twice, or is there already.
+            DatasetError: a docno occurs twice, or the index holds it.
         """
         updates.add(self.folder, iter, replace=replace)
         self.reopen()
         return self
 
     def delete(self, docnos: Iterable[str], *, missing: bool = False) -> int:
-        """Delete documents, all of them or none: they are not found any more, and ``compact`` frees their space.
+        """Delete documents, all or none: they are no longer found, and ``compact`` frees their space.
 
         Args:
             docnos: of the documents.
-            missing: leave out docnos that the index does not hold; otherwise they are refused.
+            missing: ignore docnos that the index does not hold; otherwise they are refused.
 
         Returns:
             How many were deleted.
@@ -133,7 +132,7 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         return count
 
     def compact(self) -> AnceIndex:
-        """Write the index anew without its deleted documents, in full shards; Faiss files are built again when they are next asked for.
+        """Write the index again without its deleted documents, in full shards; Faiss files are built again when next needed.
 
         Raises:
             IndexingError: no document is left.
@@ -148,11 +147,11 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
 
         Raises:
             IndexingError: there is an index at the path.
-            UsageError: there is something else.
+            UsageError: there is something other than an index.
         """
         copy = AnceIndex(path, dtype=self.dtype)
         if copy.built():
-            raise IndexingError(f"{copy.folder} holds an index already; choose another path")
+            raise IndexingError(f"{copy.folder} already holds an index; choose another path")
         with changing(self.folder), new_index(copy.folder) as folder:
             for name, file in self._package_files():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +199,7 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         return readme(self._opened, artifact, place, pretty_name or repo.rpartition("/")[2], metadata or {})
 
     def _package_files(self) -> Iterator[tuple[str, Any]]:
-        """What ``to_hf`` and its like pack: not the lock, nor what a killed process left."""
+        """The files that ``to_hf`` and similar methods pack: neither locks nor temporary files of killed processes."""
         for name, file in super()._package_files():
             if not name.endswith("lock") and TEMPORARY not in name:
                 yield name, file

@@ -24,7 +24,7 @@ def readme(opened: Snapshot, artifact: tuple[str, str], repository: str, title: 
     kind = f"pyterrier-artifact.{artifact[0]}"
     if encoding is None:
         opening = 'model = DenseEncoder.from_pretrained("the model that made the vectors")'
-        made = "It was built from vectors that were given; which model made them is not recorded."
+        made = "It was built from given vectors; which model made them is not recorded."
     else:
         opening = "model = index.model()"
         made = (

@@ -12,7 +12,7 @@ from ance_ir.notebooks import html_table
 
 
 class IndexInfo(dict[str, str]):
-    """Facts of an index by name, shown one a line.
+    """Facts about an index by name; shown one a line.
 
     Args:
         folder: the index's.

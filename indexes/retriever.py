@@ -24,7 +24,7 @@ from ance_ir.transformers import Configured, Retrieving
 
 
 class _OverIndex(Configured, pt.Transformer):
-    """An index and the model that made it, which are no pipeline stages themselves."""
+    """Base of transformers over an index and the model that made it."""
 
     index = of_kind(SearchableIndex)
     model = of_kind(DenseEncoder)
@@ -58,13 +58,13 @@ class DenseRetriever(Retrieving, _OverIndex):
     """Queries (``query`` or ``query_vec``) to the best documents of an index.
 
     Args:
-        index: where to search.
+        index: the index to search.
         model: encodes the queries.
         num_results: documents a query.
         backend: ``"exact"``, ``"tuned"`` or a family of Faiss indexes; see ``SearchableIndex.searcher``.
-        aggregation: how the passages of a document make its score: ``max``, ``mean``, ``sum:N`` (of the best N) or ``first``.
+        aggregation: how a document is scored by its passages: ``max``, ``mean``, ``sum:N`` (of the best N) or ``first``.
         memory_budget: bytes, of exact search; see ``ExactSearcher``.
-        check: refuse a model that is not the index's.
+        check: refuse a model other than the index's.
 
     Raises:
         FingerprintError: the index was built with another model.
@@ -117,13 +117,13 @@ class DenseRetriever(Retrieving, _OverIndex):
 
 
 class DenseScorer(_OverIndex):
-    """Re-ranks documents by their vectors in an index; those that it does not hold are encoded from their ``text``.
+    """Re-ranks documents by their vectors in an index; documents that it does not hold are encoded from their ``text``.
 
     Args:
-        index: where the documents' vectors are.
+        index: of the documents' vectors.
         model: encodes the queries.
-        aggregation: how the passages of a document make its score; see ``DenseRetriever``.
-        check: refuse a model that is not the index's.
+        aggregation: how a document is scored by its passages; see ``DenseRetriever``.
+        check: refuse a model other than the index's.
 
     Raises:
         FingerprintError: the index was built with another model.
@@ -136,10 +136,10 @@ class DenseScorer(_OverIndex):
         super().__init__(index, model, aggregation=aggregation, check=check)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
-        """Score and rank anew; every other column is kept.
+        """Score and rank; every other column is kept.
 
         Raises:
-            DocumentNotFoundError: documents that are not in the index, in a frame without ``text``.
+            DocumentNotFoundError: documents that the index does not hold, in a frame without ``text``.
         """
         with pt.validate.any(inp, context=self) as mode:
             mode.result_frame(extra_columns=["query_vec"])
@@ -156,7 +156,7 @@ class DenseScorer(_OverIndex):
         return rank_results(inp.assign(score=scores))
 
     def _score_texts(self, texts: list[Text], queries_ND: np.ndarray) -> np.ndarray:
-        """Scores of texts, cut into passages as the index's documents were, float32 ``[N]``; a text that comes again is encoded once."""
+        """Scores of texts, cut into passages as the index's documents were, float32 ``[N]``; equal texts are encoded once."""
         encoding = self.index.manifest["encoding"]
         scheme = parse_passages(encoding["passages"]) if encoding and encoding["passages"] else FirstP()
         place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}

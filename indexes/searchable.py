@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SearchableIndex:
-    """What is read of an index, and how it is searched by vectors; ``AnceIndex`` adds building, changes and PyTerrier.
+    """Reading an index and searching it by vectors; ``AnceIndex`` adds building, changes and PyTerrier.
 
     Attributes:
         folder: the index's.
@@ -55,7 +55,7 @@ class SearchableIndex:
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
-        """Whether a complete index is there."""
+        """Whether there is a complete index."""
         return (self.folder / MANIFEST).exists()
 
     @cached_property
@@ -193,10 +193,10 @@ class SearchableIndex:
         """Open the model that the index was built with, under the same text settings.
 
         Args:
-            name: where it is now, if it has moved.
+            name: its present name or folder, if it has moved.
             device: where to put it.
-            precision: what to compute in, for queries as for passages that the index lacks; by default the checkpoint's own, whatever the
-                passages were encoded in.
+            precision: of encoding queries, and passages that the index lacks; by default the checkpoint's own, even where the index's
+                was another.
 
         Raises:
             IndexingError: the index does not say which model made it.

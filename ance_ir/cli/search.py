@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ance_ir.cli._options import DATASET, UserPath, device_option, index_argument, precision_option
+from ance_ir.registries import FAISS_PARTS
 
 if TYPE_CHECKING:
     from ance_ir.models.compute.precision import Precision
@@ -29,20 +30,21 @@ Example:
 @click.option("-k", "--num-results", type=click.IntRange(min=1), default=10, show_default=True, help="Documents a query.")
 @click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
 @click.option("--out", type=UserPath(dir_okay=False), help="Write a TREC run there instead of showing the results.")
-@click.option("--model", help="Where the index's model is now, if it has moved.")
+@click.option("--model", help="The present name or folder of the index's model, if it has moved.")
 @click.option(
     "--backend",
     metavar="BACKEND",
     default="exact",
     show_default=True,
-    help="What searches: exact, tuned, or a family of Faiss indexes with its options, such as ivf+sq8,nprobe=64 (docs/indexes.md).",
+    help="Search method: exact, tuned, or a family of Faiss indexes with options, such as ivf+sq8,nprobe=64; its parts are "
+    f"{', '.join(FAISS_PARTS)} (docs/indexes.md).",
 )
 @click.option(
     "--aggregation",
     metavar="max|mean|sum:N|first",
     default="max",
     show_default=True,
-    help="How the passages of a document make its score; sum:N: of the best N.",
+    help="How a document is scored by its passages; sum:N: the N best.",
 )
 @precision_option
 @device_option
@@ -71,17 +73,17 @@ def command(
     from ance_ir.notices import examples
 
     if bool(queries) == (file is not None):
-        raise click.UsageError("give queries, or a file of them with --queries")
+        raise click.UsageError("give queries, or a file of queries with --queries")
     frame = (
         queries_frame(read_queries(file))
         if file
         else pd.DataFrame({"qid": [str(i + 1) for i in range(len(queries))], "query": list(queries)})
     )
     if frame.empty:
-        raise DatasetError(f"{file}: there are no queries in it")
+        raise DatasetError(f"{file} holds no queries")
     blank = frame["qid"][frame["query"].str.strip() == ""]
     if len(blank):
-        logger.warning("%d of %d queries are empty (%s); what is found for them means nothing", len(blank), len(frame), examples(blank))
+        logger.warning("%d of %d queries are empty (%s); their results are meaningless", len(blank), len(frame), examples(blank))
     opened = AnceIndex(index)
     encoder = opened.model(model, device, precision)
     results = opened.retriever(encoder, num_results, backend=backend, aggregation=aggregation).transform(frame)

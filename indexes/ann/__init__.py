@@ -1,1 +1,1 @@
-"""Approximate nearest neighbours: Faiss families built over an index's vectors, and searched. ``settings`` says what their names mean."""
+"""Approximate nearest neighbours: building and searching Faiss indexes of an index's vectors. ``settings`` defines their names."""

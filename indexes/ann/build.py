@@ -1,8 +1,8 @@
 """Building a family's Faiss index over the stored vectors, and opening it.
 
-``<slug>.json`` beside ``<slug>.index`` is written last and says that it is complete. The index is trained on a sample drawn uniformly over
-all vectors, with a fixed seed, then filled block by block: the same vectors make the same index (but for a graph that several threads fill;
-OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training sample or a block.
+``<slug>.json`` next to ``<slug>.index`` is written last and says that it is complete. The index is trained on a sample drawn uniformly over
+all vectors, with a fixed seed, then filled block by block: the same vectors make the same index (except for a graph that several threads
+fill; OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training sample or a block.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from ance_ir.typed_json import read_typed
 logger = logging.getLogger(__name__)
 
 SEED = 42
-"""Of the training sample; Faiss's own seeds are constants too."""
+"""Seed of the training sample; Faiss's own seeds are constants too."""
 
 _BLOCK_BYTES = 64 << 20
 
 _TRIED, _ABOUT = 1_000, 1e-2
-"""Rows whose lengths are looked at, and by how much one may differ from 1: those from bfloat16 that are stored in float16 do a little."""
+"""Rows whose lengths are measured, and how much one may differ from 1: vectors of bfloat16, stored in float16, differ slightly."""
 
 
 class _Made(TypedDict):
@@ -53,11 +53,11 @@ class FaissFile:
     """A Faiss index in memory.
 
     Attributes:
-        index: Faiss's, over rows 0 … ``rows`` − 1 of the store.
+        index: Faiss's index of rows 0 … ``rows`` − 1 of the store.
         rows: how many vectors it holds.
-        on_gpu: the same on a GPU, where there is one.
-        seconds: what building took.
-        size: bytes.
+        on_gpu: its copy on a GPU, or ``None``.
+        seconds: the time that building took.
+        size: bytes of the file.
     """
 
     index: Any
@@ -68,12 +68,12 @@ class FaissFile:
 
 
 def faiss_paths(folder: Path, settings: FaissSettings) -> tuple[Path, Path]:
-    """The Faiss file of a family, and what says that it is complete."""
+    """The Faiss file of a family, and the JSON file that describes it and says that it is complete."""
     return folder / f"{settings.slug}.index", folder / f"{settings.slug}.json"
 
 
 def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, verbose: bool = False) -> None:
-    """Write the Faiss index of all vectors, whole or not at all; one that is there is lost.
+    """Write the Faiss index of all vectors, whole or not at all; an existing one is replaced.
 
     Args:
         store: the vectors.
@@ -85,19 +85,19 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, ve
         IndexingError: there are too few vectors to train it.
         UsageError: the family does not go with the vectors' dimension, or with inner products.
     """
-    path, told = faiss_paths(folder, settings)
+    path, described = faiss_paths(folder, settings)
     index, made = _make(store, settings, verbose=verbose)
-    told.unlink(missing_ok=True)
+    described.unlink(missing_ok=True)
     with atomic_path(path) as temporary:
         try:
             faiss.write_index(index, str(temporary))
-        except RuntimeError as error:  # Faiss has no other
+        except RuntimeError as error:  # the only error that Faiss has
             raise OSError(errno.ENOSPC, f"Faiss could not write it ({error})", str(path)) from error
-    write_json(told, {**made, "bytes": path.stat().st_size})
+    write_json(described, {**made, "bytes": path.stat().st_size})
 
 
 def _make(store: VectorStore, settings: FaissSettings, *, verbose: bool) -> tuple[Any, dict[str, Any]]:
-    """A Faiss index of all vectors in memory, and what is to be told of it."""
+    """A Faiss index of all vectors in memory, and its description."""
     began = time.perf_counter()
     recipe = recipe_of(settings, len(store), store.dimension, unit=_are_unit(store))
     logger.info("building %s (%s) over %d vectors", settings.family, recipe.factory, len(store))
@@ -125,7 +125,7 @@ def _make(store: VectorStore, settings: FaissSettings, *, verbose: bool) -> tupl
 
 
 def _train(index: Any, store: VectorStore, recipe: Recipe) -> int:
-    """Train on rows drawn without replacement from all; how many."""
+    """Train on rows drawn without replacement; returns how many."""
     lists = max((layer.nlist for layer in layers(index) if hasattr(layer, "nlist")), default=0)
     size = training_rows(len(store), store.dimension, lists)
     rows = np.sort(np.random.default_rng(SEED).choice(len(store), size, replace=False))
@@ -134,7 +134,7 @@ def _train(index: Any, store: VectorStore, recipe: Recipe) -> int:
 
 
 def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, device: str = "cpu", verbose: bool = False) -> FaissFile:
-    """Read the Faiss index of a family; it is built first where it is not there.
+    """Read the Faiss index of a family, which is built first if it does not exist.
 
     Args:
         store: the vectors.
@@ -144,15 +144,15 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
         verbose: show progress while it is built.
 
     Raises:
-        DamagedIndexError: Faiss cannot read it, or it is not one of these vectors.
+        DamagedIndexError: Faiss cannot read it, or it holds other vectors.
     """
-    path, told = faiss_paths(folder, settings)
+    path, described = faiss_paths(folder, settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with held_lock(folder / f"{settings.slug}.lock", wait=True):  # others may be building it
-            if not told.exists() or not _fits(store, *_read(path, told)):
+        with held_lock(folder / f"{settings.slug}.lock", wait=True):  # another process may be building it
+            if not described.exists() or not _fits(store, *_read(path, described)):
                 build_faiss(store, folder, settings, verbose=verbose)
-            index, made = _read(path, told)
+            index, made = _read(path, described)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
@@ -161,7 +161,7 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
     if (family, index.ntotal, index.d) != (settings.family, rows, store.dimension) or rows > len(store):
         raise DamagedIndexError(
             f"{path}: expected at most {len(store)} vectors of {store.dimension} dimensions, found {index.ntotal} vectors of {index.d} "
-            f"dimensions; open the index again if documents were added since, otherwise remove the file and {told.name}"
+            f"dimensions; open the index again if documents were added since, otherwise remove the file and {described.name}"
         )
     return FaissFile(index=index, rows=rows, on_gpu=_on_gpu(index, device), seconds=seconds, size=int(made["bytes"]))
 
@@ -170,9 +170,9 @@ _UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROF
 
 
 def _fits(store: VectorStore, index: Any, made: dict[str, Any]) -> bool:
-    """Whether it is of these vectors, or of the first of them, or else altered; not of an index whose place this one took.
+    """Whether it holds these vectors or the first of them, or was altered; false for vectors of an index that this one has replaced.
 
-    Versions before ``normalized`` was told cut unit vectors to their first dimensions and left them so.
+    Versions that did not write ``normalized`` cut unit vectors to their first dimensions and did not normalise them again.
     """
     if made.get("first_dimensions") is not None and "normalized" not in made and _are_unit(store):
         return False
@@ -181,38 +181,38 @@ def _fits(store: VectorStore, index: Any, made: dict[str, Any]) -> bool:
 
 
 def _unwritten(store: VectorStore, folder: Path, settings: FaissSettings, error: OSError, *, verbose: bool) -> tuple[Any, dict[str, Any]]:
-    """The Faiss index of a folder that cannot be written to: as it is there, else built in memory."""
-    path, told = faiss_paths(folder, settings)
-    if told.exists():
-        index, made = _read(path, told)
+    """The Faiss index of a folder that is not writable: the existing one, else one built in memory."""
+    path, described = faiss_paths(folder, settings)
+    if described.exists():
+        index, made = _read(path, described)
         if _fits(store, index, made):
             return index, made
     logger.warning(
-        "%s cannot be written (%s), so %s is built in memory, each time anew; build it once where the index can be written to",
+        "%s cannot be written (%s), so %s is built in memory each time; build it once where the index is writable",
         *(path, error.strerror, settings.family),
     )
     index, made = _make(store, settings, verbose=verbose)
     return index, {**made, "bytes": faiss.serialize_index(index).nbytes}
 
 
-def _read(path: Path, told: Path) -> tuple[Any, dict[str, Any]]:
-    made: dict[str, Any] = read_typed(told, _Made, error=DamagedIndexError, remedy=f"remove it and {path.name}")
+def _read(path: Path, described: Path) -> tuple[Any, dict[str, Any]]:
+    made: dict[str, Any] = read_typed(described, _Made, error=DamagedIndexError, remedy=f"remove it and {path.name}")
     try:
         index = read_faiss(path)
         made["bytes"] = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise DamagedIndexError(f"{path}: Faiss cannot read it ({error}); remove it and {told.name}") from error
+        raise DamagedIndexError(f"{path}: Faiss cannot read it ({error}); remove it and {described.name}") from error
     return index, made
 
 
 def _are_unit(store: VectorStore) -> bool:
-    """Whether the vectors have length 1, as a cosine model makes them; by a thousand rows, evenly chosen."""
+    """Whether the vectors have length 1, as those of a cosine model; judged by a thousand evenly spaced rows."""
     vectors = store.get(np.linspace(0, len(store) - 1, min(len(store), _TRIED)).astype(np.int64))
     return bool(np.all(np.abs(np.linalg.norm(vectors, axis=1) - 1) < _ABOUT))
 
 
 def _checksum(store: VectorStore, rows: int) -> str | None:
-    """Of the shards that hold the first rows; ``None`` where none of them ends there."""
+    """A checksum of the shards that hold the first rows; ``None`` where no shard ends there."""
     ends = np.cumsum([0, *(shard.rows for shard in store.shards)])
     count = int(np.searchsorted(ends, rows))
     if ends[min(count, len(store.shards))] != rows:
@@ -221,12 +221,12 @@ def _checksum(store: VectorStore, rows: int) -> str | None:
 
 
 def _on_gpu(index: Any, device: str) -> Any:
-    """A copy on the GPU; ``None`` where there is none, or where Faiss has no such family there."""
+    """A copy on the GPU; ``None`` where there is no GPU, or where Faiss does not have the family on GPUs."""
     kind, _, number = device.partition(":")
     if kind != "cuda" or not faiss.get_num_gpus():
         return None
     try:
         return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), int(number or 0), index)
     except RuntimeError as error:
-        logger.info("searched on the CPU, for Faiss does not move it to a GPU: %s", error)
+        logger.info("searched on the CPU, as Faiss does not move the index to a GPU: %s", error)
         return None

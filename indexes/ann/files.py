@@ -10,14 +10,14 @@ from typing import Any
 import faiss
 
 _COUNTED = {"precomputed_table": (2 << 30) + 64, "d_in * d_out": 1 << 28}
-"""What Faiss counts in beyond the bytes of a file, by a word of its complaint: tables of up to 2 GiB that it computes from product
-quantisers, and for each change of dimensions a matrix, which cutting and normalising do without."""
+"""Bytes that Faiss counts in addition to those of a file, by a word of its error: tables of up to 2 GiB that it computes from product
+quantisers, and a matrix for each change of dimensions, which cutting and normalising do not need."""
 
 _LIMITS = ("deserialization_vector_byte_limit", "deserialization_loop_limit")
 
 
 def read_faiss(path: Path) -> Any:
-    """The Faiss index in a file, loaded: where Faiss maps a file that was cut short, it ends the process.
+    """The Faiss index in a file, loaded rather than mapped: on a truncated file that is mapped, Faiss ends the process.
 
     Raises:
         OSError: there is no such file.
@@ -44,7 +44,7 @@ def _read(path: Path, limit: int) -> Any:
 
 @contextlib.contextmanager
 def _limited(limit: int) -> Iterator[None]:
-    """While entered, Faiss makes room for so many bytes at once, whatever a file says; older versions know no limit."""
+    """While entered, Faiss allocates at most so many bytes in one step, even if a file asks for more; older versions have no limit."""
     before = {name: getattr(faiss, f"get_{name}")() for name in _LIMITS if hasattr(faiss, f"get_{name}")}
     try:
         for name in before:

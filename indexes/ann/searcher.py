@@ -23,7 +23,7 @@ from ance_ir.indexes.store.vectors import VectorStore
 QUERY_BLOCK = 1024
 
 _NOTHING = np.finfo(np.float32).min
-"""Faiss's score of what is not there; finite, so that differences of scores are numbers."""
+"""Faiss's score of padding; finite, so that differences of scores are numbers."""
 
 _GPU_MOST = 2048
 """Faiss finds no more rows than this on a GPU."""
@@ -32,8 +32,8 @@ _GPU_MOST = 2048
 class FaissSearcher:
     """Searches with a Faiss index whose ids are the store's rows; rows that were added later are searched exactly.
 
-    Scores are inner products of the vectors, and ties are settled as everywhere, where the family is lossless or the first rows are scored
-    anew; otherwise scores are Faiss's own.
+    Where the family is lossless or the first rows are scored again, scores are inner products of the vectors, and ties are settled as
+    everywhere; otherwise scores are Faiss's own.
 
     Args:
         file: the Faiss index.
@@ -65,7 +65,7 @@ class FaissSearcher:
         self._tail = ExactSearcher(tail, lambda rows: tie_order(later[rows])) if len(later) else None
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best ``min(k, searchable rows)`` of each query, as far as they are found; see ``VectorSearcher.search``.
+        """The best ``min(k, searchable rows)`` rows of each query, as far as they are found; see ``VectorSearcher.search``.
 
         Raises:
             UsageError: a query has values that are not finite, or so large that its scores might not be.
@@ -88,7 +88,7 @@ class FaissSearcher:
         """At most k hits; −1 and a very small number after the last."""
         rescored = self.settings.rescored(k)
         if self._tail is not None and not self.settings.lossless:
-            rescored = max(rescored, k)  # rows that came later have exact scores, which others are not compared with
+            rescored = max(rescored, k)  # added rows have exact scores, which only exact scores are compared with
         if rescored:
             scores, rows = self._fetch(queries_QD, min(rescored, self.file.rows))
             query, place = np.nonzero(rows >= 0)
@@ -108,7 +108,7 @@ class FaissSearcher:
         return scores[:, :k], rows[:, :k]
 
     def _fetch_to_a_gap(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """At least k rows; where the cut goes through almost equal scores, more for that query, until the run of them ends."""
+        """At least k rows; where the cut-off falls among almost equal scores, more for that query, until they end."""
         fetched = min(k + 1, self.file.rows)
         scores_QF, rows_QF = self._fetch(queries_QD, fetched)
         noise_Q = noise(self.store, queries_QD)
@@ -126,7 +126,7 @@ class FaissSearcher:
         return scores_QF, rows_QF
 
     def _fetch(self, queries_QD: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first rows that Faiss finds among the searchable ones, ``[Q, count]``, best first."""
+        """The first searchable rows that Faiss finds, ``[Q, count]``, best first."""
         if self._covered is None or self._selects:
             return self._ask(queries_QD, count)
         wanted = min(count, int(self._covered.sum()))
@@ -147,14 +147,14 @@ class FaissSearcher:
             found: tuple[np.ndarray, np.ndarray] = index.search(queries_QD, count, params=self._parameters(self.file.index, count))
         except RuntimeError as error:
             raise DamagedIndexError(
-                f"Faiss cannot search its index ({error}); remove the folder of its files, and build it again"
+                f"Faiss cannot search its index ({error}); remove the folder of its files and build it again"
             ) from error
         if (found[1] >= self.file.rows).any():
-            raise DamagedIndexError("Faiss found vectors that its index does not hold; remove the folder of its files, and build it again")
+            raise DamagedIndexError("Faiss found vectors that its index does not hold; remove the folder of its files and build it again")
         return found
 
     def _parameters(self, index: Any, count: int) -> Any:
-        """What Faiss is to be told for so many rows, layer by layer; ``None`` where there is nothing to tell."""
+        """Faiss's search parameters for so many rows, layer by layer; ``None`` where the defaults do."""
         layer = next(layers(index))
         selecting = {"sel": self._selector.selector} if self._selector is not None and self._selects else {}
         if hasattr(layer, "chain"):
@@ -169,9 +169,9 @@ class FaissSearcher:
         return faiss.SearchParameters(**selecting) if selecting else None
 
     def _can_select(self) -> bool:
-        """Whether Faiss leaves rows out itself; it does not on a GPU, nor for every family."""
+        """Whether Faiss leaves rows out itself; it cannot on a GPU, nor for every family."""
         if self.file.on_gpu is not None or any(isinstance(layer, faiss.IndexIVFAdditiveQuantizer) for layer in layers(self.file.index)):
-            return False  # additive quantisers never do, and before Faiss 1.14 the question ends the process
+            return False  # additive quantisers cannot, and before Faiss 1.14 trying ends the process
         self._selects = True
         try:
             self._ask(np.zeros((1, self.store.dimension), dtype=np.float32), 1)
@@ -181,7 +181,7 @@ class FaissSearcher:
 
 
 class _Selector:
-    """Tells Faiss which rows may be found; keeps the bits that it reads alive."""
+    """Faiss's selector of the rows that may be found; it keeps alive the bits that Faiss reads."""
 
     def __init__(self, searchable: np.ndarray) -> None:
         self.share = float(searchable.mean()) if len(searchable) else 0.0

@@ -1,4 +1,4 @@
-"""Some rows of a store, as a store: what was added to an index since a Faiss file was built."""
+"""Some rows of a store, as a store: those added to an index since a Faiss file was built."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ance_ir.indexes.store.vectors import VectorStore
 
 
 class StoreRows:
-    """The vectors of given rows, read when they are asked for; all that searching needs of a ``VectorStore``.
+    """The vectors of given rows, read when needed; has all that searching needs of a ``VectorStore``.
 
     Args:
-        store: where they are.
-        rows: int64, ascending; their places here are their rows.
+        store: holds them.
+        rows: int64, ascending; row ``i`` here is ``rows[i]`` of the store.
     """
 
     def __init__(self, store: VectorStore, rows: np.ndarray) -> None:

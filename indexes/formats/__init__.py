@@ -1,4 +1,4 @@
-"""Other tools' formats: their vectors into an index, an index's vectors to them."""
+"""Formats of other tools: importing their vectors into an index, and exporting an index's vectors."""
 
 from ance_ir.indexes.formats.embedding_pkl import read_query_vectors, write_query_vectors
 from ance_ir.indexes.formats.files import FORMATS, find_format, read_vectors, write_vectors

@@ -1,4 +1,4 @@
-"""Vectors with their ids on the way from one format to another.
+"""Vectors with their ids, in batches, on their way from one format to another.
 
 Shapes: n rows, D dimensions.
 """
@@ -20,14 +20,15 @@ Batch = tuple[np.ndarray, np.ndarray]
 """Ids, an object array of str ``[n]``, and their vectors, ``[n, D]``."""
 
 BATCH = 4096
-"""Rows of a batch: what reading and writing hold in memory."""
+"""Rows of a batch: reading and writing hold so many in memory."""
 
 
 def checked(source: Path, batches: Iterable[Batch]) -> Iterator[Batch]:
     """The batches with their vectors as float32.
 
     Raises:
-        IndexingError: an id that is none, no vector at all, or one that is infinite, not a number or of another dimension than the first.
+        IndexingError: an id that is not valid, no vector at all, or one that is infinite, not a number or of another dimension than the
+            first.
     """
     dimension = 0
     names = Ids(source)
@@ -53,11 +54,11 @@ def checked(source: Path, batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def with_ids(path: Path, blocks: Iterable[np.ndarray], count: int) -> Iterator[Batch]:
-    """Blocks of vectors with their ids from a file that has one a line, in the same order.
+    """Blocks of vectors with their ids from a file of one id a line, in the same order.
 
     Raises:
-        MalformedFileError: a line that is no id.
-        IndexingError: there is no such file, or it has not ``count`` ids.
+        MalformedFileError: a line that is not an id.
+        IndexingError: there is no such file, or it does not hold ``count`` ids.
     """
     if not path.exists():
         raise IndexingError(f"{path}: a file of {count:,} ids was expected, one a line; there is none")
@@ -80,9 +81,9 @@ def id_lines(ids: Iterable[str]) -> str:
     """The ids as lines of a file.
 
     Raises:
-        IndexingError: an id that would not come back: with white space in it, as indexes of before may have.
+        IndexingError: an id that could not be read again: one with white space, which older indexes may have.
     """
     for one in ids:
         if one.split() != [one]:
-            raise IndexingError(f"the format keeps one id a line, which {one!r} does not fit")
+            raise IndexingError(f"the format has one id a line, without white space; {one!r} does not fit")
     return "".join(f"{one}\n" for one in ids)

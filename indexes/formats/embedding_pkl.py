@@ -25,14 +25,14 @@ def read_query_vectors(path: Path | str) -> pd.DataFrame:
     """Queries with their vectors, to be piped into a ``DenseRetriever``.
 
     Args:
-        path: the file, or the folder that ``embedding.pkl`` lies in.
+        path: the file, or the folder that has ``embedding.pkl``.
 
     Returns:
         ``qid``, ``query`` and ``query_vec`` (float32 ``[D]``).
 
     Raises:
-        DatasetError: there is no such file, it is no such frame, it names what no frame needs, or a vector is not finite or of another
-            dimension than the first.
+        DatasetError: there is no such file, it is not such a frame, it names something that no frame needs, or a vector is not finite or
+            of another dimension than the first.
     """
     path = as_path(path)
     path = path / FILE if path.is_dir() else path
@@ -48,9 +48,7 @@ def read_query_vectors(path: Path | str) -> pd.DataFrame:
         vectors = pd.Series(_vectors(columns["embedding"]), dtype=object)
         return pd.DataFrame({"qid": ids, "query": texts, "query_vec": vectors})
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise DatasetError(
-            f"{path} holds no frame of {', '.join(_COLUMNS)} that can be read: {error.args[0] if error.args else error}"
-        ) from error
+        raise DatasetError(f"{path} holds no readable frame of {', '.join(_COLUMNS)}: {error.args[0] if error.args else error}") from error
 
 
 def write_query_vectors(queries: pd.DataFrame, path: Path | str) -> None:
@@ -58,7 +56,7 @@ def write_query_vectors(queries: pd.DataFrame, path: Path | str) -> None:
 
     Args:
         queries: ``qid``, ``query`` and ``query_vec``.
-        path: the file, or the folder that ``embedding.pkl`` is to lie in.
+        path: the file, or the folder for ``embedding.pkl``.
     """
     pt.validate.columns(queries, includes=["qid", "query", "query_vec"])
     path = as_path(path)
@@ -90,7 +88,7 @@ def _text(text: Any) -> str:
 
 
 def _vectors(found: np.ndarray) -> list[np.ndarray]:
-    converted: dict[int, np.ndarray] = {}  # one that many rows share takes the memory of one
+    converted: dict[int, np.ndarray] = {}  # a vector that many rows share is converted once
     for vector in found:
         if id(vector) not in converted:
             converted[id(vector)] = _vector(vector)

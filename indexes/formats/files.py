@@ -23,7 +23,7 @@ def find_format(source: Path) -> str:
         IndexingError: there is nothing, or no known format.
     """
     if not source.exists():
-        raise IndexingError(f"{source}: there is nothing to read")
+        raise IndexingError(f"{source} does not exist")
     names = [entry.name for entry in source.iterdir()] if source.is_dir() else [source.name]
     for name in sorted(FORMATS, key=lambda name: any("*" in pattern for pattern in FORMATS[name].patterns)):
         if any(fnmatch(file, pattern) for file in names for pattern in FORMATS[name].patterns):
@@ -33,7 +33,7 @@ def find_format(source: Path) -> str:
 
 
 def read_vectors(source: Path | str, format: str | None = None, *, rows: int = BATCH) -> Iterator[Batch]:
-    """The vectors at a path with their ids, in batches; what is held in memory does not grow with their number.
+    """The vectors at a path with their ids, in batches; memory does not grow with their number.
 
     Args:
         source: a folder or a file.
@@ -45,7 +45,7 @@ def read_vectors(source: Path | str, format: str | None = None, *, rows: int = B
 
     Raises:
         IndexingError: the format is not known, or the files are damaged, or holds vectors that are not finite or of different dimensions.
-        MalformedFileError: a line that is not what it should be.
+        MalformedFileError: a line that is not of the format.
         UsageError: there is no such format.
     """
     source = as_path(source)
@@ -60,14 +60,14 @@ def write_vectors(target: Path | str, batches: Iterable[Batch], format: str, *, 
         target: the folder.
         batches: at least one row; vectors of one dimension, float16 or float32.
         format: one of ``FORMATS``.
-        overwrite: whether it may take the place of such a folder that is there.
+        overwrite: whether an existing folder in this format may be replaced.
 
     Returns:
         How many rows were written.
 
     Raises:
-        IndexingError: such a folder is there, there is no row, or the format cannot hold an id.
-        UsageError: there is no such format, or something else lies at the target.
+        IndexingError: there is such a folder, there is no row, or the format cannot hold an id.
+        UsageError: there is no such format, or something else is at the target.
     """
     target, form = as_path(target), FORMATS.find(format)
     if not overwrite and (target / form.marker).exists():
@@ -80,7 +80,7 @@ def write_vectors(target: Path | str, batches: Iterable[Batch], format: str, *, 
             rows += len(ids)
             yield ids, vectors
         if not rows:
-            raise IndexingError(f"{target}: there is no vector to write")
+            raise IndexingError(f"{target}: there are no vectors to write")
 
     with atomic_folder(target, form.marker) as folder:
         form.write(folder, counted())

@@ -1,4 +1,4 @@
-"""What a format of vectors is."""
+"""The type of the entries of ``ance_ir.registries.INDEX_FORMATS``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Format:
 
     Attributes:
         patterns: names of files by which the format is recognised, ``*`` standing for anything.
-        marker: a file that every folder in this format has once written.
-        read: from a file or folder and the rows of a batch to batches, float vectors of any type.
+        marker: a file that every complete folder in this format has.
+        read: gives batches from a file or folder, with so many rows at most; float vectors of any type.
         write: writes batches into an empty folder.
     """
 

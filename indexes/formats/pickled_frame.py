@@ -1,4 +1,4 @@
-"""The columns of a pickled data frame, put together from records by our own hands; pandas has no part in it."""
+"""The columns of a pickled data frame, put together from records without pandas."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def frame_columns(frame: Any) -> dict[str, np.ndarray]:
     """The content of each column, as ``decode`` gives it.
 
     Raises:
-        TypeError, ValueError, KeyError, IndexError, AttributeError: it is no data frame, or not one of such columns.
+        TypeError, ValueError, KeyError, IndexError, AttributeError: it is not a data frame, or its columns are of other types.
     """
     blocks = only(Frame, frame).state
     blocks = only(Blocks, blocks["_mgr"] if "_mgr" in blocks else blocks["_data"])
@@ -41,9 +41,9 @@ def frame_columns(frame: Any) -> dict[str, np.ndarray]:
         inner, axes = blocks.args
         parts = [only(Block, block).args[:2] for block in inner]
     else:
-        told = blocks.state[3]["0.14.1"]
-        axes = told["axes"]
-        parts = [(block["values"], block["mgr_locs"]) for block in told["blocks"]]
+        content = blocks.state[3]["0.14.1"]
+        axes = content["axes"]
+        parts = [(block["values"], block["mgr_locs"]) for block in content["blocks"]]
     names = decode(only(Axis, axes[0]).args[1]["data"])
     columns = {}
     for values, places in parts:
@@ -72,7 +72,7 @@ def decode(value: Any) -> Any:
 def _array(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
     if isinstance(content, list):
         array = np.empty(len(content), dtype=object)
-        for place, one in enumerate(content):  # all at once, numpy would look into what lists there are
+        for place, one in enumerate(content):  # one by one: otherwise numpy would unpack lists
             if isinstance(one, Array) and isinstance(one.state[-1], list):
                 raise ValueError("arrays of arrays of arrays")
             array[place] = decode(one)

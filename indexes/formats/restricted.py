@@ -16,7 +16,7 @@ from ance_ir.errors import DatasetError
 
 
 class Record:
-    """A call that a pickle asked for and that was not made.
+    """A call that a pickle asked for, recorded instead of made.
 
     Attributes:
         args: its arguments.
@@ -92,7 +92,7 @@ class Buffer(Record):
 
 
 class Other(Record):
-    """Something whose content does not matter."""
+    """A call whose content does not matter."""
 
 
 _NUMPY = ("numpy.core", "numpy._core")
@@ -123,7 +123,7 @@ _KNOWN: dict[tuple[str, str], type[Record]] = {
 
 
 class _Unpickler(pickle._Unpickler):
-    """The one in Python: the faster one takes memory, and all of the stack, as a damaged pickle says."""
+    """Python's own unpickler in Python: the faster one in C takes as much memory and stack as a damaged pickle asks for."""
 
     path: Path
     stack: list[Any]
@@ -135,7 +135,7 @@ class _Unpickler(pickle._Unpickler):
         """The record that stands for a name."""
         if (module, name) not in _KNOWN:
             raise DatasetError(
-                f"{self.path} names {module}.{name}, which no frame of texts and vectors needs; it may be an attack, and was not run"
+                f"{self.path} names {module}.{name}, which no frame of texts and vectors needs; it may be an attack and was not run"
             )
         return _KNOWN[module, name]
 
@@ -160,12 +160,12 @@ class _Unpickler(pickle._Unpickler):
         self.append({_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)})
 
     def load_bytearray8(self) -> None:
-        """Bytes, as many as there are."""
+        """Bytes; at most as many as the file has."""
         (length,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(length)))
 
     def refuse_set(self) -> None:
-        """A set; no frame needs one, and what it holds would be hashed."""
+        """Refuse a set: no frame needs one, and its content would be hashed."""
         raise TypeError("a set, which no data frame needs")
 
     dispatch: ClassVar[dict[int, Any]] = {
@@ -191,12 +191,12 @@ def only(kind: type[Any], value: Any) -> Any:
 
 
 def _key(key: Any) -> Any:
-    """A key of a dictionary: hashing tuples in tuples may take for ever, or more than there is of the stack."""
+    """A key of a dictionary, a string: hashing nested tuples may never end, or exceed the stack."""
     return only(str, key)
 
 
 class _Stream:
-    """A file of which no more is asked at once than there is."""
+    """A file that is asked for at most as many bytes as it has."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
         self._stream = stream
@@ -204,15 +204,15 @@ class _Stream:
         self.readline = stream.readline
 
     def read(self, count: int) -> bytes:
-        """So many bytes, or what is left."""
+        """So many bytes, or the rest."""
         return self._stream.read(min(count, self._size))
 
 
 def read_records(path: Path) -> Any:
-    """What a pickle describes, of records and Python's own strings, numbers, bytes, lists, tuples and dictionaries.
+    """The value that a pickle describes, made of records and Python's strings, numbers, bytes, lists, tuples and dictionaries.
 
     Raises:
-        DatasetError: the file is no pickle, or names anything that is not known.
+        DatasetError: the file is not a pickle, or names something unknown.
     """
     with path.open("rb") as stream:
         unpickler = _Unpickler(_Stream(stream, path.stat().st_size))
@@ -221,5 +221,5 @@ def read_records(path: Path) -> Any:
             return unpickler.load()
         except (DatasetError, OSError):
             raise
-        except Exception as error:  # damaged bytes bring about any
-            raise DatasetError(f"{path} is no pickle that can be read ({error})") from error
+        except Exception as error:  # damaged bytes may cause any
+            raise DatasetError(f"{path} is not a readable pickle ({error})") from error

@@ -1,4 +1,4 @@
-"""Indexes from other tools' files, and the other way round."""
+"""Importing an index from another tool's files, and exporting it."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def import_index(
     Args:
         path: the index's folder.
         source: a folder or a file.
-        format: one of ``FORMATS``; ``None`` looks what it is.
-        model: made the vectors, under its text settings as they are now; without one, the index does not know its model.
-        passages: how documents were cut, where ids are ``docno#0``, ``docno#1``, … and those of one document follow one another; they
-            become passages of their documents. Without it, every id is a document of its own.
+        format: one of ``FORMATS``; ``None`` recognises it.
+        model: the model that made the vectors, with its present text settings; without one, the index has no record of its model.
+        passages: how documents were cut, where ids are ``docno#0``, ``docno#1``, … and those of a document are consecutive; they become
+            passages of their documents. Without it, every id is a document.
         dtype: how vectors are stored.
-        overwrite: whether it may take the place of an index that is there.
+        overwrite: whether an existing index may be replaced.
         verbose: show progress.
 
     Raises:
-        IndexingError: there is an index at the path; the source is not understood or damaged, has not the model's dimension, or an id names
-            no passage.
-        DatasetError: an id comes twice, or a line is not what it should be.
+        IndexingError: there is an index at the path; the source is of no known format or damaged, does not have the model's dimension, or
+            an id names no passage.
+        DatasetError: an id occurs twice, or a line is not of the format.
         UsageError: passages without a model.
     """
     if passages is not None and model is None:
-        raise UsageError("how documents were cut is told together with the model: name it, or leave passages out")
+        raise UsageError("passages need a model: name the one that made the vectors, or leave passages out")
     encoding = Encoding.of(model, str(passages) if passages is not None else None) if model is not None else None
     batches = read_vectors(source, format)
     if model is not None:
@@ -67,10 +67,10 @@ def export_index(index: AnceIndex, target: Path | str, format: str, *, overwrite
     Where documents have several passages, a row's id is ``docno#0``, ``docno#1``, ….
 
     Args:
-        index: what is written.
+        index: the index.
         target: the folder.
         format: one of ``FORMATS``.
-        overwrite: whether it may take the place of such a folder that is there.
+        overwrite: whether an existing folder in this format may be replaced.
         verbose: show progress.
 
     Returns:
@@ -78,7 +78,7 @@ def export_index(index: AnceIndex, target: Path | str, format: str, *, overwrite
 
     Raises:
         IndexingError: there is such a folder at the target, no document is left, or the format cannot hold a docno.
-        UsageError: there is no such format, or something else lies at the target.
+        UsageError: there is no such format, or something else is at the target.
     """
     rows = index_rows(index, passages=index.manifest["most_passages"] > 1)
     with tqdm(desc="exporting", total=len(index.vectors), unit=" vectors", disable=not verbose) as bar:
@@ -105,6 +105,6 @@ def _rows(batches: Iterable[Batch], encoding: Encoding | None) -> Iterator[dict[
         for one, vector in zip(ids, vectors, strict=True):
             if cut and not _PASSAGE.fullmatch(one):
                 raise IndexingError(
-                    f"ids of passages, like d7{PASSAGE_SEPARATOR}0, were expected, found {one!r}; or import them as documents"
+                    f"ids of passages, like d7{PASSAGE_SEPARATOR}0, were expected, found {one!r}; without passages, ids are documents"
                 )
             yield {"docno": one, "doc_vec": vector, "encoding": encoding}

@@ -1,4 +1,4 @@
-"""Negatives from an index: the only part of the indexes that knows training."""
+"""Mining negatives with an index: the only part of the indexes that imports training."""
 
 from ance_ir.indexes.mining.filters import Filters
 from ance_ir.indexes.mining.miner import AnnMiner

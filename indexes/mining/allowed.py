@@ -1,4 +1,4 @@
-"""What a model ranks first for training queries, the documents that are excluded for them taken out."""
+"""Rankings of a model for training queries, without the documents that are excluded for each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ance_ir.models import DenseEncoder
 from ance_ir.training import TrainingQueries
 
 TOP = 100
-"""The first documents of a ranking, of which the paper's figure 7 asks how many are training negatives."""
+"""Depth of the ranking in which the paper's figure 7 counts training negatives."""
 
 _BLOCK = 1024
 _RESULTS = 1 << 22
-"""Queries that are searched at once, at most; results that are held then."""
+"""Most queries that are searched together; most results that are held for them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +29,7 @@ class Allowed:
         vectors_BD: float32.
         found_BF: document numbers, best first; −1 after the last.
         scores_BF: their scores, float32; −∞ after the last.
-        seconds: what encoding and searching took.
+        seconds: of encoding and searching.
     """
 
     queries: np.ndarray
@@ -40,17 +40,17 @@ class Allowed:
 
 
 def first_allowed(index: AnceIndex, model: DenseEncoder, queries: TrainingQueries, asked: np.ndarray, count: int) -> Iterator[Allowed]:
-    """At least the first ``count`` documents of each query's ranking, as long as there are so many, in blocks of queries.
+    """At least the first ``count`` allowed documents of each query's ranking, if there are so many, in blocks of queries.
 
     Args:
         index: of the whole corpus; its numbers are the store's.
         model: encodes the queries.
         queries: the training queries.
-        asked: numbers of those to search with, int64; they come in another order.
+        asked: numbers of the queries to search with, int64; blocks have them in another order.
         count: see above.
     """
     excluded = np.array([len(queries.excluded[query]) for query in asked])
-    asked = asked[np.argsort(excluded, kind="stable")]  # a query that excludes many makes its block alone search deeper
+    asked = asked[np.argsort(excluded, kind="stable")]  # so that queries that exclude many make only their own block search deeper
     searcher = index.searcher(device=str(model.device))
     start = 0
     while start < len(asked):
@@ -69,7 +69,7 @@ def first_allowed(index: AnceIndex, model: DenseEncoder, queries: TrainingQuerie
 
 
 def compact(found_BK: np.ndarray, scores_BK: np.ndarray, kept_BK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is kept moves to the front, in order; −1 and −∞ follow."""
+    """Move kept candidates to the front, in order; −1 and −∞ follow."""
     order = np.argsort(~kept_BK, axis=1, kind="stable")
     kept_BK = np.take_along_axis(kept_BK, order, axis=1)
     found_BK = np.where(kept_BK, np.take_along_axis(found_BK, order, axis=1), -1)

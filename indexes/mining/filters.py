@@ -1,4 +1,4 @@
-"""Which of the documents that rank first are safe as negatives: some of them answer the query, though nobody judged them.
+"""Filters of candidates for negatives: some documents that rank first answer the query without having been judged.
 
 Shapes: B queries, K documents for each.
 """
@@ -19,21 +19,21 @@ from ance_ir.ragged import owners_of, starts_of
 from ance_ir.training import TrainingQueries
 
 _PAIRS = 4096
-"""Pairs that the teacher reads at once."""
+"""Pairs that the teacher reads together."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Filters:
-    """A candidate passes all that are set.
+    """Filters of candidates; a candidate must pass all that are set.
 
     Attributes:
-        skip: the first documents of the ranking are left out (a rank window).
-        margin: a candidate scores at least so much below the query's best positive; it may be negative.
-        teacher: a cross-encoder; what it scores above the query's best positive is left out.
-        teacher_margin: …or less than this below it, in log-odds.
+        skip: how many of the first documents are left out (a rank window).
+        margin: candidates must score at least so much below the query's best positive; may be negative.
+        teacher: a cross-encoder; candidates that it scores above the query's best positive are left out …
+        teacher_margin: … as are those that it scores less than this below it, in log-odds.
 
     Raises:
-        UsageError: ``skip`` is negative, a margin is no finite number, or a margin of a teacher without one.
+        UsageError: ``skip`` is negative, a margin is not a finite number, or ``teacher_margin`` is set without a teacher.
     """
 
     skip: int = 0
@@ -44,15 +44,15 @@ class Filters:
     def __post_init__(self) -> None:
         for name, margin in (("margin", self.margin), ("teacher_margin", self.teacher_margin)):
             if margin is not None and not math.isfinite(margin):
-                raise UsageError(f"{name} is a finite number, not {margin}")
+                raise UsageError(f"{name} must be a finite number, not {margin}")
         if self.skip < 0:
-            raise UsageError(f"the documents to skip are at least 0, not {self.skip}")
+            raise UsageError(f"skip must be at least 0, not {self.skip}")
         if self.teacher is None and self.teacher_margin:
-            raise UsageError(f"a margin of {self.teacher_margin} to the teacher's score needs a teacher")
+            raise UsageError(f"teacher_margin {self.teacher_margin} needs a teacher")
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """For the run's manifest."""
+        """The filters, for the run's manifest."""
         teacher = {"name": self.teacher.name, "fingerprint": self.teacher.fingerprint()} if self.teacher is not None else None
         return {"skip": self.skip, "margin": self.margin, "teacher": teacher, "teacher_margin": self.teacher_margin}
 
@@ -66,7 +66,7 @@ class Filters:
         positive_B: np.ndarray,
         progress: Callable[[int], object] | None = None,
     ) -> np.ndarray:
-        """Which candidates are safe.
+        """Whether each candidate passes.
 
         Args:
             queries: the training queries.
@@ -101,7 +101,7 @@ class Filters:
         found_BK: np.ndarray,
         safe_BK: np.ndarray,
     ) -> None:
-        """Clear what the teacher finds unsafe in ``safe_BK``."""
+        """Clear, in ``safe_BK``, candidates that the teacher finds unsafe."""
         rows, columns = np.nonzero(safe_BK)
         counts = np.array([len(queries.positives[query]) for query in asked_B], dtype=np.int64)
         owners = np.concatenate([owners_of(counts), rows])

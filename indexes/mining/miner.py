@@ -1,4 +1,4 @@
-"""A refresh: encode the corpus with the model as it is, search it with the training queries, keep what may be a negative.
+"""A refresh: encode the corpus with the current model, search it with the training queries, keep the candidates for negatives.
 
 Shapes: Q queries, B of a block, F documents found for each, K candidates, D dimensions, S queries of a sample, N documents of its ranking.
 """
@@ -33,26 +33,26 @@ DEPTH = 200
 """The paper draws from the 200 documents that the model ranks first (section 5)."""
 
 SAMPLE = 1000
-"""Of so many queries the first documents are published too, for the overlap of other negatives with them."""
+"""Queries whose first documents are published too, to measure the overlap of other negatives with them."""
 
 _PAIRS = 1 << 16
-"""Pairs of a query and a positive that are scored at once."""
+"""Pairs of a query and a positive that are scored together."""
 
 
 class AnnMiner:
-    """Mines with an index of the whole corpus. Several processes may work on one refresh: one leads, the others help to encode.
+    """Mines negatives with an index of the whole corpus. Several processes may share a refresh: one leads, the others help to encode.
 
-    A refresh leaves in its folder ``index.ance`` (the corpus as the model sees it) and what ``MinedNegatives`` holds.
+    A refresh leaves in its folder ``index.ance`` (the encoded corpus) and the files of ``MinedNegatives``.
 
     Args:
         queries: the training queries.
         store: the corpus; its numbers are the index's.
         passages: how documents are cut.
-        depth: how many *documents* of the ranking are candidates, after a query's excluded ones are taken out.
-        filters: which of them are safe; by default all.
-        rotation: each refresh mines for one of so many parts of the queries in turn (the first for all); the others keep what they have.
-        evaluate: called with a new index and the model; what it returns joins the report, so no corpus is encoded twice.
-        reuse: an index that the model to start with made of an earlier state of the corpus.
+        depth: how many *documents* of the ranking are candidates, not counting those that a query excludes.
+        filters: which candidates are safe; by default all.
+        rotation: each refresh mines for one of so many parts of the queries in turn (the first for all); the others keep their candidates.
+        evaluate: called with a new index and the model; its figures join the report, and the corpus is encoded only once.
+        reuse: an index that the initial model made of an earlier state of the corpus.
         keep_indexes: keep all indexes; by default each refresh removes those before it.
         verbose: show progress.
     """
@@ -72,9 +72,9 @@ class AnnMiner:
         verbose: bool = False,
     ) -> None:
         if depth < 1:
-            raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
+            raise UsageError(f"depth must be at least 1 document, not {depth}")
         if not 1 <= rotation <= len(queries):
-            raise UsageError(f"the rotation over {len(queries)} queries has 1 to {len(queries)} parts, not {rotation}")
+            raise UsageError(f"rotation over {len(queries)} queries must be 1 to {len(queries)}, not {rotation}")
         self._filters = filters or Filters()
         self.settings: Mapping[str, Any] = {
             "depth": depth,
@@ -128,15 +128,15 @@ class AnnMiner:
 
     def _encoding(self, model: DenseEncoder, folder: Path) -> CorpusEncoding:
         path = folder / "index.ance"
-        if self._work is None or self._work.folder != path:  # made once a refresh: it hashes the model
+        if self._work is None or self._work.folder != path:  # once a refresh, as it hashes the model
             reuse = self._reuse
             if reuse is not None and reuse.manifest["encoding"]["fingerprint"] != model.fingerprint():
-                reuse = None  # training has changed the model since
+                reuse = None  # training has changed the model
             self._work = CorpusEncoding(path, self._store, model, self._passages, reuse=reuse, verbose=self._verbose)
         return self._work
 
     def _search(self, model: DenseEncoder, index: AnceIndex, chosen: np.ndarray, previous: MinedNegatives | None) -> MinedNegatives:
-        """Search with the chosen queries; candidates of the others are those before."""
+        """Search with the chosen queries; the others keep their previous candidates."""
         began = time.perf_counter()
         filters, total = self._filters, len(self._queries)
         depth = min(self._depth, len(self._store))
@@ -187,6 +187,6 @@ class AnnMiner:
 
 
 def _overlap(before_QK: np.ndarray, after_QK: np.ndarray) -> float:
-    """Share of the candidates that were candidates before, mean over queries that have any."""
+    """The share of candidates that were candidates before; mean over queries that have any."""
     shares = [np.isin(after[after >= 0], before).mean() for before, after in zip(before_QK, after_QK, strict=True) if (after >= 0).any()]
     return round(float(np.mean(shares)), 4) if shares else 0.0

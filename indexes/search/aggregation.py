@@ -1,6 +1,6 @@
-"""A document's score, from the scores of its passages.
+"""Aggregation: a document's score from the scores of its passages.
 
-Shapes: Q queries, D dimensions, N documents that are scored, P passages of all of them together.
+Shapes: Q queries, D dimensions, N documents to score, P passages of all of them together.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.ragged import owners_of, places_of, rows_of, starts_of
 
 _PASSAGES = 1 << 20
-"""Passages whose scores are held at once (more only where one document has more)."""
+"""Passages whose scores are held together (more only where one document has more)."""
 
 _NUMBERS = 1 << 18
-"""Numbers of their vectors that are held at once; they fit into a processor's cache, which is three times as fast as the main memory."""
+"""Numbers of their vectors that are held together; they fit into a processor's cache, which is three times as fast as main memory."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class First:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over all passages: a document is relevant if it is so throughout."""
+    """The mean over all passages: a document is relevant if all of it is."""
 
     def combine(self, scores: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """See ``Max.combine``."""
@@ -57,7 +57,7 @@ class Mean:
         return mean
 
     def bound(self, scores: np.ndarray, most: int) -> np.ndarray:
-        """What a document scores at most, of whose passages, at most ``most``, none scores more than ``scores``; elementwise."""
+        """The highest possible score of a document with at most ``most`` passages, none of which scores above ``scores``; elementwise."""
         return scores
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class SumOfBest:
-    """The sum over the best ``count`` passages, or over all of a document that has fewer: several relevant parts count for more than one.
+    """The sum over the best ``count`` passages, or over all if there are fewer: several relevant parts count for more.
 
     Raises:
         UsageError: ``count`` is less than 1.
@@ -76,7 +76,7 @@ class SumOfBest:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise UsageError(f"a document scores as the sum of at least 1 passage, not {self.count}")
+            raise UsageError(f"sum:N needs an N of at least 1, not {self.count}")
 
     def combine(self, scores: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """See ``Max.combine``."""
@@ -87,7 +87,7 @@ class SumOfBest:
         return total
 
     def bound(self, scores: np.ndarray, most: int) -> np.ndarray:
-        """See ``Mean.bound``. Of scores below 0 a document sums up one at least; of others, ``count`` at most."""
+        """See ``Mean.bound``. Negative scores: the sum has at least one of them; others: at most ``count``."""
         return np.where(scores > 0, min(self.count, most) * scores, scores)
 
     def __str__(self) -> str:
@@ -95,13 +95,13 @@ class SumOfBest:
 
 
 Aggregation = Max | First | Mean | SumOfBest
-"""How the passages of a document make its score."""
+"""How a document is scored by its passages."""
 
 MAX = Max()
 
 
 def parse_aggregation(text: str) -> Aggregation:
-    """An aggregation from its name on the command line: ``max``, ``first``, ``mean``, ``sum:3``; what ``str`` of it gives.
+    """An aggregation from its text form: ``max``, ``first``, ``mean``, ``sum:3``.
 
     Raises:
         UsageError: it is none of these.
@@ -112,21 +112,21 @@ def parse_aggregation(text: str) -> Aggregation:
     for aggregation in (Max(), First(), Mean()):
         if str(aggregation) == name:
             return aggregation
-    raise UsageError(f"a document scores as the max, mean, first or sum:N of its passages (N: of the best N), not as {text!r}")
+    raise UsageError(f"unknown aggregation {text!r}. Known: max, mean, first, sum:N (the N best passages)")
 
 
 def score_pairs(
     store: VectorStore, queries_QD: np.ndarray, query: np.ndarray, first_rows: np.ndarray, counts: np.ndarray, aggregation: Aggregation
 ) -> np.ndarray:
-    """Exact scores of pairs of a query and a document: float64 products, aggregated in float64, rounded to float32 once.
+    """Exact scores of pairs of a query and a document: products and aggregation in float64, rounded to float32 once.
 
     Args:
         store: the passages' vectors.
         queries_QD: float32 ``[Q, D]``.
-        query: the query of each pair, int64 ``[N]``.
+        query: number of the query of each pair, int64 ``[N]``.
         first_rows: the first row of each pair's document, int64 ``[N]``.
         counts: how many rows it has, at least 1, int64 ``[N]``.
-        aggregation: how they make its score.
+        aggregation: of the rows' scores.
 
     Returns:
         float32 ``[N]``.

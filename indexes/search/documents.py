@@ -1,9 +1,9 @@
-"""From passages to documents: the best k documents, and always the right ones, from searches for passages.
+"""From passages to documents: the k best documents, exactly, from searches for passages.
 
-A search for passages goes deeper, each time twice as deep, until what was found settles which documents are the best. The passages of a
-document that was not found come after the last one found:
+A search for passages is repeated, each time twice as deep, until the passages found decide which documents are the best. The passages of a
+document that was not found rank below the last one found:
 
-- by its best passage (MaxP) the document comes after those that were found, and these are in the order in which they were found;
+- by its best passage (MaxP) the document ranks below those that were found, and these are in the order in which they were found;
 - by another aggregation it scores at most the *bound* of that last score, and documents that score more are ahead of it (the threshold
   algorithm: Fagin, Lotem and Naor, 2003). Those that were found are scored exactly, with all of their passages.
 
@@ -21,10 +21,10 @@ from ance_ir.indexes.search.searcher import TieOrder, VectorSearcher, noise
 from ance_ir.indexes.store.vectors import VectorStore
 
 _RESULTS = 1 << 22
-"""Passages found that are held at once: the deeper a search goes, the fewer queries are asked together."""
+"""Passages found that are held together: the deeper a search, the fewer queries are searched together."""
 
 _Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""``scores_BK``, ``documents_BK`` and whether they are right whatever was not found, bool ``[B]``."""
+"""``scores_BK``, ``documents_BK`` and whether they are final, bool ``[B]``."""
 
 
 def search_documents(
@@ -81,7 +81,7 @@ def _search_bounded(
     store: VectorStore,
     tie_order: TieOrder,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By what all or several passages of a document score: until the others are known to score less."""
+    """By all or several passages of a document, until the others are known to score less."""
     most = int(np.diff(offsets).max(initial=1))
 
     def rank(queries_BD: np.ndarray, scores_BF: np.ndarray, rows_BF: np.ndarray) -> _Ranking:
@@ -116,7 +116,7 @@ def _deepen(
     passages: int,
     rank: Callable[[np.ndarray, np.ndarray, np.ndarray], _Ranking],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fetch passages, at first ``fetch`` a query, until ``rank`` (of queries, scores and rows) is right or the searcher finds no more."""
+    """Fetch passages, at first ``fetch`` a query, until the ranking (of queries, scores and rows) is final or no more are found."""
     scores_QK = np.full((len(queries_QD), k), -np.inf, dtype=np.float32)
     documents_QK = np.full((len(queries_QD), k), -1, dtype=np.int64)
     open_queries = np.arange(len(queries_QD) if k else 0)
@@ -137,7 +137,7 @@ def _deepen(
 
 
 def _found(rows_BF: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs of a query and a document of which it found a passage, and that passage's place, the best one's; int64 ``[n]``."""
+    """Pairs of a query and a document of which it found a passage, and the place of the best such passage; int64 ``[n]``."""
     fetched = rows_BF.shape[1]
     rows_BF, place_BF = np.divmod(np.sort(rows_BF * fetched + np.arange(fetched), axis=1), fetched)  # in order of rows, so of documents
     documents_BF = np.searchsorted(offsets, rows_BF, side="right") - 1

@@ -19,18 +19,18 @@ from ance_ir.indexes.store.vectors import VectorStore
 MEMORY_BUDGET = 512 << 20
 
 _QUERIES = 1024
-"""Searched while the vectors are read once, at most."""
+"""Most queries that are searched while the vectors are read once."""
 _PART = 256
-"""Queries that are multiplied at once, at most."""
+"""Most queries that are multiplied together."""
 _ROWS = (256, 16_384)
-"""Of a block, at least and at most, where there are several queries."""
+"""Least and most rows of a block, where there are several queries."""
 _SCORES = {"cpu": 1 << 21}
 _SCORES_ELSEWHERE = 1 << 24
-"""Of a block: so many stay in a CPU's cache; others want more to do."""
+"""Scores of a block: as many as stay in a CPU's cache; other devices need more work."""
 _CONVERTED = 16 << 20
-"""Bytes of a block that is converted to float32, on a CPU, to stay in its cache too."""
+"""Bytes of a block that is converted to float32 on a CPU; they stay in its cache too."""
 _HELD, _WORKED = 12, 70
-"""Bytes for each place of a query in ``RunningTop``; and for each of those that are multiplied at once, while its scores are looked at."""
+"""Bytes for each place of a query in ``RunningTop``, and for each place of those multiplied together, while scores are compared."""
 
 
 class ExactSearcher:
@@ -40,8 +40,8 @@ class ExactSearcher:
         store: the vectors.
         tie_order: orders rows with equal scores.
         searchable: bool ``[rows]``, whether a row may be found; None where all may.
-        memory_budget: bytes that a search may allocate beside its result, and as many again on another device; a few MiB are always
-            taken. What the system caches of the vectors' files, and drops when memory is short, is not counted.
+        memory_budget: bytes that a search may allocate in addition to its result, and as many again on another device; a few MiB are
+            always taken. Pages of the vectors' files that the system caches, and drops when memory is short, are not counted.
         device: where the products are computed.
     """
 
@@ -83,7 +83,7 @@ class ExactSearcher:
             for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
                 part = slice(done, done + len(scores))
                 if scores.shape[1] < k or not np.isfinite(scores).all():
-                    raise DamagedIndexError(f"{self.store.folder}: vectors that are not finite; `verify` tells which files were altered")
+                    raise DamagedIndexError(f"{self.store.folder}: vectors that are not finite; `ance-ir index verify` names altered files")
                 scores_QK[part], rows_QK[part] = scores, rows
                 done = part.stop
         return scores_QK, rows_QK
@@ -113,7 +113,7 @@ class ExactSearcher:
             yield scores_QF[:, :k], rows_QF[:, :k]
 
     def _rows_of_block(self, queries: int) -> int:
-        """Of a block. Stored float32 vectors are read where they lie, unless they are needed elsewhere."""
+        """Rows of a block. Stored float32 vectors are not copied, unless they are needed on another device."""
         together = min(queries, _PART)
         least, most = _ROWS
         copied = 8 * self.store.dimension

@@ -1,4 +1,4 @@
-"""Inner products of queries and a block of vectors, by what was measured to be the fastest: see docs/benchmarks.md.
+"""Inner products of queries and a block of vectors, by the fastest method measured: see docs/benchmarks.md.
 
 Shapes: Q queries, N rows of a block, D dimensions.
 """
@@ -16,11 +16,11 @@ from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.packing import onednn
 
 _NUMBERS_OF_THREAD = 1 << 21
-"""Of the vectors; a thread is worth starting for so many."""
+"""Numbers of the vectors for which starting a thread pays."""
 
 
 def inner_products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
-    """Float32 ``[Q, N]``, of float32 tensors on one device, whatever TF32, bfloat16 or autocast are allowed around.
+    """Float32 ``[Q, N]``, of float32 tensors on one device, even where TF32, bfloat16 or autocast are switched on.
 
     On a CPU torch hands products to MKL, which uses AVX-512 on Intel's processors alone; oneDNN uses it on all.
     """
@@ -35,9 +35,9 @@ def inner_products(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Te
 
 
 def _of_one_query(query_D: np.ndarray, block_ND: np.ndarray) -> np.ndarray:
-    """Float32 ``[N]``. Memory is what limits it: an inner product for each row, in as many threads as torch uses, reads it fastest.
+    """Float32 ``[N]``. Memory is the limit: an inner product for each row, in as many threads as torch uses, reads it fastest.
 
-    numpy's matrix product is as fast, but its threads go on spinning for a tenth of a second, in the way of whatever comes next.
+    numpy's matrix product is as fast, but its threads keep spinning for a tenth of a second and slow down what follows.
     """
     scores_N = np.empty(len(block_ND), dtype=np.float32)
 

@@ -1,9 +1,9 @@
-"""What every way of searching shares: the order of hits, and how ties between almost equal scores are settled.
+"""What all searchers share: their protocol, the order of hits, and how almost equal scores are settled.
 
 A matrix product rounds differently with the number of queries and the place of a vector, so equal vectors may get scores that differ in
-the last bits. Scores closer than that noise are therefore computed once more, one inner product at a time in float64, which depends on
-nothing but the two vectors; hits that are equal then are ordered by docno. The same question gets the same ranking, however it is asked;
-as far as the noise, which is measured on a sample of the hits, is like that of the others.
+the last bits. Scores closer than that noise are therefore computed again, one inner product at a time in float64, which depends on
+nothing but the two vectors; hits that are equal then are ordered by docno. So a query's ranking does not depend on the batch, as far as the
+noise, which is measured on a sample of the hits, is like that of the others.
 
 Shapes: Q queries, D dimensions, K hits, S hits of a query that are tried, n pairs of a query and a hit.
 """

@@ -1,1 +1,1 @@
-"""An index on disk: vectors, docnos, the manifest, and all that writes them."""
+"""An index on disk: vectors, docnos, the manifest, and the modules that write them."""

@@ -1,4 +1,4 @@
-"""Documents of a collection into an index that is there: encoded in parts beside it, then added at once."""
+"""Adding documents to an existing index: they are encoded in parts next to it, then added in one step."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ Existing = Literal["refuse", "keep", "replace"]
 _BATCH = 4096
 LOCK = "adding.lock"
 _SIGN = "adding.json"
-"""Written when all is encoded: the state of the index to which it is added."""
+"""Written when all documents are encoded: the generation of the index to which they are added."""
 
 
 def add_documents(
     index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], *, existing: Existing = "refuse", verbose: bool = False
 ) -> int:
-    """Encode documents as the index's were, and add them, all or none; broken off, the same call goes on at the last complete part.
+    """Encode documents as those of the index were, and add all or none; if interrupted, the same call resumes after the last complete part.
 
-    The work is done in a folder beside the index (``x.ance.adding``).
+    The work is done in a folder next to the index (``x.ance.adding``).
 
     Args:
         index: the index.
-        model: the one that made it.
+        model: the model that the index was built with.
         documents: with ``docno`` and ``text`` (``title``, ``url``).
-        existing: what becomes of documents that the index holds: ``"refuse"`` adds nothing at all, ``"keep"`` leaves them as they are,
-            ``"replace"`` encodes those anew whose texts are not known to be the same.
+        existing: for documents that the index holds: ``"refuse"`` adds nothing at all, ``"keep"`` leaves them as they are, ``"replace"``
+            encodes again those whose texts are not known to be the same.
         verbose: show progress.
 
     Returns:
         How many documents were added or replaced.
 
     Raises:
-        DatasetError: documents that the index holds, unless told what to do; a docno that comes twice.
+        DatasetError: documents that the index holds, with ``existing="refuse"``; a docno that occurs twice.
         FingerprintError: another model.
-        IndexingError: the index does not say how its documents were cut; or another process is adding documents.
+        IndexingError: the index has no record of how its documents were cut, or another process is adding documents.
     """
     check_choice("treatment of existing documents", existing, get_args(Existing))
     made = index.manifest["encoding"]
     if made is None or made["passages"] is None:
-        raise IndexingError(f"{index.folder} does not say how documents were cut for it; encode them and use AnceIndex.add")
+        raise IndexingError(f"{index.folder} has no record of how its documents were cut; encode documents and use AnceIndex.add")
     index.check_model(model)
     with held_lock(index.folder / LOCK) as ours:
         if not ours:
-            raise IndexingError(f"another process is adding documents to {index.folder}; wait until it is done")
+            raise IndexingError(f"another process is adding documents to {index.folder}; wait until it has finished")
         return _add(index, model, documents, existing, verbose=verbose)
 
 
@@ -77,7 +77,7 @@ def _add(index: AnceIndex, model: DenseEncoder, documents: Iterable[Document], e
         space.remove()
         return 0
     except AnceError:
-        if not space.index.exists() and not (space.folder / _SIGN).exists():  # nothing that a call of before has done
+        if not space.index.exists() and not (space.folder / _SIGN).exists():  # no earlier call has left work
             space.remove()
         raise
     part = CorpusEncoding(space.index, store, model, passages, dtype=index.vectors.dtype.name, verbose=verbose).lead()
@@ -99,11 +99,11 @@ class _Sign(TypedDict):
 
 
 class _NothingNewError(Exception):
-    """No document is to be added."""
+    """There is no document to add."""
 
 
 def _added(index: AnceIndex, space: Workspace) -> DocnoMap | None:
-    """What a call that was ended at the last moment has added; None where there was none."""
+    """The documents that a call added that was killed before it could clean up; None if there was none."""
     sign = space.folder / _SIGN
     if not sign.exists():
         return None
@@ -117,15 +117,15 @@ def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing, ad
     """The documents to add."""
     any_new = False
     for batch in chunks(documents, _BATCH):
-        numbers = index.numbers([str(document.get("docno")) for document in batch])  # what is no document is refused later
+        numbers = index.numbers([str(document.get("docno")) for document in batch])  # rows that are no documents are refused later
         if added is not None:
             done = (added.numbers([str(document.get("docno")) for document in batch]) >= 0) & (numbers >= 0)
             batch, numbers = [document for document, ours in zip(batch, done, strict=True) if not ours], numbers[~done]
         there = numbers >= 0
         if existing == "refuse" and there.any():
             raise DatasetError(
-                f"{index.folder} holds {batch[int(np.argmax(there))]['docno']!r} already; nothing was added: "
-                "keep what is there, or replace it (--existing keep, --existing replace)"
+                f"{index.folder} already holds {batch[int(np.argmax(there))]['docno']!r}; nothing was added: "
+                "keep existing documents, or replace them (--existing keep, --existing replace)"
             )
         for document, number in zip(batch, numbers.tolist(), strict=True):
             if number < 0 or (existing == "replace" and _changed(index, number, document)):
@@ -136,7 +136,7 @@ def _new(index: AnceIndex, documents: Iterable[Document], existing: Existing, ad
 
 
 def _changed(index: AnceIndex, number: int, document: Document) -> bool:
-    """Whether a document's text is not known to be what the index has encoded; a url has no hash."""
+    """Whether a document's text may differ from the one that the index has encoded; urls are not hashed."""
     hashes = index.table.text_hashes
     if hashes is None or "url" in index.manifest["encoding"]["text"]["fields"]:
         return True

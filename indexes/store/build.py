@@ -1,4 +1,4 @@
-"""An index in the making: rows in, vectors on disk and docnos out."""
+"""Building an index from a stream: rows in, vectors on disk and docnos out."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _APPEND = 4096
 
 
 class IndexBuild:
-    """Takes rows with ``docno``, ``doc_vec`` and perhaps ``encoding``; writes their vectors; tells the docnos of their documents.
+    """Takes rows with ``docno``, ``doc_vec`` and perhaps ``encoding``, writes their vectors, and yields the docnos of their documents.
 
     Args:
-        vectors: where vectors go.
+        vectors: the writer of the vectors.
 
     Attributes:
         rows: which rows belong to which document.
-        encoding: how the rows were encoded, where they say.
+        encoding: how the rows were encoded, where they say so.
     """
 
     def __init__(self, vectors: VectorWriter) -> None:
@@ -60,7 +60,7 @@ class IndexBuild:
         self._ids.report()
 
     def _docno(self, docno: object, place: int) -> str:
-        """A docno of a row; whole numbers become text."""
+        """The docno of a row; whole numbers become text."""
         try:
             return self._ids.clean(str(docno) if isinstance(docno, int | np.integer) and not isinstance(docno, bool) else docno, "docno")
         except InvalidIdError as invalid:
@@ -75,16 +75,16 @@ class IndexBuild:
 
 
 def check_row(row: object) -> None:
-    """Refuse what is no row of an index.
+    """Refuse anything that is not a row of an index.
 
     Raises:
-        IndexingError: it is no mapping, or lacks ``docno`` or ``doc_vec``.
+        IndexingError: it is not a mapping, or lacks ``docno`` or ``doc_vec``.
     """
     if not isinstance(row, Mapping):
-        raise IndexingError(f"rows are dictionaries with docno and doc_vec; found {row!r:.80}")
+        raise IndexingError(f"a row is a dictionary with docno and doc_vec; found {row!r:.80}")
     lacking = [name for name in ("docno", "doc_vec") if name not in row]
     if lacking:
-        hint = "; a model makes it: (FirstP() >> model.passages() >> index).index(documents)" if "doc_vec" in lacking else ""
+        hint = "; encode documents with a model: (FirstP() >> model.passages() >> index).index(documents)" if "doc_vec" in lacking else ""
         raise IndexingError(f"a row has docno and doc_vec; {row.get('docno')!r} has only {', '.join(map(str, row)) or 'nothing'}{hint}")
 
 
@@ -92,7 +92,7 @@ def _vector(value: Any, docno: str) -> np.ndarray:
     """A vector of numbers, ``[D]``.
 
     Raises:
-        IndexingError: it is none.
+        IndexingError: it is not a vector of numbers.
     """
     try:
         vector = np.asarray(value.detach().cpu().float() if hasattr(value, "detach") else value)

@@ -1,4 +1,4 @@
-"""How an index comes to be seen: one process at a time, by a new manifest or a new folder."""
+"""How a change of an index takes effect: one process at a time, by a new manifest or a new folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ance_ir.locks import held_lock
 
 @contextlib.contextmanager
 def changing(folder: Path) -> Iterator[Snapshot]:
-    """The index as it is, while nobody else may change it; waits for whoever does."""
+    """The index as it is, while no other process may change it; waits for one that is changing it."""
     with _alone(folder), naming(folder):
         now = Snapshot.open(folder)
         _clear(now.folder, now.manifest)
@@ -36,7 +36,7 @@ def changing(folder: Path) -> Iterator[Snapshot]:
 
 @contextlib.contextmanager
 def new_index(folder: Path) -> Iterator[Path]:
-    """A new temporary folder, which takes the place of an index in the end, or is removed if something fails.
+    """A new temporary folder, which replaces the index at the path in the end, or is removed if something fails.
 
     Raises:
         UsageError: there is something else at the path.
@@ -50,7 +50,7 @@ def new_index(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(source: Path, folder: Path) -> None:
-    """Rename a new index to where it belongs; an index that was there is lost, once nobody is changing it."""
+    """Rename a new index to its place. An index that was there is lost, once no process is changing it."""
     if (folder / MANIFEST).exists():
         with _alone(folder):
             replace_folder(source, folder)
@@ -60,7 +60,7 @@ def put_in_place(source: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold an index's lock, that of the folder which is there once it is held."""
+    """Hold the lock of an index: of the folder that has the index's name once the lock is held."""
     while True:
         read_manifest(folder)  # no lock in a folder that is no index
         with held_lock(folder / "lock", wait=True) as lock:
@@ -70,10 +70,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def commit(now: Snapshot, changes: dict[str, Any], deleted: np.ndarray) -> None:
-    """Make the change seen."""
+    """Write the manifest of a change, which makes it visible, then remove files that are no longer named."""
     generation = next_generation(now)
     manifest = {**now.manifest, **changes, "format": FORMAT, "generation": generation, "deleted": None}
-    manifest.pop("documents_encoded", None)  # it told of the building
+    manifest.pop("documents_encoded", None)  # it described how the index was built
     if len(deleted):
         manifest["deleted"] = f"deleted-{generation:05d}.npy"
         save_array(now.folder / manifest["deleted"], deleted)
@@ -90,7 +90,7 @@ def next_generation(now: Snapshot) -> int:
 
 
 def _clear(folder: Path, manifest: dict[str, Any]) -> None:
-    """Remove what the manifest does not name."""
+    """Remove files that the manifest does not name."""
     remove_leftovers(folder)
     named = {shard["file"] for shard in manifest["shards"]} | {manifest.get("tables", "."), manifest.get("deleted"), faiss_folder(manifest)}
     for pattern in ("vectors-*.npy", "deleted-*.npy", "documents-*", "faiss-*"):

@@ -1,13 +1,13 @@
 """The encoding of a corpus in parts, by any number of processes that see the same folder.
 
-A process takes the next part that nobody has (a lock that ends with its process), encodes it and writes it whole; a part that is there is
-never encoded again. So work that was broken off goes on at the last complete part, and what comes out does not depend on who did it::
+A process takes the next free part (by a lock that ends with its process), encodes it and writes it whole; a complete part is never encoded
+again. So interrupted work resumes after the last complete part, and the result does not depend on which process did what::
 
-    x.ance/corpus.json           what is to be encoded, by which model; written first
+    x.ance/corpus.json           the corpus, the model and the settings; written first
     x.ance/part-00003.lock       held by the process that encodes the part
-    x.ance/vectors-00003.npy     the part's vectors, written as they come
+    x.ance/vectors-00003.npy     the part's vectors, written as they are encoded
     x.ance/counts-00003.npy      int64, how many passages each of its documents has
-    x.ance/part-00003.json       the sign that the part is complete
+    x.ance/part-00003.json       says that the part is complete
 
 The process that leads writes the index around the parts: manifest, docnos, offsets.
 """
@@ -43,13 +43,13 @@ from ance_ir.models.dense.workers import Workers
 from ance_ir.typed_json import read_typed
 
 PARTS, LEAST, MOST = 16, 256, 8192
-"""A corpus is cut into so many parts, of at least and at most so many documents …"""
+"""Parts of a corpus, and the least and the most documents of a part …"""
 
 MOST_PARTS = 256
-"""… but never into more parts than this: each is a shard, a file that is mapped whenever the index is open."""
+"""… but never more parts than this: each is a shard, a file that is mapped whenever the index is open."""
 
 RUN = 512
-"""Documents that are looked up together in an index to use again."""
+"""Documents that are looked up together in an index whose vectors are reused."""
 
 POLL = 0.05
 """Seconds between two looks at the work of other processes."""
@@ -72,8 +72,8 @@ class CorpusEncoding:
         model: the encoder.
         passages: how documents are cut.
         dtype: how vectors are stored.
-        reuse: an index to take unchanged documents' vectors from.
-        workers: how many processes tokenise; by default a thread does.
+        reuse: an index whose vectors are reused for unchanged documents.
+        workers: processes that tokenise; by default a thread does.
         verbose: show progress.
 
     Raises:
@@ -101,38 +101,38 @@ class CorpusEncoding:
         self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
         self._parts = -(-len(store) // self._size)
         made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
-        self.told = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
-        """What is to be encoded, by which model, as ``corpus.json`` says it."""
+        self.description = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
+        """Corpus, model and settings, as ``corpus.json`` holds them."""
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
         self._workers = Workers(model.tokenizer, passages, workers) if workers else None
         self._verbose = verbose
         self._bar = tqdm(disable=True)
         self.encoded = 0
-        """Documents that were encoded, by all processes; known once the index is written."""
+        """Documents encoded by all processes; known once the index is written."""
 
     def begin(self) -> None:
-        """Say what is to be encoded, unless work on the same has begun."""
+        """Write ``corpus.json``, unless work on the same has begun; work on anything else is removed."""
         if not self._begun():
             if parts := len(list(self.folder.glob("part-*.json"))):
                 logger.warning(
-                    "%s: what was encoded there, %d parts, is of another collection, model or setting; it is removed", self.folder, parts
+                    "%s: the %d parts encoded there belong to another collection, model or setting and are removed", self.folder, parts
                 )
             shutil.rmtree(self.folder, ignore_errors=True)
-            write_json(self.folder / "corpus.json", self.told)
+            write_json(self.folder / "corpus.json", self.description)
         remove_leftovers(self.folder)
 
     def help(self) -> None:
-        """Encode what parts nobody has, if the work has begun and is the same."""
+        """Encode free parts, if the work has begun and is the same."""
         if self._begun() and not self.built():
             with self._workers or contextlib.nullcontext():
                 for part in range(self._parts):
                     self._take(part)
 
     def lead(self) -> AnceIndex:
-        """Encode, wait for what others encode, and write the index; an index that is there already is opened.
+        """Encode, wait for parts that others encode, and write the index; an index that is complete is opened.
 
         Raises:
-            IndexingError: a vector is not finite, or the folder was removed meanwhile.
+            IndexingError: a vector is not finite, or the folder was removed in the meantime.
         """
         index = AnceIndex(self.folder)
         if self.built():
@@ -155,7 +155,7 @@ class CorpusEncoding:
 
     def _begun(self) -> bool:
         path = self.folder / "corpus.json"
-        return path.exists() and read_json(path) == self.told
+        return path.exists() and read_json(path) == self.description
 
     def _documents(self, part: int) -> range:
         return range(part * self._size, min((part + 1) * self._size, len(self._store)))
@@ -164,15 +164,15 @@ class CorpusEncoding:
         return (self.folder / f"part-{part:05d}.json").exists()
 
     def _take(self, part: int) -> bool:
-        """Encode a part unless it is complete or another process has it; whether it was encoded here."""
+        """Encode a part unless it is complete or another process has it; returns whether it was encoded here."""
         if self._complete(part):
             return False
         with contextlib.ExitStack() as stack:
             try:
                 ours = stack.enter_context(held_lock(self.folder / f"part-{part:05d}.lock"))
-            except FileNotFoundError:  # the work was abandoned meanwhile
+            except FileNotFoundError:  # the work was abandoned in the meantime
                 return False
-            # looked at in this order: the signs of complete parts go only when the manifest is there
+            # in this order: the files that mark complete parts are removed only once there is a manifest
             if not ours or self._complete(part) or AnceIndex(self.folder).built() or not self._begun():
                 return False
             self._encode(part)
@@ -194,15 +194,15 @@ class CorpusEncoding:
         passages = np.concatenate(counts)
         save_array(self.folder / f"counts-{part:05d}.npy", passages)
         shard = Shard.of(path, int(passages.sum()))
-        told = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
-        write_json(self.folder / f"part-{part:05d}.json", told)
+        summary = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
+        write_json(self.folder / f"part-{part:05d}.json", summary)
 
     def _docno(self, first: int, ends: np.ndarray, row: int) -> str:
-        """Whose a row of a block is, of which ``first`` is the first document and ``ends`` are the ends of all."""
+        """The docno of a row of a block; ``first`` is the block's first document, ``ends`` are the ends of its documents."""
         return str(self._store[first + int(np.searchsorted(ends, row, "right"))]["docno"])
 
     def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
-        """Of documents that follow one another: vectors ``[passages, D]``, int64 counts of passages, and how many were encoded."""
+        """Blocks of consecutive documents: vectors ``[passages, D]``, int64 counts of passages, and how many documents were encoded."""
         if self._reuse is None:
             with contextlib.closing(self._encoded(self._store[number] for number in numbers)) as blocks:
                 yield from ((vectors_PD, counts, len(counts)) for vectors_PD, counts in blocks)
@@ -219,7 +219,7 @@ class CorpusEncoding:
         return self._model.encode_tokens(self._workers.tokenized(texts))
 
     def _finish(self) -> None:
-        remedy = f"remove {self.folder}, and start again"
+        remedy = f"remove {self.folder} and start again"
         paths = [self.folder / f"part-{part:05d}.json" for part in range(self._parts)]
         parts = [read_typed(path, _Part, error=IndexingError, remedy=remedy) for path in paths]
         self.encoded = sum(part["encoded"] for part in parts)
@@ -244,7 +244,7 @@ class CorpusEncoding:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Remove what only an unfinished index needs."""
+        """Remove the files that only an unfinished index needs."""
         for pattern in ("part-*.json", "part-*.lock", "counts-*.npy"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)

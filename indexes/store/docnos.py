@@ -1,4 +1,4 @@
-"""From the rows that an index is given to its documents: docnos, and where the rows of each begin."""
+"""From the rows of an index to its documents: their docnos, and where the rows of each begin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DocumentRows:
 
     Attributes:
         offsets: int64, first row of each document.
-        rows: rows so far.
+        rows: how many rows were grouped so far.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class DocumentRows:
             document, _, number = docno.rpartition(PASSAGE_SEPARATOR) if passages else (docno, "", "")
             if not document:
                 raise IndexingError(f"row {self.rows + 1}: a docno was expected, found {docno!r}")
-            begins = not passages or document != self._last or number == "0"  # a document given twice in a row is two
+            begins = not passages or document != self._last or number == "0"  # the same document twice in succession counts as two
             if begins:
                 self.offsets.append(self.rows)
             self._last = document
@@ -49,14 +49,15 @@ class DocumentRows:
                 yield document
 
     def boundaries(self) -> np.ndarray:
-        """int64 ``[documents + 1]``; the rows of document i are those from place i up to place i + 1."""
+        """int64 ``[documents + 1]``; document i has the rows from element i up to element i + 1."""
         return np.append(np.frombuffer(self.offsets, dtype=np.int64), self.rows)
 
 
 def tie_order(docnos: DocnoMap) -> np.ndarray:
     """Each document's place in descending order of docnos (as UTF-8 bytes), int64 ``[documents]``.
 
-    Docnos are compared eight bytes at a time, and only those that are equal so far go on, so memory does not grow with the longest docno.
+    Docnos are compared eight bytes at a time, and only those that are equal so far are compared further, so memory does not grow with the
+    longest docno.
     """
     order = np.arange(len(docnos))
     places = np.arange(len(docnos))  # in ``order``, of those still equal to a neighbour

@@ -27,22 +27,22 @@ def index_corpus(
     world: World = ALONE,
     **options: Any,
 ) -> AnceIndex:
-    """Encode the documents of a store into an index; broken off, the same call goes on at the last complete part.
+    """Encode the documents of a store into an index; if interrupted, the same call resumes after the last complete part.
 
-    The work is done in a folder beside the index (``x.ance.building``), which takes the index's place when it is complete.
+    The work is done in a folder next to the index (``x.ance.building``), which takes the index's place when it is complete.
 
     Args:
         path: the index's folder.
         model: the encoder.
         store: the corpus.
         passages: how documents are cut.
-        overwrite: whether it may take the place of an index that is there.
+        overwrite: whether an existing index may be replaced.
         world: the processes that share the work.
         **options: of ``CorpusEncoding``.
 
     Raises:
         IndexingError: there is an index at the path, or a vector is not finite.
-        UsageError: there is something else at the path.
+        UsageError: there is something other than an index at the path.
     """
     space = Workspace(as_path(path), "building")
     space.check(overwrite=overwrite)
@@ -51,7 +51,7 @@ def index_corpus(
         if world.leads:
             stack.enter_context(space.claimed())
         work = CorpusEncoding(space.index, store, model, passages, **options)
-        if world.broadcast(int(world.leads and space.has_placed(work.told))):
+        if world.broadcast(int(world.leads and space.has_placed(work.description))):
             if world.leads:
                 space.remove()
         else:
@@ -64,7 +64,7 @@ def index_corpus(
 
 
 def _share(work: CorpusEncoding, world: World) -> None:
-    """Encode a corpus by several processes."""
+    """Encode a corpus with several processes."""
     if world.leads:
         work.begin()
     world.wait()
@@ -89,25 +89,25 @@ def index_documents(
     verbose: bool = False,
     **options: Any,
 ) -> AnceIndex:
-    """Encode a stream of documents into an index; broken off, the same call goes on at the last complete part if the stream is the same.
+    """Encode a stream of documents into an index; if interrupted, the same call resumes if the stream is the same.
 
-    The stream is first written to the folder beside the index in which the work is done, and removed with it.
+    The stream is first written to a folder next to the index (``x.ance.building``), which is removed in the end.
 
     Args:
         path: the index's folder.
         model: the encoder.
         documents: dictionaries with ``docno`` and ``text`` (``title``, ``url``); read once.
         passages: how they are cut.
-        count: how many documents there are, where it is known, for the progress bar alone.
-        overwrite: whether it may take the place of an index that is there.
-        on_error: what to do with documents that cannot be used; see ``OnError``.
+        count: how many documents there are, if known; only for the progress bar.
+        overwrite: whether an existing index may be replaced.
+        on_error: how to treat documents that cannot be used; see ``OnError``.
         verbose: show progress.
         **options: of ``CorpusEncoding``.
 
     Raises:
-        DatasetError: no documents, or, unless these are left out, a docno that occurs twice or something that is no document.
+        DatasetError: no documents; or, unless these are skipped, a docno that occurs twice or something that is not a document.
         IndexingError: there is an index at the path, or a vector is not finite.
-        UsageError: there is something else at the path.
+        UsageError: there is something other than an index at the path.
     """
     space = Workspace(as_path(path), "building")
     space.check(overwrite=overwrite)
@@ -115,7 +115,7 @@ def index_documents(
     with space.claimed():
         store = DocumentStore.build(documents, space.documents, count=count, on_error=on_error, verbose=verbose)
         work = CorpusEncoding(space.index, store, model, passages, verbose=verbose, **options)
-        if space.has_placed(work.told):
+        if space.has_placed(work.description):
             space.remove()
         else:
             space.check(overwrite=overwrite)
@@ -125,7 +125,7 @@ def index_documents(
 
 
 def check_passages(model: DenseEncoder, passages: PassageScheme) -> None:
-    """Refuse passages that the model does not take, before any work is begun.
+    """Refuse passages that the model does not take, before any work begins.
 
     Raises:
         UsageError: they are too long or too short.

@@ -1,4 +1,4 @@
-"""Vectors of documents that did not change, from an index that the same model made of an earlier state of the corpus."""
+"""Reusing the vectors of unchanged documents from an index that the same model made of an earlier state of the corpus."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ance_ir.ragged import rows_of
 
 
 class Reuse:
-    """Finds documents in an index by their docnos and texts.
+    """Takes vectors of unchanged documents from an index, by docnos and hashes of texts.
 
     Args:
-        index: where vectors are taken from; made by a refresh, which keeps a hash of each document's text.
-        encoding: how vectors must have been made.
+        index: where vectors are taken from; it has a hash of each document's text.
+        encoding: how the vectors must have been made.
 
     Raises:
-        FingerprintError: the index was made otherwise.
-        IndexingError: it has no hashes of the texts, or the model reads urls, which they leave out.
+        FingerprintError: the index was made in another way.
+        IndexingError: it has no hashes of texts, or the model reads urls, which are not hashed.
     """
 
     def __init__(self, index: AnceIndex, encoding: Encoding) -> None:
@@ -32,7 +32,7 @@ class Reuse:
             raise FingerprintError(
                 f"{index.folder} was made by {made.get('model')} ({str(made.get('fingerprint'))[:12]}) with {made.get('passages')}, "
                 f"not by {encoding.model} ({encoding.fingerprint[:12]}) with {encoding.passages}: weights, layers, text settings such as "
-                "lengths, and passages are to be the same; its vectors cannot be used again"
+                "lengths, and passages must be the same for its vectors to be reused"
             )
         self._index = index
         assert index.table.text_hashes is not None
@@ -40,7 +40,7 @@ class Reuse:
 
     @staticmethod
     def check(index: AnceIndex) -> None:
-        """Refuse an index that does not tell which of its documents are unchanged.
+        """Refuse an index that does not record the texts of its documents.
 
         Raises:
             IndexingError: see above.
@@ -48,8 +48,8 @@ class Reuse:
         made = index.manifest["encoding"]
         if made is None or index.table.text_hashes is None or "url" in made["text"]["fields"]:
             raise IndexingError(
-                f"{index.folder}: nothing tells which of its documents are unchanged (an index that `ance-ir index` or a refresh makes of "
-                "titles and texts does); encode all of them"
+                f"{index.folder} has no hashes to find unchanged documents by (an index that `ance-ir index` or a refresh makes of "
+                "titles and texts has); encode all documents"
             )
 
     def complete(
@@ -58,7 +58,7 @@ class Reuse:
         hashes: np.ndarray,
         encode: Callable[[list[Document]], tuple[np.ndarray, np.ndarray]],
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Vectors of documents' passages; what is not there is encoded.
+        """Vectors of documents' passages; new and changed documents are encoded.
 
         Args:
             documents: N of them.

@@ -1,4 +1,4 @@
-"""An index, row by row: what it is copied and exported from."""
+"""The rows of an index in batches, for copying and exporting it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index as it stood at one moment, whatever other processes make of it since."""
+"""An index as it was when it was opened, unaffected by later changes of other processes."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class _Manifest(TypedDict):
 
 
 class Snapshot:
-    """All files of an index, mapped: what is removed or replaced afterwards stays readable here.
+    """All files of an index, mapped: files that are removed or replaced later stay readable here.
 
     Attributes:
-        manifest: what the index says of itself.
+        manifest: the content of ``manifest.json``.
         store: the vectors.
         table: the documents.
 
@@ -71,7 +71,7 @@ class Snapshot:
 
     @classmethod
     def open(cls, folder: Path) -> Snapshot:
-        """Open an index; if another process changes it meanwhile, what it has become.
+        """Open an index; if another process changes it at the same time, its new state.
 
         Raises:
             IndexingError: there is no index.
@@ -105,21 +105,21 @@ def _checksum(path: Path) -> str | None:
 
 
 def faiss_folder(manifest: dict[str, Any]) -> str:
-    """Where in an index its Faiss files lie: another folder once its rows have other numbers."""
+    """The folder of the Faiss files in an index: another one once the rows have other numbers."""
     return f"faiss-{manifest.get('layout', 0):05d}"
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Complete an index whose other files are written."""
+    """Write the manifest of an index whose other files are complete."""
     write_json(folder / MANIFEST, {"format": FORMAT, **manifest, "checksums": checksums(folder, manifest)})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What an index says of itself.
+    """The content of an index's ``manifest.json``.
 
     Raises:
         IndexingError: there is no index.
-        DamagedIndexError: it is not complete, or not of this format.
+        DamagedIndexError: it is not complete, or its format is not known.
     """
     restore(folder)
     if not folder.is_dir():
@@ -127,10 +127,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         if read_typed(path, _Format, error=DamagedIndexError, remedy=_REMEDY)["format"] not in _READ:
-            raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build it again")
+            raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build the index again")
         manifest: dict[str, Any] = read_typed(path, _Manifest, error=DamagedIndexError, remedy=_REMEDY)
     except FileNotFoundError as error:
-        raise DamagedIndexError(f"{folder}: no manifest.json, so this is no complete index; build it again") from error
+        raise DamagedIndexError(f"{folder}: there is no manifest.json, so the index is not complete; build it again") from error
     names = [(r"vectors-\d+\.npy", shard["file"]) for shard in manifest["shards"]]
     names += [
         (r"documents-\d+", manifest.get("tables") or "documents-0"),

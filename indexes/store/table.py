@@ -1,4 +1,4 @@
-"""The documents of an index: docnos, which rows are whose, the order of ties, and which documents were deleted.
+"""The documents of an index: docnos, the rows of each, the order of ties, and which documents were deleted.
 
 Shapes: N documents, R rows.
 """
@@ -26,7 +26,7 @@ FILES = ("tie_order.npy", "offsets.npy", "text_hashes.npy")
 class DocumentTable:
     """The documents of an index, numbered from 0 in the order in which they came; deleted ones keep their numbers.
 
-    Everything is mapped when it is opened, so it does not depend on what becomes of the files.
+    Everything is mapped when it is opened, so later changes of the files do not affect it.
 
     Args:
         folder: the index's.
@@ -34,7 +34,7 @@ class DocumentTable:
         rows: R.
 
     Raises:
-        DamagedIndexError: a file is missing, cannot be read, or is not of the size that it should be.
+        DamagedIndexError: a file is missing, cannot be read, or has the wrong size.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], rows: int) -> None:
@@ -45,30 +45,30 @@ class DocumentTable:
             raise DamagedIndexError(f"{self.folder / 'docnos'} cannot be read ({error}); {_REMEDY}") from error
         count = len(self.docno_map)
         self.offsets = _map(self.folder / "offsets.npy", "int64", count + 1) if manifest["most_passages"] else None
-        """int64 ``[N + 1]``, or None where each document is one row: document i has the rows from place i up to place i + 1."""
+        """int64 ``[N + 1]``, or None where each document is one row: document i has the rows from element i up to element i + 1."""
         self.text_hashes = _map(self.folder / "text_hashes.npy", "uint64", count) if (self.folder / "text_hashes.npy").exists() else None
-        """uint64 ``[N]``, as of ``DocumentStore``; 0 where the text is not known. Or None."""
+        """uint64 ``[N]``, see ``DocumentStore``; 0 where the text is not known. None where no text is."""
         self.deleted = _map(folder / manifest["deleted"], "int64", None) if manifest.get("deleted") else np.empty(0, dtype=np.int64)
         """Numbers of deleted documents, int64, ascending."""
         self._tie_orders = _map(self.folder / "tie_order.npy", "int64", count)
         self._most_passages = manifest["most_passages"]
         held = count if self.offsets is None else int(self.offsets[-1])
         if held != rows:
-            raise DamagedIndexError(f"{self.folder}: its documents have {held} vectors, of {rows} that are there; {_REMEDY}")
+            raise DamagedIndexError(f"{self.folder}: {held} vectors of documents were expected, found {rows}; {_REMEDY}")
         for name, numbers, first, last in (("offsets", self.offsets, 0, rows), ("deleted", self.deleted, 0, count - 1)):
             if numbers is not None and not _ascending(numbers, first, last):
-                raise DamagedIndexError(f"{self.folder}: {name} are to ascend from {first} to {last} at most, and do not; {_REMEDY}")
+                raise DamagedIndexError(f"{self.folder}: {name} do not ascend within {first} to {last}; {_REMEDY}")
         if not 0 <= self._most_passages <= rows:
-            raise DamagedIndexError(f"{self.folder}: {self._most_passages} passages of a document, of {rows} in all; {_REMEDY}")
+            raise DamagedIndexError(f"{self.folder}: a document of {self._most_passages} passages, of {rows} in all; {_REMEDY}")
 
     @staticmethod
     def write(folder: Path, boundaries: np.ndarray | None, text_hashes: np.ndarray | None) -> None:
-        """Write into a folder what belongs beside the docnos, which are in its ``docnos``.
+        """Write the files of a table into a folder that already has the docnos, in ``docnos``.
 
         Args:
             folder: an existing folder.
-            boundaries: what ``offsets`` is to be.
-            text_hashes: what ``text_hashes`` is to be.
+            boundaries: the later ``offsets``.
+            text_hashes: the later ``text_hashes``.
         """
         save_array(folder / "tie_order.npy", tie_order(DocnoMap(folder / "docnos")))
         for name, array in (("offsets.npy", boundaries), ("text_hashes.npy", text_hashes)):
@@ -153,7 +153,7 @@ def _map(path: Path, dtype: str, size: int | None) -> np.ndarray:
 
 
 def _ascending(numbers: np.ndarray, first: int, last: int) -> bool:
-    """Whether no number is less than the one before, nor beyond first and last; in blocks, for there may be many."""
+    """Whether numbers ascend and lie within first and last; checked in blocks, as there may be many."""
     if len(numbers) and not first <= numbers[0] <= numbers[-1] <= last:
         return False
     starts = range(0, len(numbers), _BLOCK)

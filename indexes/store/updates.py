@@ -1,12 +1,12 @@
-"""Changes of an index that is there: documents are added, deleted, and what was deleted is cleared away.
+"""Changes of an existing index: documents are added and deleted, and the space of deleted ones is freed.
 
-Shards are never altered. A change writes new files beside the old ones and then a new manifest, which is the one step that is seen; files
-that no manifest names are removed afterwards. Processes that have the index open keep what they have::
+Shards are never altered. A change writes new files next to the old ones and then a new manifest, the only step that other processes see;
+files that no manifest names are removed afterwards. Processes that have the index open keep the state that they opened::
 
-    x.ance/vectors-00007.npy      shards of what was added
-    x.ance/documents-00002/       docnos, tie order, offsets and hashes of texts after an addition, in place of those at the top
+    x.ance/vectors-00007.npy      shards of added documents
+    x.ance/documents-00002/       docnos, tie order, offsets and hashes of texts after an addition; replace those at the top
     x.ance/deleted-00003.npy      int64, ascending: numbers of deleted documents
-    x.ance/lock                   held while something is changed
+    x.ance/lock                   held during a change
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ance_ir.models.compute.batching import chunks
 
 _BATCH = 65_536
 MOST_SHARDS = 512
-"""An index of more shards than this, full ones apart, is compacted when something is added."""
+"""An index with more shards than this, not counting full ones, is compacted when documents are added."""
 
 
 def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, text_hashes: np.ndarray | None = None) -> None:
@@ -40,13 +40,13 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
     Args:
         folder: the index's.
         rows: as for ``AnceIndex.index``, of the same model and passages.
-        replace: documents that are there already are replaced; otherwise they are refused.
+        replace: replace documents that the index holds; otherwise they are refused.
         text_hashes: of the documents, as of ``DocumentStore``, where their texts are known.
 
     Raises:
         FingerprintError: rows of another model, or cut in another way.
-        IndexingError: no rows, or a vector is not finite or of another dimension.
-        DatasetError: a docno comes twice, or is there already.
+        IndexingError: no rows, or a vector that is not finite or has another dimension.
+        DatasetError: a docno occurs twice, or the index holds it.
     """
     before = Snapshot.open(folder)
     rows = iter(rows)
@@ -79,7 +79,7 @@ def add(folder: Path, rows: Iterable[dict[str, Any]], *, replace: bool = False, 
 
 
 def _move_shards(now: Snapshot, stage: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put new shards beside the index's own; what the manifest says of them."""
+    """Put new shards next to the index's own; their entries in the manifest."""
     moved = []
     for shard, number in zip(shards, itertools.count(_next_shard(now)), strict=False):
         path = now.folder / f"vectors-{number:05d}.npy"
@@ -89,7 +89,7 @@ def _move_shards(now: Snapshot, stage: Path, shards: list[dict[str, Any]]) -> li
 
 
 def _extend_table(now: Snapshot, added: DocnoMap, deleted: np.ndarray, boundaries: np.ndarray, text_hashes: np.ndarray | None) -> str:
-    """Write the table of the documents with the added ones; its folder's name."""
+    """Write the table of all documents, added ones included; the name of its folder."""
     folder = _new_table(now)
     now.table.docno_map.extend(added, deleted, folder / "docnos")
     offsets, hashes = now.table.offsets, None
@@ -106,22 +106,22 @@ def _known(text_hashes: np.ndarray | None, count: int) -> np.ndarray:
 
 
 def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int:
-    """Delete documents: they are not found any more; ``compact`` frees their space.
+    """Delete documents: they are no longer found; ``compact`` frees their space.
 
     Args:
         folder: the index's.
         docnos: of the documents.
-        missing: leave out docnos that are not there; otherwise they are refused.
+        missing: ignore docnos that the index does not hold; otherwise they are refused.
 
     Returns:
         How many were deleted.
 
     Raises:
-        DocumentNotFoundError: docnos that are not there.
-        UsageError: a string in place of several, or a docno that is no string.
+        DocumentNotFoundError: docnos that the index does not hold.
+        UsageError: a string instead of a list of strings, or a docno that is not a string.
     """
     if isinstance(docnos, str):
-        raise UsageError(f"docnos of documents were expected, found the single string {docnos!r}")
+        raise UsageError(f"a list of docnos was expected, found the single string {docnos!r}")
     with changing(folder) as now:
         found = []
         for part in chunks(dict.fromkeys(map(_as_docno, docnos)), _BATCH):
@@ -139,16 +139,16 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
 
 
 def _as_docno(docno: object) -> str:
-    """A docno as an index holds it: whole numbers are text there."""
+    """A docno as an index holds it: whole numbers become text."""
     if isinstance(docno, int | np.integer) and not isinstance(docno, bool):
         return str(docno)
     if not isinstance(docno, str):
-        raise UsageError(f"docnos are strings, not {docno!r}")
+        raise UsageError(f"a docno is a string, not {docno!r}")
     return docno
 
 
 def compact(folder: Path) -> None:
-    """Write the index anew without its deleted documents, in full shards; Faiss files are built again when they are next asked for.
+    """Write the index again without its deleted documents, in full shards; Faiss files are built again when next needed.
 
     Raises:
         IndexingError: no document is left.
@@ -160,7 +160,7 @@ def compact(folder: Path) -> None:
 
 def _compact(now: Snapshot) -> None:
     if not now.table.live:
-        raise IndexingError(f"{now.folder}: all documents were deleted, so nothing would be left; remove the folder, or add some first")
+        raise IndexingError(f"{now.folder}: all documents were deleted, so none would be left; remove the folder, or add documents first")
     now.verify()
     keep = row_mask(now.table.deleted, None, len(now.table), inside=False)
     rows = row_mask(now.table.deleted, now.table.offsets, len(now.table), inside=False)
@@ -187,7 +187,7 @@ def _compact(now: Snapshot) -> None:
 
 
 def _check(now: Snapshot, row: dict[str, Any]) -> None:
-    """Refuse what does not belong into the index."""
+    """Refuse a row that does not fit the index."""
     check_row(row)
     if hasattr(row["doc_vec"], "__len__") and len(row["doc_vec"]) != now.vectors.dimension:
         raise IndexingError(
@@ -206,16 +206,16 @@ def _check(now: Snapshot, row: dict[str, Any]) -> None:
 
 
 def _made(by: tuple[str, str | None] | None, model: str | None) -> str:
-    return "no model that is known" if by is None else f"{model} ({by[0][:12]}) with {by[1]}"
+    return "an unknown model" if by is None else f"{model} ({by[0][:12]}) with {by[1]}"
 
 
 def _replaced(now: Snapshot, added: DocnoMap, *, replace: bool) -> np.ndarray:
-    """The deleted documents, with those whose places the added ones take."""
+    """The numbers of deleted documents, including those that the added ones replace."""
     numbers = np.concatenate([now.table.numbers(part) for part in chunks(added, _BATCH)])
     there = numbers[numbers >= 0]
     if len(there) and not replace:
         raise DatasetError(
-            f"{now.folder} holds {len(there)} of the documents already, e.g. {now.table.docnos(there[:1])[0]!r}; nothing was added: "
+            f"{now.folder} already holds {len(there)} of the documents, e.g. {now.table.docnos(there[:1])[0]!r}; nothing was added: "
             "delete them first, or replace them"
         )
     return np.union1d(now.table.deleted, there)

@@ -18,15 +18,15 @@ from ance_ir.errors import DamagedIndexError, IndexingError
 VectorType = Literal["float16", "float32"]
 
 SHARD_BYTES = 256 << 20
-"""Size of a shard; also what writing holds in memory."""
+"""Bytes of a shard; also the memory that writing takes."""
 
 _JOINED = 1024
-"""Rows; a block that would end earlier, where its shard ends, goes on in the next one."""
+"""Rows; a block that would end earlier, at the end of its shard, continues in the next one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A file of vectors: its name, rows and checksum."""
+    """A file of vectors: its name, number of rows and checksum."""
 
     file: str
     rows: int
@@ -34,7 +34,7 @@ class Shard:
 
     @classmethod
     def of(cls, path: Path, rows: int) -> Shard:
-        """The shard in a file that is written."""
+        """The shard in a complete file."""
         return cls(file=path.name, rows=rows, checksum=hash_files([path]))
 
 
@@ -44,7 +44,7 @@ def checked_vectors(vectors: np.ndarray, dtype: np.dtype[Any], docno: Callable[[
     Args:
         vectors: float.
         dtype: of the store.
-        docno: whose a row is, for errors.
+        docno: gives the docno of a row, for errors.
 
     Raises:
         IndexingError: a vector is not finite, or too large for float16.
@@ -54,7 +54,7 @@ def checked_vectors(vectors: np.ndarray, dtype: np.dtype[Any], docno: Callable[[
         norms = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
     refused = np.flatnonzero(~np.isfinite(norms))
     if len(refused):
-        hint = "; float32 may hold it" if dtype == np.float16 else ""
+        hint = "; float32 may hold the values" if dtype == np.float16 else ""
         raise IndexingError(
             f"document {docno(int(refused[0]))!r}: its vector, or its length, is infinite or not a number, as {dtype}{hint} "
             f"({len(refused)} of {len(vectors)} vectors read together are)"
@@ -88,7 +88,7 @@ class VectorWriter:
 
         Args:
             vectors: the rows.
-            docnos: whose they are, for errors; by default they are called by their numbers.
+            docnos: of the rows, for errors; by default rows are named by their numbers.
 
         Raises:
             IndexingError: a vector is not finite, of another dimension, or too large for float16.
@@ -111,7 +111,7 @@ class VectorWriter:
                 self._flush()
 
     def finish(self) -> dict[str, Any]:
-        """Write what is left; the part of the manifest that describes the vectors."""
+        """Write the last shard; returns the part of the manifest that describes the vectors."""
         if self._filled:
             self._flush()
         return {
@@ -133,11 +133,11 @@ class VectorStore:
     """Vectors on disk, read through memory maps.
 
     Args:
-        folder: where the shards lie.
-        manifest: what ``VectorWriter.finish`` returned.
+        folder: of the shards.
+        manifest: the result of ``VectorWriter.finish``.
 
     Raises:
-        DamagedIndexError: a shard is missing or its shape is not the manifest's.
+        DamagedIndexError: a shard is missing, or its shape is not the one in the manifest.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ class VectorStore:
         while last < len(self):
             first = last
             end_of_shard = int(self._starts[np.searchsorted(self._starts, first, side="right")])
-            last = min(first + rows, max(end_of_shard, min(first + least, len(self))))  # joining copies, the rest is read where it lies
+            last = min(first + rows, max(end_of_shard, min(first + least, len(self))))  # only joined blocks are copies
             shards = range(np.searchsorted(self._starts, first, side="right") - 1, np.searchsorted(self._starts, last))
             parts = [self._maps[shard][max(0, first - self._starts[shard]) : last - self._starts[shard]] for shard in shards]
             yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -189,7 +189,7 @@ class VectorStore:
 
 
 def _map(path: Path) -> np.ndarray:
-    """An ``npy`` file as a read-only memory map, by torch's means: numpy's hold a file descriptor each, of which there are few."""
+    """An ``npy`` file as a read-only memory map of torch: each map of numpy would hold one of the few file descriptors."""
     header, kinds = read_header(path), {np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
     first, rest = divmod(header.begins, header.dtype.itemsize)
     if header.fortran_order or header.dtype not in kinds or rest:

@@ -1,11 +1,11 @@
-"""Where work on an index is done, beside it, until it comes to its place.
+"""The folder next to an index in which work on it is done, until the result takes its place.
 
 ::
 
-    x.ance.building/workspace.json   the sign that the folder is ours
+    x.ance.building/workspace.json   says that the folder is a workspace
     x.ance.building/documents/       the documents of a stream
     x.ance.building/index/           the index
-    x.ance.building/placing.json     which index is being put in place; the sign that all is encoded
+    x.ance.building/placing.json     which index is being put in place; written when all is encoded
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class _Placing(TypedDict):
 
 
 class Workspace:
-    """The folder of the work on an index.
+    """The workspace of an index.
 
     Args:
         target: the index's folder.
-        kind: of the work, which the name of the folder ends with.
+        kind: of the work; the end of the folder's name.
     """
 
     def __init__(self, target: Path, kind: str) -> None:
@@ -45,20 +45,20 @@ class Workspace:
         self.index = self.folder / "index"
 
     def check(self, *, overwrite: bool) -> None:
-        """Refuse to build where there is an index or something else already, but for an index that work here has just put there.
+        """Refuse to build where there is an index or something else, except for an index that this workspace has just put there.
 
         Raises:
             IndexingError: there is an index.
-            UsageError: there is something else, there or beside it.
+            UsageError: there is something else, at the index's path or at the workspace's.
         """
         restore(self.target)
         if (self.target / MANIFEST).exists() and not overwrite and not self._has_placed():
-            raise IndexingError(f"{self.target} holds an index already; choose another path, or overwrite it (--overwrite)")
+            raise IndexingError(f"{self.target} already holds an index; choose another path, or overwrite it (--overwrite)")
         check_replaceable(self.target, MANIFEST)
         check_replaceable(self.folder, _SIGN)
 
     def begin(self) -> None:
-        """Make the folder, or go on in one that a process of before has left.
+        """Make the folder, or continue in one that an earlier process has left.
 
         Raises:
             UsageError: something else has its name.
@@ -68,12 +68,12 @@ class Workspace:
             with atomic_folder(self.folder, _SIGN) as folder:
                 write_json(folder / _SIGN, {"index": self.target.name})
         remove_leftovers(self.folder)
-        if self._has_placed() and self.index.exists():  # what was in its place before
+        if self._has_placed() and self.index.exists():  # the index that was replaced
             remove_folder(self.index)
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Begin, and hold the folder for this process; waits for another one. It goes if it is refused before any part is encoded."""
+        """Begin, and hold the folder for this process; waits for another one. An error before any part is encoded removes the folder."""
         with alone(self.folder, "building an index"):
             self.begin()
             try:
@@ -84,19 +84,19 @@ class Workspace:
                 raise
 
     def put_in_place(self) -> None:
-        """Give the index its place, and remove the folder."""
+        """Move the index to its place, and remove the folder."""
         write_json(self.folder / _PLACING, {"inode": self.index.stat().st_ino})
         put_in_place(self.index, self.target)
         self.remove()
 
-    def has_placed(self, told: dict[str, Any]) -> bool:
-        """Whether a process that was ended since has put an index of this kind in its place.
+    def has_placed(self, description: dict[str, Any]) -> bool:
+        """Whether a process that was killed since has put the same index in its place.
 
         Args:
-            told: what the index would hold; see ``CorpusEncoding.told``.
+            description: of the index; see ``CorpusEncoding.description``.
         """
         path = self.target / "corpus.json"
-        return self._has_placed() and path.exists() and bool(read_json(path) == told)
+        return self._has_placed() and path.exists() and bool(read_json(path) == description)
 
     def remove(self) -> None:
         """Remove the folder."""

@@ -14,22 +14,22 @@ Example:
 """
 
 SUMMARIES = {
-    "build": "Encode a collection into an index; meant where no command is named",
-    "info": "Show what an index holds, by which model, and what it needs",
+    "build": "Encode a collection into an index; the default command",
+    "info": "Show an index's contents, its model, and the memory it needs",
     "add": "Encode documents and add them",
     "delete": "Delete documents",
     "compact": "Free the space of deleted documents",
-    "tune": "Choose how to search it, by measuring",
+    "tune": "Choose how to search an index, by measuring",
     "import": "Build an index from another tool's vectors",
     "export": "Write an index in another tool's format",
     "verify": "Compare all files with their checksums",
 }
-"""Each command and its short help, written here so that ``ance-ir index --help`` imports none of them."""
+"""Each command and its short help; here, so that ``ance-ir index --help`` imports none of them."""
 
 
 @click.group("index", cls=DefaultGroup, package=__name__, summaries=SUMMARIES, short_help="Build and change an index", epilog=EXAMPLE)
 def command() -> None:
-    """Build an index of a collection, and look after it.
+    """Build an index of a collection, and maintain it.
 
     `ance-ir index --dataset D --out FOLDER` builds one; its options are shown by `ance-ir index build --help`.
     """

@@ -28,13 +28,13 @@ Example:
     type=click.Choice(["refuse", "keep", "replace"]),
     default="refuse",
     show_default=True,
-    help="Of documents that INDEX holds: add nothing at all; keep them as they are; encode those anew whose texts have changed.",
+    help="If INDEX holds some of the documents: add nothing at all; keep them as they are; encode those again whose texts have changed.",
 )
-@click.option("--model", help="Where the index's model is now, if it has moved.")
+@click.option("--model", help="The present name or folder of the index's model, if it has moved.")
 @precision_option
 @device_option
 def command(index: Path, dataset: str, existing: Existing, model: str | None, precision: Precision | None, device: str | None) -> None:
-    """Encode the documents of a collection as those of INDEX were, and add them at once. Broken off, the same command goes on."""
+    """Encode the documents of a collection as those of INDEX were, and add all or none. If interrupted, the same command resumes."""
     from ance_ir import load_dataset
     from ance_ir.indexes import AnceIndex, add_documents
 

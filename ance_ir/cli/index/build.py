@@ -30,21 +30,25 @@ Example:
 """
 
 
-@click.command("build", short_help="Encode a collection into an index; meant where no command is named", epilog=EXAMPLE)
+@click.command("build", short_help="Encode a collection into an index; the default command", epilog=EXAMPLE)
 @dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder, a training run or a hub name.")
 @click.option("--out", type=UserPath(), required=True, help="The index's folder.")
 @passages_option
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
-@click.option("--reuse", metavar="INDEX", help="An index of the model over an earlier state of the collection; encode only what is new.")
+@click.option(
+    "--reuse",
+    metavar="INDEX",
+    help="An index of an earlier state of the collection, by the same model; only what is new is encoded.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["raise", "skip"]),
-    help="Documents that cannot be used (no JSON, not UTF-8, a docno that came before, no text): stop at the first, or leave them out, "
-    "here and in whatever reads this collection from now on.  [default: what was chosen for it before, else raise]",
+    help="Documents that cannot be used (not JSON, not UTF-8, a repeated docno, no text): stop at the first, or skip them, now and in all "
+    "later uses of this collection.  [default: the previous choice for it, else raise]",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that tokenise; 0: a thread does.")
-@click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
+@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that tokenise; 0: a thread.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing index.")
 @text_options
 @precision_option
 @device_option
@@ -64,7 +68,7 @@ def command(
     precision: Precision | None,
     device: str | None,
 ) -> None:
-    """Encode a collection into an index. Broken off, the same command goes on; an index that is there stays until the new one is complete.
+    """Encode a collection into an index. If interrupted, the same command resumes; an existing index stays until the new one is complete.
 
     torchrun --nproc-per-node 4 -m ance_ir index … shares the work among four processes.
     """

@@ -12,10 +12,10 @@ from ance_ir.cli._options import index_argument
 @click.command("compact", short_help="Free the space of deleted documents")
 @index_argument
 def command(index: Path) -> None:
-    """Write INDEX anew without its deleted documents. Faiss files are built again when they are next asked for."""
+    """Write INDEX again without its deleted documents. Faiss files are built again when next needed."""
     from ance_ir.indexes import AnceIndex
 
     opened = AnceIndex(index)
     before = len(opened.table) - len(opened)
     opened.compact()
-    click.echo(f"{index}: {len(opened):,} documents; cleared away: {before:,}")
+    click.echo(f"{index}: {len(opened):,} documents; removed: {before:,}")

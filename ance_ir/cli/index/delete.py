@@ -20,10 +20,10 @@ Example:
 @click.command("delete", short_help="Delete documents", epilog=EXAMPLE)
 @index_argument
 @click.argument("docnos", nargs=-1)
-@click.option("--from", "file", type=click.File(encoding="utf-8"), metavar="FILE", help="Delete those too that it lists, a docno a line.")
-@click.option("--missing", is_flag=True, help="Leave out docnos that the index does not hold; otherwise nothing is deleted.")
+@click.option("--from", "file", type=click.File(encoding="utf-8"), metavar="FILE", help="Delete the documents in FILE too, a docno a line.")
+@click.option("--missing", is_flag=True, help="Ignore docnos that the index does not hold; otherwise nothing is deleted.")
 def command(index: Path, docnos: tuple[str, ...], file: TextIO | None, missing: bool) -> None:
-    """Delete documents of INDEX, all of DOCNOS or none. They are not found any more; `ance-ir index compact` frees their space."""
+    """Delete documents of INDEX, all of DOCNOS or none. They are no longer found; `ance-ir index compact` frees their space."""
     from ance_ir.indexes import AnceIndex
 
     listed = [line.rstrip("\r\n") for line in file] if file else []

@@ -18,9 +18,9 @@ Example:
 
 @click.command("export", short_help="Write an index in another tool's format", epilog=EXAMPLE)
 @index_argument
-@click.option("--format", type=click.Choice(list(INDEX_FORMATS)), required=True, help="What is written.")
+@click.option("--format", type=click.Choice(list(INDEX_FORMATS)), required=True, help="The format to write.")
 @click.option("--out", type=UserPath(), required=True, help="The folder to write.")
-@click.option("--overwrite", is_flag=True, help="Take the place of such a folder that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing folder in this format.")
 def command(index: Path, format: str, out: Path, overwrite: bool) -> None:
     """Write the vectors of INDEX as another tool reads them.
 

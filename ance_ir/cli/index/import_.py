@@ -23,11 +23,11 @@ Example:
 @click.command("import", short_help="Build an index from another tool's vectors", epilog=EXAMPLE)
 @click.argument("source", type=UserPath(exists=True))
 @click.option("--out", type=UserPath(), required=True, help="The index's folder.")
-@click.option("--format", type=click.Choice(list(INDEX_FORMATS)), help="What SOURCE is.  [default: what it looks like]")
-@click.option("--model", help="The encoder that made the vectors: a folder, a training run or a hub name.  [default: not known]")
+@click.option("--format", type=click.Choice(list(INDEX_FORMATS)), help="The format of SOURCE.  [default: recognised by its files]")
+@click.option("--model", help="The encoder that made the vectors: a folder, a training run or a hub name.  [default: unknown]")
 @click.option("--passages", help="How documents were cut, e.g. maxp:512,4, where ids are docno#0, docno#1, …; needs --model.")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
-@click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing index.")
 @text_options
 def command(
     source: Path,
@@ -41,10 +41,9 @@ def command(
     passage_length: int | None,
     text: tuple[str, ...],
 ) -> None:
-    """Build an index from the vectors that lie at SOURCE.
+    """Build an index from the vectors at SOURCE.
 
-    They may be a Faiss directory or an embeddings.jsonl of Pyserini, a FlexIndex of pyterrier_dr, or npy files with ids.txt beside them.
-    With --model the index knows its model, and queries encoded by another one are refused.
+    With --model the index records its model, and queries encoded by another one are refused.
     """
     from ance_ir import DenseEncoder
     from ance_ir.errors import IndexingError
@@ -52,11 +51,11 @@ def command(
     from ance_ir.indexes.formats import import_index
 
     if AnceIndex(out).built() and not overwrite:
-        raise IndexingError(f"{out} holds an index already; --overwrite takes its place")
+        raise IndexingError(f"{out} already holds an index; --overwrite replaces it")
     scheme = parse_passages(passages) if passages else None
     settings = text_settings(query_length, passage_length, text)
     if model is None and (settings or scheme):
-        raise click.UsageError("--passages and text settings say how a model read texts; name it with --model")
+        raise click.UsageError("--passages and text settings need the model that they belong to: --model")
     encoder = DenseEncoder.from_pretrained(model, device="cpu", **settings) if model else None
     index = import_index(out, source, format=format, model=encoder, passages=scheme, dtype=dtype, overwrite=overwrite, verbose=True)
     click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")

@@ -24,33 +24,41 @@ Example:
 """
 
 
-@click.command("tune", short_help="Choose how to search it, by measuring", epilog=EXAMPLE)
+@click.command("tune", short_help="Choose how to search an index, by measuring", epilog=EXAMPLE)
 @index_argument
-@click.option("--dataset", metavar="D", help=f"Whose queries are asked. {DATASET}")
-@click.option("--split", default="test", show_default=True, help="Which of them.")
-@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="Or a file of qid, tab, query.")
+@click.option("--dataset", metavar="D", help=f"The collection whose queries are used. {DATASET}")
+@click.option("--split", default="test", show_default=True, help="The split of its queries.")
+@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of queries instead: qid, tab, query.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=500, show_default=True, metavar="Q", help="Queries, drawn at random if there are more."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="Q",
+    help="Most queries; drawn at random from more.",
 )
-@click.option("--model", help="Where the index's model is now, if it has moved.")
+@click.option("--model", help="The present name or folder of the index's model, if it has moved.")
 @click.option("-k", "--num-results", type=click.IntRange(min=1), default=100, show_default=True, help="Documents a query.")
 @click.option(
-    "--recall", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="The share of the exact first k that is asked for."
+    "--recall", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="The share of the exact first k that must be found."
 )
 @click.option(
     "--backend",
     "backends",
     multiple=True,
     metavar="BACKEND",
-    help="A family to try, options that are given with it are not varied; may be repeated.  [default: what suits the index's size]",
+    help="A family to try; options given with it are not varied. May be repeated.  [default: families that suit the index's size]",
 )
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Searches of each query alone; the median counts.")
+@click.option("--keep", is_flag=True, help="Keep the Faiss files of all families that were tried.")
+@click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write all measurements and a plot there.")
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for each query alone; the median counts."
-)
-@click.option("--keep", is_flag=True, help="Leave the Faiss files of all that was tried.")
-@click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write all that was measured, and a plot, there.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "markdown", "csv", "json"]), default="text", show_default=True, help="Of the table."
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    default="text",
+    show_default=True,
+    help="Table format.",
 )
 @precision_option
 @device_option
@@ -71,17 +79,18 @@ def command(
     precision: Precision | None,
     device: str | None,
 ) -> None:
-    """Build and measure what may search INDEX: recall against exact search, latency, memory, time to build.
+    """Build Faiss indexes of INDEX and measure recall against exact search, latency, memory and building time.
 
-    Shown is what nothing else beats in all three of recall, median latency and memory. The fastest that reaches --recall is written into
-    the index: --backend tuned uses it. The Faiss files of the others are removed. Broken off, the same command builds nothing twice.
+    The table shows the settings that no other beats in recall, median latency and memory together. The fastest that reaches --recall is
+    written into the index: --backend tuned uses it. The Faiss files of the others are removed. If interrupted, the same command builds
+    nothing twice.
     """
     from ance_ir.eval.report.panels import new_figure
     from ance_ir.eval.tuning import tune, tuning_as, write_tuning
     from ance_ir.indexes import AnceIndex
 
     if out is not None:
-        new_figure(1, 1)  # before hours of measuring, not after, it is told that matplotlib is missing
+        new_figure(1, 1)  # a missing matplotlib is reported before hours of measuring, not after
     queries = _queries(dataset, split, file)
     if len(queries) > limit:
         queries = queries.sample(limit, random_state=42)
@@ -114,4 +123,4 @@ def _queries(dataset: str | None, split: str, file: Path | None) -> pd.DataFrame
         return load_dataset(dataset).queries(split)
     if file is not None and dataset is None:
         return queries_frame(read_queries(file))
-    raise click.UsageError("give the queries of a collection with --dataset, or a file of them with --queries")
+    raise click.UsageError("give a collection with --dataset, or a file of queries with --queries")

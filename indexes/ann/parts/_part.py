@@ -1,4 +1,4 @@
-"""What a part of a Faiss family is, and what its functions are given."""
+"""Parts of Faiss families, and the arguments of their functions."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class Part:
 
     Attributes:
         kind: one of ``KINDS``.
-        factory: its word in a string of Faiss's ``index_factory``, of its number; empty for one
-            that leaves the first of the dimensions.
-        takes: what its number is, as documentation writes it; empty if it takes none.
-        needed: whether the number may not be left out.
+        factory: gives its word in a string of Faiss's ``index_factory``; empty for a part
+            that keeps the first dimensions.
+        takes: the name of its number in documentation; empty if it takes none.
+        needed: whether the number is required.
         bounds: the smallest and the largest number.
         lossless: whether Faiss's scores remain inner products of the vectors as they are.
-        storage: of a rotation, the storage that goes with it, under the same number.
-        refuses: parts that it does not go with, each with the reason.
+        storage: for a rotation, the storage that goes with it and has the same number.
+        refuses: parts that it cannot be joined with, each with the reason.
     """
 
     kind: str
@@ -72,14 +72,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Structure(Part):
-    """A part that decides which vectors a search looks at; its layer is recognised in indexes of any factory string.
+    """A part that decides which vectors a search visits; its layer is recognised in indexes of any factory string.
 
     Attributes:
-        word: how its words in factory strings begin.
-        attribute: the attribute that Faiss's class of such layers has and others lack.
-        options: the names of the backend's options that are for it.
-        search: Faiss's search parameters for a layer.
-        prepare: sets on an empty layer what the factory string cannot say, of the options that were given.
+        word: how its word in a factory string begins.
+        attribute: an attribute that only Faiss's layers of this kind have.
+        options: the options of a backend that are for it.
+        search: gives Faiss's search parameters for a layer.
+        prepare: applies options that a factory string cannot hold to an empty layer.
     """
 
     word: str

@@ -23,7 +23,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
     """The vectors of the file, or of the folder's files in the order of their names, plain or gzipped.
 
     Raises:
-        MalformedFileError: a line that is no such object, or whose vector is not of the dimension of the first.
+        MalformedFileError: a line is not such an object, or its vector has another dimension than the first.
         IndexingError: the folder has no such file.
     """
     files = [source] if source.is_file() else sorted(path for pattern in _PATTERNS for path in source.glob(pattern))
@@ -34,7 +34,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
 
 
 def write(folder: Path, batches: Iterable[Batch]) -> None:
-    """Write ``embeddings.jsonl``. An index knows no texts: ``contents`` is empty."""
+    """Write ``embeddings.jsonl``. An index holds no texts: ``contents`` is empty."""
     with (folder / "embeddings.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for ids, vectors in batches:
             for one, vector in zip(ids, vectors, strict=True):

@@ -1,7 +1,7 @@
 """FlexIndex of pyterrier_dr: vecs.f4 (float32 [documents, D]), docnos.npids, pt_meta.json.
 
-The package npids picks an encoding for runs of docnos and writes some that it cannot read again: a block of one, large numbers, prefixes
-that end within a character. Ours are written in the one encoding, with the one way back, that hold every docno.
+The package npids chooses an encoding for runs of docnos and writes some that it cannot read again: a block of one, large numbers, prefixes
+that end within a character. We use the encoding, and the reverse lookup, that hold every docno.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class _Meta(TypedDict):
 
 _LARGEST = 1 << 16
 _FORWARD = 0
-"""How npids marks a block that leads from numbers to docnos."""
+"""npids' mark of a block that maps numbers to docnos."""
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
-    """The index's vectors, mapped, and its docnos.
+    """The vectors of the index, mapped, and its docnos.
 
     Raises:
-        DamagedIndexError: a file is missing, or is not what ``pt_meta.json`` says.
+        DamagedIndexError: a file is missing, or does not agree with ``pt_meta.json``.
         MissingDependencyError: npids is not installed.
     """
     folder = source if source.is_dir() else source.parent
@@ -72,7 +72,7 @@ def write(folder: Path, batches: Iterable[Batch]) -> None:
         for ids, vectors in batches:
             encoded = np.array([docno.encode() for docno in ids])
             if any(docno.endswith("\0") for docno in ids):
-                raise IndexingError("a FlexIndex keeps no docno that ends in a NUL character")
+                raise IndexingError("a FlexIndex cannot hold a docno that ends in a NUL character")
             lookup.write_header(_FORWARD, len(ids), {"format": "fixedbytes", "length": encoded.itemsize, "prefix": ""})
             lookup.write(encoded.tobytes())
             stream.write(np.ascontiguousarray(vectors, dtype="<f4").data)
@@ -91,17 +91,17 @@ def npids() -> Any:
 
 
 def _shape(folder: Path) -> tuple[int, int]:
-    """Documents and dimensions, as ``pt_meta.json`` has them."""
+    """The numbers of documents and dimensions in ``pt_meta.json``."""
     path = folder / "pt_meta.json"
     try:
-        meta = read_typed(path, _Meta, error=DamagedIndexError, remedy="a description of a FlexIndex was expected; fetch the folder again")
+        meta = read_typed(path, _Meta, error=DamagedIndexError, remedy="a FlexIndex's description was expected; download the folder again")
     except FileNotFoundError as error:
         raise DamagedIndexError(f"{path}: a description of a FlexIndex was expected; there is none") from error
     found = {key: meta[key] for key in _META}
     if found != _META:
-        raise IndexingError(f"{path} describes no FlexIndex but {found}")
+        raise IndexingError(f"{path}: a FlexIndex was expected, found {found}")
     if meta["doc_count"] < 1 or meta["vec_size"] < 1:
-        raise DamagedIndexError(f"{path}: {meta['doc_count']} vectors of {meta['vec_size']} dimensions; fetch the folder again")
+        raise DamagedIndexError(f"{path}: {meta['doc_count']} vectors of {meta['vec_size']} dimensions; download the folder again")
     return meta["doc_count"], meta["vec_size"]
 
 
@@ -110,7 +110,7 @@ def _docnos(path: Path, count: int) -> Iterator[str]:
     found = 0
     try:
         _check_blocks(path)
-        with warnings.catch_warnings(action="ignore"):  # of an old version
+        with warnings.catch_warnings(action="ignore"):  # about an old version
             lookup = library.Lookup(path)
         if len(lookup) != count:
             raise DamagedIndexError(f"{path}: {count:,} docnos were expected, found {len(lookup):,}")
@@ -119,14 +119,14 @@ def _docnos(path: Path, count: int) -> Iterator[str]:
             yield str(docno)
     except DamagedIndexError:
         raise
-    except Exception as error:  # whatever npids meets in a file that is cut short or of another kind
+    except Exception as error:  # npids raises many kinds on truncated or other files
         raise DamagedIndexError(f"{path}: npids cannot read it ({type(error).__name__}: {error})") from error
     if found != count:
         raise DamagedIndexError(f"{path}: {count:,} docnos were expected, found {found:,}")
 
 
 def _check_blocks(path: Path) -> None:
-    """Refuse blocks that do not follow one another, which npids would read for ever, and numbers that it would make much room for."""
+    """Refuse blocks out of order, which npids would read for ever, and numbers for which it would allocate much memory."""
     size, place = path.stat().st_size, 0
     with path.open("rb") as stream:
         layout, link = ("<IqqI", 1) if stream.read(4) == b"NPID" else ("<qqII", 0)  # as before version 1
@@ -136,7 +136,7 @@ def _check_blocks(path: Path) -> None:
             config = json.loads(stream.read(min(size, header[3] if link else header[2])) or b"{}")
             large = {name: one for name, one in config.items() if name != "start" and isinstance(one, int) and not -1 <= one <= _LARGEST}
             if large:
-                raise ValueError(f"numbers that are too large: {large}")
+                raise ValueError(f"too large numbers: {large}")
             if header[link] == -1:
                 return
             if not place < header[link] < size:

@@ -22,7 +22,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
     """The vectors of the file, or of the folder's ``*.npy`` in the order of their numbers; mapped, not loaded, and never unpickled.
 
     Raises:
-        IndexingError: a file that is no two-dimensional array of floats, or there are no ids or too few.
+        IndexingError: a file is not a two-dimensional array of floats, or there are no ids or too few.
     """
     folder = source if source.is_dir() else source.parent
     files = [source] if source.is_file() else sorted(folder.glob("*.npy"), key=_natural)
@@ -35,7 +35,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
 
 
 def write(folder: Path, batches: Iterable[Batch]) -> None:
-    """Write ``vectors.npy``, in the type of the vectors that come, and ``ids.txt``."""
+    """Write ``vectors.npy``, in the type of the given vectors, and ``ids.txt``."""
     total = 0
     with (folder / "vectors.npy").open("wb") as stream, (folder / _IDS[0]).open("w", encoding="utf-8", newline="\n") as names:
         for ids, vectors in batches:
@@ -50,9 +50,9 @@ def write(folder: Path, batches: Iterable[Batch]) -> None:
 
 
 def _write_header(stream: IO[bytes], rows: int, like: np.ndarray) -> None:
-    """The header of an array ``[rows, D]``; numpy leaves it the room that more rows need."""
-    told = {"descr": np.lib.format.dtype_to_descr(like.dtype), "fortran_order": False, "shape": (rows, like.shape[1])}
-    np.lib.format.write_array_header_1_0(stream, told)
+    """The header of an array ``[rows, D]``; numpy leaves room in it for a larger number of rows."""
+    header = {"descr": np.lib.format.dtype_to_descr(like.dtype), "fortran_order": False, "shape": (rows, like.shape[1])}
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

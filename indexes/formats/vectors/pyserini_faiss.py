@@ -20,20 +20,20 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 256 << 20
 _FLAT, _BEGINS, _NTOTAL, _SIZE = b"IxFI", 45, 8, 37
-"""An ``IndexFlatIP``: how it starts, where its vectors begin, where it keeps, as int64, their count and the count of their values."""
+"""An ``IndexFlatIP``: its first bytes, and the positions of its vectors and, as int64, of their count and the count of their values."""
 
 _EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSW, faiss.IndexNSG)
-"""Kinds that keep vectors as they are, or leave that to the one within."""
+"""Classes that hold vectors exactly, or have an inner index that does."""
 
 _READABLE = (faiss.IndexFlatCodes, faiss.IndexHNSW, faiss.IndexNSG, faiss.IndexIVF, faiss.IndexPreTransform)
-"""Kinds that give vectors back by their places. Asked for one, others end the process (ids of their own, 4-bit codes in lists)."""
+"""Classes that reconstruct vectors by position. Others end the process when asked (ids of their own, 4-bit codes in lists)."""
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
-    """The vectors that the Faiss index gives back; those of an ``IndexFlatIP`` are mapped, not loaded.
+    """The vectors that the Faiss index reconstructs; those of an ``IndexFlatIP`` are mapped, not loaded.
 
     Raises:
-        IndexingError: there are no ids or too few, the index's metric is not the inner product, or it gives no vectors back.
+        IndexingError: there are no ids or too few, the index's metric is not the inner product, or it cannot reconstruct vectors.
         DamagedIndexError: Faiss cannot read the file.
     """
     folder = source if source.is_dir() else source.parent
@@ -42,7 +42,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
         return with_ids(folder / "docid", (flat[first : first + rows] for first in range(0, len(flat), rows)), len(flat))
     index = _open(folder / "index")
     if not all(isinstance(kind, _EXACT) for kind in _kinds(index)):
-        logger.warning("%s: %s gives its vectors back approximately", folder / "index", type(index).__name__)
+        logger.warning("%s: %s reconstructs its vectors approximately", folder / "index", type(index).__name__)
     return with_ids(folder / "docid", _blocks(folder / "index", index, rows), index.ntotal)
 
 
@@ -71,8 +71,8 @@ def _flat(path: Path) -> np.ndarray | None:
     total, values = (int.from_bytes(header[place : place + 8], "little", signed=True) for place in (_NTOTAL, _SIZE))
     size = path.stat().st_size
     if dimension < 1 or total < 0 or values != total * dimension or size != _BEGINS + 4 * values:
-        raise DamagedIndexError(f"{path}: {total:,} vectors of {dimension} dimensions in {size:,} bytes; fetch or build it again")
-    pages = map_bytes(path, error=DamagedIndexError, remedy="fetch or build it again")
+        raise DamagedIndexError(f"{path}: {total:,} vectors of {dimension} dimensions in {size:,} bytes; download or build it again")
+    pages = map_bytes(path, error=DamagedIndexError, remedy="download or build it again")
     return np.frombuffer(pages, "<f4", values, _BEGINS).reshape(total, dimension)
 
 
@@ -80,11 +80,11 @@ def _open(path: Path) -> Any:
     try:
         index = read_faiss(path)
     except ValueError as error:
-        raise DamagedIndexError(f"{path}: Faiss cannot read it, so it is damaged or of another kind; fetch or build it again") from error
+        raise DamagedIndexError(f"{path}: Faiss cannot read it, so it is damaged or of another kind; download or build it again") from error
     if not 0 < index.d <= path.stat().st_size:
-        raise DamagedIndexError(f"{path}: {index.d} dimensions in {path.stat().st_size:,} bytes; fetch or build it again")
+        raise DamagedIndexError(f"{path}: {index.d} dimensions in {path.stat().st_size:,} bytes; download or build it again")
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise IndexingError(f"{path}: its vectors are compared by a distance; an index of inner products is expected")
+        raise IndexingError(f"{path}: an index of inner products is expected, but this one compares by a distance")
     for kind in _kinds(index):
         if not isinstance(kind, _READABLE) or isinstance(kind, faiss.IndexIVFFastScan):
             raise _no_way_back(path, kind)
@@ -92,11 +92,11 @@ def _open(path: Path) -> Any:
 
 
 def _no_way_back(path: Path, index: Any) -> IndexingError:
-    return IndexingError(f"{path}: {type(index).__name__} does not give its vectors back; a flat index does")
+    return IndexingError(f"{path}: {type(index).__name__} cannot reconstruct its vectors; a flat index can")
 
 
 def _kinds(index: Any) -> list[Any]:
-    """A Faiss index and those within it that hold its vectors, the innermost last."""
+    """A Faiss index and its inner indexes that hold vectors, the innermost last."""
     index = faiss.downcast_index(index)
     inner = getattr(index, "storage", None) or getattr(index, "index", None)
     return [index, *_kinds(inner)] if isinstance(inner, faiss.Index) else [index]
@@ -105,7 +105,7 @@ def _kinds(index: Any) -> list[Any]:
 def _blocks(path: Path, index: Any, rows: int) -> Iterator[np.ndarray]:
     rows = max(1, min(rows, _BLOCK_BYTES // (4 * index.d)))
     for first in range(0, index.ntotal, rows):
-        # what Faiss leaves out, a vector under an id of its own, stays what is no number
+        # vectors that Faiss leaves out, those with ids of their own, remain NaN
         block = np.full((min(rows, index.ntotal - first), index.d), np.nan, dtype=np.float32)
         try:
             index.reconstruct_n(first, len(block), block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,14 @@ def test_what_cannot_be_added(tmp_path: Path, model: DenseEncoder) -> None:
     with pytest.raises(DatasetError, match="occurs more than once"):
         add_documents(index, model, iter(documents(5, 9) + documents(5, 6)))
     assert not (index.folder.parent / f"{index.folder.name}.adding").exists()
-    with pytest.raises(UsageError, match="refuse, keep, replace, not 'forget'"):
+    with pytest.raises(UsageError, match=r"'forget'.*refuse, keep, replace"):
         add_documents(index, model, [], existing="forget")  # type: ignore[arg-type]
     assert len(AnceIndex(tmp_path / "x")) == 5
     assert not list((tmp_path / "x").glob("vectors-00001*"))
-    with held_lock(tmp_path / "x" / LOCK), pytest.raises(IndexingError, match="another process is adding documents"):
+    with held_lock(tmp_path / "x" / LOCK), pytest.raises(IndexingError, match=re.escape(str(tmp_path / "x"))):
         add_documents(index, model, iter(documents(5, 9)))
     vectors = AnceIndex(tmp_path / "y").index([{"docno": "a", "doc_vec": np.ones(8)}])
-    with pytest.raises(IndexingError, match="does not say how documents were cut for it"):
+    with pytest.raises(IndexingError, match=r"AnceIndex\.add"):
         add_documents(vectors, model, [])
 
 
@@ -123,5 +124,5 @@ def test_an_addition_that_was_ended_at_the_last_moment_is_tidied_up(
     assert len(AnceIndex(tmp_path / "x")) == 8
     assert add_documents(AnceIndex(tmp_path / "x"), model, iter(documents(5, 8))) == 0
     assert not (tmp_path / "x.adding").exists()
-    with pytest.raises(DatasetError, match="holds 'd5' already"):
+    with pytest.raises(DatasetError, match="'d5'"):
         add_documents(AnceIndex(tmp_path / "x"), model, iter(documents(5, 8)))

@@ -283,16 +283,16 @@ def test_texts_that_an_index_lacks_are_aggregated_alike(tmp_path: Path, model: D
 def test_an_unknown_aggregation_is_refused(tmp_path: Path, model: DenseEncoder) -> None:
     index = build(tmp_path / "x", model)
     for make in (index.retriever, index.scorer):
-        with pytest.raises(UsageError, match=r"max, mean, first or sum:N.*'median'"):
+        with pytest.raises(UsageError, match=r"'median'.*max, mean, first, sum:N"):
             make(model, aggregation="median")
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json, so this is no complete index; build it again"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json"),
     "broken manifest": (lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json: expected JSON"),
     "other format": (
         lambda folder: (folder / "manifest.json").write_text('{"format": 3}', encoding="utf-8"),
-        "its manifest is not of format 2",
+        "format 2",
     ),
     "missing shard": (lambda folder: (folder / "vectors-00000.npy").unlink(), "vectors-00000.npy: the shard cannot be read"),
     "missing order": (lambda folder: (folder / "tie_order.npy").unlink(), r"tie_order\.npy"),
@@ -322,7 +322,7 @@ def test_an_altered_file_is_found_by_its_checksum(tmp_path: Path, model: DenseEn
         index.verify()
     if file == "vectors-00000.npy":
         path.unlink()
-        with pytest.raises(DamagedIndexError, match=f"checksums differ for {file}"):
+        with pytest.raises(DamagedIndexError, match=file):
             index.verify()
 
 
@@ -356,7 +356,7 @@ def test_searches_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         index.search_vectors(np.ones((1, 4), dtype=np.float32), 1)
     with pytest.raises(UsageError, match=r"'annoy'.*exact, tuned.*flat"):
         index.searcher("annoy")
-    with pytest.raises(UsageError, match="stored as float16 or float32"):
+    with pytest.raises(UsageError, match=r"'int8'.*float16, float32"):
         AnceIndex(tmp_path / "y", dtype="int8").index(rows("a"))  # type: ignore[arg-type]
 
 
@@ -391,8 +391,8 @@ def test_vectors_of_any_kind_of_number_are_indexed(tmp_path: Path) -> None:
         ({"docno": "bad", "doc_vec": None}, "'bad'.*None"),
         ({"docno": "bad", "doc_vec": np.ones((3, 3))}, r"'bad'.*numbers"),
         ({"docno": "bad", "doc_vec": np.ones(4)}, "3 and 4 dimensions.*'bad'"),
-        ({"docno": "bad", "text": "cat"}, "'bad' has only docno, text.*passages"),
-        (["bad", 1], "dictionaries"),
+        ({"docno": "bad", "text": "cat"}, "'bad' .*docno, text.*passages"),
+        (["bad", 1], r"\['bad', 1\]"),
     ],
     ids=["nan", "no length", "complex", "text", "none", "two axes", "dimensions", "no vector", "no row"],
 )
@@ -401,7 +401,7 @@ def test_rows_that_are_none_are_refused(tmp_path: Path, row: Any, said: str) -> 
         AnceIndex(tmp_path / "x").index([*rows("a", "b"), row])
     assert not list(tmp_path.iterdir())
     index = AnceIndex(tmp_path / "y").index(rows("a"))
-    with pytest.raises(IndexingError, match=r"bad|dictionaries"):
+    with pytest.raises(IndexingError, match="bad"):
         index.add([row])
     assert len(index) == 1
 

@@ -384,10 +384,10 @@ def test_an_aggregation_is_read_from_its_text(kind: Aggregation) -> None:
 
 @pytest.mark.parametrize("text", ["", "min", "sum", "sum:", "sum:-1", "sum:1.5", "max:2", "mean:", "maxmean"])
 def test_another_text_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=f"max, mean, first or sum:N.*'{text}'"):
+    with pytest.raises(UsageError, match=f"'{text}'.*max, mean, first, sum:N"):
         parse_aggregation(text)
 
 
 def test_a_sum_of_no_passages_is_refused() -> None:
-    with pytest.raises(UsageError, match="the sum of at least 1 passage, not 0"):
+    with pytest.raises(UsageError, match=r"sum:N .*1.*0"):
         parse_aggregation("sum:0")

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def test_there_and_back(tmp_path: Path, name: str, dtype: Any) -> None:
     back = import_index(tmp_path / "y", target)
     assert (len(back), back.manifest["encoding"], back.manifest["most_passages"]) == (len(DOCNOS), None, 0)
     assert_rows(index_rows(back, passages=False), DOCNOS, stored)
-    with pytest.raises(IndexingError, match="holds an index already"):
+    with pytest.raises(IndexingError, match=re.escape(str(tmp_path / "y"))):
         import_index(tmp_path / "y", target)
     with pytest.raises(IndexingError, match=f"away.*{name}"):
         export_index(index, target, name)
@@ -134,7 +135,7 @@ def test_passages_and_the_model(tmp_path: Path, model: DenseEncoder) -> None:
         single = import_index(tmp_path / "single", tmp_path / name, model=model, overwrite=True)
         assert len(single) == len(index.vectors)
         assert single.manifest["encoding"] == {**index.manifest["encoding"], "passages": None}
-    with pytest.raises(UsageError, match="told together with the model"):
+    with pytest.raises(UsageError, match="passages"):
         import_index(tmp_path / "y", tmp_path / "npy", passages=MaxP())
     with pytest.raises(IndexingError, match=r"holds vectors of 8 dimensions, tiny makes 32"):
         import_index(tmp_path / "y", tmp_path / "npy", model=encoder())
@@ -169,7 +170,7 @@ def test_deleted_documents_stay_behind(tmp_path: Path, model: DenseEncoder, name
         assert index.docnos(numbers).tolist() == back.docnos(others).tolist()
     index.delete(index.docnos(np.arange(len(DOCNOS)))[::2])
     index.delete(DOCNOS[-1:], missing=True)
-    with pytest.raises(IndexingError, match="there is no vector to write"):
+    with pytest.raises(IndexingError, match="nothing"):
         export_index(index, tmp_path / "nothing", name)
     assert not (tmp_path / "nothing").exists()
 
@@ -211,7 +212,7 @@ def test_nothing_half_written(tmp_path: Path, name: str, error: type[BaseExcepti
 @pytest.mark.parametrize("name", ["pyserini-faiss", "npy"])
 @pytest.mark.parametrize("docno", ["a\nb", "a\rb", "a ", "a\u3000", ""])
 def test_ids_that_fit_no_line(tmp_path: Path, name: str, docno: str) -> None:
-    with pytest.raises(IndexingError, match="keeps one id a line"):
+    with pytest.raises(IndexingError, match=re.escape(repr(docno))):
         write_vectors(tmp_path / "y", iter([(ids_of("d1", docno), vectors_of(2))]), name)
     assert not (tmp_path / "y").exists()
 
@@ -267,7 +268,7 @@ def test_faiss_indexes_that_approximate(tmp_path: Path, caplog: pytest.LogCaptur
     vectors = faiss_folder(tmp_path / "x", kind)
     with caplog.at_level(logging.WARNING):
         _, found = together(read_vectors(tmp_path / "x", rows=100))
-    assert "gives its vectors back approximately" in caplog.text
+    assert str(tmp_path / "x" / "index") in caplog.text
     assert 0 < np.abs(found - vectors).mean() < 0.8
 
 
@@ -283,11 +284,11 @@ REFUSED_FAISS: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"index: 600 vectors of 16 dimensions in 9,000 bytes",
     ),
     "another file": (lambda path: (path / "index").write_bytes(b"hello"), r"Faiss cannot read it"),
-    "distances": (lambda path: refill(path, "Flat", faiss.METRIC_L2), r"compared by a distance; an index of inner products is expected"),
-    "no way back": (lambda path: refill(path, "IDMap,Flat"), r"IndexIDMap does not give its vectors back"),
-    "ids of its own": (lambda path: refill(path, "IDMap2,Flat"), r"IndexIDMap2 does not give its vectors back"),
+    "distances": (lambda path: refill(path, "Flat", faiss.METRIC_L2), r"inner product"),
+    "no way back": (lambda path: refill(path, "IDMap,Flat"), r"IndexIDMap "),
+    "ids of its own": (lambda path: refill(path, "IDMap2,Flat"), r"IndexIDMap2 "),
     "ids of its own in lists": (lambda path: refill(path, "IVF4,Flat", ids=True), r"the vector of 'D0' is infinite or not a number"),
-    "codes of 4 bits in lists": (lambda path: refill(path, "PCA8,IVF4,PQ4x4fs"), r"IndexIVFPQFastScan does not give its vectors back"),
+    "codes of 4 bits in lists": (lambda path: refill(path, "PCA8,IVF4,PQ4x4fs"), r"IndexIVFPQFastScan "),
     "not a number": (lambda path: spoil(path), r"the vector of 'D7' is infinite or not a number"),
 }
 
@@ -437,7 +438,7 @@ REFUSED_FLEX: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no description": (lambda path: (path / "pt_meta.json").unlink(), r"pt_meta\.json"),
     "no JSON": (lambda path: (path / "pt_meta.json").write_text("{"), r"pt_meta\.json"),
     "no count": (meta(doc_count=None), r"pt_meta\.json"),
-    "another artifact": (meta(format="pisa"), r"describes no FlexIndex but .*pisa"),
+    "another artifact": (meta(format="pisa"), r"FlexIndex.*pisa"),
     "vectors cut short": (lambda path: (path / "vecs.f4").write_bytes(b"1234"), r"12 vectors of 8 dimensions were expected, found 4 bytes"),
     "no vectors": (lambda path: (path / "vecs.f4").unlink(), r"12 vectors of 8 dimensions were expected, found 0 bytes"),
     "another dimension": (meta(vec_size=7), r"12 vectors of 7 dimensions were expected, found 384 bytes"),
@@ -464,7 +465,7 @@ def test_flex_indexes_that_are_refused(tmp_path: Path, case: str) -> None:
 
 
 def test_a_flex_index_holds_no_docno_that_ends_in_nul(tmp_path: Path) -> None:
-    with pytest.raises(IndexingError, match="ends in a NUL"):
+    with pytest.raises(IndexingError, match="NUL"):
         write_vectors(tmp_path / "y", iter([(ids_of("a", "b\0"), vectors_of(2))]), "flex")
     assert not (tmp_path / "y").exists()
 
@@ -512,7 +513,7 @@ def test_what_is_not_understood(tmp_path: Path) -> None:
         "npy": "names in .npy were expected",
     }.items():
         refuse(tmp_path, message, format=name)
-    with pytest.raises(IndexingError, match="there is nothing to read"):
+    with pytest.raises(IndexingError, match=re.escape(str(tmp_path / "nothing"))):
         import_index(tmp_path / "y", tmp_path / "nothing")
     with pytest.raises(UsageError, match=r"'csv'.*embeddings-jsonl, flex, npy, pyserini-faiss"):
         import_index(tmp_path / "y", tmp_path / "x", format="csv")
@@ -633,7 +634,7 @@ def test_pickles_that_would_run_something(tmp_path: Path, case: str) -> None:
     mark = tmp_path / "ran"
     content, name = attacks(mark)[case]
     (tmp_path / "embedding.pkl").write_bytes(content)
-    with pytest.raises(DatasetError, match=rf"names {name}, which no frame .* was not run"):
+    with pytest.raises(DatasetError, match=rf"{name}.*not run"):
         read_query_vectors(tmp_path)
     assert not mark.exists()
 
@@ -652,8 +653,8 @@ def test_what_a_pickle_names_is_never_called_or_changed(tmp_path: Path) -> None:
 
 
 BAD_QUERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no pickle": (lambda path: path.write_bytes(b"hello"), "is no pickle that can be read"),
-    "nothing": (lambda path: path.write_bytes(b""), "is no pickle that can be read"),
+    "no pickle": (lambda path: path.write_bytes(b"hello"), r"embedding\.pkl"),
+    "nothing": (lambda path: path.write_bytes(b""), r"embedding\.pkl"),
     "no frame": (lambda path: path.write_bytes(pickle.dumps({"id": 1})), "a Frame was expected, found dict"),
     "no text": (lambda path: pickled(path, text=None), r"no text among its columns id, embedding"),
     "text of numbers": (lambda path: pickled(path, text=[1, 2, 3]), r"a text was expected, found int64"),
@@ -725,9 +726,9 @@ def test_the_commands(tmp_path: Path, model: DenseEncoder) -> None:
         assert (opened.manifest["encoding"], opened.manifest["dtype"]) == (index.manifest["encoding"], "float16")
         opened.model()
     for arguments, kind, message in [
-        ([away, "--out", back], IndexingError, "--overwrite takes its place"),
-        ([away, "--out", tmp_path / "y", "--passages", "maxp"], click.UsageError, "name it with --model"),
-        ([away, "--out", tmp_path / "y", "--query-length", 9], click.UsageError, "name it with --model"),
+        ([away, "--out", back], IndexingError, "--overwrite"),
+        ([away, "--out", tmp_path / "y", "--passages", "maxp"], click.UsageError, "--model"),
+        ([away, "--out", tmp_path / "y", "--query-length", 9], click.UsageError, "--model"),
         ([tmp_path, "--out", tmp_path / "y"], IndexingError, "flex"),
     ]:
         result = CliRunner().invoke(index_import, [str(argument) for argument in arguments], standalone_mode=False)

@@ -1,9 +1,10 @@
-"""Documents are added, deleted and cleared away; what is found is what an index built anew finds."""
+"""Documents are added and deleted, and their space is freed; the results are those of a new index."""
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -128,7 +129,7 @@ REFUSALS: dict[str, tuple[Callable[[AnceIndex], object], type[BaseException], st
     "a document that is there": (
         lambda index: index.add([*rows_of("new", np.ones((1, 4)), CUT), *rows_of("b", np.ones((2, 4)), CUT)]),
         DatasetError,
-        "holds 1 of the documents already, e.g. 'b'; nothing was added: delete them first, or replace them",
+        r"\b1 .*'b'",
     ),
     "a document twice": (
         lambda index: index.add([*rows_of("n", np.ones((1, 4)), CUT), *rows_of("n", np.ones((1, 4)), CUT)]),
@@ -141,7 +142,7 @@ REFUSALS: dict[str, tuple[Callable[[AnceIndex], object], type[BaseException], st
         r"was made by m \(f{12}\) with MaxP\(8, 3\), row 'n#0' by m \(g{12}\) with MaxP\(8, 3\); add documents with the same model",
     ),
     "other passages": (lambda index: index.add(rows_of("n", np.ones((1, 4)), WHOLE)), FingerprintError, "with None; add documents with"),
-    "no model": (lambda index: index.add(rows_of("n", np.ones((1, 4)), None)), FingerprintError, "row 'n' by no model that is known"),
+    "no model": (lambda index: index.add(rows_of("n", np.ones((1, 4)), None)), FingerprintError, "row 'n'"),
     "another dimension": (
         lambda index: index.add(rows_of("n", np.ones((1, 5)), CUT)),
         IndexingError,
@@ -180,7 +181,7 @@ def test_an_index_may_lose_all_documents(tmp_path: Path) -> None:
     index.delete(docnos(0))
     scores, numbers = index.search_vectors(np.ones((2, 4), dtype=np.float32), 3)
     assert (len(index), scores.shape, numbers.shape) == (0, (2, 0), (2, 0))
-    with pytest.raises(IndexingError, match="all documents were deleted, so nothing would be left"):
+    with pytest.raises(IndexingError, match=re.escape(str(tmp_path / "x"))):
         index.compact()
     index.add(group(0))
     index.compact()
@@ -313,7 +314,7 @@ def test_a_damaged_index_is_not_compacted(tmp_path: Path) -> None:
 
 def test_a_single_string_is_no_list_of_docnos(tmp_path: Path) -> None:
     index = AnceIndex(tmp_path / "x").index([{"docno": docno, "doc_vec": np.ones(4)} for docno in "12"])
-    with pytest.raises(UsageError, match="found the single string '12'"):
+    with pytest.raises(UsageError, match="'12'"):
         index.delete("12")
 
 
@@ -325,5 +326,5 @@ def test_a_copy_is_an_index_of_its_own(tmp_path: Path) -> None:
     assert live(copy) == live(index)
     copy.delete(docnos(1))
     assert len(index) == len(AnceIndex(tmp_path / "x")) == 2 * GROUP - 1
-    with pytest.raises(IndexingError, match="holds an index already"):
+    with pytest.raises(IndexingError, match=re.escape(str(tmp_path / "y"))):
         index.save(tmp_path / "y")

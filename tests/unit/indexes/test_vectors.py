@@ -66,7 +66,7 @@ def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, value: float, d
 
 def test_vectors_too_large_for_float16_are_refused(tmp_path: Path) -> None:
     vectors = random_vectors(3) * 1e5
-    with pytest.raises(IndexingError, match="as float16; float32 may hold it"):
+    with pytest.raises(IndexingError, match=r"float16.*2 of 3"):
         write(tmp_path, vectors, "float16")
     write(tmp_path, vectors, "float32")
 
@@ -79,7 +79,7 @@ def test_a_change_of_dimension_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_type_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="stored as float16 or float32, not 'int8'"):
+    with pytest.raises(UsageError, match=r"'int8'.*float16, float32"):
         VectorWriter(tmp_path, "int8")  # type: ignore[arg-type]
 
 

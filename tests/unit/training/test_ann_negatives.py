@@ -281,7 +281,7 @@ def test_what_cannot_be_meant(mine: Mine, queries: TrainingQueries, store: Docum
         AnnMiner(queries, store, FirstP(), depth=0)
     with pytest.raises(UsageError, match=r"24.*25"):
         AnnMiner(queries, store, FirstP(), rotation=25)
-    with pytest.raises(UsageError, match="the documents to skip are at least 0, not -1"):
+    with pytest.raises(UsageError, match=r"skip .*-1"):
         Filters(skip=-1)
     for name in ("margin", "teacher_margin"):
         with pytest.raises(UsageError, match=f"{name} .* nan"):

@@ -123,7 +123,7 @@ def test_vectors_that_are_no_numbers_are_refused(dataset: Dataset, tmp_path: Pat
 def test_an_index_stays_until_the_new_one_is_complete(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, path = dataset.store(), tmp_path / "x.ance"
     index_corpus(path, encoder(), store, FirstP())
-    with pytest.raises(IndexingError, match="holds an index already"):
+    with pytest.raises(IndexingError, match="--overwrite"):
         index_corpus(path, encoder(seed=1), store, FirstP())
     with monkeypatch.context() as patched:
         patched.setattr(CorpusEncoding, "_finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
