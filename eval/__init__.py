@@ -1,4 +1,4 @@
-"""Runs, measures, experiments and what they show."""
+"""Evaluation: runs, measures, experiments, significance tests, reports."""
 
 from ance_ir.eval.doctor import Finding, diagnose, findings_text
 from ance_ir.eval.evaluation import Evaluation

@@ -1,4 +1,4 @@
-"""What an experiment found: as a frame, a table, text, HTML, JSON, or a folder."""
+"""The result of an experiment, as a frame, a table, text, HTML, JSON, or a folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Row:
     Attributes:
         system: its name.
         means: by measure.
-        ms_per_query: ``None`` for a run from elsewhere.
+        ms_per_query: ``None`` for a run made elsewhere.
     """
 
     system: str
@@ -65,7 +65,7 @@ class Evaluation:
         qrels: the judgements of these queries; empty where no measure needs any.
         runs: by system, ``qid docno score rank``.
         per_query: by system, index ``qid``, a column for each measure, NaN where it is not defined for a query.
-        ms_per_query: by system, milliseconds of wall-clock time; not of runs from elsewhere.
+        ms_per_query: by system, milliseconds of wall-clock time a query; runs made elsewhere have none.
         baseline: the system with which the others are compared.
         comparison: as ``compare`` returns it, where there is a baseline.
         intervals: as ``significance.intervals`` returns them.
@@ -97,7 +97,7 @@ class Evaluation:
         return list(next(iter(self.per_query.values())).columns)
 
     def table(self) -> pd.DataFrame:
-        """Means: a row for each system, a column for each measure, and ``ms/query``, NaN for a run from elsewhere; all float."""
+        """Means: a row for each system, a column for each measure, and ``ms/query``, NaN for a run made elsewhere; all float."""
         table = pd.DataFrame({system: mean_values(values, self.runs[system]) for system, values in self.per_query.items()}).T
         return table.assign(**{TIME: pd.Series(self.ms_per_query)}).rename_axis("system")
 

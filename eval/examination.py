@@ -1,4 +1,4 @@
-"""The doctor and the report, given an evaluation on a dataset."""
+"""The doctor and the report of an evaluation on a dataset."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def diagnose_on_dataset(evaluation: Evaluation, dataset: Dataset, split: str, su
 def report_on_dataset(
     evaluation: Evaluation, dataset: Dataset, split: str, suite: Suite, findings: Sequence[Finding], path: Path | str
 ) -> None:
-    """Write the page of an evaluation on a dataset's split, with the texts of documents where these can be read.
+    """Write the page of an evaluation on a dataset's split, with documents' texts where these can be read.
 
     Args:
         evaluation: on that split.

@@ -1,4 +1,4 @@
-"""Single queries on which one system beats another, with the texts that explain it."""
+"""Single queries on which one system beats another, with their texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDTH = 160
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What a system made of a query.
+    """A system's ranking for a query.
 
     Attributes:
         system: its name.
@@ -54,7 +54,7 @@ class Example:
 
 
 def queries_won(evaluation: Evaluation, queries: pd.DataFrame, system: str, baseline: str, measure: str, n: int = 3) -> list[Example]:
-    """The queries on which a system beats another by most; fewer than ``n`` where it wins on fewer, ties by qid.
+    """The ``n`` queries on which a system beats another by most, or fewer where it wins on fewer; ties by qid.
 
     Args:
         evaluation: of both.

@@ -1,4 +1,4 @@
-"""What an evaluation ranked and what was judged, as the doctor and the report read it."""
+"""The runs and judgements of an evaluation, as the doctor and the report read them."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def with_labels(run: pd.DataFrame, qrels: pd.DataFrame) -> pd.DataFrame:
 
 
 def same_text(text: str) -> str:
-    """Equal for texts that differ in case, white space, punctuation or the form of their characters alone."""
+    """A key that is equal for texts that differ only in case, white space, punctuation or Unicode form."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))

@@ -179,7 +179,7 @@ def settled(differences: Numbers, scale: float) -> Numbers:
 
 
 def _quantiles(means: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Quantiles of the columns, of what is no NaN; NaN, and no warning, where all is."""
+    """Quantiles of the columns without their NaN; NaN, with no warning, for a column of NaN."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         found: np.ndarray = np.nanquantile(means, share, axis=0)
@@ -231,7 +231,7 @@ def _counts(differences: pd.Series[float]) -> tuple[int, int, int]:
 
 
 def compare_pairs(per_query: Mapping[str, pd.DataFrame], pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Compare systems two by two by two-sided paired t-tests.
+    """Compare pairs of systems by two-sided paired t-tests.
 
     Args:
         per_query: by system, a frame as ``evaluate`` returns it; all over the same queries.

@@ -1,4 +1,4 @@
-"""Benchmarks: each contender in turn, several rounds."""
+"""Benchmarks of search, encoding and pipelines, in rounds in which the contenders take turns."""
 
 from ance_ir.eval.bench.encode import bench_encode
 from ance_ir.eval.bench.pipeline import bench_pipeline

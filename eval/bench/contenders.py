@@ -39,7 +39,7 @@ class Contender:
 
     @contextmanager
     def counted(self) -> Iterator[list[int]]:
-        """Collects the number of tokens, padding counted, of each batch that is encoded meanwhile."""
+        """While entered, collects the number of tokens of each batch encoded, padding included."""
         sizes: list[int] = []
 
         def count(_: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -59,7 +59,7 @@ def names(precisions: Sequence[Precision]) -> list[str]:
 
 
 def our_name(precision: Precision) -> str:
-    """Ours at a precision; the first among equals is float32."""
+    """The name of ours at a precision; float32 needs no addition."""
     return OURS if precision == "float32" else f"{OURS} {precision}"
 
 
@@ -92,7 +92,7 @@ def open_contender(
 
 
 def _library(folder: Path, length: int, device: str, texts: Sequence[str], batch: int | None) -> tuple[str, Contender]:
-    """Its own batch size is 32; where another is faster, it takes that."""
+    """Sentence-transformers, with the fastest of several batch sizes; its default is 32."""
     library = optional("sentence_transformers", package=LIBRARY, needed_for="this benchmark", remedy=f"pip install {LIBRARY}")
     model = library.SentenceTransformer(str(folder), device=device)
     model.max_seq_length = length

@@ -136,7 +136,7 @@ def _peak(name: str, folder: Path, length: int, device: str, texts: Sequence[str
 
 
 def _encode_alone(name: str, folder: Path, length: int, device: str, texts: Sequence[str], threads: int) -> float:
-    """Encode once in a process of its own; what memory that took."""
+    """Encode once in a separate process; the peak memory, MiB."""
     torch.set_num_threads(threads)
     name, _, batch = name.partition(", batch ")
     _, contender = open_contender(name, folder, length, device, texts, int(batch) if batch else None)

@@ -1,4 +1,4 @@
-"""What each part of a pipeline costs: the efficiency table of the paper (Xiong et al., 2021, figure 6), on this machine."""
+"""The cost of each part of a pipeline on this machine: the efficiency table of the paper (Xiong et al., 2021, figure 6)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PAPER = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Models:
-    """What computes."""
+    """The models of the pipelines."""
 
     dense: DenseEncoder
     reranker: CrossEncoder
@@ -143,7 +143,7 @@ def _online(folder: Path, store: DocumentStore, models: _Models, backend: str, d
 
 
 def _asked(online: Mapping[str, pt.Transformer], queries: pd.DataFrame, found: pd.DataFrame) -> dict[str, Callable[[], Any]]:
-    """Each part over all queries, one by one and together; each gets what the part before it gives."""
+    """Each part over all queries, one by one and together, on the results of the part before it."""
     vectors = online["query encoding"].transform(queries)
     inputs = {"rerank": found, "ANN search": vectors}
     runs: dict[str, Callable[[], Any]] = {}

@@ -1,4 +1,4 @@
-"""Contenders in turn, so that what else the machine does hits them alike."""
+"""Contenders in turn, so that other load of the machine affects them alike."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[
 
 
 def alternate_short(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """The same for what takes milliseconds: seconds of one run, where those of a turn follow one another.
+    """The same for runs of milliseconds: seconds of one run, several of which make a turn.
 
     Before each turn all rest for 0.2 seconds, since the threads of numpy's matrix product keep spinning when it is done. The first run
     of a turn finds the caches as others left them, and does not count. Of the others there are as many as fill 0.1 seconds.

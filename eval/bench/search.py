@@ -81,7 +81,7 @@ def _measure(searches: Mapping[str, Search], queries_QD: np.ndarray, k: int, exa
 
 
 def left_out() -> str:
-    """What a table's title says of contenders that are not installed; empty where all are."""
+    """The part of a table's title that names contenders that are not installed; empty where all are."""
     return "" if find_spec("pyterrier_dr") else ", without pyterrier_dr (pip install pyterrier_dr)"
 
 

@@ -1,4 +1,4 @@
-"""How much a model has to compute, how fast the machine multiplies matrices, how much memory a process has used."""
+"""The operations of a model, the machine's speed of matrix products, and a process's peak memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def products(device: str) -> tuple[float, dict[str, Callable[[], object]]]:
 
 
 def peak_memory() -> float:
-    """Most MiB of memory that this process has had at once; NaN where the system does not say."""
+    """Peak memory of this process, MiB; NaN where the system does not say."""
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
     return int(found[1]) / 1024 if found else float("nan")

@@ -1,4 +1,4 @@
-"""What the doctor examines."""
+"""The data that the doctor examines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ance_ir.eval.rankings import evaluated_qids, evaluated_qrels, evaluated_res
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """An evaluation, with what else is known of its data; see ``diagnose``. Unless said otherwise, only queries evaluated count.
+    """An evaluation and other data; see ``diagnose``. Properties hold the queries evaluated only.
 
     Attributes:
         all_queries: ``qid query`` of all queries, evaluated or not.

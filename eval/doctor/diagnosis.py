@@ -1,4 +1,4 @@
-"""The diagnosis: what all checks find."""
+"""The diagnosis: the findings of all checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measure of ours is: a measure of ``ir_measures``, known to ``parse_measure`` by name and usable in ``pt.Experiment``.
+"""The base of our measures: measures of ``ir_measures``, known to ``parse_measure`` by name and usable in ``pt.Experiment``.
 
 ``values`` alone computes it: ``evaluate`` calls it directly, ``ir_measures`` through ``runtime_impl``.
 ``pt.Experiment`` takes plain means itself, also of ``Hole``, which our tables, intervals and tests pool, and gets NaN for queries without
@@ -61,7 +61,7 @@ class OwnMeasure(measures.Measure, ABC):
     evidence = Evidence()
 
     def example(self) -> str:
-        """A name of it with the parameters that it needs."""
+        """Its name with the parameters that it needs, as an example."""
         needed = ", ".join(f"{name}='NAME'" for name, about in self.SUPPORTED_PARAMS.items() if about.required and name != "cutoff")
         return f"{self.NAME}{needed and f'({needed})'}{'@20' if 'cutoff' in self.SUPPORTED_PARAMS else ''}"
 
@@ -97,13 +97,13 @@ class OwnMeasure(measures.Measure, ABC):
         """
 
     def defined(self, qids: pd.Index, qrels: pd.DataFrame) -> pd.Index:
-        """Those of some queries for which there is a value."""
+        """The queries for which there is a value."""
         if self.NEEDS == "answers":
             return qids[qids.isin(self.answers["qid"])]
         return qids if self.NEEDS is None and qrels.empty else qids[qids.isin(qrels["qid"])]
 
     def weights(self, values: pd.Series[float], run: pd.DataFrame) -> pd.Series[float]:
-        """How much each query counts in the mean over queries; those without a value do not."""
+        """The weight of each query in the mean; 0 without a value."""
         return values.notna().astype(float)
 
     def aggregator(self) -> Any:

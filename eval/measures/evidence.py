@@ -80,13 +80,13 @@ class Evidence:
         return cls(answers=answers, store=lambda: dataset.store(verbose=verbose), runs=runs, processes=processes, verbose=verbose)
 
     def with_runs(self, runs: Mapping[str, pd.DataFrame]) -> Evidence:
-        """The same with more runs, as ``check_run`` returns them; what is looked up is shared."""
+        """The same with more runs, as ``check_run`` returns them; lookups are shared."""
         more = copy(self)
         more.runs = {**self.runs, **runs}
         return more
 
     def holding(self, run: pd.DataFrame, *, patterns: bool = False) -> np.ndarray:
-        """Which of a run's documents hold an answer to the question they were found for.
+        """Which of a run's documents contain an answer to their question.
 
         Args:
             run: frame with ``qid`` and ``docno``; all queries are among the questions.

@@ -89,7 +89,7 @@ def _check_parameters(name: str, measure: Any) -> None:
 
 
 def _are_gains(gains: Any) -> bool:
-    """Whether these are whole numbers by label, from 0 on."""
+    """Whether these are whole numbers from 0, by label."""
     numbers = [*gains, *gains.values()] if isinstance(gains, dict) else []
     whole = all(isinstance(number, int) and not isinstance(number, bool) and abs(number) <= _MOST for number in numbers)
     return bool(numbers) and whole and all(gain >= 0 for gain in gains.values())

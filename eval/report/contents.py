@@ -78,7 +78,7 @@ def to_script(data: Any) -> str:
 
 
 def _shown(evaluation: Evaluation, qrels: pd.DataFrame, relevant: int) -> pd.DataFrame:
-    """``qid docno label``, and ``rank`` and ``score`` in each system, of all documents that some system's ranking shows."""
+    """``qid docno label``, and ``rank`` and ``score`` in each system, of all documents shown for some system."""
     runs = [evaluated_results(evaluation, system) for system in evaluation.runs]
     good = qrels.loc[qrels["label"] >= relevant, ["qid", "docno"]]
     keys = []

@@ -39,7 +39,7 @@ def precision_by_recall(run: pd.DataFrame, qrels: pd.DataFrame, relevant: int = 
 
 
 def scores_by_rank(run: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Lower quartile, mean and upper quartile of the scores at each rank, float64 ``[ranks, 3]``, over the queries that have as many.
+    """Lower quartile, mean and upper quartile of the scores at each rank, float64 ``[ranks, 3]``, over the queries with so many results.
 
     Args:
         run: ``qid docno score rank``.

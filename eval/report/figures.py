@@ -1,4 +1,4 @@
-"""Drawings as SVG, in the page's own ink: they follow its light and dark colours."""
+"""Charts as SVG in the page's colours, light and dark."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Axis:
     log: bool = False
 
     def place(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Where values lie between the ends, from 0 to 1."""
+        """The positions of values between the ends, from 0 to 1."""
         values, low, high = (np.log(value) if self.log else np.asarray(value, dtype=float) for value in (values, self.low, self.high))
         return np.asarray((values - low) / (high - low))
 
@@ -64,7 +64,7 @@ def line(number: int, x: Axis, y: Axis, across: npt.ArrayLike, values: npt.Array
 
 
 def band(number: int, x: Axis, y: Axis, across: npt.NDArray[np.float64], low: npt.ArrayLike, high: npt.ArrayLike) -> str:
-    """The area between two lines, faintly."""
+    """The shaded area between two lines."""
     there = _points(x, y, across, low)
     back = _points(x, y, across[::-1], np.asarray(high)[::-1])
     return f'<polygon class="band" points="{there} {back}" fill="{ink(number)}"/>'

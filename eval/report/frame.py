@@ -1,4 +1,4 @@
-"""The frame of every page: one file that needs no other and no network, with colours, type, tables, dark mode and printing."""
+"""The frame of every page: a self-contained file, with colours, type, tables, dark mode and printing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def part(name: str) -> Markup:
 
 
 def render(template: str, **values: Any) -> str:
-    """A page.
+    """Render a page.
 
     Args:
         template: a Jinja template, named as for ``part``; it extends ``frame.html`` and may import the macros of ``macros.html``.

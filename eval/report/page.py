@@ -1,4 +1,4 @@
-"""The page of an evaluation: one file that needs no other and no network."""
+"""The page of an evaluation: a self-contained file that needs no network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_report(
     findings: Sequence[Finding] = (),
     relevant: int = 1,
 ) -> None:
-    """Write a page of all figures, what the doctor found, and each query with the rankings that systems made of it.
+    """Write a page of all figures, the doctor's findings, and each query with the systems' rankings.
 
     Args:
         path: the HTML file; its folder is made if need be.

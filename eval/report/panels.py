@@ -41,7 +41,7 @@ class Panel:
 def save_panels(
     panels: Sequence[Panel], names: Sequence[str], path: Path | str, *, columns: int = 3, size: tuple[float, float] = (4.4, 3.1)
 ) -> None:
-    """Write panels side by side, with one legend, as a PNG.
+    """Write panels in rows, with one legend, as a PNG.
 
     Args:
         panels: at least one.
@@ -95,7 +95,7 @@ def panel_svg(panel: Panel, names: Sequence[str], number: int) -> str:
 
 
 def _draw(axes: Any, panel: Panel, names: Sequence[str]) -> dict[str, Any]:
-    """Draw a panel; the bold line of each name."""
+    """Draw a panel; returns the bold line of each name."""
     handles = {}
     for number, name in enumerate(names):
         if name not in panel.lines:
@@ -136,7 +136,7 @@ def _matplotlib(module: str = "") -> Any:
 
 
 def _plain_numbers() -> Any:
-    """Labels matplotlib's choice of the ticks of a logarithmic scale with 0.5 rather than 5e-01."""
+    """A formatter of logarithmic ticks that writes 0.5, not 5e-01."""
     kind = _matplotlib("ticker").LogFormatter
 
     def label(self: Any, value: float, place: int | None = None) -> str:
@@ -146,7 +146,7 @@ def _plain_numbers() -> Any:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A figure of its own, outside pyplot's global state."""
+    """A new figure, outside pyplot's global state."""
     backend = _matplotlib("backends.backend_agg")
     figure = _matplotlib("figure").Figure(figsize=(width, height), layout="constrained")
     backend.FigureCanvasAgg(figure)

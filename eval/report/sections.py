@@ -1,4 +1,4 @@
-"""The figures of the page that are made of all queries together."""
+"""The comparison and the curves of the page, over all queries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def differences(evaluation: Evaluation) -> list[dict[str, object]]:
 
 
 def curves(evaluation: Evaluation, relevant: int) -> list[Markup]:
-    """Precision by recall of all systems, and how the scores of each decay."""
+    """Precision by recall of all systems, and the scores by rank of each."""
     qrels, figures = evaluated_qrels(evaluation), []
     share = Axis(label="precision, interpolated", low=0, high=1, ticks=_UNIT)
     recall = Axis(label="recall", low=0, high=1, ticks=_UNIT)

@@ -1,4 +1,4 @@
-"""How lines look in figures and pages: colours that the colour-blind can tell apart, then dashes."""
+"""Strokes of lines in figures and pages: colours safe for the colour-blind, then dashes."""
 
 from __future__ import annotations
 

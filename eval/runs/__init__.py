@@ -1,4 +1,4 @@
-"""Runs: what one is, and the files in which they are kept."""
+"""Runs: their checks and their files."""
 
 from ance_ir.eval.runs.checks import check_answers, check_run
 from ance_ir.eval.runs.files import find_run_format, read_run, write_passages, write_run

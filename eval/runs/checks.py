@@ -1,4 +1,4 @@
-"""What a run is: a frame with ``qid docno score rank``."""
+"""Checks of runs, which are frames with ``qid docno score rank``, and of answers."""
 
 from __future__ import annotations
 

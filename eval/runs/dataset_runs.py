@@ -21,11 +21,11 @@ from ance_ir.transformers import Configured
 
 
 class RunRetriever(Configured, pt.Transformer):
-    """Queries to the documents that a run has for them.
+    """Retrieves the documents that a run has for each query.
 
     Args:
         name: of the run.
-        read: reads it, when it is first needed: a frame with ``qid``, ``docno`` and ``score``.
+        read: reads it at first use: a frame with ``qid``, ``docno`` and ``score``.
     """
 
     schematic: ClassVar[dict[str, str | None]] = {"label": "Run", "help_url": None}
@@ -63,7 +63,7 @@ class RunRetriever(Configured, pt.Transformer):
 
 @dataclass(frozen=True)
 class _RunFile:
-    """Reads a run; equal if it is the same file."""
+    """Reads a run; equal for the same file."""
 
     path: Path
 
@@ -72,7 +72,7 @@ class _RunFile:
 
 
 def dataset_runs(dataset: Dataset, split: str = "test") -> Mapping[str, RunRetriever]:
-    """The runs of a dataset, by what they are called in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
+    """The runs of a dataset, by their names in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
     ``candidates`` for what ``ir_datasets`` has.
     """
     if isinstance(dataset, DirectoryDataset):

@@ -1,4 +1,4 @@
-"""Runs in files: which format one has, reading and writing it."""
+"""Files of runs: recognised, read and written."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def write_passages(
     patterns: bool = False,
     processes: int = 1,
 ) -> None:
-    """Write what was found for questions with the texts, for readers and for evaluation by DPR's and Pyserini's scripts.
+    """Write the results for questions with their texts, for readers and for DPR's and Pyserini's evaluation scripts.
 
     Args:
         run: frame with ``qid``, ``docno`` and ``score``.

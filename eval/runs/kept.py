@@ -1,4 +1,4 @@
-"""Runs in a folder, each with the key of the pipeline and queries that made it, so that unchanged ones need not run again."""
+"""Runs in a folder, each with the key of its pipeline and queries, so that unchanged ones need not run again."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:
 
 
 def _written(system: str) -> str:
-    """A system's name as a file's name and a run's tag can hold it: other characters as ``%xx``, and a hash for the rest of a long one."""
+    """A system's name for a file or a run's tag: other characters as ``%xx``, and a hash for the end of a long one."""
     written = quote(system, safe="+,=@()")
     if len(written) <= _LONGEST:
         return written

@@ -27,7 +27,7 @@ def find_suite(name: str) -> Suite:
 
 
 def suite_of(dataset: Dataset, split: str = "test") -> Suite:
-    """How a dataset is to be evaluated: its own suite, or a general one, for judgements if the split has any, else for answers.
+    """The suite of a dataset: its own, or a general one, for judgements if the split has any, else for answers.
 
     It has published figures only where they were measured on exactly these queries.
 

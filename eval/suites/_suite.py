@@ -1,4 +1,4 @@
-"""What a suite is, and the figures that others report."""
+"""The base of suites, and published figures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LONG = ("describes", "datasets", "published", "published_on", "needs")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Suite:
-    """How one collection is evaluated.
+    """The evaluation of one collection.
 
     Attributes:
         name: of the suite.

@@ -42,10 +42,10 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Tuning:
-    """What the tuner found.
+    """The result of tuning.
 
     Attributes:
-        measured: all that was tried, exact search first.
+        measured: all settings, exact search first.
         k: documents a query.
         target: the least recall wanted.
         queries: how many were measured.

@@ -19,7 +19,7 @@ _PAIRS = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What searches took: milliseconds of single ones, median and 99th percentile, and queries a second of one for all."""
+    """Times of searches: milliseconds of single ones, median and 99th percentile, and queries a second of one for all."""
 
     median_ms: float
     p99_ms: float

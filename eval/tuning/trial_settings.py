@@ -42,7 +42,7 @@ def trial_settings(rows: int, dimension: int, k: int, backends: Sequence[str] = 
 
 
 def _varied(settings: FaissSettings, rows: int, dimension: int, k: int) -> Iterator[FaissSettings]:
-    """The settings with every option that is open set to several values."""
+    """The settings, with every option that is not set varied."""
     varied = settings.rescore is None and not settings.lossless
     for depth in [times * k for times in _DEPTHS] if varied else [settings.rescore]:
         deeper = replace(settings, rescore=depth)

@@ -1,4 +1,4 @@
-"""Building and measuring what may search an index, and choosing."""
+"""Building and measuring ways to search an index, and choosing one."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _measure_all(
     device: str,
     verbose: bool,
 ) -> tuple[list[Measured], dict[str, str]]:
-    """Exact search and all settings, measured; families that could not be built, and why."""
+    """Measure exact search and all settings; returns also the families that could not be built, and why."""
     store = index.vectors
     exact = index.searcher("exact", device=device)
     reference = Reference(index, queries_QD, k, exact)

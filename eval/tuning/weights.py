@@ -91,7 +91,7 @@ def _check_grid(fusion: WeightedSum, grid: Sequence[float]) -> None:
 
 
 class _Trials:
-    """The weights tried so far, each once, on what the systems found for the queries.
+    """The weights tried so far, each once, on the systems' results.
 
     Attributes:
         values: by weights, the mean of the measure.
@@ -130,5 +130,5 @@ class _Trials:
 
 
 def _from_equal(weights: tuple[float, ...]) -> tuple[float, tuple[float, ...]]:
-    """How far weights are from all 1, in factors; 0 is farthest."""
+    """Distance of weights from 1, in factors; 0 is farthest."""
     return sum(abs(math.log(weight)) if weight else math.inf for weight in weights), weights

@@ -1,4 +1,4 @@
-"""What a format of runs is."""
+"""The base of formats of runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pandas as pd
 from ance_ir.datasets import Document
 
 Passages = Sequence[tuple[Document, float, bool]]
-"""What was found for a question, best first: document, score, and whether it holds an answer."""
+"""The results for a question, best first: document, score, and whether it contains an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFormat:
-    """How runs are kept in files, plain or gzipped. It has ``lines`` or ``entry``.
+    """A format of files of runs, plain or gzipped. It has ``lines`` or ``entry``.
 
     Attributes:
         start: what the first line of a file that is not blank matches; of no two formats do they match the same line.
