@@ -229,9 +229,9 @@ def test_a_judgement_that_comes_again_counts_once_and_another_label_is_refused(c
     assert not caplog.records
     pd.testing.assert_frame_equal(evaluate(RUN, pd.concat([QRELS, QRELS])), expected)
     (record,) = caplog.records
-    assert f"{len(QRELS)} judgements" in record.message
+    assert str(len(QRELS)) in record.message
     again = QRELS.iloc[[0]].assign(label=QRELS["label"].iloc[0] + 1)
-    with pytest.raises(EvaluationError, match=rf"{QRELS['docno'].iloc[0]!r}.* in row 0 and .* in row {len(QRELS)}"):
+    with pytest.raises(EvaluationError, match=rf"{QRELS['docno'].iloc[0]!r}.* row 0.* row {len(QRELS)}"):
         evaluate(RUN, pd.concat([QRELS, again]))
 
 
