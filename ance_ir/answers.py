@@ -23,7 +23,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 def answer_tokens(text: str) -> str:
     """The tokens of a text (runs of letters, digits and marks, or other single characters), NFD, lower-cased, each between two spaces.
 
-    ``answer in text`` of two such strings says whether the answer's tokens follow one another in the text.
+    ``answer in text`` of two such strings tells whether the answer's tokens occur in the text, one after the other.
     """
     tokens = _TOKEN.findall(unicodedata.normalize("NFD", text))
     return f" {' '.join(tokens)} ".lower() if tokens else ""
@@ -33,7 +33,7 @@ class Answers:
     """The answers to a question; finds them in texts.
 
     Args:
-        answers: as strings, any of which is right. One without a token is in no text.
+        answers: strings, each of them right. One without a token is in no text.
         patterns: whether they are regular expressions, which ignore case and read line by line; an invalid one never matches.
     """
 
@@ -42,18 +42,18 @@ class Answers:
         self._patterns = [compiled for answer in answers if (compiled := _pattern(answer))] if patterns else []
 
     def are_in(self, text: str) -> bool:
-        """Whether a text holds one of them."""
+        """Whether a text contains one of them."""
         if self._patterns:
             text = unicodedata.normalize("NFD", text)
             return any(pattern.search(text) for pattern in self._patterns)
         return bool(self._tokens) and self.are_in_tokens(answer_tokens(text))
 
     def are_in_tokens(self, tokens: str) -> bool:
-        """Whether ``answer_tokens`` of a text hold one of them; of patterns none."""
+        """Whether ``answer_tokens`` of a text contain one of them; never for patterns."""
         return any(answer in tokens for answer in self._tokens)
 
     def find(self, text: str) -> list[tuple[int, int]]:
-        """Where they stand in a text: half-open ranges of its characters, each once, ascending; none of no length."""
+        """Their places in a text: half-open ranges of characters, each once, ascending, none empty."""
         if not self.are_in(text):
             return []
         normal = unicodedata.normalize("NFD", text)
@@ -63,7 +63,7 @@ class Answers:
         return sorted({(origin[start], origin[end - 1] + 1) for start, end in found if start < end})
 
     def _find_tokens(self, normal: str) -> list[tuple[int, int]]:
-        """Ranges of a text that is NFD."""
+        """Ranges in a text that is in NFD."""
         spans = [match.span() for match in _TOKEN.finditer(normal)]
         words = [normal[start:end].lower() for start, end in spans]
         found = []
@@ -75,7 +75,7 @@ class Answers:
 
 @cache
 def _pattern(answer: str) -> Any:
-    """A regular expression, or ``None`` where it is invalid; with Python's ``re``, for which these collections were made."""
+    """A compiled regular expression, or ``None`` if it is invalid; by Python's ``re``, for which these collections were made."""
     try:
         return re.compile(unicodedata.normalize("NFD", answer), re.IGNORECASE | re.UNICODE | re.MULTILINE)
     except (re.error, OverflowError, RecursionError):

@@ -42,12 +42,12 @@ def as_path(path: Path | str) -> Path:
 
 
 def data_folder() -> Path | None:
-    """Where collection directories are found by name: ``$ANCE_IR_DATA``; ``None`` if it is not set."""
+    """The folder in which collection directories are found by name: ``$ANCE_IR_DATA``; ``None`` if it is not set."""
     return as_path(os.environ["ANCE_IR_DATA"]) if os.environ.get("ANCE_IR_DATA") else None
 
 
 def cache_folder() -> Path:
-    """Where derived data is kept: ``$ANCE_IR_CACHE``, else ``~/.cache/ance_ir``."""
+    """The folder of derived data: ``$ANCE_IR_CACHE``, else ``~/.cache/ance_ir``."""
     return as_path(os.environ.get("ANCE_IR_CACHE") or "~/.cache/ance_ir")
 
 

@@ -37,7 +37,7 @@ def exact_float32() -> Iterator[None]:
 
 
 def _places() -> list[tuple[Any, str]]:
-    """Where torch keeps the setting: torch 2.9 and later by backend, others in one place."""
+    """The objects that hold torch's setting: one for each backend in torch 2.9 and later, one in all before."""
     return [
         (backend.matmul, "fp32_precision")
         for backend in (torch.backends.cuda, torch.backends.mkldnn)

@@ -1,4 +1,4 @@
-"""How objects show themselves in notebooks."""
+"""HTML of objects in notebooks."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def starts_of(counts: np.ndarray) -> np.ndarray:
-    """Where the rows of each thing begin, int64 ``[N]``."""
+    """The first row of each thing, int64 ``[N]``."""
     starts: np.ndarray = np.cumsum(counts) - counts
     return starts
 

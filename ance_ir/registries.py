@@ -1,4 +1,4 @@
-"""What can be extended by adding one file: every kind, the package that holds its modules, and what each module offers.
+"""The registries, one for each kind of thing that is extended by adding a file: the kind, its package, and the name of its entries.
 
 A layer that uses a registry gives it the type of its entries: ``LOSSES: Registry[Loss] = registries.LOSSES``.
 """

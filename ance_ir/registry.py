@@ -1,4 +1,4 @@
-"""Things of one kind by name, a module each: to add one is to add one file. ``ance_ir.registries`` lists the kinds."""
+"""Registries: things of one kind by name, a module each, so one is added as one file. ``ance_ir.registries`` lists the kinds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """What the modules of a package offer, each under its module's name, in the order of the names.
+    """The entries of a package, one in each module, by the names of the modules, in their order.
 
     A module is imported when its entry is asked for, not before: names and summaries, which help texts and messages need, come from
     the files alone. A name with a hyphen is a module with an underscore (``pairwise-nll`` is ``pairwise_nll.py``); modules whose
-    names begin with an underscore are no entries.
+    names begin with an underscore are not entries.
 
     Args:
         kind: what an entry is, for messages: ``"loss"``.
@@ -35,7 +35,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the package lies. None of the packages above it is imported for this but the outermost."""
+        """The folder of the package; to find it imports only the outermost package."""
         outermost, *inner = self.package.split(".")
         return Path(*importlib.import_module(outermost).__path__, *inner)
 

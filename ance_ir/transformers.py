@@ -47,7 +47,7 @@ class Configured:
         """
 
     def variant(self, **settings: Any) -> Self:
-        """A copy with some settings of its own; all others are, at any time, those of this one."""
+        """A copy with some settings of its own; all others follow this one."""
         other = type(self).__new__(type(self))
         other.__dict__[ORIGINAL] = self
         for name, value in settings.items():
@@ -133,7 +133,7 @@ def query_columns(frame: pd.DataFrame, *, without: str) -> list[str]:
 
 
 def given_texts(column: pd.Series) -> list[str]:
-    """The texts of a column, ``""`` where a row has none."""
+    """The texts of a column, ``""`` if a row has none."""
     return [text if isinstance(text, str) else "" for text in column]
 
 

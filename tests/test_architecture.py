@@ -76,7 +76,7 @@ def target_of(found: Import, modules: dict[str, Path] | set[str]) -> str:
     if found.name is None:
         return found.module
     if found.module == "ance_ir" and found.name in ance_ir._LAZY:
-        return ance_ir._LAZY[found.name]
+        return ance_ir._LAZY[found.name][0]
     inner = f"{found.module}.{found.name}"
     return inner if inner in modules else found.module
 

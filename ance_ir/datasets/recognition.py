@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 Wanted = Literal["documents", "queries", "qrels", "answers", "run", "questions"]
-"""What a file was read as."""
+"""The content that was expected of a file."""
 
 _BEIR = 'BEIR\'s layout has other names than ours: "docno" for "_id" in corpus.jsonl, queries.tsv (qid, tab, text) for queries.jsonl, '
 _BEIR += "qrels.txt (qid 0 docno label) for qrels/test.tsv; ir_datasets has these collections as beir/NAME"

@@ -20,7 +20,7 @@ Document = dict[str, str]
 """``docno`` and ``text``, and ``title`` and ``url`` where the source has them."""
 
 OnError = Literal["raise", "skip"]
-"""What to do with documents that cannot be used: refuse the corpus, or leave them out.
+"""The policy for documents that cannot be used: refuse the corpus, or leave them out.
 
 Left out and counted are lines that are no documents (their docno is empty or holds white space, for one), text that is not UTF-8, documents
 whose docno came before (the first one stays), and those with neither title nor text. Under ``"raise"`` these last are kept, counted and
@@ -62,7 +62,7 @@ class Screening:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many documents were left out, by kind."""
+        """The number of documents left out, by kind."""
         return dict(self._counts) if self._skips else {}
 
     @property

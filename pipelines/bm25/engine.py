@@ -20,7 +20,7 @@ K1, B = 0.9, 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """How words of a text become terms.
+    """The analysis of texts: how words become terms.
 
     Attributes:
         stemmer: one of the engine's stemmers.

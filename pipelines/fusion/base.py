@@ -70,7 +70,7 @@ class Fusion(Retrieving):
 
     @abstractmethod
     def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """For each of its queries, the value of documents that it did not find; the values of a query begin at ``starts``."""
+        """The value that it gives to documents it did not find, for each of its queries; a query's values begin at ``starts``."""
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Run each system and fuse the results.
@@ -84,7 +84,7 @@ class Fusion(Retrieving):
         return self.rank(self.candidates(inp))
 
     def candidates(self, inp: pd.DataFrame) -> Candidates:
-        """All that the systems find, with the values they give it, for ``rank``."""
+        """The joined results of the systems, with their values; input of ``rank``."""
         lists = [_ranked(system, system.transform(inp)) for system in self.systems]
         queries = pd.factorize(pd.concat([inp["qid"], *(ranked["qid"] for ranked in lists)]))[0]
         documents, docnos = pd.factorize(pd.concat([ranked["docno"] for ranked in lists]))

@@ -143,7 +143,7 @@ class Stages:
 
     @property
     def _asked(self) -> int:
-        """How many documents to ask a retriever for."""
+        """The number of documents to ask a retriever for."""
         return self._num_results if self._counts_itself else self._num_results + 1
 
     def _others(self, retriever: pt.Transformer) -> pt.Transformer:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ance_ir.files import as_path
 
 SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
-"""What ends a word."""
+"""The characters that end a word."""
 
 ENDINGS = (".ance", ".bm25", ".gz", ".run", ".trec", ".tsv", ".txt")
 """A word that ends like this is a path."""
@@ -30,13 +30,13 @@ def is_path(word: str) -> bool:
 
 
 def word_ends(text: str, place: int) -> Iterator[int]:
-    """Where what begins at a place may end: at the text's end, or before a sign; the farthest first."""
+    """The possible ends of a word that begins at a place: the text's end and before each sign, the farthest first."""
     signs = [sign.start() for sign in islice(SIGN.finditer(text, place + 1), _MOST_SIGNS)]
     return (end for end in (len(text), *reversed(signs)) if text[place:end] and text[place:end] == text[place:end].strip())
 
 
 def end_on_disk(text: str, place: int) -> int:
-    """The end of the longest path on disk that begins at a place; 0 if there is none. For the paths of ``warn_of_form`` alone."""
+    """The end of the longest path on disk that begins at a place; 0 if there is none. Deprecated, see ``warn_of_form``."""
     return next((end for end in word_ends(text, place) if os.path.exists(as_path(text[place:end]))), 0)
 
 

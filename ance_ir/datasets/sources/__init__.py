@@ -1,4 +1,4 @@
-"""Where datasets come from, a module each; ``datasets.source`` says what a source is."""
+"""The sources of datasets, a module each; ``datasets.source`` defines them."""
 
 from ance_ir import registries
 from ance_ir.datasets.source import Source

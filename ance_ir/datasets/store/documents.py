@@ -147,7 +147,7 @@ class DocumentStore:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many documents of the corpus were left out, by what was wrong with them."""
+        """The number of documents of the corpus that were left out, by what was wrong with them."""
         return dict(self._manifest["left_out"])
 
     def left_out_text(self) -> str:

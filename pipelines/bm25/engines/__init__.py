@@ -1,4 +1,4 @@
-"""The BM25 engines, a module each; ``bm25.engine`` says what an engine is."""
+"""The BM25 engines, a module each; ``bm25.engine`` defines them."""
 
 from ance_ir import registries
 from ance_ir.pipelines.bm25.engine import Engine
