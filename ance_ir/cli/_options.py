@@ -61,20 +61,20 @@ def tensorboard_option(command: F) -> F:
 
 def layers_option(command: F) -> F:
     """``--layers``."""
-    told = "Keep only the first N layers of the encoder to start from; 0: its embeddings alone.  [default: all]"
-    return click.option("--layers", type=int, metavar="N", help=told)(command)
+    text = "Keep only the first N layers of the encoder to start from; 0: its embeddings alone.  [default: all]"
+    return click.option("--layers", type=int, metavar="N", help=text)(command)
 
 
 def passages_option(command: F) -> F:
     """``--passages``."""
-    told = f"How documents are cut: {'; '.join(map(PASSAGES.summary, PASSAGES))}."
-    return click.option("--passages", default="firstp", show_default=True, metavar="SCHEME", help=told)(command)
+    text = f"How documents are cut: {'; '.join(map(PASSAGES.summary, PASSAGES))}."
+    return click.option("--passages", default="firstp", show_default=True, metavar="SCHEME", help=text)(command)
 
 
 def precision_option(command: F) -> F:
     """``--precision``."""
-    told = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"
-    return click.option("--precision", type=click.Choice(PRECISIONS), help=told)(command)
+    text = "What the encoder computes in; int8: on a CPU, with the extra int8.  [default: the checkpoint's own]"
+    return click.option("--precision", type=click.Choice(PRECISIONS), help=text)(command)
 
 
 def text_options(command: F) -> F:

@@ -26,7 +26,7 @@ def command(out: Path, steps: int, seed: int, compare: bool, device: str | None)
     """Train, index and evaluate on a collection that needs no download.
 
     The collection is the standard library of the running Python: its documents are the functions and classes, its queries the first
-    sentences of their docstrings. The encoder is MiniLM, from a package. A run that was broken off goes on where it stopped.
+    sentences of their docstrings. The encoder is MiniLM, from a package. An interrupted demo is resumed.
     """
     from ance_ir.workflows.demo import DemoSettings, run_demo
 

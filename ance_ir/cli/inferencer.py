@@ -25,7 +25,7 @@ Example, on two machines that share a folder:
 @click.option("--dataset", metavar="D", help="The run's dataset, where it is found elsewhere than by the trainer.")
 @device_option
 @precision_option
-@click.option("--patience", type=float, default=600.0, show_default=True, help="Seconds to wait for a sign of life of the trainer.")
+@click.option("--patience", type=float, default=600.0, show_default=True, help="Seconds to wait for a heartbeat of the trainer.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends: the trainer that started this has gone.")
 def command(run: Path, dataset: str | None, device: str | None, precision: Any, patience: float, with_parent: bool) -> None:
     """Mine negatives with the newest checkpoint of the training run RUN until its training ends.

@@ -25,9 +25,9 @@ def command() -> None:
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=UserPath())
 @click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write curves.png and index.html there.")
 def show(folders: tuple[Path, ...], out: Path | None) -> None:
-    """Show how runs of train and train-reranker went, or go at this moment.
+    """Show how training runs went, or are going.
 
-    DIR is a run's folder, or one with runs directly beneath it. A run has a row; of a single one its settings and its refreshes are shown
+    DIR is a run's folder, or one with runs directly in it. Each run has a row; of a single one the settings and refreshes are shown
     too. With --out curves are drawn, and a page is written that holds them, the table, and the settings in which the runs differ.
     """
     from ance_ir.workflows import SUMMARY_LEGEND, read_training_runs, refresh_table, settings_table, summary_table, write_run_page

@@ -25,7 +25,9 @@ def command() -> None:
 
 @command.command("negatives", short_help="Sampling schemes at equal steps from equal starts", epilog=EXAMPLE)
 @dataset_option
-@click.option("--out", type=UserPath(), required=True, help="The study's folder; the same command again goes on.")
+@click.option(
+    "--out", type=UserPath(), required=True, help="The study's folder; after an interruption, the same command resumes the study."
+)
 @click.option("--scheme", "schemes", multiple=True, metavar="S", help="What to compare; may be repeated.  [default: eleven, see above]")
 @click.option("--seeds", default="3", show_default=True, metavar="N|A,B,…", help="How many (from 42 on), or which.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
@@ -34,7 +36,7 @@ def command() -> None:
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Queries of a batch.")
 @click.option("--learning-rate", type=float, default=5e-5, show_default=True, help="Its peak, after a tenth of the steps.")
 @click.option("--refresh-every", type=int, metavar="N", help="Steps between two minings of negatives.  [default: a quarter of them]")
-@click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` goes over to B; a refresh is due then.")
+@click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` changes to B; a refresh is due then.")
 @click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")
 @click.option("--split", default="train", show_default=True, help="The queries to train on.")
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on as well.  [default: dev, where there is one]")
@@ -52,19 +54,19 @@ def negatives(
     random, nce, bm25, in-batch, bm25+random, "bm25 -> random", "bm25 -> nce", "bm25 -> bm25+random", ance, "bm25 -> ance" and
     "in-batch -> ance".
 
-    Each trained model indexes the corpus and is evaluated; beside its measures stand the loss, the gradient norms, and how many of its last
-    negatives are among the 100 documents that it ranks first. At the end the paper's expectations are tested. Broken off, the same command
-    goes on.
+    Each trained model indexes the corpus and is evaluated; in addition to its measures the loss, the gradient norms, and the share
+    of its last negatives among the 100 documents that it ranks first are shown. At the end the paper's expectations are tested. After an
+    interruption, the same command resumes the study.
     """
     from ance_ir.paper import StudySettings, run_study
 
     which = numbers(seeds.rstrip(","))
     if "," not in seeds:
         which = list(range(42, 42 + which[0])) if which else []
-    told = StudySettings(
+    study = StudySettings(
         seeds=tuple(which),
         steps=steps,
         refresh_every=max(1, steps // 4) if refresh_every is None else refresh_every,
         **given(schemes=schemes or None, **settings),
     )
-    run_study(told, out, device=device, keep=keep, say=click.echo)
+    run_study(study, out, device=device, keep=keep, say=click.echo)

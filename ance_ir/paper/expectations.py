@@ -1,4 +1,4 @@
-"""What the paper leads one to expect of negatives, and whether it is so in a study: each with its figures."""
+"""The paper's expectations of negatives, and whether a study confirms them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ FEW, MANY = 0.1, 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """An expectation and what became of it.
+    """An expectation, and whether it holds.
 
     Attributes:
-        expected: in words.
+        expected: a sentence.
         verdict: whether it is so.
         figures: from which that follows.
     """

@@ -51,7 +51,7 @@ class Material:
         self.device = str(model.device)
 
     def model(self) -> DenseEncoder:
-        """The model to start from, opened anew."""
+        """The model to start from, opened again each time."""
         settings = self.settings
         lengths = {"query_length": settings.query_length, "passage_length": settings.passage_length}
         given: dict[str, Any] = {name: length for name, length in lengths.items() if length is not None}
@@ -98,6 +98,6 @@ def to_json(per_query: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     return {split: {"qid": list(values.index), **{name: list(values[name]) for name in values}} for split, values in per_query.items()}
 
 
-def from_json(told: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+def from_json(values: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """What ``to_json`` was given."""
-    return {split: pd.DataFrame(values).set_index("qid") for split, values in told.items()}
+    return {split: pd.DataFrame(found).set_index("qid") for split, found in values.items()}

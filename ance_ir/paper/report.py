@@ -1,4 +1,4 @@
-"""What a study found: a row a scheme, means and standard deviations over seeds, and a page in Markdown."""
+"""The results of a study: a row for each scheme, means and standard deviations over seeds, and a page in Markdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ance_ir.paper.expectations import Outcome, expectations
 from ance_ir.paper.material import from_json
 
 NUMBERS = ("loss", "grad_norm", "grad_norm_end", "overlap", "tokens", "seconds", "run_seconds")
-"""What is known of a training run beside its measures."""
+"""Figures of a training run, apart from its measures."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,9 +34,9 @@ class Row:
     numbers: Mapping[str, list[float]]
 
     @classmethod
-    def untrained(cls, name: str, told: Mapping[str, Any]) -> Row:
-        """A system that was not trained, of which values of queries by split are all that is known."""
-        return cls._of(name, [from_json(told)], {})
+    def untrained(cls, name: str, per_query: Mapping[str, Any]) -> Row:
+        """A system that was not trained, of which only the values of queries by split are known."""
+        return cls._of(name, [from_json(per_query)], {})
 
     @classmethod
     def of(cls, name: str, results: Sequence[Mapping[str, Any]]) -> Row:
@@ -87,18 +87,18 @@ def to_markdown(results: Mapping[str, Any]) -> str:
     layers = "all layers" if settings["layers"] is None else f"{settings['layers']} layers"
     columns = [(split, measure) for split, measures in next(iter(systems.values()))["measures"].items() for measure in measures]
     effectiveness = [["negatives", *(f"{split} {measure}" for split, measure in columns)]]
-    effectiveness += [[name, *(spread(told["measures"][split][measure]) for split, measure in columns)] for name, told in systems.items()]
-    trained = {name: told for name, told in systems.items() if "loss" in told}
-    groups = list(dict.fromkeys(key for told in trained.values() for key in told if key.startswith("grad_norm, ")))
+    effectiveness += [[name, *(spread(found["measures"][split][measure]) for split, measure in columns)] for name, found in systems.items()]
+    trained = {name: found for name, found in systems.items() if "loss" in found}
+    groups = list(dict.fromkeys(key for found in trained.values() for key in found if key.startswith("grad_norm, ")))
     numbers = ["loss", "grad_norm", "grad_norm_end", *groups, "overlap", "tokens", "seconds"]
     titles = {"grad_norm": "norm", "grad_norm_end": "norm, end", "tokens": "tokens/step", "seconds": "s/step"}
     training = [["negatives", *(titles.get(number, number.removeprefix("grad_")) for number in numbers)]]
-    training += [[name, *(spread(told.get(number, [])) for number in numbers)] for name, told in trained.items()]
+    training += [[name, *(spread(found.get(number, [])) for number in numbers)] for name, found in trained.items()]
     parts = [
         f"# Negatives compared on {settings['dataset']}",
         f"{results['documents']:,} documents, {queries}. {settings['model']}, {layers}; {settings['steps']} steps of "
         f"{settings['batch_size']} queries, peak learning rate {settings['learning_rate']:g}, negatives from the first {settings['depth']} "
-        f"documents of a ranking, ANCE's mined anew every {settings['refresh_every']} steps; A -> B goes over to B at step "
+        f"documents of a ranking, ANCE's mined again every {settings['refresh_every']} steps; A -> B changes to B at step "
         f"{round(settings['warm_up_share'] * settings['steps'])}. "
         + (f"Mean over {seeds} seeds ± standard deviation." if (seeds := len(settings["seeds"])) > 1 else "One seed."),
         "## Effectiveness",
@@ -109,7 +109,8 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         "after it those of its parts. overlap: share of the negatives of the last steps that are among the 100 documents that the "
         "trained model ranks first.",
         "## What the paper leads one to expect",
-        "\n".join(Outcome(**told).line() for told in results["expectations"]) or "None of the schemes that it compares are in this study.",
+        "\n".join(Outcome(**outcome).line() for outcome in results["expectations"])
+        or "None of the schemes that it compares are in this study.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -120,5 +121,5 @@ def spread(values: Sequence[float]) -> str:
         return "–"
     mean = float(np.mean(values))
     digits = 0 if abs(mean) >= 100 else 2 if abs(mean) >= 10 else 4
-    told = f"{mean:,.{digits}f}"
-    return told if len(values) == 1 else f"{told} ± {float(np.std(values, ddof=1)):,.{digits}f}"
+    shown = f"{mean:,.{digits}f}"
+    return shown if len(values) == 1 else f"{shown} ± {float(np.std(values, ddof=1)):,.{digits}f}"

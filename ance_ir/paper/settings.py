@@ -1,10 +1,11 @@
-"""What a study of negatives compares, and under which settings."""
+"""Settings of a study of negatives."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ance_ir.brief import Brief
 from ance_ir.errors import UsageError
 from ance_ir.indexes.mining.miner import DEPTH
 from ance_ir.training import TrainingSettings
@@ -22,7 +23,7 @@ SCHEMES = (
     "bm25 -> ance",
     "in-batch -> ance",
 )
-"""The paper's (table 1), DPR's in-batch negatives, and ANCE from the start and after two warm-ups."""
+"""The paper's (table 1), DPR's in-batch negatives, and ANCE from the start and after two kinds of initial negatives."""
 
 _ARROW = "->"
 
@@ -33,7 +34,7 @@ class Scheme:
 
     Attributes:
         negatives: as ``NamedNegatives`` reads it, or its name: a bare sum, ``bm25+random``, is a mixture, as the paper's tables have it.
-        warm_up: where they come from at first; ``None``: from there too.
+        warm_up: the initial negatives (the paper's warm-up); ``None``: none.
     """
 
     negatives: str
@@ -55,8 +56,8 @@ class Scheme:
         return self.negatives if self.warm_up is None else f"{self.warm_up} {_ARROW} {self.negatives}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudySettings:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StudySettings(Brief):
     """Settings of a study; all of them go into its ``study.json``.
 
     Attributes:
@@ -68,11 +69,11 @@ class StudySettings:
         steps: optimiser steps of a run.
         batch_size: queries of a batch.
         learning_rate: its peak; it rises over the first tenth of the steps and falls linearly to 0.
-        refresh_every: steps after which ANCE's negatives are mined anew.
-        warm_up_share: the share of the steps after which a scheme ``A -> B`` goes over to B; a step at which there is a refresh.
+        refresh_every: steps between two minings of ANCE's negatives.
+        warm_up_share: the share of the steps after which a scheme ``A -> B`` changes to B, at a step with a refresh.
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on.
-        dev_split: queries to evaluate on beside those of the test; ``None``: ``dev`` where the dataset has it.
+        dev_split: queries to evaluate on in addition to those of the test; ``None``: ``dev`` where the dataset has it.
         test_split: queries that the expectations are tested on.
         query_length: tokens of a query; ``None``: the model's.
         passage_length: tokens of a document, of which the first are read; ``None``: the model's.
@@ -112,13 +113,13 @@ class StudySettings:
         warmed = [scheme for scheme in map(Scheme.parse, self.schemes) if scheme.warm_up is not None]
         if warmed and (not 0 < self.until < self.steps or self.until % self.refresh_every):
             raise UsageError(
-                f"{warmed[0]}: its warm-up would end at step {self.until} of {self.steps}, but ends at a refresh within the run, "
-                f"that is at a multiple of {self.refresh_every}; change warm_up_share, steps or refresh_every"
+                f"{warmed[0]}: its initial negatives would end at step {self.until} of {self.steps}, but they end at a refresh "
+                f"within the run, that is at a multiple of {self.refresh_every}; change warm_up_share, steps or refresh_every"
             )
 
     @property
     def until(self) -> int:
-        """The step at which warm-ups end."""
+        """The step at which initial negatives end."""
         return round(self.warm_up_share * self.steps)
 
     def training(self, seed: int, temperature: float = 1.0) -> TrainingSettings:

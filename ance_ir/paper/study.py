@@ -37,14 +37,14 @@ BM25, UNTRAINED = "BM25", "untrained"
 def run_study(
     settings: StudySettings, out: Path, *, device: str | None = None, keep: bool = False, say: Callable[[str], object] = logger.info
 ) -> dict[str, Any]:
-    """Run the study in a folder; what was broken off goes on, what was finished is shown again.
+    """Run the study in a folder; an interrupted study is resumed, a finished one is shown again.
 
     Args:
         settings: of the study.
         out: the folder.
         device: where models compute; by default a GPU where there is one.
         keep: keep models, checkpoints, mined negatives and indexes.
-        say: told what is to be shown, a line or more at a time.
+        say: called with the text to show, a line or more at a time.
 
     Returns:
         What ``results.json`` holds.
@@ -61,8 +61,8 @@ def run_study(
         baselines = _baselines(material, out, keep, say)
         trials = [Trial(out, Scheme.parse(scheme), seed) for seed in settings.seeds for scheme in settings.schemes]
         _run_all(trials, material, keep, say)
-    told = list(dict.fromkeys([*notices, *(notice for trial in trials for notice in trial.notices())]))
-    return _report(material, baselines, trials, told, out, say)
+    found = list(dict.fromkeys([*notices, *(notice for trial in trials for notice in trial.notices())]))
+    return _report(material, baselines, trials, found, out, say)
 
 
 class _Study(TypedDict):
@@ -117,7 +117,7 @@ def _run_all(trials: list[Trial], material: Material, keep: bool, say: Callable[
 
     left = [trial for trial in trials if not trial.done]
     for trial in trials:
-        if trial.done:  # one that was broken off may still be full
+        if trial.done:  # it may have been interrupted before it was cleared
             clear(trial)
     if len(left) < len(trials):
         say(f"{len(trials) - len(left)} of {len(trials)} runs are done already")

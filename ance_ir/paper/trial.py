@@ -61,7 +61,7 @@ class Trial:
         return result
 
     def notices(self) -> list[str]:
-        """What was left out, cut or assumed in its training, in words."""
+        """Warnings of its training: what was left out, cut or assumed."""
         path = self.folder / "training" / "run.json"
         return list(read_typed(path, _Run, error=TrainingError, remedy="remove the folder").get("notices", ()))
 
@@ -70,11 +70,11 @@ class Trial:
         return pd.DataFrame(read_metrics(self.folder / "training" / "metrics.jsonl"))
 
     def run(self, material: Material, say: Callable[[str], object] | None = None) -> None:
-        """Train, index, evaluate; what was broken off goes on.
+        """Train, index, evaluate; an interrupted trial is resumed.
 
         Args:
             material: of the study.
-            say: told in a line what each refresh found.
+            say: called with a line about each refresh.
         """
         began = time.perf_counter()
         settings, training = material.settings, material.settings.training(self.seed, material.temperature)

@@ -2,10 +2,10 @@
 
 from ance_ir.moved import moved
 from ance_ir.training.negatives.candidates import CandidateNegatives
-from ance_ir.training.negatives.in_batch import InBatchNegatives
 from ance_ir.training.negatives.mixture import MixedNegatives
 from ance_ir.training.negatives.named import NEGATIVES
 from ance_ir.training.negatives.named.ance import AnnNegatives
+from ance_ir.training.negatives.named.in_batch import InBatchNegatives
 from ance_ir.training.negatives.named.random import RandomNegatives
 from ance_ir.training.negatives.source import Draw, InBatch, NegativeSchedule, NegativeSource
 from ance_ir.training.negatives.two_stage import TwoStageNegatives

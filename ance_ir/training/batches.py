@@ -1,4 +1,4 @@
-"""Which examples a step trains on: a function of the seed and the step alone, so that resuming needs no random state."""
+"""The batches of a step: a function of the seed and the step alone, so that a resumed run needs no random state."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Batch:
 class Batches:
     """Draws the batches of a run.
 
-    Queries come in an order that is shuffled anew for each pass over them; of several positives one is drawn each time.
+    Queries come in an order that is shuffled again for each pass over them; of several positives one is drawn each time.
     """
 
     def __init__(self, queries: TrainingQueries, negatives: NegativeSchedule, settings: TrainingSettings) -> None:

@@ -40,6 +40,9 @@ class TrainingQueries:
     def __len__(self) -> int:
         return len(self.qids)
 
+    def __repr__(self) -> str:
+        return f"TrainingQueries({len(self)} queries, {self.documents} documents)"
+
     @classmethod
     def load(cls, dataset: Dataset, store: DocumentStore, split: str = "train") -> TrainingQueries:
         """The queries of a split, in their order in the dataset.

@@ -1,4 +1,4 @@
-"""The whole way on the embedded collection: BM25, the encoder as it comes, the encoder trained with ANCE, and both together."""
+"""The demo: BM25, an encoder before and after training with ANCE, and both together, on the embedded collection."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.brief import Brief
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import TrainingError
 from ance_ir.eval.evaluation import Evaluation
@@ -32,9 +33,9 @@ _RESULTS = 100
 _EXAMPLES = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoSettings:
-    """What can be chosen.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DemoSettings(Brief):
+    """Settings of the demo.
 
     Attributes:
         steps: optimiser steps.
@@ -50,7 +51,7 @@ class DemoSettings:
         self.training()
 
     def training(self) -> TrainingSettings:
-        """The settings of a training run; the corpus is encoded twice while it lasts."""
+        """The settings of a training run, in which the corpus is encoded twice."""
         return TrainingSettings(
             steps=self.steps,
             batch_size=16,
@@ -66,13 +67,13 @@ class DemoSettings:
 def run_demo(
     settings: DemoSettings, out: Path, *, device: str | None, say: Callable[[str], object], verbose: bool = False
 ) -> dict[str, Any]:
-    """Run the demo in a folder; what was broken off goes on, what was finished is shown again.
+    """Run the demo in a folder; an interrupted demo is resumed, a finished one is shown again.
 
     Args:
-        settings: what can be chosen.
+        settings: of the demo.
         out: the folder.
         device: where models compute; by default a GPU where there is one.
-        say: told what is to be shown, a line or more at a time.
+        say: called with the text to show, a line or more at a time.
         verbose: show progress.
 
     Returns:
@@ -82,7 +83,7 @@ def run_demo(
         TrainingError: the folder holds a demo with other settings, or something else.
     """
     if _finished(settings, out):
-        say(f"This demo has been run in {out} already; this is what it found. Another --out or --seed runs it anew.\n")
+        say(f"This demo has been run in {out} already; this is what it found. Another --out or --seed runs it again.\n")
         say((out / "report.md").read_text(encoding="utf-8"))
         results: dict[str, Any] = read_json(out / "results.json")
         return results

@@ -25,7 +25,7 @@ from ance_ir.workflows.training import DatasetTraining, Session, TrainingData, o
 from ance_ir.world import ALONE, World
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class DenseTraining(DatasetTraining):
     """What a dense encoder is trained on.
 

@@ -41,7 +41,7 @@ def run_inferencer(
         dataset: the run's dataset, if it is in another place than for the trainer.
         device: where to encode and search.
         precision: what to encode in; by default the checkpoint's own.
-        patience: seconds without a run, or a sign of life of its trainer, after which this ends.
+        patience: seconds without a run, or a heartbeat of its trainer, after which this ends.
         say: called with a line about each thing done.
         verbose: show progress.
 

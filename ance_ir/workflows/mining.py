@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ance_ir.brief import Brief
 from ance_ir.datasets import Dataset, DocumentStore, counts_itself
 from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.indexes import AnceIndex
@@ -18,8 +19,8 @@ DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
 _DEV_DEPTH = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mining:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Mining(Brief):
     """How ANCE's negatives are mined and drawn, apart from the depth of the ranking.
 
     Attributes:

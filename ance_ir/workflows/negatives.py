@@ -112,8 +112,8 @@ class NamedNegatives:
 
     def _warn_of_depth(self) -> None:
         if self._depth > len(self._store):
-            told = "negatives are drawn from the first %d documents of a ranking, and the corpus has %d: all of them are candidates"
-            logger.warning(told, self._depth, len(self._store))
+            message = "negatives are drawn from the first %d documents of a ranking, and the corpus has %d: all of them are candidates"
+            logger.warning(message, self._depth, len(self._store))
 
     def _of_run(self, path: Path) -> CandidateNegatives:
         self._warn_of_depth()

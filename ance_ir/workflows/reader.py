@@ -21,7 +21,7 @@ from ance_ir.world import ALONE, World
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ReaderTraining(DatasetTraining):
     """What a reader is trained on; negatives are random ones, a run's or a system's."""
 

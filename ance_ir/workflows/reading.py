@@ -1,4 +1,4 @@
-"""Readers on a dataset's questions: what they answer from the passages that a system finds, and how often that is right."""
+"""Evaluation of readers: their answers to a dataset's questions, from the passages that a system finds."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ from ance_ir.pipelines.nearest_name import NearestName
 logger = logging.getLogger(__name__)
 
 GOLD = "gold"
-"""Names, in place of a system, the passages that are judged relevant."""
+"""Stands for the passages that are judged relevant, in place of a system."""
 
 NEAREST_NAME = "nearest-name"
-"""Names the reader without a model."""
-
+"""The reader without a model."""
 
 _MEASURES = (str(EM), str(F1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingReport:
-    """What readers answered.
+    """The answers of readers, and their measures.
 
     Attributes:
         answers: of each reader, by name: ``qid query qanswer answer_score docno``.
         per_query: of each reader ``EM`` and ``F1``, indexed by qid.
-        passages: where they looked, in words.
-        notices: what was left out, cut or assumed on the way, in words.
+        passages: a phrase that says where they looked.
+        notices: warnings on the way.
     """
 
     answers: Mapping[str, pd.DataFrame]
@@ -48,11 +47,20 @@ class ReadingReport:
     passages: str
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"ReadingReport({', '.join(self.answers)}; {len(next(iter(self.per_query.values())))} questions, {self.passages})"
+
+    def _repr_html_(self) -> str:
+        return self._table().to_html()
+
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
-        rows = [[name, *(f"{value:.4f}" for value in values.mean())] for name, values in self.per_query.items()]
         questions = len(next(iter(self.per_query.values())))
-        return f"{Table(header=['reader', *_MEASURES], rows=rows).to_text()}\n{questions:,} questions, {self.passages}"
+        return f"{self._table().to_text()}\n{questions:,} questions, {self.passages}"
+
+    def _table(self) -> Table:
+        rows = [[name, *(f"{value:.4f}" for value in values.mean())] for name, values in self.per_query.items()]
+        return Table(header=["reader", *_MEASURES], rows=rows)
 
     def save(self, path: Path | str) -> None:
         """Write the answers as JSON lines, ``reader`` among the fields."""
@@ -80,12 +88,12 @@ def evaluate_readers(
         system: finds the passages, as ``Systems`` reads it; or ``"gold"``: those that are judged relevant.
         depth: passages of each question that are read.
         split: the questions.
-        questions: so many of them, drawn at random; ``None``: all.
+        questions: how many of them, drawn at random; ``None``: all.
         seed: of the draw.
         device: where the system computes.
 
     Raises:
-        UsageError: the system is none, or a number cannot be meant.
+        UsageError: there is no such system, or a number is out of range.
         DatasetNotFoundError: the split has no answers.
         EvaluationError: none of its questions has any.
     """
@@ -99,8 +107,8 @@ def evaluate_readers(
             raise EvaluationError(f"{dataset.name}, split {split!r}: no question has answers; look whether qids are written alike")
         unanswerable = asked["qid"][~asked["qid"].isin(answers["qid"][answers["answers"].map(lambda given: any(map(str.strip, given)))])]
         if len(unanswerable):
-            told = "%d of %d questions have no answer that is not empty, and count 0 (%s)"
-            logger.warning(told, len(unanswerable), len(asked), examples(unanswerable))
+            message = "%d of %d questions have no answer that is not empty, and count 0 (%s)"
+            logger.warning(message, len(unanswerable), len(asked), examples(unanswerable))
         if questions is not None and questions < len(asked):
             asked = asked.iloc[np.sort(np.random.default_rng(seed).choice(len(asked), questions, replace=False))]
         asked = asked.reset_index(drop=True)
@@ -135,8 +143,8 @@ def open_readers(names: tuple[str, ...], *, device: str | None = None, verbose: 
         UsageError: two have the same name.
     """
     readers: dict[str, AnswerReader] = {}
-    for told in names:
-        name, _, checkpoint = told.rpartition("=")
+    for text in names:
+        name, _, checkpoint = text.rpartition("=")
         name = name or checkpoint
         if name in readers:
             raise UsageError(f"two readers are called {name}; name them apart: NAME={checkpoint}")

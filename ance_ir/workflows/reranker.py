@@ -18,7 +18,7 @@ from ance_ir.world import ALONE, World
 DEV_MEASURES = ("RR@10", "nDCG@10")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RerankerTraining(DatasetTraining):
     """What a reranker is trained on; negatives are random ones, a run's or a system's.
 

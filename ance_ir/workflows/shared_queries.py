@@ -28,10 +28,10 @@ def warn_of_shared_queries(dataset: Dataset, queries: TrainingQueries, split: st
     texts: dict[str, str] = {}
     for other in dict.fromkeys(filter(None, others)):
         if other == split != dev_split and not isinstance(dataset, DirectoryDataset):
-            continue  # sources that have one set of queries call it so, whatever it is meant for
+            continue  # sources with one set of queries call it so, also when it is for training
         texts = texts or {same_text(text): qid for qid, text in zip(queries.qids, queries.texts, strict=True)}
         asked = dataset.queries(other)["query"].map(same_text)
         shared = [texts[text] for text in dict.fromkeys(asked) if text and text in texts]
         if len(shared) >= _FEW * len(asked) > 0:
-            told = "%d of %d training queries are among those of split %r (%s): a model that is trained on them has seen their answers"
-            logger.warning(told, len(shared), len(queries), other, examples(shared))
+            message = "%d of %d training queries are among those of split %r (%s): a model that is trained on them has seen their answers"
+            logger.warning(message, len(shared), len(queries), other, examples(shared))

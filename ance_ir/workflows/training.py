@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ance_ir.brief import Brief
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.notices import collected
@@ -19,8 +20,8 @@ from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import ALONE, World
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatasetTraining:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DatasetTraining(Brief):
     """What any model is trained on; each family of models adds settings of its own.
 
     Attributes:

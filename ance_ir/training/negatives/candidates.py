@@ -41,8 +41,8 @@ class CandidateNegatives(NegativeSource):
         self._random = RandomNegatives(queries)
         empty = [qid for qid, found in zip(queries.qids, self.candidates, strict=True) if not len(found)]
         if empty:
-            told = "%s: %d of %d training queries have no candidates (%s); their negatives are drawn from the whole corpus"
-            logger.warning(told, name, len(empty), len(queries), examples(empty))
+            message = "%s: %d of %d training queries have no candidates (%s); their negatives are drawn from the whole corpus"
+            logger.warning(message, name, len(empty), len(queries), examples(empty))
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ance_ir.errors import UsageError
-from ance_ir.training.negatives.in_batch import InBatchNegatives
+from ance_ir.training.negatives.named.in_batch import InBatchNegatives
 from ance_ir.training.negatives.source import InBatch, NegativeSource
 from ance_ir.training.refresh.mined import MinedNegatives
 
@@ -33,17 +33,17 @@ class MixedNegatives(NegativeSource):
         self.in_batch: InBatch = kinds.pop() if kinds else "none"
         drawn = [(source, weight) for source, weight in zip(sources, weights, strict=True) if not isinstance(source, InBatchNegatives)]
         if not drawn:
-            raise UsageError("something that is drawn was expected beside in-batch negatives, e.g. random or bm25")
+            raise UsageError("something that is drawn was expected in addition to in-batch negatives, e.g. random or bm25")
         self._sources = [source for source, _ in drawn]
         self._shares = np.array([weight for _, weight in drawn]) / sum(weight for _, weight in drawn)
         self.name = "+".join(source.name for source in sources)
         self.mines = any(source.mines for source in self._sources)
-        self._told = list(zip(sources, weights, strict=True))
+        self._all = list(zip(sources, weights, strict=True))
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The sources with their weights."""
-        return {"sources": [{"name": source.name, "weight": weight, **source.settings} for source, weight in self._told]}
+        return {"sources": [{"name": source.name, "weight": weight, **source.settings} for source, weight in self._all]}
 
     def use(self, mined: MinedNegatives) -> None:
         """See ``NegativeSchedule.use``."""

@@ -79,7 +79,7 @@ class DenseObjective:
         self.world = world
         layers = getattr(model.query_tower.backbone.config, "num_hidden_layers", None)
         described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": asdict(model.settings)}
-        self.told: Mapping[str, Any] = {
+        self.manifest: Mapping[str, Any] = {
             "model": described,
             "passages": str(passages),
             "loss": loss,

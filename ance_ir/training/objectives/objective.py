@@ -17,14 +17,14 @@ class Objective(Protocol[Model]):
     Attributes:
         model: trained in place.
         queries: with their positives.
-        told: what the run's manifest says of it.
+        manifest: its part of the run's manifest.
         world: the processes that a batch is dealt to.
         in_batch: whether the documents of a batch can be negatives of its queries; else only drawn ones are.
     """
 
     model: Model
     queries: TrainingQueries
-    told: Mapping[str, Any]
+    manifest: Mapping[str, Any]
     world: World
     in_batch: bool
 

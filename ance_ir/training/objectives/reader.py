@@ -51,7 +51,7 @@ class ReaderObjective:
         self._answers = answers
         self._store = store
         described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
-        self.told: Mapping[str, Any] = {"model": described, "loss": "span and relevance"}
+        self.manifest: Mapping[str, Any] = {"model": described, "loss": "span and relevance"}
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``; the temperature is relevance's."""

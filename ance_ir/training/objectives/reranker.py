@@ -55,7 +55,7 @@ class RerankerObjective:
         self._store = store
         self._loss = LOSSES.find(loss)
         described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
-        self.told: Mapping[str, Any] = {"model": described, "loss": {new: old for old, new in _OLD_NAMES.items()}.get(loss, loss)}
+        self.manifest: Mapping[str, Any] = {"model": described, "loss": {new: old for old, new in _OLD_NAMES.items()}.get(loss, loss)}
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""

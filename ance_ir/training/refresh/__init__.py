@@ -1,1 +1,1 @@
-"""When negatives are mined again while training goes on, and the processes that mine them."""
+"""Refreshes: when negatives are mined again while training continues, and the processes that mine them."""

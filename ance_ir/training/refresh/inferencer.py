@@ -1,4 +1,4 @@
-"""The inferencer: the process that mines negatives with the newest checkpoint while others train.
+"""The inferencer: a process that mines negatives with the newest checkpoint while others train.
 
 Inferencers of one run need nothing but its folder. One of them leads (it holds a lock, so another takes its place when it dies): it says
 which checkpoint is next, waits for the parts that the others encode, searches, and publishes.
@@ -30,8 +30,8 @@ class Inferencer(Generic[Model]):
         run: the run.
         miner: mines.
         load: opens a model's folder.
-        patience: seconds without a sign of life of the trainer after which this ends.
-        say: told in a line what is done.
+        patience: seconds without a heartbeat of the trainer after which this ends.
+        say: called with a line about each thing done.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Inferencer(Generic[Model]):
         folder.mkdir(parents=True, exist_ok=True)
         sign: dict[str, Any] = {}
         heard = time.monotonic()
-        before = self._run.progress()  # may be that of a run that was broken off
+        before = self._run.progress()  # may be that of an interrupted run
         while not self._run.finished and sign.get("state") != "ended":
             try:
                 if not self._turn(folder / "leader.lock"):
@@ -71,7 +71,7 @@ class Inferencer(Generic[Model]):
         self._say(f"{self._run.folder}: the training has ended")
 
     def _turn(self, lock: Path) -> bool:
-        """Do what there is to do; whether there was something."""
+        """Do what there is to do; return whether this inferencer mined."""
         with held_lock(lock) as leads:
             task = self._next() if leads else self._run.task
             if task is None or MinedNegatives.published(self._run.negatives_folder(task)):
@@ -89,12 +89,12 @@ class Inferencer(Generic[Model]):
             return leads
 
     def _next(self) -> int | None:
-        """A checkpoint whose refresh has begun, else the newest, if it is newer than what is published."""
-        begun = self._run.task
-        if begun is not None and self._run.checkpoint_folder(begun).exists():
-            folder = self._run.negatives_folder(begun)
+        """The checkpoint of an unfinished refresh, else the newest one if it is newer than what is published."""
+        started = self._run.task
+        if started is not None and self._run.checkpoint_folder(started).exists():
+            folder = self._run.negatives_folder(started)
             if folder.exists() and not MinedNegatives.published(folder):
-                return begun
+                return started
         checkpoints, published = self._run.checkpoints(), self._run.published()
         if not checkpoints or (published and checkpoints[-1][0] <= published[-1]):
             return None

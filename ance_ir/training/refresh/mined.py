@@ -1,4 +1,4 @@
-"""What a refresh found, in its folder: the candidates of each query, their scores, and, last, the report."""
+"""The negatives that a refresh mined, in its folder: each query's candidates, their scores and, written last, the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ance_ir.typed_json import read_typed
 
 _ARRAYS = {"candidates_QK": "candidates.npy", "scores_QK": "scores.npy", "top_SN": "top.npy", "sample_S": "sample.npy"}
 _REPORT = "report.json"
-_REMEDY = "delete the checkpoints that used these negatives, to go on from the one before"
+_REMEDY = "delete the checkpoints that used these negatives, to resume from the one before"
 
 
 class _Report(TypedDict):
@@ -33,7 +33,7 @@ class MinedNegatives:
         scores_QK: float32, by the model that mined.
         top_SN: document numbers, int32, as the model ranked them, but for excluded ones.
         sample_S: the queries of which that is, int64.
-        report: what there is to tell; ``mined_at`` is the number of steps that the model had been trained.
+        report: figures about the refresh; ``mined_at`` is the number of steps that the model had been trained.
     """
 
     candidates_QK: np.ndarray
@@ -41,6 +41,10 @@ class MinedNegatives:
     top_SN: np.ndarray
     sample_S: np.ndarray
     report: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        queries, count = self.candidates_QK.shape
+        return f"MinedNegatives({queries} queries, up to {count} candidates each, mined after {self.mined_at} steps)"
 
     @property
     def mined_at(self) -> int:

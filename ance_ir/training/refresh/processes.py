@@ -1,4 +1,4 @@
-"""The inferencer processes that a trainer starts on its machine: watched, started again when they die, ended with the training."""
+"""Inferencer processes that a trainer starts on its machine: watched, restarted when they die, ended with the training."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class _Inferencer:
 
 
 class Inferencers:
-    """Inferencers of one machine. Each reads from a pipe that closes with this process, however that ends, and then ends too.
+    """Inferencers of one machine. Each reads from a pipe that closes when this process ends, and then ends too.
 
     Args:
-        commands: each one's command line.
-        folder: where what they print is kept.
+        commands: the command line of each.
+        folder: for their output.
         environment: of the processes; by default this one's.
     """
 
@@ -62,11 +62,11 @@ class Inferencers:
             self._start(one)
 
     def check(self, published: int, *, needed: bool) -> None:
-        """Start those again that died; one that dies again and again is given up.
+        """Restart those that died; one that dies again and again is given up.
 
         Args:
             published: the newest negatives, by the step of their model.
-            needed: whether training cannot go on without new negatives.
+            needed: whether training cannot continue without new negatives.
 
         Raises:
             TrainingError: they are needed, and all inferencers were given up.
@@ -80,7 +80,7 @@ class Inferencers:
                 continue
             if one.restarts == _RESTARTS:
                 one.given_up = True
-                logger.warning("%s; it is not started again, training goes on with the negatives it has", self._died(one))
+                logger.warning("%s; it is not started again, training continues with the negatives it has", self._died(one))
             elif one.next_start == 0.0:
                 one.next_start = time.monotonic() + _WAIT * 2**one.restarts
                 logger.warning("%s; it is started again", self._died(one))
@@ -88,7 +88,7 @@ class Inferencers:
                 one.restarts += 1
                 self._start(one)
         if needed and self._all and all(one.given_up for one in self._all):
-            raise TrainingError(f"{self._died(self._all[0])}; all inferencers have died, and there are no negatives to go on with")
+            raise TrainingError(f"{self._died(self._all[0])}; all inferencers have died, and there are no negatives to continue with")
 
     def stop(self) -> None:
         """End all of them, and wait until they have ended."""

@@ -1,7 +1,7 @@
-"""When negatives are mined anew, and from which step on they are used: decided at step boundaries, by the process that leads.
+"""When negatives are mined again, and from which step on they are used: decided between steps, by the leading process.
 
-Which negatives each step used is kept in the run's ``switches.json``, so a run that goes on after a crash repeats its steps with the
-negatives that it had, whatever was published meanwhile.
+Which negatives each step used is kept in the run's ``switches.json``, so a run that is resumed after a crash repeats its steps with the
+same negatives, even if others were published meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SEEN = 20.0
 
 
 class Refresher:
-    """Mines at every ``refresh_every``-th step, while training waits; all processes take part.
+    """Mines every ``refresh_every`` steps, while training waits; all processes take part.
 
     Args:
         batches: of the run; the negatives that are refreshed among them.
@@ -42,14 +42,14 @@ class Refresher:
 
     kind = "in-process"
     needs_first_checkpoint = False
-    """Whether the model to start with is to be on disk."""
+    """Whether the initial model must be on disk."""
 
     def __init__(self, batches: Batches, miner: Miner[Any] | None, world: World) -> None:
         self._batches = batches
         self._miner = miner
         self._world = world
         self.mined_at: int | None = None
-        """After how many steps the model had been trained that mined what is in use."""
+        """The step of the model that mined the negatives in use."""
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
@@ -57,11 +57,11 @@ class Refresher:
         return {"kind": self.kind, **self._miner.settings} if self._miner is not None else None
 
     def start(self, run: TrainingRun, done: int, reached: int) -> None:
-        """Go on after ``done`` steps with the negatives that were in use.
+        """Continue after ``done`` steps with the negatives that were in use.
 
         Args:
             run: the run.
-            done: steps of the checkpoint that it goes on from.
+            done: steps of the checkpoint that it is resumed from.
             reached: the last step that was logged before; −1 where none was.
 
         Raises:
@@ -79,7 +79,7 @@ class Refresher:
         """Training has ended, or failed."""
 
     def prepare(self, step: int, model: Any) -> dict[str, Any]:
-        """What is to be done before a step.
+        """Prepare a step.
 
         Args:
             step: the step.
@@ -99,7 +99,7 @@ class Refresher:
         return report
 
     def oldest_needed(self, checkpoint: int) -> int:
-        """The oldest negatives that a run needs which may go on from a checkpoint, by the step of their model."""
+        """The oldest negatives that a run resumed from a checkpoint needs, by the step of their model."""
         found = self._switches.before(checkpoint)
         return 0 if found is None else found
 
@@ -137,7 +137,7 @@ class Refresher:
         self.mined_at = mined_at
 
     def _read(self, mined_at: int) -> MinedNegatives:
-        """What was mined; the process that leads has seen it, the others may see it a little later."""
+        """What was mined; on shared folders other processes may see it a little later than the leading one."""
         folder = self._run.negatives_folder(mined_at)
         until = time.monotonic() + _SEEN
         while not (self._world.leads or MinedNegatives.available(folder) or time.monotonic() > until):
@@ -145,7 +145,7 @@ class Refresher:
         return MinedNegatives.read(folder)
 
     def _overlap(self, step: int, mined: MinedNegatives) -> float | None:
-        """How many of the negatives drawn until now rank among the first for the new model (paper, figure 7)."""
+        """The share of the negatives drawn until now that are in the new model's top 100 (paper, figure 7)."""
         source = self._batches.negatives.at(max(0, step - 1))
         if source.in_batch != "none" or (source.mines and self.mined_at is None):
             return None
@@ -154,7 +154,7 @@ class Refresher:
 
 
 class AsynchronousRefresher(Refresher):
-    """Takes what inferencers publish, as soon as it is there; waits for the first only.
+    """Takes what inferencers publish as soon as it is there; waits for the first only.
 
     Args:
         batches: of the run.
@@ -184,8 +184,8 @@ class AsynchronousRefresher(Refresher):
         if self._world.leads:
             try:
                 self._run.beat(self._step, state)
-            except OSError as error:  # the disk is full, for one; what ended the training is to be heard
-                logger.warning("%s: no sign of life can be left (%s)", self._run.folder, error)
+            except OSError as error:  # such as a full disk; the error that ended the training is more important
+                logger.warning("%s: no heartbeat can be written (%s)", self._run.folder, error)
             finally:
                 self._inferencers.stop()
             if state == "ended":
@@ -204,10 +204,10 @@ class AsynchronousRefresher(Refresher):
             self._inferencers.check(_NONE, needed=False)
             return self._switches.at(step)
         waits = self._batches.negatives.at(step).mines and self.mined_at is None
-        told = time.monotonic()
-        if not waits and told - self._looked < _LOOK:
+        warned = time.monotonic()
+        if not waits and warned - self._looked < _LOOK:
             return None
-        self._looked = told
+        self._looked = warned
         while True:
             published = [mined_at for mined_at in self._run.published() if mined_at <= step]
             newest = max(published, default=_NONE)
@@ -217,8 +217,8 @@ class AsynchronousRefresher(Refresher):
             if not waits:
                 return None
             self._run.beat(step, "waiting")
-            if time.monotonic() - told > 60:
-                told = time.monotonic()
+            if time.monotonic() - warned > 60:
+                warned = time.monotonic()
                 folder = self._run.folder
                 logger.warning("%s: waiting for the first negatives; `ance-ir inferencer %s` mines them", folder, folder)
             time.sleep(_POLL)

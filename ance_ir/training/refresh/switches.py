@@ -16,7 +16,7 @@ class _Switches(TypedDict):
 
 
 class Switches:
-    """From which step on negatives of which model were used, and how far the run has come in all its lives; in a file."""
+    """From which step on the negatives of which model were used, and the last step that was ever reached; in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,19 +24,19 @@ class Switches:
         self.reached = -1
         """The last step whose negatives are settled; −1 before the first."""
         if path.exists():
-            told = read_typed(path, _Switches, error=TrainingError, remedy="restore it, or choose another folder")
+            kept = read_typed(path, _Switches, error=TrainingError, remedy="restore it, or choose another folder")
             try:
-                self._mined_at = {int(step): mined_at for step, mined_at in told["mined_at"].items()}
+                self._mined_at = {int(step): mined_at for step, mined_at in kept["mined_at"].items()}
             except ValueError as error:
                 raise TrainingError(f"{path}: expected the number of a step ({error}); restore it, or choose another folder") from error
-            self.reached = told["reached"]
+            self.reached = kept["reached"]
 
     def at(self, step: int) -> int | None:
-        """What changed at a step."""
+        """The step of the model whose negatives came into use at a step; ``None`` if none did."""
         return self._mined_at.get(step)
 
     def before(self, step: int) -> int | None:
-        """What was in use before a step."""
+        """The step of the model whose negatives were in use before a step."""
         earlier = [changed for changed in self._mined_at if changed < step]
         return self._mined_at[max(earlier)] if earlier else None
 

@@ -19,9 +19,9 @@ def summary_writer() -> Any:
     Raises:
         MissingDependencyError: tensorboard is not installed.
     """
-    told = {"package": "tensorboard", "needed_for": "a log for TensorBoard", "remedy": "pip install 'ance_ir[train]'"}
-    optional("tensorboard", **told)
-    return optional("torch.utils.tensorboard", **told).SummaryWriter
+    reasons = {"package": "tensorboard", "needed_for": "a log for TensorBoard", "remedy": "pip install 'ance_ir[train]'"}
+    optional("tensorboard", **reasons)
+    return optional("torch.utils.tensorboard", **reasons).SummaryWriter
 
 
 class Board:
@@ -65,8 +65,8 @@ class Board:
             writer.close()
 
     def _add(self, line: Mapping[str, Any]) -> None:
-        told = {name: value for name, value in line.items() if name not in ("step", "dev")}
-        for part, values, step in (("train", told, line["step"]), ("dev", line.get("dev", {}), line.get("dev", {}).get("step"))):
+        values_of_step = {name: value for name, value in line.items() if name not in ("step", "dev")}
+        for part, values, step in (("train", values_of_step, line["step"]), ("dev", line.get("dev", {}), line.get("dev", {}).get("step"))):
             for name, value in _numbers(values):
                 self._part(part).add_scalar(name, value, step)
 
@@ -78,7 +78,7 @@ class Board:
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers in objects within objects, by names with strokes between them."""
+    """The numbers in objects within objects, by names with slashes between them."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{prefix}{name}/")

@@ -1,4 +1,4 @@
-"""What is refused, or warned of, before a run and after it: a run that cannot learn, or does something else than may be meant."""
+"""Checks before and after a run: refusals of runs that cannot learn, warnings of what may not be intended."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def check_run(objective: Objective[Model], negatives: NegativeSchedule, settings: TrainingSettings, *, mines: bool) -> None:
-    """Refuse a run from which nothing would be learnt.
+    """Refuse a run that would learn nothing.
 
     Args:
         objective: of the run.
-        negatives: likewise.
-        settings: likewise.
+        negatives: of the run.
+        settings: of the run.
         mines: whether there is a miner.
 
     Raises:
@@ -69,13 +69,13 @@ def _check_source(source: NegativeSource, objective: Objective[Model], settings:
 def warn_of_settings(
     objective: Objective[Model], negatives: NegativeSchedule, settings: TrainingSettings, *, every: int | None, evaluates: bool
 ) -> None:
-    """Say, before anything is computed, what will be otherwise than it may be meant.
+    """Warn, before anything is computed, of what may not be intended.
 
     Args:
         objective: of the run.
-        negatives: likewise.
-        settings: likewise.
-        every: after how many steps negatives are mined anew, and the dev queries evaluated; ``None`` where that never happens.
+        negatives: of the run.
+        settings: of the run.
+        every: steps between two minings of negatives, and evaluations of the dev queries; ``None`` if there are none.
         evaluates: whether there are dev queries.
     """
     steps, queries = settings.steps, len(objective.queries)
@@ -85,15 +85,15 @@ def warn_of_settings(
         return
     mining = [step for step in range(0, steps, every) if negatives.at(step).mines]
     if len(mining) == 1:
-        told = "negatives are mined once, at step %d, and never refreshed: the run ends after %d steps, a refresh comes every %d"
-        logger.warning(told, mining[0], steps, every)
+        message = "negatives are mined once, at step %d, and never refreshed: the run ends after %d steps, a refresh comes every %d"
+        logger.warning(message, mining[0], steps, every)
     if evaluates and steps <= every:
-        told = "the dev queries are evaluated before the first step alone: the run ends after %d steps, an evaluation comes every %d"
-        logger.warning(told, steps, every)
+        message = "the dev queries are evaluated before the first step alone: the run ends after %d steps, an evaluation comes every %d"
+        logger.warning(message, steps, every)
 
 
 def report_on_run(run: TrainingRun, steps: int, best: Best) -> None:
-    """Say, once all steps are done, which model is saved, and in which steps nothing was learnt.
+    """Note, after the last step, which model is saved; warn of a better one, and of steps in which nothing was learnt.
 
     Args:
         run: its log is complete.
@@ -102,10 +102,10 @@ def report_on_run(run: TrainingRun, steps: int, best: Best) -> None:
     """
     run.note_saved(steps, best.step)
     if best.step is not None and best.last is not None and best.values[best.step] > best.values[best.last]:
-        told = "saved is the model after step %d, the last; on dev the one after step %d was better (%s %.4f, after step %d %.4f): %s"
+        message = "saved is the model after step %d, the last; on dev the one after step %d was better (%s %.4f, after step %d %.4f): %s"
         values = (best.measure, best.values[best.step], best.last, best.values[best.last])
-        logger.warning(told, steps, best.step, *values, run.checkpoint_folder(best.step) / "model")
+        logger.warning(message, steps, best.step, *values, run.checkpoint_folder(best.step) / "model")
     idle = [line["step"] for line in read_metrics(run.folder / "metrics.jsonl") if line.get("without_negatives")]
     if idle:
-        told = "in %d of %d steps no query had a negative, for a batch's queries shared their relevant documents: nothing was learnt (%s)"
-        logger.warning(told, len(idle), steps, examples(idle))
+        message = "in %d of %d steps nothing was learnt: a batch's queries shared their relevant documents, and none had a negative (%s)"
+        logger.warning(message, len(idle), steps, examples(idle))

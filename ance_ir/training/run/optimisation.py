@@ -16,7 +16,7 @@ from ance_ir.training.run.optimisers import OPTIMISERS
 from ance_ir.training.run.schedules import SCHEDULES
 from ance_ir.training.run.settings import TrainingSettings
 
-_REMEDY = "delete this checkpoint to go on from the one before"
+_REMEDY = "delete this checkpoint to resume from the one before"
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 

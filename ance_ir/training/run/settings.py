@@ -1,32 +1,33 @@
-"""What a training run is told; all of it goes into the run's manifest."""
+"""Settings of a training run; all of them go into its manifest."""
 
 from __future__ import annotations
 
 import dataclasses
 
+from ance_ir.brief import Brief
 from ance_ir.errors import UsageError
 from ance_ir.registries import OPTIMISERS, SCHEDULES
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class TrainingSettings(Brief):
     """Settings of a training run.
 
     Attributes:
         steps: optimiser steps.
         batch_size: queries of a batch.
         accumulation: batches whose gradients make one step.
-        negatives: negatives drawn for each query, beside those of its batch, if any.
+        negatives: negatives drawn for each query, in addition to those of its batch, if any.
         learning_rate: its peak.
         optimiser: ``"adamw"``, ``"lamb"`` (the reference's) or ``"adafactor"``.
-        schedule: of the learning rate after its warm-up, over the whole run: ``"linear"`` or ``"cosine"`` to 0, or ``"constant"``.
-        warm_up_steps: steps over which the learning rate rises from 0.
+        schedule: of the learning rate after its warm-up, to the end of the run: ``"linear"`` or ``"cosine"`` to 0, or ``"constant"``.
+        warm_up_steps: of the learning rate: steps over which it rises from 0.
         weight_decay: on matrices only.
         clip: the gradient is scaled down to this norm.
         temperature: scores are divided by it in the loss; 1 for raw inner products (paper, equation 6), about 0.05 for cosines.
-        refresh_every: steps after which the negatives are mined anew.
-        checkpoint_every: steps after which a checkpoint is written; ``None``: at each refresh.
-        keep_checkpoints: how many of them stay.
+        refresh_every: steps between two refreshes of mined negatives.
+        checkpoint_every: steps between two checkpoints; ``None``: at each refresh.
+        keep_checkpoints: how many of the newest stay.
         dropout: whether the backbone's dropout is on.
         bfloat16: compute in bfloat16 where that is safe (autocast); weights and optimiser stay in float32.
         gradient_checkpointing: keep each layer's input only, and compute the rest again for the gradients: less memory, more time.

@@ -38,9 +38,9 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer(Generic[Model]):
-    """Trains a model; a run that was broken off goes on where it stopped and ends the same.
+    """Trains a model; an interrupted run is resumed where it stopped and ends with the same result.
 
-    Of several processes (``objective.world``) each has one of these; the one that leads writes and speaks.
+    Each of several processes (``objective.world``) has a trainer; the leading one writes and prints.
 
     Args:
         objective: the model, which is trained in place, and its loss.
@@ -48,7 +48,7 @@ class Trainer(Generic[Model]):
         settings: of the run.
         folder: where the run is kept.
         dataset: the dataset's name and fingerprint, for the manifest.
-        place: where things are found, for inferencers; they may be elsewhere when the run goes on.
+        place: where things are found, for inferencers; they may be elsewhere when the run is resumed.
         miner: mines negatives, and evaluates; needed where they are mined.
         inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
@@ -102,7 +102,7 @@ class Trainer(Generic[Model]):
         self.run = TrainingRun(folder)
         manifest = {
             "settings": asdict(settings),
-            **objective.told,
+            **objective.manifest,
             "negatives": {"name": negatives.name, **negatives.settings},
             "refresh": self.refresher.settings,
             "dataset": dataset,
@@ -115,6 +115,9 @@ class Trainer(Generic[Model]):
                 mining = {"every": None, "evaluates": False} if miner is None else {"every": every, "evaluates": miner.evaluates}
                 warn_of_settings(objective, negatives, settings, **mining)
             self.run.note([*notices, *found])
+
+    def __repr__(self) -> str:
+        return f"Trainer({self.model.name!r}, {self.negatives.name} negatives, {str(self.run.folder)!r})"
 
     def train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None = None) -> Model:
         """Train to the end.
@@ -143,7 +146,7 @@ class Trainer(Generic[Model]):
     def _note(self, found: Sequence[str]) -> None:
         try:
             self.run.note([*self.notices, *found])
-        except TrainingError as error:  # the disk is full, for one; what ended the training is to be heard
+        except TrainingError as error:  # such as a full disk; the error that ended the training is more important
             logger.warning("%s", error)
 
     def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> None:
@@ -156,7 +159,7 @@ class Trainer(Generic[Model]):
         optimiser = make_optimiser(self.model, self.settings)
         done = self.run.load(self.model, optimiser)
         if done:
-            logger.info("going on after step %d of %s", done, self.run.folder)
+            logger.info("resuming after step %d of %s", done, self.run.folder)
         logged = read_metrics(self.run.folder / "metrics.jsonl")
         best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
         self.world.wait()

@@ -1,10 +1,10 @@
-"""Training runs as they lie on disk, whether they have ended, were broken off or go on at this moment."""
+"""Training runs on disk, whether they have ended, were interrupted or are in progress."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -12,7 +12,9 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from ance_ir.errors import TrainingError
+from ance_ir.eval.tables import NOTHING, table_of
 from ance_ir.training import read_metrics
+from ance_ir.training.run.manifest import NOTED
 from ance_ir.typed_json import read_typed
 
 logger = logging.getLogger(__name__)
@@ -31,12 +33,12 @@ class _Manifest(TypedDict):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoggedRun:
-    """What a run's folder says at one moment.
+    """A run's folder as it was when it was read.
 
     Attributes:
         name: the end of its path, long enough to tell it from the others that were read with it.
         folder: where it lies.
-        manifest: what it was told.
+        manifest: its settings, and what was noted about it.
         ended: whether the trained model is there.
         lines: of its log, a step each.
         age: seconds since its log was written to; ``None`` where there is no log.
@@ -49,24 +51,46 @@ class LoggedRun:
     lines: Sequence[dict[str, Any]]
     age: float | None
 
+    def __repr__(self) -> str:
+        return f"LoggedRun({self.name!r}, {self.negatives} negatives, {self.state})"
+
+    def _repr_html_(self) -> str:
+        dev = {f"dev {name}": f"{value:.4f}" for name, value in (self.dev[-1] if self.dev else {}).items() if name != "step"}
+        return table_of([{"run": self.name, "negatives": self.negatives, "state": self.state, **dev}], left=3).to_html()
+
     @property
-    def told(self) -> dict[str, Any]:
-        """What it was told: its manifest without what was added since."""
-        return {name: value for name, value in self.manifest.items() if name not in ("notices", "saved")}
+    def negatives(self) -> str:
+        """The name of its negatives."""
+        found = self.manifest.get("negatives")
+        return str(found.get("name", NOTHING)) if isinstance(found, Mapping) else NOTHING
+
+    @property
+    def state(self) -> str:
+        """How far it was, and how long ago."""
+        if self.ended:
+            return f"ended, {self.steps:,} steps"
+        if not self.lines:
+            return f"no step yet of {self.steps:,}"
+        return f"step {self.done:,} of {self.steps:,}, {_ago(self.age or 0.0)}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings: the manifest without what was noted since."""
+        return {name: value for name, value in self.manifest.items() if name not in NOTED}
 
     @property
     def notices(self) -> list[str]:
-        """What was left out, cut, assumed or replaced, in words."""
+        """Warnings: what was left out, cut, assumed or replaced."""
         return list(self.manifest.get("notices", ()))
 
     @property
     def steps(self) -> int:
-        """How many steps it is to take."""
+        """How many steps it has from beginning to end."""
         return int(self.manifest["settings"]["steps"])
 
     @property
     def done(self) -> int:
-        """How many steps its log knows of."""
+        """How many steps are in its log."""
         return int(self.lines[-1]["step"]) + 1 if self.lines else 0
 
     @property
@@ -89,7 +113,7 @@ def read_training_runs(folders: Iterable[Path | str]) -> list[LoggedRun]:
     """Read runs, also while they are written.
 
     Args:
-        folders: each a run's, or one directly beneath which runs lie.
+        folders: of runs, or with runs directly in them.
 
     Returns:
         The runs in the order given, those of one folder by name, each once.
@@ -113,6 +137,13 @@ def read_training_runs(folders: Iterable[Path | str]) -> list[LoggedRun]:
                 raise
             logger.warning("%s; this run is left out", error)
     return read
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
 
 
 def _runs(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What training runs were told, and in what they differ."""
+"""Tables of the settings of training runs, and of their differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def settings_table(run: LoggedRun) -> Table:
     """What decides how the run goes: model, data, negatives, and the settings that are usually looked for or are not the default."""
     defaults = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
     rows = []
-    for name, value in flat(run.told).items():
+    for name, value in flat(run.settings).items():
         group, _, setting = name.partition(".")
         if (
             group == "environment"
@@ -38,13 +38,15 @@ def settings_table(run: LoggedRun) -> Table:
 
 def differences_table(runs: Sequence[LoggedRun]) -> Table | None:
     """A row for each setting in which runs differ, a column for each run; ``None`` where there is no such setting."""
-    told = [flat(run.told) for run in runs]
+    settings = [flat(run.settings) for run in runs]
     names = [
-        name for name in dict.fromkeys(name for one in told for name in one) if any(one.get(name) != told[0].get(name) for one in told)
+        name
+        for name in dict.fromkeys(name for one in settings for name in one)
+        if any(one.get(name) != settings[0].get(name) for one in settings)
     ]
     if not names:
         return None
-    rows = [[name.removeprefix("settings."), *(_shown(one.get(name)) for one in told)] for name in names]
+    rows = [[name.removeprefix("settings."), *(_shown(one.get(name)) for one in settings)] for name in names]
     return Table(header=["setting", *(run.name for run in runs)], rows=rows, left=1 + len(runs))
 
 

@@ -1,8 +1,8 @@
-"""What is told of training runs in tables: how far they are, how good, how fast, what they were told, what each refresh found."""
+"""Tables of training runs: how far they are, how good and how fast, and what each refresh found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ance_ir.eval.tables import NOTHING, Table, table_of
@@ -25,11 +25,11 @@ SUMMARY_LEGEND = (
     "loss and grad norm: means of the last twentieth of the steps; first wait: for the first negatives; "
     "waited: share of the time since in which training waited for others; pairs/s and steps/s: without these waits"
 )
-"""What is to be said beneath the summary."""
+"""Explains the columns of the summary."""
 
 
 def summary_table(runs: Sequence[LoggedRun]) -> Table:
-    """A row for each run; ``SUMMARY_LEGEND`` tells the columns."""
+    """A row for each run; ``SUMMARY_LEGEND`` explains the columns."""
     measures = list(dict.fromkeys(name for run in runs for name in measures_of(run)))
     firsts = list(dict.fromkeys(measures_of(run)[0] for run in runs if measures_of(run)))
     return table_of([_summary(run, measures, firsts) for run in runs], left=3)
@@ -55,8 +55,11 @@ def measures_of(run: LoggedRun) -> list[str]:
 
 
 def _summary(run: LoggedRun, measures: Iterable[str], firsts: Iterable[str]) -> dict[str, str]:
-    told = run.manifest.get("negatives")
-    row = {"run": run.name, "negatives": str(told.get("name", NOTHING)) if isinstance(told, Mapping) else NOTHING, "state": _state(run)}
+    row = {
+        "run": run.name,
+        "negatives": run.negatives,
+        "state": run.state,
+    }
     row |= {"loss": number(_last(run, "loss")), "grad norm": number(_last(run, "grad_norm"))}
     for first in firsts:
         row[f"best {first}"] = NOTHING
@@ -83,21 +86,6 @@ def _speed(run: LoggedRun) -> dict[str, str]:
     row["pairs/s"] = f"{pairs.sum() / took:,.1f}" if len(pairs) and took > 0 else NOTHING
     row["steps/s"] = f"{len(seconds) / took:,.2f}" if took > 0 else NOTHING
     return row
-
-
-def _state(run: LoggedRun) -> str:
-    if run.ended:
-        return f"ended, {run.steps:,} steps"
-    if not run.lines:
-        return f"no step yet of {run.steps:,}"
-    return f"step {run.done:,} of {run.steps:,}, {_ago(run.age or 0.0)}"
-
-
-def _ago(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
 
 
 def _last(run: LoggedRun, name: str) -> float | None:

@@ -75,7 +75,7 @@ def test_documents_of_the_batch_join_a_mixture_without_weight() -> None:
         MixedNegatives([InBatchNegatives("all"), InBatchNegatives("hardest")], [1, 1])
     with pytest.raises(UsageError, match=r"weights of negatives are above 0, not 0, 1"):
         MixedNegatives([Constant(1), Constant(2)], [0, 1])
-    with pytest.raises(UsageError, match="beside in-batch"):
+    with pytest.raises(UsageError, match="in-batch"):
         MixedNegatives([InBatchNegatives("all"), InBatchNegatives("all")], [1, 1])
 
 

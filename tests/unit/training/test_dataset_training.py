@@ -41,3 +41,10 @@ def test_scheme_is_the_old_name_of_negatives(collection: Path, tmp_path: Path) -
         train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", settings, scheme="random", passages=FirstP())
     assert warned[0].filename == __file__
     assert (tmp_path / "run" / "model").exists()
+
+
+def test_settings_show_what_is_not_the_default() -> None:
+    assert repr(TrainingSettings(steps=8, optimiser="lamb")) == "TrainingSettings(steps=8, optimiser='lamb')"
+    assert repr(DenseTraining(passages=MaxP(4, 4), warm_up="bm25")) == "DenseTraining(passages=MaxP(4, 4), warm_up='bm25')"
+    assert repr(DenseTraining()) == "DenseTraining()"
+    assert repr(RerankerTraining(loss="hinge")) == "RerankerTraining(loss='hinge')"

@@ -145,3 +145,10 @@ def test_settings_in_which_runs_differ(tmp_path: Path) -> None:
 def test_columns_are_aligned() -> None:
     table = Table(header=["run", "loss"], rows=[["a", "1.5"], ["longer", "10.25"]])
     assert table.to_text() == "run      loss\n──────  ─────\na         1.5\nlonger  10.25"
+
+
+def test_a_run_is_shown_in_a_line_and_in_a_notebook(tmp_path: Path) -> None:
+    (run,) = read_training_runs([write_logged_run(tmp_path / "<a>")])
+    assert repr(run).startswith("LoggedRun('<a>', ")
+    assert run.state in repr(run) and "\n" not in repr(run)
+    assert "&lt;a&gt;" in run._repr_html_() and "<a>" not in run._repr_html_()

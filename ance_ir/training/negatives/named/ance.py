@@ -56,8 +56,8 @@ class AnnNegatives(NegativeSource):
         if len(mined.candidates_QK) != len(self._queries):
             raise TrainingError(f"negatives of {len(mined.candidates_QK)} queries were mined; there are {len(self._queries)} to train on")
         if self._mined is None and (empty := np.flatnonzero(mined.candidates_QK[:, 0] < 0)).size:
-            told = "ance: %d of %d training queries have no candidates after the first refresh (%s); they draw from the whole corpus"
-            logger.warning(told, len(empty), len(self._queries), examples(self._queries.qids[query] for query in empty))
+            message = "ance: %d of %d training queries have no candidates after the first refresh (%s); they draw from the whole corpus"
+            logger.warning(message, len(empty), len(self._queries), examples(self._queries.qids[query] for query in empty))
         self._mined = mined
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ance_ir.training.negatives.in_batch import InBatchNegatives
+from ance_ir.training.negatives.named.in_batch import InBatchNegatives
 from ance_ir.training.negatives.source import Draw
 from ance_ir.training.queries import TrainingQueries
 
