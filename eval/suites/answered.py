@@ -1,7 +1,5 @@
 """Any collection with answers and no judgements."""
 
-from __future__ import annotations
-
 from ance_ir.eval.suites._suite import COVERAGE, Suite
 
 SUITE = Suite(

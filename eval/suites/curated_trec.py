@@ -1,7 +1,5 @@
 """CuratedTREC over Wikipedia."""
 
-from __future__ import annotations
-
 from ance_ir.eval.suites._suite import COVERAGE, WIKIPEDIA, Suite
 
 SUITE = Suite(

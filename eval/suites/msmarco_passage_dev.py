@@ -1,7 +1,5 @@
 """MS MARCO passage ranking."""
 
-from __future__ import annotations
-
 from ance_ir.eval.suites._suite import MSMARCO, PAPER, PYSERINI, Suite, figures
 
 SUITE = Suite(

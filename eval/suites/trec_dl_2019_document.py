@@ -1,7 +1,5 @@
 """TREC Deep Learning 2019, documents."""
 
-from __future__ import annotations
-
 from ance_ir.eval.suites._suite import DOCUMENTS, Suite, table_1
 
 SUITE = Suite(

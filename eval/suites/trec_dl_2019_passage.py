@@ -1,7 +1,5 @@
 """TREC Deep Learning 2019, passages."""
 
-from __future__ import annotations
-
 from ance_ir.eval.suites._suite import MSMARCO, PYSERINI, Suite, figures, table_1
 
 SUITE = Suite(

@@ -1,7 +1,5 @@
 """TREC Deep Learning 2020, documents."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ance_ir.eval.suites import trec_dl_2019_document

@@ -1,7 +1,5 @@
 """TREC Deep Learning 2020, passages."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ance_ir.eval.suites import trec_dl_2019_passage

@@ -1,7 +1,5 @@
 """TriviaQA over Wikipedia."""
 
-from __future__ import annotations
-
 from ance_ir.eval.suites._suite import COVERAGE, DPR, PAPER, WIKIPEDIA, Suite, figures
 
 SUITE = Suite(

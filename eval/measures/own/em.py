@@ -1,7 +1,5 @@
 """Whether the answer given equals a right one, as SQuAD compares them."""
 
-from __future__ import annotations
-
 from ance_ir.answers import exact_match
 from ance_ir.eval.measures.base import AnswerMeasure
 

@@ -1,7 +1,5 @@
 """Harmonic mean of the precision and recall of the words of the answer given, as SQuAD computes it."""
 
-from __future__ import annotations
-
 from ance_ir.answers import f1
 from ance_ir.eval.measures.base import AnswerMeasure
 

@@ -186,7 +186,7 @@ def test_what_is_missing_is_named(evidence: Evidence, store: DocumentStore) -> N
         Evidence(answers=ANSWERS[["qid"]])
     with pytest.raises(EvaluationError, match=r"the questions: .*'q1'"):
         Evidence(answers=pd.concat([ANSWERS, ANSWERS]))
-    with pytest.raises(UsageError, match="processes.*at least 1.*0"):
+    with pytest.raises(UsageError, match=r"processes.*at least 1.*0"):
         AnswerFinder(store, [], processes=0)
 
 
