@@ -21,7 +21,7 @@ from ance_ir.moved import warn_of_old_name
 from ance_ir.training import DenseObjective, NegativeSchedule, NegativeSource, TrainingSettings, TwoStageNegatives
 from ance_ir.workflows.inferencer import inferencer_processes
 from ance_ir.workflows.mining import Mining
-from ance_ir.workflows.training import DatasetTraining, Session, TrainingData, opened, settings_of
+from ance_ir.workflows.training import DatasetTraining, TrainingData, opened, settings_of
 from ance_ir.world import ALONE, World
 
 
@@ -130,7 +130,7 @@ def train_on_dataset(
         warn_of_old_name("train_on_dataset(scheme=…)", "train_on_dataset(negatives=…)")
         options["negatives"] = options.pop("scheme")
     how = settings_of(DenseTraining, how, options)
-    with opened(dataset, how, Session(world=world, say=say, verbose=verbose, tensorboard=tensorboard)) as data:
+    with opened(dataset, how, world, verbose=verbose) as data:
         data.warn_of_shared_queries(how.dev_split)
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
@@ -142,8 +142,10 @@ def train_on_dataset(
             folder,
             described={"dev_split": how.dev_split},
             place={"dataset": dataset.source, "reuse": str(as_path(reuse).resolve()) if reuse else None},
-            miner=_miner(data, how, model, [schedule.at(0), schedule.at(settings.steps - 1)], schedule.name),
+            miner=_miner(data, how, model, schedule, settings.steps, verbose),
             inferencers=inferencer_processes(as_path(folder), dataset, devices) if devices is not None else None,
+            verbose=verbose,
+            tensorboard=tensorboard,
         )
         return trainer.train(None if say is None else lambda step, report: say(_line(step, report, how.dev_split)))
 
@@ -158,20 +160,22 @@ def _objective(data: TrainingData, how: DenseTraining, model: DenseEncoder, last
         teacher=how.teacher,
         dimensions=how.dimensions,
         grad_cache=how.grad_cache,
-        world=data.session.world,
+        world=data.world,
     )
 
 
-def _miner(data: TrainingData, how: DenseTraining, model: DenseEncoder, sources: Sequence[NegativeSource], name: str) -> AnnMiner | None:
+def _miner(
+    data: TrainingData, how: DenseTraining, model: DenseEncoder, schedule: NegativeSchedule, steps: int, verbose: bool
+) -> AnnMiner | None:
     """What mines and evaluates; ``None`` where neither is needed.
 
     Raises:
         UsageError: settings of mining, or inferencers, without anything to mine or to evaluate.
     """
-    mines = any(source.mines for source in sources)
+    mines = any(schedule.at(step).mines for step in (0, steps - 1))
     ignored = [one.name for one in dataclasses.fields(how.mining) if getattr(how.mining, one.name) != one.default]
     if ignored and not mines:
-        raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {name}")
+        raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
     if how.mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
         Reuse(AnceIndex(how.mining.reuse), Encoding.of(model, str(how.passages)))
     if not (how.dev_split or mines):
@@ -191,7 +195,7 @@ def _miner(data: TrainingData, how: DenseTraining, model: DenseEncoder, sources:
         dev_split=how.dev_split,
         device=str(model.device) if how.inferencers is None else "cpu",  # where inferencers mine, only they ask the filters' teacher
         keep_indexes=how.keep_indexes,
-        verbose=data.session.verbose,
+        verbose=verbose,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from ance_ir.datasets import Dataset, DocumentStore
@@ -32,14 +33,15 @@ def with_mix(text: str) -> str:
     return str(mixture) if mixture.bare else text
 
 
+@dataclass(frozen=True, eq=False)
 class NamedNegatives:
     """Makes negative sources over one dataset.
 
-    Args:
+    Attributes:
         dataset: what is searched.
         store: its documents.
         queries: the training queries.
-        split: theirs.
+        split: their split.
         depth: documents of a ranking that negatives are drawn from.
         device: where systems compute.
         dense: whether a dense encoder is trained; others take neither mined negatives nor those of the batch.
@@ -47,30 +49,16 @@ class NamedNegatives:
         temperature: likewise.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        store: DocumentStore,
-        queries: TrainingQueries,
-        *,
-        split: str,
-        depth: int,
-        device: str,
-        dense: bool = False,
-        draw: Draw = "uniform",
-        temperature: float = 1.0,
-    ) -> None:
-        if depth < 1:
-            raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
-        self._dataset = dataset
-        self._store = store
-        self._queries = queries
-        self._split = split
-        self._depth = depth
-        self._device = device
-        self._dense = dense
-        self._draw = draw
-        self._temperature = temperature
+    dataset: Dataset
+    store: DocumentStore
+    queries: TrainingQueries
+    _: KW_ONLY
+    split: str
+    depth: int
+    device: str
+    dense: bool = False
+    draw: Draw = "uniform"
+    temperature: float = 1.0
 
     def make(self, text: str) -> NegativeSource:
         """The source of a name.
@@ -95,8 +83,8 @@ class NamedNegatives:
     def _one(self, source: Source, text: str) -> NegativeSource:
         name = source.text
         if name in NEGATIVES:
-            made = NEGATIVES[name](self._queries, self._draw, self._temperature)
-            if not self._dense and (made.mines or made.in_batch != "none"):
+            made = NEGATIVES[name](self.queries, self.draw, self.temperature)
+            if not self.dense and (made.mines or made.in_batch != "none"):
                 raise UsageError(f"{name} negatives are for dense encoders; a reranker takes random ones, a run's or a system's")
             if made.mines:
                 self._warn_of_depth()
@@ -105,16 +93,16 @@ class NamedNegatives:
             return self._of_run(source.tree.path)
         self._warn_of_depth()
         # some of what is found will be excluded; the depth counts what is left
-        most_excluded = max(len(excluded) for excluded in self._queries.excluded)
-        system = Systems(self._dataset, num_results=self._depth + most_excluded, device=self._device).of_tree(source.tree, text)
-        found = system.transform(self._dataset.queries(self._split))
-        return CandidateNegatives.from_run(self._queries, found, self._store, depth=self._depth, name=name)
+        most_excluded = max(len(excluded) for excluded in self.queries.excluded)
+        system = Systems(self.dataset, num_results=self.depth + most_excluded, device=self.device).of_tree(source.tree, text)
+        found = system.transform(self.dataset.queries(self.split))
+        return CandidateNegatives.from_run(self.queries, found, self.store, depth=self.depth, name=name)
 
     def _warn_of_depth(self) -> None:
-        if self._depth > len(self._store):
+        if self.depth > len(self.store):
             message = "negatives are drawn from the first %d documents of a ranking, and the corpus has %d: all of them are candidates"
-            logger.warning(message, self._depth, len(self._store))
+            logger.warning(message, self.depth, len(self.store))
 
     def _of_run(self, path: Path) -> CandidateNegatives:
         self._warn_of_depth()
-        return CandidateNegatives.from_run(self._queries, read_run(path), self._store, depth=self._depth, name=f"run {path.name}")
+        return CandidateNegatives.from_run(self.queries, read_run(path), self.store, depth=self.depth, name=f"run {path.name}")

@@ -15,7 +15,7 @@ from ance_ir.errors import TrainingError
 from ance_ir.models import Reader
 from ance_ir.notices import examples
 from ance_ir.training import ReaderObjective, TrainingQueries, TrainingSettings
-from ance_ir.workflows.training import DatasetTraining, Session, opened, settings_of
+from ance_ir.workflows.training import DatasetTraining, opened, settings_of
 from ance_ir.world import ALONE, World
 
 logger = logging.getLogger(__name__)
@@ -62,12 +62,13 @@ def train_reader_on_dataset(
         TrainingError: no positive holds an answer, the folder holds another run, or training fails.
     """
     how = settings_of(ReaderTraining, how, options)
-    with opened(dataset, how, Session(world=world, verbose=verbose, tensorboard=tensorboard)) as data:
+    with opened(dataset, how, world, verbose=verbose) as data:
         queries, answers = answered(data.queries, dataset, data.store, how.split)
         data = dataclasses.replace(data, queries=queries)
         data.warn_of_shared_queries()
         objective = ReaderObjective(reader, queries, answers, data.store, world)
-        return data.trainer(objective, data.negatives(reader.device)(how.negatives), settings, folder).train()
+        negatives = data.negatives(reader.device)(how.negatives)
+        return data.trainer(objective, negatives, settings, folder, verbose=verbose, tensorboard=tensorboard).train()
 
 
 def answered(queries: TrainingQueries, dataset: Dataset, store: DocumentStore, split: str) -> tuple[TrainingQueries, list[Answers]]:

@@ -12,7 +12,7 @@ from ance_ir.eval.measures import evaluate, judged_split
 from ance_ir.models import CrossEncoder
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import RerankerObjective, TrainingSettings
-from ance_ir.workflows.training import DatasetTraining, Session, opened, settings_of
+from ance_ir.workflows.training import DatasetTraining, opened, settings_of
 from ance_ir.world import ALONE, World
 
 DEV_MEASURES = ("RR@10", "nDCG@10")
@@ -71,13 +71,12 @@ def train_reranker_on_dataset(
         TrainingError: the folder holds another run, or training fails.
     """
     how = settings_of(RerankerTraining, how, options)
-    session = Session(world=world, say=say, verbose=verbose, tensorboard=tensorboard)
-    with opened(dataset, how, session) as data:
+    with opened(dataset, how, world, verbose=verbose) as data:
         data.warn_of_shared_queries(how.dev_split)
         objective = RerankerObjective(model, data.queries, data.store, how.loss, world)
         negatives = data.negatives(model.device)(how.negatives)
         evaluator = _evaluator(dataset, model, how.dev_split, how.dev_depth, say) if how.dev_split and world.leads else None
-        return data.trainer(objective, negatives, settings, folder, evaluate=evaluator).train()
+        return data.trainer(objective, negatives, settings, folder, evaluate=evaluator, verbose=verbose, tensorboard=tensorboard).train()
 
 
 def _evaluator(

@@ -17,7 +17,7 @@ from ance_ir.training import NegativeSchedule, NegativeSource, Objective, Traine
 from ance_ir.training.run.folder import Model
 from ance_ir.workflows.negatives import NamedNegatives
 from ance_ir.workflows.shared_queries import warn_of_shared_queries
-from ance_ir.world import ALONE, World
+from ance_ir.world import World
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -50,23 +50,6 @@ def settings_of(kind: type[Settings], how: Settings | None, options: dict[str, A
     return kind(**options) if how is None else dataclasses.replace(how, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """The processes and the output of a training; nothing here changes what is trained.
-
-    Attributes:
-        world: the processes that train together.
-        say: called with a line about each refresh or evaluation.
-        verbose: show progress.
-        tensorboard: write the log for TensorBoard as well.
-    """
-
-    world: World = ALONE
-    say: Callable[[str], object] | None = None
-    verbose: bool = False
-    tensorboard: bool = False
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
     """A dataset opened for training.
@@ -76,7 +59,7 @@ class TrainingData:
         store: its documents.
         queries: the training queries.
         how: what is trained on.
-        session: the processes and the output.
+        world: the processes that train together.
         notices: warnings up to now, for the run's manifest.
     """
 
@@ -84,7 +67,7 @@ class TrainingData:
     store: DocumentStore
     queries: TrainingQueries
     how: DatasetTraining
-    session: Session
+    world: World
     notices: Sequence[str]
 
     def negatives(self, device: object, **options: Any) -> Callable[[str], NegativeSource]:
@@ -96,11 +79,11 @@ class TrainingData:
         """
         how = self.how
         named = NamedNegatives(self.dataset, self.store, self.queries, split=how.split, depth=how.depth, device=str(device), **options)
-        return lambda text: self.session.world.lead_first(lambda: named.make(text))
+        return lambda text: self.world.lead_first(lambda: named.make(text))
 
     def warn_of_shared_queries(self, dev_split: str | None = None) -> None:
         """Warn of training queries that are asked again where the model is evaluated."""
-        if self.session.world.leads:
+        if self.world.leads:
             warn_of_shared_queries(self.dataset, self.queries, self.how.split, dev_split)
 
     def trainer(
@@ -131,20 +114,18 @@ class TrainingData:
             folder,
             dataset=dataset,
             notices=self.notices,
-            verbose=self.session.verbose,
-            tensorboard=self.session.tensorboard,
             **parts,
         )
 
 
 @contextmanager
-def opened(dataset: Dataset, how: DatasetTraining, session: Session) -> Iterator[TrainingData]:
+def opened(dataset: Dataset, how: DatasetTraining, world: World, *, verbose: bool) -> Iterator[TrainingData]:
     """Open a dataset for training; warnings are collected for the run's manifest until the training ends.
 
     Raises:
         TrainingError: no query has a relevant document in the corpus.
     """
     with collected() as notices:
-        store = session.world.lead_first(lambda: dataset.store(verbose=session.verbose))
+        store = world.lead_first(lambda: dataset.store(verbose=verbose))
         queries = TrainingQueries.load(dataset, store, how.split)
-        yield TrainingData(dataset=dataset, store=store, queries=queries, how=how, session=session, notices=notices)
+        yield TrainingData(dataset=dataset, store=store, queries=queries, how=how, world=world, notices=notices)

@@ -4,8 +4,6 @@ Shapes: B queries, N negatives a query. A distillation takes the student's score
 divided by the temperature, then the teacher's, and returns a scalar.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

@@ -3,8 +3,6 @@
 KL(softmax(t) ‖ softmax(s)) over the positive and its negatives, averaged over queries.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

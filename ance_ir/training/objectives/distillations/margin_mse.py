@@ -3,8 +3,6 @@
 ((s⁺ − s⁻) − (t⁺ − t⁻))², averaged over pairs (Hofstätter et al. 2020).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

@@ -4,8 +4,6 @@ Shapes: B queries, N negatives a query. A loss takes the scores of the positives
 temperature, and returns a scalar. A negative of −∞ is none: it fills up rows of batches whose queries have different numbers of negatives.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """What losses over pairs have in common."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 −log σ(s⁺) − log σ(−s⁻), averaged over pairs (paper, section 6.3).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from ance_ir.training.objectives.losses._pairs import mean_over_pairs

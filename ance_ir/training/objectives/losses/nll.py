@@ -3,8 +3,6 @@
 −log softmax([s⁺, s⁻₁, …, s⁻ₙ])₀, averaged over queries (DPR, equation 2); with one negative it is ``pairwise-nll``.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

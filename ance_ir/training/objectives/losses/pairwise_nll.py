@@ -3,8 +3,6 @@
 −log softmax([s⁺, s⁻])₀ = softplus(s⁻ − s⁺), averaged over pairs (paper, equation 6).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from ance_ir.training.objectives.losses._pairs import mean_over_pairs

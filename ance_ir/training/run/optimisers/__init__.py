@@ -1,7 +1,5 @@
 """Optimisers, a module each, whose function ``make`` takes groups of parameters, as PyTorch has them, and the learning rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

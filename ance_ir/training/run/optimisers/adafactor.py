@@ -1,7 +1,5 @@
 """Adam with a factored second moment, which needs less memory (Shazeer and Stern 2018)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

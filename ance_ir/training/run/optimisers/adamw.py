@@ -1,7 +1,5 @@
 """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 No bias correction (``adam_debias`` switches it off), a trust ratio for each tensor, weight norms clamped to [0, 10].
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 Its argument is the share of the steps after the warm-up that are left: 1 at the first of them, towards 0 at the last.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from ance_ir import registries
