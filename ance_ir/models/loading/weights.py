@@ -17,7 +17,7 @@ from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoTokenizer, Pretraine
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
-from ance_ir.errors import MissingDependencyError, ModelError, UsageError
+from ance_ir.errors import BrokenDependencyError, MissingDependencyError, ModelError, UsageError
 from ance_ir.models.loading.weight_files import read_settings
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def reading(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except MissingDependencyError:
+    except (MissingDependencyError, BrokenDependencyError):
         raise
     except (*_FAULTS, UsageError) as error:
         raise ModelError(f"{name}: the checkpoint does not load: {error}") from error
