@@ -22,7 +22,7 @@ from ance_ir.files import write_json
 from ance_ir.models.compute.randomness import seeded
 from ance_ir.models.cross.pairs import PairSettings, Score
 from ance_ir.models.loading.backbones import positions
-from ance_ir.models.loading.checkpoint import Opened, Origin, find_folder
+from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
 from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE, prompts_of
 from ance_ir.models.loading.weight_files import read_settings, read_value, read_weights
@@ -46,7 +46,7 @@ _NO_LIMIT = 10**6
 _DEFAULT_LENGTH = 512
 
 
-def read_cross_encoder(name: str, *, asks_score: bool, fresh_head: bool, seed: int) -> Opened[PairSettings]:
+def read_cross_encoder(name: str, *, asks_score: bool, fresh_head: bool, seed: int) -> Checkpoint[PairSettings]:
     """Open a checkpoint; see ``CrossEncoder.from_pretrained``.
 
     Args:
@@ -71,7 +71,7 @@ def read_cross_encoder(name: str, *, asks_score: bool, fresh_head: bool, seed: i
             if asks_score and not fresh_head:
                 settings = replace(settings, score=_score(folder, config))
     origin = Origin(layout="reranker", settings=SETTINGS if ours is not None else "the folder's own files", unused=unused)
-    return Opened(model=classifier, tokenizer=tokenizer, settings=settings, origin=origin)
+    return Checkpoint(model=classifier, tokenizer=tokenizer, settings=settings, origin=origin)
 
 
 def _trained(config: PretrainedConfig, weights: Mapping[str, Tensor], name: str) -> tuple[PreTrainedModel, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import write_json
-from ance_ir.models.dense.layout import LAYOUTS, Choices, Files, Opened
+from ance_ir.models.dense.layout import LAYOUTS, Choices, DenseCheckpoint, Files
 from ance_ir.models.dense.pooling import POOLINGS
 from ance_ir.models.dense.published import PUBLISHED, Published
 from ance_ir.models.dense.tower import Activation, Similarity, Tower
@@ -41,7 +41,7 @@ def split_name(name: str) -> list[str]:
     return [name] if Path(name).exists() or "," not in name else [part.strip() for part in name.split(",")]
 
 
-def read_encoder(names: list[str], choices: Choices) -> Opened:
+def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     """Open a checkpoint; see ``DenseEncoder.from_pretrained``."""
     name = ",".join(names)
     for kind, value, known in (
@@ -75,7 +75,7 @@ def read_encoder(names: list[str], choices: Choices) -> Opened:
     return opened
 
 
-def _open(names: list[str], choices: Choices) -> Opened:
+def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
     if len(names) > 2:
         raise ModelError(f"two towers are named by two names, question encoder and context encoder, not by {len(names)}")
     files = Files(name=",".join(names), paths=tuple(resolve(name) for name in names))

@@ -64,7 +64,7 @@ class Choices:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Opened:
+class DenseCheckpoint:
     """A checkpoint, read.
 
     Attributes:
@@ -103,7 +103,7 @@ class Layout:
 
     order: int
     recognises: Callable[[Files], bool]
-    open: Callable[[Files, Choices], Opened]
+    open: Callable[[Files, Choices], DenseCheckpoint]
 
 
 LAYOUTS: Registry[Layout] = registries.CHECKPOINT_LAYOUTS

@@ -32,7 +32,7 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Opened(Generic[S]):
+class Checkpoint(Generic[S]):
     """A checkpoint, read.
 
     Attributes:

@@ -21,7 +21,7 @@ from transformers import (
 from ance_ir.errors import ModelError
 from ance_ir.models.compute.randomness import seeded
 from ance_ir.models.loading.backbones import positions
-from ance_ir.models.loading.checkpoint import Opened, Origin, find_folder
+from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
 from ance_ir.models.loading.weight_files import read_weights
 from ance_ir.models.loading.weights import build, load_config, load_tokenizer, quiet_transformers, reading
@@ -37,7 +37,7 @@ _HEAD = re.compile(r"(qa_outputs|classifier|pre_classifier|(\w+\.)?pooler)\..*")
 """What other tasks add to a backbone, and the head that a fresh one takes the place of."""
 
 
-def read_reader(name: str, *, fresh_head: FreshHead | None, seed: int) -> Opened[ReaderSettings]:
+def read_reader(name: str, *, fresh_head: FreshHead | None, seed: int) -> Checkpoint[ReaderSettings]:
     """Open a checkpoint; see ``Reader.from_pretrained``."""
     with reading(name):
         folder = find_folder(name, "reader", fresh_head=fresh_head is not None, remedy=_REMEDY)
@@ -57,7 +57,7 @@ def read_reader(name: str, *, fresh_head: FreshHead | None, seed: int) -> Opened
         else:
             settings = ReaderSettings(pair_length=min(ReaderSettings.pair_length, longest(model, tokenizer)))
     source = SETTINGS if ours is not None else "what its layout was trained with"
-    return Opened(model=model, tokenizer=tokenizer, settings=settings, origin=Origin(layout="reader", settings=source, unused=unused))
+    return Checkpoint(model=model, tokenizer=tokenizer, settings=settings, origin=Origin(layout="reader", settings=source, unused=unused))
 
 
 def _trained(config: PretrainedConfig, weights: Mapping[str, Tensor], name: str) -> tuple[PreTrainedModel, tuple[str, ...]]:

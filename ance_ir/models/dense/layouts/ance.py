@@ -7,7 +7,7 @@ models have one layout; they differ in the text settings and in how a document i
 from __future__ import annotations
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Choices, Files, Layout, Opened, longest
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout, longest
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings
@@ -26,7 +26,7 @@ def _recognises(files: Files) -> bool:
     return files.has("config.json") and any(name.removeprefix(_PREFIX).startswith("embeddingHead.") for name in files.weights)
 
 
-def _open(files: Files, choices: Choices) -> Opened:
+def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     folder = files.path
     weights = {name.removeprefix(_PREFIX): tensor for name, tensor in files.weights.items()}
     missing = sorted(_HEAD.keys() - weights.keys())
@@ -39,7 +39,7 @@ def _open(files: Files, choices: Choices) -> Opened:
     backbone, unused = build_backbone(load_config(folder, "roberta"), rest, str(folder))
     tokenizer, tower = load_tokenizer(folder, backbone.config), Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
     most = longest(tokenizer, tower)
-    return Opened(
+    return DenseCheckpoint(
         layout="ANCE",
         query=tower,
         tokenizer=tokenizer,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ance_ir.models.dense.layout import Choices, Files, Layout, Opened
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout
 from ance_ir.models.dense.layouts.sentence_transformers import open_folder
 from ance_ir.models.loading.family import SETTINGS, read_ours
 from ance_ir.models.loading.foreign import no_checkpoint
 from ance_ir.models.text.settings import TextSettings
 
 
-def _open(files: Files, choices: Choices) -> Opened:
+def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     settings = read_ours(files.path)
     assert settings is not None
     parts = [files.path] if settings["towers"] == "shared" else [files.path / "query", files.path / "passage"]
@@ -17,7 +17,7 @@ def _open(files: Files, choices: Choices) -> Opened:
         if not (part / "config.json").exists():
             raise no_checkpoint(part)
     towers = [open_folder(part, Choices()) for part in parts]
-    return Opened(
+    return DenseCheckpoint(
         layout="ance_ir",
         query=towers[0].query,
         passage=towers[1].query if len(towers) > 1 else None,

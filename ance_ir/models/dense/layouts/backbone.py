@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ance_ir.models.compute.randomness import seeded
-from ance_ir.models.dense.layout import Choices, Files, Layout, Opened, longest
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout, longest
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings
 
 
-def _open(files: Files, choices: Choices) -> Opened:
+def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     """With a fresh head of the paper's models over position 0, or with the pooling and similarity chosen, by default mean and cosine.
 
     Heads of other tasks are left out.
@@ -29,7 +29,7 @@ def _open(files: Files, choices: Choices) -> Opened:
         ]
     tokenizer = load_tokenizer(folder, backbone.config)
     most = min(longest(tokenizer, tower), 512)
-    return Opened(
+    return DenseCheckpoint(
         layout="backbone with a fresh head" if choices.fresh_head else "backbone",
         query=tower,
         tokenizer=tokenizer,

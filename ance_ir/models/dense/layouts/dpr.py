@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import BertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Choices, Files, Layout, Opened, longest
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout, longest
 from ance_ir.models.dense.published import PUBLISHED
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.foreign import refuse_partial
@@ -43,7 +43,7 @@ def _recognises(files: Files) -> bool:
     return _is_dpr(files.path) if files.has("config.json") else len(_towers_in(files.path)) == 2
 
 
-def _open(files: Files, choices: Choices) -> Opened:
+def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     """The folders of a question and a context encoder, in either order."""
     folders = files.paths
     if len(folders) == 1 and _is_dpr(files.path):
@@ -91,10 +91,10 @@ def _bert_config(config: PretrainedConfig) -> BertConfig:
 
 def opened(
     layout: str, question: Tower, context: Tower, tokenizer: PreTrainedTokenizerBase, length: int, unused: tuple[str, ...]
-) -> Opened:
+) -> DenseCheckpoint:
     """Two towers, with the text settings of DPR's models; ``length`` is in tokens."""
     length = min(length, longest(tokenizer, question, context))
-    return Opened(
+    return DenseCheckpoint(
         layout=layout,
         query=question,
         passage=context,

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Choices, Files, Layout, Opened
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout
 from ance_ir.models.dense.layouts.dpr import LENGTH, opened, tower_of
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weight_files import own_names, read_torch
@@ -22,7 +22,7 @@ _MODELS = ("question_model.", "ctx_model.")
 _BACKBONE = "bert-base-uncased"
 
 
-def _open(files: Files, choices: Choices) -> Opened:
+def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     """Configuration and tokeniser are those next to the file, else those of the backbone that it names (``bert-base-uncased``)."""
     path = files.path
     fields = read_torch(path)

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Choices, Layout, Opened, longest
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Layout, longest
 from ance_ir.models.dense.pooling import POOLINGS
 from ance_ir.models.dense.tower import Activation, Head, Tower
 from ance_ir.models.loading.foreign import refuse_partial
@@ -29,7 +29,7 @@ ACTIVATIONS: dict[str, Activation] = {"Identity": "identity", "Tanh": "tanh", "R
 """By the name of the class in torch."""
 
 
-def open_folder(folder: Path, choices: Choices) -> Opened:
+def open_folder(folder: Path, choices: Choices) -> DenseCheckpoint:
     """Read the folder.
 
     Args:
@@ -55,7 +55,7 @@ def open_folder(folder: Path, choices: Choices) -> Opened:
     assumed = [*(["mean pooling"] if lacking else []), *(["dot product as similarity"] if not (normalize or chosen) else [])]
     tower = Tower(backbone, pooling=pooling, head=head, normalize=normalize)
     tokenizer = load_tokenizer(home, backbone.config)
-    return Opened(
+    return DenseCheckpoint(
         layout="sentence-transformers",
         query=tower,
         tokenizer=tokenizer,
