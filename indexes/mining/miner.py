@@ -96,6 +96,11 @@ class AnnMiner:
         self._verbose = verbose
         self._work: CorpusEncoding | None = None
 
+    def __repr__(self) -> str:
+        usual = {"depth": DEPTH, "rotation": 1, "keep_indexes": False, **Filters().settings}
+        changed = "".join(f", {name}={value!r}" for name, value in self.settings.items() if value != usual[name])
+        return f"AnnMiner({len(self._queries):,} queries{changed})"
+
     def help(self, model: DenseEncoder, folder: Path) -> None:
         """Encode parts of the corpus for the process that leads; see ``Miner.help``."""
         self._encoding(model, folder).help()

@@ -176,7 +176,7 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25 + ./bert", 7, "bm25 % 100 >> ./bert"),
         ("./reader", 0, "bm25 % 20 >> ./reader"),
         ("bm25 >> ./reader[by=luck]", 8, "not 'luck'"),
-        ("bm25 >> x.ance[aggregation=median]", 8, "not as 'median'"),
+        ("bm25 >> x.ance[aggregation=median]", 8, "'median'"),
         ("bm25 >> x.ance[backend=flat]", 8, "backend= is for an index that retrieves"),
         ("bm25 >> x.ance[prf=average]", 8, "prf= is for an index that retrieves"),
         ("x.ance[prf=mean]", 7, r"average\[:DEPTH\] or rocchio\[:DEPTH,ALPHA,BETA\]"),
