@@ -138,11 +138,13 @@ def given_texts(column: pd.Series) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value for people: indexes by their folders, models by their names."""
+    """A value for people: indexes by their folders, models and functions by their names."""
     if isinstance(value, Configured):
         return repr(value)
     if inspect.ismethod(value):
         return _shown(value.__self__)
+    if inspect.isfunction(value):
+        return value.__qualname__
     for attribute in ("folder", "path"):
         if isinstance(place := getattr(value, attribute, None), Path):
             return str(place)

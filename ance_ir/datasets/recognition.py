@@ -16,22 +16,8 @@ _BEIR += "qrels.txt (qid 0 docno label) for qrels/test.tsv; ir_datasets has thes
 _QID = {"qid", "query_id", "queryid", "query", "_id", "id", "q_id", "topic", "topic_id", "topicid", "question_id", "questionid"}
 _QID |= {"qno", "number"}
 _OTHER = {"0", "text", "query", "question", "query_text", "title", "q0", "iter", "iteration", "docno", "docid", "doc_id", "corpus_id"}
-_OTHER |= {
-    "pid",
-    "document_id",
-    "passage_id",
-    "did",
-    "label",
-    "rel",
-    "relevance",
-    "score",
-    "rank",
-    "tag",
-    "run",
-    "system",
-    "answers",
-    "answer",
-}
+_OTHER |= {"pid", "document_id", "passage_id", "did", "label", "rel", "relevance", "score", "rank"}
+_OTHER |= {"tag", "run", "system", "answers", "answer"}
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ from ance_ir.pipelines.systems.tree import Stage
 _ANALYSIS = ("engine", "stemmer", "stopwords")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stages:
     """Opens the stages of systems over one dataset; a model that several of them use is opened once.
 
-    Args:
+    Attributes:
         dataset: the dataset to search.
         num_results: documents a query.
         device: where models compute.
@@ -46,31 +48,18 @@ class Stages:
         verbose: show progress of what is built on first use.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        num_results: int,
-        device: str | None,
-        model: str | None,
-        precision: Precision | None,
-        passages: str,
-        bm25: tuple[float, float],
-        counts_itself: bool,
-        verbose: bool,
-    ) -> None:
-        self._dataset = dataset
-        self._passages = passages
-        self._k1, self._b = bm25
-        self._num_results = num_results
-        self._counts_itself = counts_itself
-        self._device = device
-        self._model = model
-        self._precision = precision
-        self._verbose = verbose
-        self._encoders: dict[str, DenseEncoder] = {}
-        self._rerankers: dict[str, CrossEncoder] = {}
-        self._readers: dict[str, Reader] = {}
+    dataset: Dataset
+    num_results: int
+    device: str | None
+    model: str | None
+    precision: Precision | None
+    passages: str
+    bm25: tuple[float, float]
+    counts_itself: bool
+    verbose: bool
+    _encoders: dict[str, DenseEncoder] = field(default_factory=dict, init=False)
+    _rerankers: dict[str, CrossEncoder] = field(default_factory=dict, init=False)
+    _readers: dict[str, Reader] = field(default_factory=dict, init=False)
 
     def open(self, stage: Stage, text: str, *, retrieves: bool) -> pt.Transformer:
         """A stage: a retriever if it is the first of its system, otherwise a scorer of the documents that were found.
@@ -115,14 +104,14 @@ class Stages:
         if not retrieves:
             raise UsageError(f"{stage.written} only retrieves, so it must be the first stage of a system")
         analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
-        index = dataset_bm25(self._dataset, **analysis) if path is None else BM25Index(path, **analysis)
-        return self._others(index.retriever(self._asked, **{"k1": self._k1, "b": self._b, **options}))
+        index = dataset_bm25(self.dataset, **analysis) if path is None else BM25Index(path, **analysis)
+        return self._others(index.retriever(self._asked, **{"k1": self.bm25[0], "b": self.bm25[1], **options}))
 
     def _dense(self, stage: Stage, word: str, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
-        name = options.get("model") or checkpoint_for(word, self._dataset)
-        passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else self._passages)
+        name = options.get("model") or checkpoint_for(word, self.dataset)
+        passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else self.passages)
         model = self._encoder(stage, name, text_settings(options))
-        index = dataset_dense(self._dataset, model, passages, verbose=self._verbose)
+        index = dataset_dense(self.dataset, model, passages, verbose=self.verbose)
         return self._over_index(stage, index, model, {name: options[name] for name in kinds.INDEX if name in options}, retrieves=retrieves)
 
     def _over_index(
@@ -144,31 +133,31 @@ class Stages:
     @property
     def _asked(self) -> int:
         """The number of documents to ask a retriever for."""
-        return self._num_results if self._counts_itself else self._num_results + 1
+        return self.num_results if self.counts_itself else self.num_results + 1
 
     def _others(self, retriever: pt.Transformer) -> pt.Transformer:
-        return retriever if self._counts_itself else WithoutItself(retriever, self._num_results)
+        return retriever if self.counts_itself else WithoutItself(retriever, self.num_results)
 
     def _reranker(self, stage: Stage, folder: Path | None, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
-        name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self._dataset)
+        name = str(folder.resolve()) if folder else options.pop("model", None) or checkpoint_for(BERT, self.dataset)
         model = self._cross_encoder(stage, name, is_stage=folder is not None)
         if retrieves:
             raise UsageError(f"{stage.written} is a reranker, which scores the results of another stage: bm25 % 100 >> {stage.written}")
-        return self._dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self._verbose, **options)
+        return self.dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self.verbose, **options)
 
     def _reader(self, stage: Stage, path: Path, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
         if retrieves:
             raise UsageError(f"{stage.word} is a reader, which answers from the results of another stage: bm25 % 20 >> {stage.word}")
         name = str(path.resolve())
         if name not in self._readers:
-            self._readers[name] = Reader.from_pretrained(name, device=self._device)
-        texts = self._dataset.text_loader(("title", "text"))
-        return texts >> AnswerReader(self._readers[name], verbose=self._verbose) >> BestAnswer(**options)
+            self._readers[name] = Reader.from_pretrained(name, device=self.device)
+        texts = self.dataset.text_loader(("title", "text"))
+        return texts >> AnswerReader(self._readers[name], verbose=self.verbose) >> BestAnswer(**options)
 
     def _cross_encoder(self, stage: Stage, name: str, *, is_stage: bool) -> CrossEncoder:
         if name not in self._rerankers:
             try:
-                self._rerankers[name] = CrossEncoder.from_pretrained(name, device=self._device)
+                self._rerankers[name] = CrossEncoder.from_pretrained(name, device=self.device)
             except ModelError as error:
                 if is_stage:
                     raise UsageError(f"{stage.word} is no index, and does not open as a reranker: {error}") from error
@@ -179,7 +168,7 @@ class Stages:
         key = repr((name, sorted(settings.items())))
         if key not in self._encoders:
             try:
-                self._encoders[key] = DenseEncoder.from_pretrained(name, device=self._device, precision=self._precision, **settings)
+                self._encoders[key] = DenseEncoder.from_pretrained(name, device=self.device, precision=self.precision, **settings)
             except ModelError as error:
                 raise _with_remedy(error, stage) from error
         return self._encoders[key]
@@ -188,7 +177,7 @@ class Stages:
         encoding = index.manifest["encoding"]
         key = encoding["fingerprint"] if encoding else ""
         if key not in self._encoders:
-            self._encoders[key] = index.model(self._model, self._device, self._precision)
+            self._encoders[key] = index.model(self.model, self.device, self.precision)
         return self._encoders[key]
 
 

@@ -59,7 +59,7 @@ class Systems:
         self._num_results = num_results
         self._pipelines = dict(pipelines)
         self._stages = Stages(
-            dataset,
+            dataset=dataset,
             num_results=num_results,
             device=device,
             model=model,
