@@ -194,6 +194,11 @@ def too_long(source: str, lines: int = 300, function_lines: int = 60) -> list[st
     return long + [f"{name}: {span} lines" for name, span in spans if span > function_lines]
 
 
+def test_files_and_functions_are_short() -> None:
+    long = {module: found for module, path in MODULES.items() if (found := too_long(path.read_text(encoding="utf-8")))}
+    assert long == {}
+
+
 def test_what_is_too_long_is_noticed() -> None:
     body = "\n".join("    x = 1" for _ in range(60))
     assert too_long(f"def f():\n{body}\n") == ["f: 61 lines"]
