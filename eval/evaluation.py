@@ -163,7 +163,7 @@ class Evaluation:
             counts = f"{row.wins}/{row.losses}/{row.ties}"
             figures = [f"{row.difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]", _probability(row.p_corrected)]
             rows.append([str(row.system), str(row.measure), *figures, counts])
-        header = ["system", "measure", f"less {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
+        header = ["system", "measure", f"difference from {self.baseline}", f"{CONFIDENCE:.0%} interval", "p", "wins/losses/ties"]
         return Table(header=header, rows=rows, left=2)
 
     def comparison_text(self) -> str:

@@ -131,7 +131,6 @@ def command(
     own = load_pipelines(file, source) if file else {}
     evaluated = [*(systems or (() if run_files else own)), *run_files]
     settings = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
-    _warn_of_replacing(out, settings)
     shared: Any = {"processes": usable_cpus(), "kept": KeptRuns(out / "runs"), "verbose": True}
     found = evaluate_on_dataset(source, systems, suite=used, pipelines=own, run_files=_named(run_files), **options, **shared)
 
@@ -149,6 +148,7 @@ def _save_and_show(found: Evaluation, out: Path, form: str, settings: Mapping[st
 
     if found.reused:
         click.echo(f"used again from {out / 'runs'}, with their times: {', '.join(found.reused)}", err=form != "text")
+    _warn_of_replacing(out, settings)
     try:
         found.save(out, {**settings, "environment": environment()})
     finally:

@@ -21,5 +21,5 @@ def check(case: Case) -> Iterator[Finding]:
         severity="note",
         what=f"{extra:,} of {len(case.queries):,} queries repeat the text of another, as {', '.join(first[:3])}",
         figures={"repeated": extra, "queries": len(case.queries)},
-        advice="each counts as a query of its own in means and tests",
+        advice="means and tests count each of them as a separate query",
     )

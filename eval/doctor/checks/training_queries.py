@@ -22,5 +22,5 @@ def check(case: Case) -> Iterator[Finding]:
         severity="warning",
         what=f"{len(seen):,} of {len(case.queries):,} queries ({share:.1%}) are among the training queries, as {seen['query'].iloc[0]!r}",
         figures={"in training": len(seen), "queries": len(case.queries), "share": share},
-        advice="what was trained on them has seen their answers; leave them out on one side",
+        advice="models trained on them have seen their positives; exclude them from training or from evaluation",
     )

@@ -26,13 +26,13 @@ def check(case: Case) -> Iterator[Finding]:
             shares[system] = float(top["label"].notna().mean())
     low = {system: share for system, share in shares.items() if share < JUDGED}
     depth = len(case.qrels) / len(case.qids)
-    sparse = f"judgements are sparse, {depth:.1f} a query" if depth < SPARSE else None
+    sparse = f"judgements are sparse ({depth:.1f} a query)" if depth < SPARSE else None
     only = "the judgements name relevant documents alone" if (case.qrels["label"] > 0).all() else None
     if low and (sparse or only):
         shares_text = ", ".join(f"{system} {share:.1%}" for system, share in low.items())
         yield Finding(
             severity="note",
-            what=f"{sparse or only}, so that most of the top {TOP} has none (judged@{TOP}: {shares_text})",
+            what=f"{sparse or only}: most of the top {TOP} is unjudged (judged@{TOP}: {shares_text})",
             figures={"judgements a query": depth, **low},
             advice="relevant documents without a judgement count as not relevant, for every system",
         )

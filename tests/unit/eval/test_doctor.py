@@ -164,7 +164,7 @@ def test_few_judgements() -> None:
 
     assert judged_at_10(5) == []
     assert only(judged_at_10(6), "warning", "other", "judged@10 is 40.0%, less than 50%").figures == {"judged@10": 0.4}
-    only(judged_at_10(6, judged=8), "note", None, "judgements are sparse, 8.0 a query")
+    only(judged_at_10(6, judged=8), "note", None, "judgements are sparse (8.0 a query)")
     only(judged_at_10(6, lowest=1), "note", None, "the judgements name relevant documents alone")
     assert judged_at_10(5, judged=8) == []
 

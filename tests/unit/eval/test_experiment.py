@@ -212,7 +212,7 @@ def test_a_run_of_unknown_origin_is_kept_but_never_used_again(tmp_path: Path) ->
 
 def test_each_difference_from_the_baseline_is_told(evaluation: Evaluation) -> None:
     lines = evaluation.comparison_text().splitlines()
-    assert lines[0].split()[:4] == ["system", "measure", "less", "bm25"]
+    assert lines[0].split()[:5] == ["system", "measure", "difference", "from", "bm25"]
     assert len(lines) == 2 + 4
     low, high = evaluation.interval("ance", "RR@10", "difference_")
     assert f"+0.3182  [{low:+.4f}, {high:+.4f}]" in lines[2]
