@@ -68,7 +68,7 @@ class DenseTraining(DatasetTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.warm_up is None and self.warm_up_until is not None:
-            raise UsageError(f"warm_up_until {self.warm_up_until} without a warm_up, which says where negatives come from until then")
+            raise UsageError(f"warm_up_until {self.warm_up_until} needs warm_up, the negatives until then")
 
     def schedule(self, make: Callable[[str], NegativeSource], settings: TrainingSettings) -> NegativeSchedule:
         """The source of each step's negatives.
@@ -86,9 +86,9 @@ class DenseTraining(DatasetTraining):
         every, steps = settings.refresh_every, settings.steps
         until = every if self.warm_up_until is None else self.warm_up_until
         if until < 1 or until % every:
-            raise UsageError(f"a warm-up ends at a refresh, that is at a multiple of {every} steps, not at {until}")
+            raise UsageError(f"initial negatives end at a refresh, that is at a multiple of {every} steps, not at {until}")
         if until >= steps:
-            raise UsageError(f"the run ends after {steps} steps, before the warm-up does, at {until}; let it end earlier")
+            raise UsageError(f"initial negatives end within the run, that is before step {steps}, not at {until}")
         return TwoStageNegatives(make(self.warm_up), source, until)
 
 

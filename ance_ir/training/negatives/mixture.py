@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ance_ir.errors import UsageError
-from ance_ir.training.negatives.named.in_batch import InBatchNegatives
 from ance_ir.training.negatives.source import InBatch, NegativeSource
 from ance_ir.training.refresh.mined import MinedNegatives
 
@@ -17,7 +16,7 @@ class MixedNegatives(NegativeSource):
     """Each negative comes from one of several sources, drawn by weight; the documents of the batch come in addition.
 
     Args:
-        sources: what is mixed; ``InBatchNegatives`` among them add the batch's documents and have no weight.
+        sources: what is mixed; those that draw nothing (``InBatchNegatives``) add the batch's documents and have no weight.
         weights: of the sources, above 0.
 
     Raises:
@@ -31,7 +30,7 @@ class MixedNegatives(NegativeSource):
         if len(kinds) > 1:
             raise UsageError("negatives are in-batch or nce, not both")
         self.in_batch: InBatch = kinds.pop() if kinds else "none"
-        drawn = [(source, weight) for source, weight in zip(sources, weights, strict=True) if not isinstance(source, InBatchNegatives)]
+        drawn = [(source, weight) for source, weight in zip(sources, weights, strict=True) if source.draws]
         if not drawn:
             raise UsageError("something that is drawn was expected in addition to in-batch negatives, e.g. random or bm25")
         self._sources = [source for source, _ in drawn]

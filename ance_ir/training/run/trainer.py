@@ -262,7 +262,7 @@ class Trainer(Generic[Model]):
     def _diverged(self, what: str, value: float, step: int) -> TrainingError:
         return TrainingError(
             f"the {what} is {value} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "
-            "a lower learning rate or a longer warm-up may help"
+            "a lower learning rate, or a longer warm-up of it, may help"
         )
 
 
