@@ -68,8 +68,9 @@ class Configured:
         return setting.read(default) if isinstance(setting, Setting) else default
 
     def subtransformers(self) -> dict[str, Any]:
-        """The pipelines among the settings, by name."""
-        return {name: getattr(self, name) for name in self.stages}
+        """The pipelines among the settings, by name; several under one name are a list, as PyTerrier expects."""
+        values = ((name, getattr(self, name)) for name in self.stages)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
 
     def __repr__(self) -> str:
         """One line: the class, its required arguments, and the settings that differ from their defaults."""

@@ -816,7 +816,7 @@ def test_a_query_that_is_no_string_is_refused(make: Callable[[World], pt.Transfo
 
 
 def our_transformers() -> set[type]:
-    """All public transformers of the package; indexers only index."""
+    """All public transformers of the package, without base classes; indexers only index."""
     for module in pkgutil.walk_packages(ance_ir.__path__, "ance_ir."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -826,7 +826,8 @@ def our_transformers() -> set[type]:
         waiting += (below := waiting.pop().__subclasses__())
         found.update(below)
     ours = {kind for kind in found if kind.__module__.startswith("ance_ir.") and not kind.__name__.startswith("_")}
-    return {kind for kind in ours if not issubclass(kind, pt.Indexer) and kind.transform is not pt.Transformer.transform}
+    concrete = {kind for kind in ours if not any(getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind))}
+    return {kind for kind in concrete if not issubclass(kind, pt.Indexer) and kind.transform is not pt.Transformer.transform}
 
 
 def test_every_transformer_has_a_case(world: World) -> None:
