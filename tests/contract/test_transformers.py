@@ -825,7 +825,7 @@ def our_transformers() -> set[type]:
     while waiting:
         waiting += (below := waiting.pop().__subclasses__())
         found.update(below)
-    ours = {kind for kind in found if kind.__module__.startswith("ance_ir.") and not kind.__name__.startswith("_")}
+    ours = {kind for kind in found if kind.__module__.startswith("ance_ir.") and "._" not in f"{kind.__module__}.{kind.__name__}"}
     concrete = {kind for kind in ours if not any(getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind))}
     return {kind for kind in concrete if not issubclass(kind, pt.Indexer) and kind.transform is not pt.Transformer.transform}
 
