@@ -19,7 +19,7 @@ Example:
 @click.command("demo", short_help="Train, index and evaluate on a collection that needs no download", epilog=EXAMPLE)
 @click.option("--out", type=UserPath(), default=Path("runs/demo"), show_default=True, help="Where everything is written.")
 @click.option("--steps", type=int, default=32, show_default=True, help="Optimiser steps.")
-@click.option("--seed", type=int, default=42, show_default=True, help="Of everything random.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of all random numbers.")
 @click.option("--compare", is_flag=True, help="Also train with random negatives, and compare FirstP with MaxP passages.")
 @device_option
 def command(out: Path, steps: int, seed: int, compare: bool, device: str | None) -> None:

@@ -25,11 +25,16 @@ Example:
     metavar="[NAME=]READER",
     help="A checkpoint, a training run, or nearest-name, which needs no model; may be given several times.",
 )
-@click.option("--system", default="bm25", show_default=True, help="Finds the passages, as in `ance-ir eval`; gold: the relevant ones.")
+@click.option(
+    "--system",
+    default="bm25",
+    show_default=True,
+    help="The system that finds the passages, as in `ance-ir eval`; gold: the relevant passages.",
+)
 @click.option("--depth", type=int, default=10, show_default=True, help="Passages of each question that are read.")
 @click.option("--split", default="test", show_default=True, help="The questions; they need answers.")
 @click.option("--questions", type=int, metavar="N", help="So many of them, drawn at random.  [default: all]")
-@click.option("--seed", type=int, default=42, show_default=True, help="Of the draw.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the draw.")
 @click.option("--out", type=UserPath(dir_okay=False), help="Write the answers there, as JSON lines.")
 @device_option
 def command(

@@ -21,7 +21,7 @@ def command() -> None:
     """Show training runs, side by side."""
 
 
-@command.command("show", short_help="Show how runs went, or go", epilog=EXAMPLE)
+@command.command("show", short_help="Show the progress and results of training runs", epilog=EXAMPLE)
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=UserPath())
 @click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write curves.png and index.html there.")
 def show(folders: tuple[Path, ...], out: Path | None) -> None:

@@ -33,7 +33,7 @@ def command() -> None:
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @layers_option
 @click.option("--steps", type=int, default=160, show_default=True, help="Optimiser steps of a run.")
-@click.option("--batch-size", type=int, default=32, show_default=True, help="Queries of a batch.")
+@click.option("--batch-size", type=int, default=32, show_default=True, help="Queries per batch.")
 @click.option("--learning-rate", type=float, default=5e-5, show_default=True, help="Its peak, after a tenth of the steps.")
 @click.option("--refresh-every", type=int, metavar="N", help="Steps between two minings of negatives.  [default: a quarter of them]")
 @click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` changes to B; a refresh is due then.")

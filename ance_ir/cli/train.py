@@ -69,18 +69,22 @@ Example:
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
 @layers_option
 @out_option
-@click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where they come from; see above.")
-@click.option("--warm-up", metavar="SOURCE", help="Initial negatives, before the others.")
+@click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where negatives come from; see above.")
+@click.option("--warm-up", metavar="SOURCE", help="Negatives to start with, until --warm-up-until.")
 @click.option("--warm-up-until", type=int, metavar="STEP", help="When --negatives follow.  [default: at the first refresh after step 0]")
 @click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")
 @click.option("--draw", metavar="[uniform|top|score]", default="uniform", show_default=True, help="How ance draws from them; see above.")
-@click.option("--skip", type=int, default=0, show_default=True, help="Leave out so many of the first documents of ance's ranking.")
-@click.option("--margin", type=float, help="Leave out what scores less than this below the query's best positive.")
-@click.option("--filter-teacher", metavar="MODEL", help="Leave out what this cross-encoder scores above the query's best positive …")
+@click.option("--skip", type=int, default=0, show_default=True, help="Number of top-ranked documents of ance to leave out.")
+@click.option("--margin", type=float, help="Leave out documents that score less than this below the query's best positive.")
+@click.option(
+    "--filter-teacher", metavar="MODEL", help="Leave out documents that this cross-encoder scores above the query's best positive …"
+)
 @click.option("--filter-teacher-margin", type=float, default=0.0, show_default=True, help="… or less than this below it.")
-@click.option("--rotation", type=int, default=1, show_default=True, help="Each refresh mines for one of so many parts of the queries.")
+@click.option(
+    "--rotation", type=int, default=1, show_default=True, help="Number of parts of the queries; each refresh mines for one of them."
+)
 @click.option("--inferencers", type=int, help="Processes that mine while training continues; 0: only those started elsewhere.")
-@click.option("--inferencer-devices", metavar="DEVICE,…", help="Theirs, e.g. cuda:1,cuda:2.")
+@click.option("--inferencer-devices", metavar="DEVICE,…", help="Devices of the inferencers, e.g. cuda:1,cuda:2.")
 @click.option("--reuse", metavar="INDEX", help="An index of --model over an earlier state of the corpus; encode only what is new, first.")
 @passages_option
 @optimisation_options
@@ -89,10 +93,10 @@ Example:
     "--loss", type=click.Choice([*LOSSES, *DISTILLATIONS]), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]"
 )
 @click.option("--teacher", metavar="MODEL", help="A cross-encoder to distil from, with --loss margin-mse or kl.")
-@click.option("--dimensions", metavar="D,…", help="Apply the loss also to vectors cut to so many dimensions, e.g. 256,64.")
+@click.option("--dimensions", metavar="D,…", help="Also apply the loss to vectors cut to these numbers of dimensions, e.g. 256,64.")
 @click.option("--grad-cache", is_flag=True, help="Encode a batch twice, in parts, so that memory does not bound its size.")
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
-@click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two minings of negatives.")
+@click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two refreshes of the negatives.")
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
 @text_options
 @tensorboard_option

@@ -41,7 +41,7 @@ Example:
 @click.command("train-reranker", short_help="Train a reranker (cross-encoder)", help=HELP, epilog=EXAMPLE)
 @dataset_option
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each checkpoint, reranking what BM25 finds.")
-@click.option("--dev-depth", type=int, default=20, show_default=True, help="Documents of each that are reranked then.")
+@click.option("--dev-depth", type=int, default=20, show_default=True, help="Documents to rerank for each of these queries.")
 @click.option("--fresh-head", is_flag=True, help="Begin with a new classification head: on a backbone, or in place of the checkpoint's.")
 @click.option(
     "--loss",

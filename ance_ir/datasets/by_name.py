@@ -32,9 +32,8 @@ def load_dataset(name: str | Path) -> Dataset:
             return dataset
     names = [known for source in sources for known in source.names()]
     close = difflib.get_close_matches(name, [*names, *(known for source in sources for known in source.more())], n=5)
-    looked = "; ".join(map(SOURCES.summary, sorted(SOURCES, key=lambda kind: SOURCES[kind].order)))
+    hint = f"Did you mean {', '.join(close)}? " if close else ""
     raise DatasetNotFoundError(
-        f"no dataset {name!r}; looked for: {looked} (ANCE_IR_DATA is {data_folder() or 'not set'}). "
-        + (f"Did you mean {', '.join(close)}? " if close else "")
-        + f"There are {', '.join(names)}, and the ids of ir_datasets (https://ir-datasets.com)"
+        f"no dataset {name!r}. {hint}A dataset is a directory, an id of ir_datasets (https://ir-datasets.com), or one of "
+        f"{', '.join(names)} (ANCE_IR_DATA is {data_folder() or 'not set'})"
     )
