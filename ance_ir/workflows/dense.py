@@ -129,6 +129,8 @@ def train_on_dataset(
     if "scheme" in options:
         warn_of_old_name("train_on_dataset(scheme=…)", "train_on_dataset(negatives=…)")
         options["negatives"] = options.pop("scheme")
+    if "mining" in options and options["mining"] is None:  # which stood for the defaults
+        del options["mining"]
     how = settings_of(DenseTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
         data.warn_of_shared_queries(how.dev_split)

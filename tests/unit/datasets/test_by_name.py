@@ -43,13 +43,11 @@ def test_aliases_lead_to_ids_and_hide_none(alias: str) -> None:
 
 def test_an_unknown_name_says_where_it_was_looked_for_and_what_there_is(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        DatasetNotFoundError, match=r"no dataset 'vaswanni'.*ANCE_IR_DATA is not set.*Did you mean vaswani.*python-stdlib.*trec-dl"
+        DatasetNotFoundError, match=r"no dataset 'vaswanni'.*Did you mean vaswani.*python-stdlib.*trec-dl.*ANCE_IR_DATA is not set"
     ):
         load_dataset("vaswanni")
     monkeypatch.setenv("ANCE_IR_DATA", str(collection.parent))
-    with pytest.raises(
-        DatasetNotFoundError, match=rf"ANCE_IR_DATA is {collection.parent}.*Did you mean pets\b.*There are .*pets, python-stdlib"
-    ):
+    with pytest.raises(DatasetNotFoundError, match=rf"Did you mean pets\b.*pets, python-stdlib.*ANCE_IR_DATA is {collection.parent}"):
         load_dataset("petss")
     with pytest.raises(DatasetNotFoundError, match=r"@@@@"):
         load_dataset("@@@@")
