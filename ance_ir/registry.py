@@ -24,8 +24,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Args:
         kind: what an entry is, for messages: ``"loss"``.
-        package: the package's dotted name: ``__name__`` in its ``__init__.py``.
-        attribute: the name under which each module has its entry: ``"LOSS"``.
+        package: the package's dotted name.
+        attribute: the name under which each module has its entry: ``"loss"``.
     """
 
     def __init__(self, kind: str, package: str, attribute: str) -> None:

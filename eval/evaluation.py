@@ -1,4 +1,4 @@
-"""The result of an experiment, as a frame, a table, text, HTML, JSON, or a folder."""
+"""The result of an experiment: shown as a frame, text or HTML; saved as ``results.json``, ``per_query.tsv`` and ``runs/``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ance_ir.errors import EvaluationError
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.measures import parse_measures
-from ance_ir.eval.significance import settled
+from ance_ir.eval.significance import rounded
 
 _WIDTH = 160
 
@@ -74,7 +74,7 @@ def queries_won(evaluation: Evaluation, queries: pd.DataFrame, system: str, base
     if measure not in evaluation.measures:
         raise EvaluationError(f"{measure} was not evaluated; {', '.join(evaluation.measures)} were")
     better, worse = (evaluation.per_query[name][measure] for name in (system, baseline))
-    margins = settled(better - worse, float(max(better.abs().max(), worse.abs().max()))).rename("margin").reset_index()
+    margins = rounded(better - worse, float(max(better.abs().max(), worse.abs().max()))).rename("margin").reset_index()
     margins = margins[margins["margin"] > 0].sort_values(["margin", "qid"], ascending=[False, True])
     texts = queries.set_index("qid")["query"]
     examples = []

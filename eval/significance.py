@@ -88,11 +88,11 @@ def compare(
         for measure in values:
             both = pd.DataFrame({"ours": values[measure].reindex(reference.index), "theirs": reference[measure]}).dropna()
             scale = float(both.abs().to_numpy().max(initial=0.0))
-            counts = _counts(settled(both["ours"] - both["theirs"], scale))
+            counts = _counts(rounded(both["ours"] - both["theirs"], scale))
             if weights is not None:
                 both["ours"] = _shares(both["ours"], weights[system][measure])
                 both["theirs"] = _shares(both["theirs"], weights[baseline][measure])
-            differences = settled(both["ours"] - both["theirs"], scale)
+            differences = rounded(both["ours"] - both["theirs"], scale)
             rows.append((system, measure, differences.mean(), _p(differences.to_numpy(), test, seed), *counts))
     table = pd.DataFrame(rows, columns=[column for column in _COLUMNS if column != "p_corrected"])
     corrected = multipletests(table["p"], method=correction)[1] if rows else np.array([])
@@ -167,13 +167,13 @@ def intervals(
     columns = np.flatnonzero(table["system"] == baseline)
     reference = np.tile(columns, len(per_query))
     scales = values.abs().max().fillna(0.0)
-    differences = np.column_stack([settled(one, scale) for one, scale in zip((means - means[:, reference]).T, scales, strict=True)])
+    differences = np.column_stack([rounded(one, scale) for one, scale in zip((means - means[:, reference]).T, scales, strict=True)])
     table["difference_low"], table["difference_high"] = _quantiles(differences, share)
     table.loc[table["system"] == baseline, ["difference_low", "difference_high"]] = np.nan
     return table
 
 
-def settled(differences: Numbers, scale: float) -> Numbers:
+def rounded(differences: Numbers, scale: float) -> Numbers:
     """Differences of values of at most ``scale``, rounded to hide the noise of floating point."""
     return differences.round(_NOISE - math.ceil(math.log10(scale))) if scale else differences
 

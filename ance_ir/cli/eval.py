@@ -1,4 +1,4 @@
-"""``ance-ir eval``."""
+"""``ance-ir eval``: its options, handed to ``ance_ir.eval.on_dataset``."""
 
 from __future__ import annotations
 

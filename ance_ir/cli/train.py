@@ -1,4 +1,4 @@
-"""``ance-ir train``."""
+"""``ance-ir train``: its options, handed to ``ance_ir.workflows.dense``."""
 
 from __future__ import annotations
 

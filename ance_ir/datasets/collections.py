@@ -7,7 +7,7 @@ from typing import Literal
 
 Kind = Literal["passages", "documents", "open QA"]
 
-_BEIR = {
+_BEIR_NAMES = {
     *("arguana", "bioasq", "climate-fever", "cqadupstack", "dbpedia-entity", "fever", "fiqa", "hotpotqa", "nfcorpus", "quora", "robust04"),
     *("scidocs", "scifact", "signal1m", "trec-covid", "trec-news", "webis-touche2020"),
 }
@@ -23,7 +23,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 def is_beir(name: str) -> bool:
     """Whether a dataset's name is that of a collection of BEIR: ``beir/arguana``, ``arguana``."""
     first = name.lower().split("/")[0]
-    return first == "beir" or first in _BEIR
+    return first == "beir" or first in _BEIR_NAMES
 
 
 def kind_of(name: str) -> Kind | None:

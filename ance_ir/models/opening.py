@@ -20,6 +20,7 @@ _CLASSES: dict[Family, type[Model]] = {"encoder": DenseEncoder, "reranker": Cros
 
 def find_family(name: str | Path) -> Family:
     """Which family a checkpoint is of. One that does not say it, such as a bare backbone, counts as a dense encoder.
+    (As a stage of a system it would be a reranker: see ``ance_ir.pipelines.systems.folders``.)
 
     Args:
         name: see ``open``.

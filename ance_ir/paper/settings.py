@@ -7,7 +7,7 @@ from typing import Any
 
 from ance_ir.brief import Brief
 from ance_ir.errors import UsageError
-from ance_ir.indexes.mining.miner import DEPTH
+from ance_ir.indexes.mining.ann_miner import DEPTH
 from ance_ir.training import TrainingSettings
 
 SCHEMES = (

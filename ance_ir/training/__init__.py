@@ -1,7 +1,7 @@
 """Training: queries and positives, negatives, batches, losses, the loop, the run on disk."""
 
 from ance_ir.moved import moved
-from ance_ir.training.negatives.candidates import CandidateNegatives
+from ance_ir.training.negatives.from_ranking import CandidateNegatives
 from ance_ir.training.negatives.mixture import MixedNegatives
 from ance_ir.training.negatives.named import NEGATIVES
 from ance_ir.training.negatives.named.ance import AnnNegatives

@@ -13,7 +13,7 @@ from ance_ir.errors import UsageError
 from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.indexes.mining import AnnMiner
-from ance_ir.indexes.mining.miner import DEPTH
+from ance_ir.indexes.mining.ann_miner import DEPTH
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.compute.device import find_device

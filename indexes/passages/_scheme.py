@@ -1,4 +1,8 @@
-"""What passage schemes have in common."""
+"""The base of passage schemes.
+
+A scheme sees numbers of tokens alone. One that needs the text changes ``PassageScheme`` (``ance_ir.models.text.settings``) and
+``TextTokenizer.cut`` (``ance_ir.models.text.tokenizing``), which does the cutting, as well.
+"""
 
 from __future__ import annotations
 

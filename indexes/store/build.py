@@ -9,7 +9,7 @@ import numpy as np
 
 from ance_ir.datasets.ids import Ids, InvalidIdError
 from ance_ir.errors import IndexingError
-from ance_ir.indexes.store.docnos import DocumentRows
+from ance_ir.indexes.store.document_rows import DocumentRows
 from ance_ir.indexes.store.vectors import VectorWriter
 from ance_ir.models import Encoding
 from ance_ir.models.compute.batching import chunks

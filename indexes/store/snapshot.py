@@ -56,7 +56,7 @@ class Snapshot:
 
     Attributes:
         manifest: the content of ``manifest.json``.
-        store: the vectors.
+        vectors: the vectors.
         table: the documents.
 
     Raises:

@@ -16,7 +16,7 @@ from ance_ir.arrays import map_array, save_array
 from ance_ir.datasets import DocnoMap
 from ance_ir.digests import hash_files
 from ance_ir.errors import DamagedIndexError, DatasetError
-from ance_ir.indexes.store.docnos import tie_order
+from ance_ir.indexes.store.tie_order import tie_order
 
 _BLOCK = 1 << 20
 _REMEDY = "build the index again"

@@ -24,7 +24,7 @@ from ance_ir.datasets import DocnoMap
 from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import as_path, atomic_folder, restore, write_json
-from ance_ir.indexes.store.docnos import tie_order
+from ance_ir.indexes.store.tie_order import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher, find_analysis
 from ance_ir.pipelines.bm25.engines import ENGINES

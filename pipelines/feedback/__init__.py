@@ -2,6 +2,8 @@
 
 A kind that systems know by name, such as ``x.ance[prf=rocchio:5,0.4,0.6]``, is a module of ``kinds``. Its ``FEEDBACK`` is the class.
 
+RM3, feedback for BM25, is in ``pipelines/bm25``.
+
 Example, with the model's query vectors in the frame from the start, so that each query is encoded once::
 
     model.queries() >> ance % 10 >> RocchioPRF(index) >> ance

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ance_ir import registries
 from ance_ir.pipelines.fusion.base import Candidates, Fusion
-from ance_ir.pipelines.fusion.functions.rrf import ReciprocalRankFusion
+from ance_ir.pipelines.fusion.named.rrf import ReciprocalRankFusion
 from ance_ir.pipelines.fusion.weighted_sum import Missing, Normalization, WeightedSum
 from ance_ir.registry import Registry
 

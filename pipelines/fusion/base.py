@@ -70,7 +70,10 @@ class Fusion(Retrieving):
 
     @abstractmethod
     def _lacking(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """The value that it gives to documents it did not find, for each of its queries; a query's values begin at ``starts``."""
+        """The value that a system gives to documents it did not find, for each query for which it found something.
+
+        The values of one query begin at each of ``starts``. For a query for which the system found nothing the value is 0.
+        """
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Run each system and fuse the results.

@@ -14,7 +14,8 @@ Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
 
 
 def kind_of(path: Path) -> Kind:
-    """The kind of a folder. A model of unknown purpose counts as a reranker.
+    """The kind of a folder. A model of unknown purpose counts as a reranker; ``ance_ir.models.open`` opens it as a
+    dense encoder.
 
     Raises:
         UsageError: it is no stage.

@@ -14,7 +14,7 @@ from ance_ir.datasets import DocnoMap, DocumentStore
 from ance_ir.files import write_json
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.formats import embedding_pkl, files
-from ance_ir.indexes.store.docnos import tie_order
+from ance_ir.indexes.store.tie_order import tie_order
 from ance_ir.pipelines import BM25Index
 from ance_ir.training import read_metrics
 from ance_ir.training.refresh.mined import MinedNegatives

@@ -20,7 +20,7 @@ class Pooling:
             there is no padding; gives ``[B, H]`` of the same type. It is made of tensor operations only, which OpenVINO can trace.
         shown: what ``ance-ir info`` calls it.
         mode: its name in ``pooling_mode`` of sentence-transformers.
-        flag: what its older setting there has after ``pooling_mode_``.
+        flag: what its older setting there has after ``pooling_mode_``: ``mean`` has the mode ``mean`` and the flag ``mean_tokens``.
     """
 
     pool: Callable[[Tensor, Tensor | None], Tensor]

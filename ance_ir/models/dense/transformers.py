@@ -34,7 +34,7 @@ class Encoding:
         fingerprint: the model's fingerprint.
         text: its text settings.
         similarity: ``"dot"`` or ``"cosine"``.
-        pooling: ``"cls"`` or ``"mean"``; ``None`` where it is not known.
+        pooling: the name of one of ``POOLINGS``; ``None`` where it is not known.
         passages: the passage scheme's text form, e.g. ``maxp:512,4``; ``None`` where the rows are documents, not passages.
         precision: what the model computed in.
     """

@@ -48,6 +48,10 @@ class NegativeSchedule(ABC):
 class NegativeSource(NegativeSchedule):
     """Draws negatives for training queries, never one of a query's excluded documents; the same source at every step.
 
+    What is excluded is decided once, by ``TrainingQueries.load``: a query's positives and documents with their text. Each source keeps to
+    it: those of a ranking drop these documents when they are made, random ones draw again, mining leaves them out
+    (``ance_ir.indexes.mining.allowed``), and negatives in the batch are masked (``ance_ir.training.objectives.scoring``).
+
     Attributes:
         in_batch: which of a batch's documents are negatives in addition to those that are drawn.
         draws: whether any are drawn; otherwise the batch's documents are the only negatives.

@@ -79,7 +79,7 @@ class Refresher:
         """Training has ended, or failed."""
 
     def prepare(self, step: int, model: Any) -> dict[str, Any]:
-        """Prepare a step.
+        """Mine new negatives, or take those that were mined, if they are due before this step.
 
         Args:
             step: the step.

@@ -22,7 +22,7 @@ class Switches:
         self._path = path
         self._mined_at: dict[int, int] = {}
         self.reached = -1
-        """The last step whose negatives are settled; −1 before the first."""
+        """The last step whose negatives are decided; −1 before the first."""
         if path.exists():
             kept = read_typed(path, _Switches, error=TrainingError, remedy="restore it, or choose another folder")
             try:
@@ -41,7 +41,7 @@ class Switches:
         return self._mined_at[max(earlier)] if earlier else None
 
     def reach(self, step: int) -> None:
-        """Settle the steps up to one."""
+        """Mark all steps up to ``step`` as decided."""
         if step > self.reached:
             self.reached = step
             self._write()

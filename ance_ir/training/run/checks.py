@@ -1,4 +1,7 @@
-"""Checks before and after a run: refusals of runs that cannot learn, warnings of what may not be intended."""
+"""Checks before and after a run: refusals of runs that cannot learn, warnings of what may not be intended.
+
+The settings of a resumed run are compared in ``manifest``.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ runs/x/negatives/task.json          which checkpoint inferencers mine with
 runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step
 runs/x/progress.json                a heartbeat for inferencers
-runs/x/tensorboard/                 the same for TensorBoard, where that was asked for
+runs/x/tensorboard/                 the log for TensorBoard, if requested
 runs/x/model/                       the trained model; the sign that it ended
 """
 
@@ -28,7 +28,7 @@ from ance_ir.files import TEMPORARY, as_path, atomic_folder, remove_folder, remo
 from ance_ir.locks import held_lock
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.training.refresh.mined import MinedNegatives
-from ance_ir.training.run.manifest import add_to_manifest, explained, read_manifest, settle_manifest
+from ance_ir.training.run.manifest import add_to_manifest, explained, read_manifest, write_or_compare_manifest
 from ance_ir.training.run.metrics import MetricsLog
 from ance_ir.training.run.optimisation import load_optimiser, save_optimiser
 from ance_ir.typed_json import read_typed
@@ -92,7 +92,7 @@ class TrainingRun:
             strangers = sorted(entry.name for entry in self.folder.iterdir() if TEMPORARY not in entry.name)
             if strangers:
                 raise TrainingError(f"{self.folder} is no training run, but holds {', '.join(strangers[:3])}; choose another folder")
-        settle_manifest(self._manifest, settings)
+        write_or_compare_manifest(self._manifest, settings)
         for folder in (self.folder, self.folder / "checkpoints", self.folder / "negatives", *self.folder.glob("negatives/*")):
             remove_leftovers(folder)
 

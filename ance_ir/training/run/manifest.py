@@ -1,4 +1,4 @@
-"""The manifest of a training run, ``run.json``: the run's settings, and what was noted about it since."""
+"""The manifest of a training run, ``run.json``: its settings, the check that a resumed run has the same ones, and later notes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def settle_manifest(path: Path, settings: Mapping[str, Any]) -> None:
+def write_or_compare_manifest(path: Path, settings: Mapping[str, Any]) -> None:
     """Write the manifest of a new run, or renew that of a resumed run; its ``environment`` may differ.
 
     Raises:

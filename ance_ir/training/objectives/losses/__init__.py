@@ -1,4 +1,5 @@
-"""Losses over scores, a module each: its docstring has the formula, its function ``loss`` computes it.
+"""Losses over scores, a module each: its docstring has the formula (its first line is shown by ``ance-ir train --help``), its function
+``loss`` computes it.
 
 Shapes: B queries, N negatives a query. A loss takes the scores of the positives ``[B]`` and of the negatives ``[B, N]``, divided by the
 temperature, and returns a scalar. A negative of −∞ is none: it fills up rows of batches whose queries have different numbers of negatives.

@@ -1,4 +1,4 @@
-"""How far each negative is from scoring 1 less than its positive.
+"""Each negative should score at least 1 less than its positive.
 
 max(0, 1 − s⁺ + s⁻), averaged over pairs (paper, section 6.3).
 """
