@@ -18,8 +18,9 @@ from ance_ir.models import CrossEncoder, Reader
 _SHOWN_ONLY = {"cache", "progress", "verbose"}
 """Arguments that do not change the results."""
 
-_MODULE, _SHORT = re.compile(r"(ance_ir\.(?:indexes\.passages|pipelines\.(?:feedback|fusion)))\..+"), r"\1"
-"""Within these packages the module of a class does not count."""
+_MODULE = re.compile(r"(ance_ir\.(?:indexes\.passages|pipelines\.(?:feedback|fusion)))\..+|(ance_ir\.models)\.dense(\.transformers)")
+_SHORT = r"\1\2\3"
+"""Where classes lie within these packages does not count, so that runs from before they moved are used again."""
 
 
 def fingerprint(pipeline: pt.Transformer) -> str | None:

@@ -22,6 +22,7 @@ from ance_ir.models.loading.weights import build, load_config, load_tokenizer, r
 from ance_ir.models.pretrained import Conversion, Pretrained
 from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
+from ance_ir.moved import warn_of_old_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,18 @@ class RagToken(Pretrained[RagSettings]):
         assert isinstance(model, RagTokenForGeneration)
         opened = cls(model, tokenizer, name=absolute(name), origin=Origin(layout="RAG", settings="their defaults", unused=unused))
         return opened._ready(place, None, None, settings)
+
+    @property
+    def num_beams(self) -> int:
+        """Deprecated: ``settings.num_beams``."""
+        warn_of_old_name("RagToken.num_beams", "RagToken.settings.num_beams")
+        return self.settings.num_beams
+
+    @property
+    def max_answer_length(self) -> int:
+        """Deprecated: ``settings.max_answer_length``."""
+        warn_of_old_name("RagToken.max_answer_length", "RagToken.settings.max_answer_length")
+        return self.settings.max_answer_length
 
     def _backbones(self) -> list[PreTrainedModel]:
         return [self.model]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ance_ir.errors import TrainingError
 from ance_ir.eval.tables import NOTHING, table_of
+from ance_ir.moved import warn_of_old_name
 from ance_ir.training import read_metrics
 from ance_ir.training.run.manifest import NOTED
 from ance_ir.typed_json import read_typed
@@ -77,6 +78,12 @@ class LoggedRun:
     def settings(self) -> dict[str, Any]:
         """Its settings: the manifest without what was noted since."""
         return {name: value for name, value in self.manifest.items() if name not in NOTED}
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Deprecated: ``settings``."""
+        warn_of_old_name("LoggedRun.told", "LoggedRun.settings")
+        return self.settings
 
     @property
     def notices(self) -> list[str]:

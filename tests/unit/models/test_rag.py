@@ -125,3 +125,11 @@ def test_a_pipeline_answers_from_the_passages_that_score_highest(folder: Path, m
     reader(frame)
     RagReader(reader.model, 1)(frame)
     assert read == [["the cat sleeps", "red", "a king  is old"], ["moon"], ["the cat sleeps"], ["moon"]]
+
+
+def test_the_old_names_of_its_settings_warn(folder: Path) -> None:
+    model = RagToken.from_pretrained(folder, device="cpu", num_beams=2, max_answer_length=9)
+    with pytest.warns(FutureWarning, match=r"settings\.num_beams"):
+        assert model.num_beams == 2
+    with pytest.warns(FutureWarning, match=r"settings\.max_answer_length"):
+        assert model.max_answer_length == 9

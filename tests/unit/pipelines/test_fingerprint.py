@@ -154,3 +154,4 @@ def test_the_module_of_a_class_within_its_package_does_not_count() -> None:
     assert type(fusion).__module__ != "ance_ir.pipelines.fusion"
     assert _identity(fusion)[0] == "ance_ir.pipelines.fusion.ReciprocalRankFusion"
     assert _identity(FirstP())[0] == "ance_ir.indexes.passages.FirstP"
+    assert _identity(encoder().queries())[0] == "ance_ir.models.transformers.QueryEncoder"

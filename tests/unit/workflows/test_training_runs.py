@@ -136,3 +136,5 @@ def test_what_a_trainer_leaves_is_read(tmp_path: Path) -> None:
     for name in ("loss", "grad_norm", "learning_rate", "tokens", "seconds"):
         assert list(run.values(name).index) == list(range(5)), name
     assert run.values("nothing").empty
+    with pytest.warns(FutureWarning, match=r"LoggedRun\.settings"):
+        assert run.told == run.settings
