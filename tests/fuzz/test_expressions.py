@@ -74,6 +74,7 @@ def texts(draw: st.DrawFn, examples: list[str]) -> str:
     return text
 
 
+@pytest.mark.filterwarnings("ignore:.* is read as a path:FutureWarning")  # a word that happens to be on disk
 @pytest.mark.parametrize("kind", EXPRESSIONS)
 def test_a_value_or_an_error_of_ours(kind: str) -> None:
     parsed, examples = EXPRESSIONS[kind]

@@ -223,7 +223,9 @@ if os.fork() == 0:
     sys.exit()
 print(os.wait()[1], len(retriever(query)))
 """
-    done = run(code, tmp_path, JAVA_HOME=str(old), JVM_PATH="/nowhere", CLASSPATH="/nowhere", OPENAI_API_KEY="")
+    without_terrier = str(tmp_path)  # PyTerrier says so on stderr where it is
+    environment = {"JVM_PATH": "/nowhere", "CLASSPATH": "/nowhere", "OPENAI_API_KEY": "", "PYTERRIER_HOME": without_terrier}
+    done = run(code, tmp_path, JAVA_HOME=str(old), **environment)
     assert done.stderr == ""
     interrupted, *forked, last = done.stdout.splitlines()
     assert interrupted == "interrupted"
