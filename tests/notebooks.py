@@ -1,4 +1,4 @@
-"""The notebooks, run from a fresh kernel in a folder of their own; ``python -m tests.notebooks`` writes their outputs anew."""
+"""The notebooks, run from a fresh kernel in a folder of their own; ``python -m tests.notebooks`` writes their outputs again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 _LONGEST = 1800
-"""Seconds; a cell that takes longer has failed, and so has a kernel that is not there by then."""
+"""Seconds; a cell that takes longer has failed, and so has a kernel that has not started by then."""
 
 
 def read(path: Path) -> Any:
@@ -53,7 +53,8 @@ def _main() -> None:
         for path in parser.parse_args().notebooks:
             began = time.perf_counter()
             written = nbformat.writes(execute(path, Path(folder)))
-            path.write_text(written.replace(f"{folder}/cache", "~/.cache/ance_ir") + "\n", encoding="utf-8")  # its usual place
+            written = written.replace(f"{folder}/cache", "~/.cache/ance_ir").replace(f"{folder}/", "")  # as on a user's machine
+            path.write_text(written + "\n", encoding="utf-8")
             print(f"{path.name}: {time.perf_counter() - began:.0f} s")
 
 
