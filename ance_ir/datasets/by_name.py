@@ -9,14 +9,14 @@ from ance_ir.datasets.dataset import Dataset
 from ance_ir.datasets.sources import SOURCES
 from ance_ir.datasets.sources.directory import DirectoryDataset
 from ance_ir.errors import DatasetNotFoundError
-from ance_ir.files import data_folder
+from ance_ir.files import as_path, data_folder
 
 
 def load_dataset(name: str | Path) -> Dataset:
     """The dataset of that name; nothing of it is read yet.
 
     Args:
-        name: in this order, a collection directory; the name of one under ``$ANCE_IR_DATA``; an embedded collection;
+        name: in this order, a collection directory, ours or BEIR's; the name of one under ``$ANCE_IR_DATA``; an embedded collection;
             ``nq``, ``triviaqa`` or ``curated-trec``: test questions from a file over DPR's passages; an id of ``ir_datasets`` or one
             of our aliases for it. A ``Path`` is always a directory.
 
@@ -25,7 +25,8 @@ def load_dataset(name: str | Path) -> Dataset:
         DatasetError: a collection directory that is ambiguous.
     """
     if isinstance(name, Path):
-        return DirectoryDataset(name)
+        folder = as_path(name)
+        return load_dataset(str(folder.absolute())) if folder.is_dir() else DirectoryDataset(folder)
     sources = sorted(SOURCES.values(), key=lambda source: source.order)
     for source in sources:
         if (dataset := source.open(name)) is not None:

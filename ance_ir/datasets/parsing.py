@@ -18,8 +18,8 @@ from ance_ir.files import as_path
 from ance_ir.reading import Line, lines
 
 
-def read_documents(path: Path | str) -> Iterator[Document | Unusable]:
-    """The documents of a ``corpus.jsonl``: ``docno``, ``title`` and ``url`` where given, ``text``."""
+def read_documents(path: Path | str, id_key: str = "docno") -> Iterator[Document | Unusable]:
+    """The documents of a ``corpus.jsonl``: a docno under ``id_key``, ``title`` and ``url`` where given, ``text``."""
     path = as_path(path)
     ids = Ids(path)
     for line in _lines(path, "documents"):
@@ -27,16 +27,16 @@ def read_documents(path: Path | str) -> Iterator[Document | Unusable]:
         try:
             _ = line.text
             kind = NO_DOCUMENT
-            document: Document | Unusable = _document(line, ids)
+            document: Document | Unusable = _document(line, ids, id_key)
         except MalformedFileError as error:
             document = Unusable(kind=kind, error=error)
         yield document
     ids.report()
 
 
-def _document(line: Line, ids: Ids) -> Document:
+def _document(line: Line, ids: Ids, id_key: str) -> Document:
     value = line.json()
-    document = {"docno": _of_key(line, value, "docno", ids)}
+    document = {"docno": _of_key(line, value, id_key, ids)}
     document.update((key, line.string(value, key)) for key in ("title", "url") if value.get(key) is not None)
     if not isinstance(value.get("text"), str):
         raise line.error("a string under the key 'text'")
@@ -57,25 +57,46 @@ def read_queries(path: Path | str) -> Iterator[tuple[str, str]]:
     ids.report()
 
 
-def read_qrels(path: Path | str) -> pd.DataFrame:
-    """The judgements of a TREC judgement file: frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64), each once.
+def read_json_queries(path: Path | str) -> Iterator[tuple[str, str]]:
+    """(qid, text) of each line of BEIR's ``queries.jsonl``: ``{"_id", "text"}``."""
+    path = as_path(path)
+    seen: set[str] = set()
+    ids = Ids(path)
+    for line in _lines(path, "queries in JSON"):
+        value = line.json()
+        yield _new(line, _of_key(line, value, "_id", ids), seen), line.string(value, "text")
+    ids.report()
+
+
+def read_qrels(path: Path | str, *, with_header: bool = False) -> pd.DataFrame:
+    """The judgements of a file: frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64), each once.
+
+    Args:
+        path: the file.
+        with_header: it has BEIR's three columns with tabs between them (qid, docno, label) and a first line that names them, not TREC's
+            four columns.
 
     Raises:
         MalformedFileError: a line is no judgement.
         DatasetError: a document has two labels for a query.
     """
     path = as_path(path)
+    expected = "3 columns with tabs between them (qid, docno, label)" if with_header else "4 columns (qid, anything, docno, label)"
     rows: list[tuple[str, str, int]] = []
     numbers: list[int] = []
     ids = Ids(path)
     for line in _lines(path, "qrels"):
-        columns = line.text.split()
-        if len(columns) != 4:
-            raise line.error("4 columns (qid, anything, docno, label)")
-        label = parse_label(columns[3])
+        columns = line.text.split("\t" if with_header else None)
+        if with_header and line.number == 1 and is_header(columns):
+            continue
+        if len(columns) != (3 if with_header else 4):
+            raise line.error(expected)
+        qid, docno, text = columns[0], *columns[-2:]
+        label = parse_label(text.strip())
         if label is None:
-            raise line.error(f"{LABEL} in column 4", columns[3], hint(line.text, "qrels") or "Is this the label's column?")
-        rows.append((clean_id(line, columns[0], "qid", ids), clean_id(line, columns[2], "docno", ids), label))
+            place = f"{LABEL} in column {len(columns)}"
+            raise line.error(place, text, "" if with_header else hint(line.text, "qrels") or "Is this the label's column?")
+        rows.append((clean_id(line, qid, "qid", ids), clean_id(line, docno, "docno", ids), label))
         numbers.append(line.number)
     ids.report()
     return settle(qrels_frame(rows), path, lambda row: f"line {numbers[row]}", error=DatasetError)

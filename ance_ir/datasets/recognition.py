@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-Wanted = Literal["documents", "queries", "qrels", "answers", "run", "questions"]
+Wanted = Literal["documents", "queries", "queries in JSON", "qrels", "answers", "run", "questions"]
 """The content that was expected of a file."""
 
-_OF_BEIR = 'BEIR\'s layout has other names than ours: "docno" for "_id" in corpus.jsonl, queries.tsv (qid, tab, text) for queries.jsonl, '
-_OF_BEIR += "qrels.txt (qid 0 docno label) for qrels/test.tsv; ir_datasets has these collections as beir/NAME"
+_OF_BEIR = "A folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv is read as BEIR's. Do not mix the layouts: ours has "
+_OF_BEIR += '"docno" for "_id", queries.tsv (qid, tab, text) and qrels.txt (qid 0 docno label)'
 
 _QID = {"qid", "query_id", "queryid", "query", "_id", "id", "q_id", "topic", "topic_id", "topicid", "question_id", "questionid"}
 _QID |= {"qno", "number"}
@@ -43,7 +43,7 @@ def hint(text: str, wanted: Wanted) -> str:
 def hint_folder(folder: Path) -> str:
     """The same for a folder in which a file was not found."""
     if (folder / "queries.jsonl").exists() or (folder / "qrels").is_dir():
-        return f"This looks like a folder of BEIR's. {_OF_BEIR}"
+        return f"This looks like part of a folder of BEIR's. {_OF_BEIR}"
     inner = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and any(path.glob("corpus.jsonl*"))]
     if inner:
         return f"There is one in {folder / inner[0]}"
@@ -58,7 +58,7 @@ def hint_folder(folder: Path) -> str:
 
 
 def _json(text: str, wanted: Wanted) -> str:
-    if '"_id"' in text:
+    if '"_id"' in text and wanted != "queries in JSON":
         return f"a line of BEIR's. {_OF_BEIR}"
     if wanted == "documents":
         if text.strip() == "{" or text.lstrip().startswith("["):

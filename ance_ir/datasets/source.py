@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ance_ir.datasets.dataset import Dataset
+from ance_ir.files import as_path, data_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +25,10 @@ class Source:
     open: Callable[[str], Dataset | None]
     names: Callable[[], Iterable[str]]
     more: Callable[[], Iterable[str]] = tuple
+
+
+def find_folder(name: str) -> Path | None:
+    """The directory of a name: a path, or a name under ``$ANCE_IR_DATA``."""
+    data = data_folder()
+    places = [as_path(name), *([data / name] if data else [])]
+    return next((place for place in places if place.is_dir()), None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ance_ir.datasets.sources.beir import BeirDataset
 from ance_ir.datasets.sources.directory import DirectoryDataset
 from ance_ir.datasets.sources.questions import read_questions
 from ance_ir.eval.runs import read_run
@@ -21,6 +22,12 @@ TEXTS: dict[str, str] = {
     "qrels.txt": "q1 0 d1 2\nq1 0 d2 0\nq2 0 d2 1\n",
     "answers.jsonl": '{"qid": "q1", "question": "who", "answers": ["a", "b"]}\n{"qid": "q2", "question": "what", "answers": []}\n',
     "run.bm25.txt": "q1 Q0 d1 1 2.5 bm25\nq1 Q0 d2 2 1.5 bm25\nq2 Q0 d2 1 0.5 bm25\n",
+}
+
+BEIR: dict[str, str] = {
+    "corpus.jsonl": '{"_id": "d1", "title": "t", "text": "a text", "metadata": {}}\n{"_id": "d2", "title": "", "text": "größe 日本"}\n',
+    "queries.jsonl": '{"_id": "q1", "text": "dense retrieval", "metadata": {}}\n{"_id": "q2", "text": "cat tree"}\n',
+    "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\nq2\td2\t1\n",
 }
 
 QUESTIONS: dict[str, str] = {
@@ -42,6 +49,7 @@ RUNS: dict[str, str] = {
 def _written(texts: dict[str, str]) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         for name, text in texts.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
 
     return make
@@ -53,6 +61,11 @@ def _read_collection(folder: Path) -> Any:
     return documents, dataset.queries(), dataset.qrels(), dataset.answers(), dataset.fingerprint
 
 
+def _read_beir(folder: Path) -> Any:
+    dataset = BeirDataset(folder)
+    return list(dataset.documents()), dataset.queries(), dataset.qrels(), dataset.fingerprint
+
+
 def _kept(folder: Path) -> None:
     run = pd.DataFrame({"qid": ["q1", "q1"], "docno": ["d1", "d2"], "score": [2.0, 1.0]})
     KeptRuns(folder).put("bm25", "key", run, 1.5)
@@ -60,6 +73,7 @@ def _kept(folder: Path) -> None:
 
 READERS = [
     Reader(name="collection", make=_written(TEXTS), files=dict.fromkeys(list(TEXTS)[:4], "lines"), read=_read_collection),
+    Reader(name="folder of BEIR", make=_written(BEIR), files=dict.fromkeys(BEIR, "lines"), read=_read_beir),
     *(
         Reader(
             name=f"questions as {name}",

@@ -25,7 +25,7 @@ from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, queries_frame
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
 from ance_ir.datasets.recognition import hint_folder
-from ance_ir.datasets.source import Source
+from ance_ir.datasets.source import Source, find_folder
 from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.files import as_path, data_folder
@@ -153,10 +153,10 @@ class DirectoryDataset(Dataset):
 
 
 def _open(name: str) -> DirectoryDataset | None:
-    data = data_folder()
-    if as_path(name).is_dir():
-        return DirectoryDataset(name)
-    return DirectoryDataset(data / name, name) if data and (data / name).is_dir() else None
+    folder = find_folder(name)
+    if folder is None:
+        return None
+    return DirectoryDataset(folder, None if folder == as_path(name) else name)
 
 
 def _names() -> list[str]:
