@@ -11,9 +11,8 @@ ARGS ?=
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 EXTRAS := demo,notebooks,report,terrier,test,train
 LOWEST := .venv-lowest
-# Two workers, which take each other's tests when they run out; the slow ones share what they build with the others of their file.
+# Two workers, which take each other's tests when they run out.
 PYTEST = -m pytest -n 2 --dist worksteal
-PYTEST_SLOW = -m pytest -n 2 --dist loadfile
 
 # Real collections, where they lie beside the checkout, unless the variable is set (even to nothing).
 ifeq ($(origin ANCE_IR_DATA),undefined)
@@ -34,7 +33,7 @@ test: setup ## the tests that are neither slow nor need a GPU; ARGS="…" goes t
 	$(VENV)/bin/python $(PYTEST) -m "not slow and not large and not gpu" $(ARGS)
 
 test-slow: setup ## the slow tests up to 100,000 documents; those that need a GPU are skipped without one
-	$(VENV)/bin/python $(PYTEST_SLOW) -m "(slow or gpu) and not large" $(ARGS)
+	$(VENV)/bin/python $(PYTEST) -m "(slow or gpu) and not large" $(ARGS)
 
 test-lowest: $(LOWEST)/.installed ## the fast unit tests at the lowest versions that setup.py allows; for Python 3.11
 	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" tests/unit tests/contract $(ARGS)
@@ -43,7 +42,7 @@ test-large: setup $(LOWEST)/.installed ## a million documents, long fuzzing, all
 	$(VENV)/bin/python -m pytest -m large $(ARGS)
 	HYPOTHESIS_PROFILE=large $(VENV)/bin/python $(PYTEST) -m "hypothesis and not large" $(ARGS)
 	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" $(ARGS)
-	$(LOWEST)/bin/python $(PYTEST_SLOW) -m "(slow or gpu) and not large" $(ARGS)
+	$(LOWEST)/bin/python $(PYTEST) -m "(slow or gpu) and not large" $(ARGS)
 
 check: setup ## lint, formatting and types
 	$(VENV)/bin/ruff check .
