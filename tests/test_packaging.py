@@ -35,20 +35,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def modules_of_the_checkout() -> set[str]:
-    """Files of the package in the checkout, each under its own folder."""
-    found = set()
-    for folder in FOLDERS:
-        for path in (ROOT / folder).rglob("*.py"):
-            relative = path.relative_to(ROOT)
-            if not (folder == "ance_ir" and relative.parts[1] in FOLDERS):
-                found.add(relative.as_posix())
-    return found
+def of_the_checkout(*endings: str) -> set[str]:
+    """Files with these endings in the checkout, each once, under its own folder."""
+    found = {path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.name.endswith(endings)}
+    return {path.as_posix() for path in found if path.parts[:1] != ("ance_ir",) or path.parts[1] not in FOLDERS}
 
 
-def parts_of_pages() -> set[str]:
-    """Files that pages are put together from."""
-    return {path.relative_to(ROOT).as_posix() for ending in ("css", "html", "js") for path in (ROOT / "eval").rglob(f"*.{ending}")}
+PAGES = (".css", ".html", ".js")
+"""Endings of the files that pages are put together from."""
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
@@ -64,10 +58,11 @@ def test_the_wheel_holds_every_module_once_and_nothing_beside_the_package(built:
         metadata = {name.rpartition("/")[2]: archive.read(name).decode() for name in names if ".dist-info/" in name}
     assert duplicates(names) == []
     assert {name.partition("/")[0] for name in names} == {"ance_ir", wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"}
-    installed = {name if name.startswith("ance_ir/") else f"ance_ir/{name}" for name in modules_of_the_checkout()}
+    installed = {name if name.startswith("ance_ir/") else f"ance_ir/{name}" for name in of_the_checkout(".py")}
     assert {name for name in names if name.endswith(".py")} == installed
     assert "ance_ir/py.typed" in names
-    assert {name for name in names if name.endswith((".css", ".html", ".js"))} == {f"ance_ir/{name}" for name in parts_of_pages()}
+    pages = {name if name.startswith("ance_ir/") else f"ance_ir/{name}" for name in of_the_checkout(*PAGES)}
+    assert {name for name in names if name.endswith(PAGES)} == pages
     assert "Apache License" in metadata["LICENSE"]
     assert "ance-ir = ance_ir.cli.main:main" in metadata["entry_points.txt"]
     assert "dense_index.ance_ir = ance_ir.indexes:AnceIndex" in metadata["entry_points.txt"]
@@ -80,6 +75,6 @@ def test_the_source_distribution_holds_every_file_once(built: Path) -> None:
     names = [member.name.partition("/")[2] for member in members]
     assert duplicates(names) == []
     assert all(member.isfile() for member in members)
-    assert {name for name in names if name.endswith(".py") and name.partition("/")[0] in FOLDERS} == modules_of_the_checkout()
-    assert parts_of_pages() <= set(names)
+    assert {name for name in names if name.endswith(".py") and name.partition("/")[0] in FOLDERS} == of_the_checkout(".py")
+    assert of_the_checkout(*PAGES) <= set(names)
     assert {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "constraints.txt", "tests/conftest.py"} <= set(names)
