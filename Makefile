@@ -11,6 +11,7 @@ ARGS ?=
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 EXTRAS := demo,notebooks,report,terrier,test,train
 LOWEST := .venv-lowest
+LOWEST_TESTS ?= tests/unit tests/contract
 # Two workers, which take each other's tests when they run out.
 PYTEST = -m pytest -n 2 --dist worksteal
 
@@ -36,7 +37,7 @@ test-slow: setup ## the slow tests up to 100,000 documents; those that need a GP
 	$(VENV)/bin/python $(PYTEST) -m "(slow or gpu) and not large" $(ARGS)
 
 test-lowest: $(LOWEST)/.installed ## the fast unit tests at the lowest versions that setup.py allows; for Python 3.11
-	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" tests/unit tests/contract $(ARGS)
+	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" $(LOWEST_TESTS) $(ARGS)
 
 test-large: setup $(LOWEST)/.installed ## a million documents, long fuzzing, all tests at the lowest versions (hours)
 	$(VENV)/bin/python -m pytest -m large $(ARGS)
