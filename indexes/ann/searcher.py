@@ -10,14 +10,14 @@ from typing import Any, cast
 import faiss
 import numpy as np
 
-from ance_ir.errors import DamagedIndexError, UsageError
+from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes.ann.build import FaissFile
 from ance_ir.indexes.ann.layers import layers, structure_of
 from ance_ir.indexes.ann.parts._part import Request
 from ance_ir.indexes.ann.settings import FaissSettings
 from ance_ir.indexes.ann.tail import StoreRows
 from ance_ir.indexes.search.exact import ExactSearcher
-from ance_ir.indexes.search.searcher import TieOrder, largest_scores, noise, order_hits, settled_scores
+from ance_ir.indexes.search.searcher import TieOrder, noise, order_hits, settled_scores, usable_queries
 from ance_ir.indexes.store.vectors import VectorStore
 
 QUERY_BLOCK = 1024
@@ -68,12 +68,9 @@ class FaissSearcher:
         """The best ``min(k, searchable rows)`` rows of each query, as far as they are found; see ``VectorSearcher.search``.
 
         Raises:
-            UsageError: a query has values that are not finite, or so large that its scores might not be.
+            UsageError: see ``usable_queries``.
         """
-        queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
-        refused = np.flatnonzero(~(largest_scores(self.store, queries_QD) <= np.finfo(np.float32).max))
-        if len(refused):
-            raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
+        queries_QD = usable_queries(self.store, queries_QD)
         k = min(k, self._count)
         scores_QK = np.full((len(queries_QD), k), -np.inf, dtype=np.float32)
         rows_QK = np.full((len(queries_QD), k), -1, dtype=np.int64)

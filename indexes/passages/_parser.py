@@ -22,7 +22,7 @@ def parse_passages(text: str) -> PassageScheme:
     """
     match = re.fullmatch(r"(\w+)(?::(?=.*\d)(\d{0,9}(?:,\d{1,9})*))?", text.strip().lower())
     if not match or match[1] not in SCHEMES:
-        raise UsageError(f"passages are {'; '.join(map(SCHEMES.summary, SCHEMES))}; not {text!r}")
+        raise UsageError(f"no passage scheme {text!r}; known: {'; '.join(map(SCHEMES.summary, SCHEMES))}")
     kind = SCHEMES[match[1]]
     numbers = [int(number) if number else None for number in match[2].split(",")] if match[2] else []
     most = len(inspect.signature(kind).parameters)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ance_ir.errors import DamagedIndexError, UsageError
+from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes.search.products import as_tensor, inner_products
-from ance_ir.indexes.search.searcher import TieOrder, largest_scores, noise, settle_order, settled_scores
+from ance_ir.indexes.search.searcher import TieOrder, noise, settle_order, settled_scores, usable_queries
 from ance_ir.indexes.search.top import RunningTop, Settle, held_rows
 from ance_ir.indexes.store.vectors import VectorStore
 
@@ -65,12 +65,9 @@ class ExactSearcher:
         """The best ``min(k, rows that may be found)`` rows of each query; see ``VectorSearcher.search``.
 
         Raises:
-            UsageError: a query has values that are not finite, or so large that its scores might not be.
+            UsageError: see ``usable_queries``.
         """
-        queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
-        refused = np.flatnonzero(~(largest_scores(self.store, queries_QD) <= np.finfo(np.float32).max))
-        if len(refused):
-            raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
+        queries_QD = usable_queries(self.store, queries_QD)
         noise_Q = noise(self.store, queries_QD)
         k = min(k, self._findable)
         scores_QK = np.empty((len(queries_QD), k), dtype=np.float32)

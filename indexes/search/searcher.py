@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ance_ir.errors import UsageError
 from ance_ir.indexes.store.vectors import VectorStore
 
 TieOrder = Callable[[np.ndarray], np.ndarray]
@@ -78,6 +79,19 @@ def largest_scores(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
     queries_QD = queries_QD.astype(np.float64)
     largest_Q: np.ndarray = store.largest_norm * np.sqrt(np.vecdot(queries_QD, queries_QD))
     return largest_Q
+
+
+def usable_queries(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
+    """The queries, float32 ``[Q, D]`` and contiguous.
+
+    Raises:
+        UsageError: a query has values that are not finite, or so large that its scores might not be.
+    """
+    queries_QD = np.ascontiguousarray(queries_QD, dtype=np.float32)
+    refused = np.flatnonzero(~(largest_scores(store, queries_QD) <= np.finfo(np.float32).max))
+    if len(refused):
+        raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
+    return queries_QD
 
 
 def settled_scores(store: VectorStore, queries_QD: np.ndarray, query_n: np.ndarray, rows_n: np.ndarray) -> np.ndarray:

@@ -672,7 +672,7 @@ def test_an_index_of_another_model_is_refused(
         (["eval", "--dataset", "COLLECTION", "--system", "bm25", "--split", "dev"], "dev"),
         (["index", "--dataset", "COLLECTION", "--model", "nope", "--out", "OUT"], "no model 'nope'"),
         (["index", "--dataset", "COLLECTION", "--passages", "maxp:9", "--out", "OUT", "--model", "MODEL", "--device", "nix"], "nix"),
-        (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "longp", "--out", "OUT"], "passages are firstp"),
+        (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "longp", "--out", "OUT"], "'longp'"),
         (
             ["index", "--dataset", "COLLECTION", "--model", "MODEL", "--passages", "maxp:500,2", "--out", "OUT"],
             "more than the 64 that the model takes",

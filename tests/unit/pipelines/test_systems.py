@@ -187,7 +187,7 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25[k1=-1]", 0, "k1 must be"),
         ("bm25[rm3=perhaps]", 5, "rm3 is yes, no or DOCUMENTS,TERMS,WEIGHT"),
         ("bm25[engine=google]", 0, "google"),
-        ("ance[passages=longp]", 5, "passages are firstp"),
+        ("ance[passages=longp]", 5, "'longp'"),
         ("ance[lower_case=perhaps; model=dense]", 0, "is yes or no"),
         ("rrf(bm25)", 0, "rrf"),
         ("rrf(bm25, 2 * x.ance)", 10, r"rrf.*minmax\(…\), z\(…\)"),
