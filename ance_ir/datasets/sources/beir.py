@@ -11,6 +11,7 @@ Files may be gzipped; an archive that was unpacked into a folder of its own name
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ance_ir.datasets.source import Source, find_folder
 from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.files import as_path
+from ance_ir.reading import lines
 
 
 class BeirDataset(Dataset):
@@ -40,16 +42,16 @@ class BeirDataset(Dataset):
 
     def __init__(self, folder: Path | str) -> None:
         given = as_path(folder)
-        inner = given / given.resolve().name
-        self.folder = inner if _is_beir(inner) else given
-        if not _is_beir(self.folder):
+        self.folder = given if _file(given, "corpus.jsonl") else given / given.resolve().name
+        corpus, queries = (_file(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
+        if corpus is None or queries is None or not _has_beirs_ids(corpus):
             raise DatasetNotFoundError(f"{given} is not in BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/SPLIT.tsv")
+        self._corpus, self._queries = corpus, queries
         self.name = f"beir/{self.folder.resolve().name}"
-        self._corpus, self._queries = (self._one(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
         found = {path.name.removesuffix(".gz") for path in (self.folder / "qrels").glob("*.tsv*")}
         names = {name.removesuffix(".tsv") for name in found if name.endswith(".tsv")}
         splits = sorted(names, key=lambda split: (split != "test", split))
-        self._qrels = {split: self._one(self.folder / "qrels", f"{split}.tsv") for split in splits}
+        self._qrels = {split: path for split in splits if (path := _file(self.folder / "qrels", f"{split}.tsv"))}
 
     @property
     def source(self) -> str:
@@ -113,23 +115,28 @@ class BeirDataset(Dataset):
         """
         raise DatasetNotFoundError(f"{self.name} has no answers: BEIR's layout has none")
 
-    @staticmethod
-    def _one(folder: Path, name: str) -> Path:
-        plain, gzipped = folder / name, folder / f"{name}.gz"
-        if plain.exists() and gzipped.exists():
-            raise DatasetError(f"{folder} has both {plain.name} and {gzipped.name}: remove one of them")
-        return gzipped if gzipped.exists() else plain
+
+def _file(folder: Path, name: str) -> Path | None:
+    """The file of a name in a folder, plain or gzipped."""
+    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(found) > 1:
+        raise DatasetError(f"{folder} has both {found[0].name} and {found[1].name}: remove one of them")
+    return found[0] if found else None
 
 
-def _is_beir(folder: Path) -> bool:
-    return all(any((folder / f"{name}{ending}").is_file() for ending in ("", ".gz")) for name in ("corpus.jsonl", "queries.jsonl"))
+def _has_beirs_ids(corpus: Path) -> bool:
+    """Whether the first document has BEIR's key: a collection directory may hold a ``queries.jsonl`` of its owner's too."""
+    with contextlib.closing(lines(corpus)) as found:
+        first = next(found, None)
+    return first is None or b'"_id"' in first.raw
 
 
 def _open(name: str) -> BeirDataset | None:
     folder = find_folder(name)
-    if folder is None or not (_is_beir(folder) or _is_beir(folder / folder.resolve().name)):
+    try:
+        return BeirDataset(folder) if folder else None
+    except DatasetNotFoundError:
         return None
-    return BeirDataset(folder)
 
 
 SOURCE = Source(order=-1, open=_open, names=tuple)  # before ``directory``, which lists all folders

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from ance_ir.datasets import load_dataset
+from ance_ir.datasets import DirectoryDataset, load_dataset
 from ance_ir.datasets.sources.beir import BeirDataset
 from ance_ir.errors import DatasetError, DatasetNotFoundError, MalformedFileError
 from ance_ir.eval import suite_of
@@ -109,6 +110,19 @@ def test_a_header_is_not_needed_and_only_the_first_line_is_one(folder: Path) -> 
     (folder / "qrels" / "test.tsv").write_text("q2\tMED-1\t1\nquery-id\tcorpus-id\tscore\n")
     with pytest.raises(MalformedFileError, match="line 2"):
         load_dataset(folder).qrels()
+
+
+def test_a_directory_of_ours_stays_one_whatever_else_it_holds(folder: Path) -> None:
+    ours = folder.parent / "pets"
+    ours.mkdir()
+    (ours / "corpus.jsonl").write_text('{"docno": "d", "text": "t"}\n')
+    (ours / "queries.jsonl").write_text('{"text": "not of the layout"}\n')
+    shutil.copytree(folder, ours / "pets")
+    dataset = load_dataset(ours)
+    assert isinstance(dataset, DirectoryDataset)
+    assert list(dataset.documents()) == [{"docno": "d", "text": "t"}]
+    with pytest.raises(DatasetNotFoundError, match="pets"):
+        BeirDataset(ours)
 
 
 def test_a_file_that_is_there_twice_is_refused(folder: Path) -> None:
