@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ance_ir.datasets import Dataset, DirectoryDataset
+from ance_ir.datasets import Dataset, FileDataset
 from ance_ir.errors import AnceError, DatasetNotFoundError
 from ance_ir.eval.doctor import Finding, Findings, diagnose
 from ance_ir.eval.evaluation import Evaluation
@@ -79,7 +79,7 @@ def report_on_dataset(
 
 def _at_hand(dataset: Dataset) -> bool:
     """Whether its documents can be looked up by docno at once, or after seconds."""
-    return dataset.has_store or (isinstance(dataset, DirectoryDataset) and dataset.corpus_bytes <= _QUICK)
+    return dataset.has_store or (isinstance(dataset, FileDataset) and dataset.corpus_bytes <= _QUICK)
 
 
 def _answers(dataset: Dataset, split: str) -> pd.DataFrame | None:

@@ -27,8 +27,9 @@ class Source:
     more: Callable[[], Iterable[str]] = tuple
 
 
-def find_folder(name: str) -> Path | None:
-    """The directory of a name: a path, or a name under ``$ANCE_IR_DATA``."""
+def find_path(name: str) -> Path | None:
+    """The file or folder of a name: a path, or a name under ``$ANCE_IR_DATA``; a folder before a file."""
     data = data_folder()
     places = [as_path(name), *([data / name] if data else [])]
-    return next((place for place in places if place.is_dir()), None)
+    found = [place for place in places if place.exists()]
+    return next((place for place in found if place.is_dir()), next(iter(found), None))

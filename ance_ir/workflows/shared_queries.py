@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ance_ir.datasets import Dataset, DirectoryDataset
+from ance_ir.datasets import Dataset, FileDataset
 from ance_ir.eval.rankings import same_text
 from ance_ir.notices import examples
 from ance_ir.training import TrainingQueries
@@ -27,7 +27,7 @@ def warn_of_shared_queries(dataset: Dataset, queries: TrainingQueries, split: st
     others = [other for other in (dev_split, "test") if other in dataset.splits]
     texts: dict[str, str] = {}
     for other in dict.fromkeys(filter(None, others)):
-        if other == split != dev_split and not isinstance(dataset, DirectoryDataset):
+        if other == split != dev_split and not isinstance(dataset, FileDataset):
             continue  # sources with one set of queries call it so, also when it is for training
         texts = texts or {same_text(text): qid for qid, text in zip(queries.qids, queries.texts, strict=True)}
         asked = dataset.queries(other)["query"].map(same_text)

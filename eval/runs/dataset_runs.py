@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.datasets import Dataset, DirectoryDataset, IrDataset
+from ance_ir.datasets import Dataset, FileDataset, IrDataset
 from ance_ir.datasets.ids import clean_ids
 from ance_ir.digests import digest_bytes
 from ance_ir.eval.runs import read_run
@@ -75,7 +75,7 @@ def dataset_runs(dataset: Dataset, split: str = "test") -> Mapping[str, RunRetri
     """The runs of a dataset, by their names in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
     ``candidates`` for what ``ir_datasets`` has.
     """
-    if isinstance(dataset, DirectoryDataset):
+    if isinstance(dataset, FileDataset):
         return {f"run.{name}": RunRetriever(name, _RunFile(path)) for name, path in dataset.runs(split).items()}
     if isinstance(dataset, IrDataset) and dataset.has_candidates():
         return {"candidates": RunRetriever("candidates", dataset.candidates)}

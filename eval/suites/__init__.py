@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ance_ir import registries
 from ance_ir.choices import check_choice
-from ance_ir.datasets import Dataset, DirectoryDataset, counts_itself
+from ance_ir.datasets import Dataset, FileDataset, counts_itself
 from ance_ir.errors import DatasetNotFoundError
 from ance_ir.eval.suites._suite import PublishedFigure, Suite
 
@@ -38,7 +38,7 @@ def suite_of(dataset: Dataset, split: str = "test") -> Suite:
     suite = _suite_for(dataset.name)
     if suite is not None:
         same = re.fullmatch(suite.published_on or ".*", dataset.name)
-        full = split == "test" and not isinstance(dataset, DirectoryDataset)
+        full = split == "test" and not isinstance(dataset, FileDataset)
         return suite if same and full else replace(suite, published=())
     try:
         dataset.qrels(split)

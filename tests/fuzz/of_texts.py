@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ance_ir.datasets.sources.beir import BeirDataset
-from ance_ir.datasets.sources.directory import DirectoryDataset
+from ance_ir.datasets import DirectoryDataset, load_dataset
 from ance_ir.datasets.sources.questions import read_questions
 from ance_ir.eval.runs import read_run
 from ance_ir.eval.runs.kept import KeptRuns
@@ -62,7 +61,7 @@ def _read_collection(folder: Path) -> Any:
 
 
 def _read_beir(folder: Path) -> Any:
-    dataset = BeirDataset(folder)
+    dataset = load_dataset(folder)
     return list(dataset.documents()), dataset.queries(), dataset.qrels(), dataset.fingerprint
 
 

@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ance_ir.datasets.definitions import Definition, definitions
+from ance_ir.datasets.layouts.collection import DirectoryDataset
 from ance_ir.datasets.source import Source
-from ance_ir.datasets.sources.directory import DirectoryDataset
 from ance_ir.files import atomic_folder, cache_folder, write_json
 from ance_ir.locks import make_once
 

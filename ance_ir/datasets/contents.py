@@ -1,0 +1,189 @@
+"""What of a dataset is written in another layout; nothing is lost that was not given up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from ance_ir.datasets.dataset import Dataset
+from ance_ir.datasets.file_dataset import FileDataset
+from ance_ir.datasets.instances import TrainingInstance, TrainingRecord, with_texts
+from ance_ir.datasets.screening import Document
+from ance_ir.errors import DatasetNotFoundError, UsageError
+
+FIELDS = {
+    "docno": "the ids of documents",
+    "title": "titles",
+    "url": "URLs",
+    "corpus": "documents that no training query names",
+    "queries": "queries, judgements and all that belongs to them",
+    "qid": "the ids of queries",
+    "labels": "labels other than 1",
+    "unjudged": "queries without a relevant document",
+    "splits": "more than one split",
+    "answers": "answers to questions",
+    "negatives": "negatives",
+    "scores": "a teacher's scores",
+    "prompt": "instructions",
+}
+"""What a layout may be able to hold in addition to the documents' texts."""
+
+
+class LossError(UsageError):
+    """A layout cannot hold what a dataset has."""
+
+
+class Contents:
+    """The contents of a dataset, as far as a layout can hold them.
+
+    Args:
+        dataset: what is written.
+        layout: the layout's name, for messages.
+        holds: what it can hold; the rest is dropped where the user said so, and refused otherwise.
+        drop: fields that are dropped.
+        splits: what to write; by default all.
+        verbose: show progress.
+
+    Raises:
+        LossError: the layout cannot hold something that the dataset is known to have.
+        DatasetNotFoundError: no such split.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        layout: str,
+        holds: frozenset[str],
+        *,
+        drop: Collection[str] = (),
+        splits: Collection[str] = (),
+        verbose: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.layout = layout
+        self.verbose = verbose
+        self._kept = holds - set(drop)
+        self._refused = set(FIELDS) - holds - set(drop)
+        self.splits = tuple(splits) or dataset.splits
+        if missing := [split for split in self.splits if split not in dataset.splits]:
+            raise DatasetNotFoundError(f"{dataset.name} has no split {missing[0]!r}; splits: {', '.join(dataset.splits) or 'none'}")
+        self._refuse(self._known())
+
+    def documents(self) -> Iterator[Document]:
+        """The usable documents.
+
+        Raises:
+            LossError: one has a title or URL that the layout cannot hold.
+        """
+        for document in self.dataset.usable_documents(self.verbose):
+            yield self._reduced(document)
+
+    def queries(self, split: str) -> pd.DataFrame:
+        """Frame of ``qid`` and ``query``."""
+        return self.dataset.queries(split)
+
+    def qrels(self, split: str) -> pd.DataFrame | None:
+        """Frame of ``qid``, ``docno`` and ``label``, relevant documents alone where labels are dropped; ``None`` if there are none."""
+        try:
+            qrels = self.dataset.qrels(split)
+        except DatasetNotFoundError:
+            return None
+        return qrels if "labels" in self._kept else qrels[qrels["label"] > 0].assign(label=1)
+
+    def answers(self, split: str) -> pd.DataFrame | None:
+        """Frame of ``qid``, ``query`` and ``answers``; ``None`` if there are none, or they are dropped."""
+        try:
+            return self.dataset.answers(split) if "answers" in self._kept else None
+        except DatasetNotFoundError:
+            return None
+
+    def has_negatives(self, split: str) -> bool:
+        """Whether training instances have more than the judgements, of what is kept; the first one counts."""
+        names = {"negatives", "scores", "prompt"} & self._kept
+        try:
+            first = next(iter(self.dataset.instances(split)), None)
+        except DatasetNotFoundError:
+            return False
+        return first is not None and any(value and name in names for name, value in _parts(first).items())
+
+    def instances(self, split: str) -> Iterator[TrainingInstance]:
+        """The training instances of a split.
+
+        Raises:
+            LossError: one has something that the layout cannot hold.
+        """
+        for instance in self.dataset.instances(split):
+            self._refuse([name for name, value in _parts(instance).items() if value])
+            kept = {name: getattr(instance, name) for field in self._kept for name in _ATTRIBUTES.get(field, ())}
+            yield TrainingInstance(qid=instance.qid, positives=instance.positives, **kept)
+
+    def records(self, split: str) -> Iterator[TrainingRecord]:
+        """The training records of a split.
+
+        Raises:
+            LossError: one has something that the layout cannot hold.
+        """
+        store = self.dataset.store(self.verbose)
+        for record in with_texts(self.instances(split), self.dataset.queries(split), store):
+            positives, negatives = (tuple(map(self._reduced, side)) for side in (record.positives, record.negatives))
+            yield replace(record, positives=positives, negatives=negatives)
+
+    def _reduced(self, document: Document) -> Document:
+        fields = [name for name in ("title", "url") if document.get(name)]
+        self._refuse({name for name in fields if name in self._refused})
+        return {name: value for name, value in document.items() if name in ("docno", "text") or name in self._kept}
+
+    def _known(self) -> set[str]:
+        """The fields that the dataset is known to have, before the corpus is read."""
+        dataset = self.dataset
+        found = {"docno", "corpus", "qid"}
+        if isinstance(dataset, FileDataset):
+            found &= dataset.holds
+        if not self.splits:
+            return found - {"qid"}
+        found |= {"queries"} | ({"splits"} if len(self.splits) > 1 else set())
+        for split in self.splits:
+            found |= self._of_split(split)
+        return found & set(FIELDS)
+
+    def _of_split(self, split: str) -> set[str]:
+        found: set[str] = set()
+        try:
+            qrels = self.dataset.qrels(split)
+        except DatasetNotFoundError:
+            found.add("unjudged")
+        else:
+            found |= {"labels"} if (qrels["label"] != 1).any() else set()
+            relevant = set(qrels["qid"][qrels["label"] > 0])
+            found |= {"unjudged"} if not self.dataset.queries(split)["qid"].isin(relevant).all() else set()
+            first = next(iter(self.dataset.instances(split)), None)
+            if first is not None:
+                found |= {name for name, value in _parts(first).items() if value}
+        if self._answered(split):
+            found.add("answers")
+        return found
+
+    def _answered(self, split: str) -> bool:
+        try:
+            return bool(len(self.dataset.answers(split)))
+        except DatasetNotFoundError:
+            return False
+
+    def _refuse(self, found: Collection[str]) -> None:
+        lost = [name for name in FIELDS if name in found and name in self._refused]
+        if "queries" in lost:  # with them goes all that belongs to them
+            lost = [name for name in lost if name in ("queries", "docno", "title", "url")]
+        if lost:
+            what = ", ".join(f"{name} ({FIELDS[name]})" for name in lost)
+            remedy = " ".join(f"--drop {name}" for name in lost)
+            raise LossError(f"the layout {self.layout} cannot hold {what} of {self.dataset.name}; to leave them out: {remedy}")
+
+
+_ATTRIBUTES = {"negatives": ("negatives",), "scores": ("positive_scores", "negative_scores"), "prompt": ("prompt",)}
+
+
+def _parts(found: TrainingInstance) -> dict[str, bool]:
+    """The fields that an instance has."""
+    return {field: any(getattr(found, name) for name in names) for field, names in _ATTRIBUTES.items()}

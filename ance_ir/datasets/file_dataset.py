@@ -1,0 +1,151 @@
+"""Datasets in files of the user's: what all layouts have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from ance_ir.datasets.dataset import Dataset, Documents
+from ance_ir.datasets.frames import answers_frame, queries_frame
+from ance_ir.datasets.instances import TrainingInstance
+from ance_ir.datasets.screening import Document, Unusable
+from ance_ir.digests import hash_files
+from ance_ir.errors import DatasetNotFoundError
+from ance_ir.files import as_path
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a layout found at a path, and how it is read; functions are called when a part is asked for, and pickled with the dataset.
+
+    Attributes:
+        corpus: the files that the documents come from.
+        documents: reads them.
+        queries: by split, reads (qid, text).
+        qrels: by split, reads a frame of ``qid``, ``docno`` and ``label``.
+        answers: by split, reads (qid, question, answers).
+        instances: by split, reads training instances, where these have more than the judgements.
+        files: the files that all but documents, runs and instances come from.
+        runs: TREC runs by name and split.
+    """
+
+    corpus: Sequence[Path]
+    documents: Callable[[], Iterator[Document | Unusable]]
+    queries: Mapping[str, Callable[[], Iterable[tuple[str, str]]]] = field(default_factory=dict)
+    qrels: Mapping[str, Callable[[], pd.DataFrame]] = field(default_factory=dict)
+    answers: Mapping[str, Callable[[], Iterable[tuple[str, str, list[str]]]]] = field(default_factory=dict)
+    instances: Mapping[str, Callable[[], Iterator[TrainingInstance]]] = field(default_factory=dict)
+    files: Sequence[Path] = ()
+    runs: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+
+
+class FileDataset(Dataset):
+    """The dataset in a file or folder of the user's.
+
+    Args:
+        path: the file or folder.
+        name: the dataset's name.
+        parts: what is there.
+        layout: the name of its layout.
+        holds: which of ``FIELDS`` (``ance_ir.datasets.contents``) the layout holds.
+        suffix: the columns that were named, as ``load_dataset`` reads them: ``"[text=body]"``.
+    """
+
+    def __init__(self, path: Path, name: str, parts: Parts, *, layout: str, holds: frozenset[str], suffix: str = "") -> None:
+        self.path = as_path(path)
+        self.name = name
+        self.layout = layout
+        self.holds = holds
+        self._parts = parts
+        self._suffix = suffix
+
+    @property
+    def source(self) -> str:
+        """The path, and the columns that were named."""
+        return f"{self.path.resolve()}{self._suffix}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the files of documents, queries, judgements and answers, names and contents (but not of run files)."""
+        return hash_files(sorted({*self._parts.corpus, *self._parts.files}))
+
+    @cached_property
+    def corpus_fingerprint(self) -> str:
+        """Hash of the files of documents."""
+        return hash_files(list(self._parts.corpus))
+
+    @property
+    def corpus_bytes(self) -> int:
+        """Size of the files of documents, in bytes."""
+        return sum(path.stat().st_size for path in self._parts.corpus)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits with queries, ``"test"`` first, then by name."""
+        return _in_order(self._parts.queries)
+
+    def documents(self) -> Documents:
+        """The documents; reading raises MalformedFileError at a record that is no document."""
+        return Documents(self._parts.documents)
+
+    def queries(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str, unique) and ``query`` (str).
+
+        Raises:
+            DatasetNotFoundError: no such split.
+            MalformedFileError: a record does not parse.
+        """
+        return queries_frame(self._of(self._parts.queries, "queries", split)())
+
+    def qrels(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64).
+
+        Raises:
+            DatasetNotFoundError: no judgements for that split.
+            MalformedFileError: a record does not parse.
+            DatasetError: a document has two labels for a query.
+        """
+        return self._of(self._parts.qrels, "qrels", split)()
+
+    def answers(self, split: str = "test") -> pd.DataFrame:
+        """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str).
+
+        Raises:
+            DatasetNotFoundError: no answers for that split.
+            MalformedFileError: a record does not parse.
+        """
+        return answers_frame(self._of(self._parts.answers, "answers", split)())
+
+    def instances(self, split: str = "train") -> Iterator[TrainingInstance]:
+        """What the queries of a split are trained with: their positives, and the negatives and scores that come with the data.
+
+        Raises:
+            DatasetNotFoundError: no judgements for that split.
+            MalformedFileError: a record does not parse.
+        """
+        read = self._parts.instances.get(split)
+        return read() if read else super().instances(split)
+
+    def runs(self, split: str = "test") -> dict[str, Path]:
+        """The run files for a split by name, empty if there are none."""
+        return {name: path for (name, of), path in self._parts.runs.items() if of == split}
+
+    def _of(self, part: Mapping[str, T], kind: str, split: str) -> T:
+        if split in part:
+            return part[split]
+        raise DatasetNotFoundError(self._missing(kind, split, ", ".join(_in_order(part)) or "none"))
+
+    def _missing(self, kind: str, split: str, present: str) -> str:
+        """The message about a part that a split does not have."""
+        return f"{self.name} ({self.layout}) has no {kind} for the split {split!r}; splits with {kind}: {present}"
+
+
+def _in_order(splits: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(splits, key=lambda split: (split != "test", split)))

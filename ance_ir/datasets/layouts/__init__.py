@@ -1,0 +1,27 @@
+"""Layouts of collections and training data on disk: one module for each, whose ``LAYOUT`` recognises, reads and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ance_ir import registries
+from ance_ir.datasets.file_dataset import FileDataset
+from ance_ir.datasets.layout import Layout
+from ance_ir.registry import Registry
+
+__all__ = ["LAYOUTS", "open_path"]
+
+LAYOUTS: Registry[Layout] = registries.DATASET_LAYOUTS
+
+
+def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
+    """The dataset at a path, in whichever layout recognises it; ``None`` if none does.
+
+    Args:
+        path: a file or folder.
+        name: what the dataset is to be called; a layout may prefer another name.
+        columns: other names of columns, see ``Table``.
+    """
+    ordered = sorted(LAYOUTS.values(), key=lambda layout: layout.order)
+    return next((found for layout in ordered if (found := layout.open(path, name, columns)) is not None), None)

@@ -1,0 +1,94 @@
+"""BEIR's folders.
+
+============================  =================================================================
+``corpus.jsonl``              ``{"_id", "title"?, "text"}`` a line
+``queries.jsonl``             ``{"_id", "text"}`` a line: the queries of all splits
+``qrels/SPLIT.tsv``           a header line, then qid, docno and label with tabs between them
+============================  =================================================================
+
+Files may be compressed; an archive that was unpacked into a folder of its own name is found, too. The dataset is called ``beir/FOLDER``,
+so that BEIR's suite applies, and its rule on queries that are documents.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from ance_ir.datasets.contents import Contents
+from ance_ir.datasets.file_dataset import FileDataset, Parts
+from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
+from ance_ir.datasets.parsing import read_documents, read_json_queries, read_qrels
+from ance_ir.errors import DatasetError
+from ance_ir.files import atomic_folder
+from ance_ir.reading import lines
+
+
+def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
+    folder = path if _file(path, "corpus.jsonl") else path / path.resolve().name
+    corpus, queries = (_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
+    if columns or corpus is None or queries is None or not _has_beirs_ids(corpus):
+        return None
+    names = {found.name.removesuffix(".gz") for found in (folder / "qrels").glob("*.tsv*")}
+    splits = sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
+    qrels = {split: found for split in splits if (found := _file(folder / "qrels", f"{split}.tsv"))}
+    read = {split: partial(read_qrels, found, with_header=True) for split, found in qrels.items()}
+    asked = {split: partial(_judged, queries, judgements) for split, judgements in read.items()}
+    parts = Parts(
+        corpus=[corpus],
+        documents=partial(read_documents, corpus, "_id"),
+        queries=asked or {"test": partial(read_json_queries, queries)},
+        qrels=read,
+        files=[queries, *qrels.values()],
+    )
+    return FileDataset(folder, f"beir/{folder.resolve().name}", parts, layout="beir", holds=LAYOUT.holds)
+
+
+def _judged(queries: Path, judgements: partial[pd.DataFrame]) -> Iterator[tuple[str, str]]:
+    """The queries that the judgements of a split name, in the order of their file."""
+    qids = set(judgements()["qid"])
+    return ((qid, text) for qid, text in read_json_queries(queries) if qid in qids)
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    """The file of a name in a folder, plain or gzipped."""
+    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(found) > 1:
+        raise DatasetError(f"{folder} has both {found[0].name} and {found[1].name}: remove one of them")
+    return found[0] if found else None
+
+
+def _has_beirs_ids(corpus: Path) -> bool:
+    """Whether the first document has BEIR's key: a collection directory may hold a ``queries.jsonl`` of its owner's too."""
+    with contextlib.closing(lines(corpus)) as found:
+        first = next(found, None)
+    return first is None or b'"_id"' in first.raw
+
+
+def _write(contents: Contents, out: Path) -> None:
+    """BEIR's folder; a query that is not judged in any split is kept in ``queries.jsonl``, which serves all of them."""
+    with atomic_folder(out, "corpus.jsonl") as folder:
+        documents = ({"_id": one["docno"], "title": one.get("title", ""), "text": one["text"]} for one in contents.documents())
+        write_json_lines(folder / "corpus.jsonl", documents)
+        queries = pd.concat([contents.queries(split) for split in contents.splits]) if contents.splits else pd.DataFrame()
+        rows = ({"_id": row.qid, "text": row.query} for row in queries.drop_duplicates().itertuples())
+        write_json_lines(folder / "queries.jsonl", rows)
+        (folder / "qrels").mkdir()
+        for split in contents.splits:
+            if (qrels := contents.qrels(split)) is not None:
+                header = ("query-id", "corpus-id", "score")
+                write_columns(folder / "qrels" / f"{split}.tsv", qrels.itertuples(index=False), header=header)
+
+
+LAYOUT = Layout(
+    order=10,  # before collection directories: their corpus has the same name
+    open=_open,
+    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "labels", "splits"}),
+    example="corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv",
+    write=_write,
+)

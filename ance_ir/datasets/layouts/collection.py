@@ -1,0 +1,147 @@
+"""A collection directory.
+
+It is a folder of plain or compressed text files:
+
+=============================  =====================================================
+``corpus.jsonl``               ``{"docno", "title"?, "url"?, "text"}`` a line
+``queries[.SPLIT].tsv``        qid, tab, text
+``qrels[.SPLIT].txt``          TREC's four columns: qid, anything, docno, label
+``answers[.SPLIT].jsonl``      ``{"qid", "question", "answers"}`` a line
+``instances[.SPLIT].jsonl``    ``{"qid", "positives", "negatives"?, …}`` a line: training instances by docnos
+``run.NAME[.SPLIT].txt``       TREC's six columns
+=============================  =====================================================
+
+A name without SPLIT belongs to ``test``. Compressed files are recognised by their content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ance_ir.datasets.contents import FIELDS, Contents
+from ance_ir.datasets.file_dataset import FileDataset, Parts
+from ance_ir.datasets.instances import TrainingInstance
+from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
+from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
+from ance_ir.datasets.recognition import hint_folder
+from ance_ir.errors import DatasetError, DatasetNotFoundError
+from ance_ir.files import as_path, atomic_folder
+from ance_ir.reading import lines
+
+SUFFIXES = {"queries": "tsv", "qrels": "txt", "answers": "jsonl", "instances": "jsonl"}
+
+_PART = re.compile(r"(?P<part>queries|qrels|answers|instances)(?:\.(?P<split>.+))?\.(?P<suffix>tsv|txt|jsonl)(?:\.gz)?")
+_RUN = re.compile(r"run\.(?P<name>[^.]+)(?:\.(?P<split>.+))?\.txt(?:\.gz)?")
+
+
+class DirectoryDataset(FileDataset):
+    """The dataset in a collection directory.
+
+    Args:
+        folder: the directory.
+        name: its name; by default the name of the directory.
+
+    Raises:
+        DatasetNotFoundError: it is not a directory, or has no corpus.
+        DatasetError: a file is there twice, for example plain and gzipped.
+    """
+
+    def __init__(self, folder: Path | str, name: str | None = None) -> None:
+        self.folder = as_path(folder)
+        if not self.folder.is_dir():
+            raise DatasetNotFoundError(f"{self.folder} is not a directory")
+        files: dict[tuple[str, str], Path] = {}
+        runs: dict[tuple[str, str], Path] = {}
+        for path in sorted(self.folder.iterdir()):
+            if path.name in ("corpus.jsonl", "corpus.jsonl.gz"):
+                self._add(files, ("corpus", ""), path)
+            elif (match := _PART.fullmatch(path.name)) and match["suffix"] == SUFFIXES[match["part"]]:
+                self._add(files, (match["part"], match["split"] or "test"), path)
+            elif match := _RUN.fullmatch(path.name):
+                self._add(runs, (match["name"], match["split"] or "test"), path)
+        if ("corpus", "") not in files:
+            message = f"{self.folder} is not a collection directory: it has no corpus.jsonl or corpus.jsonl.gz"
+            raise DatasetNotFoundError(self._hinted(message))
+        corpus = files.pop(("corpus", ""))
+        parts = Parts(
+            corpus=[corpus],
+            documents=partial(read_documents, corpus),
+            files=[path for (part, _), path in sorted(files.items()) if part != "instances"],
+            runs=runs,
+            **{part: {split: partial(read, path) for (of, split), path in files.items() if of == part} for part, read in _READERS.items()},
+        )
+        super().__init__(self.folder, name or self.folder.resolve().name, parts, layout="collection", holds=LAYOUT.holds)
+
+    def _add(self, table: dict[tuple[str, str], Path], key: tuple[str, str], path: Path) -> None:
+        if other := table.get(key):
+            raise DatasetError(f"{self.folder} has both {other.name} and {path.name}: remove one of them")
+        table[key] = path
+
+    def _missing(self, kind: str, split: str, present: str) -> str:
+        wanted = f"{kind}.{SUFFIXES[kind]}" if split == "test" else f"{kind}.{split}.{SUFFIXES[kind]}"
+        return self._hinted(
+            f"{self.name} has no {kind} for the split {split!r}: looked for {wanted} and {wanted}.gz in {self.folder}; "
+            f"splits with {kind}: {present}"
+        )
+
+    def _hinted(self, message: str) -> str:
+        """The message with a hint on what the directory looks like."""
+        return ". ".join(filter(None, [message, hint_folder(self.folder)]))
+
+
+def _read_instances(path: Path) -> Iterator[TrainingInstance]:
+    """The training instances of a file."""
+    for line in lines(path):
+        value = line.json()
+        qid, found = line.string(value, "qid"), {name: value.get(name) or [] for name in _LISTS}
+        for name, kind in _LISTS.items():
+            if not isinstance(found[name], list) or not all(isinstance(one, kind) for one in found[name]):
+                raise line.error(f"a list of {'docnos' if kind is str else 'numbers'} under the key {name!r}")
+        scores = [("positives", "positive_scores"), ("negatives", "negative_scores")]
+        if bad := [name for of, name in scores if found[name] and len(found[name]) != len(found[of])]:
+            raise line.error(f"as many {bad[0]} as documents")
+        yield TrainingInstance(qid=qid, prompt=str(value.get("prompt") or ""), **{name: tuple(values) for name, values in found.items()})
+
+
+_LISTS: dict[str, Any] = {"positives": str, "negatives": str, "positive_scores": (int, float), "negative_scores": (int, float)}
+_READERS: dict[str, Any] = {"queries": read_queries, "qrels": read_qrels, "answers": read_answers, "instances": _read_instances}
+
+
+def _open(path: Path, name: str, columns: Mapping[str, str]) -> DirectoryDataset | None:
+    if columns or not path.is_dir() or not any((path / file).is_file() for file in ("corpus.jsonl", "corpus.jsonl.gz")):
+        return None
+    return DirectoryDataset(path, name)
+
+
+def _write(contents: Contents, out: Path) -> None:
+    """A collection directory."""
+    with atomic_folder(out, "corpus.jsonl") as folder:
+        write_json_lines(folder / "corpus.jsonl", contents.documents())
+        for split in contents.splits:
+            middle = "" if split == "test" else f".{split}"
+            write_columns(folder / f"queries{middle}.tsv", contents.queries(split).itertuples(index=False))
+            if (qrels := contents.qrels(split)) is not None:
+                judged = ((row.qid, 0, row.docno, row.label) for row in qrels.itertuples())
+                write_columns(folder / f"qrels{middle}.txt", judged, delimiter=" ")
+            if (answers := contents.answers(split)) is not None:
+                rows = ({"qid": row.qid, "question": row.query, "answers": row.answers} for row in answers.itertuples())
+                write_json_lines(folder / f"answers{middle}.jsonl", rows)
+            if contents.has_negatives(split):
+                names = [one.name for one in fields(TrainingInstance)]
+                instances = ({name: getattr(one, name) for name in names} for one in contents.instances(split))
+                write_json_lines(folder / f"instances{middle}.jsonl", ({k: v for k, v in one.items() if v} for one in instances))
+
+
+LAYOUT = Layout(
+    order=20,
+    open=_open,
+    holds=frozenset(FIELDS),
+    example="corpus.jsonl, queries.SPLIT.tsv, qrels.SPLIT.txt",
+    write=_write,
+)

@@ -1,0 +1,17 @@
+"""Columns with commas between them under a line of names (RFC 4180)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ance_ir.datasets.table import Row, TableFile
+from ance_ir.datasets.tables.tsv import read_delimited
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a file."""
+    return read_delimited(path, ",")
+
+
+FORM = TableFile(suffixes=(".csv",), read=read)

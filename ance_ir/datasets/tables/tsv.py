@@ -1,0 +1,45 @@
+"""Columns with tabs between them under a line of names; values may be quoted as in CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from ance_ir.datasets.table import Row, TableFile
+from ance_ir.errors import MalformedFileError
+from ance_ir.reading import open_binary
+
+
+def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
+    """The rows of a file whose first line names the columns.
+
+    Raises:
+        MalformedFileError: a row has more or fewer columns than the first line, or a quotation is not closed.
+    """
+    csv.field_size_limit(1 << 30)
+    with open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            names = next(reader, [])
+            for values in reader:
+                if len(values) != len(names):
+                    if not values:
+                        continue
+                    expected = f"{len(names)} columns ({', '.join(names)})"
+                    raise MalformedFileError(path, reader.line_num, expected, delimiter.join(values)[:200])
+                yield reader.line_num, dict(zip(names, values, strict=True))
+        except csv.Error as error:
+            raise MalformedFileError(path, reader.line_num, "columns, quoted as in CSV files where they are quoted", str(error)) from None
+        except UnicodeDecodeError as error:
+            found = repr(error.object[error.start : error.start + 20])
+            raise MalformedFileError(path, reader.line_num + 1, "UTF-8", found) from None
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a file."""
+    return read_delimited(path, "\t")
+
+
+FORM = TableFile(suffixes=(".tsv",), read=read)
