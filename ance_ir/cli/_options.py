@@ -33,15 +33,42 @@ class UserPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
-DATASET = "A directory, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
+DATASET = "A file or folder, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 """Those of ``ance_ir.models.compute.precision``, written here so that no help imports torch."""
 
 
 def dataset_option(command: F) -> F:
-    """``--dataset``."""
-    return click.option("--dataset", required=True, metavar="D", help=DATASET)(command)
+    """``--dataset`` and ``--column``."""
+    return click.option("--dataset", required=True, metavar="D", help=DATASET, callback=named_columns)(column_option(command))
+
+
+def column_option(command: F) -> F:
+    """``--column``, which ``named_columns`` adds to the names of datasets."""
+    return click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="OURS=THEIRS",
+        help="The name of a column in the dataset's files: --column text=body; may be repeated. The same as D[text=body; …].",
+        is_eager=True,  # so that it is known when the dataset's name is read
+        expose_value=False,
+        callback=_keep_columns,
+    )(command)
+
+
+def _keep_columns(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+    ctx.meta["ance_ir.columns"] = value
+
+
+def named_columns(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """The name of a dataset, or several, with the columns that ``--column`` names."""
+    named = ctx.meta.get("ance_ir.columns", ())
+    if not named or not value:
+        return value
+    columns = f"[{'; '.join(named)}]"
+    return f"{value}{columns}" if isinstance(value, str) else tuple(f"{name}{columns}" for name in value)
 
 
 def index_argument(command: F) -> F:

@@ -3,40 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ance_ir.cli._options import text_options, text_settings
+from ance_ir.cli._options import column_option, listing, named_columns, text_options, text_settings
+from ance_ir.registries import DATASET_LAYOUTS
 
+if TYPE_CHECKING:
+    from ance_ir.datasets import Dataset
+
+HELP = f"""Show what a dataset holds, or the properties and text settings of a model.
+
+NAME is a dataset (a file or folder, a name under $ANCE_IR_DATA, an ir_datasets id) or a model: an encoder, a reranker or a reader, by a
+folder, a training run, a DPR file, a hub name, or two names with a comma between them for towers that are published separately.
+
+Of a dataset: its layout, counts, splits, an example, and what looks odd. Layouts:
+
+{listing(DATASET_LAYOUTS)}
+
+Of a model: its architecture and text settings; --query-length, --passage-length and --text are for encoders.
+"""
 EXAMPLE = """
 \b
 Example:
   ance-ir info castorini/ance-msmarco-doc-maxp
+  ance-ir info scifact/
+  ance-ir info rows.parquet --column text=body
 """
 
 
-@click.command("info", short_help="Show the properties and text settings of a model", epilog=EXAMPLE)
-@click.argument("model")
+@click.command("info", short_help="Show what a dataset holds, or the properties of a model", help=HELP, epilog=EXAMPLE)
+@click.argument("name", callback=named_columns)
+@column_option
+@click.option("--as", "kind", type=click.Choice(["model", "dataset"]), help="Which of them NAME is, where it could be both.")
 @text_options
-def command(model: str, query_length: int | None, passage_length: int | None, text: tuple[str, ...]) -> None:
-    """Show the properties and text settings of MODEL.
+def command(
+    name: str, kind: Literal["model", "dataset"] | None, query_length: int | None, passage_length: int | None, text: tuple[str, ...]
+) -> None:
+    """Show what a dataset holds, or the properties and text settings of a model."""
+    from ance_ir.workflows.kinds import dataset_or_none
 
-    MODEL is an encoder, a reranker or a reader: a folder, a training run, a DPR file, a hub name, or two names with a comma between them
-    for towers that are published separately. The options are for encoders.
-    """
+    changes = text_settings(query_length, passage_length, text)
+    dataset = dataset_or_none(name, kind)
+    if dataset is None:
+        _model(name, changes)
+    elif changes:
+        raise click.UsageError(f"{name} is a dataset, which has no text settings of an encoder")
+    else:
+        _dataset(dataset)
+
+
+def _dataset(dataset: Dataset) -> None:
+    from ance_ir.datasets import FileDataset, describe
+
+    found = describe(dataset, verbose=True)
+    click.echo(dataset.name)
+    rows = {"source": dataset.source}
+    if isinstance(dataset, FileDataset):
+        rows = {"layout": f"{dataset.layout}: {DATASET_LAYOUTS.summary(dataset.layout)}", **rows}
+    if found.corpus is None:
+        count = dataset.documents().count
+        rows["documents"] = "not counted" if count is None else f"{count:,}"
+    else:
+        corpus = found.corpus
+        mean = corpus.words / max(1, corpus.documents)
+        rows["documents"] = f"{corpus.documents:,}, {corpus.titles:,} of them with titles; mean length {mean:.0f} words"
+        if corpus.first is not None:
+            rows["first document"] = _short(f"{corpus.first['docno']}: {corpus.first.get('title', '')} {corpus.first['text']}")
+    if found.query:
+        rows["first query"] = _short(found.query)
+    _table(rows)
+    click.echo("splits" if len(found.splits) else "no queries: it can be indexed and searched")
+    if len(found.splits):
+        click.echo("  " + found.splits.to_string(index=False, na_rep="–").replace("\n", "\n  "))
+    for line in found.odd:
+        click.echo(f"odd: {line}")
+
+
+def _model(name: str, changes: Mapping[str, object]) -> None:
     from ance_ir import models
     from ance_ir.models.dense.published import PUBLISHED
 
-    changes = text_settings(query_length, passage_length, text)
-    family = models.find_family(model)
+    family = models.find_family(name)
     if changes and family != "encoder":
-        raise click.UsageError(f"{model} is a {family}, which has no text settings of an encoder")
-    opened = models.open(model, device="cpu", **changes)
-    published = {"published as": f"--passages {PUBLISHED[model].passages}"} if model in PUBLISHED else {}
+        raise click.UsageError(f"{name} is a {family}, which has no text settings of an encoder")
+    opened = models.open(name, device="cpu", **changes)
+    published = {"published as": f"--passages {PUBLISHED[name].passages}"} if name in PUBLISHED else {}
     click.echo(opened.name)
     _table({"layout": opened.origin.layout, **opened.properties(), "unused weights": ", ".join(opened.unused) or "none", **published})
     click.echo(f"settings, from {opened.origin.settings}")
     _table(opened.settings.rows())
+
+
+def _short(text: str) -> str:
+    from textwrap import shorten
+
+    return shorten(text, 100, placeholder=" …")
 
 
 def _table(rows: Mapping[str, str]) -> None:

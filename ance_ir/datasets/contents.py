@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,12 +22,13 @@ FIELDS = {
     "queries": "queries, judgements and all that belongs to them",
     "qid": "the ids of queries",
     "labels": "labels other than 1",
-    "unjudged": "queries without a relevant document",
+    "unjudged": "queries without judgements",
     "splits": "more than one split",
     "answers": "answers to questions",
     "negatives": "negatives",
     "scores": "a teacher's scores",
     "prompt": "instructions",
+    "runs": "run files",
 }
 """What a layout may be able to hold in addition to the documents' texts."""
 
@@ -64,9 +66,10 @@ class Contents:
         self.dataset = dataset
         self.layout = layout
         self.verbose = verbose
+        self._dropped = set(drop)
         self._kept = holds - set(drop)
         self._refused = set(FIELDS) - holds - set(drop)
-        self.splits = tuple(splits) or dataset.splits
+        self.splits = () if "queries" in drop else tuple(splits) or dataset.splits
         if missing := [split for split in self.splits if split not in dataset.splits]:
             raise DatasetNotFoundError(f"{dataset.name} has no split {missing[0]!r}; splits: {', '.join(dataset.splits) or 'none'}")
         self._refuse(self._known())
@@ -98,6 +101,10 @@ class Contents:
             return self.dataset.answers(split) if "answers" in self._kept else None
         except DatasetNotFoundError:
             return None
+
+    def runs(self, split: str) -> Mapping[str, Path]:
+        """The run files of a split, by name."""
+        return self.dataset.runs(split) if isinstance(self.dataset, FileDataset) and "runs" not in self._dropped else {}
 
     def has_negatives(self, split: str) -> bool:
         """Whether training instances have more than the judgements, of what is kept; the first one counts."""
@@ -156,13 +163,14 @@ class Contents:
             found.add("unjudged")
         else:
             found |= {"labels"} if (qrels["label"] != 1).any() else set()
-            relevant = set(qrels["qid"][qrels["label"] > 0])
-            found |= {"unjudged"} if not self.dataset.queries(split)["qid"].isin(relevant).all() else set()
+            found |= {"unjudged"} if not self.dataset.queries(split)["qid"].isin(qrels["qid"]).all() else set()
             first = next(iter(self.dataset.instances(split)), None)
             if first is not None:
                 found |= {name for name, value in _parts(first).items() if value}
         if self._answered(split):
             found.add("answers")
+        if self.runs(split):
+            found.add("runs")
         return found
 
     def _answered(self, split: str) -> bool:

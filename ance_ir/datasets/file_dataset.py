@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import pandas as pd
 
+from ance_ir.datasets.columns import with_columns
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, queries_frame
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.screening import Document, Unusable
-from ance_ir.digests import hash_files
+from ance_ir.digests import digest_of, hash_files
 from ance_ir.errors import DatasetNotFoundError
 from ance_ir.files import as_path
 
@@ -55,31 +56,37 @@ class FileDataset(Dataset):
         parts: what is there.
         layout: the name of its layout.
         holds: which of ``FIELDS`` (``ance_ir.datasets.contents``) the layout holds.
-        suffix: the columns that were named, as ``load_dataset`` reads them: ``"[text=body]"``.
+
+    Attributes:
+        columns: the columns that the user named, theirs by ours.
     """
 
-    def __init__(self, path: Path, name: str, parts: Parts, *, layout: str, holds: frozenset[str], suffix: str = "") -> None:
+    def __init__(self, path: Path, name: str, parts: Parts, *, layout: str, holds: frozenset[str]) -> None:
         self.path = as_path(path)
         self.name = name
         self.layout = layout
         self.holds = holds
         self._parts = parts
-        self._suffix = suffix
+        self.columns: Mapping[str, str] = {}
 
     @property
     def source(self) -> str:
         """The path, and the columns that were named."""
-        return f"{self.path.resolve()}{self._suffix}"
+        return with_columns(str(self.path.resolve()), self.columns)
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the files of documents, queries, judgements and answers, names and contents (but not of run files)."""
-        return hash_files(sorted({*self._parts.corpus, *self._parts.files}))
+        return self._hash(sorted({*self._parts.corpus, *self._parts.files}))
 
     @cached_property
     def corpus_fingerprint(self) -> str:
         """Hash of the files of documents."""
-        return hash_files(list(self._parts.corpus))
+        return self._hash(self._parts.corpus)
+
+    def _hash(self, files: Sequence[Path]) -> str:
+        found = hash_files(list(files))
+        return digest_of([found, dict(self.columns)]) if self.columns else found
 
     @property
     def corpus_bytes(self) -> int:

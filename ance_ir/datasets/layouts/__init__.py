@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ance_ir import registries
+from ance_ir.datasets.contents import FIELDS
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
 from ance_ir.registry import Registry
 
-__all__ = ["LAYOUTS", "open_path"]
+__all__ = ["LAYOUTS", "layouts_table", "open_path"]
 
 LAYOUTS: Registry[Layout] = registries.DATASET_LAYOUTS
 
@@ -24,4 +26,21 @@ def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset 
         columns: other names of columns, see ``Table``.
     """
     ordered = sorted(LAYOUTS.values(), key=lambda layout: layout.order)
-    return next((found for layout in ordered if (found := layout.open(path, name, columns)) is not None), None)
+    found = next((found for layout in ordered if (found := layout.open(path, name, columns)) is not None), None)
+    if found is not None:
+        found.columns = columns
+    return found
+
+
+def layouts_table() -> list[dict[str, Any]]:
+    """The layouts, for lists: ``name``, ``summary``, ``example``, ``holds`` (list of str) and ``written`` (bool) of each."""
+    return [
+        {
+            "name": name,
+            "summary": LAYOUTS.summary(name),
+            "example": layout.example,
+            "holds": [field for field in FIELDS if field in layout.holds],
+            "written": layout.write is not None,
+        }
+        for name, layout in LAYOUTS.items()
+    ]

@@ -17,6 +17,7 @@ A name without SPLIT belongs to ``test``. Compressed files are recognised by the
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import partial
@@ -124,18 +125,27 @@ def _write(contents: Contents, out: Path) -> None:
     with atomic_folder(out, "corpus.jsonl") as folder:
         write_json_lines(folder / "corpus.jsonl", contents.documents())
         for split in contents.splits:
-            middle = "" if split == "test" else f".{split}"
-            write_columns(folder / f"queries{middle}.tsv", contents.queries(split).itertuples(index=False))
-            if (qrels := contents.qrels(split)) is not None:
-                judged = ((row.qid, 0, row.docno, row.label) for row in qrels.itertuples())
-                write_columns(folder / f"qrels{middle}.txt", judged, delimiter=" ")
-            if (answers := contents.answers(split)) is not None:
-                rows = ({"qid": row.qid, "question": row.query, "answers": row.answers} for row in answers.itertuples())
-                write_json_lines(folder / f"answers{middle}.jsonl", rows)
-            if contents.has_negatives(split):
-                names = [one.name for one in fields(TrainingInstance)]
-                instances = ({name: getattr(one, name) for name in names} for one in contents.instances(split))
-                write_json_lines(folder / f"instances{middle}.jsonl", ({k: v for k, v in one.items() if v} for one in instances))
+            _write_split(contents, split, folder, "" if split == "test" else f".{split}")
+
+
+def _write_split(contents: Contents, split: str, folder: Path, middle: str) -> None:
+    write_columns(folder / f"queries{middle}.tsv", contents.queries(split).itertuples(index=False))
+    if (qrels := contents.qrels(split)) is not None:
+        judged = ((row.qid, 0, row.docno, row.label) for row in qrels.itertuples())
+        write_columns(folder / f"qrels{middle}.txt", judged, delimiter=" ")
+    if (answers := contents.answers(split)) is not None:
+        rows = ({"qid": row.qid, "question": row.query, "answers": row.answers} for row in answers.itertuples())
+        write_json_lines(folder / f"answers{middle}.jsonl", rows)
+    if contents.has_negatives(split):
+        write_json_lines(folder / f"instances{middle}.jsonl", map(_of_instance, contents.instances(split)))
+    for name, path in contents.runs(split).items():
+        suffixes = path.name.partition(".txt")[2]  # of a compression
+        shutil.copyfile(path, folder / f"run.{name}{middle}.txt{suffixes}")
+
+
+def _of_instance(instance: TrainingInstance) -> dict[str, Any]:
+    values = {one.name: getattr(instance, one.name) for one in fields(TrainingInstance)}
+    return {name: value for name, value in values.items() if value}
 
 
 LAYOUT = Layout(

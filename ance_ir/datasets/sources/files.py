@@ -21,7 +21,9 @@ def _open(name: str) -> FileDataset | None:
     if found is None and path.is_dir():
         return DirectoryDataset(path, called)  # which says what is missing
     if found is None:
-        raise DatasetNotFoundError(f"{path} is a file in none of the layouts that `ance-ir info --layouts` shows")
+        raise DatasetNotFoundError(
+            f"{path} is in none of the layouts (see `ance-ir layouts`); where columns have other names, say so: --column text=body"
+        )
     return found
 
 

@@ -22,6 +22,11 @@ def absolute(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
+def is_packaged(name: str) -> bool:
+    """Whether a model of that name comes with a Python package."""
+    return name in _PACKAGED
+
+
 def resolve(name: str) -> Path:
     """The folder or file of a checkpoint.
 

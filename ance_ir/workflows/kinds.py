@@ -1,0 +1,52 @@
+"""Whether a name is that of a dataset or of a model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
+from ance_ir.files import as_path
+from ance_ir.models.dense.published import PUBLISHED
+from ance_ir.models.loading.source import is_packaged
+
+_OF_MODELS = ("config.json", "modules.json", "ance_ir.json", "run.json")
+_WEIGHTS = (".bin", ".cp", ".pt", ".safetensors")
+
+
+def dataset_or_none(name: str, kind: Literal["model", "dataset"] | None = None) -> Dataset | None:
+    """The dataset of a name; ``None`` if the name is that of a model, or could be.
+
+    Args:
+        name: of a dataset or a model.
+        kind: which of them it is, where the caller knows.
+
+    Raises:
+        UsageError: it could be both.
+        DatasetNotFoundError: a path, or what is to be a dataset, that is neither.
+    """
+    if kind == "model":
+        return None
+    model = kind is None and _could_be_model(name)
+    try:
+        dataset = load_dataset(name)
+    except DatasetNotFoundError:
+        if model or (kind is None and not as_path(name).exists()):
+            return None
+        raise
+    except DatasetError:
+        if model:
+            return None
+        raise
+    if model:
+        raise UsageError(f"{name} could be a dataset and a model: say which with --as dataset or --as model")
+    return dataset
+
+
+def _could_be_model(name: str) -> bool:
+    if name in PUBLISHED or is_packaged(name):
+        return True
+    path = as_path(name)
+    if path.is_file():
+        return path.suffix in _WEIGHTS
+    return path.is_dir() and any((path / file).exists() for file in _OF_MODELS)

@@ -1,0 +1,87 @@
+"""``ance-ir info`` on datasets, ``convert`` and ``layouts``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ance_ir.cli.main import main
+from ance_ir.registries import DATASET_LAYOUTS
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ANCE_IR_DATA", raising=False)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text('{"docno": "d1", "title": "Cats", "text": "Cats sleep."}\n{"docno": "d2", "text": "Dogs bark."}\n')
+    (folder / "queries.tsv").write_text("q1\twho sleeps\n")
+    (folder / "qrels.txt").write_text("q1 0 d1 1\n")
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+
+def test_info_says_what_a_dataset_holds(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "info", pets)
+    assert status == 0
+    for part in ("collection", "2, 1 of them with titles", "d1: Cats Cats sleep.", "who sleeps", "odd: 1 documents have no title"):
+        assert part in out, part
+
+
+def test_a_name_that_could_be_both_has_to_be_told_apart(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pets / "config.json").write_text("{}")
+    status, _, err = run(capsys, "info", pets)
+    assert status == 2
+    assert "--as" in err
+    status, out, _ = run(capsys, "info", pets, "--as", "dataset")
+    assert status == 0
+    assert "d1" in out
+    status, _, err = run(capsys, "info", pets, "--as", "model")
+    assert (status, "d1" in err) == (2, False)
+
+
+def test_settings_of_a_model_do_not_fit_a_dataset(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "info", pets, "--query-length", 8)
+    assert status == 2
+    assert "dataset" in err
+
+
+@pytest.mark.parametrize("content", ["", "no records\n", '{"a": 1}\n', "\x00\x01"])
+def test_a_file_in_no_layout_is_an_error_in_one_line(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "what.jsonl").write_text(content)
+    status, _, err = run(capsys, "info", tmp_path / "what.jsonl")
+    assert status == 2
+    assert err.count("\n") == 1
+    assert "what.jsonl" in err
+
+
+def test_convert_there_and_back(pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "convert", pets, "--format", "beir", "--out", tmp_path / "beir")
+    assert status == 0
+    assert "beir" in out
+    assert run(capsys, "convert", tmp_path / "beir", "--format", "collection", "--out", tmp_path / "again")[0] == 0
+    for name in ("queries.tsv", "qrels.txt"):
+        assert (tmp_path / "again" / name).read_text() == (pets / name).read_text()
+    status, _, err = run(capsys, "convert", pets, "--format", "nonsense", "--out", tmp_path / "x")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "beir" in err
+
+
+def test_layouts_are_listed_from_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "layouts")
+    assert status == 0
+    assert [line.partition(":")[0] for line in out.splitlines()[::2]] == list(DATASET_LAYOUTS)
+    assert [row["name"] for row in json.loads(run(capsys, "layouts", "--format", "json")[1])] == list(DATASET_LAYOUTS)

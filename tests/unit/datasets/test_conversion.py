@@ -1,0 +1,108 @@
+"""From one layout to another: nothing is lost that was not given up by name, and nothing half written stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ance_ir.datasets import convert, load_dataset
+from ance_ir.datasets.contents import LossError
+from ance_ir.errors import DatasetNotFoundError, MalformedFileError, UsageError
+
+
+@pytest.fixture
+def whole(collection: Path) -> Path:
+    """A collection with all that the layout holds."""
+    (collection / "queries.train.tsv").write_text("q1\twho sleeps\n", encoding="utf-8")
+    (collection / "qrels.train.txt").write_text("q1 0 d1 1\n", encoding="utf-8")
+    scores = {"positive_scores": [2.5], "negative_scores": [1, -0.5]}
+    instances = [{"qid": "q1", "positives": ["d1"], "negatives": ["größe/日本", "3"], **scores, "prompt": "p"}]
+    (collection / "instances.train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in instances), encoding="utf-8")
+    return collection
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """All that a dataset gives."""
+    dataset = load_dataset(path)
+    found: dict[str, Any] = {"documents": list(dataset.documents()), "splits": dataset.splits}
+    for split in dataset.splits:
+        found[split] = dataset.queries(split).to_dict("list")
+        for name in ("qrels", "answers"):
+            try:
+                found[f"{name} {split}"] = getattr(dataset, name)(split).to_dict("list")
+            except DatasetNotFoundError:
+                found[f"{name} {split}"] = None
+        if found[f"qrels {split}"]:
+            found[f"instances {split}"] = list(dataset.instances(split))
+        found[f"runs {split}"] = {name: path.read_bytes() for name, path in dataset.runs(split).items()}
+    return found
+
+
+def test_a_round_trip_keeps_everything(whole: Path, tmp_path: Path) -> None:
+    convert(load_dataset(whole), "collection", tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(whole)
+    instance = next(load_dataset(tmp_path / "again").instances("train"))
+    assert (instance.negatives, instance.negative_scores, instance.prompt) == (("größe/日本", "3"), (1, -0.5), "p")
+
+
+@pytest.mark.parametrize("missing", ["url", "unjudged", "answers", "negatives", "scores", "prompt", "runs"])
+def test_each_thing_that_is_lost_is_named(whole: Path, tmp_path: Path, missing: str) -> None:
+    drop = {"url", "unjudged", "answers", "negatives", "scores", "prompt", "runs"} - {missing}
+    with pytest.raises(LossError, match=f"--drop {missing}$"):
+        convert(load_dataset(whole), "beir", tmp_path / "out", drop=drop)
+    assert not (tmp_path / "out").exists()
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+def test_what_is_dropped_is_left_out_and_the_rest_kept(whole: Path, tmp_path: Path) -> None:
+    drop = ["url", "unjudged", "answers", "negatives", "scores", "prompt", "runs"]
+    convert(load_dataset(whole), "beir", tmp_path / "pets-beir", drop=drop)
+    dataset, ours = load_dataset(tmp_path / "pets-beir"), load_dataset(whole)
+    assert [document["docno"] for document in dataset.documents()] == ["d1", "größe/日本", "3"]
+    assert dataset.qrels().to_dict("list") == ours.qrels().to_dict("list")
+    assert dataset.queries("train").to_dict("list") == ours.queries("train").to_dict("list")
+    assert dataset.splits == ("test", "train")
+
+
+def test_a_loss_that_shows_only_in_the_last_document_leaves_nothing(collection: Path, tmp_path: Path) -> None:
+    lines = (collection / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    (collection / "corpus.jsonl").write_text("\n".join([*lines[1:], lines[0]]) + "\n", encoding="utf-8")
+    with pytest.raises(LossError, match="url"):
+        convert(load_dataset(collection), "beir", tmp_path / "out", drop=["unjudged", "answers", "runs"])
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["pets"]
+
+
+def test_a_malformed_document_leaves_nothing(collection: Path, tmp_path: Path) -> None:
+    with (collection / "corpus.jsonl").open("a") as stream:
+        stream.write("{\n")
+    with pytest.raises(MalformedFileError, match="line 4"):
+        convert(load_dataset(collection), "collection", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["pets"]
+
+
+def test_some_splits_alone(whole: Path, tmp_path: Path) -> None:
+    convert(load_dataset(whole), "collection", tmp_path / "out", splits=["train"])
+    assert load_dataset(tmp_path / "out").splits == ("train",)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"layout": "beri"}, UsageError, "beir"),
+        ({"drop": ["titles"]}, UsageError, "title"),
+        ({"splits": ["trane"]}, DatasetNotFoundError, "trane"),
+    ],
+)
+def test_wrong_arguments_are_named(collection: Path, tmp_path: Path, options: dict[str, Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        convert(load_dataset(collection), **{"layout": "collection", "out": tmp_path / "out", **options})
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_exists_is_not_replaced(collection: Path) -> None:
+    with pytest.raises(UsageError, match="exists"):
+        convert(load_dataset(collection), "collection", collection)
+    assert (collection / "run.bm25.txt").exists()
