@@ -15,7 +15,6 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -66,12 +65,16 @@ class Line:
         self.number = number
         self.raw = raw
         self._recognise = recognise or _nothing
+        self._text: str | None = None
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The line without its end."""
+        if self._text is not None:  # cached_property would lock, for each line
+            return self._text
         try:
-            return self.raw.decode().rstrip("\r\n")
+            self._text = self.raw.decode().rstrip("\r\n")
+            return self._text
         except UnicodeDecodeError as error:
             near = self.raw[max(0, error.start - 20) : error.start + 20].decode("cp1252", errors="replace")
             hint = f"In another encoding? As Windows-1252 (Latin-1) it reads {near!r}; {_CONVERT.format('WINDOWS-1252')}"
@@ -92,7 +95,7 @@ class Line:
             raise self.error("a JSON object", hint=f"Not read: {error}") from None
         if not isinstance(value, dict):
             raise self.error("a JSON object")
-        if "\\ud" in self.text.lower():
+        if b"\\u" in self.raw and "\\ud" in self.text.lower():
             self._refuse_surrogates(value)
         return value
 
@@ -179,7 +182,7 @@ def _loads(text: str) -> Any:
         ValueError: it is no JSON, or too much for Python: numbers of thousands of digits, thousands of levels.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("values nested too deep") from None
 
@@ -190,6 +193,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
     return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # json.loads would make one for each line
 
 
 def _split(stream: io.BufferedReader[Any]) -> Iterable[bytes]:

@@ -37,10 +37,10 @@ def read_documents(path: Path | str, id_key: str = "docno") -> Iterator[Document
 def _document(line: Line, ids: Ids, id_key: str) -> Document:
     value = line.json()
     document = {"docno": _of_key(line, value, id_key, ids)}
-    document.update((key, line.string(value, key)) for key in ("title", "url") if value.get(key) is not None)
-    if not isinstance(value.get("text"), str):
-        raise line.error("a string under the key 'text'")
-    document["text"] = value["text"]
+    for key in ("title", "url"):
+        if value.get(key) is not None:
+            document[key] = line.string(value, key)
+    document["text"] = line.string(value, "text")
     return document
 
 
