@@ -90,6 +90,7 @@ class MalformedFileError(DatasetError, ValueError):
     def __init__(self, path: Path | str, line: int, expected: str, found: str, hint: str = "") -> None:
         shown = found if len(found) <= 80 else found[:77] + "..."
         super().__init__(f"{path}, line {line}: expected {expected}, found {shown!r}{f'. {hint}' if hint else ''}")
+        self.expected = expected
 
 
 class DocumentNotFoundError(DatasetError, KeyError):

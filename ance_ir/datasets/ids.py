@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Sequence
@@ -72,6 +73,11 @@ class Ids:
         """Warn of the ids that had white space around them, if any had."""
         if self._stripped:
             logger.warning("%s: white space around %d ids was stripped: %s", self._source, self._stripped, examples(self._first))
+
+
+def text_id(*texts: str) -> str:
+    """An id made from texts that have none: 16 hexadecimal digits of their hash."""
+    return hashlib.blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def _stripped(value: str) -> str:

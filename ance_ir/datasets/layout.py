@@ -20,6 +20,7 @@ class Layout:
         open: the dataset at a path, given the name that it should have and the columns that the user named (ours: theirs); ``None``
             if it is not in this layout. It looks at names and first records only.
         holds: which of ``FIELDS`` it can hold.
+        marks: names of files that folders in this layout have, and in no other: two such names in one folder are an error.
         write: writes a dataset to a path, which appears whole or not at all.
         write_records: writes training records to a file, likewise.
         example: what lies there, for documentation: ``"corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv"``.
@@ -29,5 +30,6 @@ class Layout:
     open: Callable[[Path, str, Mapping[str, str]], FileDataset | None]
     holds: frozenset[str]
     example: str
+    marks: tuple[str, ...] = ()
     write: Callable[[Contents, Path], None] | None = None
     write_records: Callable[[Iterable[TrainingRecord], Path], None] | None = None

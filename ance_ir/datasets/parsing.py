@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,31 @@ def read_documents(path: Path | str, id_key: str = "docno") -> Iterator[Document
         except MalformedFileError as error:
             document = Unusable(kind=kind, error=error)
         yield document
+    ids.report()
+
+
+def read_columns(path: Path | str, names: Sequence[str]) -> Iterator[Document | Unusable]:
+    """The documents of a file of lines with tabs between columns and no header, as MS MARCO has them.
+
+    Args:
+        path: the file.
+        names: of the columns: ``("docno", "url", "title", "text")``. An empty title or url is left out.
+    """
+    path = as_path(path)
+    ids = Ids(path)
+    for line in lines(path):
+        kind = UNDECODABLE
+        try:
+            columns = line.text.split("\t")
+            kind = NO_DOCUMENT
+            if len(columns) != len(names):
+                raise line.error(f"{len(names)} columns with tabs between them ({', '.join(names)})")
+            document = dict(zip(names, columns, strict=True))
+            document["docno"] = clean_id(line, document["docno"], "docno", ids)
+            entry: Document | Unusable = {name: value for name, value in document.items() if value or name == "text"}
+        except MalformedFileError as error:
+            entry = Unusable(kind=kind, error=error)
+        yield entry
     ids.report()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from ance_ir.errors import DatasetError, MalformedFileError
 
 Row = tuple[int, dict[str, Any]]
 """The number of a record in its file, from 1 (of its line, where records are lines), and its values by column."""
+
+Entry = tuple[int, dict[str, Any] | MalformedFileError]
+"""The same, with the error of a record that cannot be read, after which others can."""
 
 _SHOWN = 200
 
@@ -22,11 +25,11 @@ class TableFile:
 
     Attributes:
         suffixes: the endings of its files, without that of a compression.
-        read: the rows of a file, a stream.
+        read: the records of a file, a stream; of the columns named, or all. Forms that have to read all columns give all.
     """
 
     suffixes: tuple[str, ...]
-    read: Callable[[Path], Iterator[Row]]
+    read: Callable[[Path, Collection[str] | None], Iterator[Entry]]
 
 
 class Table:
@@ -38,17 +41,31 @@ class Table:
         columns: other names that columns have in the file, by ours: ``{"text": "body"}`` reads ``body`` as ``text``.
     """
 
-    def __init__(self, path: Path, read: Callable[[Path], Iterator[Row]], columns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: Path, read: Callable[[Path, Collection[str] | None], Iterator[Entry]], columns: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self._read = read
         self._columns = dict(columns or {})
 
     def __iter__(self) -> Iterator[Row]:
+        for number, values in self.entries():
+            if isinstance(values, MalformedFileError):
+                raise values
+            yield number, values
+
+    def entries(self, only: Collection[str] | None = None) -> Iterator[Entry]:
+        """The rows, with errors in the place of those that cannot be read.
+
+        Args:
+            only: the columns that are wanted, so that others need not be read.
+        """
         if not self._columns:
-            yield from self._read(self.path)
+            yield from self._read(self.path, only)
             return
-        for number, values in self._read(self.path):
-            yield number, self._renamed(number, values)
+        theirs = None if only is None else {self._columns.get(name, name) for name in only}
+        for number, values in self._read(self.path, theirs):
+            yield number, values if isinstance(values, MalformedFileError) else self._renamed(number, values)
 
     def _renamed(self, number: int, values: dict[str, Any]) -> dict[str, Any]:
         missing = [theirs for theirs in self._columns.values() if theirs not in values]
@@ -69,7 +86,7 @@ class Table:
             shown = repr(values)
         return MalformedFileError(self.path, number, expected, shown[:_SHOWN], hint)
 
-    def id_of(self, number: int, values: dict[str, Any], key: str) -> Any:
+    def id_of(self, number: int, values: dict[str, Any], key: str) -> str:
         """The id under a key; whole numbers, which Parquet files and JSON often have, become text."""
         value = values.get(key)
         if isinstance(value, int) and not isinstance(value, bool):

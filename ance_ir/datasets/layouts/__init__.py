@@ -10,6 +10,8 @@ from ance_ir import registries
 from ance_ir.datasets.contents import FIELDS
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._files import find_file
+from ance_ir.errors import DatasetError
 from ance_ir.registry import Registry
 
 __all__ = ["LAYOUTS", "layouts_table", "open_path"]
@@ -24,12 +26,24 @@ def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset 
         path: a file or folder.
         name: what the dataset is to be called; a layout may prefer another name.
         columns: other names of columns, see ``Table``.
+
+    Raises:
+        DatasetError: a folder holds files of two layouts, or one file twice.
     """
+    if path.is_dir():
+        _check_unmixed(path)
     ordered = sorted(LAYOUTS.values(), key=lambda layout: layout.order)
     found = next((found for layout in ordered if (found := layout.open(path, name, columns)) is not None), None)
     if found is not None:
         found.columns = columns
     return found
+
+
+def _check_unmixed(folder: Path) -> None:
+    found = {mark: name for name, layout in LAYOUTS.items() for mark in layout.marks if find_file(folder, mark)}
+    if len(found) > 1:
+        held = " and ".join(f"{mark} ({name})" for mark, name in found.items())
+        raise DatasetError(f"{folder} mixes layouts: it has {held}; put them into folders of their own")
 
 
 def layouts_table() -> list[dict[str, Any]]:

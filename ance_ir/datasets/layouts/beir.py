@@ -90,5 +90,6 @@ LAYOUT = Layout(
     open=_open,
     holds=frozenset({"docno", "title", "corpus", "queries", "qid", "labels", "splits"}),
     example="corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv",
+    marks=("corpus.jsonl",),
     write=_write,
 )

@@ -153,5 +153,6 @@ LAYOUT = Layout(
     open=_open,
     holds=frozenset(FIELDS),
     example="corpus.jsonl, queries.SPLIT.tsv, qrels.SPLIT.txt",
+    marks=("corpus.jsonl",),
     write=_write,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def open_table(path: Path, columns: Mapping[str, str] | None = None) -> Table:
 
 
 def find_tables(folder: Path) -> list[Path]:
-    """The files of records in a folder and the folders in it, hidden ones left out, in order of their names."""
-    found = (path for path in folder.rglob("*") if path.is_file() and is_table(path))
+    """The files of records in a folder and the folders in it, in order of their names; without hidden ones, and those in which Hugging
+    Face datasets keeps what it knows about others, or results.
+    """
+    found = (path for path in folder.rglob("*") if path.is_file() and is_table(path) and not _ABOUT.fullmatch(path.name))
     return sorted(path for path in found if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts))
+
+
+_ABOUT = re.compile(r"(state|dataset_dict|dataset_infos?)\.json|cache-[0-9a-f]+(_.*)?\.arrow")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ance_ir.datasets.table import Row, TableFile
+from ance_ir.datasets.table import Entry, TableFile
 from ance_ir.errors import MalformedFileError
 from ance_ir.optional import optional
 
@@ -14,8 +14,12 @@ _REMEDY = "pip install 'ance_ir[data]'"
 _MAGIC = b"ARROW1"
 
 
-def read(path: Path) -> Iterator[Row]:
+def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
     """The rows of a file, which is mapped, not read whole.
+
+    Args:
+        path: the file.
+        only: the columns to read, of those that there are.
 
     Raises:
         MalformedFileError: it is no Arrow file, or is damaged.
@@ -32,11 +36,12 @@ def read(path: Path) -> Iterator[Row]:
                 source.seek(0)
                 batches = iter(arrow.ipc.open_stream(source))
             for batch in batches:
+                batch = batch if only is None else batch.select([name for name in batch.schema.names if name in only])
                 for start in range(0, batch.num_rows, _BATCH):
                     for values in batch.slice(start, _BATCH).to_pylist():
                         number += 1
                         yield number, values
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last two: values that Python cannot hold
         found = " ".join(str(error).split())[:200]
         raise MalformedFileError(path, number + 1, "an Arrow file", found, "It is cut or damaged: fetch it again") from None
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ance_ir.datasets.table import Row, TableFile
+from ance_ir.datasets.table import Entry, TableFile
 from ance_ir.datasets.tables.tsv import read_delimited
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The rows of a file."""
+def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
+    """The rows of a file, with all columns."""
     return read_delimited(path, ",")
 
 

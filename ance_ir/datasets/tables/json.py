@@ -5,22 +5,22 @@ from __future__ import annotations
 import codecs
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from ance_ir.datasets.table import Row, TableFile
+from ance_ir.datasets.table import Entry, Row, TableFile
 from ance_ir.errors import MalformedFileError
 from ance_ir.reading import lines, open_binary
 
 _CHUNK = 1 << 20
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The objects of a file. A list is read as a stream; an object over several lines is one record.
+def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
+    """The objects of a file, with all their keys. A list is read as a stream; an object over several lines is one record.
 
     Raises:
-        MalformedFileError: something is no JSON object.
+        MalformedFileError: something that is not on a line of its own is no JSON object.
     """
     with open_binary(path) as stream:
         start = stream.peek(_CHUNK).removeprefix(codecs.BOM_UTF8).lstrip()
@@ -28,7 +28,11 @@ def read(path: Path) -> Iterator[Row]:
             yield from _values(path, stream)
             return
     for line in lines(path):
-        yield line.number, line.json()
+        try:
+            values: dict[str, Any] | MalformedFileError = line.json()
+        except MalformedFileError as error:
+            values = error
+        yield line.number, values
 
 
 def _values(path: Path, stream: io.BufferedReader[Any]) -> Iterator[Row]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ance_ir.datasets.table import Row, TableFile
+from ance_ir.datasets.table import Entry, TableFile
 from ance_ir.errors import MalformedFileError
 from ance_ir.reading import open_binary
 
 
-def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
-    """The rows of a file whose first line names the columns.
+def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
+    """The rows of a file whose first line names the columns. One with more or fewer columns is an error after which others are read.
 
     Raises:
-        MalformedFileError: a row has more or fewer columns than the first line, or a quotation is not closed.
+        MalformedFileError: a quotation is not closed, or the file is not UTF-8.
     """
     csv.field_size_limit(1 << 30)
     with open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
@@ -28,7 +28,8 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
                     if not values:
                         continue
                     expected = f"{len(names)} columns ({', '.join(names)})"
-                    raise MalformedFileError(path, reader.line_num, expected, delimiter.join(values)[:200])
+                    yield reader.line_num, MalformedFileError(path, reader.line_num, expected, delimiter.join(values)[:200])
+                    continue
                 yield reader.line_num, dict(zip(names, values, strict=True))
         except csv.Error as error:
             raise MalformedFileError(path, reader.line_num, "columns, quoted as in CSV files where they are quoted", str(error)) from None
@@ -37,8 +38,8 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
             raise MalformedFileError(path, reader.line_num + 1, "UTF-8", found) from None
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The rows of a file."""
+def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
+    """The rows of a file, with all columns."""
     return read_delimited(path, "\t")
 
 

@@ -1,0 +1,160 @@
+"""Documents, queries and judgements in the rows of tables, by the names that the field gives to their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.datasets.frames import qrels_frame
+from ance_ir.datasets.ids import Ids, InvalidIdError, text_id
+from ance_ir.datasets.judgements import HIGHEST, LABEL, LOWEST, parse_label, settle
+from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
+from ance_ir.datasets.table import Table, key_of
+from ance_ir.errors import DatasetError, MalformedFileError
+
+_DOCNOS = ("docno", "pid", "passage_id", "docid", "doc_id", "document_id", "corpus_id", "corpus-id")
+_QIDS = ("qid", "query_id", "query-id", "queryid", "topic_id", "question_id")
+DOCNO = (*_DOCNOS, "_id", "id")
+QID = (*_QIDS, "_id", "id")
+TEXT = ("text", "contents", "content", "passage", "segment", "body", "document")
+QUERY = ("query", "text", "question", "topic", "title")
+LABELS = ("label", "score", "relevance", "rel")
+"""Names of columns, those that count first coming first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentColumns:
+    """The columns of documents.
+
+    Attributes:
+        docno: of the ids; ``None`` makes ids from the texts.
+        text: of the texts.
+    """
+
+    docno: str | None
+    text: str
+
+
+def document_columns(values: Mapping[str, Any]) -> DocumentColumns | None:
+    """The columns of documents in a row; ``None`` if it has no text, or belongs to a query."""
+    text = key_of(values, TEXT)
+    if text is None or key_of(values, ("query", *_QIDS)):
+        return None
+    return DocumentColumns(docno=key_of(values, DOCNO), text=text)
+
+
+def read_documents(tables: Iterable[Table], columns: DocumentColumns) -> Iterator[Document | Unusable]:
+    """The documents in the rows of tables: id, text, and ``title`` and ``url`` where there are such columns with a value."""
+    only = [name for name in (columns.docno, "title", "url", columns.text) if name]
+    for table in tables:
+        ids = Ids(table.path)
+        for number, values in table.entries(only):
+            try:
+                if isinstance(values, MalformedFileError):
+                    raise values
+                document: Document | Unusable = _document(table, number, values, columns, ids)
+            except MalformedFileError as error:
+                document = Unusable(kind=UNDECODABLE if error.expected == "UTF-8" else NO_DOCUMENT, error=error)
+            yield document
+        ids.report()
+
+
+def _document(table: Table, number: int, values: dict[str, Any], columns: DocumentColumns, ids: Ids) -> Document:
+    text = values.get(columns.text)
+    if not isinstance(text, str):
+        raise table.error(number, values, f"a string under the key {columns.text!r}")
+    document = {"docno": "" if columns.docno is None else _id(table, number, values, columns.docno, "docno", ids)}
+    for name in ("title", "url"):
+        value = values.get(name)
+        if value:
+            if not isinstance(value, str):
+                raise table.error(number, values, f"a string under the key {name!r}")
+            document[name] = value
+    document["text"] = text
+    if columns.docno is None:
+        document["docno"] = text_id(document.get("title", ""), text)
+    return document
+
+
+def is_query(values: Mapping[str, Any]) -> bool:
+    """Whether a row has an id and a text, as queries have (and documents)."""
+    return key_of(values, QID) is not None and key_of(values, QUERY) is not None
+
+
+def read_queries(tables: Iterable[Table]) -> Iterator[tuple[str, str]]:
+    """(qid, text) of each row.
+
+    Raises:
+        MalformedFileError: a row is no query, or has the qid of an earlier one.
+    """
+    seen: set[str] = set()
+    for table in tables:
+        ids = Ids(table.path)
+        for number, values in table:
+            qid_column, text_column = key_of(values, QID), key_of(values, QUERY)
+            if qid_column is None or text_column is None:
+                raise table.error(number, values, "a query: a column of ids (qid, _id, …) and one of texts (query, text, …)")
+            qid = _id(table, number, values, qid_column, "qid", ids)
+            if qid in seen:
+                raise table.error(number, values, "a qid that no row before it has")
+            seen.add(qid)
+            yield qid, table.text_of(number, values, text_column)
+        ids.report()
+
+
+def is_judgement(values: Mapping[str, Any]) -> bool:
+    """Whether a row has the ids of a query and of a document, and no texts."""
+    of_query, of_document = _judgement_columns(values)
+    return of_query is not None and of_document is not None and key_of(values, ("text", "query", "question", "contents")) is None
+
+
+def _judgement_columns(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    return key_of(values, _QIDS), key_of(values, _DOCNOS)
+
+
+def read_qrels(tables: Sequence[Table]) -> pd.DataFrame:
+    """The judgements in the rows of tables: frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64), each once. Without a column of
+    labels they are 1.
+
+    Raises:
+        MalformedFileError: a row is no judgement.
+        DatasetError: a document has two labels for a query.
+    """
+    rows: list[tuple[str, str, int]] = []
+    places: list[tuple[Path, int]] = []
+    for table in tables:
+        ids = Ids(table.path)
+        for number, values in table:
+            of_query, of_document = _judgement_columns(values)
+            if of_query is None or of_document is None:
+                raise table.error(number, values, "a judgement: columns of qids (query-id, …), docnos (corpus-id, …) and labels (score, …)")
+            qid, docno = _id(table, number, values, of_query, "qid", ids), _id(table, number, values, of_document, "docno", ids)
+            rows.append((qid, docno, _label(table, number, values)))
+            places.append((table.path, number))
+        ids.report()
+    source = tables[0].path.parent if len(tables) > 1 else tables[0].path
+    return settle(qrels_frame(rows), source, lambda row: "{.name}, row {}".format(*places[row]), error=DatasetError)
+
+
+def _label(table: Table, number: int, values: dict[str, Any]) -> int:
+    name = key_of(values, LABELS)
+    if name is None:
+        return 1
+    value = values[name]
+    if isinstance(value, str):
+        value = parse_label(value.strip())
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not whole or not LOWEST <= value <= HIGHEST:
+        raise table.error(number, values, f"{LABEL} under the key {name!r}")
+    return int(value)
+
+
+def _id(table: Table, number: int, values: dict[str, Any], key: str, kind: str, ids: Ids) -> str:
+    try:
+        return ids.clean(table.id_of(number, values, key), kind)
+    except InvalidIdError as invalid:
+        raise table.error(number, values, f"{invalid.expected} under the key {key!r}") from None
