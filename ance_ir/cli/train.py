@@ -36,8 +36,8 @@ Negatives (--negatives, and --warm-up for the initial ones) are one of
 
 {listing(NEGATIVES)}
 
-or the path of a run file, or a system as `ance-ir eval` takes it: bm25, "bm25 >> x.ance". mix(2*bm25, random) mixes sources by weight;
-mix(in-batch, bm25) adds a drawn document to those of the batch.
+or dataset (the negatives that come with the training data, hard ones first), the path of a run file, or a system as `ance-ir eval` takes
+it: bm25, "bm25 >> x.ance". mix(2*bm25, random) mixes sources by weight; mix(in-batch, bm25) adds a drawn document to those of the batch.
 
 For ance the corpus is encoded with the model as it is and searched with the training queries; negatives are drawn from what ranks first:
 uniformly, the top of it, or by the softmax of the scores (--draw). This is repeated every --refresh-every steps, while training waits, or,
@@ -93,6 +93,12 @@ Example:
     "--loss", type=click.Choice([*LOSSES, *DISTILLATIONS]), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]"
 )
 @click.option("--teacher", metavar="MODEL", help="A cross-encoder to distil from, with --loss margin-mse or kl.")
+@click.option(
+    "--teacher-scores",
+    metavar="dataset|FILE",
+    help="Scores to distil from: those that come with the training data, a TREC run, or a training file, such as `ance-ir mine --scores` "
+    "writes. Pairs that have none are refused, or asked of --teacher.",
+)
 @click.option("--dimensions", metavar="D,…", help="Also apply the loss to vectors cut to these numbers of dimensions, e.g. 256,64.")
 @click.option("--grad-cache", is_flag=True, help="Encode a batch twice, in parts, so that memory does not bound its size.")
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")

@@ -15,6 +15,8 @@ from ance_ir.training.objectives.losses import LOSSES
 from ance_ir.training.objectives.objective import Objective
 from ance_ir.training.objectives.reader import ReaderObjective
 from ance_ir.training.objectives.reranker import RerankerObjective
+from ance_ir.training.objectives.teachers import AskedTeacher, ScoredPairs, Teacher
+from ance_ir.training.pairs import Pairs
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.refresh.inferencer import Inferencer
 from ance_ir.training.refresh.mined import MinedNegatives
@@ -38,6 +40,7 @@ __getattr__ = moved(
 
 __all__ = [
     "AnnNegatives",
+    "AskedTeacher",
     "CandidateNegatives",
     "DISTILLATIONS",
     "DenseObjective",
@@ -55,10 +58,13 @@ __all__ = [
     "NegativeSource",
     "OPTIMISERS",
     "Objective",
+    "Pairs",
     "RandomNegatives",
     "ReaderObjective",
     "RerankerObjective",
     "SCHEDULES",
+    "ScoredPairs",
+    "Teacher",
     "Trainer",
     "TrainingQueries",
     "TrainingRun",

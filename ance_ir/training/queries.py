@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class TrainingQueries:
         excluded: for each query its positives and the documents with the same text as one of them, int64, ascending; in BEIR's
             collections the document whose docno is the qid, too.
         documents: how many documents the corpus has.
+        candidates: for each query the only documents that may be drawn as its negatives, int64, ascending, none of them excluded; ``None``:
+            all documents that are not excluded.
     """
 
     qids: list[str]
@@ -36,12 +38,42 @@ class TrainingQueries:
     positives: list[np.ndarray]
     excluded: list[np.ndarray]
     documents: int
+    candidates: list[np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.qids)
 
     def __repr__(self) -> str:
         return f"TrainingQueries({len(self)} queries, {self.documents} documents)"
+
+    def allows(self, query: int, documents: np.ndarray) -> np.ndarray:
+        """Which of some documents may be drawn as negatives of a query, bool."""
+        if self.candidates is not None:
+            return np.isin(documents, self.candidates[query])
+        return ~np.isin(documents, self.excluded[query])
+
+    @property
+    def drawn_else(self) -> str:
+        """What negatives are drawn from where a source has no candidates for a query, for warnings."""
+        return "the whole corpus" if self.candidates is None else "all documents that have a score"
+
+    def restricted(self, candidates: Sequence[np.ndarray], name: str) -> TrainingQueries:
+        """The same queries, whose negatives are drawn from some documents alone.
+
+        Args:
+            candidates: for each query document numbers, int64, ascending.
+            name: where they come from, for the error.
+
+        Raises:
+            TrainingError: for a query there is none that is not excluded.
+        """
+        left = [found[~np.isin(found, excluded)] for found, excluded in zip(candidates, self.excluded, strict=True)]
+        if without := [qid for qid, found in zip(self.qids, left, strict=True) if not len(found)]:
+            raise TrainingError(
+                f"{name}: {len(without)} of {len(self)} training queries ({examples(without)}) have no score of a document that could be "
+                "their negative; score some, or name a teacher as well, which is then asked for these"
+            )
+        return dataclasses.replace(self, candidates=left)
 
     @classmethod
     def load(cls, dataset: Dataset, store: DocumentStore, split: str = "train") -> TrainingQueries:

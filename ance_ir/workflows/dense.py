@@ -18,9 +18,10 @@ from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.compute.device import find_device
 from ance_ir.moved import warn_of_old_name
-from ance_ir.training import DenseObjective, NegativeSchedule, NegativeSource, TrainingSettings, TwoStageNegatives
+from ance_ir.training import DenseObjective, NegativeSchedule, NegativeSource, Teacher, TrainingSettings, TwoStageNegatives
 from ance_ir.workflows.inferencer import inferencer_processes
 from ance_ir.workflows.mining import Mining
+from ance_ir.workflows.teaching import with_scores
 from ance_ir.workflows.training import DatasetTraining, TrainingData, opened, settings_of
 from ance_ir.world import ALONE, World
 
@@ -40,6 +41,7 @@ class DenseTraining(DatasetTraining):
         warm_up_until: the step from which ``negatives`` follow them, one with a refresh; the first refresh after step 0 by default.
         loss: see ``DenseObjective``; by default ``"nll"`` with in-batch negatives, else ``"pairwise-nll"``.
         teacher: see ``DenseObjective``.
+        teacher_scores: a teacher's scores that were computed before, see ``with_scores``; ``teacher`` is asked for pairs that have none.
         dimensions: likewise.
         grad_cache: likewise.
         mining: how ANCE's negatives are mined and drawn.
@@ -59,6 +61,7 @@ class DenseTraining(DatasetTraining):
     warm_up_until: int | None = None
     loss: str | None = None
     teacher: CrossEncoder | None = None
+    teacher_scores: str | None = None
     dimensions: Sequence[int] = ()
     grad_cache: bool = False
     mining: Mining = field(default_factory=Mining)
@@ -134,11 +137,12 @@ def train_on_dataset(
     how = settings_of(DenseTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
         data.warn_of_shared_queries(how.dev_split)
+        data, teacher = _taught(data, how)
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
         reuse, devices = how.mining.reuse, how.inferencers
         trainer = data.trainer(
-            _objective(data, how, model, schedule.at(settings.steps - 1)),
+            _objective(data, how, model, teacher, schedule.at(settings.steps - 1)),
             schedule,
             settings,
             folder,
@@ -152,14 +156,21 @@ def train_on_dataset(
         return trainer.train(None if say is None else lambda step, report: say(_line(step, report, how.dev_split)))
 
 
-def _objective(data: TrainingData, how: DenseTraining, model: DenseEncoder, last: NegativeSource) -> DenseObjective:
+def _taught(data: TrainingData, how: DenseTraining) -> tuple[TrainingData, Teacher | CrossEncoder | None]:
+    """The data, with as much as its teacher lets be drawn, and the teacher."""
+    return (data, how.teacher) if how.teacher_scores is None else with_scores(data, how.teacher_scores, how.teacher, how.passages)
+
+
+def _objective(
+    data: TrainingData, how: DenseTraining, model: DenseEncoder, teacher: Teacher | CrossEncoder | None, last: NegativeSource
+) -> DenseObjective:
     return DenseObjective(
         model,
         data.queries,
         data.store,
         how.passages,
         loss=how.loss or ("nll" if last.in_batch == "all" else "pairwise-nll"),
-        teacher=how.teacher,
+        teacher=teacher,
         dimensions=how.dimensions,
         grad_cache=how.grad_cache,
         world=data.world,

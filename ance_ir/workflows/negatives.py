@@ -1,4 +1,4 @@
-"""Negatives by name, as the command line has them: one of ``NEGATIVES``, a run file, a system, or a mixture of these.
+"""Negatives by name, as the command line has them: one of ``NEGATIVES``, the data's own, a run file, a system, or a mixture of these.
 
 ``mix(2*bm25, random)`` draws two of three negatives from BM25's results; ``mix(in-batch, bm25)`` adds a drawn one to those of the batch.
 """
@@ -10,17 +10,20 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from ance_ir.datasets import Dataset, DocumentStore
-from ance_ir.errors import PointedError, UsageError
+from ance_ir.errors import PointedError, TrainingError, UsageError
 from ance_ir.eval.runs import read_run
 from ance_ir.pipelines import Systems
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
 from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Source, Stage
-from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, TrainingQueries
+from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, Pairs, TrainingQueries
 
 logger = logging.getLogger(__name__)
 
-_NAMES = {*NEGATIVES, *MODELS, *SYSTEMS}
+OWN = "dataset"
+"""The name of the negatives that come with the training data."""
+
+_NAMES = {*NEGATIVES, *MODELS, *SYSTEMS, OWN}
 
 
 def with_mix(text: str) -> str:
@@ -31,6 +34,12 @@ def with_mix(text: str) -> str:
     """
     mixture = parse_mixture(text, _NAMES)
     return str(mixture) if mixture.bare else text
+
+
+def own_pairs(dataset: Dataset, split: str, store: DocumentStore, queries: TrainingQueries) -> Pairs:
+    """The pairs of queries and documents that come with training data."""
+    named = {qid: query for query, qid in enumerate(queries.qids)}
+    return Pairs.read(dataset.instances(split), named, store.numbers, f"{dataset.name}, split {split!r},")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +84,7 @@ class NamedNegatives:
                 logger.warning("negatives %s are read as a mixture of %d sources; write %s", text, len(mixture.sources), mixture)
             sources = [self._one(source, text) for source in mixture.sources]
         except PointedError as error:
-            raise UsageError(f"negatives are {', '.join(NEGATIVES)}, a run file, a system or mix(…) of these: {error}") from None
+            raise UsageError(f"negatives are {', '.join([*NEGATIVES, OWN])}, a run file, a system or mix(…) of these: {error}") from None
         if len(sources) == 1:
             return sources[0]
         return MixedNegatives(sources, [source.weight for source in mixture.sources])
@@ -89,6 +98,8 @@ class NamedNegatives:
             if made.mines:
                 self._warn_of_depth()
             return made
+        if name == OWN:
+            return self._of_dataset()
         if isinstance(source.tree, Stage) and source.tree.path is not None and source.tree.path.is_file():
             return self._of_run(source.tree.path)
         self._warn_of_depth()
@@ -97,6 +108,14 @@ class NamedNegatives:
         system = Systems(self.dataset, num_results=self.depth + most_excluded, device=self.device).of_tree(source.tree, text)
         found = system.transform(self.dataset.queries(self.split))
         return CandidateNegatives.from_run(self.queries, found, self.store, depth=self.depth, name=name)
+
+    def _of_dataset(self) -> CandidateNegatives:
+        """The negatives that come with the training data, hard ones first."""
+        pairs = own_pairs(self.dataset, self.split, self.store, self.queries)
+        found = pairs.negatives(len(self.queries))
+        if not any(map(len, found)):
+            raise TrainingError(f"{self.dataset.name}, split {self.split!r}: the training data has no negatives of its own")
+        return CandidateNegatives(self.queries, found, OWN, self.depth)
 
     def _warn_of_depth(self) -> None:
         if self.depth > len(self.store):

@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 class CandidateNegatives(NegativeSource):
-    """Uniform draws from a list of candidates for each query; a query without any draws from the whole corpus.
+    """Uniform draws from a list of candidates for each query; a query without any draws from all documents that may be drawn.
 
     Args:
         queries: the training queries.
-        candidates: for each query document numbers, int64, best first; excluded ones are taken out here.
+        candidates: for each query document numbers, int64, best first; what may not be drawn is taken out here.
         name: what the source is called.
         depth: how many of those that are left are drawn from.
     """
@@ -36,13 +36,23 @@ class CandidateNegatives(NegativeSource):
         if depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {depth}")
         self.name = name
-        self.candidates = [found[~np.isin(found, excluded)][:depth] for found, excluded in zip(candidates, queries.excluded, strict=True)]
+        self.candidates = [
+            found[queries.allows(query, found)][:depth] for query, found in zip(range(len(queries)), candidates, strict=True)
+        ]
+        if queries.candidates is not None:
+            self._warn_of_restriction(queries, candidates)
         self.depth = depth
         self._random = RandomNegatives(queries)
         empty = [qid for qid, found in zip(queries.qids, self.candidates, strict=True) if not len(found)]
         if empty:
-            message = "%s: %d of %d training queries have no candidates (%s); their negatives are drawn from the whole corpus"
-            logger.warning(message, name, len(empty), len(queries), examples(empty))
+            message = "%s: %d of %d training queries have no candidates (%s); their negatives are drawn from %s"
+            logger.warning(message, name, len(empty), len(queries), examples(empty), queries.drawn_else)
+
+    def _warn_of_restriction(self, queries: TrainingQueries, candidates: Sequence[np.ndarray]) -> None:
+        left = [found[~np.isin(found, excluded)] for found, excluded in zip(candidates, queries.excluded, strict=True)]
+        total, lost = sum(map(len, left)), sum(int((~queries.allows(query, found)).sum()) for query, found in enumerate(left))
+        if lost:
+            logger.warning("%s: %d of %d candidates have no score of the teacher and are not drawn", self.name, lost, total)
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from ance_ir.training.negatives.source import InBatch
 from ance_ir.training.objectives.distillations import DISTILLATIONS
 from ance_ir.training.objectives.losses import LOSSES
 from ance_ir.training.objectives.scoring import BatchTexts, document_scores, in_parts, read_batch, similar_lengths
+from ance_ir.training.objectives.teachers import AskedTeacher, Teacher
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.world import ALONE, World
 
@@ -35,7 +36,7 @@ class DenseObjective:
         store: the documents' texts.
         passages: how a document is cut for training; it scores as its best passage.
         loss: over scores, or, with a teacher, over its and the teacher's scores.
-        teacher: a cross-encoder to distil from, on the negatives that are drawn.
+        teacher: what to distil from, on the negatives that are drawn; a cross-encoder is asked about every pair.
         dimensions: also apply the loss to vectors cut to so many first dimensions (Matryoshka); the losses are averaged.
         grad_cache: encode a batch twice, in parts, so that memory does not bound its size (Gao et al. 2021); the gradients are the same.
         world: the processes that a batch's texts are dealt to.
@@ -53,7 +54,7 @@ class DenseObjective:
         passages: PassageScheme,
         *,
         loss: str = "pairwise-nll",
-        teacher: CrossEncoder | None = None,
+        teacher: Teacher | CrossEncoder | None = None,
         dimensions: Sequence[int] = (),
         grad_cache: bool = False,
         world: World = ALONE,
@@ -65,8 +66,8 @@ class DenseObjective:
             raise UsageError(f"vectors of {model.dimension} dimensions can be cut to fewer, not to {', '.join(map(str, dimensions))}")
         model.check_unconverted("trained")
         model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
-        if teacher is not None:
-            teacher.tokenizer.pairs([""], [""], passages)  # likewise
+        if isinstance(teacher, CrossEncoder):
+            teacher = AskedTeacher(teacher, queries, store, passages)
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries
         self._store = store
@@ -83,7 +84,7 @@ class DenseObjective:
             "model": described,
             "passages": str(passages),
             "loss": loss,
-            "teacher": {"name": teacher.name, "fingerprint": teacher.fingerprint()} if teacher is not None else None,
+            "teacher": dict(teacher.manifest) if teacher is not None else None,
             "dimensions": list(self._dimensions),
             "grad_cache": grad_cache,
         }
@@ -153,11 +154,7 @@ class DenseObjective:
             raise UsageError(f"{self._loss} learns from drawn negatives, and none are drawn; add random, bm25 or ance negatives")
         own = self.world.dealt(len(batch.queries))
         documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
-        asked = [self.queries.texts[query] for query in np.repeat(batch.queries[own], documents_bK.shape[1])]
-        texts = [self._teacher.settings.join(self._store[number]) for number in documents_bK.ravel().tolist()]
-        with torch.autocast(self._teacher.device.type, enabled=False):
-            scores_N = self._teacher.log_odds(asked, texts, self._passages)
-        scores_bK = torch.from_numpy(scores_N).view(documents_bK.shape).to(self.model.device)
+        scores_bK = torch.from_numpy(self._teacher.scores(batch.queries[own], documents_bK)).to(self.model.device)
         scores_BK = self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
         return scores_BK[:, 0], scores_BK[:, 1:]
 

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class AnnNegatives(NegativeSource):
-    """Draws from what a refresh mined; a query without candidates draws from the whole corpus.
+    """Draws from what a refresh mined, as far as it may be drawn; a query without candidates draws from the whole corpus.
 
     Args:
         queries: the training queries.
@@ -55,10 +55,20 @@ class AnnNegatives(NegativeSource):
         """
         if len(mined.candidates_QK) != len(self._queries):
             raise TrainingError(f"negatives of {len(mined.candidates_QK)} queries were mined; there are {len(self._queries)} to train on")
-        if self._mined is None and (empty := np.flatnonzero(mined.candidates_QK[:, 0] < 0)).size:
-            message = "ance: %d of %d training queries have no candidates after the first refresh (%s); they draw from the whole corpus"
-            logger.warning(message, len(empty), len(self._queries), examples(self._queries.qids[query] for query in empty))
+        if self._mined is None:
+            self._warn_of_candidates(mined)
         self._mined = mined
+
+    def _warn_of_candidates(self, mined: MinedNegatives) -> None:
+        queries = self._queries
+        if (empty := np.flatnonzero(mined.candidates_QK[:, 0] < 0)).size:
+            message = "ance: %d of %d training queries have no candidates after the first refresh (%s); they draw from %s"
+            logger.warning(message, len(empty), len(queries), examples(queries.qids[query] for query in empty), queries.drawn_else)
+        if queries.candidates is not None:
+            allowed = sum(int(queries.allows(query, found_K).sum()) for query, found_K in enumerate(mined.candidates_QK))
+            total = int((np.asarray(mined.candidates_QK) >= 0).sum())
+            message = "ance: %d of %d candidates of the first refresh have no score of the teacher; such are not drawn"
+            logger.warning(message, total - allowed, total)
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
@@ -71,13 +81,17 @@ class AnnNegatives(NegativeSource):
 
     def _of(self, mined: MinedNegatives, query: int, count: int, generator: np.random.Generator) -> np.ndarray:
         candidates_K = np.array(mined.candidates_QK[query], dtype=np.int64)
+        scores_K = mined.scores_QK[query]
+        if self._queries.candidates is not None:
+            allowed_K = self._queries.allows(query, candidates_K)
+            candidates_K, scores_K = candidates_K[allowed_K], scores_K[allowed_K]
         total = int((candidates_K >= 0).sum())
         if not total:
             return self._random.draw(np.array([query]), count, generator)
         if self._draw == "top" and count <= total:
             chosen = np.arange(count)
         elif self._draw == "score" and count <= total:  # without replacement: the largest after adding Gumbel noise
-            noisy_K = mined.scores_QK[query, :total] / self._temperature + generator.gumbel(size=total)
+            noisy_K = scores_K[:total] / self._temperature + generator.gumbel(size=total)
             chosen = np.argsort(-noisy_K, kind="stable")[:count]
         else:
             chosen = choose(total, count, generator)

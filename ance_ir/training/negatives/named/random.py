@@ -10,7 +10,7 @@ from ance_ir.training.queries import TrainingQueries
 
 
 class RandomNegatives(NegativeSource):
-    """Uniform draws from the whole corpus.
+    """Uniform draws from the whole corpus, or from all that may be drawn for a query.
 
     Raises:
         TrainingError: a query excludes every document.
@@ -28,10 +28,14 @@ class RandomNegatives(NegativeSource):
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
-        return np.stack([self._draw(self._queries.excluded[query], count, generator) for query in queries])
+        return np.stack([self._draw(query, count, generator) for query in queries.tolist()])
 
-    def _draw(self, excluded: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    def _draw(self, query: int, count: int, generator: np.random.Generator) -> np.ndarray:
+        if self._queries.candidates is not None:
+            found: np.ndarray = self._queries.candidates[query]
+            return np.asarray(found[choose(len(found), count, generator)])
         # a draw from the documents that are not excluded, as if they were numbered without gaps
+        excluded = self._queries.excluded[query]
         free = self._queries.documents - len(excluded)
         drawn = choose(free, count, generator)
         gaps = excluded - np.arange(len(excluded))

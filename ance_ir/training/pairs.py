@@ -1,0 +1,130 @@
+"""Pairs of training queries and documents that come with the data, as arrays: positives, negatives, a teacher's scores."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.instances import TrainingInstance
+from ance_ir.notices import examples
+from ance_ir.ragged import owners_of, rows_of
+
+logger = logging.getLogger(__name__)
+
+_BLOCK = 4096
+"""Instances whose documents are looked up together."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pairs:
+    """P pairs of a query and a document, in the data's order; one may come several times.
+
+    Attributes:
+        queries: their numbers, int64 ``[P]``.
+        documents: their numbers, int64 ``[P]``.
+        places: of negatives their place among those of their instance, int64 ``[P]``; −1 for positives.
+        scores: a teacher's, float32 ``[P]``; NaN where there is none.
+    """
+
+    queries: np.ndarray
+    documents: np.ndarray
+    places: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def read(
+        cls, instances: Iterable[TrainingInstance], queries: Mapping[str, int], numbers: Callable[[Sequence[str]], np.ndarray], name: str
+    ) -> Pairs:
+        """The pairs of training instances; those of other queries are left out, and, with a warning, those of unknown documents.
+
+        Args:
+            instances: read once, as a stream.
+            queries: numbers of queries by their qids.
+            numbers: gives the numbers of docnos, −1 for unknown ones.
+            name: of the data, for the warning.
+        """
+        blocks = [cls.of([], [], [], [])]
+        missing: dict[str, None] = {}
+        stream = (instance for instance in instances if instance.qid in queries)
+        while block := list(islice(stream, _BLOCK)):
+            rows = [row for instance in block for row in _rows(instance)]
+            found = numbers([docno for docno, _, _ in rows])
+            missing |= {docno: None for (docno, _, _), number in zip(rows, found, strict=True) if number < 0}
+            asked = np.repeat(
+                [queries[instance.qid] for instance in block], [len(instance.positives) + len(instance.negatives) for instance in block]
+            )
+            pairs = cls.of(asked, found, [place for _, place, _ in rows], [score for _, _, score in rows])
+            blocks.append(pairs.where(found >= 0))
+        if missing:
+            message = "%d documents of %s are not in the corpus (%s); their pairs are left out"
+            logger.warning(message, len(missing), name, examples(missing))
+        return cls(**{part: np.concatenate([getattr(one, part) for one in blocks]) for part in _PARTS})
+
+    @classmethod
+    def of(cls, queries: npt.ArrayLike, documents: npt.ArrayLike, places: npt.ArrayLike, scores: npt.ArrayLike) -> Pairs:
+        """Pairs of P values each."""
+        values = {"queries": queries, "documents": documents, "places": places, "scores": scores}
+        return cls(**{part: np.asarray(values[part], dtype) for part, dtype in _PARTS.items()})
+
+    def where(self, chosen: np.ndarray) -> Pairs:
+        """Some of the pairs, by a mask ``[P]`` or their rows."""
+        return Pairs(**{part: getattr(self, part)[chosen] for part in _PARTS})
+
+    def negatives(self, queries: int) -> list[np.ndarray]:
+        """Of each of the queries its negatives, int64, each once: the first of each of its instances, then the second, and so on."""
+        chosen = self.where(self.places >= 0)
+        chosen = chosen.where(np.lexsort((chosen.places, chosen.queries)))
+        keys = chosen.queries * (chosen.documents.max(initial=0) + 1) + chosen.documents
+        chosen = chosen.where(np.sort(np.unique(keys, return_index=True)[1]))
+        return np.split(chosen.documents, np.searchsorted(chosen.queries, np.arange(1, queries)))
+
+    def translated(self, queries: Sequence[np.ndarray], theirs: DocumentStore, ours: DocumentStore) -> Pairs:
+        """The same pairs for the queries and documents of other data: documents of the same docno, else all of the same text.
+
+        Args:
+            queries: of each query its numbers there.
+            theirs: the documents of these pairs.
+            ours: the documents that are asked for.
+        """
+        rows, asked = _all_of(self.queries, np.array([len(found) for found in queries]), np.concatenate([*queries, []]).astype(np.int64))
+        pairs = replace(self.where(rows), queries=asked)
+        known, places = np.unique(pairs.documents, return_inverse=True)
+        named = ours.numbers(theirs.docnos(known).tolist())
+        order = np.argsort(ours.text_hashes, kind="stable")
+        hashes, sought = ours.text_hashes[order], theirs.text_hashes[known]
+        starts = np.searchsorted(hashes, sought)
+        counts = np.where(named >= 0, 1, np.searchsorted(hashes, sought, "right") - starts)
+        targets = order[rows_of(np.where(named >= 0, 0, starts), counts)]
+        targets[np.repeat(named >= 0, counts)] = named[named >= 0]
+        rows, documents = _all_of(places, counts, targets)
+        return replace(pairs.where(rows), documents=documents)
+
+
+_PARTS = {"queries": "int64", "documents": "int64", "places": "int64", "scores": "float32"}
+
+
+def _rows(instance: TrainingInstance) -> Iterator[tuple[str, int, float]]:
+    """docno, place and score of each document of an instance."""
+    sides = ((instance.positives, instance.positive_scores, False), (instance.negatives, instance.negative_scores, True))
+    for docnos, scores, negative in sides:
+        for place, docno in enumerate(docnos):
+            yield docno, place if negative else -1, scores[place] if scores else np.nan
+
+
+def _all_of(things_P: np.ndarray, counts_T: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each row once for every target of its thing: the rows, and their targets.
+
+    Args:
+        things_P: the thing of each row.
+        counts_T: how many targets each thing has.
+        targets: those of all things, one thing after the other.
+    """
+    counts_P = counts_T[things_P]
+    firsts_T = np.cumsum(counts_T) - counts_T
+    return owners_of(counts_P), targets[rows_of(firsts_T[things_P], counts_P)]
