@@ -637,6 +637,28 @@ def test_a_reranker_teaches(run: Run, collection: Path, model: Path, tmp_path: P
     assert "the loss is margin-mse" in err
 
 
+def test_the_data_bring_negatives_and_scores(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    shutil.copytree(collection, given)
+    instances = [
+        {"qid": qid, "positives": [docno], "negatives": ["d2", "d5"], "positive_scores": [2], "negative_scores": [1.5, -1]}
+        for qid, docno in (("q1", "d1"), ("q2", "d3"), ("q3", "d4"))
+    ]
+    (given / "instances.train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in instances))
+    told = ["--negatives", "dataset", "--loss", "kl", "--teacher-scores"]
+    status, _, err = _train(run, given, model, tmp_path / "run", *told, "dataset")
+    assert status == 0, err
+    (tmp_path / "scores.txt").write_text("q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 0.5 x\n")
+    status, _, err = _train(run, given, model, tmp_path / "other", *told, str(tmp_path / "scores.txt"))
+    assert (status, err.count("ance-ir: error")) == (2, 1)
+    assert "2 of 3" in err
+    assert "'q2'" in err
+    status, _, err = _train(run, given, model, tmp_path / "other", *told, str(tmp_path / "no.txt"))
+    assert (status, err.count("ance-ir: error")) == (2, 1)
+    status, _, err = _train(run, collection, model, tmp_path / "other", "--negatives", "dataset")
+    assert (status, err.count("ance-ir: error")) == (2, 1)
+
+
 def test_an_index_of_another_model_is_refused(
     index: Path, run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
