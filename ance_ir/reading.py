@@ -1,40 +1,35 @@
 """Reading of text files: bytes, lines, JSON.
 
 All text files are read here, hence alike: a byte-order mark is skipped; lines end in LF or CR LF, or in CR if the whole file has no LF;
-gzipped files are known by their content. Another compression, encoding or kind of file is refused by name.
+compressed files (``ance_ir.compression``) are known by their content. Another encoding or kind of file is refused by name.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import io
 import json
 import logging
 import re
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from ance_ir.compression import COMPRESSIONS, compression_named, compression_of
 from ance_ir.errors import DatasetError, MalformedFileError
 
 logger = logging.getLogger(__name__)
 
 _BUFFER = 1 << 16
 _MARK = codecs.BOM_UTF8
-_GZIP = b"\x1f\x8b"
 _CONVERT = "convert it: iconv -f {0} -t UTF-8"
 _OTHERS = [
     (re.compile(pattern), found, remedy)
     for pattern, found, remedy in (
-        (rb"PK[\x03\x05]", "a zip archive", "unpack it"),
-        (rb"BZh\d1AY&SY", "a file that bzip2 compressed", "decompress it, or compress it with gzip"),
-        (rb"\xfd7zXZ\x00", "a file that xz compressed", "decompress it, or compress it with gzip"),
-        (rb"\x28\xb5\x2f\xfd", "a file that zstd compressed", "decompress it, or compress it with gzip"),
         (rb"7z\xbc\xaf", "a 7z archive", "unpack it"),
-        (rb"\x1f\x8b", "a file that gzip compressed twice", "decompress it once"),
+        *((kind.magic.pattern, f"a file that is compressed twice, first with {kind.name}", "decompress it once") for kind in COMPRESSIONS),
+        (rb"(?s).{257}ustar", "a tar archive", "unpack it, and name the file that is meant"),
         (rb"PAR1[\x00-\x1f]", "a Parquet file", "write it as text"),
         (rb"\x93NUMPY", "an array of numpy", "give a file of text"),
         (rb"\x80[\x02-\x05]", "a pickle", "write it as text; nothing is unpickled"),
@@ -114,7 +109,7 @@ class Line:
 
 
 def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generator[Line]:
-    """The lines of a plain or gzipped UTF-8 file; blank ones are skipped, but counted.
+    """The lines of a plain or compressed UTF-8 file; blank ones are skipped, but counted.
 
     Args:
         path: the file.
@@ -122,7 +117,7 @@ def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generato
 
     Raises:
         MalformedFileError: the file is no UTF-8 text but of another known kind.
-        DatasetError: a gzip file is truncated or damaged.
+        DatasetError: a compressed file is truncated or damaged.
     """
     with open_binary(path) as stream:
         for number, raw in enumerate(_split(stream), start=1):
@@ -134,22 +129,24 @@ def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generato
 
 @contextlib.contextmanager
 def open_binary(path: Path | str) -> Iterator[io.BufferedReader[Any]]:
-    """Open a file for reading bytes, decompressed if its content is gzipped.
+    """Open a file for reading bytes, decompressed if its content is compressed.
 
     Raises:
-        MalformedFileError: the file is no UTF-8 text but of another known kind.
-        DatasetError: a gzip file is truncated or damaged.
+        MalformedFileError: the file is no UTF-8 text but of another known kind, or an archive of several files.
+        DatasetError: a compressed file is truncated or damaged.
+        MissingDependencyError: it is compressed with zstd, and zstandard is not installed.
     """
     path = Path(path)
-    with io.BufferedReader(io.FileIO(path), _BUFFER) as plain, _damage_named(path):
-        start, gzipped_name = plain.peek(len(_GZIP)), path.name.endswith(".gz")
-        gzipped = start.startswith(_GZIP)
-        if gzipped_name and not start:
-            raise EOFError("it is empty")
-        if gzipped != gzipped_name:
-            parts = ("gzipped", "does not end") if gzipped else ("not gzipped", "ends")
-            logger.warning("%s is %s though its name %s in .gz; it is read by its content", path, *parts)
-        stream: io.BufferedReader[Any] = io.BufferedReader(gzip.GzipFile(fileobj=plain), _BUFFER) if gzipped else plain
+    with io.BufferedReader(io.FileIO(path), _BUFFER) as plain:
+        start, named = plain.peek(_BUFFER), compression_named(path.name)
+        found = compression_of(start)
+        if named and not start:
+            raise DatasetError(f"{path}: the {named.name} file is empty; fetch it again")
+        if found is not named:
+            content = f"compressed with {found.name}" if found else "not compressed"
+            name = f"ends in {named.ending}" if named else "does not say so"
+            logger.warning("%s is %s though its name %s; it is read by its content", path, content, name)
+        stream = found.open(path, plain) if found else plain
         _refuse_others(path, stream.peek(1)[:1024])
         yield stream
 
@@ -210,15 +207,6 @@ def _returned(stream: IO[bytes]) -> Iterator[bytes]:
         *whole, rest = (rest + block).split(b"\r")
         yield from whole
     yield rest
-
-
-@contextlib.contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    """While entered, errors of a truncated or damaged gzip file become a DatasetError that names it."""
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DatasetError(f"{path}: the gzip file is truncated or damaged ({error}); fetch it again") from error
 
 
 def _refuse_others(path: Path, start: bytes) -> None:

@@ -202,13 +202,14 @@ def _make_writable(option: str, folder: Path) -> None:
 
 def _named(files: tuple[str, ...]) -> dict[str, Path]:
     """The files of ``[NAME=]FILE``, by name; by default that of the file without its endings."""
+    from ance_ir.compression import plain_name
     from ance_ir.files import as_path
 
     named: dict[str, Path] = {}
     for text in files:
         name, separator, file = ("", "", text) if as_path(text).exists() else text.partition("=")
         path = as_path(file if separator else text)
-        name = name or path.name.removesuffix(".gz").rsplit(".", 1)[0]
+        name = name or plain_name(path.name).rsplit(".", 1)[0]
         if not path.is_file():
             raise click.UsageError(f"--run {text}: there is no file {path}")
         if name in named:

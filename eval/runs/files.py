@@ -25,7 +25,7 @@ def find_run_format(path: Path | str) -> str:
 
     Raises:
         MalformedFileError: that line fits none.
-        DatasetError: the file is empty, or a gzip file that is cut short or damaged.
+        DatasetError: the file is empty, or a compressed file that is cut short or damaged.
     """
     path = as_path(path)
     with contextlib.closing(lines(path, lambda text: hint(text, "run"))) as stream:
@@ -41,7 +41,7 @@ def read_run(path: Path | str, format: str | None = None, *, queries: pd.DataFra
     """Read a run, in the order of its scores, as for trec_eval; the file's own order and ranks do not count.
 
     Args:
-        path: plain or gzipped.
+        path: plain or compressed.
         format: one of ``RUN_FORMATS``; by default it is recognised by the first line.
         queries: frame with ``qid`` and ``query``: gives the questions of a file in JSON their qids by their texts. Equal texts take
             their qids in order.

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from ance_ir import compression
 from ance_ir.files import as_path
 
 SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
 """The characters that end a word."""
 
-ENDINGS = (".ance", ".bm25", ".gz", ".run", ".trec", ".tsv", ".txt")
+ENDINGS = (".ance", ".bm25", ".run", ".trec", ".tsv", ".txt", *compression.ENDINGS)
 """A word that ends like this is a path."""
 
 _MOST_SIGNS = 64

@@ -19,24 +19,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from ance_ir.compression import find_file, plain_name
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_documents, read_json_queries, read_qrels
-from ance_ir.errors import DatasetError
 from ance_ir.files import atomic_folder
 from ance_ir.reading import lines
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    folder = path if _file(path, "corpus.jsonl") else path / path.resolve().name
-    corpus, queries = (_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
+    folder = path if find_file(path, "corpus.jsonl") else path / path.resolve().name
+    corpus, queries = (find_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
     if columns or corpus is None or queries is None or not _has_beirs_ids(corpus):
         return None
-    names = {found.name.removesuffix(".gz") for found in (folder / "qrels").glob("*.tsv*")}
+    names = {plain_name(found.name) for found in (folder / "qrels").glob("*.tsv*")}
     splits = sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
-    qrels = {split: found for split in splits if (found := _file(folder / "qrels", f"{split}.tsv"))}
+    qrels = {split: found for split in splits if (found := find_file(folder / "qrels", f"{split}.tsv"))}
     read = {split: partial(read_qrels, found, with_header=True) for split, found in qrels.items()}
     asked = {split: partial(_judged, queries, judgements) for split, judgements in read.items()}
     parts = Parts(
@@ -53,14 +53,6 @@ def _judged(queries: Path, judgements: partial[pd.DataFrame]) -> Iterator[tuple[
     """The queries that the judgements of a split name, in the order of their file."""
     qids = set(judgements()["qid"])
     return ((qid, text) for qid, text in read_json_queries(queries) if qid in qids)
-
-
-def _file(folder: Path, name: str) -> Path | None:
-    """The file of a name in a folder, plain or gzipped."""
-    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
-    if len(found) > 1:
-        raise DatasetError(f"{folder} has both {found[0].name} and {found[1].name}: remove one of them")
-    return found[0] if found else None
 
 
 def _has_beirs_ids(corpus: Path) -> bool:

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ance_ir.compression import find_file, plain_name
 from ance_ir.datasets.contents import FIELDS, Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.instances import TrainingInstance
@@ -37,8 +38,8 @@ from ance_ir.reading import lines
 
 SUFFIXES = {"queries": "tsv", "qrels": "txt", "answers": "jsonl", "instances": "jsonl"}
 
-_PART = re.compile(r"(?P<part>queries|qrels|answers|instances)(?:\.(?P<split>.+))?\.(?P<suffix>tsv|txt|jsonl)(?:\.gz)?")
-_RUN = re.compile(r"run\.(?P<name>[^.]+)(?:\.(?P<split>.+))?\.txt(?:\.gz)?")
+_PART = re.compile(r"(?P<part>queries|qrels|answers|instances)(?:\.(?P<split>.+))?\.(?P<suffix>tsv|txt|jsonl)")
+_RUN = re.compile(r"run\.(?P<name>[^.]+)(?:\.(?P<split>.+))?\.txt")
 
 
 class DirectoryDataset(FileDataset):
@@ -50,7 +51,7 @@ class DirectoryDataset(FileDataset):
 
     Raises:
         DatasetNotFoundError: it is not a directory, or has no corpus.
-        DatasetError: a file is there twice, for example plain and gzipped.
+        DatasetError: a file is there twice, for example plain and compressed.
     """
 
     def __init__(self, folder: Path | str, name: str | None = None) -> None:
@@ -60,14 +61,15 @@ class DirectoryDataset(FileDataset):
         files: dict[tuple[str, str], Path] = {}
         runs: dict[tuple[str, str], Path] = {}
         for path in sorted(self.folder.iterdir()):
-            if path.name in ("corpus.jsonl", "corpus.jsonl.gz"):
+            plain = plain_name(path.name)
+            if plain == "corpus.jsonl":
                 self._add(files, ("corpus", ""), path)
-            elif (match := _PART.fullmatch(path.name)) and match["suffix"] == SUFFIXES[match["part"]]:
+            elif (match := _PART.fullmatch(plain)) and match["suffix"] == SUFFIXES[match["part"]]:
                 self._add(files, (match["part"], match["split"] or "test"), path)
-            elif match := _RUN.fullmatch(path.name):
+            elif match := _RUN.fullmatch(plain):
                 self._add(runs, (match["name"], match["split"] or "test"), path)
         if ("corpus", "") not in files:
-            message = f"{self.folder} is not a collection directory: it has no corpus.jsonl or corpus.jsonl.gz"
+            message = f"{self.folder} is not a collection directory: it has no corpus.jsonl, plain or compressed"
             raise DatasetNotFoundError(self._hinted(message))
         corpus = files.pop(("corpus", ""))
         parts = Parts(
@@ -87,7 +89,7 @@ class DirectoryDataset(FileDataset):
     def _missing(self, kind: str, split: str, present: str) -> str:
         wanted = f"{kind}.{SUFFIXES[kind]}" if split == "test" else f"{kind}.{split}.{SUFFIXES[kind]}"
         return self._hinted(
-            f"{self.name} has no {kind} for the split {split!r}: looked for {wanted} and {wanted}.gz in {self.folder}; "
+            f"{self.name} has no {kind} for the split {split!r}: looked for {wanted}, plain or compressed, in {self.folder}; "
             f"splits with {kind}: {present}"
         )
 
@@ -115,7 +117,7 @@ _READERS: dict[str, Any] = {"queries": read_queries, "qrels": read_qrels, "answe
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> DirectoryDataset | None:
-    if columns or not path.is_dir() or not any((path / file).is_file() for file in ("corpus.jsonl", "corpus.jsonl.gz")):
+    if columns or not path.is_dir() or find_file(path, "corpus.jsonl") is None:
         return None
     return DirectoryDataset(path, name)
 

@@ -8,7 +8,7 @@ a line of JSON                      ``{"question", "answer": [...]}`` or ``"answ
 one JSON list                       ``[{"question", "answers": [...]}, …]`` (DPR's training and development files)
 ==================================  ==============================================================================
 
-Plain or ``.gz``. A question's qid is its place, from 0, as in Pyserini.
+Plain or compressed. A question's qid is its place, from 0, as in Pyserini.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import pandas as pd
 
+from ance_ir.compression import find_file
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame
 from ance_ir.datasets.source import Source
@@ -192,12 +193,12 @@ def _find(name: str) -> Path:
         DatasetNotFoundError: it is not in the data folder.
     """
     data = data_folder()
-    places = [data / folder / f"{file}{end}" for folder in _FOLDERS for file in NAMED[name] for end in ("", ".gz")] if data else []
-    found = next((place for place in places if place.is_file()), None)
+    places = (find_file(data / folder, file) for folder in _FOLDERS for file in NAMED[name]) if data else ()
+    found = next(filter(None, places), None)
     if found is None:
         raise DatasetNotFoundError(
             f"{name}'s test questions are not in ir_datasets: put DPR's {NAMED[name][0]} (dl.fbaipublicfiles.com/dpr/data/retriever) "
-            f"or Pyserini's {NAMED[name][1]}, plain or .gz, into the folder that ANCE_IR_DATA names ({data or 'not set'})"
+            f"or Pyserini's {NAMED[name][1]}, plain or compressed, into the folder that ANCE_IR_DATA names ({data or 'not set'})"
         )
     return found
 

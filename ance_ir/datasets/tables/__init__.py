@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ance_ir import registries
+from ance_ir.compression import plain_name
 from ance_ir.datasets.table import Table, TableFile
 from ance_ir.registry import Registry
 
@@ -16,12 +17,8 @@ __all__ = ["TABLE_FILES", "find_tables", "is_table", "open_table"]
 TABLE_FILES: Registry[TableFile] = registries.TABLE_FILES
 
 
-_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
-
-
 def _form_of(path: Path) -> TableFile | None:
-    name = path.with_suffix("") if path.suffix.lower() in _COMPRESSIONS else path
-    suffix = name.suffix.lower()
+    suffix = Path(plain_name(path.name)).suffix.lower()
     return next((form for form in TABLE_FILES.values() if suffix in form.suffixes), None)
 
 

@@ -46,7 +46,7 @@ def _there(*patterns: str) -> Callable[[Path], bool]:
 
 
 _FOLDERS: dict[str, Callable[[Path], bool]] = {
-    "a collection of documents and queries; it goes with --dataset": _there("corpus.jsonl", "corpus.jsonl.gz", "queries*.tsv"),
+    "a collection of documents and queries; it goes with --dataset": _there("corpus.jsonl*", "queries*.tsv*"),
     "an index, not the model that encodes its queries": _there("pt_meta.json", "manifest.json"),
     "a folder of checkpoints; name the model of one, step-…/model": _there("step-*/model"),
     "an evaluation's output": _there("per_query.tsv"),

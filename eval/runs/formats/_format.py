@@ -17,7 +17,7 @@ Passages = Sequence[tuple[Document, float, bool]]
 
 @dataclass(frozen=True, kw_only=True)
 class RunFormat:
-    """A format of files of runs, plain or gzipped. It has ``lines`` or ``entry``.
+    """A format of files of runs, plain or compressed. It has ``lines`` or ``entry``.
 
     Attributes:
         start: what the first line of a file that is not blank matches; of no two formats do they match the same line.

@@ -30,7 +30,7 @@ def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tup
     """The results of a file of lines, in its order; blank lines are left out.
 
     Args:
-        path: plain or gzipped, in UTF-8.
+        path: plain or compressed, in UTF-8.
         expected: what a line looks like.
         parse: gives the qid, docno and score of a line's columns; raises ValueError where they are not as expected.
 
@@ -39,7 +39,7 @@ def read_lines(path: Path, expected: str, parse: Callable[[Sequence[bytes]], tup
 
     Raises:
         MalformedFileError: a line that does not parse, a score that is no finite number, or a document that comes twice for a query.
-        DatasetError: a gzip file that is cut short or damaged.
+        DatasetError: a compressed file that is cut short or damaged.
     """
     qids: list[str] = []
     docnos: list[str] = []

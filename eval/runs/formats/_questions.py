@@ -18,7 +18,7 @@ def load(path: Path, kind: type) -> Any:
     """The questions of a file.
 
     Args:
-        path: plain or gzipped.
+        path: plain or compressed.
         kind: what holds them: list or dict.
 
     Raises:

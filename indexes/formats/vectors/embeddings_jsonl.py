@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ance_ir.compression import ENDINGS
 from ance_ir.datasets.ids import Ids
 from ance_ir.datasets.parsing import clean_id
 from ance_ir.errors import IndexingError
@@ -16,11 +17,11 @@ from ance_ir.indexes.formats.format import Format
 from ance_ir.models.compute.batching import chunks
 from ance_ir.reading import Line, lines
 
-_PATTERNS = ("*.jsonl", "*.jsonl.gz")
+_PATTERNS = tuple(f"*.jsonl{ending}" for ending in ("", *ENDINGS))
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
-    """The vectors of the file, or of the folder's files in the order of their names, plain or gzipped.
+    """The vectors of the file, or of the folder's files in the order of their names, plain or compressed.
 
     Raises:
         MalformedFileError: a line is not such an object, or its vector has another dimension than the first.

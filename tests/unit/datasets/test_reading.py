@@ -17,8 +17,10 @@ from ance_ir.datasets.parsing import read_qrels, read_queries
 from ance_ir.errors import AnceError, DatasetError, DatasetNotFoundError, MalformedFileError
 from ance_ir.eval import read_run
 from ance_ir.files import read_json
+from tests.compressed import COMPRESS, tarred, zipped
 
 MARK = b"\xef\xbb\xbf"
+
 
 CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a mark": lambda text: MARK + text,
@@ -26,7 +28,7 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "Windows' line ends": lambda text: text.replace(b"\n", b"\r\n"),
     "line ends of old Macs": lambda text: text.replace(b"\n", b"\r"),
     "no line end at the end": lambda text: text.rstrip(b"\n"),
-    "gzipped": gzip.compress,
+    **COMPRESS,
     "gzipped with a mark": lambda text: gzip.compress(MARK + text),
 }
 
@@ -79,9 +81,11 @@ def test_json_that_is_none_is_named(tmp_path: Path, content: bytes, found: str) 
         (lambda text: text.decode().encode("utf-16-be"), "UTF-16"),
         (lambda text: text.decode().encode("utf-32"), "UTF-32"),
         (lambda text: gzip.compress(text.decode().encode("utf-16")), "UTF-16"),
-        (bz2.compress, "bzip2"),
-        (lzma.compress, "xz"),
-        (lambda _: b"PK\x03\x04....", "zip"),
+        (lambda text: bz2.compress(text.decode().encode("utf-16")), "UTF-16"),
+        (lambda text: gzip.compress(lzma.compress(text)), "xz"),
+        (lambda text: zipped({"a": text, "b": text}), "2 files: 'a', 'b'"),
+        (lambda _: zipped({}), "empty archive"),
+        (lambda text: gzip.compress(tarred({"x": text})), "tar archive"),
         (lambda _: b"<!DOCTYPE html>\n<html>", "HTML"),
         (lambda _: b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
     ],
@@ -112,7 +116,7 @@ def test_a_name_that_does_not_say_what_the_file_is(tmp_path: Path, caplog: pytes
     (tmp_path / name).write_bytes(content)
     assert list(read_queries(tmp_path / name)) == [("q1", "who")]
     (record,) = caplog.records
-    assert "gzipped" in record.message
+    assert "compressed" in record.message
     assert str(tmp_path / name) in record.message
 
 

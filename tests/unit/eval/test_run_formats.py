@@ -125,7 +125,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
         ("1 0 b 1\n", MalformedFileError, "line 1: .*judgements"),
         ("qid Q0 docno rank score tag\n1 Q0 a 1 2 t\n", MalformedFileError, "line 1: .*header"),
         ("query-id\tcorpus-id\tscore\n1\ta\t1\n", MalformedFileError, "line 1: .*header"),
-        (b"PK\x03\x04abcdefgh", MalformedFileError, "zip"),
+        (b"PK\x03\x04abcdefgh", DatasetError, "zip"),
         ('[{"ctxs": [{"id": "a", "score": ' + "9" * 400 + "}]}]", DatasetError, "passage 1: .*'score'"),
         ('[{"ctxs": [{"id": "a b", "score": 1}]}]', DatasetError, "passage 1: .*'a b'"),
         ('[{"qid": [1], "ctxs": []}]', DatasetError, "qid"),
