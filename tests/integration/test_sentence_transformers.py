@@ -100,6 +100,74 @@ def test_heads_of_sentence_transformers_go_both_ways(tmp_path: Path, activation:
     assert DenseEncoder.from_pretrained(tmp_path / "again", device="cpu").fingerprint() == model.fingerprint()
 
 
+def _chain(name: str) -> list[Any]:
+    """Modules after a Pooling of 32 dimensions."""
+    import torch
+    from sentence_transformers import models as modules
+
+    def dense(width: int, dimension: int, **options: Any) -> Any:
+        return modules.Dense(width, dimension, activation_function=torch.nn.Tanh(), **options)
+
+    def norm(width: int) -> Any:
+        made = modules.LayerNorm(width)
+        made.norm.weight.data.uniform_(0.5, 1.5)
+        return made
+
+    chains = {
+        "two dense": lambda: [dense(32, 48), dense(48, 12, bias=False), modules.Normalize()],
+        "norm first": lambda: [norm(32), dense(32, 12)],
+        "norm alone": lambda: [norm(32)],
+        "unit in between": lambda: [modules.Normalize(), dense(32, 12)],
+        "residual": lambda: [dense(32, 32, use_residual=True), modules.Dropout(0.5), dense(32, 12, use_residual=True), norm(12)],
+        "twice": lambda: [dense(32, 12), norm(12), norm(12), dense(12, 12), norm(12), modules.Normalize()],
+    }
+    return chains[name]()
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("truncated", [None, 8])
+@pytest.mark.parametrize("name", ["two dense", "norm first", "norm alone", "unit in between", "residual", "twice"])
+def test_chains_of_modules_go_both_ways(tmp_path: Path, name: str, truncated: int | None, similarity: str) -> None:
+    import torch
+    from sentence_transformers import models as modules
+
+    encoder().save(tmp_path / "start")
+    torch.manual_seed(1)
+    parts = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32), *_chain(name)]
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", similarity_fn_name=similarity, truncate_dim=truncated)
+    other.save(str(tmp_path / "x"))
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    assert model.dimension == (truncated or other.get_embedding_dimension())
+    expected = other.similarity(other.encode(QUESTIONS), other.encode(PASSAGES))
+    np.testing.assert_allclose(model.encode_queries(QUESTIONS) @ model.encode_passages(PASSAGES).T, expected, atol=2e-5, rtol=1e-5)
+    model.save(tmp_path / "again")
+    again = sentence_transformers.SentenceTransformer(str(tmp_path / "again"), device="cpu")
+    np.testing.assert_allclose(again.similarity(again.encode(QUESTIONS), again.encode(PASSAGES)), expected, atol=2e-5, rtol=1e-5)
+    assert DenseEncoder.from_pretrained(tmp_path / "again", device="cpu").fingerprint() == model.fingerprint()
+
+
+@pytest.mark.parametrize("names", [["cls", "mean"], ["lasttoken", "max", "mean_sqrt_len_tokens"]])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_several_poolings_go_both_ways(tmp_path: Path, names: list[str], legacy: bool) -> None:
+    from sentence_transformers import models as modules
+
+    encoder().save(tmp_path / "start")
+    parts = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32, pooling_mode=tuple(names))]
+    other = sentence_transformers.SentenceTransformer(modules=parts, device="cpu", similarity_fn_name="dot")
+    other.save(str(tmp_path / "x"))
+    if legacy:  # flags say which, and their order is always the same
+        flags = {pooling.mode: pooling.flag for pooling in POOLINGS.values()}
+        config = {"word_embedding_dimension": 32, **{f"pooling_mode_{flags[name]}": True for name in names}}
+        (tmp_path / "x" / "1_Pooling" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        other = sentence_transformers.SentenceTransformer(str(tmp_path / "x"), device="cpu")
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    assert model.dimension == 32 * len(names)
+    np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+    model.save(tmp_path / "again")
+    again = sentence_transformers.SentenceTransformer(str(tmp_path / "again"), device="cpu")
+    np.testing.assert_allclose(again.encode(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+
+
 def _prompted(folder: Path, prompts: dict[str, str], default: str | None) -> Any:
     from sentence_transformers import models as modules
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from safetensors.torch import save_file
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import write_json
 from ance_ir.models.dense.layout import LAYOUTS, Choices, DenseCheckpoint, Files
-from ance_ir.models.dense.pooling import POOLINGS
+from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import PUBLISHED, Published
-from ance_ir.models.dense.tower import Activation, Similarity, Tower
+from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
 from ance_ir.models.loading.foreign import no_checkpoint, refuse_partial
 from ance_ir.models.loading.source import resolve
@@ -46,11 +48,12 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     name = ",".join(names)
     for kind, value, known in (
         ("fresh head", choices.fresh_head, FRESH_HEADS),
-        ("pooling", choices.pooling, POOLINGS),
         ("similarity", choices.similarity, get_args(Similarity)),
     ):
         if value is not None:
             check_choice(kind, value, known)
+    if choices.pooling is not None:
+        choices = replace(choices, pooling="+".join(pooling_names(choices.pooling)))
     published = PUBLISHED.get(name, Published())
     pooling, similarity = choices.pooling or published.pooling, choices.similarity or published.similarity
     with reading(name):
@@ -95,7 +98,6 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         tower.backbone.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     modules = [("Transformer", "")]
-    width = int(tower.backbone.config.hidden_size)
 
     def add(kind: str, config: dict[str, Any], weights: dict[str, Any] | None = None) -> None:
         path = folder / f"{len(modules)}_{kind}"
@@ -105,19 +107,10 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         if weights is not None:
             save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path / "model.safetensors")
 
-    # sentence-transformers takes mean by default
-    flags = dict.fromkeys(("cls_token", "mean_tokens"), False) | {POOLINGS[tower.pooling].flag: True}
-    add("Pooling", {"word_embedding_dimension": width, **{f"pooling_mode_{flag}": on for flag, on in flags.items()}})
-    if (head := tower.head) is not None:
-        config = {
-            "in_features": width,
-            "out_features": tower.dimension,
-            "bias": head.linear.bias is not None,
-            "activation_function": _ACTIVATION_CLASSES[head.activation],
-        }
-        add("Dense", config, {f"linear.{key}": value for key, value in head.linear.state_dict().items()})
-        if head.norm is not None:
-            add("LayerNorm", {"dimension": tower.dimension}, {f"norm.{key}": value for key, value in head.norm.state_dict().items()})
+    add("Pooling", {"word_embedding_dimension": int(tower.backbone.config.hidden_size), **_pooling_config(tower.pooling)})
+    for step in tower.steps:
+        for kind, config, weights in _modules_of(step):
+            add(kind, config, weights)
     if tower.normalize:
         add("Normalize", {})
     write_json(
@@ -126,4 +119,36 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
     )
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": settings.passage_length, "do_lower_case": settings.lower_case})
     prompts = {"query": settings.query_prefix, "document": settings.passage_prefix}
-    write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": tower.similarity})
+    last = tower.steps[-1] if tower.steps else None
+    cut = {"truncate_dim": last.dimension} if isinstance(last, Cut) else {}
+    write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": tower.similarity, **cut})
+
+
+def _pooling_config(text: str) -> dict[str, Any]:
+    """The settings of a Pooling module: one by its flag, as all versions of sentence-transformers read it, several by their modes."""
+    poolings = [POOLINGS[name] for name in pooling_names(text)]
+    if len(poolings) > 1:
+        return {"pooling_mode": [pooling.mode for pooling in poolings]}
+    flags = dict.fromkeys(("cls_token", "mean_tokens"), False) | {poolings[0].flag: True}  # mean is what it takes by default
+    return {f"pooling_mode_{flag}": on for flag, on in flags.items()}
+
+
+def _modules_of(step: Step) -> Iterator[tuple[str, dict[str, Any], dict[str, Tensor] | None]]:
+    """The modules that a step is written as: their classes, settings and weights."""
+    if isinstance(step, Head):
+        config = {
+            "in_features": step.linear.in_features,
+            "out_features": step.dimension,
+            "bias": step.linear.bias is not None,
+            "activation_function": _ACTIVATION_CLASSES[step.activation],
+            **({"use_residual": True} if step.adds_input else {}),
+        }
+        linear = {name: tensor for name, tensor in step.state_dict().items() if not name.startswith("norm.")}
+        yield "Dense", config, linear
+        if step.norm is not None:
+            yield from _modules_of(step.norm)
+    elif isinstance(step, nn.LayerNorm):
+        weights = {f"norm.{name}": tensor for name, tensor in step.state_dict().items()}
+        yield "LayerNorm", {"dimension": step.normalized_shape[0]}, weights
+    elif isinstance(step, UnitLength):
+        yield "Normalize", {}, None

@@ -20,8 +20,8 @@ from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_towe
 from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather, tokenized
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.layout import Choices, longest
-from ance_ir.models.dense.pooling import POOLINGS
-from ance_ir.models.dense.tower import Similarity, Tower
+from ance_ir.models.dense.pooling import POOLINGS, pooling_names
+from ance_ir.models.dense.tower import Chain, Head, Similarity, Tower
 from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
@@ -118,7 +118,8 @@ class DenseEncoder(Pretrained[TextSettings]):
                 checkpoint's own. Another one than that encodes only.
             layers: keep only so many first layers of the backbone, of each tower where there are two; 0: none, so that a text is the bag
                 of its tokens' embeddings. By default all.
-            pooling: of a bare backbone, one of ``ance_ir.registries.POOLINGS``. Where neither the table of published names nor the caller
+            pooling: of a bare backbone, one of ``ance_ir.registries.POOLINGS``, or several: ``"cls+mean"``. Where neither the table of
+                published names nor the caller
                 sets it, it is the mean, and a warning says so.
             similarity: ``"cosine"`` or ``"dot"``, of a checkpoint that does not say it; otherwise cosine for a bare backbone, dot for a
                 sentence-transformers folder, with a warning.
@@ -165,7 +166,7 @@ class DenseEncoder(Pretrained[TextSettings]):
         tower = self.query_tower
         return {
             "towers": "one for queries and passages" if self.shared else "separate ones for queries and passages",
-            "pooling": POOLINGS[tower.pooling].shown,
+            "pooling": " + ".join(POOLINGS[name].shown for name in pooling_names(tower.pooling)),
             "head": "none" if tower.head is None else str(tower.head),
             "vector": f"{self.dimension} dimensions",
             "score": "cosine" if self.similarity == "cosine" else "dot product",
@@ -186,12 +187,7 @@ class DenseEncoder(Pretrained[TextSettings]):
         return {"query_tower": towers[0], "passage_tower": None if self.shared else towers[1]}
 
     def _hashed(self) -> list[Any]:
-        return [
-            [
-                (tower.pooling, tower.normalize, tower.head.activation if tower.head is not None else "identity")
-                for tower in (self.query_tower, self.passage_tower)
-            ]
-        ]
+        return [[(tower.pooling, tower.normalize, _unweighted(tower.head)) for tower in (self.query_tower, self.passage_tower)]]
 
     def weights_hash(self) -> str:
         """See ``Pretrained``; poolers, which are never used, are left out."""
@@ -284,3 +280,10 @@ class DenseEncoder(Pretrained[TextSettings]):
 def _check_texts(texts: Sequence[Text]) -> None:
     if isinstance(texts, str):
         raise UsageError(f"a list of texts was expected, not one text: [{texts[:40]!r}]")
+
+
+def _unweighted(head: Head | Chain | None) -> str:
+    """What decides a head's vectors and is not among its weights; as in the first fingerprints, a plain head's activation alone."""
+    if head is None:
+        return "identity"
+    return head.activation if isinstance(head, Head) and not head.adds_input else str(head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ance_ir import registries
@@ -30,3 +31,18 @@ class Pooling:
 
 
 POOLINGS: Registry[Pooling] = registries.POOLINGS
+
+
+def pooling_names(text: str) -> list[str]:
+    """The names in the text of a pooling: one, or several with + between them, whose vectors are put one after the other.
+
+    Raises:
+        UsageError: one is no pooling.
+    """
+    return [POOLINGS.check(name.strip()) for name in str(text).split("+")]
+
+
+def pool(text: str, hidden_BLH: Tensor, mask_BL: Tensor | None) -> Tensor:
+    """What a pooling, or several, make of hidden states; see ``Pooling.pool``. Several give ``[B, n · H]``."""
+    pooled = [POOLINGS[name].pool(hidden_BLH, mask_BL) for name in pooling_names(text)]
+    return pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=-1)

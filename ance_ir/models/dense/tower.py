@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ance_ir.models.dense.pooling import POOLINGS
+from ance_ir.models.dense.pooling import pool, pooling_names
 from ance_ir.models.loading.backbones import positions
 
 Similarity = Literal["cosine", "dot"]
@@ -21,7 +21,7 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"identity": nn.Identity, "tan
 
 
 class Head(nn.Module):
-    """What comes after the pooling: LayerNorm(activation(Linear(x))).
+    """What comes after the pooling: LayerNorm(activation(Linear(x)) + residual(x)).
 
     As it is made by default it is the head of the paper's passage and document models (``embeddingHead`` and ``norm`` of the released
     weights), initialised as there: weights N(0, 0.02), biases 0, LayerNorm at identity, eps 1e-5.
@@ -32,13 +32,25 @@ class Head(nn.Module):
         bias: whether the linear layer has one.
         activation: after the linear layer.
         norm: whether there is a LayerNorm.
+        residual: whether the input is added, through a linear layer of its own where the dimensions differ.
     """
 
-    def __init__(self, width: int, dimension: int, *, bias: bool = True, activation: Activation = "identity", norm: bool = True) -> None:
+    def __init__(
+        self,
+        width: int,
+        dimension: int,
+        *,
+        bias: bool = True,
+        activation: Activation = "identity",
+        norm: bool = True,
+        residual: bool = False,
+    ) -> None:
         super().__init__()
         self.linear = nn.Linear(width, dimension, bias=bias)
         self.activation = activation
         self.norm = nn.LayerNorm(dimension, eps=1e-5) if norm else None
+        self.adds_input = residual
+        self.residual = nn.Linear(width, dimension, bias=False) if residual and width != dimension else None
         self._activate = _ACTIVATIONS[activation]()
         nn.init.normal_(self.linear.weight, std=0.02)
         if bias:
@@ -47,14 +59,74 @@ class Head(nn.Module):
     def forward(self, pooled_BH: Tensor) -> Tensor:
         """Vectors, ``[B, D]``."""
         vectors: Tensor = self._activate(self.linear(pooled_BH))
+        if self.adds_input:
+            vectors = vectors + (pooled_BH if self.residual is None else self.residual(pooled_BH))
         return vectors if self.norm is None else self.norm(vectors)
+
+    @property
+    def dimension(self) -> int:
+        """Dimensions of a vector, D."""
+        return self.linear.out_features
 
     def __repr__(self) -> str:
         return f"Head({self.linear.in_features}, {self.linear.out_features}, {self})"
 
     def __str__(self) -> str:
-        parts = ["Linear", *([self.activation] if self.activation != "identity" else []), *(["LayerNorm"] if self.norm is not None else [])]
+        parts = ["Linear", *([self.activation] if self.activation != "identity" else [])]
+        parts += [*(["+ input"] if self.adds_input else []), *(["LayerNorm"] if self.norm is not None else [])]
         return " → ".join(parts)
+
+
+class UnitLength(nn.Module):
+    """Scales vectors to length 1, before other steps of a chain."""
+
+    def forward(self, vectors_BD: Tensor) -> Tensor:
+        """Vectors, ``[B, D]``."""
+        return nn.functional.normalize(vectors_BD.float(), dim=-1).to(vectors_BD.dtype)
+
+    def __repr__(self) -> str:
+        return "unit length"
+
+
+class Cut(nn.Module):
+    """Keeps the first dimensions of vectors (Matryoshka).
+
+    Args:
+        dimension: how many.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+
+    def forward(self, vectors_BD: Tensor) -> Tensor:
+        """Vectors, ``[B, D]``."""
+        return vectors_BD[:, : self.dimension]
+
+    def __repr__(self) -> str:
+        return f"first {self.dimension}"
+
+
+Step = Head | nn.LayerNorm | UnitLength | Cut
+
+
+class Chain(nn.Sequential):
+    """Several steps after the pooling, as sentence-transformers' modules are: heads, LayerNorms, unit length, a cut.
+
+    Args:
+        width: what comes in.
+        steps: in their order.
+    """
+
+    def __init__(self, width: int, *steps: Step) -> None:
+        super().__init__(*steps)
+        self.dimension = next((step.dimension for step in reversed(steps) if isinstance(step, Head | Cut)), width)
+
+    def __repr__(self) -> str:
+        return f"Chain({self})"
+
+    def __str__(self) -> str:
+        return " → ".join("LayerNorm" if isinstance(step, nn.LayerNorm) else str(step) for step in self)
 
 
 class Tower(nn.Module):
@@ -62,15 +134,15 @@ class Tower(nn.Module):
 
     Args:
         backbone: a Hugging Face encoder whose output has ``last_hidden_state``.
-        pooling: one of ``POOLINGS``.
+        pooling: one of ``POOLINGS``, or several: ``"cls+mean"``.
         head: applied to what was pooled.
         normalize: scale vectors to length 1.
     """
 
-    def __init__(self, backbone: PreTrainedModel, *, pooling: str, head: Head | None = None, normalize: bool = False) -> None:
+    def __init__(self, backbone: PreTrainedModel, *, pooling: str, head: Head | Chain | None = None, normalize: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
-        self.pooling = POOLINGS.check(pooling)
+        self.pooling = "+".join(pooling_names(pooling))
         self.head = head
         self.normalize = normalize
         pooler = getattr(backbone, "pooler", None)
@@ -82,9 +154,25 @@ class Tower(nn.Module):
         return f"Tower({self.backbone.config.model_type}, {self.dimension} dimensions, pooling={self.pooling!r}, {self.similarity}{head})"
 
     @property
+    def steps(self) -> list[Step]:
+        """What comes after the pooling, step by step."""
+        return (
+            []
+            if self.head is None
+            else [self.head]
+            if isinstance(self.head, Head)
+            else [step for step in self.head if isinstance(step, Step)]
+        )
+
+    @property
     def dimension(self) -> int:
         """Dimensions of a vector, D."""
-        return self.head.linear.out_features if self.head is not None else int(self.backbone.config.hidden_size)
+        return self.head.dimension if self.head is not None else self.width
+
+    @property
+    def width(self) -> int:
+        """Dimensions of what is pooled."""
+        return int(self.backbone.config.hidden_size) * len(pooling_names(self.pooling))
 
     @property
     def similarity(self) -> Similarity:
@@ -99,7 +187,7 @@ class Tower(nn.Module):
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
         """Vectors, ``[B, D]``, of padded token ids and their mask; ``None`` where there is no padding."""
         hidden_BLH = self.backbone(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
-        pooled_BH = POOLINGS[self.pooling].pool(hidden_BLH, mask_BL)
+        pooled_BH = pool(self.pooling, hidden_BLH, mask_BL)
         vectors_BD = self.head(pooled_BH) if self.head is not None else pooled_BH
         # in half precision a vector's length would be off by half a percent
         return nn.functional.normalize(vectors_BD.float(), dim=-1) if self.normalize else vectors_BD

@@ -68,9 +68,9 @@ MODULE = Table(followed={"type": str, "path": str}, harmless=frozenset({"idx", "
 """An entry of ``modules.json``."""
 
 MODEL = Table(
-    followed=_PROMPTS,
+    followed={**_PROMPTS, "truncate_dim": int},
     harmless=_LIBRARY,
-    only={"similarity_fn_name": ("cosine", "dot"), "model_type": ("SentenceTransformer",), "truncate_dim": ()},
+    only={"similarity_fn_name": ("cosine", "dot"), "model_type": ("SentenceTransformer",)},
 )
 """``config_sentence_transformers.json`` of an encoder."""
 
@@ -120,10 +120,11 @@ MODULES: Mapping[str, Table] = {
         only={"include_prompt": (True,)},
     ),
     "Dense": Table(
-        followed={"bias": bool, "activation_function": str},
+        followed={"bias": bool, "activation_function": str, "use_residual": bool},
         harmless=frozenset({"in_features", "out_features"}),
-        only={**_IN_AND_OUT, "use_residual": (False,)},
+        only=_IN_AND_OUT,
     ),
+    "Dropout": Table(harmless=frozenset({"dropout"})),
     "LayerNorm": Table(harmless=frozenset({"dimension"})),
     "Normalize": Table(only=_IN_AND_OUT),
 }

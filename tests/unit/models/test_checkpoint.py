@@ -160,20 +160,20 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "broken modules": (lambda folder: (folder / "modules.json").write_text("", encoding="utf-8"), "modules.json: expected JSON"),
     "unknown module": (
         lambda folder: rewrite(folder / "modules.json", lambda value: [*value, {"path": "x", "type": "sentence_transformers.models.CNN"}]),
-        "its modules are Transformer, Pooling, Dense, LayerNorm, CNN; Transformer, Pooling, Dense, LayerNorm, Normalize are understood",
+        "LayerNorm, CNN; ",
     ),
     "unknown pooling": (
-        lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {"pooling_mode_max_tokens": True}),
-        r"1_Pooling: .*\['max_tokens'\]",
+        lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {"pooling_mode_median": True}),
+        r"1_Pooling.*median",
     ),
     "two poolings": (
         lambda folder: rewrite(folder / "1_Pooling" / "config.json", lambda value: {**value, "pooling_mode_cls_token": True}),
-        r"1_Pooling: .*\['cls_token', 'mean_tokens'\]",
+        "64 dimensions.* 32",
     ),
     "no pooling folder": (lambda folder: (folder / "1_Pooling" / "config.json").unlink(), r"1_Pooling/config\.json"),
     "modules in another order": (
         lambda folder: rewrite(folder / "modules.json", lambda value: [*value[:2], value[3], value[2]]),
-        "its modules are Transformer, Pooling, LayerNorm, Dense; .* in this order",
+        "32 dimensions.* 8",
     ),
     "no layer norm": (
         lambda folder: (folder / "3_LayerNorm" / "model.safetensors").unlink(),
@@ -181,7 +181,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "no dense": (
         lambda folder: rewrite(folder / "modules.json", lambda value: [module for module in value if "Dense" not in module["type"]]),
-        "a LayerNorm module is understood after a Dense module only",
+        "32 dimensions.* 8",
     ),
     "dense with silu": (
         lambda folder: rewrite(folder / "2_Dense" / "config.json", lambda value: {**value, "activation_function": "torch.nn.SiLU"}),
@@ -189,7 +189,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "dense without bias": (
         lambda folder: without(folder / "2_Dense" / "model.safetensors", "linear.bias"),
-        r"2_Dense: the parameters .*'bias': \[8\].* were expected, found {'weight': \[8, 32\]}",
+        r"2_Dense: the parameters .*'linear.bias': \[8\].* were expected, found {'linear.weight': \[8, 32\]}",
     ),
     "dense without weight": (
         lambda folder: without(folder / "2_Dense" / "model.safetensors", "linear.weight"),

@@ -230,8 +230,8 @@ def test_towers_that_do_not_fit_are_refused(query: dict[str, Any], passage: dict
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(UsageError, match="pooling 'max'"):
-        Tower(backbone(), pooling="max")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="pooling 'median'"):
+        Tower(backbone(), pooling="median")  # type: ignore[arg-type]
 
 
 def test_the_pooler_gets_no_gradients() -> None:

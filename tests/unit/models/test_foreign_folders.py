@@ -74,8 +74,8 @@ def test_what_nothing_says_is_assumed_aloud(tmp_path: Path, caplog: pytest.LogCa
     assert (model.query_tower.pooling, model.similarity) == ("mean", "dot") and not caplog.records
     opened(folder, fresh_head="ance")
     assert not caplog.records, "a fresh head leaves nothing to assume"
-    with pytest.raises(UsageError, match="max"):
-        opened(folder, pooling="max")
+    with pytest.raises(UsageError, match="median"):
+        opened(folder, pooling="median")
 
 
 def test_a_norm_at_the_top_makes_no_ance_folder(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_lengths_of_queries_and_documents_are_followed(tmp_path: Path) -> None:
 
 UNKNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "prompts": ("config_sentence_transformers.json", {"prompts": {"query": True}}),
-    "truncate_dim": ("config_sentence_transformers.json", {"truncate_dim": 8}),
+    "truncate_dim": ("config_sentence_transformers.json", {"truncate_dim": "eight"}),
     "similarity_fn_name": ("config_sentence_transformers.json", {"similarity_fn_name": "euclidean"}),
     "model_type": ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}),
     "colour": ("config_sentence_transformers.json", {"colour": "red"}),
@@ -285,7 +285,7 @@ UNKNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "unheard_of": ("sentence_bert_config.json", {"unheard_of": 1}),
     "include_prompt": ("1_Pooling/config.json", {"include_prompt": False}),
     "window": ("1_Pooling/config.json", {"window": 3}),
-    "use_residual": ("2_Dense/config.json", {"use_residual": True}),
+    "use_residual": ("2_Dense/config.json", {"use_residual": "some"}),
     "module_input_name": ("2_Dense/config.json", {"module_input_name": "token_embeddings"}),
     "eps": ("3_LayerNorm/config.json", {"eps": 1}),
     "module_output_name": ("4_Normalize/config.json", {"module_output_name": "other"}),
