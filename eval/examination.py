@@ -42,7 +42,7 @@ def diagnose_on_dataset(evaluation: Evaluation, dataset: Dataset, split: str, su
             evaluation,
             dataset.queries(split),
             relevant=None if suite.name in _GENERAL else suite.threshold,
-            training=dataset.queries("train")["query"] if "train" in dataset.splits and split != "train" else None,
+            training=_training(dataset, split),
             answers=_answers(dataset, split),
             documents=lambda: len(dataset.store()),
             unknown=(lambda docnos: docnos[dataset.store().numbers(docnos.tolist()) < 0]) if _at_hand(dataset) else None,
@@ -80,6 +80,13 @@ def report_on_dataset(
 def _at_hand(dataset: Dataset) -> bool:
     """Whether its documents can be looked up by docno at once, or after seconds."""
     return dataset.has_store or (isinstance(dataset, FileDataset) and dataset.corpus_bytes <= _QUICK)
+
+
+def _training(dataset: Dataset, split: str) -> pd.Series[str] | None:
+    try:
+        return dataset.queries("train")["query"] if "train" in dataset.splits and split != "train" else None
+    except DatasetNotFoundError:  # they cannot be downloaded
+        return None
 
 
 def _answers(dataset: Dataset, split: str) -> pd.DataFrame | None:

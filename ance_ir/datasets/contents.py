@@ -70,7 +70,7 @@ class Contents:
         self._kept = holds - set(drop)
         self._refused = set(FIELDS) - holds - set(drop)
         self.splits = () if "queries" in drop else tuple(splits) or dataset.splits
-        if missing := [split for split in self.splits if split not in dataset.splits]:
+        if missing := [split for split in self.splits if not dataset.has_split(split)]:
             raise DatasetNotFoundError(f"{dataset.name} has no split {missing[0]!r}; splits: {', '.join(dataset.splits) or 'none'}")
         self._refuse(self._known())
 
@@ -164,14 +164,19 @@ class Contents:
         else:
             found |= {"labels"} if (qrels["label"] != 1).any() else set()
             found |= {"unjudged"} if not self.dataset.queries(split)["qid"].isin(qrels["qid"]).all() else set()
-            first = next(iter(self.dataset.instances(split)), None)
-            if first is not None:
-                found |= {name for name, value in _parts(first).items() if value}
+            found |= self._beyond_judgements(split)
         if self._answered(split):
             found.add("answers")
         if self.runs(split):
             found.add("runs")
         return found
+
+    def _beyond_judgements(self, split: str) -> set[str]:
+        """What training instances have; that of the first one counts, or what a catalogue says."""
+        if (counts := self.dataset.catalogued(split)) is not None:
+            return {"negatives"} if {"negatives", "candidates"} & set(counts) else set()
+        first = next(iter(self.dataset.instances(split)), None)
+        return set() if first is None else {name for name, value in _parts(first).items() if value}
 
     def _answered(self, split: str) -> bool:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -80,6 +80,20 @@ class Dataset(ABC):
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
         """Names of the sets of queries, ``"test"`` first if there is one."""
+
+    def has_split(self, split: str) -> bool:
+        """Whether there is a set of queries of that name."""
+        return split in self.splits
+
+    def queries_name(self, split: str = "test") -> str:
+        """The name by which a split's queries are known, the same wherever they are opened from."""
+        return self.name if split == "test" else f"{self.name}/{split}"
+
+    def catalogued(self, split: str = "test") -> Mapping[str, int] | None:
+        """Counts of a split by what is counted (``queries``, ``judgements``, ``relevant``, ``negatives``, ``candidates``), those that a
+        catalogue has; ``None`` where the split is read to know them.
+        """
+        return None
 
     @abstractmethod
     def documents(self) -> Documents:

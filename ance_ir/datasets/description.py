@@ -48,7 +48,8 @@ class Description:
     Attributes:
         dataset: what is described.
         corpus: what reading the documents showed; ``None`` if they were not read.
-        splits: a row for each: ``split``, ``queries``, ``judgements``, ``relevant``, ``answers``, ``negatives``; missing parts are ``NA``.
+        splits: a row for each: ``split``, ``queries``, ``judgements``, ``relevant``, ``answers``, ``negatives``, ``candidates``;
+            missing parts are ``NA``.
         query: an example.
         odd: what looks wrong, a sentence each.
     """
@@ -61,7 +62,8 @@ class Description:
 
 
 def describe(dataset: Dataset, *, verbose: bool = False) -> Description:
-    """Read a dataset once and say what it holds. The documents of ``ir_datasets`` are not read: they may have to be downloaded.
+    """Read a dataset once and say what it holds. Of ``ir_datasets`` nothing is read, for it may have to be downloaded: the counts
+    are the catalogue's.
 
     Args:
         dataset: what to describe.
@@ -73,6 +75,9 @@ def describe(dataset: Dataset, *, verbose: bool = False) -> Description:
     corpus = count_documents(dataset, verbose) if isinstance(dataset, FileDataset) else None
     rows, odd, query = [], list(_odd_documents(corpus)) if corpus else [], ""
     for split in dataset.splits:
+        if (counts := dataset.catalogued(split)) is not None:
+            rows.append({"split": split, **counts})
+            continue
         queries = dataset.queries(split)
         query = query or next(iter(queries["query"]), "")
         row: dict[str, object] = {"split": split, "queries": len(queries)}
@@ -88,7 +93,7 @@ def describe(dataset: Dataset, *, verbose: bool = False) -> Description:
         with contextlib.suppress(DatasetNotFoundError):
             row["answers"] = int(dataset.answers(split)["answers"].map(len).sum())
         rows.append(row)
-    table = pd.DataFrame(rows, columns=["split", "queries", "judgements", "relevant", "negatives", "scores", "answers"])
+    table = pd.DataFrame(rows, columns=["split", "queries", "judgements", "relevant", "negatives", "candidates", "scores", "answers"])
     counted = table.columns[1:]
     table[counted] = table[counted].astype("Int64")
     return Description(dataset=dataset, corpus=corpus, splits=table.dropna(axis=1, how="all"), query=query, odd=tuple(odd))

@@ -71,12 +71,23 @@ class _RunFile:
         return read_run(self.path)
 
 
+@dataclass(frozen=True)
+class _Candidates:
+    """Reads the candidates of a split; equal for the same split of the same dataset."""
+
+    dataset: IrDataset
+    split: str
+
+    def __call__(self) -> pd.DataFrame:
+        return self.dataset.candidates(self.split)
+
+
 def dataset_runs(dataset: Dataset, split: str = "test") -> Mapping[str, RunRetriever]:
     """The runs of a dataset, by their names in a system: ``run.NAME`` for a directory's ``run.NAME[.SPLIT].txt``,
     ``candidates`` for what ``ir_datasets`` has.
     """
     if isinstance(dataset, FileDataset):
         return {f"run.{name}": RunRetriever(name, _RunFile(path)) for name, path in dataset.runs(split).items()}
-    if isinstance(dataset, IrDataset) and dataset.has_candidates():
-        return {"candidates": RunRetriever("candidates", dataset.candidates)}
+    if isinstance(dataset, IrDataset) and dataset.has_candidates(split):
+        return {"candidates": RunRetriever("candidates", _Candidates(dataset, split))}
     return {}

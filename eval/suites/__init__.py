@@ -32,14 +32,14 @@ def suite_of(dataset: Dataset, split: str = "test") -> Suite:
     It has published figures only where they were measured on exactly these queries.
 
     Raises:
-        DatasetNotFoundError: the split has neither judgements nor answers, or they cannot be downloaded; says what is needed and how
-            large that is.
+        DatasetNotFoundError: there is no such split, or it has neither judgements nor answers, or they cannot be downloaded; says what is
+            needed and how large that is.
     """
-    suite = _suite_for(dataset.name)
+    name = dataset.queries_name(split)
+    suite = _suite_for(name) or _suite_for(dataset.name)
     if suite is not None:
-        same = re.fullmatch(suite.published_on or ".*", dataset.name)
-        full = split == "test" and not isinstance(dataset, FileDataset)
-        return suite if same and full else replace(suite, published=())
+        same = re.fullmatch(suite.published_on or suite.datasets, name)
+        return suite if same and not isinstance(dataset, FileDataset) else replace(suite, published=())
     try:
         dataset.qrels(split)
         return replace(SUITES["judged"], counts_itself=counts_itself(dataset.name))

@@ -1,34 +1,25 @@
-"""An id of ir_datasets, or an alias for one."""
+"""An id of ir_datasets, or an alias for one. The ids below it, over the same documents, are its splits."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator
+import difflib
+from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import islice
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
 from ance_ir.datasets.ids import Ids, clean_ids, clean_queries
+from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.datasets.screening import Document, Unusable, check_document
 from ance_ir.datasets.source import Source
+from ance_ir.datasets.sources._catalogue import asks_the_same, catalogue, children, corpus_of, fetch, find, load
+from ance_ir.datasets.sources._catalogued_instances import of_candidates, of_labels, of_pairs
 from ance_ir.digests import digest_bytes
 from ance_ir.errors import DatasetError, DatasetNotFoundError
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_PULLED = 1024
-"""Records that are read at a time."""
-
 
 ALIASES = {
     "trec-dl-2019": "msmarco-passage/trec-dl-2019/judged",
@@ -46,22 +37,19 @@ ALIASES = {
 }
 """Our short names for ids of ``ir_datasets``."""
 
+_COUNTED = {"queries": "queries", "judgements": "qrels", "negatives": "docpairs", "candidates": "scoreddocs"}
+"""What the catalogue counts, by our names."""
 
-def find_ir_dataset(identifier: str) -> Any | None:
-    """The ``ir_datasets`` object of that id, or ``None`` if there is none; downloads nothing."""
-    import ir_datasets
-
-    # Its progress bars would appear in the caller's terminal.
-    os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
-    with _Log():
-        try:
-            return ir_datasets.load(identifier)
-        except KeyError:
-            return None
+_NEGATIVE = "negative sample"
+"""Its definition of a label says so where negatives for training are among the judgements."""
 
 
 class IrDataset(Dataset):
-    """A dataset of ``ir_datasets``: its queries are the split ``test``.
+    """A dataset of ``ir_datasets``.
+
+    Its splits are the ids below its own that have queries over the same documents: ``dev/small`` of ``msmarco-passage`` are the queries of
+    ``msmarco-passage/dev/small``. An id's own queries are the split ``test``, unless there is an id of that name below it; they also answer
+    to what the id ends with, which is ``train`` for ``msmarco-passage/train``.
 
     Args:
         identifier: the ``ir_datasets`` id.
@@ -74,8 +62,7 @@ class IrDataset(Dataset):
     def __init__(self, identifier: str, name: str | None = None) -> None:
         self.identifier = identifier
         self.name = name or identifier
-        if find_ir_dataset(identifier) is None:
-            raise DatasetNotFoundError(f"ir_datasets has no dataset {identifier!r}")
+        load(identifier)
 
     @property
     def fingerprint(self) -> str:
@@ -85,94 +72,163 @@ class IrDataset(Dataset):
     @property
     def corpus_fingerprint(self) -> str:
         """Hash of the id of the corpus, which datasets derived from it share."""
-        import ir_datasets
-
-        holder = ir_datasets.docs_parent_id(self.identifier) if self._source.has_docs() else self.identifier
+        holder = corpus_of(self.identifier) if load(self.identifier).has_docs() else self.identifier
         return digest_bytes([f"ir_datasets {holder}".encode()])
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """``("test",)``, or nothing for a bare corpus."""
-        return ("test",) if self._source.has_queries() else ()
+        """``"test"`` if there are queries of that name or of the id itself, then the others by name. Nothing is downloaded to find them."""
+        below = children(self.identifier)
+        first = ("test",) if "test" in below or load(self.identifier).has_queries() else ()
+        return (*first, *(split for split in below if split != "test"))
+
+    def has_split(self, split: str) -> bool:
+        """Whether there is a set of queries of that name."""
+        try:
+            return bool(self.queries_name(split))
+        except DatasetNotFoundError:
+            return False
+
+    def queries_name(self, split: str = "test") -> str:
+        """The id of a split's queries.
+
+        Raises:
+            DatasetNotFoundError: no such split.
+        """
+        below = f"{self.identifier}/{split}"
+        if asks_the_same(self.identifier, below):
+            return below
+        own = load(self.identifier)
+        if (own.has_queries() or own.has_qrels()) and (split == "test" or self.identifier.endswith(f"/{split}")):
+            return self.identifier
+        raise DatasetNotFoundError(f"{self.name} has no split {split!r}{_hint(self.identifier, split, self.splits)}")
 
     def documents(self) -> Documents:
         """The corpus; with title and url apart from the text if the source has them so."""
-        source = self._part("docs", "test")
+        source = _having("docs", self.identifier)
         return Documents(partial(_documents, self.identifier), count=source.docs_metadata().get("count"))
 
     def queries(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str, unique) and ``query`` (str).
 
         Raises:
-            DatasetNotFoundError: no queries, another split than ``test``, or they cannot be downloaded.
+            DatasetNotFoundError: no such split, or its queries cannot be downloaded.
         """
-        source = self._part("queries", split)
-        rows = [(query.query_id, _text(query)) for query in _fetch(self.identifier, source.queries_iter)]
+        identifier = self.queries_name(split)
+        source = _having("queries", identifier)
+        rows = [(query.query_id, _text(query)) for query in fetch(identifier, source.queries_iter)]
         frame = pd.DataFrame(rows, columns=["qid", "query"])
-        return queries_frame(clean_queries(frame, f"the queries of {self.name}", error=DatasetError).itertuples(index=False))
+        return queries_frame(clean_queries(frame, f"the queries of {identifier}", error=DatasetError).itertuples(index=False))
 
     def qrels(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64).
 
         Raises:
-            DatasetNotFoundError: no judgements, another split than ``test``, or they cannot be downloaded.
+            DatasetNotFoundError: no such split, it has no judgements, or they cannot be downloaded.
         """
-        source = self._part("qrels", split)
-        rows = [(qrel.query_id, qrel.doc_id, qrel.relevance) for qrel in _fetch(self.identifier, source.qrels_iter)]
+        identifier = self.queries_name(split)
+        source = _having("qrels", identifier)
+        rows = [(qrel.query_id, qrel.doc_id, qrel.relevance) for qrel in fetch(identifier, source.qrels_iter)]
         frame = pd.DataFrame(rows, columns=["qid", "docno", "label"])
-        return qrels_frame(clean_qrels(frame, f"the judgements of {self.name}", error=DatasetError).itertuples(index=False))
+        return qrels_frame(clean_qrels(frame, f"the judgements of {identifier}", error=DatasetError).itertuples(index=False))
 
     def answers(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str).
 
         Raises:
-            DatasetNotFoundError: queries without answers, another split than ``test``, or they cannot be downloaded.
+            DatasetNotFoundError: no such split, its queries have no answers, or they cannot be downloaded.
         """
-        source = self._part("queries", split)
+        identifier = self.queries_name(split)
+        source = _having("queries", identifier)
         if "answers" not in source.queries_cls()._fields:
-            raise DatasetNotFoundError(f"{self.name} has no answers")
-        queries = _fetch(self.identifier, source.queries_iter)
+            raise DatasetNotFoundError(f"{identifier} has no answers")
+        queries = fetch(identifier, source.queries_iter)
         frame = pd.DataFrame(
             [(query.query_id, _text(query), list(query.answers)) for query in queries], columns=["qid", "query", "answers"]
         )
-        return answers_frame(clean_queries(frame, f"the questions of {self.name}", error=DatasetError).itertuples(index=False))
+        return answers_frame(clean_queries(frame, f"the questions of {identifier}", error=DatasetError).itertuples(index=False))
 
-    def has_candidates(self) -> bool:
-        """Whether there is a run of candidates to rerank."""
-        return bool(self._source.has_scoreddocs())
+    def instances(self, split: str = "train") -> Iterator[TrainingInstance]:
+        """What the queries of a split are trained with. Negatives are the second documents of its pairs (``docpairs``, published triples);
+        where there are none, documents whose label the catalogue says to be that of negative samples (DPR's); else candidates
+        (``scoreddocs``) that are not judged relevant. Pairs and candidates are a stream.
 
-    def candidates(self) -> pd.DataFrame:
+        Raises:
+            DatasetNotFoundError: no such split, it has no judgements, or what it has cannot be downloaded.
+        """
+        identifier = self.queries_name(split)
+        source = _having("qrels", identifier)
+        qrels = self.qrels(split)
+        if source.has_docpairs():
+            return of_pairs(fetch(identifier, source.docpairs_iter), qrels, f"the pairs of {identifier}")
+        if negative := _negative_labels(source):
+            return of_labels(qrels, negative)
+        if source.has_scoreddocs():
+            return of_candidates(fetch(identifier, source.scoreddocs_iter), qrels, f"the candidates of {identifier}")
+        return super().instances(split)
+
+    def catalogued(self, split: str = "test") -> Mapping[str, int]:
+        """The counts that the catalogue has; nothing is downloaded.
+
+        Raises:
+            DatasetNotFoundError: no such split.
+        """
+        source = load(self.queries_name(split))
+        counts = {name: getattr(source, f"{part}_metadata")().get("count") for name, part in _COUNTED.items() if source.has(part)}
+        labels = source.qrels_metadata().get("fields", {}).get("relevance", {}).get("counts_by_value", {}) if source.has_qrels() else {}
+        if labels:
+            counts["relevant"] = sum(count for label, count in labels.items() if int(label) > 0)
+            if "negatives" not in counts and (negative := _negative_labels(source)):
+                counts["negatives"] = sum(labels.get(str(label), 0) for label in negative)
+        return {name: count for name, count in counts.items() if count is not None}
+
+    def has_candidates(self, split: str = "test") -> bool:
+        """Whether there is a run of candidates to rerank.
+
+        Raises:
+            DatasetNotFoundError: no such split.
+        """
+        return bool(load(self.queries_name(split)).has_scoreddocs())
+
+    def candidates(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``docno`` (str) and ``score`` (float64).
 
         Raises:
-            DatasetNotFoundError: there are none, or they cannot be downloaded.
+            DatasetNotFoundError: no such split, it has none, or they cannot be downloaded.
         """
-        source = self._part("scoreddocs", "test")
-        rows = [(found.query_id, found.doc_id, found.score) for found in _fetch(self.identifier, source.scoreddocs_iter)]
+        identifier = self.queries_name(split)
+        source = _having("scoreddocs", identifier)
+        rows = [(found.query_id, found.doc_id, found.score) for found in fetch(identifier, source.scoreddocs_iter)]
         frame = pd.DataFrame(rows, columns=["qid", "docno", "score"])
-        frame = clean_ids(frame, ("qid", "docno"), f"the candidates of {self.name}", error=DatasetError)
+        frame = clean_ids(frame, ("qid", "docno"), f"the candidates of {identifier}", error=DatasetError)
         return frame.astype({"qid": str, "docno": str, "score": float})
 
-    @property
-    def _source(self) -> Any:
-        return find_ir_dataset(self.identifier)
 
-    def _part(self, part: str, split: str) -> Any:
-        source = self._source
-        if split != "test":
-            raise DatasetNotFoundError(
-                f"{self.name} has no split {split!r}: an ir_datasets id is one split, 'test'; other splits have ids of their own"
-            )
-        if not source.has(part):
-            raise DatasetNotFoundError(f"{self.name} has no {part}")
-        return source
+def _having(part: str, identifier: str) -> Any:
+    """The ``ir_datasets`` object of an id that has that part."""
+    source = load(identifier)
+    if not source.has(part):
+        raise DatasetNotFoundError(f"{identifier} has no {part}")
+    return source
+
+
+def _hint(identifier: str, split: str, splits: tuple[str, ...]) -> str:
+    """What there is in place of a split that an id does not have."""
+    below = f"{identifier}/{split}"
+    if (other := find(below)) is not None and other.has_queries():
+        return f": {below} has other documents, and is a dataset of its own"
+    near = difflib.get_close_matches(split, splits, n=3)
+    did = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+    corpus = corpus_of(identifier) if load(identifier).has_docs() else identifier
+    over = [f"{corpus}/{child}" for child in children(corpus) if f"/{child}".endswith(f"/{split}")] if corpus != identifier else []
+    also = f" Over the same documents there are {', '.join(over)}." if over else ""
+    return f"{did} Its splits: {', '.join(splits) or 'none'}.{also}"
 
 
 def _documents(identifier: str) -> Iterator[Document | Unusable]:
-    source = find_ir_dataset(identifier)
-    assert source is not None
+    source = _having("docs", identifier)
     ids = Ids(identifier)
-    for place, record in enumerate(_fetch(identifier, source.docs_iter), start=1):
+    for place, record in enumerate(fetch(identifier, source.docs_iter), start=1):
         document = {"docno": record.doc_id}
         if {"text", "body"} & set(record._fields):
             document.update((field, getattr(record, field)) for field in ("title", "url") if getattr(record, field, None))
@@ -191,84 +247,18 @@ def _text(record: Any) -> str:
     return " ".join(value for field, value in record._asdict().items() if isinstance(value, str) and not field.endswith("_id"))
 
 
-def _fetch(identifier: str, source: Callable[[], Iterable[T]]) -> Iterator[T]:
-    """The records of a source; errors say what was wanted and where to put it."""
-    records: Iterator[T] | None = None
-    log = _Log()
-    while True:
-        pulled: list[T] = []
-        failed: Exception | None = None
-        with log:  # for many records at once: to enter takes time
-            try:
-                records = iter(source()) if records is None else records
-                for record in islice(records, _PULLED):
-                    pulled.append(record)  # what came before a failure is kept
-            except Exception as error:
-                failed = error
-        yield from pulled
-        if failed is not None:
-            raise DatasetNotFoundError(_advice(identifier, failed, log.messages)) from failed
-        if len(pulled) < _PULLED:
-            return
-
-
-def _advice(identifier: str, error: Exception, messages: list[str]) -> str:
-    import ir_datasets
-
-    home = ir_datasets.util.home_path()
-    said = [message for message in dict.fromkeys(messages) if not message.startswith(("download error", "Download failed"))]
-    return " ".join(
-        [
-            f"ir_datasets cannot provide {identifier!r}: {_reason(error)}.",
-            *said,
-            f"Fetch it on a machine with a network and copy that machine's {home} ($IR_DATASETS_HOME) here,",
-            "or give a collection directory (corpus.jsonl, queries.tsv, qrels.txt) in its place.",
-        ]
-    )
-
-
-def _reason(error: Exception) -> str:
-    """The cause of an error, without the layers of exceptions around a failed download."""
-    unreachable = re.search(r"(?:https?://|host=.?')([^/'\\\s]+).*(Failed to resolve|Max retries exceeded)", str(error), re.DOTALL)
-    if unreachable:
-        return f"{unreachable[1]} cannot be reached"
-    return f"{type(error).__name__}: {str(error)[:500]}"
-
-
-class _Log(logging.Handler):
-    """While entered, sends the log of ``ir_datasets`` to this package's own log and into ``messages``, not to the terminal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[str] = []
-        self._handlers: list[logging.Handler] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-        logger.info("ir_datasets: %s", record.getMessage())
-
-    def __enter__(self) -> None:
-        import ir_datasets
-
-        log = ir_datasets.log.easy().logger()
-        self._handlers, log.handlers = log.handlers, [self]
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        import ir_datasets
-
-        ir_datasets.log.easy().logger().handlers = self._handlers
+def _negative_labels(source: Any) -> list[int]:
+    """The labels that the catalogue says to be those of negative samples, the highest, of hard ones, first; none for most ids."""
+    try:
+        definitions: dict[int, str] = source.qrels_defs() if source.has_qrels() else {}
+    except NotImplementedError:  # of a dataset that somebody registered
+        return []
+    return sorted((label for label, says in definitions.items() if _NEGATIVE in says), reverse=True)
 
 
 def _open(name: str) -> IrDataset | None:
     identifier = ALIASES.get(name, name)
-    return None if find_ir_dataset(identifier) is None else IrDataset(identifier, name)
+    return None if find(identifier) is None else IrDataset(identifier, name)
 
 
-def _catalogue() -> Iterable[str]:
-    import ir_datasets
-
-    names: Iterable[str] = ir_datasets.registry
-    return names
-
-
-SOURCE = Source(order=3, open=_open, names=lambda: ALIASES, more=_catalogue)
+SOURCE = Source(order=3, open=_open, names=lambda: ALIASES, more=catalogue)
