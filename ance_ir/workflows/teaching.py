@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.datasets import Dataset, DocumentStore, load_dataset
-from ance_ir.errors import DatasetError, DatasetNotFoundError, TrainingError
+from ance_ir.errors import DatasetNotFoundError, MalformedFileError, TrainingError
 from ance_ir.eval.rankings import same_text
 from ance_ir.eval.runs import RUN_FORMATS
 from ance_ir.files import as_path
@@ -62,7 +62,7 @@ def _read(text: str, data: TrainingData) -> Pairs:
 
 
 def _is_run(path: Path) -> bool:
-    with contextlib.suppress(DatasetError), contextlib.closing(lines(path)) as stream:
+    with contextlib.suppress(MalformedFileError), contextlib.closing(lines(path)) as stream:
         first = next(stream, None)
         return first is not None and RUN_FORMATS["trec"].start.match(first.raw.strip()) is not None
     return False
