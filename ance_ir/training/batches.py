@@ -10,7 +10,7 @@ from ance_ir.training.negatives.source import InBatch, NegativeSchedule, Negativ
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.run.settings import TrainingSettings
 
-_ORDER, _DRAWS, _DROPOUT = range(3)
+_ORDER, _DRAWS, _DROPOUT, _SETS = range(4)
 """Streams of random numbers that must not meet."""
 
 
@@ -41,31 +41,45 @@ class Batch:
 class Batches:
     """Draws the batches of a run.
 
-    Queries come in an order that is shuffled again for each pass over them; of several positives one is drawn each time.
+    Queries come in an order that is shuffled again for each pass over them; of several positives one is drawn each time. Of several
+    training sets one is drawn for each batch, by weight, and all of its queries come from that set.
     """
 
     def __init__(self, queries: TrainingQueries, negatives: NegativeSchedule, settings: TrainingSettings) -> None:
         self.queries = queries
         self.negatives = negatives
         self.settings = settings
+        self._set_of = self._drawn_sets() if queries.sets else None
+
+    def _drawn_sets(self) -> tuple[np.ndarray, np.ndarray]:
+        """The set of each batch of the run, and how many batches of that set come before it."""
+        weights = np.array([one.weight for one in self.queries.sets])
+        total = self.settings.steps * self.settings.accumulation
+        drawn = np.random.default_rng([self.settings.seed, _SETS]).choice(len(weights), size=total, p=weights / weights.sum())
+        earlier = np.zeros(total, dtype=np.int64)
+        for one in range(len(weights)):
+            earlier[drawn == one] = np.arange((drawn == one).sum())
+        return drawn, earlier
 
     def of_step(self, step: int) -> list[Batch]:
         """The batches whose gradients make one optimiser step."""
         settings = self.settings
         generator = np.random.default_rng([settings.seed, _DRAWS, step])
-        size = settings.batch_size
-        first = step * settings.accumulation * size
         source = self.negatives.at(step)
-        return [self._batch(self._order(first + i * size, size), source, generator) for i in range(settings.accumulation)]
+        numbers = range(step * settings.accumulation, (step + 1) * settings.accumulation)
+        return [self._batch(self._queries(number), source, generator) for number in numbers]
 
-    def _order(self, first: int, size: int) -> np.ndarray:
-        """Queries at places ``first`` … of an endless sequence of passes."""
-        places = np.arange(first, first + size)
-        passes, within = np.divmod(places, len(self.queries))
-        orders = {
-            one: np.random.default_rng([self.settings.seed, _ORDER, one]).permutation(len(self.queries)) for one in set(passes.tolist())
-        }
-        return np.array([orders[one][place] for one, place in zip(passes.tolist(), within, strict=True)], dtype=np.int64)
+    def _queries(self, batch: int) -> np.ndarray:
+        """The queries of a batch: the next ones of its set's endless sequence of passes."""
+        which, earlier = (0, batch) if self._set_of is None else (int(part[batch]) for part in self._set_of)
+        own, size = self.queries.parts[which].queries, self.settings.batch_size
+        places = earlier * size + np.arange(size)
+        passes, within = np.divmod(places, len(own))
+        seed = [self.settings.seed, _ORDER]
+        of_set = [which] if which else []  # so that the order of a run's only set is what it was before there could be several
+        orders = {one: np.random.default_rng([*seed, one, *of_set]).permutation(len(own)) for one in set(passes.tolist())}
+        found = [orders[one][place] for one, place in zip(passes.tolist(), within, strict=True)]
+        return own.start + np.array(found, dtype=np.int64)
 
     def _batch(self, queries: np.ndarray, source: NegativeSource, generator: np.random.Generator) -> Batch:
         positives = np.array([generator.choice(self.queries.positives[query]) for query in queries], dtype=np.int64)

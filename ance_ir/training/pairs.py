@@ -64,13 +64,23 @@ class Pairs:
         if missing:
             message = "%d documents of %s are not in the corpus (%s); their pairs are left out"
             logger.warning(message, len(missing), name, examples(missing))
-        return cls(**{part: np.concatenate([getattr(one, part) for one in blocks]) for part in _PARTS})
+        return cls.joined(blocks)
 
     @classmethod
     def of(cls, queries: npt.ArrayLike, documents: npt.ArrayLike, places: npt.ArrayLike, scores: npt.ArrayLike) -> Pairs:
         """Pairs of P values each."""
         values = {"queries": queries, "documents": documents, "places": places, "scores": scores}
         return cls(**{part: np.asarray(values[part], dtype) for part, dtype in _PARTS.items()})
+
+    @classmethod
+    def joined(cls, parts: Iterable[Pairs]) -> Pairs:
+        """All pairs of several."""
+        parts = list(parts)
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _PARTS})
+
+    def shifted(self, query: int, document: int) -> Pairs:
+        """The same pairs where queries and documents are numbered from these numbers on."""
+        return replace(self, queries=self.queries + query, documents=self.documents + document)
 
     def where(self, chosen: np.ndarray) -> Pairs:
         """Some of the pairs, by a mask ``[P]`` or their rows."""

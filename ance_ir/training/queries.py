@@ -12,15 +12,32 @@ from ance_ir.datasets import Dataset, DocumentStore, counts_itself
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.datasets.judgements import clean_qrels
 from ance_ir.datasets.store.docnos import hash_text
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.notices import examples
 
 logger = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuerySet:
+    """One of the training sets of a run.
+
+    Attributes:
+        queries: numbers of its queries.
+        documents: numbers of the documents of its corpus.
+        weight: how often batches come from it, in proportion to the other sets' weights.
+    """
+
+    queries: range
+    documents: range
+    weight: float
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingQueries:
     """Queries that have a relevant document in the corpus; documents are named by their number in the store.
+
+    Those of several training sets lie one set after the other, and so do the documents of several corpora (``joined``).
 
     Attributes:
         qids: ``[Q]``.
@@ -28,9 +45,10 @@ class TrainingQueries:
         positives: for each query its relevant documents, int64, ascending.
         excluded: for each query its positives and the documents with the same text as one of them, int64, ascending; in BEIR's
             collections the document whose docno is the qid, too.
-        documents: how many documents the corpus has.
+        documents: how many documents the corpus has, or all of several.
         candidates: for each query the only documents that may be drawn as its negatives, int64, ascending, none of them excluded; ``None``:
-            all documents that are not excluded.
+            all documents of its corpus that are not excluded.
+        sets: the training sets; none where there is only one.
     """
 
     qids: list[str]
@@ -39,12 +57,71 @@ class TrainingQueries:
     excluded: list[np.ndarray]
     documents: int
     candidates: list[np.ndarray] | None = None
+    sets: tuple[QuerySet, ...] = ()
 
     def __len__(self) -> int:
         return len(self.qids)
 
     def __repr__(self) -> str:
         return f"TrainingQueries({len(self)} queries, {self.documents} documents)"
+
+    @classmethod
+    def joined(cls, parts: Sequence[TrainingQueries], firsts: Sequence[int], weights: Sequence[float] | None = None) -> TrainingQueries:
+        """The queries of several training sets, each of one corpus; those of a single set are returned as they are.
+
+        Args:
+            parts: the queries of each set; two sets may have the same qids.
+            firsts: the number of the first document of each set's corpus.
+            weights: of the sets, above 0; by default in proportion to their queries.
+
+        Raises:
+            UsageError: not as many weights as sets, or one that is not above 0.
+        """
+        weights = [float(len(part)) for part in parts] if weights is None else weights
+        if len(weights) != len(parts) or not all(0 < weight < float("inf") for weight in weights):
+            shown = ", ".join(f"{weight:g}" for weight in weights)
+            raise UsageError(f"a weight above 0 was expected for each of {len(parts)} training sets, not {shown}")
+        if len(parts) == 1 and not firsts[0]:
+            return parts[0]
+        ends = np.cumsum([len(part) for part in parts]).tolist()
+        sets = [
+            QuerySet(queries=range(end - len(part), end), documents=range(first, first + part.documents), weight=weight)
+            for part, end, first, weight in zip(parts, ends, firsts, weights, strict=True)
+        ]
+
+        def shifted(name: str) -> list[np.ndarray]:
+            return [documents + first for part, first in zip(parts, firsts, strict=True) for documents in getattr(part, name)]
+
+        return cls(
+            qids=[qid for part in parts for qid in part.qids],
+            texts=[text for part in parts for text in part.texts],
+            positives=shifted("positives"),
+            excluded=shifted("excluded"),
+            documents=max(one.documents.stop for one in sets),
+            sets=tuple(sets),
+        )
+
+    def of_corpus(self, documents: range) -> tuple[np.ndarray, TrainingQueries]:
+        """The queries of a corpus: their numbers, int64, and themselves, as one set whose documents are numbered within the corpus."""
+        found = np.concatenate([np.arange(one.queries.start, one.queries.stop) for one in self.parts if one.documents == documents])
+        rows = found.tolist()
+        own = TrainingQueries(
+            qids=[self.qids[row] for row in rows],
+            texts=[self.texts[row] for row in rows],
+            positives=[self.positives[row] - documents.start for row in rows],
+            excluded=[self.excluded[row] - documents.start for row in rows],
+            documents=len(documents),
+        )
+        return found, own
+
+    @property
+    def parts(self) -> tuple[QuerySet, ...]:
+        """The training sets, also where there is only one."""
+        return self.sets or (QuerySet(queries=range(len(self)), documents=range(self.documents), weight=1.0),)
+
+    def corpus_of(self, query: int) -> range:
+        """The numbers of the documents of a query's corpus."""
+        return next(one.documents for one in self.parts if query in one.queries)
 
     def allows(self, query: int, documents: np.ndarray) -> np.ndarray:
         """Which of some documents may be drawn as negatives of a query, bool."""

@@ -2,5 +2,6 @@
 
 from ance_ir.indexes.mining.ann_miner import AnnMiner
 from ance_ir.indexes.mining.filters import Filters
+from ance_ir.indexes.mining.joined import JoinedMiner
 
-__all__ = ["AnnMiner", "Filters"]
+__all__ = ["AnnMiner", "Filters", "JoinedMiner"]

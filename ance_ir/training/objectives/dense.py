@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ance_ir.choices import check_choice
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.models.compute.batching import pad
@@ -50,7 +50,7 @@ class DenseObjective:
         self,
         model: DenseEncoder,
         queries: TrainingQueries,
-        store: DocumentStore,
+        store: NumberedDocuments,
         passages: PassageScheme,
         *,
         loss: str = "pairwise-nll",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ance_ir.answers import Answers
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import Reader
 from ance_ir.models.reader.model import SpanLogits
 from ance_ir.models.reader.text import Window
@@ -43,7 +43,7 @@ class ReaderObjective:
     in_batch = False
 
     def __init__(
-        self, model: Reader, queries: TrainingQueries, answers: Sequence[Answers], store: DocumentStore, world: World = ALONE
+        self, model: Reader, queries: TrainingQueries, answers: Sequence[Answers], store: NumberedDocuments, world: World = ALONE
     ) -> None:
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries

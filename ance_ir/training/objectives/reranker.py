@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import CrossEncoder
 from ance_ir.moved import warn_of_old_name
 from ance_ir.training.batches import Batch
@@ -42,7 +42,7 @@ class RerankerObjective:
         self,
         model: CrossEncoder,
         queries: TrainingQueries,
-        store: DocumentStore,
+        store: NumberedDocuments,
         loss: str = "nll",
         world: World = ALONE,
     ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.compute.batching import length_sorted_batches
 from ance_ir.training.batches import Batch
@@ -46,7 +46,7 @@ class BatchTexts:
 
 
 def read_batch(
-    model: DenseEncoder, batch: Batch, queries: TrainingQueries, store: DocumentStore, scheme: PassageScheme, world: World
+    model: DenseEncoder, batch: Batch, queries: TrainingQueries, store: NumberedDocuments, scheme: PassageScheme, world: World
 ) -> BatchTexts:
     """Tokenise this process's part of a batch."""
     documents_U, places = np.unique(np.concatenate([batch.positives, batch.negatives.ravel()]), return_inverse=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.digests import digest_bytes
 from ance_ir.errors import TrainingError
 from ance_ir.models import CrossEncoder, PassageScheme
@@ -49,7 +49,7 @@ class AskedTeacher:
         UsageError: a scheme that the model cannot take.
     """
 
-    def __init__(self, model: CrossEncoder, queries: TrainingQueries, store: DocumentStore, passages: PassageScheme) -> None:
+    def __init__(self, model: CrossEncoder, queries: TrainingQueries, store: NumberedDocuments, passages: PassageScheme) -> None:
         model.tokenizer.pairs([""], [""], passages)  # such a scheme shows before a folder is claimed
         self._model = model
         self._queries = queries
@@ -79,7 +79,7 @@ class ScoredPairs:
         TrainingError: no pair has a score, or one is not finite; or, where there is nobody to ask, a query's positive has none.
     """
 
-    def __init__(self, queries: TrainingQueries, store: DocumentStore, pairs: Pairs, name: str, others: Teacher | None = None) -> None:
+    def __init__(self, queries: TrainingQueries, store: NumberedDocuments, pairs: Pairs, name: str, others: Teacher | None = None) -> None:
         self._queries = queries
         self._store = store
         self._name = name

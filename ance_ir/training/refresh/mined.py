@@ -94,7 +94,9 @@ class MinedNegatives:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Remove all but the report."""
+        """Remove all but the report, indexes too."""
         for name in _ARRAYS.values():
             (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "index.ance", ignore_errors=True)
+        for other in folder.iterdir() if folder.is_dir() else ():
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)

@@ -60,13 +60,14 @@ def _check_source(source: NegativeSource, objective: Objective[Model], settings:
         raise UsageError(f"{source.name}: at least 1 negative is to be drawn for each query, not 0")
     if settings.batch_size == 1:
         raise UsageError(f"{source.name}: a batch of 1 query holds no negatives; a batch_size above 1 was expected")
-    queries = objective.queries
-    together = np.unique(np.concatenate(queries.positives))
-    if all(len(excluded) >= len(together) and np.isin(together, excluded).all() for excluded in queries.excluded):
-        raise UsageError(
-            f"{source.name}: no batch holds a negative, for the {len(queries)} training queries share their relevant documents; "
-            "draw negatives: random, bm25 or ance"
-        )
+    for one in objective.queries.parts:
+        part = slice(one.queries.start, one.queries.stop)
+        together, excluded = np.unique(np.concatenate(objective.queries.positives[part])), objective.queries.excluded[part]
+        if all(len(documents) >= len(together) and np.isin(together, documents).all() for documents in excluded):
+            raise UsageError(
+                f"{source.name}: no batch holds a negative, for the {len(excluded)} training queries share their relevant documents; "
+                "draw negatives: random, bm25 or ance"
+            )
 
 
 def warn_of_settings(

@@ -10,7 +10,7 @@ from ance_ir.training.queries import TrainingQueries
 
 
 class RandomNegatives(NegativeSource):
-    """Uniform draws from the whole corpus, or from all that may be drawn for a query.
+    """Uniform draws from the whole corpus of a query, or from all that may be drawn for a query.
 
     Raises:
         TrainingError: a query excludes every document.
@@ -20,11 +20,9 @@ class RandomNegatives(NegativeSource):
 
     def __init__(self, queries: TrainingQueries) -> None:
         self._queries = queries
-        for qid, excluded in zip(queries.qids, queries.excluded, strict=True):
-            if len(excluded) >= queries.documents:
-                raise TrainingError(
-                    f"query {qid!r}: all {queries.documents} documents of the corpus are relevant, none is left as a negative"
-                )
+        for query, (qid, excluded) in enumerate(zip(queries.qids, queries.excluded, strict=True)):
+            if len(excluded) >= (total := len(queries.corpus_of(query))):
+                raise TrainingError(f"query {qid!r}: all {total} documents of the corpus are relevant, none is left as a negative")
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
@@ -35,11 +33,12 @@ class RandomNegatives(NegativeSource):
             found: np.ndarray = self._queries.candidates[query]
             return np.asarray(found[choose(len(found), count, generator)])
         # a draw from the documents that are not excluded, as if they were numbered without gaps
-        excluded = self._queries.excluded[query]
-        free = self._queries.documents - len(excluded)
+        corpus = self._queries.corpus_of(query)
+        excluded = self._queries.excluded[query] - corpus.start
+        free = len(corpus) - len(excluded)
         drawn = choose(free, count, generator)
         gaps = excluded - np.arange(len(excluded))
-        return drawn + np.searchsorted(gaps, drawn, side="right")
+        return corpus.start + drawn + np.searchsorted(gaps, drawn, side="right")
 
 
 def make(queries: TrainingQueries, draw: Draw, temperature: float) -> RandomNegatives:
