@@ -74,6 +74,10 @@ class Contents:
             raise DatasetNotFoundError(f"{dataset.name} has no split {missing[0]!r}; splits: {', '.join(dataset.splits) or 'none'}")
         self._refuse(self._known())
 
+    def keeps(self, field: str) -> bool:
+        """Whether a field is written: the layout holds it, and it was not given up."""
+        return field in self._kept
+
     def documents(self) -> Iterator[Document]:
         """The usable documents.
 

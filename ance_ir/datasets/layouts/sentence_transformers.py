@@ -1,0 +1,64 @@
+"""Pairs, triplets and n-tuples, as sentence-transformers trains with them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ance_ir.datasets.file_dataset import FileDataset
+from ance_ir.datasets.instances import TrainingRecord
+from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._writing import alike, one_line, records_of_splits, write_json_lines
+from ance_ir.errors import UsageError
+
+
+def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
+    return None
+
+
+def _write_records(records: Iterable[TrainingRecord], path: Path) -> None:
+    """Rows of n negatives where all have as many, otherwise a row for each negative: the columns of all rows are the same."""
+    counts: set[int] = set()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as stream:
+        for record in alike(records, path.name):
+            counts.add(len(record.negatives))
+            for row in _rows(record):
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if 0 in counts and len(counts) > 1:
+            raise UsageError(f"{path.name}: some queries have negatives and some have none, and rows all have the same columns")
+        stream.seek(0)
+        write_json_lines(path, _tuples(stream) if len(counts) < 2 else _triplets(stream))
+
+
+def _rows(record: TrainingRecord) -> Iterator[list[Any]]:
+    """For each positive the query, the positive, the negatives, and the scores of the documents."""
+    negatives = [one_line(document) for document in record.negatives]
+    for number, document in enumerate(record.positives):
+        scores = [*map(float, (record.positive_scores[number], *record.negative_scores))] if record.positive_scores else []
+        yield [record.query, one_line(document), negatives, scores]
+
+
+def _tuples(rows: IO[str]) -> Iterator[dict[str, Any]]:
+    for query, positive, negatives, scores in map(json.loads, rows):
+        named = {"negative" if len(negatives) == 1 else f"negative_{place}": one for place, one in enumerate(negatives, start=1)}
+        yield {"anchor": query, "positive": positive, **named, **({"scores": scores} if scores else {})}
+
+
+def _triplets(rows: IO[str]) -> Iterator[dict[str, Any]]:
+    for query, positive, negatives, scores in map(json.loads, rows):
+        for place, negative in enumerate(negatives, start=1):
+            scored = {"scores": [scores[0], scores[place]]} if scores else {}
+            yield {"anchor": query, "positive": positive, "negative": negative, **scored}
+
+
+LAYOUT = Layout(
+    order=44,
+    open=_open,
+    holds=frozenset({"queries", "splits", "negatives", "scores"}),
+    example="train.jsonl with anchor, positive, negative or negative_1, negative_2, …, scores?",
+    write=records_of_splits(_write_records),
+    write_records=_write_records,
+)
