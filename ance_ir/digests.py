@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,16 @@ def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
     return digest.hexdigest()
 
 
-def hash_files(paths: list[Path]) -> str:
-    """Hexadecimal digest (128 bits) of the names and contents of files, in the order given."""
+def hash_files(paths: Iterable[Path], named: Callable[[Path], str] = lambda path: path.name) -> str:
+    """Hexadecimal digest (128 bits) of the names and contents of files, in the order given.
+
+    Args:
+        paths: the files.
+        named: what counts as the name of one.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.stat().st_size.to_bytes(8, "little"))
+        digest.update(named(path).encode(errors="surrogateescape") + b"\0" + path.stat().st_size.to_bytes(8, "little"))
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from ance_ir.datasets.screening import Document
+from ance_ir.datasets.screening import Document, Unusable
 from ance_ir.datasets.store.docnos import hash_text
 
 _BATCH = 4096
@@ -48,11 +48,10 @@ class Numbering:
             self._runs.append((hashes, numbers))
 
 
-def distinct(documents: Iterable[Document]) -> Iterator[Document]:
-    """The documents, the first of each docno alone. Memory: see ``Numbering``."""
-    seen, stream = Numbering(), iter(documents)
+def distinct(entries: Iterable[Document | Unusable]) -> Iterator[Document | Unusable]:
+    """The documents, the first of each docno alone, and what is ``Unusable``. Memory: see ``Numbering``."""
+    seen, stream = Numbering(), iter(entries)
     while batch := list(islice(stream, _BATCH)):
-        _, new_N = seen.add([document["docno"] for document in batch])
-        for document, new in zip(batch, new_N.tolist(), strict=True):
-            if new:
-                yield document
+        _, new_N = seen.add([entry["docno"] for entry in batch if not isinstance(entry, Unusable)])
+        new = iter(new_N.tolist())
+        yield from (entry for entry in batch if isinstance(entry, Unusable) or next(new))

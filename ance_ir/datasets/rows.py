@@ -39,18 +39,23 @@ class DocumentColumns:
     text: str
 
 
-def document_columns(values: Mapping[str, Any]) -> DocumentColumns | None:
-    """The columns of documents in a row; ``None`` if it has no text, or belongs to a query."""
+def document_columns(values: Mapping[str, Any], *, asked: bool = False) -> DocumentColumns | None:
+    """The columns of documents in a row; ``None`` if it has no text, or belongs to a query.
+
+    Args:
+        values: of the row.
+        asked: whether the user said that it is a document.
+    """
     text = key_of(values, TEXT)
-    if text is None or key_of(values, ("query", *_QIDS)):
+    if text is None or (not asked and key_of(values, ("query", *_QIDS))):
         return None
     return DocumentColumns(docno=key_of(values, DOCNO), text=text)
 
 
-def read_documents(tables: Iterable[Table], columns: DocumentColumns) -> Iterator[Document | Unusable]:
+def read_documents(tables: Iterable[tuple[Table, DocumentColumns]]) -> Iterator[Document | Unusable]:
     """The documents in the rows of tables: id, text, and ``title`` and ``url`` where there are such columns with a value."""
-    only = [name for name in (columns.docno, "title", "url", columns.text) if name]
-    for table in tables:
+    for table, columns in tables:
+        only = [name for name in (columns.docno, "title", "url", columns.text) if name]
         ids = Ids(table.path)
         for number, values in table.entries(only):
             try:

@@ -30,9 +30,11 @@ def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset 
     Raises:
         DatasetError: a folder holds files of two layouts, or one file twice.
     """
+    ordered = sorted(LAYOUTS.values(), key=lambda layout: layout.order)
     if path.is_dir():
         _check_unmixed(path)
-    ordered = sorted(LAYOUTS.values(), key=lambda layout: layout.order)
+        if _has_inner(path):
+            ordered = [layout for layout in ordered if layout.marks]
     found = next((found for layout in ordered if (found := layout.open(path, name, columns)) is not None), None)
     if found is not None:
         found.columns = columns
@@ -44,6 +46,17 @@ def _check_unmixed(folder: Path) -> None:
     if len(found) > 1:
         held = " and ".join(f"{mark} ({name})" for mark, name in found.items())
         raise DatasetError(f"{folder} mixes layouts: it has {held}; put them into folders of their own")
+
+
+def _has_inner(folder: Path) -> bool:
+    """Whether a folder in the folder is in a layout of its own, so that one without marks must not take its files for parts."""
+    marks = [mark for layout in LAYOUTS.values() for mark in layout.marks]
+    inner = (child for child in folder.iterdir() if child.is_dir() and child.name not in _PARTS)
+    return any(find_file(child, mark) for child in inner for mark in marks)
+
+
+_PARTS = ("corpus", "queries", "qrels")
+"""Folders for the parts of one collection, as the Hugging Face Hub has them."""
 
 
 def layouts_table() -> list[dict[str, Any]]:

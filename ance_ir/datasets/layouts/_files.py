@@ -48,15 +48,6 @@ def of_splits(folder: Path, *patterns: str) -> dict[str, Path]:
     return found
 
 
-def shortened(found: Mapping[str, Path], separator: str) -> dict[str, Path]:
-    """Files by the last part of their names where all begin alike (``nq-dev`` and ``nq-test`` are ``dev`` and ``test``), as they are
-    otherwise.
-    """
-    if len({name.rpartition(separator)[0] for name in found}) > 1:
-        return dict(found)
-    return {name.rpartition(separator)[2]: path for name, path in found.items()}
-
-
 def judged(queries: Callable[[], Iterable[tuple[str, str]]], qrels: Callable[[], pd.DataFrame]) -> Iterator[tuple[str, str]]:
     """The queries that the judgements of a split name, of those of all splits, in their order."""
     qids = set(qrels()["qid"])
@@ -68,3 +59,8 @@ def judged_splits(
 ) -> dict[str, Callable[[], Iterable[tuple[str, str]]]]:
     """Readers of the queries of each split, where one file holds those of all; without judgements they are the split ``test``."""
     return {split: partial(judged, queries, read) for split, read in qrels.items()} or {"test": queries}
+
+
+def plain_name(name: str) -> str:
+    """A file's name without the ending of a compression."""
+    return re.sub(COMPRESSED + "$", "", name)

@@ -74,7 +74,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     ((kind, folder),) = kinds.items()
     corpus = found[folder][kind]
     chosen = _KINDS[kind]
-    documents = partial(read_documents, [open_table(file) for file in corpus], chosen.columns)
+    documents = partial(read_documents, [(open_table(file), chosen.columns) for file in corpus])
     parts = find_parts(path, chosen.names, corpus, documents)
     return FileDataset(path, name, parts, layout="msmarco-v2", holds=LAYOUT.holds)
 
