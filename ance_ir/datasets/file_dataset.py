@@ -58,7 +58,11 @@ class FileDataset(Dataset):
         holds: which of ``FIELDS`` (``ance_ir.datasets.contents``) the layout holds.
 
     Attributes:
+        parts: what is there.
         columns: the columns that the user named, theirs by ours.
+        known_as: the id in ``ir_datasets`` of the collection whose files are called so, ``""`` if that is unknown; splits are called like
+            the ids below it, with dots for slashes.
+        opened_as: the name under which ``load_dataset`` finds it, if that is not the path.
     """
 
     def __init__(self, path: Path, name: str, parts: Parts, *, layout: str, holds: frozenset[str]) -> None:
@@ -66,23 +70,25 @@ class FileDataset(Dataset):
         self.name = name
         self.layout = layout
         self.holds = holds
-        self._parts = parts
+        self.parts = parts
         self.columns: Mapping[str, str] = {}
+        self.known_as = ""
+        self.opened_as = ""
 
     @property
     def source(self) -> str:
-        """The path, and the columns that were named."""
-        return with_columns(str(self.path.resolve()), self.columns)
+        """The path or name, and the columns that were named."""
+        return with_columns(self.opened_as or str(self.path.resolve()), self.columns)
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the files of documents, queries, judgements and answers, names and contents (but not of run files)."""
-        return self._hash(sorted({*self._parts.corpus, *self._parts.files}))
+        return self._hash(sorted({*self.parts.corpus, *self.parts.files}))
 
     @cached_property
     def corpus_fingerprint(self) -> str:
         """Hash of the files of documents."""
-        return self._hash(self._parts.corpus)
+        return self._hash(self.parts.corpus)
 
     def _hash(self, files: Sequence[Path]) -> str:
         found = hash_files(list(files))
@@ -91,16 +97,20 @@ class FileDataset(Dataset):
     @property
     def corpus_bytes(self) -> int:
         """Size of the files of documents, in bytes."""
-        return sum(path.stat().st_size for path in self._parts.corpus)
+        return sum(path.stat().st_size for path in self.parts.corpus)
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits with queries, ``"test"`` first, then by name."""
-        return _in_order(self._parts.queries)
+        return _in_order(self.parts.queries)
+
+    def queries_name(self, split: str = "test") -> str:
+        """The id of ``ir_datasets`` for the queries of a split, where files of that name have such; as in other datasets otherwise."""
+        return f"{self.known_as}/{split.replace('.', '/')}" if self.known_as else super().queries_name(split)
 
     def documents(self) -> Documents:
         """The documents; reading raises MalformedFileError at a record that is no document."""
-        return Documents(self._parts.documents)
+        return Documents(self.parts.documents)
 
     def queries(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str, unique) and ``query`` (str).
@@ -109,7 +119,7 @@ class FileDataset(Dataset):
             DatasetNotFoundError: no such split.
             MalformedFileError: a record does not parse.
         """
-        return queries_frame(self._of(self._parts.queries, "queries", split)())
+        return queries_frame(self._of(self.parts.queries, "queries", split)())
 
     def qrels(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``docno`` (str) and ``label`` (int64).
@@ -119,7 +129,7 @@ class FileDataset(Dataset):
             MalformedFileError: a record does not parse.
             DatasetError: a document has two labels for a query.
         """
-        return self._of(self._parts.qrels, "qrels", split)()
+        return self._of(self.parts.qrels, "qrels", split)()
 
     def answers(self, split: str = "test") -> pd.DataFrame:
         """Frame of ``qid`` (str), ``query`` (str) and ``answers`` (list of str).
@@ -128,7 +138,7 @@ class FileDataset(Dataset):
             DatasetNotFoundError: no answers for that split.
             MalformedFileError: a record does not parse.
         """
-        return answers_frame(self._of(self._parts.answers, "answers", split)())
+        return answers_frame(self._of(self.parts.answers, "answers", split)())
 
     def instances(self, split: str = "train") -> Iterator[TrainingInstance]:
         """What the queries of a split are trained with: their positives, and the negatives and scores that come with the data.
@@ -137,12 +147,12 @@ class FileDataset(Dataset):
             DatasetNotFoundError: no judgements for that split.
             MalformedFileError: a record does not parse.
         """
-        read = self._parts.instances.get(split)
+        read = self.parts.instances.get(split)
         return read() if read else super().instances(split)
 
     def runs(self, split: str = "test") -> dict[str, Path]:
         """The run files for a split by name, empty if there are none."""
-        return {name: path for (name, of), path in self._parts.runs.items() if of == split}
+        return {name: path for (name, of), path in self.parts.runs.items() if of == split}
 
     def _of(self, part: Mapping[str, T], kind: str, split: str) -> T:
         if split in part:

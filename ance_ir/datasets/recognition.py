@@ -24,6 +24,13 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 _LINES: dict[Wanted, str] = {"queries": "qid, tab, text", "qrels": "qid 0 docno label", "run": "qid Q0 docno rank score tag"}
 
+_WITHOUT_CORPUS = (
+    ("qrels.*.tsv*", "MS MARCO's passages", "collection.tsv"),
+    ("msmarco-doc*-queries.tsv*", "MS MARCO's documents", "msmarco-docs.tsv"),
+    ("*.qa.csv*", "DPR's questions", "the passages, psgs_w100.tsv"),
+)
+"""Patterns of files that come with a corpus, whose they are, and the file with the corpus."""
+
 _TREC_RUN = "a TREC run (qid Q0 docno rank score tag)"
 _TREC_QRELS = "TREC judgements (qid 0 docno label)"
 
@@ -47,9 +54,9 @@ def hint_folder(folder: Path) -> str:
     inner = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and any(path.glob("corpus.jsonl*"))]
     if inner:
         return f"There is one in {folder / inner[0]}"
-    if any(folder.glob("collection.tsv*")):
-        found = "This looks like MS MARCO's collection.tsv, which ir_datasets has as msmarco-passage"
-        return f'{found}; a line of corpus.jsonl is {{"docno": "…", "text": "…"}}'
+    for pattern, whose, missing in _WITHOUT_CORPUS:
+        if any(folder.glob(pattern)):
+            return f"This looks like {whose} without {missing}"
     if (folder / "pt_meta.json").exists() or (folder / "manifest.json").exists():
         return "This looks like an index: give the dataset that it was built from"
     if (folder / "config.json").exists() or (folder / "modules.json").exists():

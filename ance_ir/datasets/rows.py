@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,16 @@ def _id(table: Table, number: int, values: dict[str, Any], key: str, kind: str, 
         return ids.clean(table.id_of(number, values, key), kind)
     except InvalidIdError as invalid:
         raise table.error(number, values, f"{invalid.expected} under the key {key!r}") from None
+
+
+def judged(queries: Callable[[], Iterable[tuple[str, str]]], qrels: Callable[[], pd.DataFrame]) -> Iterator[tuple[str, str]]:
+    """The queries that the judgements of a split name, of those of all splits, in their order."""
+    qids = set(qrels()["qid"])
+    return ((qid, text) for qid, text in queries() if qid in qids)
+
+
+def judged_splits(
+    queries: Callable[[], Iterable[tuple[str, str]]], qrels: Mapping[str, Callable[[], pd.DataFrame]]
+) -> dict[str, Callable[[], Iterable[tuple[str, str]]]]:
+    """Readers of the queries of each split, where one file holds those of all; without judgements they are the split ``test``."""
+    return {split: partial(judged, queries, read) for split, read in qrels.items()} or {"test": queries}

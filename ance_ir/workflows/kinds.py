@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.datasets.sources.hub import PREFIX
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
 from ance_ir.models.dense.published import PUBLISHED
@@ -27,6 +28,8 @@ def dataset_or_none(name: str, kind: Literal["model", "dataset"] | None = None) 
     """
     if kind == "model":
         return None
+    if name.startswith(PREFIX):
+        kind = "dataset"
     model = kind is None and _could_be_model(name)
     try:
         dataset = load_dataset(name)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ance_ir import registries
+from ance_ir.compression import find_file
 from ance_ir.datasets.contents import FIELDS
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import find_file
 from ance_ir.errors import DatasetError
 from ance_ir.registry import Registry
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ance_ir.datasets.file_dataset import FileDataset, Parts
-from ance_ir.datasets.layouts._files import find_file, of_splits
+from ance_ir.datasets.layouts._files import find_corpus, of_splits
 from ance_ir.datasets.rows import DocumentColumns, read_documents
 from ance_ir.datasets.sources.questions import read_questions
 from ance_ir.datasets.tables import open_table
@@ -20,7 +20,7 @@ _HOLDS = frozenset({"docno", "title", "corpus", "queries", "answers", "unjudged"
 
 def open_folder(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
     """The dataset of the passages at a path, with the questions beside them; ``None`` if they are not there."""
-    corpus = find_file(path, CORPUS)
+    corpus = find_corpus(path, CORPUS)
     if columns or corpus is None:
         return None
     questions = _short(of_splits(corpus.parent, r"(?P<split>.+)\.qa\.csv"))

@@ -13,18 +13,20 @@ so that BEIR's suite applies, and its rule on queries that are documents.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from ance_ir.compression import find_file, plain_name
+from ance_ir.compression import find_file
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._files import of_splits
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_documents, read_json_queries, read_qrels
+from ance_ir.datasets.rows import judged_splits
 from ance_ir.files import atomic_folder
 from ance_ir.reading import lines
 
@@ -34,25 +36,16 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     corpus, queries = (find_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
     if columns or corpus is None or queries is None or not _has_beirs_ids(corpus):
         return None
-    names = {plain_name(found.name) for found in (folder / "qrels").glob("*.tsv*")}
-    splits = sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
-    qrels = {split: found for split in splits if (found := find_file(folder / "qrels", f"{split}.tsv"))}
+    qrels = of_splits(folder / "qrels", r"(?P<split>.+)\.tsv") if (folder / "qrels").is_dir() else {}
     read = {split: partial(read_qrels, found, with_header=True) for split, found in qrels.items()}
-    asked = {split: partial(_judged, queries, judgements) for split, judgements in read.items()}
     parts = Parts(
         corpus=[corpus],
         documents=partial(read_documents, corpus, "_id"),
-        queries=asked or {"test": partial(read_json_queries, queries)},
+        queries=judged_splits(partial(read_json_queries, queries), read),
         qrels=read,
         files=[queries, *qrels.values()],
     )
     return FileDataset(folder, f"beir/{folder.resolve().name}", parts, layout="beir", holds=LAYOUT.holds)
-
-
-def _judged(queries: Path, judgements: partial[pd.DataFrame]) -> Iterator[tuple[str, str]]:
-    """The queries that the judgements of a split name, in the order of their file."""
-    qids = set(judgements()["qid"])
-    return ((qid, text) for qid, text in read_json_queries(queries) if qid in qids)
 
 
 def _has_beirs_ids(corpus: Path) -> bool:

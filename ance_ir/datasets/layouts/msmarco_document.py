@@ -22,7 +22,7 @@ from pathlib import Path
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import find_file
+from ance_ir.datasets.layouts._files import find_corpus
 from ance_ir.datasets.layouts._msmarco import Names, find_parts
 from ance_ir.datasets.layouts._writing import write_columns
 from ance_ir.datasets.parsing import read_columns
@@ -50,11 +50,13 @@ _NAMES = Names(
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    corpus = find_file(path, _CORPUS)
+    corpus = find_corpus(path, _CORPUS)
     if columns or corpus is None:
         return None
     parts = find_parts(corpus.parent, _NAMES, [corpus], partial(read_columns, corpus, _COLUMNS))
-    return FileDataset(path, name, parts, layout="msmarco-document", holds=LAYOUT.holds)
+    dataset = FileDataset(path, name, parts, layout="msmarco-document", holds=LAYOUT.holds)
+    dataset.known_as = "msmarco-document"
+    return dataset
 
 
 def _write(contents: Contents, out: Path) -> None:

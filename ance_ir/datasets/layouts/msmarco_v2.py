@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ance_ir.compression import plain_name
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import COMPRESSED
 from ance_ir.datasets.layouts._msmarco import Names, find_parts
 from ance_ir.datasets.rows import DocumentColumns, read_documents
 from ance_ir.datasets.tables import open_table
 from ance_ir.errors import DatasetError
 
-_PART = re.compile(rf"msmarco_(?:v2(?:\.1)?_)?(?P<kind>passage|doc_segmented|doc)_\d+(?:\.jsonl?)?{COMPRESSED}")
+_PART = re.compile(r"msmarco_(?:v2(?:\.1)?_)?(?P<kind>passage|doc_segmented|doc)_\d+(?:\.jsonl?)?")
 _TREC_QUERIES = r"(?P<year>20\d\d)_queries\.tsv"
 
 
@@ -83,7 +83,7 @@ def _corpus(folder: Path) -> dict[str, list[Path]]:
     """The files of documents of a folder by their kind, in order."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if (match := _PART.fullmatch(path.name)) and path.is_file():
+        if (match := _PART.fullmatch(plain_name(path.name))) and path.is_file():
             found.setdefault(match["kind"], []).append(path)
     return found
 

@@ -23,9 +23,8 @@ import pandas as pd
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import judged_splits
-from ance_ir.datasets.layouts._roles import Roles, find_roles
-from ance_ir.datasets.rows import read_documents, read_qrels, read_queries
+from ance_ir.datasets.roles import Roles, find_roles
+from ance_ir.datasets.rows import judged_splits, read_documents, read_qrels, read_queries
 from ance_ir.errors import DatasetError
 from ance_ir.files import atomic_folder
 from ance_ir.optional import optional
@@ -55,8 +54,8 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     if roles.others:
         other = roles.others[0]
         raise DatasetError(
-            f"{path} holds documents ({roles.corpus[0].relative_to(path)}), and in {other.path.relative_to(path)} what is neither documents, "
-            f"queries nor judgements (columns: {', '.join(other.first())}): put it into a folder of its own"
+            f"{path} holds documents ({roles.corpus[0].relative_to(path)}), and in {other.path.relative_to(path)} what is neither "
+            f"documents, queries nor judgements (columns: {', '.join(other.first())}): put it into a folder of its own"
         )
     if roles.qrels and not roles.queries:
         raise DatasetError(f"{path} holds documents and judgements, but no file of queries, such as queries.jsonl or queries/*.parquet")

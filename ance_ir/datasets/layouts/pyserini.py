@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from ance_ir.compression import plain_name
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
@@ -34,7 +35,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     topics, qrels = (_of_splits(path, pattern) for pattern in (r"topics\.(?P<split>.+)\.(?:tsv|txt)", r"qrels\.(?P<split>.+)\.(?:tsv|txt)"))
     files = find_tables(path) if path.is_dir() else [path] if is_table(path) else []
     tables = [open_table(file) for file in files if file not in {*topics.values(), *qrels.values()}]
-    if columns or not tables or not {"id", "contents"} <= set(tables[0].first()):
+    if columns or not tables or not all(_is_json(table.path) for table in tables) or not {"id", "contents"} <= set(tables[0].first()):
         return None
     parts = Parts(
         corpus=[table.path for table in tables],
@@ -44,6 +45,10 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
         files=[*topics.values(), *qrels.values()],
     )
     return FileDataset(path, name, parts, layout="pyserini", holds=LAYOUT.holds)
+
+
+def _is_json(path: Path) -> bool:
+    return Path(plain_name(path.name)).suffix in (".json", ".jsonl")
 
 
 def _of_splits(path: Path, pattern: str) -> dict[str, Path]:

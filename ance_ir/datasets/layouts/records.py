@@ -1,7 +1,7 @@
 """Documents in Parquet, Arrow, CSV, TSV or JSON files whose columns name them.
 
-A file, or a folder of files: ``.parquet``, ``.arrow`` (also what Hugging Face datasets saved), ``.csv`` and ``.tsv`` with a header, ``.json``
-and ``.jsonl``. A row is a document:
+A file, or a folder of files: ``.parquet``, ``.arrow`` (also what Hugging Face datasets saved), ``.csv`` and ``.tsv`` with a header,
+``.json`` and ``.jsonl``. A row is a document:
 
 =========  =================================================================================================
 docno      ``docno``, ``pid``, ``passage_id``, ``docid``, ``doc_id``, ``document_id``, ``corpus_id``, ``_id``, ``id``: the first of these
@@ -24,8 +24,8 @@ from pathlib import Path
 from ance_ir.datasets.distinct import distinct
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._roles import Roles, find_roles
 from ance_ir.datasets.layouts.text import find_texts
+from ance_ir.datasets.roles import Roles, find_roles
 from ance_ir.datasets.rows import DOCNO, DocumentColumns, read_documents
 from ance_ir.datasets.screening import Document, Unusable
 from ance_ir.datasets.table import Table
@@ -57,15 +57,15 @@ def _check(path: Path, roles: Roles, columns: Mapping[str, str]) -> None:
     if roles.others:
         other = roles.others[0]
         raise DatasetError(
-            f"{path} holds documents in {roles.corpus[0].name}, and in {other.path.name} what is none (columns: {', '.join(other.first())}): "
-            "put them into folders of their own"
+            f"{path} holds documents in {roles.corpus[0].name}, and in {other.path.name} something else "
+            f"(columns: {', '.join(other.first())}): put them into folders of their own"
         )
     texts = (text for text in (find_texts(path) if path.is_dir() else ()) if not _ABOUT.match(text.name))
     text = next(texts, None)
     if text is not None:
         raise DatasetError(
-            f"{path} mixes layouts: it has documents in {roles.corpus[0].name} (records) and in {text.name} (text); put them into folders of "
-            "their own"
+            f"{path} mixes layouts: it has documents in {roles.corpus[0].name} (records) and in {text.name} (text); put them into folders "
+            "of their own"
         )
     without = next((table for table, found in roles.documents if found.docno is None), None)
     if without is not None and not columns:

@@ -1,8 +1,8 @@
 """A folder of text files: a collection without queries, which can be indexed and searched.
 
-A document is a file whose name ends in ``.txt`` or ``.md``, in the folder or in one within, plain or compressed and in UTF-8. Its docno is its
-path in the folder, with ``/`` between the parts and without the ending of a compression; white space and ``%`` in it are written as in URLs
-(``my notes.md`` is ``my%20notes.md``). Hidden files and folders are left out.
+A document is a file whose name ends in ``.txt`` or ``.md``, in the folder or in one within, plain or compressed and in UTF-8. Its docno is
+its path in the folder, with ``/`` between the parts and without the ending of a compression; white space and ``%`` in it are written as in
+URLs (``my notes.md`` is ``my%20notes.md``). Hidden files and folders are left out.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 
+from ance_ir.compression import plain_name
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import plain_name
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
 from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, MalformedFileError

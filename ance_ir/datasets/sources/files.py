@@ -6,7 +6,9 @@ from ance_ir.datasets.columns import split_columns
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layouts import open_path
 from ance_ir.datasets.layouts.collection import DirectoryDataset
+from ance_ir.datasets.recognition import hint_folder
 from ance_ir.datasets.source import Source, find_path
+from ance_ir.datasets.tables import find_tables, is_table, open_table
 from ance_ir.errors import DatasetNotFoundError
 from ance_ir.files import as_path, data_folder
 
@@ -18,13 +20,15 @@ def _open(name: str) -> FileDataset | None:
         return None
     called = path.resolve().name if path == as_path(place) else place
     found = open_path(path, called, columns)
-    if found is None and path.is_dir():
+    if found is not None:
+        return found
+    tables = [path] if is_table(path) else [] if path.is_file() or hint_folder(path) else find_tables(path)
+    if path.is_dir() and not tables:
         return DirectoryDataset(path, called)  # which says what is missing
-    if found is None:
-        raise DatasetNotFoundError(
-            f"{path} is in none of the layouts (see `ance-ir layouts`); where columns have other names, say so: --column text=body"
-        )
-    return found
+    remedy = f"the columns of {tables[0].name} are {', '.join(open_table(tables[0]).first())}; " if tables else ""
+    raise DatasetNotFoundError(
+        f"{path} is in none of the layouts (see `ance-ir layouts`): {remedy}where one has another name, say so: --column text=abstract"
+    )
 
 
 def _names() -> list[str]:

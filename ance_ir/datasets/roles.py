@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from ance_ir.compression import plain_name
 from ance_ir.datasets.rows import DocumentColumns, document_columns, is_judgement, is_query
 from ance_ir.datasets.table import Table
 from ance_ir.datasets.tables import find_tables, is_table, open_table
@@ -80,8 +81,8 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
 
 def _shard(path: Path) -> tuple[Path, str, str]:
     """The folder, the name without the number of a part, and the ending."""
-    stem, dot, ending = path.name.partition(".")
-    return path.parent, _SHARD.sub("", stem), dot + ending
+    named = Path(plain_name(path.name))
+    return path.parent, _SHARD.sub("", named.stem), named.suffix
 
 
 def _split(words: list[str]) -> str:
