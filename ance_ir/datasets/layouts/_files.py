@@ -22,13 +22,13 @@ def find_corpus(path: Path, name: str) -> Path | None:
 
 def of_splits(folder: Path, *patterns: str) -> dict[str, Path]:
     """The files of a folder whose whole names match one of the patterns, plain or compressed, by the pattern's group ``split``; a group
-    ``year`` is the split ``trec-dl-YEAR``.
+    ``year`` is the split ``trec-dl-YEAR``. There are none where ``folder`` is a file.
 
     Raises:
         DatasetError: two files are of the same split.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         groups = next((match.groupdict() for match in (re.fullmatch(each, plain_name(path.name)) for each in patterns) if match), None)
         if groups is None or not path.is_file():
             continue

@@ -23,7 +23,7 @@ def open_folder(path: Path, name: str, columns: Mapping[str, str]) -> FileDatase
     corpus = find_corpus(path, CORPUS)
     if columns or corpus is None:
         return None
-    questions = _short(of_splits(corpus.parent, r"(?P<split>.+)\.qa\.csv"))
+    questions = _short(of_splits(path, r"(?P<split>.+)\.qa\.csv"))
     parts = Parts(
         corpus=[corpus],
         documents=partial(read_documents, [(open_table(corpus), _COLUMNS)]),
@@ -37,7 +37,7 @@ def open_folder(path: Path, name: str, columns: Mapping[str, str]) -> FileDatase
 def _short(found: Mapping[str, Path]) -> dict[str, Path]:
     """Files by their names without the first part where that is the same: ``nq-dev`` and ``nq-test`` are ``dev`` and ``test``."""
     alike = len({name.partition("-")[0] for name in found}) == 1
-    return {alike and name.partition("-")[2] or name: path for name, path in found.items()}
+    return {(alike and name.partition("-")[2]) or name: path for name, path in found.items()}
 
 
 def _answers(path: Path) -> Iterator[tuple[str, str, list[str]]]:

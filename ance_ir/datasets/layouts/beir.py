@@ -36,7 +36,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     corpus, queries = (find_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
     if columns or corpus is None or queries is None or not _has_beirs_ids(corpus):
         return None
-    qrels = of_splits(folder / "qrels", r"(?P<split>.+)\.tsv") if (folder / "qrels").is_dir() else {}
+    qrels = of_splits(folder / "qrels", r"(?P<split>.+)\.tsv")
     read = {split: partial(read_qrels, found, with_header=True) for split, found in qrels.items()}
     parts = Parts(
         corpus=[corpus],

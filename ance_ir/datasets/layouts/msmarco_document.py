@@ -53,7 +53,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     corpus = find_corpus(path, _CORPUS)
     if columns or corpus is None:
         return None
-    parts = find_parts(corpus.parent, _NAMES, [corpus], partial(read_columns, corpus, _COLUMNS))
+    parts = find_parts(path, _NAMES, [corpus], partial(read_columns, corpus, _COLUMNS))
     dataset = FileDataset(path, name, parts, layout="msmarco-document", holds=LAYOUT.holds)
     dataset.known_as = "msmarco-document"
     return dataset

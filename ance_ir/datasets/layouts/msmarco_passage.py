@@ -38,7 +38,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     corpus = find_corpus(path, _CORPUS)
     if columns or corpus is None:
         return None
-    parts = find_parts(corpus.parent, _NAMES, [corpus], partial(read_columns, corpus, ("docno", "text")))
+    parts = find_parts(path, _NAMES, [corpus], partial(read_columns, corpus, ("docno", "text")))
     dataset = FileDataset(path, name, parts, layout="msmarco-passage", holds=LAYOUT.holds)
     dataset.known_as = "msmarco-passage"
     return dataset

@@ -32,7 +32,7 @@ _COLUMNS = DocumentColumns(docno="id", text="contents")
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    topics, qrels = (_of_splits(path, pattern) for pattern in (r"topics\.(?P<split>.+)\.(?:tsv|txt)", r"qrels\.(?P<split>.+)\.(?:tsv|txt)"))
+    topics, qrels = (of_splits(path, pattern) for pattern in (r"topics\.(?P<split>.+)\.(?:tsv|txt)", r"qrels\.(?P<split>.+)\.(?:tsv|txt)"))
     files = find_tables(path) if path.is_dir() else [path] if is_table(path) else []
     tables = [open_table(file) for file in files if file not in {*topics.values(), *qrels.values()}]
     if columns or not tables or not all(_is_json(table.path) for table in tables) or not {"id", "contents"} <= set(tables[0].first()):
@@ -49,10 +49,6 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
 
 def _is_json(path: Path) -> bool:
     return Path(plain_name(path.name)).suffix in (".json", ".jsonl")
-
-
-def _of_splits(path: Path, pattern: str) -> dict[str, Path]:
-    return of_splits(path, pattern) if path.is_dir() else {}
 
 
 def _write(contents: Contents, out: Path) -> None:
