@@ -12,14 +12,19 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from ance_ir.compression import COMPRESSIONS, compression_named, compression_of
 from ance_ir.errors import DatasetError, MalformedFileError
+from ance_ir.strict_json import loads, scan
 
 logger = logging.getLogger(__name__)
+
+LONGEST = 1 << 30
+"""Bytes of the longest line that is read. Without a bound, a file without line ends would fill the memory."""
 
 _BUFFER = 1 << 16
 _MARK = codecs.BOM_UTF8
@@ -82,16 +87,15 @@ class Line:
 
     def json(self) -> dict[str, Any]:
         """The line as a JSON object."""
+        text = self.text.strip(" \t")
         try:
-            value = _loads(self.text)
+            value, end = scan(text)
         except json.JSONDecodeError:
             raise self.error("a JSON object") from None
         except ValueError as error:
             raise self.error("a JSON object", hint=f"Not read: {error}") from None
-        if not isinstance(value, dict):
+        if end != len(text) or not isinstance(value, dict):
             raise self.error("a JSON object")
-        if b"\\u" in self.raw and "\\ud" in self.text.lower():
-            self._refuse_surrogates(value)
         return value
 
     def string(self, value: dict[str, Any], key: str) -> str:
@@ -100,12 +104,6 @@ class Line:
         if not isinstance(found, str):
             raise self.error(f"a string under the key {key!r}")
         return found
-
-    def _refuse_surrogates(self, value: dict[str, Any]) -> None:
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except (UnicodeEncodeError, RecursionError):
-            raise self.error("text without half surrogate pairs") from None
 
 
 def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generator[Line]:
@@ -116,14 +114,17 @@ def lines(path: Path, recognise: Callable[[str], str] | None = None) -> Generato
         recognise: see ``Line``.
 
     Raises:
-        MalformedFileError: the file is no UTF-8 text but of another known kind.
+        MalformedFileError: the file is no UTF-8 text but of another known kind, or a line is longer than ``LONGEST``.
         DatasetError: a compressed file is truncated or damaged.
     """
     with open_binary(path) as stream:
         for number, raw in enumerate(_split(stream), start=1):
             while raw.startswith(_MARK):  # of the file, or of files that were concatenated
                 raw = raw[len(_MARK) :]
-            if raw.strip():
+            if len(raw) > LONGEST:
+                found = raw[:80].decode(errors="replace")
+                raise MalformedFileError(path, number, f"a line of {LONGEST >> 20:,} MiB at most", found, "Are there no ends of lines?")
+            if raw and not raw.isspace():
                 yield Line(path, number, raw, recognise)
 
 
@@ -158,7 +159,7 @@ def parse_json(path: Path | str, raw: bytes) -> Any:
         MalformedFileError: they are no JSON.
     """
     try:
-        return _loads(raw.decode("utf-8-sig"))
+        return loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise MalformedFileError(path, raw.count(b"\n", 0, error.start) + 1, "UTF-8", repr(raw[error.start : error.start + 20])) from None
     except json.JSONDecodeError as error:
@@ -172,41 +173,27 @@ def _nothing(text: str) -> str:
     return ""
 
 
-def _loads(text: str) -> Any:
-    """The value of a text in JSON.
-
-    Raises:
-        ValueError: it is no JSON, or too much for Python: numbers of thousands of digits, thousands of levels.
-    """
-    try:
-        return _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError("values nested too deep") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
-    return value
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # json.loads would make one for each line
-
-
-def _split(stream: io.BufferedReader[Any]) -> Iterable[bytes]:
-    """The lines of a stream; they end in CR if the start of the file has no LF."""
+def _split(stream: io.BufferedReader[Any]) -> Iterator[bytes]:
+    """The lines of a stream, those that are too long cut after ``LONGEST`` + 1 bytes; they end in CR if the start of the file has no LF."""
     start = stream.peek(_BUFFER)
-    return _returned(stream) if b"\r" in start and b"\n" not in start else stream
+    if b"\r" in start and b"\n" not in start:
+        return _returned(stream)
+    return iter(partial(stream.readline, LONGEST + 1), b"")
 
 
 def _returned(stream: IO[bytes]) -> Iterator[bytes]:
-    rest = b""
+    parts: list[bytes] = []
+    length = 0
     while block := stream.read(_BUFFER):
-        *whole, rest = (rest + block).split(b"\r")
-        yield from whole
-    yield rest
+        first, *others = block.split(b"\r")
+        parts.append(first)
+        length += len(first)
+        for other in others:
+            yield b"".join(parts)
+            parts, length = [other], len(other)
+        if length > LONGEST:
+            break
+    yield b"".join(parts)
 
 
 def _refuse_others(path: Path, start: bytes) -> None:

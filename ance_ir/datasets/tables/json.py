@@ -11,9 +11,12 @@ from typing import Any
 
 from ance_ir.datasets.table import Entry, Row, TableFile
 from ance_ir.errors import MalformedFileError
-from ance_ir.reading import lines, open_binary
+from ance_ir.reading import LONGEST, lines, open_binary
+from ance_ir.strict_json import scan
 
 _CHUNK = 1 << 20
+_BETWEEN = " \t\r\n,[]"
+"""What separates objects."""
 
 
 def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
@@ -38,32 +41,35 @@ def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
 def _values(path: Path, stream: io.BufferedReader[Any]) -> Iterator[Row]:
     """The objects in a list, or after one another, read in pieces."""
     text = codecs.getreader("utf-8-sig")(stream)
-    decoder = json.JSONDecoder()
-    rest, number, wanted = "", 0, _CHUNK
+    piece, place, number, wanted = "", 0, 0, _CHUNK
     while True:
-        rest = rest.lstrip(" \t\r\n,[]")  # what separates objects
+        while place < len(piece) and piece[place] in _BETWEEN:
+            place += 1
         try:
-            value, end = decoder.raw_decode(rest) if rest else (None, 0)
-        except (ValueError, RecursionError) as error:
-            end, fault = 0, str(error)
-        else:
+            value, end = scan(piece, place) if place < len(piece) else (None, place)
             fault = ""
-        if end:
+        except json.JSONDecodeError as error:  # perhaps since the rest of it is not read yet
+            end, fault = place, error.msg
+        except ValueError as error:
+            raise MalformedFileError(path, number + 1, "a JSON object", piece[place : place + 200], f"Not read: {error}") from None
+        if end > place:
             number += 1
             if not isinstance(value, dict):
-                raise MalformedFileError(path, number, "a JSON object", rest[:end][:200])
+                raise MalformedFileError(path, number, "a JSON object", piece[place:end][:200])
             yield number, value
-            rest, wanted = rest[end:], _CHUNK
+            place, wanted = end, _CHUNK
             continue
+        piece, place = piece[place:], 0
         try:
-            more = text.read(wanted)
+            more = text.read(wanted) if len(piece) <= LONGEST else ""
         except UnicodeDecodeError as error:
             raise MalformedFileError(path, number + 1, "UTF-8", repr(error.object[error.start : error.start + 20])) from None
+        if fault and not more:
+            raise MalformedFileError(path, number + 1, "a JSON object", piece[:200], f"Not read: {fault}")
         if not more:
-            if rest:
-                raise MalformedFileError(path, number + 1, "a JSON object", rest[:200], f"Not read: {fault}")
             return
-        rest, wanted = rest + more, wanted * 2  # so that a long object is not tried again and again
+        piece += more
+        wanted *= 2  # so that a long object is not tried again and again
 
 
 FORM = TableFile(suffixes=(".jsonl", ".json", ".ndjson", ".jsonlines"), read=read)

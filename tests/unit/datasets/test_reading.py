@@ -12,11 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ance_ir import reading
 from ance_ir.datasets import DirectoryDataset, QuestionFile, load_dataset
 from ance_ir.datasets.parsing import read_qrels, read_queries
 from ance_ir.errors import AnceError, DatasetError, DatasetNotFoundError, MalformedFileError
 from ance_ir.eval import read_run
 from ance_ir.files import read_json
+from ance_ir.reading import lines
 from tests.compressed import COMPRESS, tarred, zipped
 
 MARK = b"\xef\xbb\xbf"
@@ -266,3 +268,14 @@ def test_a_key_that_comes_twice_is_named(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text('{"docno": "a", "text": "x"}\n{"docno": "b", "text": "x", "docno": "c"}\n')
     with pytest.raises(MalformedFileError, match=r"line 2.*docno"):
         list(DirectoryDataset(tmp_path).documents())
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+def test_a_line_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    monkeypatch.setattr(reading, "LONGEST", 100_000)
+    path = tmp_path / "x"
+    path.write_bytes(b"short" + end + b"a" * 99_999 + end)
+    assert [len(line.text) for line in lines(path)] == [5, 99_999]
+    path.write_bytes(b"short" + end + b"a" * 500_000)
+    with pytest.raises(MalformedFileError, match=r"x, line 2: .*MiB"):
+        list(lines(path))

@@ -1,0 +1,52 @@
+"""JSON as others wrote it, read strictly: a key that comes twice is an error, and so is what Python's reader stumbles over."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]").search
+_TOO_DEEP = "values nested too deep"
+
+
+def loads(text: str) -> Any:
+    """The value of a text.
+
+    Raises:
+        JSONDecodeError: it is no JSON.
+        ValueError: a key comes twice, or it is too much for Python: numbers of thousands of digits, thousands of levels.
+    """
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def scan(text: str, start: int = 0) -> tuple[Any, int]:
+    """The value that begins at a place in a text, and where it ends. It holds no half surrogate pairs, so UTF-8 can encode its strings.
+
+    Raises:
+        JSONDecodeError: no value begins there.
+        ValueError: a key comes twice, a half surrogate pair, or too much for Python.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+        if text.find("\\", start, end) >= 0 and _SURROGATE(text, start, end):  # the first takes a tenth of the time of the second
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except UnicodeEncodeError:
+        raise ValueError("half surrogate pairs, which UTF-8 cannot encode") from None
+    return value, end
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # json.loads would make one for each text
