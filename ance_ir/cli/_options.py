@@ -71,6 +71,12 @@ def named_columns(ctx: click.Context, param: click.Parameter, value: Any) -> Any
     return f"{value}{columns}" if isinstance(value, str) else tuple(f"{name}{columns}" for name in value)
 
 
+def dev_dataset_option(command: F) -> F:
+    """``--dev-dataset``."""
+    text = "Whose queries these are, over the same documents; the split is dev, where D has that, or test.  [default: those of --dataset]"
+    return click.option("--dev-dataset", metavar="D", help=text, callback=named_columns)(command)
+
+
 def index_argument(command: F) -> F:
     """``INDEX``, an index's folder."""
     return click.argument("index", type=UserPath(exists=True, file_okay=False))(command)

@@ -23,11 +23,12 @@ Example, on two machines that share a folder:
 @click.command("inferencer", short_help="Mine negatives for a training run", epilog=EXAMPLE)
 @click.argument("run", type=UserPath())
 @click.option("--dataset", metavar="D", help="The run's dataset, where it is found elsewhere than by the trainer.")
+@click.option("--dev-dataset", metavar="D", help="Likewise the dataset of --dev-dataset.")
 @device_option
 @precision_option
 @click.option("--patience", type=float, default=600.0, show_default=True, help="Seconds to wait for a heartbeat of the trainer.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends: the trainer that started this has gone.")
-def command(run: Path, dataset: str | None, device: str | None, precision: Any, patience: float, with_parent: bool) -> None:
+def command(run: Path, with_parent: bool, **options: Any) -> None:
     """Mine negatives with the newest checkpoint of the training run RUN until its training ends.
 
     Any number of inferencers may work on a run, on any machine that sees its folder: they share the corpus, and one of them searches.
@@ -36,7 +37,7 @@ def command(run: Path, dataset: str | None, device: str | None, precision: Any, 
         threading.Thread(target=_end_with_input, daemon=True).start()
     from ance_ir.workflows import run_inferencer
 
-    run_inferencer(run, dataset=dataset, device=device, precision=precision, patience=patience, say=click.echo, verbose=sys.stderr.isatty())
+    run_inferencer(run, **options, say=click.echo, verbose=sys.stderr.isatty())
 
 
 def _end_with_input() -> None:

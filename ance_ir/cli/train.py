@@ -10,6 +10,7 @@ import click
 
 from ance_ir.cli._options import (
     dataset_option,
+    dev_dataset_option,
     device_option,
     join,
     layers_option,
@@ -65,6 +66,7 @@ Example:
 @dataset_option
 @click.option("--split", default="train", show_default=True, help="The queries to train on.")
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh.")
+@dev_dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
 @layers_option
@@ -150,7 +152,7 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
     """What is trained on, taken out of the options; inferencers share this machine's processors."""
     import torch
 
-    from ance_ir import CrossEncoder
+    from ance_ir import CrossEncoder, load_dataset
     from ance_ir.indexes import parse_passages
     from ance_ir.workflows import DenseTraining, Mining, threads_per_process
 
@@ -158,11 +160,12 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
     if inferencers and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads_per_process(inferencers))
     filters = {"teacher": options.pop("filter_teacher"), "teacher_margin": options.pop("filter_teacher_margin")}
-    teacher = options.pop("teacher")
+    teacher, dev_dataset = options.pop("teacher"), options.pop("dev_dataset")
     return settings_from(
         DenseTraining,
         options,
         passages=parse_passages(passages),
+        dev_dataset=load_dataset(dev_dataset) if dev_dataset else None,
         teacher=CrossEncoder.from_pretrained(teacher, device=device) if teacher else None,
         dimensions=numbers(options.pop("dimensions") or ""),
         mining=settings_from(Mining, options, **filters),

@@ -9,6 +9,7 @@ import click
 
 from ance_ir.cli._options import (
     dataset_option,
+    dev_dataset_option,
     device_option,
     given,
     join,
@@ -41,6 +42,7 @@ Example:
 @click.command("train-reranker", short_help="Train a reranker (cross-encoder)", help=HELP, epilog=EXAMPLE)
 @dataset_option
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each checkpoint, reranking what BM25 finds.")
+@dev_dataset_option
 @click.option("--dev-depth", type=int, default=20, show_default=True, help="Documents to rerank for each of these queries.")
 @click.option("--fresh-head", is_flag=True, help="Begin with a new classification head: on a backbone, or in place of the checkpoint's.")
 @click.option(
@@ -64,6 +66,7 @@ def command(
     query_length: int | None,
     tensorboard: bool,
     device: str | None,
+    dev_dataset: str | None,
     **options: Any,
 ) -> None:
     """Train a reranker."""
@@ -72,7 +75,8 @@ def command(
     from ance_ir.workflows import RerankerTraining, train_reranker_on_dataset
 
     world, device = join(device)
-    how, settings = settings_from(RerankerTraining, options), pair_settings(options)
+    opened = load_dataset(dev_dataset) if dev_dataset else None
+    how, settings = settings_from(RerankerTraining, options, dev_dataset=opened), pair_settings(options)
     lengths = given(pair_length=pair_length, query_length=query_length)
     reranker = CrossEncoder.from_pretrained(model, device=device, fresh_head="logit" if fresh_head else None, seed=settings.seed, **lengths)
     trained = train_reranker_on_dataset(

@@ -19,6 +19,7 @@ from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.compute.device import find_device
 from ance_ir.moved import warn_of_old_name
 from ance_ir.training import DenseObjective, NegativeSchedule, NegativeSource, Teacher, TrainingSettings, TwoStageNegatives
+from ance_ir.workflows.dev import DevQueries, described
 from ance_ir.workflows.inferencer import inferencer_processes
 from ance_ir.workflows.mining import Mining
 from ance_ir.workflows.teaching import with_scores
@@ -37,6 +38,8 @@ class DenseTraining(DatasetTraining):
         passages: how documents are cut.
         dev_split: queries to evaluate on at each refresh, with the vectors that it made; where no negatives are mined, the corpus is
             encoded for this alone.
+        dev_dataset: whose queries these are, over the same documents; by default those of the dataset that is trained on. ``dev_split``
+            is then ``dev``, where it has that, else ``test``.
         warm_up: the initial negatives (the paper's BM25 warm-up).
         warm_up_until: the step from which ``negatives`` follow them, one with a refresh; the first refresh after step 0 by default.
         loss: see ``DenseObjective``; by default ``"nll"`` with in-batch negatives, else ``"pairwise-nll"``.
@@ -57,6 +60,7 @@ class DenseTraining(DatasetTraining):
     depth: int = DEPTH
     passages: PassageScheme = field(default_factory=FirstP)
     dev_split: str | None = None
+    dev_dataset: Dataset | None = None
     warm_up: str | None = None
     warm_up_until: int | None = None
     loss: str | None = None
@@ -136,7 +140,8 @@ def train_on_dataset(
         del options["mining"]
     how = settings_of(DenseTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
-        data.warn_of_shared_queries(how.dev_split)
+        dev = DevQueries.of(dataset, how.dev_split, how.dev_dataset)
+        data.warn_of_shared_queries(dev)
         data, teacher = _taught(data, how)
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
@@ -146,14 +151,18 @@ def train_on_dataset(
             schedule,
             settings,
             folder,
-            described={"dev_split": how.dev_split},
-            place={"dataset": dataset.source, "reuse": str(as_path(reuse).resolve()) if reuse else None},
-            miner=_miner(data, how, model, schedule, settings.steps, verbose),
-            inferencers=inferencer_processes(as_path(folder), dataset, devices) if devices is not None else None,
+            described=described(dev),
+            place={
+                "dataset": dataset.source,
+                "dev_dataset": dev and dev.source,
+                "reuse": str(as_path(reuse).resolve()) if reuse else None,
+            },
+            miner=_miner(data, how, dev, model, schedule, settings.steps, verbose),
+            inferencers=inferencer_processes(as_path(folder), dataset, dev, devices) if devices is not None else None,
             verbose=verbose,
             tensorboard=tensorboard,
         )
-        return trainer.train(None if say is None else lambda step, report: say(_line(step, report, how.dev_split)))
+        return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev)))
 
 
 def _taught(data: TrainingData, how: DenseTraining) -> tuple[TrainingData, Teacher | CrossEncoder | None]:
@@ -178,7 +187,13 @@ def _objective(
 
 
 def _miner(
-    data: TrainingData, how: DenseTraining, model: DenseEncoder, schedule: NegativeSchedule, steps: int, verbose: bool
+    data: TrainingData,
+    how: DenseTraining,
+    dev: DevQueries | None,
+    model: DenseEncoder,
+    schedule: NegativeSchedule,
+    steps: int,
+    verbose: bool,
 ) -> AnnMiner | None:
     """What mines and evaluates; ``None`` where neither is needed.
 
@@ -191,7 +206,7 @@ def _miner(
         raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
     if how.mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
         Reuse(AnceIndex(how.mining.reuse), Encoding.of(model, str(how.passages)))
-    if not (how.dev_split or mines):
+    if not (dev or mines):
         if how.inferencers is not None:
             raise UsageError(
                 f"inferencers mine, and evaluate on a dev split; with {how.negatives} negatives and no dev split they have nothing to do"
@@ -200,19 +215,18 @@ def _miner(
     for device in how.inferencers or ():
         find_device(device)
     return how.mining.miner(
-        data.dataset,
         data.store,
         data.queries,
         how.passages,
         depth=how.depth,
-        dev_split=how.dev_split,
+        dev=dev,
         device=str(model.device) if how.inferencers is None else "cpu",  # where inferencers mine, only they ask the filters' teacher
         keep_indexes=how.keep_indexes,
         verbose=verbose,
     )
 
 
-def _line(step: int, report: dict[str, Any], dev_split: str | None) -> str:
+def _line(step: int, report: dict[str, Any], dev: DevQueries | None) -> str:
     shown = {name.replace("_", " "): value for name, value in report.items() if name not in ("mined_at", "refresh", "dev")}
-    shown |= {f"{dev_split} {name}": value for name, value in report.get("dev", {}).items()}
+    shown |= {f"{dev.name if dev else ''} {name}": value for name, value in report.get("dev", {}).items()}
     return f"refresh at step {step}: {', '.join(f'{name} {value:.4g}' for name, value in shown.items() if value is not None)}"

@@ -18,6 +18,7 @@ from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.device import find_device
 from ance_ir.processes import usable_cpus
 from ance_ir.training import Inferencer, Inferencers, TrainingQueries, TrainingRun
+from ance_ir.workflows.dev import DevQueries
 from ance_ir.workflows.mining import Mining
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def run_inferencer(
     folder: Path | str,
     *,
     dataset: str | None = None,
+    dev_dataset: str | None = None,
     device: str | None = None,
     precision: Precision | None = None,
     patience: float = 600.0,
@@ -39,6 +41,7 @@ def run_inferencer(
     Args:
         folder: the run's, which other machines may share.
         dataset: the run's dataset, if it is in another place than for the trainer.
+        dev_dataset: likewise the dataset that it is evaluated on, where it has one for this.
         device: where to encode and search.
         precision: what to encode in; by default the checkpoint's own.
         patience: seconds without a run, or a heartbeat of its trainer, after which this ends.
@@ -65,12 +68,11 @@ def run_inferencer(
     store = found.store(verbose=verbose)
     queries = TrainingQueries.load(found, store, manifest["dataset"]["split"])
     miner = Mining.of_run(manifest, manifest["environment"]["place"]["reuse"]).miner(
-        found,
         store,
         queries,
         parse_passages(manifest["passages"]),
         depth=manifest["refresh"]["depth"],
-        dev_split=manifest["dataset"]["dev_split"],
+        dev=DevQueries.of_run(manifest, found, dev_dataset),
         device=str(find_device(device)),
         keep_indexes=manifest["refresh"]["keep_indexes"],
         verbose=verbose,
@@ -88,9 +90,11 @@ def threads_per_process(devices: Sequence[str | None]) -> int:
     return max(1, usable_cpus() // (1 + sharing))
 
 
-def inferencer_processes(folder: Path, dataset: Dataset, devices: Sequence[str | None]) -> Inferencers:
+def inferencer_processes(folder: Path, dataset: Dataset, dev: DevQueries | None, devices: Sequence[str | None]) -> Inferencers:
     """Inferencers of the run in ``folder``, to be started on this machine, one for each device."""
     base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), "--dataset", dataset.source, "--with-parent"]
+    if dev is not None and dev.source is not None:
+        base += ["--dev-dataset", dev.source]
     commands = [[*base, *(["--device", device] if device else [])] for device in devices]
     environment = dict(os.environ)
     environment.setdefault("OMP_NUM_THREADS", str(threads_per_process(devices)))

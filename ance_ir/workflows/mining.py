@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ance_ir.brief import Brief
-from ance_ir.datasets import Dataset, DocumentStore, counts_itself
-from ance_ir.eval.measures import evaluate, judged_split
+from ance_ir.datasets import DocumentStore, counts_itself
+from ance_ir.eval.measures import evaluate
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining import AnnMiner, Filters
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.pipelines import WithoutItself
 from ance_ir.training import Draw, TrainingQueries
+from ance_ir.workflows.dev import DevQueries
 
 DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
 _DEV_DEPTH = 100
@@ -51,13 +52,12 @@ class Mining(Brief):
 
     def miner(
         self,
-        dataset: Dataset,
         store: DocumentStore,
         queries: TrainingQueries,
         passages: PassageScheme,
         *,
         depth: int,
-        dev_split: str | None,
+        dev: DevQueries | None,
         device: str,
         keep_indexes: bool = False,
         verbose: bool = False,
@@ -65,12 +65,11 @@ class Mining(Brief):
         """The miner.
 
         Args:
-            dataset: documents, queries and judgements.
-            store: its documents.
+            store: the documents.
             queries: the training queries.
             passages: how documents are cut.
             depth: documents of a ranking that are candidates.
-            dev_split: queries to evaluate on.
+            dev: queries to evaluate on.
             device: where the filters' cross-encoder computes.
             keep_indexes: see ``AnnMiner``.
             verbose: show progress.
@@ -83,16 +82,16 @@ class Mining(Brief):
             depth=depth,
             filters=Filters(skip=self.skip, margin=self.margin, teacher=teacher, teacher_margin=self.teacher_margin),
             rotation=self.rotation,
-            evaluate=_evaluator(dataset, dev_split) if dev_split else None,
+            evaluate=_evaluator(dev) if dev else None,
             reuse=AnceIndex(self.reuse) if self.reuse else None,
             keep_indexes=keep_indexes,
             verbose=verbose,
         )
 
 
-def _evaluator(dataset: Dataset, split: str) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:
-    queries, qrels = judged_split(dataset, split)
-    itself = counts_itself(dataset.name)
+def _evaluator(dev: DevQueries) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:
+    queries, qrels = dev.judged()
+    itself = counts_itself(dev.dataset.name)
 
     def measure(index: AnceIndex, model: DenseEncoder) -> dict[str, float]:
         retriever = index.retriever(model, _DEV_DEPTH + 1)

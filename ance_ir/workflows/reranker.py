@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ance_ir.datasets import Dataset
-from ance_ir.eval.measures import evaluate, judged_split
+from ance_ir.eval.measures import evaluate
 from ance_ir.models import CrossEncoder
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import RerankerObjective, TrainingSettings
+from ance_ir.workflows.dev import DevQueries, described
 from ance_ir.workflows.training import DatasetTraining, opened, settings_of
 from ance_ir.world import ALONE, World
 
@@ -28,11 +29,13 @@ class RerankerTraining(DatasetTraining):
         split: likewise.
         loss: see ``RerankerObjective``.
         dev_split: queries to evaluate on at each checkpoint and at the end.
+        dev_dataset: whose queries these are, see ``DenseTraining``.
         dev_depth: documents of a query that are reranked then.
     """
 
     loss: str = "nll"
     dev_split: str | None = None
+    dev_dataset: Dataset | None = None
     dev_depth: int = 20
 
 
@@ -72,25 +75,27 @@ def train_reranker_on_dataset(
     """
     how = settings_of(RerankerTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
-        data.warn_of_shared_queries(how.dev_split)
+        dev = DevQueries.of(dataset, how.dev_split, how.dev_dataset)
+        data.warn_of_shared_queries(dev)
         objective = RerankerObjective(model, data.queries, data.store, how.loss, world)
         negatives = data.negatives(model.device)(how.negatives)
-        evaluator = _evaluator(dataset, model, how.dev_split, how.dev_depth, say) if how.dev_split and world.leads else None
-        return data.trainer(objective, negatives, settings, folder, evaluate=evaluator, verbose=verbose, tensorboard=tensorboard).train()
+        evaluator = _evaluator(dev, model, how.dev_depth, say) if dev and world.leads else None
+        shown = {"verbose": verbose, "tensorboard": tensorboard}
+        return data.trainer(objective, negatives, settings, folder, described=described(dev), evaluate=evaluator, **shown).train()
 
 
 def _evaluator(
-    dataset: Dataset, model: CrossEncoder, split: str, depth: int, say: Callable[[str], object] | None
+    dev: DevQueries, model: CrossEncoder, depth: int, say: Callable[[str], object] | None
 ) -> Callable[[int], Mapping[str, float]]:
-    queries, qrels = judged_split(dataset, split)
-    first = dataset_bm25(dataset).retriever(depth).transform(queries)
-    found = dataset.text_loader(model.settings.fields).transform(first)
+    queries, qrels = dev.judged()
+    first = dataset_bm25(dev.dataset).retriever(depth).transform(queries)
+    found = dev.dataset.text_loader(model.settings.fields).transform(first)
     reranker = BertReranker(model)
 
     def measure(step: int) -> dict[str, float]:
         means = evaluate(reranker.transform(found), qrels, DEV_MEASURES).mean()
         if say is not None:
-            say(f"after step {step}: {', '.join(f'{split} {name} {value:.4f}' for name, value in means.items())}")
+            say(f"after step {step}: {', '.join(f'{dev.name} {name} {value:.4f}' for name, value in means.items())}")
         return {str(name): round(float(value), 4) for name, value in means.items()}
 
     return measure

@@ -15,6 +15,7 @@ from ance_ir.errors import UsageError
 from ance_ir.notices import collected
 from ance_ir.training import NegativeSchedule, NegativeSource, Objective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.run.folder import Model
+from ance_ir.workflows.dev import DevQueries
 from ance_ir.workflows.negatives import NamedNegatives
 from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import World
@@ -81,10 +82,10 @@ class TrainingData:
         named = NamedNegatives(self.dataset, self.store, self.queries, split=how.split, depth=how.depth, device=str(device), **options)
         return lambda text: self.world.lead_first(lambda: named.make(text))
 
-    def warn_of_shared_queries(self, dev_split: str | None = None) -> None:
+    def warn_of_shared_queries(self, dev: DevQueries | None = None) -> None:
         """Warn of training queries that are asked again where the model is evaluated."""
         if self.world.leads:
-            warn_of_shared_queries(self.dataset, self.queries, self.how.split, dev_split)
+            warn_of_shared_queries(self.dataset, self.queries, self.how.split, dev)
 
     def trainer(
         self,
