@@ -145,24 +145,30 @@ def train_on_dataset(
         data, teacher = _taught(data, how)
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
-        reuse, devices = how.mining.reuse, how.inferencers
+        devices = how.inferencers
         trainer = data.trainer(
             _objective(data, how, model, teacher, schedule.at(settings.steps - 1)),
             schedule,
             settings,
             folder,
             described=described(dev),
-            place={
-                "dataset": dataset.source,
-                "dev_dataset": dev and dev.source,
-                "reuse": str(as_path(reuse).resolve()) if reuse else None,
-            },
+            place=_place(data, how, dev),
             miner=_miner(data, how, dev, model, schedule, settings.steps, verbose),
             inferencers=inferencer_processes(as_path(folder), dataset, dev, devices) if devices is not None else None,
             verbose=verbose,
             tensorboard=tensorboard,
         )
         return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev)))
+
+
+def _place(data: TrainingData, how: DenseTraining, dev: DevQueries | None) -> dict[str, str | None]:
+    """Where the data is on this machine."""
+    reuse = how.mining.reuse
+    return {
+        "dataset": data.dataset.source,
+        "dev_dataset": dev.source if dev else None,
+        "reuse": str(as_path(reuse).resolve()) if reuse else None,
+    }
 
 
 def _taught(data: TrainingData, how: DenseTraining) -> tuple[TrainingData, Teacher | CrossEncoder | None]:
