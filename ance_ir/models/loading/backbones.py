@@ -7,8 +7,8 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from ance_ir.errors import UsageError
 
-_PLACES = ("encoder.layer", "transformer.layer", "layers")
-"""Where backbones keep their layers: BERT, RoBERTa, MPNet and ELECTRA; DistilBERT; ModernBERT."""
+_PLACES = ("encoder.layer", "transformer.layer", "layers", "encoder.block")
+"""Where backbones keep their layers: BERT, RoBERTa, MPNet and ELECTRA; DistilBERT; ModernBERT and decoders; T5."""
 
 
 def keep_layers(backbone: PreTrainedModel, count: int) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from ance_ir.errors import BrokenDependencyError, MissingDependencyError, ModelError, UsageError
@@ -79,7 +79,7 @@ def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
     if model_type is None:  # without this the library would go by the folder's name
         raise ModelError(f'{folder / "config.json"} names no model_type; add it, e.g. "bert"')
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
-        raise ModelError(f"{folder / 'config.json'}: transformers {transformers_version} knows no model of the type {model_type!r}")
+        raise ModelError(f"{folder / 'config.json'}: transformers {transformers.__version__} knows no model of the type {model_type!r}")
     try:
         with quiet_transformers():
             config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(said)
@@ -177,6 +177,24 @@ def _other_names(found: Mapping[str, Any]) -> str:
     return f"; the names that were not used begin with {first.pop() + '.'!r}, which the model's do not: is it a part of another model?"
 
 
+class _Backbones:
+    """From a configuration's class to that of an encoder's backbone: where a model has a decoder too, its encoder alone."""
+
+    _ENCODERS: Mapping[str, str] = {
+        "longt5": "LongT5EncoderModel",
+        "mt5": "MT5EncoderModel",
+        "t5": "T5EncoderModel",
+        "umt5": "UMT5EncoderModel",
+    }
+
+    def __contains__(self, kind: type[PretrainedConfig]) -> bool:
+        return kind in MODEL_MAPPING
+
+    def __getitem__(self, kind: type[PretrainedConfig]) -> Any:
+        name = self._ENCODERS.get(kind.model_type)
+        return MODEL_MAPPING[kind] if name is None else getattr(transformers, name)
+
+
 def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], where: str) -> tuple[PreTrainedModel, tuple[str, ...]]:
     """An encoder's backbone, as ``build`` makes it; without a pooler, which it never uses, where the weights have none.
 
@@ -184,7 +202,7 @@ def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], wher
         ModelError: as ``build``.
     """
     with torch.random.fork_rng(devices=[]):  # a pooler that is thrown away again
-        model, unused = build(config, weights, where, may_lack=r"pooler\..*")
+        model, unused = build(config, weights, where, mapping=_Backbones(), may_lack=r"pooler\..*")
     if not any(re.search(r"(^|\.)pooler\.", name) for name in weights) and getattr(model, "pooler", None) is not None:
         model.pooler = None  # type: ignore[assignment]
     return model, unused
