@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ance_ir.errors import ModelError
 from ance_ir.models import DenseEncoder, TextSettings
 from ance_ir.models.dense.pooling import POOLINGS
 from tests.tiny import WORDS, Kind, encoder
@@ -166,6 +167,60 @@ def test_several_poolings_go_both_ways(tmp_path: Path, names: list[str], legacy:
     model.save(tmp_path / "again")
     again = sentence_transformers.SentenceTransformer(str(tmp_path / "again"), device="cpu")
     np.testing.assert_allclose(again.encode(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("head", [None, 12])
+def test_two_towers_are_one_model_there(tmp_path: Path, head: int | None, normalize: bool) -> None:
+    text = {"query_length": 9, "passage_length": 24, "query_prefix": "query: ", "passage_prefix": "passage: "}
+    model = encoder(shared=False, head=head, normalize=normalize, text=text)
+    model.save(tmp_path / "x")
+    other = sentence_transformers.SentenceTransformer(str(tmp_path / "x"), device="cpu")
+    assert other.similarity_fn_name == model.similarity
+    short = [question[:20] for question in QUESTIONS]  # its Router has one length, that of documents
+    np.testing.assert_allclose(other.encode_query(short), model.encode_queries(short), atol=1e-5)
+    np.testing.assert_allclose(other.encode_document(PASSAGES), model.encode_passages(PASSAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_router_of_theirs_is_opened(tmp_path: Path, after: bool) -> None:
+    from sentence_transformers.sentence_transformer import modules
+
+    for name, seed in (("q", 0), ("d", 3)):
+        encoder(seed=seed).save(tmp_path / name)
+    parts = [
+        [modules.Transformer(str(tmp_path / name), max_seq_length=length), modules.Pooling(32, pooling_mode=pooling)]
+        for name, length, pooling in (("q", 12, "cls"), ("d", 24, "mean"))
+    ]
+    router = modules.Router.for_query_document(query_modules=parts[0], document_modules=parts[1])
+    rest = [modules.Normalize()] if after else []
+    other = sentence_transformers.SentenceTransformer(
+        modules=[router, *rest], device="cpu", similarity_fn_name="dot", prompts={"query": "query: "}
+    )
+    other.save(str(tmp_path / "x"))
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    assert (model.shared, model.query_tower.pooling, model.passage_tower.pooling) == (False, "cls", "mean")
+    assert (model.settings.query_length, model.settings.passage_length, model.settings.query_prefix) == (12, 24, "query: ")
+    np.testing.assert_allclose(model.encode_queries(QUESTIONS), other.encode_query(QUESTIONS), atol=1e-5)
+    np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode_document(PASSAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"structure": {"query": ["q"]}}, "routes"),
+        ({"parameters": {"route_mappings": {"a": "query"}}}, "route_mappings"),
+        ({"types": {}}, "fit together"),
+    ],
+)
+def test_a_router_that_is_not_understood_is_refused(tmp_path: Path, change: dict[str, Any], match: str) -> None:
+    encoder(shared=False).save(tmp_path / "x")
+    (tmp_path / "x" / "ance_ir.json").unlink()
+    DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    path = tmp_path / "x" / "router_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    with pytest.raises(ModelError, match=match):
+        DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
 
 
 def _prompted(folder: Path, prompts: dict[str, str], default: str | None) -> Any:

@@ -14,8 +14,9 @@ from transformers import PreTrainedTokenizerBase
 
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.files import write_json
+from ance_ir.files import read_json, write_json
 from ance_ir.models.dense.layout import LAYOUTS, Choices, DenseCheckpoint, Files
+from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import PUBLISHED, Published
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
@@ -114,10 +115,34 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
     if tower.normalize:
         add("Normalize", {})
     write_json(
-        folder / "modules.json",
+        folder / MODULES,
         [{"idx": i, "name": str(i), "path": path, "type": _MODULE + kind} for i, (kind, path) in enumerate(modules)],
     )
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": settings.passage_length, "do_lower_case": settings.lower_case})
+    _write_settings(folder, tower, settings)
+
+
+def write_router(folder: Path, tower: Tower, settings: TextSettings) -> None:
+    """Make one sentence-transformers model of the folders ``query`` and ``passage``, whose ``Router`` module points at their modules.
+
+    Args:
+        folder: with the two, as ``write_tower`` wrote them.
+        tower: one of the two.
+        settings: the text settings.
+    """
+    types: dict[str, str] = {}
+    structure: dict[str, list[str]] = {}
+    for route, part in zip(ROUTES, ("query", "passage"), strict=True):
+        listed = {f"{part}/{module['path']}".rstrip("/"): module["type"] for module in read_json(folder / part / MODULES)}
+        types |= listed
+        structure[route] = list(listed)
+    parameters = {"default_route": ROUTES[1], "allow_empty_key": True, "route_mappings": {}}
+    write_json(folder / ROUTER, {"types": types, "structure": structure, "parameters": parameters})
+    write_json(folder / MODULES, [{"idx": 0, "name": "0", "path": "", "type": f"{_MODULE}Router"}])
+    _write_settings(folder, tower, settings)
+
+
+def _write_settings(folder: Path, tower: Tower, settings: TextSettings) -> None:
     prompts = {"query": settings.query_prefix, "document": settings.passage_prefix}
     last = tower.steps[-1] if tower.steps else None
     cut = {"truncate_dim": last.dimension} if isinstance(last, Cut) else {}

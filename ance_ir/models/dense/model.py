@@ -16,7 +16,7 @@ from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress
 from ance_ir.models.compute.precision import Precision
-from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_tower
+from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_router, write_tower
 from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather, tokenized
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.layout import Choices, longest
@@ -177,6 +177,8 @@ class DenseEncoder(Pretrained[TextSettings]):
         for part, tower in zip(parts, self._towers(), strict=True):
             (folder / part).mkdir(exist_ok=True)
             write_tower(tower, self.tokenizer.tokenizer, self.settings, folder / part)
+        if not self.shared:
+            write_router(folder, self.query_tower, self.settings)
         towers = "shared" if self.shared else "separate"
         write_ours(folder, towers=towers, similarity=self.similarity, text=asdict(self.settings))
 
