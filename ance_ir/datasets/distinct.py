@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -10,6 +12,8 @@ import numpy.typing as npt
 
 from ance_ir.datasets.screening import Document, Unusable
 from ance_ir.datasets.store.docnos import hash_text
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 4096
 
@@ -49,9 +53,24 @@ class Numbering:
 
 
 def distinct(entries: Iterable[Document | Unusable]) -> Iterator[Document | Unusable]:
-    """The documents, the first of each docno alone, and what is ``Unusable``. Memory: see ``Numbering``."""
-    seen, stream = Numbering(), iter(entries)
+    """The documents, the first of each docno alone, and what cannot be used. Memory: 16 bytes a docno, and as much again for a moment.
+
+    Docnos that come with several texts are reported at the end.
+    """
+    seen, texts, stream = Numbering(), array("I"), iter(entries)
+    several = 0
+    first = ""
     while batch := list(islice(stream, _BATCH)):
-        _, new_N = seen.add([entry["docno"] for entry in batch if not isinstance(entry, Unusable)])
-        new = iter(new_N.tolist())
-        yield from (entry for entry in batch if isinstance(entry, Unusable) or next(new))
+        documents = [entry for entry in batch if not isinstance(entry, Unusable)]
+        numbers_N, new_N = seen.add([document["docno"] for document in documents])
+        hashes_N = np.fromiter((hash(document["text"]) & 0xFFFFFFFF for document in documents), dtype=np.uint32, count=len(documents))
+        texts.frombytes(hashes_N[new_N].tobytes())
+        others = (np.frombuffer(texts, dtype=np.uint32)[numbers_N] != hashes_N).nonzero()[0]
+        several += len(others)
+        first = first or (documents[others[0]]["docno"] if len(others) else "")
+        news = iter(new_N.tolist())
+        for entry in batch:
+            if isinstance(entry, Unusable) or next(news):
+                yield entry
+    if several:
+        logger.warning("the first text of a docno is taken, and %d times it came with another one, first %r: is it an id?", several, first)

@@ -1,18 +1,40 @@
-"""DPR's training files."""
+"""DPR's training files: questions with passages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.instances import TrainingRecord
+from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
+from ance_ir.datasets.layouts._records import Record, RecordFiles, Sample, each
 from ance_ir.datasets.layouts._writing import alike, check_ending, file_of_each_split
 from ance_ir.datasets.screening import Document
 from ance_ir.files import atomic_open
+
+_DOCNO = ("passage_id", "psg_id")
+
+
+def find_biencoders(path: Path, columns: Mapping[str, str]) -> RecordFiles | None:
+    """The training files at a path; ``None`` if there are none."""
+    found = find_kinds(path, "dpr", columns, {RECORDS: lambda values: "question" in values and "positive_ctxs" in values})
+    return None if found is None else RecordFiles(splits=found[RECORDS], read=partial(each, _parse), answered=True)
+
+
+def _parse(record: Record) -> Sample:
+    sides = (("positive_ctxs",), ("hard_negative_ctxs", "negative_ctxs"))
+    positives, negatives = ([passage for key in keys for passage in record.passages(key, _DOCNO)] for keys in sides)
+    scores = ([score for key in keys for score in record.scores_in(key)] for keys in sides)
+    positive_scores, negative_scores = (
+        found if len(found) == len(side) else [] for found, side in zip(scores, (positives, negatives), strict=True)
+    )
+    answers = record.texts("answers")
+    return Sample(record.text("question"), positives, negatives, "", positive_scores, negative_scores, "", answers)
 
 
 def write_biencoder(records: Iterable[TrainingRecord], path: Path, answers: Mapping[str, list[str]] | None = None) -> None:

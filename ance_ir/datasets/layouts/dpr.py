@@ -1,7 +1,7 @@
 """DPR's training files, passages and questions.
 
 =============================================  =============================================================================
-``biencoder-NAME-SPLIT.json``                  training records
+``biencoder-NAME-SPLIT.json``                  training records: one list in JSON, or lines of JSON
 ``psgs_w100.tsv``                              id, text and title under a line of these names, quoted as in CSV files
 ``NAME-SPLIT.qa.csv``                          question, tab, Python list of answers: ``nq-test.qa.csv``, ``trivia-dev.qa.csv``
 =============================================  =============================================================================
@@ -9,6 +9,20 @@
 Files may be compressed. Passages and questions lie in one folder. Where all questions are of one NAME, splits are ``test``, ``dev`` and
 ``train``, otherwise ``nq-test``, ``trivia-test``, …. A question's qid is its place in its file, from 0, as in Pyserini. There are no
 judgements: a passage counts that holds an answer.
+
+A training record is
+
+======================  ===============================================================================================
+``question``            its text
+``answers``             a list of strings
+``positive_ctxs``       ``[{"title", "text", "passage_id" or "psg_id", "score"}, …]``; a question may have none
+``hard_negative_ctxs``  likewise: they come first among the negatives
+``negative_ctxs``       likewise: they follow
+======================  ===============================================================================================
+
+Training files are a file or a folder of their own, whose documents are the passages of all records. Without ``passage_id`` docnos are
+hashes of title and text; qids are hashes of the question. Scores are read where all passages of a side have one; in the files that DPR
+published they are BM25's, and 1000 for positives.
 """
 
 from __future__ import annotations
@@ -18,12 +32,15 @@ from pathlib import Path
 
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._biencoder import write_biencoder, write_biencoders
+from ance_ir.datasets.layouts._biencoder import find_biencoders, write_biencoder, write_biencoders
 from ance_ir.datasets.layouts._passages import CORPUS, open_folder
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    return open_folder(path, name, columns)
+    if (folder := open_folder(path, name, columns)) is not None:
+        return folder
+    found = find_biencoders(path, columns)
+    return None if found is None else FileDataset(path, name, found.parts(), layout="dpr", holds=LAYOUT.holds)
 
 
 LAYOUT = Layout(

@@ -1,4 +1,19 @@
-"""Pairs, triplets and n-tuples, as sentence-transformers trains with them."""
+"""Pairs, triplets and n-tuples, as sentence-transformers trains with them.
+
+Rows of JSON lines, CSV or TSV with a line of names, Parquet or Arrow, in a file, or in a folder whose files are all for training unless
+their names say ``dev`` or ``test``:
+
+==============================================  ======================================================================================
+``anchor``, ``query`` or ``question``           the query
+``positive`` or ``answer``                      a passage that answers it
+``negative``; ``negative_1``, ``negative_2`` …  passages that do not, hard ones first; or lists of such
+``scores``, ``score``, ``labels``, ``label``    a teacher's scores of positive and negatives, or by how much it scores the positive
+                                                above each negative (as MarginMSELoss has it); for a pair whether it is one, 1 or 0
+==============================================  ======================================================================================
+
+Columns with other names are named: ``--column anchor=comment --column positive=code``. Others are ignored. A list of passages with
+``labels`` or ``scores`` is read, too. Ids are hashes of the texts, so that rows of the same query are one query.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +26,19 @@ from typing import IO, Any
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingRecord
 from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
+from ance_ir.datasets.layouts._pairs import is_row, read_rows
+from ance_ir.datasets.layouts._records import RecordFiles
 from ance_ir.datasets.layouts._writing import alike, one_line, records_of_splits, write_json_lines
 from ance_ir.errors import UsageError
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    return None
+    found = find_kinds(path, "sentence-transformers", columns, {RECORDS: is_row})
+    if found is None:
+        return None
+    files = RecordFiles(splits=found[RECORDS], read=read_rows)
+    return FileDataset(path, name, files.parts(), layout="sentence-transformers", holds=LAYOUT.holds)
 
 
 def _write_records(records: Iterable[TrainingRecord], path: Path) -> None:

@@ -1,4 +1,17 @@
-"""Tevatron's training files, with the texts of passages in them."""
+"""Tevatron's training files, with the texts of passages in them.
+
+One JSON object a line (Parquet and Arrow files are read, too), a file or a folder of ``train.jsonl``, ``dev.jsonl``, …:
+
+=======================  =====================================================================================
+``query_id``             a string or whole number
+``query``                its text, which may be called ``query_text``
+``positive_passages``    ``[{"docid", "title"?, "text", "score"?}, …]``
+``negative_passages``    likewise, hard ones first
+=======================  =====================================================================================
+
+The folder may hold the corpus, lines of ``{"docid", "title"?, "text"}``, and files of queries without passages. Documents are those of the
+corpus and the passages of all records. The scores of a record are a teacher's; they count where each passage of a side has one.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +23,14 @@ from typing import Any
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingRecord
 from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._tevatron import find_tevatron
 from ance_ir.datasets.layouts._writing import alike, records_of_splits, write_json_lines
 from ance_ir.datasets.screening import Document
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    return None
+    found = find_tevatron(path, "tevatron", columns, lambda values: "positive_passages" in values)
+    return None if found is None else FileDataset(path, name, found.parts(), layout="tevatron", holds=LAYOUT.holds)
 
 
 def _write_records(records: Iterable[TrainingRecord], path: Path) -> None:
