@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import io
 import lzma
 import re
@@ -84,16 +85,28 @@ class _Content(io.RawIOBase):
 
     def _advance(self) -> bool:
         """Whether there is another piece."""
-        try:
+        with damage_named(self._path, self._kind):
             self._piece = memoryview(next(self._pieces, b""))
-        except AnceError:
-            raise
-        except Exception as error:  # nothing but a library for decompression runs here, and each has its own kinds of errors
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            reason = str(error) or type(error).__name__
-            raise DatasetError(f"{self._path}: the {self._kind} file is truncated or damaged ({reason}); fetch it again") from error
         return bool(self._piece)
+
+
+@contextlib.contextmanager
+def damage_named(path: Path, kind: str) -> Iterator[None]:
+    """While entered, whatever a library for decompression raises becomes an error that names the file.
+
+    Args:
+        path: the file.
+        kind: of file: ``"gzip"``.
+    """
+    try:
+        yield
+    except AnceError:
+        raise
+    except Exception as error:  # each of them has its own kinds
+        if isinstance(error, OSError) and error.errno is not None:  # an error of the system's
+            raise
+        reason = str(error) or type(error).__name__
+        raise DatasetError(f"{path}: the {kind} file is truncated or damaged ({reason}); fetch it again") from error
 
 
 def _streams(make: Callable[[Path], Any], *, limited: bool = False) -> Callable[[Path, io.BufferedReader[Any]], Iterator[bytes]]:
@@ -191,6 +204,10 @@ COMPRESSIONS = (
 
 ENDINGS = tuple(compression.ending for compression in COMPRESSIONS)
 """Of the names of compressed files."""
+
+
+TAR = re.compile(rb"(?s).{257}ustar")
+"""Matches the start of a tar archive, decompressed."""
 
 
 def compression_of(start: bytes) -> Compression | None:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from ance_ir.compression import COMPRESSIONS, compression_named, compression_of
+from ance_ir.compression import COMPRESSIONS, TAR, compression_named, compression_of
 from ance_ir.errors import DatasetError, MalformedFileError
 from ance_ir.strict_json import loads, scan
 
@@ -34,7 +34,7 @@ _OTHERS = [
     for pattern, found, remedy in (
         (rb"7z\xbc\xaf", "a 7z archive", "unpack it"),
         *((kind.magic.pattern, f"a file that is compressed twice, first with {kind.name}", "decompress it once") for kind in COMPRESSIONS),
-        (rb"(?s).{257}ustar", "a tar archive", "unpack it, and name the file that is meant"),
+        (TAR.pattern, "a tar archive", "unpack it, and name the file that is meant"),
         (rb"PAR1[\x00-\x1f]", "a Parquet file", "write it as text"),
         (rb"\x93NUMPY", "an array of numpy", "give a file of text"),
         (rb"\x80[\x02-\x05]", "a pickle", "write it as text; nothing is unpickled"),

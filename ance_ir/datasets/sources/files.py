@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ance_ir.datasets.archives import is_archive, unpacked
 from ance_ir.datasets.columns import split_columns
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layouts import open_path
@@ -18,7 +19,11 @@ def _open(name: str) -> FileDataset | None:
     path = find_path(place)
     if path is None:
         return None
-    called = path.resolve().name if path == as_path(place) else place
+    if is_archive(path):
+        path = unpacked(path)
+        called = path.name
+    else:
+        called = path.resolve().name if path == as_path(place) else place
     found = open_path(path, called, columns)
     if found is not None:
         return found
