@@ -61,8 +61,7 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
         alike = list(group)
         values = open_table(alike[0]).first()
         mapped = columns if set(columns.values()) <= set(values) else {}
-        values = open_table(alike[0], mapped).first() if mapped else values
-        tables = [open_table(file, mapped) for file in alike]
+        tables = [open_table(file) for file in alike]
         words = [stem, *parent.relative_to(path if path.is_dir() else path.parent).parts[::-1]]
         if not values:
             continue
@@ -70,7 +69,7 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
             roles.qrels.setdefault(_split(words), []).extend(tables)
         elif is_query(values) and any(map(_OF_QUERIES.search, words)) and not mapped:
             roles.queries.extend(tables)
-        elif found := document_columns(values, asked=bool(mapped)):
+        elif found := document_columns(values, mapped):
             roles.documents.extend((table, found) for table in tables)
         elif is_query(values):
             roles.queries.extend(tables)

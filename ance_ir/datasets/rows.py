@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -34,29 +35,37 @@ class DocumentColumns:
     Attributes:
         docno: of the ids; ``None`` makes ids from the texts.
         text: of the texts.
+        title: of the titles; rows may be without one.
+        url: of the URLs, likewise.
     """
 
     docno: str | None
     text: str
+    title: str = "title"
+    url: str = "url"
 
 
-def document_columns(values: Mapping[str, Any], *, asked: bool = False) -> DocumentColumns | None:
+def document_columns(values: Mapping[str, Any], named: Mapping[str, str] = MappingProxyType({})) -> DocumentColumns | None:
     """The columns of documents in a row; ``None`` if it has no text, or belongs to a query.
 
     Args:
         values: of the row.
-        asked: whether the user said that it is a document.
+        named: the columns that the user named, theirs by ours.
     """
-    text = key_of(values, TEXT)
-    if text is None or (not asked and key_of(values, ("query", *_QIDS))):
+    ours = {name for name in values if name not in named.values()} | set(named)
+    text = next((name for name in TEXT if name in ours), None)
+    if text is None or (not named and key_of(values, ("query", *_QIDS))):
         return None
-    return DocumentColumns(docno=key_of(values, DOCNO), text=text)
+    docno = next((name for name in DOCNO if name in ours), None)
+    titles = (name if name in ours else "" for name in ("title", "url"))
+    found = [named.get(name, name) for name in (text, *titles)]
+    return DocumentColumns(docno=docno and named.get(docno, docno), text=found[0], title=found[1], url=found[2])
 
 
 def read_documents(tables: Iterable[tuple[Table, DocumentColumns]]) -> Iterator[Document | Unusable]:
     """The documents in the rows of tables: id, text, and ``title`` and ``url`` where there are such columns with a value."""
     for table, columns in tables:
-        only = [name for name in (columns.docno, "title", "url", columns.text) if name]
+        only = [name for name in (columns.docno, columns.title, columns.url, columns.text) if name]
         ids = Ids(table.path)
         for number, values in table.entries(only):
             try:
@@ -74,12 +83,10 @@ def _document(table: Table, number: int, values: dict[str, Any], columns: Docume
     if not isinstance(text, str):
         raise table.error(number, values, f"a string under the key {columns.text!r}")
     document = {"docno": "" if columns.docno is None else _id(table, number, values, columns.docno, "docno", ids)}
-    for name in ("title", "url"):
-        value = values.get(name)
-        if value:
-            if not isinstance(value, str):
-                raise table.error(number, values, f"a string under the key {name!r}")
-            document[name] = value
+    if values.get(columns.title):
+        document["title"] = table.text_of(number, values, columns.title)
+    if values.get(columns.url):
+        document["url"] = table.text_of(number, values, columns.url)
     document["text"] = text
     if columns.docno is None:
         document["docno"] = text_id(document.get("title", ""), text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from ance_ir.datasets.table import Entry, TableFile
-from ance_ir.errors import MalformedFileError
+from ance_ir.datasets.tables.parquet import damage_named
 from ance_ir.optional import optional
 
 _BATCH = 4096
@@ -15,7 +16,7 @@ _MAGIC = b"ARROW1"
 
 
 def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
-    """The rows of a file, which is mapped, not read whole.
+    """The rows of a file, by its batches.
 
     Args:
         path: the file.
@@ -27,23 +28,22 @@ def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
     """
     arrow = optional("pyarrow", needed_for="reading Arrow files", remedy=_REMEDY)
     number = 0
-    try:
-        with arrow.memory_map(str(path)) as source:
-            if source.read(len(_MAGIC)) == _MAGIC:
-                file = arrow.ipc.open_file(source)
-                batches = (file.get_batch(at) for at in range(file.num_record_batches))
-            else:
-                source.seek(0)
-                batches = iter(arrow.ipc.open_stream(source))
-            for batch in batches:
-                batch = batch if only is None else batch.select([name for name in batch.schema.names if name in only])
-                for start in range(0, batch.num_rows, _BATCH):
-                    for values in batch.slice(start, _BATCH).to_pylist():
-                        number += 1
-                        yield number, values
-    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last two: values that Python cannot hold
-        found = " ".join(str(error).split())[:200]
-        raise MalformedFileError(path, number + 1, "an Arrow file", found, "It is cut or damaged: fetch it again") from None
+    with damage_named(path, "Arrow"), arrow.OSFile(str(path)) as source:
+        for batch in _batches(arrow, source):
+            batch = batch if only is None else batch.select([name for name in batch.schema.names if name in only])
+            for start in range(0, batch.num_rows, _BATCH):
+                for values in batch.slice(start, _BATCH).to_pylist():
+                    number += 1
+                    yield number, values
+
+
+def _batches(arrow: Any, source: Any) -> Iterator[Any]:
+    """The batches of a file, whichever of the two forms it has."""
+    if source.read(len(_MAGIC)) == _MAGIC:
+        file = arrow.ipc.open_file(source)
+        return (file.get_batch(at) for at in range(file.num_record_batches))
+    source.seek(0)
+    return iter(arrow.ipc.open_stream(source))
 
 
 FORM = TableFile(suffixes=(".arrow", ".feather"), read=read)

@@ -511,11 +511,12 @@ def test_what_is_not_understood(tmp_path: Path) -> None:
         "pyserini-faiss": "a Faiss file was expected",
         "embeddings-jsonl": "names in .jsonl were expected",
         "npy": "names in .npy were expected",
+        "parquet": "names in .parquet were expected",
     }.items():
         refuse(tmp_path, message, format=name)
     with pytest.raises(IndexingError, match=re.escape(str(tmp_path / "nothing"))):
         import_index(tmp_path / "y", tmp_path / "nothing")
-    with pytest.raises(UsageError, match=r"'csv'.*embeddings-jsonl, flex, npy, pyserini-faiss"):
+    with pytest.raises(UsageError, match=r"'csv'.*embeddings-jsonl, flex, npy, parquet, pyserini-faiss"):
         import_index(tmp_path / "y", tmp_path / "x", format="csv")
     with pytest.raises(UsageError, match="'csv'"):
         export_index(build(tmp_path / "z"), tmp_path / "y", "csv")
