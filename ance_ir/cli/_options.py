@@ -15,6 +15,7 @@ from ance_ir.registries import OPTIMISERS, PASSAGES, SCHEDULES
 from ance_ir.registry import Registry
 
 if TYPE_CHECKING:
+    from ance_ir.datasets import Dataset
     from ance_ir.training import TrainingSettings
     from ance_ir.world import World
 
@@ -42,6 +43,45 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 def dataset_option(command: F) -> F:
     """``--dataset`` and ``--column``."""
     return click.option("--dataset", required=True, metavar="D", help=DATASET, callback=named_columns)(column_option(command))
+
+
+def training_sets_options(command: F) -> F:
+    """``--dataset``, ``--split`` and ``--weight``, each of which may be repeated, and ``--column``."""
+    return _with(
+        command,
+        click.option(
+            "--dataset",
+            required=True,
+            multiple=True,
+            metavar="D",
+            help=f"{DATASET} May be repeated, to train on several.",
+            callback=named_columns,
+        ),
+        column_option,
+        click.option(
+            "--split",
+            multiple=True,
+            default=["train"],
+            show_default="train",
+            help="The queries to train on: one for each --dataset, in their order, or one for all.",
+        ),
+        click.option(
+            "--weight",
+            "weights",
+            type=float,
+            multiple=True,
+            metavar="W",
+            help="How often batches come from each --dataset, in their order.  [default: in proportion to their queries]",
+        ),
+    )
+
+
+def opened_datasets(names: Iterable[str]) -> Dataset | list[Dataset]:
+    """The dataset of a name, or those of several."""
+    from ance_ir import load_dataset
+
+    found = [load_dataset(name) for name in names]
+    return found[0] if len(found) == 1 else found
 
 
 def column_option(command: F) -> F:
@@ -162,7 +202,6 @@ def pair_options(command: F) -> F:
     """The options of rerankers and readers, which read a query and a text together."""
     return _with(
         command,
-        click.option("--split", default="train", show_default=True, help="The queries to train on."),
         click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="Where to start: a folder or a hub name."),
         out_option,
         click.option(

@@ -22,7 +22,12 @@ Example, on two machines that share a folder:
 
 @click.command("inferencer", short_help="Mine negatives for a training run", epilog=EXAMPLE)
 @click.argument("run", type=UserPath())
-@click.option("--dataset", metavar="D", help="The run's dataset, where it is found elsewhere than by the trainer.")
+@click.option(
+    "--dataset",
+    metavar="D",
+    multiple=True,
+    help="The run's dataset, or all of several in their order, where they are found elsewhere than by the trainer.",
+)
 @click.option("--dev-dataset", metavar="D", help="Likewise the dataset of --dev-dataset.")
 @device_option
 @precision_option

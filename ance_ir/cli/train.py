@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ance_ir.cli._options import (
-    dataset_option,
     dev_dataset_option,
     device_option,
     join,
@@ -17,6 +16,7 @@ from ance_ir.cli._options import (
     leave,
     listing,
     numbers,
+    opened_datasets,
     optimisation_options,
     out_option,
     passages_option,
@@ -24,6 +24,7 @@ from ance_ir.cli._options import (
     tensorboard_option,
     text_options,
     text_settings,
+    training_sets_options,
 )
 from ance_ir.registries import DISTILLATIONS, LOSSES, NEGATIVES
 
@@ -39,6 +40,9 @@ Negatives (--negatives, and --warm-up for the initial ones) are one of
 
 or dataset (the negatives that come with the training data, hard ones first), the path of a run file, or a system as `ance-ir eval` takes
 it: bm25, "bm25 >> x.ance". mix(2*bm25, random) mixes sources by weight; mix(in-batch, bm25) adds a drawn document to those of the batch.
+
+Several --dataset, with their --split and --weight in the same order, are several training sets over one corpus or more: each batch is of
+one of them, and the negatives of a query come from its own corpus.
 
 For ance the corpus is encoded with the model as it is and searched with the training queries; negatives are drawn from what ranks first:
 uniformly, the top of it, or by the softmax of the scores (--draw). This is repeated every --refresh-every steps, while training waits, or,
@@ -63,9 +67,8 @@ Example:
 
 
 @click.command("train", short_help="Train a dense retriever", help=HELP, epilog=EXAMPLE)
-@dataset_option
-@click.option("--split", default="train", show_default=True, help="The queries to train on.")
-@click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh.")
+@training_sets_options
+@click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh: of the first --dataset.")
 @dev_dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
@@ -110,7 +113,7 @@ Example:
 @tensorboard_option
 @device_option
 def command(
-    dataset: str,
+    dataset: tuple[str, ...],
     model: str,
     head: Any,
     layers: int | None,
@@ -126,7 +129,7 @@ def command(
     """Train a dense retriever."""
     from tqdm.auto import tqdm
 
-    from ance_ir import DenseEncoder, load_dataset
+    from ance_ir import DenseEncoder
     from ance_ir.workflows import train_on_dataset
 
     world, device = join(device)
@@ -134,7 +137,7 @@ def command(
     encoder = DenseEncoder.from_pretrained(model, fresh_head=head, seed=options["seed"], device=device, layers=layers, **taken)
     how = _how(options, passages, device)
     trained = train_on_dataset(
-        load_dataset(dataset),
+        opened_datasets(dataset),
         encoder,
         out,
         _settings(options, encoder.similarity),
@@ -144,7 +147,7 @@ def command(
         verbose=True,
         tensorboard=tensorboard,
     )
-    following = f"ance-ir index --dataset {dataset} --model {out} --passages {passages} --out {out}.ance"
+    following = f"ance-ir index --dataset {dataset[0]} --model {out} --passages {passages} --out {out}.ance"
     leave(world, f"trained model: {trained.name}", f"next: {following}")
 
 

@@ -8,15 +8,16 @@ from typing import Any
 import click
 
 from ance_ir.cli._options import (
-    dataset_option,
     device_option,
     given,
     join,
     leave,
+    opened_datasets,
     pair_options,
     pair_settings,
     settings_from,
     tensorboard_option,
+    training_sets_options,
 )
 
 EXAMPLE = """
@@ -28,7 +29,7 @@ Example:
 
 
 @click.command("train-reader", short_help="Train a reader that finds answers in passages", epilog=EXAMPLE)
-@dataset_option
+@training_sets_options
 @click.option(
     "--fresh-head",
     type=click.Choice(["dpr", "qa"]),
@@ -39,7 +40,7 @@ Example:
 @tensorboard_option
 @device_option
 def command(
-    dataset: str,
+    dataset: tuple[str, ...],
     model: str,
     fresh_head: Any,
     out: Path,
@@ -54,12 +55,14 @@ def command(
     The queries are questions with answers, the texts are passages. Relevant passages without an answer and negatives with one are left out.
     After an interruption, the same command resumes the run and ends with the same result.
     """
-    from ance_ir import Reader, load_dataset
+    from ance_ir import Reader
     from ance_ir.workflows import ReaderTraining, train_reader_on_dataset
 
     world, device = join(device)
     how, settings = settings_from(ReaderTraining, options), pair_settings(options)
     lengths = given(pair_length=pair_length, max_answer_length=max_answer_length)
     reader = Reader.from_pretrained(model, device=device, fresh_head=fresh_head, seed=settings.seed, **lengths)
-    trained = train_reader_on_dataset(load_dataset(dataset), reader, out, settings, how, world=world, verbose=True, tensorboard=tensorboard)
-    leave(world, f"trained reader: {trained.name}", f"next: ance-ir read --dataset {dataset} --reader {out}")
+    trained = train_reader_on_dataset(
+        opened_datasets(dataset), reader, out, settings, how, world=world, verbose=True, tensorboard=tensorboard
+    )
+    leave(world, f"trained reader: {trained.name}", f"next: ance-ir read --dataset {dataset[0]} --reader {out}")

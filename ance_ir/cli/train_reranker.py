@@ -8,17 +8,18 @@ from typing import Any
 import click
 
 from ance_ir.cli._options import (
-    dataset_option,
     dev_dataset_option,
     device_option,
     given,
     join,
     leave,
     listing,
+    opened_datasets,
     pair_options,
     pair_settings,
     settings_from,
     tensorboard_option,
+    training_sets_options,
 )
 from ance_ir.registries import LOSSES
 
@@ -40,7 +41,7 @@ Example:
 
 
 @click.command("train-reranker", short_help="Train a reranker (cross-encoder)", help=HELP, epilog=EXAMPLE)
-@dataset_option
+@training_sets_options
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each checkpoint, reranking what BM25 finds.")
 @dev_dataset_option
 @click.option("--dev-depth", type=int, default=20, show_default=True, help="Documents to rerank for each of these queries.")
@@ -58,7 +59,7 @@ Example:
 @tensorboard_option
 @device_option
 def command(
-    dataset: str,
+    dataset: tuple[str, ...],
     model: str,
     fresh_head: bool,
     out: Path,
@@ -80,7 +81,7 @@ def command(
     lengths = given(pair_length=pair_length, query_length=query_length)
     reranker = CrossEncoder.from_pretrained(model, device=device, fresh_head="logit" if fresh_head else None, seed=settings.seed, **lengths)
     trained = train_reranker_on_dataset(
-        load_dataset(dataset), reranker, out, settings, how, world=world, say=click.echo, verbose=True, tensorboard=tensorboard
+        opened_datasets(dataset), reranker, out, settings, how, world=world, say=click.echo, verbose=True, tensorboard=tensorboard
     )
-    following = f'ance-ir eval --dataset {dataset} --system bm25 --system "reranked=bm25 % 100 >> {path_word(out)}" --baseline bm25'
+    following = f'ance-ir eval --dataset {dataset[0]} --system bm25 --system "reranked=bm25 % 100 >> {path_word(out)}" --baseline bm25'
     leave(world, f"trained model: {trained.name}", f"next: {following}")

@@ -15,8 +15,8 @@ from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
 from ance_ir.paper.settings import Scheme, StudySettings
 from ance_ir.ranking import without_itself
-from ance_ir.training import TrainingQueries
 from ance_ir.workflows.negatives import NamedNegatives, with_mix
+from ance_ir.workflows.sets import TrainingSets
 
 MEASURES = ("RR@10", "nDCG@10", "R@100")
 DEPTH = 100
@@ -41,7 +41,8 @@ class Material:
         self._device = device
         self.dataset = load_dataset(settings.dataset)
         self.store = self.dataset.store()
-        self.queries = TrainingQueries.load(self.dataset, self.store, settings.split)
+        self.sets = TrainingSets.open([self.dataset], [settings.split])
+        self.queries = self.sets.queries
         dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits else settings.test_split)
         self.splits = tuple(dict.fromkeys((dev, settings.test_split)))
         self._judged = {split: judged_split(self.dataset, split) for split in self.splits}
@@ -59,10 +60,7 @@ class Material:
 
     def negatives(self) -> NamedNegatives:
         """Makes negative sources by name, as training does."""
-        settings = self.settings
-        return NamedNegatives(
-            self.dataset, self.store, self.queries, split=settings.split, depth=settings.depth, device=self.device, dense=True
-        )
+        return NamedNegatives(self.sets, depth=self.settings.depth, device=self.device, dense=True)
 
     def check_schemes(self) -> None:
         """Refuse names that are no negatives before anything is trained.

@@ -12,16 +12,25 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex, FirstP
-from ance_ir.indexes.mining import AnnMiner
 from ance_ir.indexes.mining.ann_miner import DEPTH
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.compute.device import find_device
 from ance_ir.moved import warn_of_old_name
-from ance_ir.training import DenseObjective, NegativeSchedule, NegativeSource, Teacher, TrainingSettings, TwoStageNegatives
+from ance_ir.training import (
+    DenseObjective,
+    Inferencers,
+    Miner,
+    NegativeSchedule,
+    NegativeSource,
+    Teacher,
+    TrainingSettings,
+    TwoStageNegatives,
+)
 from ance_ir.workflows.dev import DevQueries, described
 from ance_ir.workflows.inferencer import inferencer_processes
 from ance_ir.workflows.mining import Mining
+from ance_ir.workflows.sets import one_or_more
 from ance_ir.workflows.teaching import with_scores
 from ance_ir.workflows.training import DatasetTraining, TrainingData, opened, settings_of
 from ance_ir.world import ALONE, World
@@ -100,7 +109,7 @@ class DenseTraining(DatasetTraining):
 
 
 def train_on_dataset(
-    dataset: Dataset,
+    dataset: Dataset | Sequence[Dataset],
     model: DenseEncoder,
     folder: Path | str,
     settings: TrainingSettings,
@@ -115,7 +124,8 @@ def train_on_dataset(
     """Train a dense encoder on a dataset's queries; an interrupted run is resumed.
 
     Args:
-        dataset: documents, queries and judgements.
+        dataset: documents, queries and judgements; or several training sets, over one corpus or more. Each batch is of one of them, drawn
+            by ``weights``, and the negatives of a query come from its own corpus; dev queries are those of the first.
         model: where to start; trained in place.
         folder: of the run.
         settings: of the run.
@@ -140,12 +150,11 @@ def train_on_dataset(
         del options["mining"]
     how = settings_of(DenseTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
-        dev = DevQueries.of(dataset, how.dev_split, how.dev_dataset)
+        dev = DevQueries.of(data.dataset, how.dev_split, how.dev_dataset)
         data.warn_of_shared_queries(dev)
         data, teacher = _taught(data, how)
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
-        devices = how.inferencers
         trainer = data.trainer(
             _objective(data, how, model, teacher, schedule.at(settings.steps - 1)),
             schedule,
@@ -154,21 +163,26 @@ def train_on_dataset(
             described=described(dev),
             place=_place(data, how, dev),
             miner=_miner(data, how, dev, model, schedule, settings.steps, verbose),
-            inferencers=inferencer_processes(as_path(folder), dataset, dev, devices) if devices is not None else None,
+            inferencers=_inferencers(data, how, dev, folder),
             verbose=verbose,
             tensorboard=tensorboard,
         )
         return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev)))
 
 
-def _place(data: TrainingData, how: DenseTraining, dev: DevQueries | None) -> dict[str, str | None]:
+def _place(data: TrainingData, how: DenseTraining, dev: DevQueries | None) -> dict[str, Any]:
     """Where the data is on this machine."""
     reuse = how.mining.reuse
     return {
-        "dataset": data.dataset.source,
+        "dataset": one_or_more(data.sets.sources),
         "dev_dataset": dev.source if dev else None,
         "reuse": str(as_path(reuse).resolve()) if reuse else None,
     }
+
+
+def _inferencers(data: TrainingData, how: DenseTraining, dev: DevQueries | None, folder: Path | str) -> Inferencers | None:
+    """The processes that mine meanwhile, to be started on this machine."""
+    return None if how.inferencers is None else inferencer_processes(as_path(folder), data.sets.sources, dev, how.inferencers)
 
 
 def _taught(data: TrainingData, how: DenseTraining) -> tuple[TrainingData, Teacher | CrossEncoder | None]:
@@ -200,7 +214,7 @@ def _miner(
     schedule: NegativeSchedule,
     steps: int,
     verbose: bool,
-) -> AnnMiner | None:
+) -> Miner[DenseEncoder] | None:
     """What mines and evaluates; ``None`` where neither is needed.
 
     Raises:
@@ -221,8 +235,7 @@ def _miner(
     for device in how.inferencers or ():
         find_device(device)
     return how.mining.miner(
-        data.store,
-        data.queries,
+        data.sets,
         how.passages,
         depth=how.depth,
         dev=dev,

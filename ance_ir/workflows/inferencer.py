@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.datasets import load_dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.indexes import parse_passages
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.device import find_device
 from ance_ir.processes import usable_cpus
-from ance_ir.training import Inferencer, Inferencers, TrainingQueries, TrainingRun
+from ance_ir.training import Inferencer, Inferencers, TrainingRun
 from ance_ir.workflows.dev import DevQueries
 from ance_ir.workflows.mining import Mining
+from ance_ir.workflows.sets import TrainingSets, described_sets
 
 if TYPE_CHECKING:
     from ance_ir.models.compute.precision import Precision
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def run_inferencer(
     folder: Path | str,
     *,
-    dataset: str | None = None,
+    dataset: Sequence[str] | str | None = None,
     dev_dataset: str | None = None,
     device: str | None = None,
     precision: Precision | None = None,
@@ -40,7 +41,7 @@ def run_inferencer(
 
     Args:
         folder: the run's, which other machines may share.
-        dataset: the run's dataset, if it is in another place than for the trainer.
+        dataset: the run's dataset, or all of several in the trainer's order, if they are in another place than for the trainer.
         dev_dataset: likewise the dataset that it is evaluated on, where it has one for this.
         device: where to encode and search.
         precision: what to encode in; by default the checkpoint's own.
@@ -62,17 +63,12 @@ def run_inferencer(
     manifest = run.manifest
     if (manifest.get("refresh") or {}).get("kind") != "asynchronous":
         raise TrainingError(f"{folder}: this run takes no negatives from inferencers; train with --inferencers")
-    found: Dataset = load_dataset(dataset or manifest["environment"]["place"]["dataset"])
-    if found.fingerprint != manifest["dataset"]["fingerprint"]:
-        raise TrainingError(f"{folder} began on {manifest['dataset']['name']}; {found.source} is another, or it has changed; see --dataset")
-    store = found.store(verbose=verbose)
-    queries = TrainingQueries.load(found, store, manifest["dataset"]["split"])
+    sets = _sets(manifest, [dataset] if isinstance(dataset, str) else list(dataset or ()), folder, verbose)
     miner = Mining.of_run(manifest, manifest["environment"]["place"]["reuse"]).miner(
-        store,
-        queries,
+        sets,
         parse_passages(manifest["passages"]),
         depth=manifest["refresh"]["depth"],
-        dev=DevQueries.of_run(manifest, found, dev_dataset),
+        dev=DevQueries.of_run(manifest, sets.sets[0].dataset, dev_dataset),
         device=str(find_device(device)),
         keep_indexes=manifest["refresh"]["keep_indexes"],
         verbose=verbose,
@@ -84,15 +80,34 @@ def run_inferencer(
     Inferencer(run, miner, load, patience=patience, say=say).work()
 
 
+def _sets(manifest: Mapping[str, Any], names: list[str], folder: Path | str, verbose: bool) -> TrainingSets:
+    """The training sets of a run, from where they are named, or where its trainer found them.
+
+    Raises:
+        TrainingError: they are others here.
+    """
+    described, place = described_sets(manifest), manifest["environment"]["place"]["dataset"]
+    names = names or ([place] if isinstance(place, str) else place)
+    if len(names) != len(described):
+        raise TrainingError(f"{folder} began on {len(described)} datasets; {len(names)} are named; see --dataset")
+    found = [load_dataset(name) for name in names]
+    for dataset, then in zip(found, described, strict=True):
+        if dataset.fingerprint != then["fingerprint"]:
+            raise TrainingError(f"{folder} began on {then['name']}; {dataset.source} is another, or it has changed; see --dataset")
+    weights = [then["weight"] for then in described if "weight" in then]
+    return TrainingSets.open(found, [then["split"] for then in described], weights, verbose=verbose)
+
+
 def threads_per_process(devices: Sequence[str | None]) -> int:
     """How many of this machine's processor cores a trainer, and each of its inferencers on these devices, may use."""
     sharing = sum(device == "cpu" or (device is None and not torch.cuda.is_available()) for device in devices)
     return max(1, usable_cpus() // (1 + sharing))
 
 
-def inferencer_processes(folder: Path, dataset: Dataset, dev: DevQueries | None, devices: Sequence[str | None]) -> Inferencers:
-    """Inferencers of the run in ``folder``, to be started on this machine, one for each device."""
-    base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), "--dataset", dataset.source, "--with-parent"]
+def inferencer_processes(folder: Path, datasets: Sequence[str], dev: DevQueries | None, devices: Sequence[str | None]) -> Inferencers:
+    """Inferencers of the run in ``folder``, to be started on this machine, one for each device; they open datasets by these names."""
+    named = [word for dataset in datasets for word in ("--dataset", dataset)]
+    base = [sys.executable, "-m", "ance_ir", "-v", "inferencer", str(folder), *named, "--with-parent"]
     if dev is not None and dev.source is not None:
         base += ["--dev-dataset", dev.source]
     commands = [[*base, *(["--device", device] if device else [])] for device in devices]

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ance_ir.brief import Brief
-from ance_ir.datasets import DocumentStore, counts_itself
+from ance_ir.datasets import counts_itself
+from ance_ir.errors import UsageError
 from ance_ir.eval.measures import evaluate
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.mining import AnnMiner, Filters
+from ance_ir.indexes.mining import AnnMiner, Filters, JoinedMiner
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.pipelines import WithoutItself
 from ance_ir.training import Draw, TrainingQueries
 from ance_ir.workflows.dev import DevQueries
+from ance_ir.workflows.sets import TrainingSet, TrainingSets
 
 DEV_MEASURES = ("RR@10", "nDCG@10", "R@100")
 _DEV_DEPTH = 100
@@ -52,8 +54,7 @@ class Mining(Brief):
 
     def miner(
         self,
-        store: DocumentStore,
-        queries: TrainingQueries,
+        sets: TrainingSets,
         passages: PassageScheme,
         *,
         depth: int,
@@ -61,32 +62,43 @@ class Mining(Brief):
         device: str,
         keep_indexes: bool = False,
         verbose: bool = False,
-    ) -> AnnMiner:
+    ) -> AnnMiner | JoinedMiner:
         """The miner.
 
         Args:
-            store: the documents.
-            queries: the training queries.
+            sets: the training sets; each of their corpora is encoded once in a refresh.
             passages: how documents are cut.
             depth: documents of a ranking that are candidates.
-            dev: queries to evaluate on.
+            dev: queries to evaluate on, over the first corpus.
             device: where the filters' cross-encoder computes.
             keep_indexes: see ``AnnMiner``.
             verbose: show progress.
         """
         teacher = CrossEncoder.from_pretrained(self.teacher, device=device) if self.teacher else None
-        return AnnMiner(
-            queries,
-            store,
-            passages,
-            depth=depth,
-            filters=Filters(skip=self.skip, margin=self.margin, teacher=teacher, teacher_margin=self.teacher_margin),
-            rotation=self.rotation,
-            evaluate=_evaluator(dev) if dev else None,
-            reuse=AnceIndex(self.reuse) if self.reuse else None,
-            keep_indexes=keep_indexes,
-            verbose=verbose,
-        )
+        filters = Filters(skip=self.skip, margin=self.margin, teacher=teacher, teacher_margin=self.teacher_margin)
+        corpora = sets.corpora
+        if len(corpora) > 1 and self.reuse:
+            raise UsageError(f"{self.reuse}: one index cannot stand for the {len(corpora)} corpora of these training sets")
+
+        def miner(corpus: TrainingSet, queries: TrainingQueries) -> AnnMiner:
+            return AnnMiner(
+                queries,
+                corpus.store,
+                passages,
+                depth=depth,
+                filters=filters,
+                rotation=self.rotation,
+                evaluate=_evaluator(dev) if dev and corpus is corpora[0] else None,
+                reuse=AnceIndex(self.reuse) if self.reuse else None,
+                keep_indexes=keep_indexes,
+                verbose=verbose,
+            )
+
+        if len(corpora) == 1:
+            return miner(corpora[0], sets.queries)
+        own = [sets.queries.of_corpus(corpus.documents) for corpus in corpora]
+        miners = [miner(corpus, queries) for corpus, (_, queries) in zip(corpora, own, strict=True)]
+        return JoinedMiner(miners, [rows for rows, _ in own], [corpus.first for corpus in corpora])
 
 
 def _evaluator(dev: DevQueries) -> Callable[[AnceIndex, DenseEncoder], dict[str, float]]:

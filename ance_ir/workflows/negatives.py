@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from ance_ir.datasets import Dataset, DocumentStore
+import numpy as np
+
 from ance_ir.errors import PointedError, TrainingError, UsageError
 from ance_ir.eval.runs import read_run
 from ance_ir.pipelines import Systems
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
 from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Source, Stage
-from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, Pairs, TrainingQueries
+from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, Pairs
+from ance_ir.training.negatives.from_ranking import candidates_of_run
+from ance_ir.workflows.sets import TrainingSet, TrainingSets
 
 logger = logging.getLogger(__name__)
 
@@ -36,21 +40,18 @@ def with_mix(text: str) -> str:
     return str(mixture) if mixture.bare else text
 
 
-def own_pairs(dataset: Dataset, split: str, store: DocumentStore, queries: TrainingQueries) -> Pairs:
-    """The pairs of queries and documents that come with training data."""
-    named = {qid: query for query, qid in enumerate(queries.qids)}
-    return Pairs.read(dataset.instances(split), named, store.numbers, f"{dataset.name}, split {split!r},")
+def own_pairs(one: TrainingSet) -> Pairs:
+    """The pairs of queries and documents that come with a training set, in its own numbers."""
+    named = {qid: query for query, qid in enumerate(one.queries.qids)}
+    return Pairs.read(one.dataset.instances(one.split), named, one.store.numbers, f"{one.dataset.name}, split {one.split!r},")
 
 
 @dataclass(frozen=True, eq=False)
 class NamedNegatives:
-    """Makes negative sources over one dataset.
+    """Makes negative sources. A query's negatives come from its own corpus.
 
     Attributes:
-        dataset: what is searched.
-        store: its documents.
-        queries: the training queries.
-        split: their split.
+        sets: the training sets.
         depth: documents of a ranking that negatives are drawn from.
         device: where systems compute.
         dense: whether a dense encoder is trained; others take neither mined negatives nor those of the batch.
@@ -58,11 +59,8 @@ class NamedNegatives:
         temperature: likewise.
     """
 
-    dataset: Dataset
-    store: DocumentStore
-    queries: TrainingQueries
+    sets: TrainingSets
     _: KW_ONLY
-    split: str
     depth: int
     device: str
     dense: bool = False
@@ -92,7 +90,7 @@ class NamedNegatives:
     def _one(self, source: Source, text: str) -> NegativeSource:
         name = source.text
         if name in NEGATIVES:
-            made = NEGATIVES[name](self.queries, self.draw, self.temperature)
+            made = NEGATIVES[name](self.sets.queries, self.draw, self.temperature)
             if not self.dense and (made.mines or made.in_batch != "none"):
                 raise UsageError(f"{name} negatives are for dense encoders; a reranker takes random ones, a run's or a system's")
             if made.mines:
@@ -103,25 +101,37 @@ class NamedNegatives:
         if isinstance(source.tree, Stage) and source.tree.path is not None and source.tree.path.is_file():
             return self._of_run(source.tree.path)
         self._warn_of_depth()
+        return self._of_candidates([self._found(one, source, text) for one in self.sets], name)
+
+    def _found(self, one: TrainingSet, source: Source, text: str) -> list[np.ndarray]:
+        """What a system finds for the queries of a set."""
         # some of what is found will be excluded; the depth counts what is left
-        most_excluded = max(len(excluded) for excluded in self.queries.excluded)
-        system = Systems(self.dataset, num_results=self.depth + most_excluded, device=self.device).of_tree(source.tree, text)
-        found = system.transform(self.dataset.queries(self.split))
-        return CandidateNegatives.from_run(self.queries, found, self.store, depth=self.depth, name=name)
+        most_excluded = max(len(excluded) for excluded in one.queries.excluded)
+        system = Systems(one.dataset, num_results=self.depth + most_excluded, device=self.device).of_tree(source.tree, text)
+        found = system.transform(one.dataset.queries(one.split))
+        return candidates_of_run(one.queries, found, one.store, source.text)
+
+    def _of_candidates(self, found: Sequence[Sequence[np.ndarray]], name: str) -> CandidateNegatives:
+        """The source that draws from candidates of each set's queries, in the set's own numbers."""
+        candidates = [numbers + one.first for one, own in zip(self.sets, found, strict=True) for numbers in own]
+        return CandidateNegatives(self.sets.queries, candidates, name, self.depth)
 
     def _of_dataset(self) -> CandidateNegatives:
         """The negatives that come with the training data, hard ones first."""
-        pairs = own_pairs(self.dataset, self.split, self.store, self.queries)
-        found = pairs.negatives(len(self.queries))
-        if not any(map(len, found)):
-            raise TrainingError(f"{self.dataset.name}, split {self.split!r}: the training data has no negatives of its own")
-        return CandidateNegatives(self.queries, found, OWN, self.depth)
+        found = [own_pairs(one).negatives(len(one.queries)) for one in self.sets]
+        for one, own in zip(self.sets, found, strict=True):
+            if not any(map(len, own)):
+                raise TrainingError(f"{one.dataset.name}, split {one.split!r}: the training data has no negatives of its own")
+        return self._of_candidates(found, OWN)
 
     def _warn_of_depth(self) -> None:
-        if self.depth > len(self.store):
-            message = "negatives are drawn from the first %d documents of a ranking, and the corpus has %d: all of them are candidates"
-            logger.warning(message, self.depth, len(self.store))
+        for one in self.sets.corpora:
+            if self.depth > len(one.store):
+                message = "negatives are drawn from the first %d documents of a ranking, and the corpus has %d: all of them are candidates"
+                logger.warning(message, self.depth, len(one.store))
 
     def _of_run(self, path: Path) -> CandidateNegatives:
         self._warn_of_depth()
-        return CandidateNegatives.from_run(self.queries, read_run(path), self.store, depth=self.depth, name=f"run {path.name}")
+        run, name = read_run(path), f"run {path.name}"
+        self.sets.check_qids(set(run["qid"]), f"the {name}")
+        return self._of_candidates([candidates_of_run(one.queries, run, one.store, name) for one in self.sets], name)

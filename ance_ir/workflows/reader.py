@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,7 @@ class ReaderTraining(DatasetTraining):
 
 
 def train_reader_on_dataset(
-    dataset: Dataset,
+    dataset: Dataset | Sequence[Dataset],
     reader: Reader,
     folder: Path | str,
     settings: TrainingSettings,
@@ -43,7 +44,7 @@ def train_reader_on_dataset(
     A question's positives are its relevant passages that hold an answer; negatives that hold one are left out.
 
     Args:
-        dataset: passages, questions, judgements and answers.
+        dataset: passages, questions, judgements and answers; or several, see ``train_on_dataset``.
         reader: where to start; trained in place.
         folder: of the run.
         settings: of the run.
@@ -63,10 +64,11 @@ def train_reader_on_dataset(
     """
     how = settings_of(ReaderTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
-        queries, answers = answered(data.queries, dataset, data.store, how.split)
-        data = dataclasses.replace(data, queries=queries)
+        found = [answered(one.queries, one.dataset, one.store, one.split) for one in data.sets]
+        data = dataclasses.replace(data, sets=data.sets.with_queries([queries for queries, _ in found]))
         data.warn_of_shared_queries()
-        objective = ReaderObjective(reader, queries, answers, data.store, world)
+        answers = [of_query for _, of_set in found for of_query in of_set]
+        objective = ReaderObjective(reader, data.queries, answers, data.store, world)
         negatives = data.negatives(reader.device)(how.negatives)
         return data.trainer(objective, negatives, settings, folder, verbose=verbose, tensorboard=tensorboard).train()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class RerankerTraining(DatasetTraining):
 
 
 def train_reranker_on_dataset(
-    dataset: Dataset,
+    dataset: Dataset | Sequence[Dataset],
     model: CrossEncoder,
     folder: Path | str,
     settings: TrainingSettings,
@@ -55,7 +55,7 @@ def train_reranker_on_dataset(
     """Train a reranker on a dataset's queries; an interrupted run is resumed.
 
     Args:
-        dataset: documents, queries and judgements.
+        dataset: documents, queries and judgements; or several, see ``train_on_dataset``.
         model: where to start; trained in place.
         folder: of the run.
         settings: of the run.
@@ -75,7 +75,7 @@ def train_reranker_on_dataset(
     """
     how = settings_of(RerankerTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
-        dev = DevQueries.of(dataset, how.dev_split, how.dev_dataset)
+        dev = DevQueries.of(data.dataset, how.dev_split, how.dev_dataset)
         data.warn_of_shared_queries(dev)
         objective = RerankerObjective(model, data.queries, data.store, how.loss, world)
         negatives = data.negatives(model.device)(how.negatives)

@@ -21,20 +21,23 @@ _FEW = 0.01
 """A smaller share of the queries of a split is usual, for questions repeat themselves; the doctor counts it all the same."""
 
 
-def warn_of_shared_queries(dataset: Dataset, queries: TrainingQueries, split: str, dev: DevQueries | None = None) -> None:
+def warn_of_shared_queries(
+    dataset: Dataset, queries: TrainingQueries, split: str | None, dev: DevQueries | None = None, *, named: bool = False
+) -> None:
     """Warn of training queries that are among the dev queries or those of the test split, by their texts.
 
     Args:
-        dataset: what is trained on.
+        dataset: whose test queries are looked at.
         queries: to train on.
-        split: theirs.
+        split: theirs; ``None`` if they are of another dataset.
         dev: queries to evaluate on meanwhile.
+        named: name the dataset, as there are several.
 
     Raises:
         DatasetNotFoundError: there are no such dev queries.
     """
     texts: dict[str, str] = {}
-    for name, asked in _evaluated(dataset, split, dev):
+    for name, asked in _evaluated(dataset, split, dev, named):
         texts = texts or {same_text(text): qid for qid, text in zip(queries.qids, queries.texts, strict=True)}
         asked = asked.map(same_text)
         shared = [texts[text] for text in dict.fromkeys(asked) if text and text in texts]
@@ -43,15 +46,16 @@ def warn_of_shared_queries(dataset: Dataset, queries: TrainingQueries, split: st
             logger.warning(message, len(shared), len(queries), name, examples(shared))
 
 
-def _evaluated(dataset: Dataset, split: str, dev: DevQueries | None) -> Iterator[tuple[str, pd.Series[str]]]:
+def _evaluated(dataset: Dataset, split: str | None, dev: DevQueries | None, named: bool) -> Iterator[tuple[str, pd.Series[str]]]:
     """The texts of the dev queries and of the test queries, after the name of their split."""
+    of = f"{dataset.name}, " if named else ""
     if dev is not None:
-        yield dev.name, dev.dataset.queries(dev.split)["query"]
+        yield dev.name if dev.apart else f"{of}{dev.split}", dev.dataset.queries(dev.split)["query"]
         if dev.split == "test" and not dev.apart:
             return
-    if dataset.has_split("test") and not _called_test(dataset, split):
+    if dataset.has_split("test") and not (split is not None and _called_test(dataset, split)):
         with contextlib.suppress(DatasetNotFoundError):  # they cannot be downloaded
-            yield "test", dataset.queries("test")["query"]
+            yield f"{of}test", dataset.queries("test")["query"]
 
 
 def _called_test(dataset: Dataset, split: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ance_ir.datasets import Dataset, DocumentStore, load_dataset
+from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import DatasetNotFoundError, MalformedFileError, TrainingError
 from ance_ir.eval.rankings import same_text
 from ance_ir.eval.runs import RUN_FORMATS
@@ -18,6 +18,7 @@ from ance_ir.models import CrossEncoder, PassageScheme
 from ance_ir.reading import lines
 from ance_ir.training import AskedTeacher, Pairs, ScoredPairs, TrainingQueries
 from ance_ir.workflows.negatives import OWN, own_pairs
+from ance_ir.workflows.sets import TrainingSet, TrainingSets
 from ance_ir.workflows.training import TrainingData
 
 
@@ -38,27 +39,31 @@ def with_scores(data: TrainingData, text: str, model: CrossEncoder | None, passa
         TrainingError: it is neither a run nor training data, or, without a cross-encoder, pairs have no score.
     """
     queries, store = data.queries, data.store
-    pairs = data.world.lead_first(lambda: _read(text, data))
+    parts = data.world.lead_first(lambda: _read(text, data.sets))
+    pairs = Pairs.joined(part.shifted(start, one.first) for part, start, one in zip(parts, data.sets.starts, data.sets, strict=True))
     name = OWN if text == OWN else as_path(text).name
     asked = AskedTeacher(model, queries, store, passages) if model is not None else None
     teacher = ScoredPairs(queries, store, pairs, f"the teacher's scores in {name}", asked)
     if asked is None:
-        data = dataclasses.replace(data, queries=queries.restricted(teacher.candidates(), name))
+        restricted = queries.restricted(teacher.candidates(), name)
+        data = dataclasses.replace(data, sets=dataclasses.replace(data.sets, queries=restricted))
     return data, teacher
 
 
-def _read(text: str, data: TrainingData) -> Pairs:
-    """The pairs of a text, with their scores."""
+def _read(text: str, sets: TrainingSets) -> list[Pairs]:
+    """The pairs of a text with their scores, for each training set in its own numbers."""
     if text == OWN:
-        return own_pairs(data.dataset, data.how.split, data.store, data.queries)
+        return [own_pairs(one) for one in sets]
     path = as_path(text)
     if path.is_file() and _is_run(path):
-        return _of_run(RUN_FORMATS["trec"].read(path), data.queries, data.store)
+        run = RUN_FORMATS["trec"].read(path)
+        sets.check_qids(run["qid"], text)
+        return [_of_run(run, one) for one in sets]
     try:
         other = load_dataset(text)
     except DatasetNotFoundError as error:
         raise TrainingError(f"a teacher's scores are {OWN!r}, a TREC run, or a training file with scores, not {text!r}: {error}") from None
-    return _of_data(other, text, data.queries, data.store)
+    return _of_data(other, text, sets)
 
 
 def _is_run(path: Path) -> bool:
@@ -68,31 +73,35 @@ def _is_run(path: Path) -> bool:
     return False
 
 
-def _of_run(run: pd.DataFrame, queries: TrainingQueries, store: DocumentStore) -> Pairs:
+def _of_run(run: pd.DataFrame, one: TrainingSet) -> Pairs:
     """The pairs of a run; those of other queries, or of documents that are not in the corpus, are left out."""
-    run = run[run["qid"].isin(queries.qids)]
-    numbers = store.numbers(run["docno"].tolist())
-    asked = pd.Index(queries.qids).get_indexer(pd.Index(run["qid"]))
+    run = run[run["qid"].isin(one.queries.qids)]
+    numbers = one.store.numbers(run["docno"].tolist())
+    asked = pd.Index(one.queries.qids).get_indexer(pd.Index(run["qid"]))
     pairs = Pairs.of(asked, numbers, np.full(len(run), -1), run["score"].to_numpy())
     return pairs.where(numbers >= 0)
 
 
-def _of_data(other: Dataset, text: str, queries: TrainingQueries, store: DocumentStore) -> Pairs:
+def _of_data(other: Dataset, text: str, sets: TrainingSets) -> list[Pairs]:
     """The pairs of other training data."""
     split = "train" if "train" in other.splits else other.splits[0] if len(other.splits) == 1 else None
     if split is None:
-        raise TrainingError(
-            f"{text}: a TREC run or training data with a split 'train' was expected; its splits: {', '.join(other.splits) or 'none'}"
-        )
-    asked = other.queries(split)
-    theirs = other.store()
+        splits = ", ".join(other.splits) or "none"
+        raise TrainingError(f"{text}: a TREC run or training data with a split 'train' was expected; its splits: {splits}")
+    asked, theirs = other.queries(split), other.store()
+    sets.check_qids(asked["qid"], text)
     pairs = Pairs.read(other.instances(split), {qid: place for place, qid in enumerate(asked["qid"])}, theirs.numbers, text)
     if np.isnan(pairs.scores).all():
         raise TrainingError(f"{text}: a teacher's scores were expected, and its {len(pairs.scores)} pairs have none")
+    return [pairs.translated(_same_queries(asked, one.queries), theirs, one.store) for one in sets]
+
+
+def _same_queries(asked: pd.DataFrame, queries: TrainingQueries) -> list[np.ndarray]:
+    """Of each query of a frame the training queries with its qid, else all with its text."""
     named = {qid: [query] for query, qid in enumerate(queries.qids)}
     alike: dict[str, list[int]] = {}
-    for query, asks in enumerate(queries.texts):
-        alike.setdefault(same_text(asks), []).append(query)
+    for query, text in enumerate(queries.texts):
+        alike.setdefault(same_text(text), []).append(query)
     alike.pop("", None)
-    rows = [named.get(qid) or alike.get(same_text(asks), []) for qid, asks in zip(asked["qid"], asked["query"], strict=True)]
-    return pairs.translated([np.array(row, dtype=np.int64) for row in rows], theirs, store)
+    rows = [named.get(qid) or alike.get(same_text(text), []) for qid, text in zip(asked["qid"], asked["query"], strict=True)]
+    return [np.array(row, dtype=np.int64) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ance_ir.brief import Brief
-from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.datasets import Dataset
+from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.errors import UsageError
 from ance_ir.notices import collected
 from ance_ir.training import NegativeSchedule, NegativeSource, Objective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.run.folder import Model
 from ance_ir.workflows.dev import DevQueries
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.sets import TrainingSets
 from ance_ir.workflows.shared_queries import warn_of_shared_queries
 from ance_ir.world import World
 
@@ -28,7 +31,8 @@ class DatasetTraining(Brief):
     Attributes:
         negatives: where they come from: a name, a run file, a system or a mixture, as ``NamedNegatives`` reads it.
         depth: documents of a ranking that negatives are drawn from.
-        split: the queries to train on.
+        split: the queries to train on; of several datasets a split for each, or one for all.
+        weights: of several datasets, see ``QuerySet``; by default in proportion to their queries.
 
     Raises:
         UsageError: the depth is below 1.
@@ -36,7 +40,8 @@ class DatasetTraining(Brief):
 
     negatives: str = "bm25"
     depth: int = 100
-    split: str = "train"
+    split: str | Sequence[str] = "train"
+    weights: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         if self.depth < 1:
@@ -53,23 +58,34 @@ def settings_of(kind: type[Settings], how: Settings | None, options: dict[str, A
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
-    """A dataset opened for training.
+    """One or several datasets opened for training.
 
     Attributes:
-        dataset: documents, queries and judgements.
-        store: its documents.
-        queries: the training queries.
+        sets: the datasets.
         how: what is trained on.
         world: the processes that train together.
         notices: warnings up to now, for the run's manifest.
     """
 
-    dataset: Dataset
-    store: DocumentStore
-    queries: TrainingQueries
+    sets: TrainingSets
     how: DatasetTraining
     world: World
     notices: Sequence[str]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The first dataset, on whose queries models are evaluated."""
+        return self.sets.sets[0].dataset
+
+    @property
+    def store(self) -> NumberedDocuments:
+        """The documents of all corpora."""
+        return self.sets.store
+
+    @property
+    def queries(self) -> TrainingQueries:
+        """The training queries of all datasets."""
+        return self.sets.queries
 
     def negatives(self, device: object, **options: Any) -> Callable[[str], NegativeSource]:
         """Makes negatives by name, the leading process first.
@@ -78,14 +94,19 @@ class TrainingData:
             device: where systems compute.
             options: see ``NamedNegatives``.
         """
-        how = self.how
-        named = NamedNegatives(self.dataset, self.store, self.queries, split=how.split, depth=how.depth, device=str(device), **options)
+        named = NamedNegatives(self.sets, depth=self.how.depth, device=str(device), **options)
         return lambda text: self.world.lead_first(lambda: named.make(text))
 
     def warn_of_shared_queries(self, dev: DevQueries | None = None) -> None:
-        """Warn of training queries that are asked again where the model is evaluated."""
-        if self.world.leads:
-            warn_of_shared_queries(self.dataset, self.queries, self.how.split, dev)
+        """Warn of training queries that are asked again where the model is evaluated, or in the test queries of any of the datasets."""
+        if not self.world.leads:
+            return
+        several = len(self.sets.sets) > 1
+        for asked in {one.dataset.source: one for one in reversed(self.sets.sets)}.values():
+            for one in self.sets:
+                split = one.split if one.dataset.source == asked.dataset.source else None
+                of_first = dev if asked.dataset is self.dataset else None
+                warn_of_shared_queries(asked.dataset, one.queries, split, of_first, named=several)
 
     def trainer(
         self,
@@ -107,7 +128,7 @@ class TrainingData:
             described: what else the manifest says of the dataset.
             parts: see ``Trainer``.
         """
-        dataset = {"name": self.dataset.name, "fingerprint": self.dataset.fingerprint, "split": self.how.split, **(described or {})}
+        dataset = {**self.sets.described, **(described or {})}
         return Trainer(
             objective,
             negatives,
@@ -120,13 +141,17 @@ class TrainingData:
 
 
 @contextmanager
-def opened(dataset: Dataset, how: DatasetTraining, world: World, *, verbose: bool) -> Iterator[TrainingData]:
-    """Open a dataset for training; warnings are collected for the run's manifest until the training ends.
+def opened(datasets: Dataset | Sequence[Dataset], how: DatasetTraining, world: World, *, verbose: bool) -> Iterator[TrainingData]:
+    """Open datasets for training; warnings are collected for the run's manifest until the training ends.
 
     Raises:
+        UsageError: not as many splits or weights as datasets.
         TrainingError: no query has a relevant document in the corpus.
     """
+    several = [datasets] if isinstance(datasets, Dataset) else list(datasets)
+    splits = [how.split] if isinstance(how.split, str) else how.split
     with collected() as notices:
-        store = world.lead_first(lambda: dataset.store(verbose=verbose))
-        queries = TrainingQueries.load(dataset, store, how.split)
-        yield TrainingData(dataset=dataset, store=store, queries=queries, how=how, world=world, notices=notices)
+        for dataset in several:
+            world.lead_first(functools.partial(dataset.store, verbose=verbose))
+        sets = TrainingSets.open(several, splits, how.weights, verbose=verbose)
+        yield TrainingData(sets=sets, how=how, world=world, notices=notices)

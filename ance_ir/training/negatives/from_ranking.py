@@ -67,18 +67,7 @@ class CandidateNegatives(NegativeSource):
         Raises:
             TrainingError: the run has none of the queries, or documents that the corpus does not hold.
         """
-        run = clean_ids(run, ("qid", "docno"), f"the run {name}", error=TrainingError)
-        run = run[run["qid"].isin(set(queries.qids))].sort_values("rank", kind="stable")
-        if run.empty:
-            raise TrainingError(f"the run {name} has results for none of the {len(queries)} training queries")
-        numbers = store.numbers(list(run["docno"]))
-        if (numbers < 0).any():
-            raise TrainingError(
-                f"the run {name} has documents that the corpus does not hold, e.g. {run['docno'].iloc[int(np.argmin(numbers))]!r}"
-            )
-        by_query = {qid: numbers[places] for qid, places in run.groupby("qid").indices.items()}
-        nothing = np.zeros(0, dtype=np.int64)
-        return cls(queries, [by_query.get(qid, nothing) for qid in queries.qids], name, depth)
+        return cls(queries, candidates_of_run(queries, run, store, name), name, depth)
 
     def draw(self, queries: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """See ``NegativeSource.draw``."""
@@ -90,3 +79,23 @@ class CandidateNegatives(NegativeSource):
             else:
                 drawn.append(self._random.draw(np.array([query]), count, generator)[0])
         return np.stack(drawn)
+
+
+def candidates_of_run(queries: TrainingQueries, run: pd.DataFrame, store: DocumentStore, name: str) -> list[np.ndarray]:
+    """For each query the numbers of its results in a run, int64, best first.
+
+    Raises:
+        TrainingError: the run has none of the queries, or documents that the corpus does not hold.
+    """
+    run = clean_ids(run, ("qid", "docno"), f"the run {name}", error=TrainingError)
+    run = run[run["qid"].isin(set(queries.qids))].sort_values("rank", kind="stable")
+    if run.empty:
+        raise TrainingError(f"the run {name} has results for none of the {len(queries)} training queries")
+    numbers = store.numbers(list(run["docno"]))
+    if (numbers < 0).any():
+        raise TrainingError(
+            f"the run {name} has documents that the corpus does not hold, e.g. {run['docno'].iloc[int(np.argmin(numbers))]!r}"
+        )
+    by_query = {qid: numbers[places] for qid, places in run.groupby("qid").indices.items()}
+    nothing = np.zeros(0, dtype=np.int64)
+    return [by_query.get(qid, nothing) for qid in queries.qids]

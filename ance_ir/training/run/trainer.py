@@ -72,7 +72,7 @@ class Trainer(Generic[Model]):
         folder: Path | str,
         *,
         dataset: Mapping[str, Any],
-        place: Mapping[str, str | None] | None = None,
+        place: Mapping[str, Any] | None = None,
         miner: Miner[Model] | None = None,
         inferencers: Inferencers | None = None,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,

@@ -659,6 +659,21 @@ def test_the_data_bring_negatives_and_scores(run: Run, collection: Path, model: 
     assert (status, err.count("ance-ir: error")) == (2, 1)
 
 
+def test_several_training_sets(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(collection, other)
+    (other / "corpus.jsonl").write_text((other / "corpus.jsonl").read_text().replace("the cat sleeps", "a cat that sleeps"))
+    told = ["--dataset", other, "--split", "train", "--split", "test", "--weight", "3", "--weight", "1", "--depth", "2"]
+    status, out, err = _train(run, collection, model, tmp_path / "run", *told)
+    assert status == 0, err
+    assert f"--dataset {collection} " in out
+    sets = json.loads((tmp_path / "run" / "run.json").read_text())["dataset"]["sets"]
+    assert [(one["split"], one["weight"]) for one in sets] == [("train", 3), ("test", 1)]
+    for wrong in (["--weight", "3"], ["--split", "train"] * 3, ["--weight", "0", "--weight", "1"], ["--weight", "9", "--weight", "1"]):
+        status, _, err = _train(run, collection, model, tmp_path / "run", "--dataset", other, *wrong)
+        assert (status, err.count("ance-ir: error")) == (2, 1)
+
+
 def test_an_index_of_another_model_is_refused(
     index: Path, run: Run, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

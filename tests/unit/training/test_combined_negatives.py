@@ -14,6 +14,7 @@ from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, TwoStageNegatives
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.sets import TrainingSets
 
 
 class Constant(NegativeSource):
@@ -93,8 +94,8 @@ def test_a_warm_up_ends_at_its_step() -> None:
 
 
 @pytest.fixture
-def named(dataset: Dataset, queries: TrainingQueries) -> NamedNegatives:
-    return NamedNegatives(dataset, dataset.store(), queries, split="train", depth=5, device="cpu", dense=True)
+def named(dataset: Dataset) -> NamedNegatives:
+    return NamedNegatives(TrainingSets.open([dataset], ["train"]), depth=5, device="cpu", dense=True)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +172,8 @@ def test_what_is_no_source_is_refused(named: NamedNegatives, text: str, message:
         named.make(text)
 
 
-def test_a_reranker_is_refused_what_needs_vectors(dataset: Dataset, queries: TrainingQueries) -> None:
-    plain = NamedNegatives(dataset, dataset.store(), queries, split="train", depth=5, device="cpu")
+def test_a_reranker_is_refused_what_needs_vectors(dataset: Dataset) -> None:
+    plain = NamedNegatives(TrainingSets.open([dataset], ["train"]), depth=5, device="cpu")
     for name in ("in-batch", "nce", "ance"):
         with pytest.raises(UsageError, match=f"{name} negatives"):
             plain.make(name)

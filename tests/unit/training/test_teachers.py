@@ -21,6 +21,7 @@ from ance_ir.training import DenseObjective, MinedNegatives, Pairs, ScoredPairs,
 from ance_ir.training.batches import Batch, Batches
 from ance_ir.workflows import DenseTraining, train_on_dataset, train_reranker_on_dataset
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.sets import TrainingSets
 from tests.tiny import cross_encoder, encoder
 
 
@@ -53,38 +54,38 @@ def given(collection: Path, queries: TrainingQueries) -> Given:
     return dataset
 
 
-def named(dataset: Dataset, queries: TrainingQueries, depth: int = 9) -> NamedNegatives:
-    return NamedNegatives(dataset, dataset.store(), queries, split="train", depth=depth, device="cpu")
+def named(dataset: Dataset, depth: int = 9) -> NamedNegatives:
+    return NamedNegatives(TrainingSets.open([dataset], ["train"]), depth=depth, device="cpu")
 
 
-def test_own_negatives_come_hard_ones_first_and_never_a_positive(given: Given, queries: TrainingQueries) -> None:
+def test_own_negatives_come_hard_ones_first_and_never_a_positive(given: Given) -> None:
     given.given = (
         TrainingInstance(qid="q0", positives=("d0",), negatives=("d5", "d6", "d0", "twin")),
         TrainingInstance(qid="q1", positives=("d1",)),
         TrainingInstance(qid="unknown", positives=("d1",), negatives=("d9",)),
         TrainingInstance(qid="q0", positives=("d0",), negatives=("d7", "d5")),
     )
-    source = named(given, queries).make("dataset")
+    source = named(given).make("dataset")
     numbers = given.store().numbers(["d5", "d7", "d6"])
     assert source.candidates[0].tolist() == numbers.tolist(), "the first of each instance, then the second; each once"  # type: ignore[attr-defined]
-    assert named(given, queries, depth=1).make("dataset").candidates[0].tolist() == numbers[:1].tolist()  # type: ignore[attr-defined]
+    assert named(given, depth=1).make("dataset").candidates[0].tolist() == numbers[:1].tolist()  # type: ignore[attr-defined]
     drawn = source.draw(np.array([1]), 30, np.random.default_rng(1))
     assert len(np.unique(drawn)) > 10, "a query without any draws from the whole corpus"
-    mixed = named(given, queries).make("mix(dataset, random)")
+    mixed = named(given).make("mix(dataset, random)")
     assert mixed.name == "dataset+random"
 
 
-def test_own_negatives_outside_the_corpus_are_counted(given: Given, queries: TrainingQueries, caplog: pytest.LogCaptureFixture) -> None:
+def test_own_negatives_outside_the_corpus_are_counted(given: Given, caplog: pytest.LogCaptureFixture) -> None:
     given.given = (TrainingInstance(qid="q0", positives=("d0",), negatives=("gone", "d5", "gone")),)
-    source = named(given, queries).make("dataset")
+    source = named(given).make("dataset")
     assert len(source.candidates[0]) == 1  # type: ignore[attr-defined]
     assert "1 documents" in caplog.text
     assert "'gone'" in caplog.text
 
 
-def test_data_without_negatives_is_refused(dataset: Dataset, queries: TrainingQueries) -> None:
+def test_data_without_negatives_is_refused(dataset: Dataset) -> None:
     with pytest.raises(TrainingError, match="'train'"):
-        named(dataset, queries).make("dataset")
+        named(dataset).make("dataset")
 
 
 def test_a_reranker_takes_own_negatives(given: Given, tmp_path: Path) -> None:
@@ -105,9 +106,7 @@ def test_gradients_are_those_of_the_live_teacher(dataset: Dataset, queries: Trai
     """All pairs come from the table, or half of them, or (but for one) none; a live teacher has the others."""
     teacher, store = cross_encoder(), dataset.store()
     settings = TrainingSettings(steps=1, batch_size=6, negatives=3, dropout=False)
-    batch = Batches(
-        queries, NamedNegatives(dataset, store, queries, split="train", depth=9, device="cpu").make("random"), settings
-    ).of_step(0)[0]
+    batch = Batches(queries, named(dataset).make("random"), settings).of_step(0)[0]
     live = DenseObjective(encoder(), queries, store, FirstP(), loss=loss, teacher=teacher)
     documents = np.concatenate([batch.positives[:, None], batch.negatives], axis=1)
     asked = np.repeat(batch.queries, documents.shape[1])
