@@ -23,7 +23,7 @@ get ids from a hash of the text.
 EXAMPLE = """
 \b
 Example:
-  ance-ir convert python-stdlib --format beir --drop url --out stdlib-beir
+  ance-ir convert python-stdlib --format beir --out stdlib-beir
   ance-ir convert train.jsonl --format flagembedding --drop docno --drop qid --out flag.jsonl
 """
 
