@@ -57,7 +57,13 @@ setup(
     python_requires=">=3.11",
     package_dir={"ance_ir": "ance_ir", **{f"ance_ir.{folder}": folder for folder in FOLDERS}},
     packages=packages(),
-    package_data={"ance_ir": ["py.typed"], "ance_ir.eval.report": ["*.css", "*.html", "*.js"], "ance_ir.workflows.runs": ["*.html"]},
+    package_data={
+        "ance_ir": ["py.typed"],
+        "ance_ir.eval.across": ["*.html"],
+        "ance_ir.eval.benchmarks": ["*.toml"],
+        "ance_ir.eval.report": ["*.css", "*.html", "*.js"],
+        "ance_ir.workflows.runs": ["*.html"],
+    },
     install_requires=[
         "click>=8.2",
         "faiss-cpu>=1.13",

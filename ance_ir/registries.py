@@ -1,4 +1,5 @@
-"""The registries, one for each kind of thing that is extended by adding a file: the kind, its package, and the name of its entries.
+"""The registries, one for each kind of thing that is extended by adding a file: the kind, its package, and the name of its entries,
+unless its files are data.
 
 A layer that uses a registry gives it the type of its entries: ``LOSSES: Registry[Loss] = registries.LOSSES``.
 """
@@ -7,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ance_ir.registry import Registry
+from ance_ir.registry import DataFiles, Registry
 
+BENCHMARKS = DataFiles("benchmark", "ance_ir.eval.benchmarks")
 BM25_ENGINES = Registry[Any]("BM25 engine", "ance_ir.pipelines.bm25.engines", "ENGINE")
 CHECKPOINT_LAYOUTS = Registry[Any]("checkpoint layout", "ance_ir.models.dense.layouts", "LAYOUT")
 CHECKS = Registry[Any]("check of the doctor", "ance_ir.eval.doctor.checks", "check")

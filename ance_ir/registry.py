@@ -1,10 +1,11 @@
-"""Registries: things of one kind by name, a module each, so one is added as one file. ``ance_ir.registries`` lists the kinds."""
+"""Registries: things of one kind by name, a module or a data file each, so one is added as one file. ``ance_ir.registries`` lists them."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import pkgutil
+import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +37,7 @@ class Registry(Mapping[str, T], Generic[T]):
     @cached_property
     def folder(self) -> Path:
         """The folder of the package; to find it imports only the outermost package."""
-        outermost, *inner = self.package.split(".")
-        return Path(*importlib.import_module(outermost).__path__, *inner)
+        return _folder(self.package)
 
     @cached_property
     def _modules(self) -> dict[str, str]:
@@ -86,3 +86,50 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"Registry({self.kind}: {', '.join(self)})"
+
+
+class DataFiles(Mapping[str, Path]):
+    """The TOML files of a package, by their names without ``.toml``; each says under ``describes``, in a line, what it holds.
+
+    Args:
+        kind: what a file is, for messages: ``"benchmark"``.
+        package: the package's dotted name.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        return {path.stem: path for path in sorted(_folder(self.package).glob("*.toml"))}
+
+    def __getitem__(self, name: str) -> Path:
+        return self._files[name]
+
+    def find(self, name: Any) -> Path:
+        """The file that a user asked for.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        return self[check_choice(self.kind, name, self._files)]
+
+    def summary(self, name: str) -> str:
+        """What a file holds, in a line."""
+        return str(tomllib.loads(self[name].read_text(encoding="utf-8"))["describes"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __repr__(self) -> str:
+        return f"DataFiles({self.kind}: {', '.join(self)})"
+
+
+def _folder(package: str) -> Path:
+    """The folder of a package; to find it imports only the outermost one."""
+    outermost, *inner = package.split(".")
+    return Path(*importlib.import_module(outermost).__path__, *inner)

@@ -1,5 +1,7 @@
 """Evaluation: runs, measures, experiments, significance tests, reports."""
 
+from ance_ir.eval.across import BenchmarkEvaluation, CollectionResult, evaluate_on_datasets
+from ance_ir.eval.benchmarks import Benchmark, Collection, find_benchmark
 from ance_ir.eval.doctor import Finding, diagnose, findings_text
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.examination import diagnose_on_dataset, report_on_dataset
@@ -32,6 +34,10 @@ from ance_ir.eval.tuning.weights import TunedWeights, tune_weights
 from ance_ir.moved import moved
 
 __all__ = [
+    "Benchmark",
+    "BenchmarkEvaluation",
+    "Collection",
+    "CollectionResult",
     "Coverage",
     "DEFAULT_MEASURES",
     "EM",
@@ -57,7 +63,9 @@ __all__ = [
     "diagnose_on_dataset",
     "evaluate",
     "evaluate_on_dataset",
+    "evaluate_on_datasets",
     "evaluate_systems",
+    "find_benchmark",
     "find_suite",
     "findings_text",
     "format_evaluation",

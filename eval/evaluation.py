@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from markupsafe import Markup, escape
 
+from ance_ir.eval.grid import MARK, Cell, Column, Grid, GridRow
 from ance_ir.eval.measures import mean_values
 from ance_ir.eval.runs.kept import KeptRuns
 from ance_ir.eval.significance import CONFIDENCE, TESTS, Correction, Test
@@ -18,7 +18,6 @@ from ance_ir.eval.tables import NOTHING, Table
 from ance_ir.files import as_path, atomic_open, write_json
 
 SIGNIFICANT = 0.05
-MARK = "†"
 TIME = "ms/query"
 
 
@@ -73,6 +72,7 @@ class Evaluation:
         correction: of the comparison.
         keys: by system, the key of its run (see ``KeptRuns``); ``None`` where the pipeline has none.
         counts_itself: whether results counted whose docno is the query's qid.
+        excluded: how many documents did not count for a query, by the collection's judgements.
         reused: the systems whose runs were kept from an earlier evaluation.
         notices: warnings about what was left out, cut, assumed or replaced.
     """
@@ -89,6 +89,7 @@ class Evaluation:
     keys: Mapping[str, str | None] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
     counts_itself: bool = True
+    excluded: int = 0
     notices: tuple[str, ...] = ()
 
     @property
@@ -137,21 +138,21 @@ class Evaluation:
         return self.to_text()
 
     def _repr_html_(self) -> str:
+        compared = self.comparison_table()
+        return f"{self.grid().to_html()}{compared.to_html() if compared else ''}"
+
+    def grid(self) -> Grid:
+        """The table for all its forms."""
         rows = []
         for row in self.rows():
-            cells = [
-                Markup("<b>{}</b>{}" if mean.best else "{}{}").format(f"{mean.value:.4f}", marked(mean)) for mean in row.means.values()
-            ]
-            rows.append([row.system, *cells, row.time])
-        tables = [Table(header=["system", *self.measures, TIME], rows=rows), self.comparison_table()]
-        shown = [table.to_html() for table in tables if table is not None]
-        return f"{shown[0]}<p>{escape(self.legend())}</p>{''.join(shown[1:])}"
+            means = [Cell(value=mean.value, best=mean.best, differs=mean.differs) for mean in row.means.values()]
+            rows.append(GridRow(labels=(row.system,), cells=[*means, Cell(value=row.ms_per_query, decimals=1)]))
+        columns = [*(Column(name=measure) for measure in self.measures), Column(name=TIME, marked=False)]
+        return Grid(labels=("system",), columns=columns, rows=rows, compared=self.comparison is not None, legend=self.legend())
 
     def to_text(self) -> str:
         """The table for a terminal, with a legend."""
-        rows = [[row.system, *(f"{mean.value:.4f}{marked(mean) or ' '}" for mean in row.means.values()), row.time] for row in self.rows()]
-        table = Table(header=["system", *(f"{measure} " for measure in self.measures), TIME], rows=rows)
-        return f"{table.to_text()}\n{self.legend()}"
+        return self.grid().to_text()
 
     def comparison_table(self) -> Table | None:
         """Each system against the baseline, measure by measure; ``None`` without a baseline or another system."""
@@ -180,6 +181,8 @@ class Evaluation:
                 queries += f", {measure} over {count:,} of them"
         if not self.counts_itself:
             queries += "; results whose docno is the query's qid do not count (BEIR)"
+        if self.excluded:
+            queries += f"; {self.excluded:,} documents that the collection excludes for a query do not count"
         if self.comparison is None:
             return queries
         test = f"{TESTS[self.test]}, {self.correction.capitalize()}-corrected over {len(self.comparison)} tests, p < {SIGNIFICANT}"
@@ -231,11 +234,6 @@ class Evaluation:
         with atomic_open(folder / "per_query.tsv") as stream:
             values.to_csv(stream, sep="\t", index=False, lineterminator="\n")
         write_json(folder / "results.json", {"settings": dict(settings or {}), **self.to_json()})
-
-
-def marked(mean: Mean) -> str:
-    """The mark of a mean that differs from the baseline's; empty for others."""
-    return MARK if mean.differs else ""
 
 
 def _probability(p: Any) -> str:

@@ -32,6 +32,7 @@ from ance_ir.eval.runs import check_run
 from ance_ir.eval.runs.kept import KeptRuns, run_key
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
 from ance_ir.notices import collected, examples
+from ance_ir.pipelines import Excluded
 from ance_ir.ranking import without_itself
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def evaluate_systems(
     kept: KeptRuns | None = None,
     judged_in_part: bool = False,
     counts_itself: bool = True,
+    excluded: Excluded | None = None,
     verbose: bool = False,
 ) -> Evaluation:
     """Run each system over the queries with judgements, or with answers where a measure needs these, and evaluate the runs.
@@ -71,6 +73,7 @@ def evaluate_systems(
         judged_in_part: whether only some of the queries are judged on purpose, so that leaving out the others needs no warning.
         counts_itself: whether a result counts whose docno is the query's qid; if not, it is taken out of each run, which should be one
             document deeper than measured.
+        excluded: documents that do not count for a query; they are taken out of each run.
         verbose: show progress.
 
     Raises:
@@ -84,14 +87,15 @@ def evaluate_systems(
     with collected() as notices:
         queries, qrels = _evaluated(queries, qrels, evidence, required_evidence(parsed), judged_in_part)
         made = _make_runs(systems, queries, kept, verbose)
-        made["runs"] = _checked(made["runs"], given, counts_itself)
+        made["runs"] = _checked(made["runs"], given, counts_itself, excluded)
         per_query = _values(made["runs"], queries, qrels, measures, evidence)
     weights = {name: query_weights(per_query[name], run) for name, run in made["runs"].items()}
     comparison = None if baseline is None else compare(per_query, baseline, weights=weights, test=test, correction=correction)
     limits = intervals(per_query, baseline, weights=weights)
     tests: Any = {"baseline": baseline, "comparison": comparison, "intervals": limits, "test": test, "correction": correction}
     qrels = NO_QRELS if qrels is None else qrels
-    return Evaluation(qrels=qrels, per_query=per_query, counts_itself=counts_itself, notices=tuple(notices), **made, **tests)
+    counting: Any = {"counts_itself": counts_itself, "excluded": len(excluded or ())}
+    return Evaluation(qrels=qrels, per_query=per_query, notices=tuple(notices), **counting, **made, **tests)
 
 
 class _Made(TypedDict):
@@ -128,12 +132,16 @@ def _check_systems(systems: Mapping[str, pt.Transformer], runs: Mapping[str, pd.
         raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(names)}")
 
 
-def _checked(made: Mapping[str, pd.DataFrame], given: Mapping[str, pd.DataFrame], counts_itself: bool) -> dict[str, pd.DataFrame]:
+def _checked(
+    made: Mapping[str, pd.DataFrame], given: Mapping[str, pd.DataFrame], counts_itself: bool, excluded: Excluded | None
+) -> dict[str, pd.DataFrame]:
     """All runs, those of systems and those made elsewhere."""
     runs = dict(made)
     for name, run in given.items():
         with _about(name):
             runs[name] = check_run(run)
+    if excluded is not None:
+        runs = {name: excluded.without(run) for name, run in runs.items()}
     return runs if counts_itself else {name: without_itself(run) for name, run in runs.items()}
 
 

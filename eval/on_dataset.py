@@ -22,8 +22,8 @@ from ance_ir.eval.runs.dataset_runs import dataset_runs
 from ance_ir.eval.suites import Suite, suite_of
 from ance_ir.models.compute.precision import Precision
 from ance_ir.notices import collected
-from ance_ir.pipelines import WithoutItself
-from ance_ir.pipelines.systems import Systems
+from ance_ir.pipelines import Excluded, WithoutExcluded, WithoutItself
+from ance_ir.pipelines.systems import OpenModels, Systems
 
 
 def evaluate_on_dataset(
@@ -39,6 +39,8 @@ def evaluate_on_dataset(
     device: str | None = None,
     model: str | None = None,
     precision: Precision | None = None,
+    instruction: str = "",
+    models: OpenModels | None = None,
     processes: int = 1,
     verbose: bool = False,
     **options: Any,
@@ -57,6 +59,8 @@ def evaluate_on_dataset(
         device: where models compute.
         model: where the indexes' model is now, if it has moved.
         precision: what dense models compute in.
+        instruction: what models that read instructions are told about the queries, where a system asks for that.
+        models: those that are open, to share them between datasets.
         processes: how many look for answers in texts, where a measure needs that.
         verbose: show progress.
         options: baseline, test, correction and kept, as for ``evaluate_systems``.
@@ -73,11 +77,13 @@ def evaluate_on_dataset(
         dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
         suite = suite or suite_of(dataset, split)
         stack.enter_context(_naming_needs(suite))
-        models: Any = {"device": device, "model": model, "precision": precision, "num_results": num_results or suite.depth}
-        parser = _parser(dataset, split, suite, pipelines, verbose=verbose, **models)
+        computing: Any = {"device": device, "model": model, "precision": precision, "num_results": num_results or suite.depth}
+        computing |= {"instruction": instruction, "models": models, "verbose": verbose}
         options |= {"judged_in_part": suite.judged_in_part, "counts_itself": suite.counts_itself, "verbose": verbose}
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
         queries, qrels = _queries(dataset, split, measures or suite.measures, evidence)
+        qrels, options["excluded"] = _excluded(qrels, suite)
+        parser = _parser(dataset, split, suite, pipelines, excluded=options["excluded"], **computing)
         parsed = parser.parse_all(systems) if systems or run_files else pipelines
         runs = {name: read_run(path, queries=queries) for name, path in run_files.items()}
         found = evaluate_systems(parsed, queries, qrels, measures or suite.measures, runs=runs, evidence=evidence, **options)
@@ -91,14 +97,32 @@ def _queries(dataset: Dataset, split: str, measures: Sequence[str], evidence: Ev
     return dataset.queries(split), dataset.qrels(split) if judged else None
 
 
-def _parser(dataset: Dataset, split: str, suite: Suite, pipelines: Mapping[str, pt.Transformer], **options: Any) -> Systems:
+def _excluded(qrels: pd.DataFrame | None, suite: Suite) -> tuple[pd.DataFrame | None, Excluded | None]:
+    """The judgements that count, and the documents that do not."""
+    if qrels is None or suite.excluded is None:
+        return qrels, None
+    out = (qrels["label"] == suite.excluded).to_numpy(dtype=bool)
+    return (qrels[~out].reset_index(drop=True), Excluded(qrels[out])) if out.any() else (qrels, None)
+
+
+def _parser(
+    dataset: Dataset, split: str, suite: Suite, pipelines: Mapping[str, pt.Transformer], excluded: Excluded | None, **options: Any
+) -> Systems:
     """Reads systems as a suite says."""
     runs: Mapping[str, pt.Transformer] = dataset_runs(dataset, split)
+    if excluded is not None:
+        runs = {name: WithoutExcluded(run, excluded) for name, run in runs.items()}
     if not suite.counts_itself:
         runs = {name: WithoutItself(run) for name, run in runs.items()}
     bm25 = (suite.k1, suite.b)
     return Systems(
-        dataset, pipelines={**runs, **pipelines}, passages=suite.passages, bm25=bm25, counts_itself=suite.counts_itself, **options
+        dataset,
+        pipelines={**runs, **pipelines},
+        passages=suite.passages,
+        bm25=bm25,
+        counts_itself=suite.counts_itself,
+        excluded=excluded,
+        **options,
     )
 
 

@@ -3,6 +3,7 @@
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.pipelines import systems
 from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
+from ance_ir.pipelines.excluded import Excluded, WithoutExcluded
 from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
 from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.itself import WithoutItself
@@ -22,6 +23,7 @@ __all__ = [
     "BestAnswer",
     "DenseRetriever",
     "DenseScorer",
+    "Excluded",
     "NearestName",
     "RM3",
     "RagReader",
@@ -29,6 +31,7 @@ __all__ = [
     "RocchioPRF",
     "Systems",
     "WeightedSum",
+    "WithoutExcluded",
     "WithoutItself",
     "dataset_bm25",
     "systems",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ance_ir import registries
-from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.grid import Tabular
 from ance_ir.registry import Registry
 
 __all__ = ["FORMS", "format_evaluation"]
 
-FORMS: Registry[Callable[[Evaluation], str]] = registries.TABLE_FORMS
+FORMS: Registry[Callable[[Tabular], str]] = registries.TABLE_FORMS
 
 
-def format_evaluation(evaluation: Evaluation, form: str) -> str:
-    """The means of each system, with marks where it differs from the baseline, and its time.
+def format_evaluation(evaluation: Tabular, form: str) -> str:
+    """The table of an evaluation, of one collection or of several: means, with marks where a system differs from the baseline.
 
     Args:
         evaluation: its table is written.

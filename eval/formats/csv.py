@@ -5,29 +5,24 @@ from __future__ import annotations
 import csv
 import io
 
-from ance_ir.eval.evaluation import TIME, Evaluation, marked
+from ance_ir.eval.grid import Cell, Tabular
 
 
-def to_csv(evaluation: Evaluation) -> str:
+def to_csv(evaluation: Tabular) -> str:
     """Lines without a legend."""
-    compared = evaluation.comparison is not None
+    grid = evaluation.grid()
+    marked = [column.marked and grid.compared for column in grid.columns]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["system", *_each(evaluation.measures, [f"{measure} mark" for measure in evaluation.measures], compared), TIME])
-    for row in evaluation.rows():
-        means = row.means.values()
-        cells = _each([_digits(mean.value) for mean in means], [marked(mean) for mean in means], compared)
-        writer.writerow([row.system, *cells, _digits(row.ms_per_query)])
+    header = [(column.name, f"{column.name} mark") for column in grid.columns]
+    for labels, pairs in [(grid.labels, header), *((row.labels, [(_digits(cell), cell.mark) for cell in row.cells]) for row in grid.rows)]:
+        cells = [cell for pair, both in zip(pairs, marked, strict=True) for cell in pair[: 1 + both]]
+        writer.writerow([*labels, *cells])
     return stream.getvalue().removesuffix("\n")
 
 
-def _each(values: list[str], marks: list[str], compared: bool) -> list[str]:
-    """The values, each followed by its mark where systems are compared."""
-    return [cell for pair in zip(values, marks, strict=True) for cell in pair] if compared else values
-
-
-def _digits(value: float | None) -> str:
-    return "" if value is None or value != value else repr(value)
+def _digits(cell: Cell) -> str:
+    return "" if cell.value is None or cell.value != cell.value else repr(cell.value)
 
 
 FORM = to_csv

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.grid import Tabular
 
 
-def to_json(evaluation: Evaluation) -> str:
+def to_json(evaluation: Tabular) -> str:
     """An indented object."""
     return json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
 

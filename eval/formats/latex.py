@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import re
 
-from ance_ir.eval.evaluation import TIME, Evaluation, Mean
+from ance_ir.eval.grid import Cell, Tabular
 from ance_ir.eval.tables import NOTHING
 
 _SIGNS = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 _SIGNS |= {">": r"\textgreater{}", "<": r"\textless{}", "|": r"\textbar{}"}
 
 
-def to_latex(evaluation: Evaluation) -> str:
+def to_latex(evaluation: Tabular) -> str:
     """A ``tabular`` environment, with the legend as a comment."""
-    lines = [
-        " & ".join([_escaped(row.system), *map(_cell, row.means.values()), row.time.replace(NOTHING, "--")]) for row in evaluation.rows()
-    ]
-    header = " & ".join(map(_escaped, ["System", *evaluation.measures, TIME]))
-    body = "".join(f"  {line} \\\\\n" for line in lines)
+    grid = evaluation.grid()
+    labels = [label.capitalize() for label in grid.labels]
+    header = " & ".join(map(_escaped, [*labels, *(column.name for column in grid.columns)]))
+    body = "".join(
+        ("  \\midrule\n" if begins else "") + f"  {' & '.join([*map(_escaped, shown), *map(_cell, row.cells)])} \\\\\n"
+        for row, shown, begins in zip(grid.rows, grid.shown_labels(), grid.begins(), strict=True)
+    )
     return (
-        f"% {evaluation.legend()}\n\\begin{{tabular}}{{l{'r' * (len(evaluation.measures) + 1)}}}\n  \\toprule\n  {header} \\\\\n"
+        f"% {grid.legend}\n\\begin{{tabular}}{{{'l' * len(labels)}{'r' * len(grid.columns)}}}\n  \\toprule\n  {header} \\\\\n"
         f"  \\midrule\n{body}  \\bottomrule\n\\end{{tabular}}"
     )
 
 
-def _cell(mean: Mean) -> str:
-    value = f"{mean.value:.4f}"
-    return (rf"\textbf{{{value}}}" if mean.best else value) + (r"$^{\dagger}$" if mean.differs else "")
+def _cell(cell: Cell) -> str:
+    value = cell.text.replace(NOTHING, "--")
+    return (rf"\textbf{{{value}}}" if cell.best else value) + (r"$^{\dagger}$" if cell.differs else "")
 
 
 def _escaped(text: str) -> str:

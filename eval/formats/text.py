@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.grid import Tabular
 
-FORM = Evaluation.to_text
+
+def to_text(evaluation: Tabular) -> str:
+    """The table and, below it, the legend."""
+    return evaluation.grid().to_text()
+
+
+FORM = to_text

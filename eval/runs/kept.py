@@ -77,12 +77,12 @@ class KeptRuns:
         """
         file, about = self._files(system)
         about.unlink(missing_ok=True)
-        write_run(run, file, _written(system))
+        write_run(run, file, written_name(system))
         if key is not None:
             write_json(about, {"key": key, "ms_per_query": ms_per_query, **({"notices": list(notices)} if notices else {})})
 
     def _files(self, system: str) -> tuple[Path, Path]:
-        return self.folder / f"{_written(system)}.txt.gz", self.folder / f"{_written(system)}.json"
+        return self.folder / f"{written_name(system)}.txt.gz", self.folder / f"{written_name(system)}.json"
 
 
 def _read(path: Path) -> Any:
@@ -103,8 +103,8 @@ def run_key(system: pt.Transformer, queries: pd.DataFrame) -> str | None:
     return digest_bytes([content.encode(errors="surrogatepass")])
 
 
-def _written(system: str) -> str:
-    """A system's name for a file or a run's tag: other characters as ``%xx``, and a hash for the end of a long one."""
+def written_name(system: str) -> str:
+    """A name of a system or a collection, for a file or a run's tag: other characters as ``%xx``, and a hash for the end of a long one."""
     written = quote(system, safe="+,=@()")
     if len(written) <= _LONGEST:
         return written

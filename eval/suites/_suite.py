@@ -57,6 +57,7 @@ class Suite:
         candidates: how many of the candidates that come with the queries are reranked in the rerank setting; 0 where there is none.
         needs: what is downloaded, and how large it is.
         counts_itself: whether a result counts whose docno is the query's qid; false where queries are documents (ArguAna, Quora).
+        excluded: the label of documents that do not count for a query, found or not; ``None`` where there are none.
         judged_in_part: whether only some of the queries were judged on purpose, so that leaving out the others needs no warning.
     """
 
@@ -75,6 +76,7 @@ class Suite:
     needs: str = ""
     judged_in_part: bool = False
     counts_itself: bool = True
+    excluded: int | None = None
 
     def __repr__(self) -> str:
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}

@@ -8,6 +8,7 @@ A system is a chain of stages joined by ``>>``, each with an optional cut-off. T
 ``runs/bert[passages=maxp:256,4]``           a reranker, on the dataset's texts
 ``runs/reader[by=score]``                    a reader at the end: one answer a question, from the dataset's titles and texts
 ``ance[model=runs/x; passages=maxp:128,4]``  a dense model on the dataset, whose index is kept in the cache folder; ``dpr`` likewise
+``ance[model=M; instructions=yes]``          the same with the collection's instruction before each query; see ``ance_ir.eval.benchmarks``
 ``bert[model=runs/bert]``                    a reranker by its folder or hub name
 ``bm25 + 1.1 * ance``                        the weighted sum of scores; a document that one lacks gets its lowest score
 ``rrf(a, b)``                                reciprocal rank fusion
@@ -22,6 +23,19 @@ the grammar.
 from ance_ir.pipelines.systems.cache import dataset_dense
 from ance_ir.pipelines.systems.named import CHECKPOINTS, SYSTEMS, NamedSystem, describe
 from ance_ir.pipelines.systems.own import load_pipelines
+from ance_ir.pipelines.systems.several import check_serves_several
+from ance_ir.pipelines.systems.stages import OpenModels
 from ance_ir.pipelines.systems.systems import Systems, get
 
-__all__ = ["CHECKPOINTS", "NamedSystem", "SYSTEMS", "Systems", "dataset_dense", "describe", "get", "load_pipelines"]
+__all__ = [
+    "CHECKPOINTS",
+    "NamedSystem",
+    "OpenModels",
+    "SYSTEMS",
+    "Systems",
+    "check_serves_several",
+    "dataset_dense",
+    "describe",
+    "get",
+    "load_pipelines",
+]

@@ -51,13 +51,28 @@ def _feedback(text: str) -> Callable[[AnceIndex], VectorPRF]:
     return partial(kind, **settings)
 
 
+INSTRUCTION = "{instruction}"
+"""The place of the collection's instruction in a template."""
+
+_E5 = f"Instruct: {INSTRUCTION}\nQuery: "
+"""What E5, Qwen3-Embedding, GTE-Qwen2 and most other models that read instructions were trained with."""
+
+
+def _instructions(text: str) -> str | None:
+    if text.lower() in _YES | _NO:
+        return _E5 if text.lower() in _YES else None
+    if INSTRUCTION not in text:
+        raise UsageError(f"instructions is yes, no or a template with {INSTRUCTION} in it, e.g. {_E5!r}, not {text!r}")
+    return text.replace("\\n", "\n")
+
+
 Kinds = Mapping[str, Callable[[str], Any]]
 """The reader of each option's value, by the option's name."""
 
 BM25: Kinds = {"engine": str, "k1": _number, "b": _number, "stemmer": str, "stopwords": str, "rm3": _rm3}
 INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
 TEXT = (*(field.name for field in fields(TextSettings)), *OPENING)
-DENSE: Kinds = {"model": str, "passages": parse_passages, **INDEX, **dict.fromkeys(TEXT, str)}
+DENSE: Kinds = {"model": str, "passages": parse_passages, "instructions": _instructions, **INDEX, **dict.fromkeys(TEXT, str)}
 RERANKER: Kinds = {"passages": parse_passages}
 READER: Kinds = {"by": str}
 BERT: Kinds = {"model": str, **RERANKER}

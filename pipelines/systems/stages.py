@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.dense.published import PUBLISHED
 from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
+from ance_ir.pipelines.excluded import Excluded, WithoutExcluded
 from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
@@ -33,6 +34,15 @@ _ANALYSIS = ("engine", "stemmer", "stopwords")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class OpenModels:
+    """The models that are open, for systems over one dataset or several."""
+
+    encoders: dict[str, DenseEncoder] = field(default_factory=dict)
+    rerankers: dict[str, CrossEncoder] = field(default_factory=dict)
+    readers: dict[str, Reader] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stages:
     """Opens the stages of systems over one dataset; a model that several of them use is opened once.
 
@@ -45,6 +55,9 @@ class Stages:
         passages: how documents are split for a dense model, unless the stage sets it or the model is published with its own.
         bm25: k1 and b, unless the stage sets them.
         counts_itself: whether a document counts whose docno is the query's qid.
+        excluded: documents that do not count for a query; ``None`` where there are none.
+        instruction: what models that read instructions are told about the dataset's queries; empty where there is none.
+        models: those that are open.
         verbose: show progress of what is built on first use.
     """
 
@@ -56,10 +69,10 @@ class Stages:
     passages: str
     bm25: tuple[float, float]
     counts_itself: bool
+    excluded: Excluded | None
+    instruction: str
+    models: OpenModels
     verbose: bool
-    _encoders: dict[str, DenseEncoder] = field(default_factory=dict, init=False)
-    _rerankers: dict[str, CrossEncoder] = field(default_factory=dict, init=False)
-    _readers: dict[str, Reader] = field(default_factory=dict, init=False)
 
     def open(self, stage: Stage, text: str, *, retrieves: bool) -> pt.Transformer:
         """A stage: a retriever if it is the first of its system, otherwise a scorer of the documents that were found.
@@ -111,8 +124,23 @@ class Stages:
         name = options.get("model") or checkpoint_for(word, self.dataset)
         passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else self.passages)
         model = self._encoder(stage, name, text_settings(options))
+        asking = self._instructed(stage, model, options)
         index = dataset_dense(self.dataset, model, passages, verbose=self.verbose)
-        return self._over_index(stage, index, model, {name: options[name] for name in kinds.INDEX if name in options}, retrieves=retrieves)
+        return self._over_index(stage, index, asking, {name: options[name] for name in kinds.INDEX if name in options}, retrieves=retrieves)
+
+    def _instructed(self, stage: Stage, model: DenseEncoder, options: Mapping[str, Any]) -> DenseEncoder:
+        """The model that encodes the queries: with the dataset's instruction before each, where the stage asks for that."""
+        template = options.get("instructions")
+        if template is None:
+            return model
+        if "query_prefix" in options:
+            raise UsageError("instructions and query_prefix exclude each other: both say what stands before a query")
+        if not self.instruction:
+            raise UsageError(
+                f"{self.dataset.name} has no instruction for {stage.written}: the file of a benchmark gives its collections theirs; "
+                "query_prefix= puts a text of your own before each query"
+            )
+        return model.with_settings(query_prefix=template.replace(kinds.INSTRUCTION, self.instruction))
 
     def _over_index(
         self, stage: Stage, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool
@@ -133,9 +161,16 @@ class Stages:
     @property
     def _asked(self) -> int:
         """The number of documents to ask a retriever for."""
+        return self._without_itself + (self.excluded.most if self.excluded is not None else 0)
+
+    @property
+    def _without_itself(self) -> int:
         return self.num_results if self.counts_itself else self.num_results + 1
 
     def _others(self, retriever: pt.Transformer) -> pt.Transformer:
+        """A retriever without the documents that do not count."""
+        if self.excluded is not None:
+            retriever = WithoutExcluded(retriever, self.excluded, self._without_itself)
         return retriever if self.counts_itself else WithoutItself(retriever, self.num_results)
 
     def _reranker(self, stage: Stage, folder: Path | None, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
@@ -149,36 +184,36 @@ class Stages:
         if retrieves:
             raise UsageError(f"{stage.word} is a reader, which answers from the results of another stage: bm25 % 20 >> {stage.word}")
         name = str(path.resolve())
-        if name not in self._readers:
-            self._readers[name] = Reader.from_pretrained(name, device=self.device)
+        if name not in self.models.readers:
+            self.models.readers[name] = Reader.from_pretrained(name, device=self.device)
         texts = self.dataset.text_loader(("title", "text"))
-        return texts >> AnswerReader(self._readers[name], verbose=self.verbose) >> BestAnswer(**options)
+        return texts >> AnswerReader(self.models.readers[name], verbose=self.verbose) >> BestAnswer(**options)
 
     def _cross_encoder(self, stage: Stage, name: str, *, is_stage: bool) -> CrossEncoder:
-        if name not in self._rerankers:
+        if name not in self.models.rerankers:
             try:
-                self._rerankers[name] = CrossEncoder.from_pretrained(name, device=self.device)
+                self.models.rerankers[name] = CrossEncoder.from_pretrained(name, device=self.device)
             except ModelError as error:
                 if is_stage:
                     raise UsageError(f"{stage.word} is no index, and does not open as a reranker: {error}") from error
                 raise _with_remedy(error, stage) from error
-        return self._rerankers[name]
+        return self.models.rerankers[name]
 
     def _encoder(self, stage: Stage, name: str, settings: dict[str, Any]) -> DenseEncoder:
         key = repr((name, sorted(settings.items())))
-        if key not in self._encoders:
+        if key not in self.models.encoders:
             try:
-                self._encoders[key] = DenseEncoder.from_pretrained(name, device=self.device, precision=self.precision, **settings)
+                self.models.encoders[key] = DenseEncoder.from_pretrained(name, device=self.device, precision=self.precision, **settings)
             except ModelError as error:
                 raise _with_remedy(error, stage) from error
-        return self._encoders[key]
+        return self.models.encoders[key]
 
     def _model_of(self, index: AnceIndex) -> DenseEncoder:
         encoding = index.manifest["encoding"]
         key = encoding["fingerprint"] if encoding else ""
-        if key not in self._encoders:
-            self._encoders[key] = index.model(self.model, self.device, self.precision)
-        return self._encoders[key]
+        if key not in self.models.encoders:
+            self.models.encoders[key] = index.model(self.model, self.device, self.precision)
+        return self.models.encoders[key]
 
 
 def _with_remedy(error: ModelError, stage: Stage) -> ModelError:

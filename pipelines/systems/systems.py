@@ -13,12 +13,13 @@ from ance_ir.datasets import counts_itself as known_to_count_itself
 from ance_ir.errors import UsageError
 from ance_ir.models.compute.precision import Precision
 from ance_ir.pipelines.bm25.engine import K1, B
+from ance_ir.pipelines.excluded import Excluded
 from ance_ir.pipelines.fusion import FUSIONS, WeightedSum
 from ance_ir.pipelines.fusion.base import Fusion
 from ance_ir.pipelines.systems.named import NAMES, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
-from ance_ir.pipelines.systems.stages import Stages
+from ance_ir.pipelines.systems.stages import OpenModels, Stages
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted
 
 
@@ -36,6 +37,9 @@ class Systems:
         bm25: k1 and b, unless the system sets them.
         counts_itself: whether a document counts whose docno is the query's qid; by default it depends on the dataset's name, see
             ``ance_ir.datasets.counts_itself``. Pipelines of your own are left as they are.
+        excluded: documents that do not count for a query.
+        instruction: what models that read instructions are told about the dataset's queries, where a system asks for that.
+        models: those that are open, to share them with systems over other datasets.
         verbose: show progress of what is built on first use.
 
     Raises:
@@ -54,6 +58,9 @@ class Systems:
         passages: str = "firstp",
         bm25: tuple[float, float] = (K1, B),
         counts_itself: bool | None = None,
+        excluded: Excluded | None = None,
+        instruction: str = "",
+        models: OpenModels | None = None,
         verbose: bool = False,
     ) -> None:
         self._num_results = num_results
@@ -67,6 +74,9 @@ class Systems:
             passages=passages,
             bm25=bm25,
             counts_itself=known_to_count_itself(dataset.name) if counts_itself is None else counts_itself,
+            excluded=excluded,
+            instruction=instruction,
+            models=models or OpenModels(),
             verbose=verbose,
         )
 
@@ -85,13 +95,21 @@ class Systems:
         Raises:
             UsageError: see ``parse``; or two have one name.
         """
+        return dict(map(self._made, self.read_all(texts).values()))
+
+    def read_all(self, texts: Sequence[str]) -> dict[str, System]:
+        """The trees of systems by name, in their order; nothing is opened.
+
+        Raises:
+            UsageError: a text is no system, or two have one name.
+        """
         read: dict[str, System] = {}
         for text in texts:
             system = self._read(text)
             if system.name in read:
                 raise UsageError(f"two systems are called {system.name!r}; name them: NAME={text}")
             read[system.name] = system
-        return dict(map(self._made, read.values()))
+        return read
 
     def of_tree(self, tree: Node, text: str) -> pt.Transformer:
         """The pipeline of a part of a parsed text; see ``parse``.

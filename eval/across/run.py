@@ -1,0 +1,183 @@
+"""From several datasets, or a benchmark, and the texts of systems to one evaluation: what ``ance-ir eval`` does with several datasets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyterrier as pt
+from tqdm.auto import tqdm
+
+from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.errors import AnceError, DatasetError, EvaluationError, IndexingError, UsageError
+from ance_ir.eval.across.evaluation import BenchmarkEvaluation
+from ance_ir.eval.across.page import page_of, write_overview
+from ance_ir.eval.across.result import CollectionResult
+from ance_ir.eval.benchmarks import Benchmark, Collection, benchmark_of
+from ance_ir.eval.examination import diagnose_on_dataset
+from ance_ir.eval.on_dataset import evaluate_on_dataset
+from ance_ir.eval.runs.kept import KeptRuns, written_name
+from ance_ir.eval.significance import Correction, Test, check_test
+from ance_ir.eval.suites import Suite, find_suite, suite_of
+from ance_ir.files import as_path
+from ance_ir.pipelines.systems import OpenModels, Systems, check_serves_several
+
+logger = logging.getLogger(__name__)
+
+Pipelines = Callable[[Dataset], Mapping[str, pt.Transformer]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A collection whose queries are at hand."""
+
+    collection: Collection
+    dataset: Dataset
+    suite: Suite
+
+
+def evaluate_on_datasets(
+    datasets: Sequence[Dataset | str] | Benchmark,
+    systems: Sequence[str],
+    *,
+    split: str | Sequence[str] = "test",
+    suite: Suite | None = None,
+    measures: Sequence[str] = (),
+    pipelines: Pipelines | None = None,
+    baseline: str | None = None,
+    test: Test = "t",
+    correction: Correction = "holm",
+    out: Path | str | None = None,
+    report: Path | str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    verbose: bool = False,
+    **options: Any,
+) -> BenchmarkEvaluation:
+    """Evaluate systems on several collections.
+
+    A collection that cannot be read, or over which a system fails, is named with the reason under ``missing``; the others are
+    evaluated. Models are opened once for all.
+
+    Args:
+        datasets: or their names; or a benchmark, see ``find_benchmark``.
+        systems: expressions without indexes, which hold one collection; ``ance[model=M]`` makes and keeps one of each.
+        split: of all datasets, or one of each; a benchmark has its own.
+        suite: how each is evaluated; by default the benchmark's, or the dataset's own.
+        measures: their names; by default the benchmark's, or the suite's.
+        pipelines: gives the caller's own stages by name, for a dataset; evaluated themselves if there are no systems.
+        baseline: the system with which the others are compared.
+        test: of the differences on each collection; see ``compare``.
+        correction: of the tests on each collection; see ``compare``.
+        out: a folder with one for each collection, as ``Evaluation.save`` writes it; runs there that the same pipelines made of the
+            same queries are used again.
+        report: the HTML file of an overview; the collections' own pages are in the folder of the same name without its ending.
+        settings: for ``results.json``, in addition to those of the evaluation.
+        verbose: show progress.
+        options: as for ``evaluate_on_dataset``.
+
+    Raises:
+        UsageError: a text is no system, or names an index; two collections have one name; or they have no measure in common.
+        DatasetNotFoundError: there is no dataset of a name.
+        EvaluationError: no collection could be evaluated.
+    """
+    check_test(test, correction)
+    benchmark = datasets if isinstance(datasets, Benchmark) else benchmark_of(datasets, _splits(split, len(datasets)))
+    suite = suite or (find_suite(benchmark.suite) if benchmark.suite else None)
+    ready, missing = _prepare(benchmark, suite)
+    if ready:
+        _check_systems(ready[0].dataset, systems, baseline)
+    wanted = _common(ready, measures or benchmark.measures)
+    shared: dict[str, Any] = {**options, "baseline": baseline, "test": test, "correction": correction, "measures": measures or benchmark.measures}
+    shared |= {"models": OpenModels(), "verbose": verbose}
+    results = []
+    with tqdm(ready, desc="collections", disable=not verbose) as bar:
+        for one in bar:
+            bar.set_postfix_str(one.collection.name)
+            try:
+                results.append(_evaluate(one, systems, pipelines, out, report, dict(settings or {}), shared))
+            except (DatasetError, EvaluationError, IndexingError) as error:
+                _leave_out(missing, one.collection, error)
+    if not results:
+        first, why = next(iter(missing.items()))
+        raise EvaluationError(f"none of the {len(missing)} collections could be evaluated; {first}: {why}")
+    found = BenchmarkEvaluation(
+        benchmark=benchmark, results=results, missing=missing, measures=wanted, baseline=baseline, test=test, correction=correction
+    )
+    if out is not None:
+        found.save(out, settings)
+    if report is not None:
+        write_overview(report, found)
+    return found
+
+
+def _splits(split: str | Sequence[str], count: int) -> list[str]:
+    """The split of each of so many datasets."""
+    splits = [split] if isinstance(split, str) else list(split)
+    if len(splits) not in (1, count):
+        raise UsageError(f"expected one split, or one for each of the {count} datasets, found {len(splits)}: {', '.join(splits)}")
+    return splits * (count if len(splits) == 1 else 1)
+
+
+def _prepare(benchmark: Benchmark, suite: Suite | None) -> tuple[list[_Ready], dict[str, str]]:
+    """The collections that are there, and why the others are not."""
+    ready, missing = [], {}
+    for collection in benchmark.collections:
+        try:
+            dataset = load_dataset(collection.dataset) if isinstance(collection.dataset, str) else collection.dataset
+            ready.append(_Ready(collection=collection, dataset=dataset, suite=suite or suite_of(dataset, collection.split)))
+        except DatasetError as error:
+            _leave_out(missing, collection, error)
+    return ready, missing
+
+
+def _leave_out(missing: dict[str, str], collection: Collection, error: AnceError) -> None:
+    missing[collection.name] = str(error)
+    logger.warning("%s is not evaluated: %s", collection.name, error)
+
+
+def _check_systems(dataset: Dataset, systems: Sequence[str], baseline: str | None) -> None:
+    """Refuse, before any work, what no collection can be evaluated with."""
+    read = Systems(dataset).read_all(systems)
+    for system in read.values():
+        check_serves_several(system)
+    if read and baseline is not None and baseline not in read:
+        raise EvaluationError(f"the baseline {baseline!r} is none of the systems: {', '.join(read)}")
+
+
+def _common(ready: Sequence[_Ready], measures: Sequence[str]) -> Sequence[str]:
+    """The measures that all collections have."""
+    if measures or not ready:
+        return measures
+    common = [measure for measure in ready[0].suite.measures if all(measure in one.suite.measures for one in ready)]
+    if not common:
+        each = "; ".join(f"{one.collection.name}: {' '.join(one.suite.measures)}" for one in ready)
+        raise UsageError(f"the collections have no measure in common ({each}); name one that all of them can have, such as nDCG@10")
+    return common
+
+
+def _evaluate(
+    one: _Ready,
+    systems: Sequence[str],
+    pipelines: Pipelines | None,
+    out: Path | str | None,
+    report: Path | str | None,
+    settings: dict[str, Any],
+    shared: Mapping[str, Any],
+) -> CollectionResult:
+    """Evaluate one collection, and write its results and its page."""
+    collection, dataset = one.collection, one.dataset
+    folder = None if out is None else as_path(out) / written_name(collection.name)
+    kept = None if folder is None else KeptRuns(folder / "runs")
+    own = pipelines(dataset) if pipelines is not None else {}
+    of_it: Any = {"split": collection.split, "suite": one.suite, "instruction": collection.instruction}
+    found = evaluate_on_dataset(dataset, systems, pipelines=own, kept=kept, **of_it, **shared)
+    if folder is not None:
+        about = {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "split": collection.split, "suite": one.suite.name}
+        about |= {"systems": list(found.runs), "k": shared.get("num_results") or one.suite.depth}
+        found.save(folder, {**settings, **about})
+    page = None if report is None else page_of(report, collection.name)
+    findings = diagnose_on_dataset(found, dataset, collection.split, one.suite, page)
+    return CollectionResult.of(collection, dataset.name, found, findings)
