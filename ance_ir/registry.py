@@ -102,7 +102,7 @@ class DataFiles(Mapping[str, Path]):
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        return {path.stem: path for path in sorted(_folder(self.package).glob("*.toml"))}
+        return {path.stem: path for path in sorted(_folder(self.package).glob("*.toml"), key=lambda path: path.stem)}
 
     def __getitem__(self, name: str) -> Path:
         return self._files[name]

@@ -56,11 +56,8 @@ def evaluate_on_dataset(
         num_results: documents a query; by default the suite's depth.
         pipelines: the caller's own stages by name; evaluated themselves if neither systems nor runs are given.
         run_files: runs made elsewhere, by name.
-        device: where models compute.
-        model: where the indexes' model is now, if it has moved.
-        precision: what dense models compute in.
+        device: where models compute; this, ``model``, ``precision`` and ``models`` are those of ``Systems``.
         instruction: what models that read instructions are told about the queries, where a system asks for that.
-        models: those that are open, to share them between datasets.
         processes: how many look for answers in texts, where a measure needs that.
         verbose: show progress.
         options: baseline, test, correction and kept, as for ``evaluate_systems``.
@@ -77,13 +74,13 @@ def evaluate_on_dataset(
         dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
         suite = suite or suite_of(dataset, split)
         stack.enter_context(_naming_needs(suite))
-        computing: Any = {"device": device, "model": model, "precision": precision, "num_results": num_results or suite.depth}
-        computing |= {"instruction": instruction, "models": models, "verbose": verbose}
+        computing: Any = {"device": device, "model": model, "precision": precision, "instruction": instruction, "models": models}
         options |= {"judged_in_part": suite.judged_in_part, "counts_itself": suite.counts_itself, "verbose": verbose}
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
         queries, qrels = _queries(dataset, split, measures or suite.measures, evidence)
         qrels, options["excluded"] = _excluded(qrels, suite)
-        parser = _parser(dataset, split, suite, pipelines, excluded=options["excluded"], **computing)
+        depth = num_results or suite.depth
+        parser = _parser(dataset, split, suite, pipelines, options["excluded"], num_results=depth, verbose=verbose, **computing)
         parsed = parser.parse_all(systems) if systems or run_files else pipelines
         runs = {name: read_run(path, queries=queries) for name, path in run_files.items()}
         found = evaluate_systems(parsed, queries, qrels, measures or suite.measures, runs=runs, evidence=evidence, **options)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ance_ir.cli._options import UserPath, dataset_option, device_option, precision_option
-from ance_ir.registries import RUN_FORMATS, TABLE_FORMS
+from ance_ir.cli import _several as several
+from ance_ir.cli._options import DATASET, UserPath, column_option, device_option, named_columns, precision_option
+from ance_ir.registries import BENCHMARKS, RUN_FORMATS, TABLE_FORMS
 
 if TYPE_CHECKING:
     from ance_ir.datasets import Dataset
@@ -28,6 +29,8 @@ Example:
                --system "cascade=bm25 % 100 >> stdlib.ance" --baseline bm25 --out results --report results/report.html
   ance-ir eval --dataset python-stdlib --system bm25 --system "ance-firstp[model=all-MiniLM-L6-v2]" --pipelines mine.py --system mine
   ance-ir eval --dataset msmarco-mini --split dl19 --suite trec-dl-2019 --run theirs.trec.gz --system bm25 --baseline bm25
+  ance-ir eval --dataset medquad --dataset nfcorpus --system bm25 --system "dense=ance[model=all-MiniLM-L6-v2]" --baseline bm25
+  ance-ir eval --benchmark nano-beir --system bm25 --system "e5=ance[model=E5; instructions=yes]" --report nano.html
 """
 
 
@@ -77,9 +80,30 @@ def output_options(command: F) -> F:
     return out(report(form(command)))
 
 
-@click.command("eval", short_help="Evaluate systems on a dataset", epilog=EXAMPLE)
-@dataset_option
-@click.option("--split", default="test", show_default=True, help="Which queries.")
+def collection_options(command: F) -> F:
+    """``--dataset``, ``--benchmark``, ``--column`` and ``--split``."""
+    dataset = click.option(
+        "--dataset",
+        "datasets",
+        multiple=True,
+        metavar="D",
+        callback=named_columns,
+        help=f"{DATASET} May be repeated: one table, with the mean over the datasets.",
+    )
+    known = "; ".join(f"{name}: {BENCHMARKS.summary(name)}" for name in BENCHMARKS)
+    benchmark = click.option(
+        "--benchmark",
+        metavar="NAME",
+        help=f"The collections of a benchmark, in place of --dataset; or your own list, a file in .toml. {known}.",
+    )
+    split = click.option(
+        "--split", "splits", multiple=True, help="Which queries; with several datasets one for all, or one for each.  [default: test]"
+    )
+    return dataset(benchmark(column_option(split(command))))
+
+
+@click.command("eval", short_help="Evaluate systems on a dataset, or on several", epilog=EXAMPLE)
+@collection_options
 @system_options
 @comparison_options
 @click.option("--suite", metavar="NAME", help="Evaluate as this suite says; see `ance-ir suites`.  [default: the dataset's own]")
@@ -90,7 +114,9 @@ def output_options(command: F) -> F:
 @precision_option
 @device_option
 def command(
-    dataset: str,
+    datasets: tuple[str, ...],
+    benchmark: str | None,
+    splits: tuple[str, ...],
     systems: tuple[str, ...],
     file: Path | None,
     run_files: tuple[str, ...],
@@ -100,7 +126,7 @@ def command(
     form: str,
     **options: Any,
 ) -> None:
-    """Evaluate systems on a dataset.
+    """Evaluate systems on a dataset, or on several.
 
     A system is stages joined by >>, each with % and a number after it to cut: bm25, x.ance, "bm25 % 100 >> x.ance",
     "bm25 % 100 >> runs/bert". The first stage retrieves, the later ones (indexes, rerankers) score its results. "bm25 + 1.1 * x.ance" and
@@ -113,9 +139,41 @@ def command(
     The means are shown, and with a baseline each difference from it; these, the values of each query, and the runs are written to --out.
     A run there that was made of the same queries, models and indexes is used again. The doctor's findings, which make the figures
     doubtful, follow. With another --format only the table goes to the standard output.
+
+    Several datasets, or a --benchmark, give one table with the mean over them and its interval; --out gets a folder for each, and
+    --report a page for each. ance[model=M] makes and keeps an index of each. What cannot be read is named; the others are evaluated.
     """
     if not systems and not run_files and file is None:
         raise click.UsageError("name a system with --system, a file with --run, or a file of pipelines with --pipelines")
+    if bool(datasets) == (benchmark is not None):
+        raise click.UsageError("name a dataset with --dataset, several, or a benchmark with --benchmark")
+    _check_out(out, report)
+    if benchmark is not None or len(datasets) > 1:
+        several.evaluate(datasets, benchmark, splits, systems, file, run_files, suite, out, report, form, **options)
+    elif len(splits) > 1:
+        raise click.UsageError("several splits need several datasets: name the dataset with each")
+    else:
+        _evaluate_one(datasets[0], splits[0] if splits else "test", systems, file, run_files, suite, out, report, form, **options)
+
+
+def _check_out(out: Path, report: Path | None) -> None:
+    for option, folder in (("--out", out), *((("--report", report.parent),) if report else ())):
+        _make_writable(option, folder)
+
+
+def _evaluate_one(
+    dataset: str,
+    split: str,
+    systems: tuple[str, ...],
+    file: Path | None,
+    run_files: tuple[str, ...],
+    suite: str | None,
+    out: Path,
+    report: Path | None,
+    form: str,
+    **options: Any,
+) -> None:
+    """Evaluate systems on one dataset."""
     from ance_ir import load_dataset
     from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, suite_of
     from ance_ir.pipelines.systems import load_pipelines
@@ -124,15 +182,13 @@ def command(
     if options["measures"]:
         parse_measures(options["measures"])
     chosen = find_suite(suite) if suite else None
-    for option, folder in (("--out", out), *((("--report", report.parent),) if report else ())):
-        _make_writable(option, folder)
-    source, split = load_dataset(dataset), options["split"]
+    source = load_dataset(dataset)
     used = chosen or suite_of(source, split)
     own = load_pipelines(file, source) if file else {}
     evaluated = [*(systems or (() if run_files else own)), *run_files]
     settings = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
     shared: Any = {"processes": usable_cpus(), "kept": KeptRuns(out / "runs"), "verbose": True}
-    found = evaluate_on_dataset(source, systems, suite=used, pipelines=own, run_files=_named(run_files), **options, **shared)
+    found = evaluate_on_dataset(source, systems, suite=used, split=split, pipelines=own, run_files=_named(run_files), **options, **shared)
 
     say = partial(click.echo, err=form != "text")
     _save_and_show(found, out, form, {**settings, "k": options["num_results"] or used.depth})

@@ -18,14 +18,13 @@ from ance_ir.eval.grid import MARK, Cell, Column, Grid, GridRow
 from ance_ir.eval.significance import CONFIDENCE, TESTS, Correction, Test
 from ance_ir.files import as_path, write_json
 
-
 _LABELS = {
     "mean": "mean",
-    "low": "mean from",
-    "high": "mean to",
+    "low": "mean low",
+    "high": "mean high",
     "difference": "difference",
-    "difference_low": "difference from",
-    "difference_high": "difference to",
+    "difference_low": "difference low",
+    "difference_high": "difference high",
 }
 """What stands before the rows of the means."""
 
@@ -142,9 +141,7 @@ class BenchmarkEvaluation:
                 cells = self.cells(of_measure[column], signed=column.startswith("difference"), leads=column == "mean")
                 rows.append(GridRow(labels=(measure, _LABELS[column]), cells=cells))
         columns = [Column(name=system) for system in self.systems]
-        return Grid(
-            labels=("measure", "collection"), columns=columns, rows=rows, compared=self.baseline is not None, legend=self.legend()
-        )
+        return Grid(labels=("measure", "collection"), columns=columns, rows=rows, compared=self.baseline is not None, legend=self.legend())
 
     def cells(self, values: pd.Series[float], *, differing: Collection[str] = (), signed: bool = False, leads: bool = True) -> list[Cell]:
         """The cells of a row, one for each system.
@@ -163,13 +160,17 @@ class BenchmarkEvaluation:
             cells.append(Cell(value=shown, signed=signed, best=round(value, 4) == best, differs=system in differing))
         return cells
 
-    def legend(self) -> str:
-        """The line below the table: over what the means are, what the interval and the mark say, and what is missing."""
+    def legend(self, limits: str = "low, high") -> str:
+        """The line below the table: over what the means are, what the interval and the mark say, and what is missing.
+
+        Args:
+            limits: where the table has the interval.
+        """
         counting = [unit for unit in self.units() if unit.whole]
         parts = [f"mean over {len(counting)} collections, each counting once" if len(counting) != 1 else "mean over 1 collection"]
         parts += [f"{unit.name} is the mean of {unit.of} collections, and counts as one" for unit in counting if unit.of > 1]
         parts += [f"{unit.name} is not whole, and does not count" for unit in self.units() if not unit.whole]
-        parts.append(f"from, to: {CONFIDENCE:.0%} t interval over the collections, not over queries")
+        parts.append(f"{limits}: {CONFIDENCE:.0%} t interval over the collections, not over queries")
         if self.baseline is not None:
             test = f"{TESTS[self.test]}, {self.correction.capitalize()}-corrected over the tests on that collection, p < {SIGNIFICANT}"
             parts.append(f"{MARK} differs from {self.baseline} on that collection ({test})")

@@ -58,8 +58,7 @@ def evaluate_on_datasets(
 ) -> BenchmarkEvaluation:
     """Evaluate systems on several collections.
 
-    A collection that cannot be read, or over which a system fails, is named with the reason under ``missing``; the others are
-    evaluated. Models are opened once for all.
+    A collection that cannot be read, or on which a system fails, is ``missing`` with the reason; the others are evaluated.
 
     Args:
         datasets: or their names; or a benchmark, see ``find_benchmark``.
@@ -71,9 +70,8 @@ def evaluate_on_datasets(
         baseline: the system with which the others are compared.
         test: of the differences on each collection; see ``compare``.
         correction: of the tests on each collection; see ``compare``.
-        out: a folder with one for each collection, as ``Evaluation.save`` writes it; runs there that the same pipelines made of the
-            same queries are used again.
-        report: the HTML file of an overview; the collections' own pages are in the folder of the same name without its ending.
+        out: a folder with one for each collection (see ``Evaluation.save``), whose runs are used again as ``KeptRuns`` says.
+        report: the HTML file of an overview; ``page_of`` says where the collections' own pages are.
         settings: for ``results.json``, in addition to those of the evaluation.
         verbose: show progress.
         options: as for ``evaluate_on_dataset``.
@@ -85,32 +83,65 @@ def evaluate_on_datasets(
     """
     check_test(test, correction)
     benchmark = datasets if isinstance(datasets, Benchmark) else benchmark_of(datasets, _splits(split, len(datasets)))
-    suite = suite or (find_suite(benchmark.suite) if benchmark.suite else None)
-    ready, missing = _prepare(benchmark, suite)
+    measures = measures or benchmark.measures
+    ready, missing = _prepare(benchmark, suite or (find_suite(benchmark.suite) if benchmark.suite else None))
     if ready:
         _check_systems(ready[0].dataset, systems, baseline)
-    wanted = _common(ready, measures or benchmark.measures)
-    shared: dict[str, Any] = {**options, "baseline": baseline, "test": test, "correction": correction, "measures": measures or benchmark.measures}
-    shared |= {"models": OpenModels(), "verbose": verbose}
+    common = _common(ready, measures)
+    shared = {**options, "measures": measures, "models": OpenModels(), "verbose": verbose}
+    compared: Any = {"baseline": baseline, "test": test, "correction": correction}
+    work = _Work(systems=systems, pipelines=pipelines, out=out, report=report, settings=settings or {}, options={**shared, **compared})
     results = []
     with tqdm(ready, desc="collections", disable=not verbose) as bar:
         for one in bar:
             bar.set_postfix_str(one.collection.name)
             try:
-                results.append(_evaluate(one, systems, pipelines, out, report, dict(settings or {}), shared))
+                results.append(work.evaluate(one))
             except (DatasetError, EvaluationError, IndexingError) as error:
                 _leave_out(missing, one.collection, error)
     if not results:
         first, why = next(iter(missing.items()))
         raise EvaluationError(f"none of the {len(missing)} collections could be evaluated; {first}: {why}")
-    found = BenchmarkEvaluation(
-        benchmark=benchmark, results=results, missing=missing, measures=wanted, baseline=baseline, test=test, correction=correction
-    )
+    found = BenchmarkEvaluation(benchmark=benchmark, results=results, missing=missing, measures=common, **compared)
     if out is not None:
         found.save(out, settings)
     if report is not None:
         write_overview(report, found)
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What is done with each collection; the attributes are arguments of ``evaluate_on_datasets``."""
+
+    systems: Sequence[str]
+    pipelines: Pipelines | None
+    out: Path | str | None
+    report: Path | str | None
+    settings: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    def evaluate(self, one: _Ready) -> CollectionResult:
+        """Evaluate a collection, and write its results and its page."""
+        collection, dataset = one.collection, one.dataset
+        folder = None if self.out is None else as_path(self.out) / written_name(collection.name)
+        found = evaluate_on_dataset(
+            dataset,
+            self.systems,
+            split=collection.split,
+            suite=one.suite,
+            pipelines={} if self.pipelines is None else self.pipelines(dataset),
+            instruction=collection.instruction,
+            kept=None if folder is None else KeptRuns(folder / "runs"),
+            **self.options,
+        )
+        if folder is not None:
+            about: dict[str, Any] = {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "split": collection.split}
+            about |= {"suite": one.suite.name, "systems": list(found.runs), "k": self.options.get("num_results") or one.suite.depth}
+            found.save(folder, {**self.settings, **about})
+        page = None if self.report is None else page_of(self.report, collection.name)
+        findings = diagnose_on_dataset(found, dataset, collection.split, one.suite, page)
+        return CollectionResult.of(collection, dataset.name, found, findings)
 
 
 def _splits(split: str | Sequence[str], count: int) -> list[str]:
@@ -123,7 +154,8 @@ def _splits(split: str | Sequence[str], count: int) -> list[str]:
 
 def _prepare(benchmark: Benchmark, suite: Suite | None) -> tuple[list[_Ready], dict[str, str]]:
     """The collections that are there, and why the others are not."""
-    ready, missing = [], {}
+    ready: list[_Ready] = []
+    missing: dict[str, str] = {}
     for collection in benchmark.collections:
         try:
             dataset = load_dataset(collection.dataset) if isinstance(collection.dataset, str) else collection.dataset
@@ -156,28 +188,3 @@ def _common(ready: Sequence[_Ready], measures: Sequence[str]) -> Sequence[str]:
         each = "; ".join(f"{one.collection.name}: {' '.join(one.suite.measures)}" for one in ready)
         raise UsageError(f"the collections have no measure in common ({each}); name one that all of them can have, such as nDCG@10")
     return common
-
-
-def _evaluate(
-    one: _Ready,
-    systems: Sequence[str],
-    pipelines: Pipelines | None,
-    out: Path | str | None,
-    report: Path | str | None,
-    settings: dict[str, Any],
-    shared: Mapping[str, Any],
-) -> CollectionResult:
-    """Evaluate one collection, and write its results and its page."""
-    collection, dataset = one.collection, one.dataset
-    folder = None if out is None else as_path(out) / written_name(collection.name)
-    kept = None if folder is None else KeptRuns(folder / "runs")
-    own = pipelines(dataset) if pipelines is not None else {}
-    of_it: Any = {"split": collection.split, "suite": one.suite, "instruction": collection.instruction}
-    found = evaluate_on_dataset(dataset, systems, pipelines=own, kept=kept, **of_it, **shared)
-    if folder is not None:
-        about = {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "split": collection.split, "suite": one.suite.name}
-        about |= {"systems": list(found.runs), "k": shared.get("num_results") or one.suite.depth}
-        found.save(folder, {**settings, **about})
-    page = None if report is None else page_of(report, collection.name)
-    findings = diagnose_on_dataset(found, dataset, collection.split, one.suite, page)
-    return CollectionResult.of(collection, dataset.name, found, findings)
