@@ -91,17 +91,7 @@ def evaluate_on_datasets(
     shared = {**options, "measures": measures, "models": OpenModels(), "verbose": verbose}
     compared: Any = {"baseline": baseline, "test": test, "correction": correction}
     work = _Work(systems=systems, pipelines=pipelines, out=out, report=report, settings=settings or {}, options={**shared, **compared})
-    results = []
-    with tqdm(ready, desc="collections", disable=not verbose) as bar:
-        for one in bar:
-            bar.set_postfix_str(one.collection.name)
-            try:
-                results.append(work.evaluate(one))
-            except (DatasetError, EvaluationError, IndexingError) as error:
-                _leave_out(missing, one.collection, error)
-    if not results:
-        first, why = next(iter(missing.items()))
-        raise EvaluationError(f"none of the {len(missing)} collections could be evaluated; {first}: {why}")
+    results = work.evaluate_all(ready, missing)
     found = BenchmarkEvaluation(benchmark=benchmark, results=results, missing=missing, measures=common, **compared)
     if out is not None:
         found.save(out, settings)
@@ -120,6 +110,25 @@ class _Work:
     report: Path | str | None
     settings: Mapping[str, Any]
     options: Mapping[str, Any]
+
+    def evaluate_all(self, ready: Sequence[_Ready], missing: dict[str, str]) -> list[CollectionResult]:
+        """Evaluate the collections; those that fail are added to the missing ones.
+
+        Raises:
+            EvaluationError: all fail.
+        """
+        results = []
+        with tqdm(ready, desc="collections", disable=not self.options["verbose"]) as bar:
+            for one in bar:
+                bar.set_postfix_str(one.collection.name)
+                try:
+                    results.append(self.evaluate(one))
+                except (DatasetError, EvaluationError, IndexingError) as error:
+                    _leave_out(missing, one.collection, error)
+        if not results:
+            first, why = next(iter(missing.items()))
+            raise EvaluationError(f"none of the {len(missing)} collections could be evaluated; {first}: {why}")
+        return results
 
     def evaluate(self, one: _Ready) -> CollectionResult:
         """Evaluate a collection, and write its results and its page."""
