@@ -56,7 +56,10 @@ def evaluate_on_dataset(
         num_results: documents a query; by default the suite's depth.
         pipelines: the caller's own stages by name; evaluated themselves if neither systems nor runs are given.
         run_files: runs made elsewhere, by name.
-        device: where models compute; this, ``model``, ``precision`` and ``models`` are those of ``Systems``.
+        device: where models compute.
+        model: where the indexes' model is now, if it has moved.
+        precision: what dense models compute in.
+        models: those that are open, to share them between datasets.
         instruction: what models that read instructions are told about the queries, where a system asks for that.
         processes: how many look for answers in texts, where a measure needs that.
         verbose: show progress.
@@ -67,8 +70,6 @@ def evaluate_on_dataset(
         UsageError: a text is no system, or an unknown measure.
         EvaluationError: there is nothing to evaluate, or a system does not return a run.
     """
-    if num_results is not None and num_results < 1:
-        raise UsageError(f"num_results must be at least 1, not {num_results}")
     with contextlib.ExitStack() as stack:
         notices = stack.enter_context(collected())
         dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
@@ -79,12 +80,19 @@ def evaluate_on_dataset(
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
         queries, qrels = _queries(dataset, split, measures or suite.measures, evidence)
         qrels, options["excluded"] = _excluded(qrels, suite)
-        depth = num_results or suite.depth
-        parser = _parser(dataset, split, suite, pipelines, options["excluded"], num_results=depth, verbose=verbose, **computing)
+        computing |= {"num_results": _depth(num_results, suite), "verbose": verbose}
+        parser = _parser(dataset, split, suite, pipelines, options["excluded"], **computing)
         parsed = parser.parse_all(systems) if systems or run_files else pipelines
         runs = {name: read_run(path, queries=queries) for name, path in run_files.items()}
         found = evaluate_systems(parsed, queries, qrels, measures or suite.measures, runs=runs, evidence=evidence, **options)
     return replace(found, notices=tuple(notices))
+
+
+def _depth(num_results: int | None, suite: Suite) -> int:
+    """Documents a query."""
+    if num_results is not None and num_results < 1:
+        raise UsageError(f"num_results must be at least 1, not {num_results}")
+    return num_results or suite.depth
 
 
 def _queries(dataset: Dataset, split: str, measures: Sequence[str], evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame | None]:
