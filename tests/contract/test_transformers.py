@@ -26,7 +26,7 @@ from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingErro
 from ance_ir.eval.runs.dataset_runs import RunRetriever
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
-from ance_ir.pipelines import AncePRF, AveragePRF, ReciprocalRankFusion, RocchioPRF, WeightedSum, WithoutItself
+from ance_ir.pipelines import AncePRF, AveragePRF, Excluded, ReciprocalRankFusion, RocchioPRF, WeightedSum, WithoutExcluded, WithoutItself
 from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
@@ -42,6 +42,8 @@ DOCUMENTS = [
 ]
 DOCUMENTS += [{"docno": "twin1", "title": "", "text": "king queen"}, {"docno": "twin2", "title": "", "text": "king queen"}]
 
+OUT = pd.DataFrame({"qid": ["q1"], "docno": ["d1"]})
+"""What does not count."""
 QUERIES = pd.DataFrame(
     {
         "qid": ["q1", "q9", "q3", "q4"],
@@ -260,6 +262,14 @@ CASES = {
         change={"num_results": 3},
         stages=("retriever",),
     ),
+    "WithoutExcluded": Case(
+        make=lambda world: WithoutExcluded(world.index.retriever(world.model, 11), Excluded(OUT), 10),
+        frame=QUERIES,
+        inputs=BY_QUERY,
+        adds=RANKED,
+        change={"num_results": 3},
+        stages=("retriever",),
+    ),
     "WeightedSum": Case(
         make=lambda world: WeightedSum(*two(world), weights=(1, 0.5), num_results=10),
         frame=QUERIES,
@@ -298,7 +308,7 @@ CASES = {
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
 RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25Retriever, Lucene", "BM25Retriever, RM3"]
-RETRIEVERS += ["ReciprocalRankFusion", "WeightedSum", "WithoutItself"]
+RETRIEVERS += ["ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]
 WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
 """They find nothing for a query whose words no document has, and know nothing of vectors."""
 RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "BertReranker, dataset", "QueryEncoder >> DenseRetriever"]
