@@ -76,7 +76,7 @@ def _dataset(dataset: Dataset) -> None:
     _table(rows)
     click.echo("splits" if len(found.splits) else "no queries: it can be indexed and searched")
     if len(found.splits):
-        click.echo("  " + found.splits.to_string(index=False, na_rep="–").replace("\n", "\n  "))
+        click.echo("  " + found.splits.astype(object).where(found.splits.notna(), "–").to_string(index=False).replace("\n", "\n  "))
     for line in found.odd:
         click.echo(f"odd: {line}")
 
