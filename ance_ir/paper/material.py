@@ -10,11 +10,12 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import counts_itself, load_dataset
-from ance_ir.eval.measures import evaluate, judged_split
+from ance_ir.eval.measures import evaluate
 from ance_ir.indexes import AnceIndex, FirstP, index_corpus
 from ance_ir.models import DenseEncoder
 from ance_ir.paper.settings import Scheme, StudySettings
 from ance_ir.ranking import without_itself
+from ance_ir.workflows.dev import DevQueries
 from ance_ir.workflows.negatives import NamedNegatives, with_mix
 from ance_ir.workflows.sets import TrainingSets
 
@@ -43,9 +44,11 @@ class Material:
         self.store = self.dataset.store()
         self.sets = TrainingSets.open([self.dataset], [settings.split])
         self.queries = self.sets.queries
-        dev = settings.dev_split or ("dev" if "dev" in self.dataset.splits else settings.test_split)
-        self.splits = tuple(dict.fromkeys((dev, settings.test_split)))
-        self._judged = {split: judged_split(self.dataset, split) for split in self.splits}
+        self.dev = DevQueries.of(self.dataset, settings.dev_split, load_dataset(settings.dev_dataset) if settings.dev_dataset else None)
+        test = DevQueries(dataset=self.dataset, split=settings.test_split)
+        dev = self.dev or (DevQueries(dataset=self.dataset, split="dev") if self.dataset.has_split("dev") else test)
+        self._judged = {evaluated.name: evaluated.judged() for evaluated in dict.fromkeys((dev, test))}
+        self.splits = tuple(self._judged)
         model = self.model()
         self.fingerprint = model.fingerprint()
         self.temperature = 0.05 if model.similarity == "cosine" else 1.0

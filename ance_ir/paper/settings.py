@@ -74,6 +74,7 @@ class StudySettings(Brief):
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on.
         dev_split: queries to evaluate on in addition to those of the test; ``None``: ``dev`` where the dataset has it.
+        dev_dataset: whose dev queries, over the same documents; its name; ``None``: those of ``dataset``. See ``DevQueries.of``.
         test_split: queries that the expectations are tested on.
         query_length: tokens of a query; ``None``: the model's.
         passage_length: tokens of a document, of which the first are read; ``None``: the model's.
@@ -95,6 +96,7 @@ class StudySettings(Brief):
     depth: int = DEPTH
     split: str = "train"
     dev_split: str | None = None
+    dev_dataset: str | None = None
     test_split: str = "test"
     query_length: int | None = None
     passage_length: int | None = None
@@ -108,7 +110,7 @@ class StudySettings(Brief):
             self.training(seed)
         if self.depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {self.depth}")
-        if self.dev_split == self.test_split:
+        if self.dev_split == self.test_split and self.dev_dataset is None:
             raise UsageError(f"dev and test queries are both of the split {self.test_split!r}; name two, or leave dev_split out")
         warmed = [scheme for scheme in map(Scheme.parse, self.schemes) if scheme.warm_up is not None]
         if warmed and (not 0 < self.until < self.steps or self.until % self.refresh_every):

@@ -87,6 +87,8 @@ def _check_settings(settings: StudySettings, out: Path) -> None:
 def _check_fingerprints(material: Material, out: Path) -> None:
     path = out / "study.json"
     now = {"dataset": material.dataset.fingerprint, "model": material.fingerprint}
+    if material.dev is not None and material.dev.apart:
+        now["dev_dataset"] = material.dev.dataset.fingerprint
     if not path.exists():
         write_json(path, {"settings": material.settings.to_json(), "fingerprints": now, "environment": environment()})
     elif changed := [name for name, before in _read_study(path)["fingerprints"].items() if before != now.get(name)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ance_ir.eval import evaluate
 from ance_ir.indexes.mining import allowed
 from ance_ir.models import DenseEncoder
 from ance_ir.paper import SCHEMES, Scheme, StudySettings, run_study
+from ance_ir.paper.material import Material
+from ance_ir.paper.study import _check_fingerprints
 from ance_ir.paper.trial import Trial, summary
 from ance_ir.training import DenseObjective, TrainingQueries
 from ance_ir.training.batches import Batch
@@ -281,3 +284,19 @@ def test_the_summary_of_a_log() -> None:
         "tokens": 35.0,
         "seconds": 0.5,
     }
+
+
+def test_dev_queries_of_another_dataset(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny[0], other)
+    for name in ("queries.train.tsv", "qrels.train.txt"):
+        (other / name).unlink()
+    material = Material(_settings(tiny, dev_dataset=str(other)), "cpu")
+    assert material.splits == ("other, dev", "test")
+    assert Material(_settings(tiny, dev_dataset=str(other), dev_split="test"), "cpu").splits == ("other, test", "test")
+    assert Material(_settings(tiny), "cpu").splits == ("dev", "test")
+    assert Material(_settings(tiny, test_split="dev"), "cpu").splits == ("dev",)
+    _check_fingerprints(material, tmp_path)
+    (other / "qrels.dev.txt").write_text("q1 0 d1 1\n")
+    with pytest.raises(TrainingError, match="dev_dataset changed"):
+        _check_fingerprints(Material(_settings(tiny, dev_dataset=str(other)), "cpu"), tmp_path)
