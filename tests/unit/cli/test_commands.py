@@ -438,6 +438,19 @@ def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tu
     return run("train", *told, "--learning-rate", "1e-3", *more)
 
 
+def test_dev_queries_of_another_dataset(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(collection, other)
+    status, out, err = _train(run, collection, model, tmp_path / "run", "--negatives", "random", "--dev-dataset", str(other))
+    assert status == 0, err
+    assert "other, test RR@10" in out
+    for name, expected in (("no-such", "no dataset 'no-such'"), ("python-stdlib", "python-stdlib has others")):
+        status, _, err = _train(run, collection, model, tmp_path / "x", "--negatives", "random", "--dev-dataset", name)
+        assert status == 2
+        assert expected in err
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize("negatives", ["ance", "bm25", "random"])
 def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negatives: str) -> None:
     status, out, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--dev-split", "test", "--depth", "3")

@@ -15,6 +15,7 @@ from ance_ir.errors import DatasetNotFoundError, TrainingError, UsageError
 from ance_ir.training import TrainingSettings
 from ance_ir.workflows import run_inferencer, train_on_dataset, train_reranker_on_dataset
 from ance_ir.workflows.dev import DevQueries, described
+from ance_ir.workflows.inferencer import inferencer_processes
 from tests.catalogue import open_catalogue, write_home
 from tests.tiny import cross_encoder, encoder
 
@@ -116,6 +117,13 @@ def test_a_runs_inferencers_find_the_queries(collection: Path, dataset: Dataset,
         DevQueries.of_run(manifest, dataset, str(moved))
     with pytest.raises(TrainingError, match="no negatives from inferencers"):
         run_inferencer(run, dataset=str(collection), dev_dataset=str(moved), say=print)
+
+
+def test_inferencers_that_a_trainer_starts_are_given_the_dataset(dataset: Dataset, asked: Dataset, tmp_path: Path) -> None:
+    for dev, given in ((DevQueries.of(dataset, None, asked), True), (DevQueries.of(dataset, "test", None), False), (None, False)):
+        command = list(inferencer_processes(tmp_path, dataset, dev, [None])._all[0].command)
+        assert (command[-2:] == ["--dev-dataset", asked.source]) == given
+        assert ("--dev-dataset" in command) == given
 
 
 def test_msmarco_is_trained_on_train_and_watched_on_dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
