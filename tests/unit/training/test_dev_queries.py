@@ -121,7 +121,7 @@ def test_a_runs_inferencers_find_the_queries(collection: Path, dataset: Dataset,
 
 def test_inferencers_that_a_trainer_starts_are_given_the_dataset(dataset: Dataset, asked: Dataset, tmp_path: Path) -> None:
     for dev, given in ((DevQueries.of(dataset, None, asked), True), (DevQueries.of(dataset, "test", None), False), (None, False)):
-        command = list(inferencer_processes(tmp_path, dataset, dev, [None])._all[0].command)
+        command = list(inferencer_processes(tmp_path, [dataset.source], dev, [None])._all[0].command)
         assert (command[-2:] == ["--dev-dataset", asked.source]) == given
         assert ("--dev-dataset" in command) == given
 
