@@ -22,14 +22,14 @@ _FEW = 0.01
 
 
 def warn_of_shared_queries(
-    dataset: Dataset, queries: TrainingQueries, split: str | None, dev: DevQueries | None = None, *, named: bool = False
+    dataset: Dataset, queries: TrainingQueries, split: str, dev: DevQueries | None = None, *, named: bool = False
 ) -> None:
     """Warn of training queries that are among the dev queries or those of the test split, by their texts.
 
     Args:
         dataset: whose test queries are looked at.
         queries: to train on.
-        split: theirs; ``None`` if they are of another dataset.
+        split: of this dataset that is trained on.
         dev: queries to evaluate on meanwhile.
         named: name the dataset, as there are several.
 
@@ -46,14 +46,14 @@ def warn_of_shared_queries(
             logger.warning(message, len(shared), len(queries), name, examples(shared))
 
 
-def _evaluated(dataset: Dataset, split: str | None, dev: DevQueries | None, named: bool) -> Iterator[tuple[str, pd.Series[str]]]:
+def _evaluated(dataset: Dataset, split: str, dev: DevQueries | None, named: bool) -> Iterator[tuple[str, pd.Series[str]]]:
     """The texts of the dev queries and of the test queries, after the name of their split."""
     of = f"{dataset.name}, " if named else ""
     if dev is not None:
         yield dev.name if dev.apart else f"{of}{dev.split}", dev.dataset.queries(dev.split)["query"]
         if dev.split == "test" and not dev.apart:
             return
-    if dataset.has_split("test") and not (split is not None and _called_test(dataset, split)):
+    if dataset.has_split("test") and not _called_test(dataset, split):
         with contextlib.suppress(DatasetNotFoundError):  # they cannot be downloaded
             yield f"{of}test", dataset.queries("test")["query"]
 

@@ -104,9 +104,8 @@ class TrainingData:
         several = len(self.sets.sets) > 1
         for asked in {one.dataset.source: one for one in reversed(self.sets.sets)}.values():
             for one in self.sets:
-                split = one.split if one.dataset.source == asked.dataset.source else None
                 of_first = dev if asked.dataset is self.dataset else None
-                warn_of_shared_queries(asked.dataset, one.queries, split, of_first, named=several)
+                warn_of_shared_queries(asked.dataset, one.queries, asked.split, of_first, named=several)
 
     def trainer(
         self,

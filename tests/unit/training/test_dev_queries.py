@@ -142,3 +142,16 @@ def test_msmarco_is_trained_on_train_and_watched_on_dev(tmp_path: Path, monkeypa
         DevQueries.of(marco, None, load_dataset("nq/dev"))
     questions = DevQueries.of(load_dataset("nq/train"), None, load_dataset("nq/dev"))
     assert questions is not None and questions.dataset.queries_name(questions.split) == "dpr-w100/natural-questions/dev"
+
+
+def test_an_ids_training_queries_are_no_test_queries_of_another_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
+    write_home(tmp_path / "home")
+    open_catalogue(tmp_path / "home", monkeypatch)
+    one, other = load_dataset("nq/train"), load_dataset("nq/dev")  # they share a question
+    settings = TrainingSettings(steps=1, batch_size=2)
+    with caplog.at_level(logging.WARNING):
+        train_on_dataset([one, other], encoder(), tmp_path / "run", settings, split=["train", "dev"], negatives="random")
+    assert "are among those of split" not in caplog.text
