@@ -71,7 +71,8 @@ def training_sets_options(command: F) -> F:
             type=float,
             multiple=True,
             metavar="W",
-            help="How often batches come from each --dataset, in their order.  [default: in proportion to their queries]",
+            help="How often batches come from each --dataset, in their order; one for all: equally often.  "
+            "[default: in proportion to their queries]",
         ),
     )
 

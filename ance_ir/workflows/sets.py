@@ -62,15 +62,15 @@ class TrainingSets:
         Args:
             datasets: at least one; the same one may come with several splits.
             splits: one for each, or one for all.
-            weights: of the sets; by default in proportion to their queries.
+            weights: one for each, or one for all, so that all count the same; by default in proportion to their queries.
             verbose: show progress.
 
         Raises:
             UsageError: not as many splits or weights as datasets, or a weight that is not above 0.
             TrainingError: a set has no query with a relevant document in its corpus.
         """
-        if len(splits) == 1:
-            splits = [splits[0]] * len(datasets)
+        splits = list(splits) * len(datasets) if len(splits) == 1 else splits
+        weights = list(weights) * len(datasets) if len(weights) == 1 else weights
         if len(splits) != len(datasets):
             raise UsageError(f"a split for each of the {len(datasets)} training sets, or one for all, was expected, not {len(splits)}")
         stores: dict[str, tuple[DocumentStore, int]] = {}

@@ -32,7 +32,7 @@ class DatasetTraining(Brief):
         negatives: where they come from: a name, a run file, a system or a mixture, as ``NamedNegatives`` reads it.
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on; of several datasets a split for each, or one for all.
-        weights: of several datasets, see ``QuerySet``; by default in proportion to their queries.
+        weights: of several datasets, see ``TrainingSets.open``.
 
     Raises:
         UsageError: the depth is below 1.

@@ -125,6 +125,7 @@ def test_negatives_come_from_the_own_corpus(dataset: Dataset, other: Dataset, te
     sets = TrainingSets.open([dataset, other, dataset], ["train", "train", "test"])
     assert [one.first for one in sets] == [0, 38, 0]
     assert sets.starts == [0, 24, 32]
+    assert [one.weight for one in TrainingSets.open([dataset, other], ["train"], [2.0]).queries.sets] == [2.0, 2.0]
     source = NamedNegatives(sets, depth=5, device="cpu").make(text)
     drawn = source.draw(np.arange(len(sets.queries)), 6, np.random.default_rng(1))
     own = np.array([query in range(24, 32) for query in range(len(sets.queries))])
@@ -243,7 +244,7 @@ def test_queries_of_one_set_in_the_test_queries_of_another_are_reported(
 
 
 def test_settings_that_do_not_fit_the_sets_are_refused(dataset: Dataset, other: Dataset, tmp_path: Path) -> None:
-    for options in ({"split": ("train", "train", "test")}, {"weights": (1.0,)}, {"weights": (1.0, 0.0)}):
+    for options in ({"split": ("train", "train", "test")}, {"weights": (1.0, 1.0, 1.0)}, {"weights": (1.0, 0.0)}):
         with pytest.raises(UsageError):
             _train([dataset, other], tmp_path / "run", negatives="random", **options)
     _train(dataset, tmp_path / "first", steps=2)
