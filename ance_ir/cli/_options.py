@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ance_ir import registries
+from ance_ir.cli._standard_input import DASH, standard_input
 from ance_ir.registries import OPTIMISERS, PASSAGES, SCHEDULES
 from ance_ir.registry import Registry
 
@@ -24,13 +25,17 @@ T = TypeVar("T")
 
 
 class UserPath(click.Path):
-    """A path, ``~`` at its beginning replaced by the home folder, which a shell leaves as it is in ``--out=~/x`` and in quotes."""
+    """A path, ``~`` at its beginning replaced by the home folder, which a shell leaves as it is in ``--out=~/x`` and in quotes. Where a
+    file must exist, ``-`` is standard input.
+    """
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path that a text names."""
+        if value == DASH and self.exists and self.file_okay:
+            return Path(standard_input())
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
@@ -104,12 +109,17 @@ def _keep_columns(ctx: click.Context, param: click.Parameter, value: tuple[str, 
 
 
 def named_columns(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """The name of a dataset, or several, with the columns that ``--column`` names."""
-    named = ctx.meta.get("ance_ir.columns", ())
-    if not named or not value:
+    """The name of a dataset, or several, with the columns that ``--column`` names; ``-`` is a file on standard input."""
+    if not value:
         return value
-    columns = f"[{'; '.join(named)}]"
-    return f"{value}{columns}" if isinstance(value, str) else tuple(f"{name}{columns}" for name in value)
+    columns = f"[{'; '.join(named)}]" if (named := ctx.meta.get("ance_ir.columns", ())) else ""
+    names = [f"{or_standard_input(name)}{columns}" for name in ([value] if isinstance(value, str) else value)]
+    return names[0] if isinstance(value, str) else tuple(names)
+
+
+def or_standard_input(name: str) -> str:
+    """The name of a file or dataset; for ``-`` that of a file with what comes on standard input."""
+    return standard_input() if name == DASH else name
 
 
 def dev_dataset_option(command: F) -> F:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ance_ir.cli import _several as several
-from ance_ir.cli._options import DATASET, UserPath, column_option, device_option, named_columns, precision_option
+from ance_ir.cli._options import DATASET, UserPath, column_option, device_option, named_columns, or_standard_input, precision_option
 from ance_ir.registries import BENCHMARKS, RUN_FORMATS, TABLE_FORMS
 
 if TYPE_CHECKING:
@@ -263,8 +263,10 @@ def _named(files: tuple[str, ...]) -> dict[str, Path]:
 
     named: dict[str, Path] = {}
     for text in files:
-        name, separator, file = ("", "", text) if as_path(text).exists() else text.partition("=")
-        path = as_path(file if separator else text)
+        name, separator, file = text.partition("=")
+        if not separator or as_path(text).exists():
+            name, file = "", text
+        path = as_path(or_standard_input(file))
         name = name or plain_name(path.name).rsplit(".", 1)[0]
         if not path.is_file():
             raise click.UsageError(f"--run {text}: there is no file {path}")

@@ -18,6 +18,7 @@ from ance_ir.cli._options import (
     numbers,
     opened_datasets,
     optimisation_options,
+    or_standard_input,
     out_option,
     passages_option,
     settings_from,
@@ -101,6 +102,7 @@ Example:
 @click.option(
     "--teacher-scores",
     metavar="dataset|FILE",
+    callback=lambda ctx, param, value: value and or_standard_input(value),
     help="Scores to distil from: those that come with the training data, a TREC run, or a training file, such as `ance-ir mine --scores` "
     "writes. Pairs that have none are refused, or asked of --teacher.",
 )

@@ -51,14 +51,16 @@ def unpacked(path: Path) -> Path:
     """
     found = path.resolve().stat()
     folder = cache_folder() / "archives" / digest_of([str(path.resolve()), found.st_size, found.st_mtime_ns])
-    make_once(folder, (folder / _MARKER).exists, lambda: _unpack(path, folder), "unpacking an archive")
-    inner = folder / "content"
-    while len(entries := [entry for entry in inner.iterdir() if not entry.name.startswith(".")]) == 1 and entries[0].is_dir():
-        inner = entries[0]
-    return inner
+    make_once(folder, (folder / _MARKER).exists, lambda: unpack(path, folder), "unpacking an archive")
+    return _inner(folder)
 
 
-def _unpack(path: Path, folder: Path) -> None:
+def unpack(path: Path, folder: Path) -> Path:
+    """Unpack an archive into a new folder; the folder within it that ``unpacked`` gives.
+
+    Raises:
+        DatasetError: see ``unpacked``.
+    """
     logger.info("%s is unpacked into %s", path, folder)
     name = plain_name(path.name).removesuffix(".tar").removesuffix(".tgz") or "archive"
     with atomic_folder(folder, _MARKER) as temporary:
@@ -71,6 +73,14 @@ def _unpack(path: Path, folder: Path) -> None:
                 with target.open("xb") as written:
                     shutil.copyfileobj(stream, written)
         write_json(temporary / _MARKER, {"archive": str(path.resolve())})
+    return _inner(folder)
+
+
+def _inner(folder: Path) -> Path:
+    inner = folder / "content"
+    while len(entries := [entry for entry in inner.iterdir() if not entry.name.startswith(".")]) == 1 and entries[0].is_dir():
+        inner = entries[0]
+    return inner
 
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TextIO
 
 import click
 
-from ance_ir.cli._options import index_argument
+from ance_ir.cli._options import UserPath, index_argument
 
 EXAMPLE = """
 \b
@@ -20,15 +19,18 @@ Example:
 @click.command("delete", short_help="Delete documents", epilog=EXAMPLE)
 @index_argument
 @click.argument("docnos", nargs=-1)
-@click.option("--from", "file", type=click.File(encoding="utf-8"), metavar="FILE", help="Delete the documents in FILE too, a docno a line.")
+@click.option(
+    "--from", "file", type=UserPath(exists=True, dir_okay=False), metavar="FILE", help="Delete the documents in FILE too, a docno a line."
+)
 @click.option("--missing", is_flag=True, help="Ignore docnos that the index does not hold; otherwise nothing is deleted.")
-def command(index: Path, docnos: tuple[str, ...], file: TextIO | None, missing: bool) -> None:
+def command(index: Path, docnos: tuple[str, ...], file: Path | None, missing: bool) -> None:
     """Delete documents of INDEX, all of DOCNOS or none. They are no longer found; `ance-ir index compact` frees their space."""
     from ance_ir.indexes import AnceIndex
+    from ance_ir.reading import lines
 
-    listed = [line.rstrip("\r\n") for line in file] if file else []
+    listed = [line.text for line in lines(file)] if file else []
     if not docnos and file is None:
         raise click.UsageError("give docnos, or a file of them with --from")
     opened = AnceIndex(index)
-    count = opened.delete([*docnos, *filter(None, listed)], missing=missing)
+    count = opened.delete([*docnos, *listed], missing=missing)
     click.echo(f"{index}: {count:,} deleted, {len(opened):,} documents left")
