@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 
 from ance_ir.datasets import DirectoryDataset, load_dataset
 from ance_ir.datasets.sources.questions import read_questions
+from ance_ir.errors import DatasetNotFoundError
 from ance_ir.eval.runs import read_run
 from ance_ir.eval.runs.kept import KeptRuns
 from tests.fuzz.reader import Reader
@@ -28,6 +32,28 @@ BEIR: dict[str, str] = {
     "queries.jsonl": '{"_id": "q1", "text": "dense retrieval", "metadata": {}}\n{"_id": "q2", "text": "cat tree"}\n',
     "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\nq2\td2\t1\n",
 }
+
+LAYOUTS: dict[str, dict[str, str]] = {
+    "passages of MS MARCO": {
+        "collection.tsv": "d1\ta text\nd2\tgröße 日本\n",
+        "queries.test.tsv": TEXTS["queries.tsv"],
+        "qrels.test.tsv": TEXTS["qrels.txt"],
+    },
+    "documents of MS MARCO": {"msmarco-docs.tsv": "d1\tu\tt\ta text\nd2\t\t\tgröße 日本\n"},
+    "passages of version 2": {"msmarco_passage_00": '{"pid": "d1", "passage": "a text"}\n{"pid": "d2", "passage": "größe 日本"}\n'},
+    "passages of DPR": {
+        "psgs_w100.tsv": 'id\ttext\ttitle\nd1\t"a ""text"""\tt\nd2\tgröße 日本\t\n',
+        "nq-test.qa.csv": "who\t['a', \"b\"]\n",
+    },
+    "collection of Pyserini": {"a.jsonl": '{"id": "d1", "contents": "a text"}\n{"id": 2, "contents": "größe 日本"}\n'},
+    "tables": {
+        "docs.csv": 'docno,title,text\nd1,t,"a ""text"""\nd2,,größe 日本\n',
+        "queries.json": '[{"qid": "q1", "text": "dense"},\n {"qid": "q2", "text": "cat tree"}]',
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq2\td2\t1\n",
+    },
+    "folder of texts": {"a/b c.md": "# a\ntext\n", "d2.txt": "größe 日本\n"},
+}
+"""Folders in layouts other than ours and BEIR's."""
 
 QUESTIONS: dict[str, str] = {
     "lines": "who is it?\t['a', \"b\"]\nwhat\t[]\n",
@@ -65,6 +91,27 @@ def _read_beir(folder: Path) -> Any:
     return list(dataset.documents()), dataset.queries(), dataset.qrels(), dataset.fingerprint
 
 
+def _read_layout(folder: Path) -> Any:
+    dataset = load_dataset(folder)
+    found: list[Any] = [list(dataset.documents()), dataset.fingerprint]
+    for split in dataset.splits:
+        for read in (dataset.queries, dataset.qrels, dataset.answers):
+            with contextlib.suppress(DatasetNotFoundError):
+                found.append(read(split))
+    return found
+
+
+def _parquet(folder: Path) -> None:
+    table = pyarrow.table({"docno": ["d1", "d2"], "text": ["a text", "größe 日本"]})
+    pyarrow.parquet.write_table(table, folder / "x.parquet")
+
+
+def _arrow(folder: Path) -> None:
+    table = pyarrow.table({"docno": ["d1", "d2"], "text": ["a text", "größe 日本"]})
+    with pyarrow.OSFile(str(folder / "x.arrow"), "wb") as stream, pyarrow.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+
+
 def _kept(folder: Path) -> None:
     run = pd.DataFrame({"qid": ["q1", "q1"], "docno": ["d1", "d2"], "score": [2.0, 1.0]})
     KeptRuns(folder).put("bm25", "key", run, 1.5)
@@ -72,6 +119,10 @@ def _kept(folder: Path) -> None:
 
 READERS = [
     Reader(name="collection", make=_written(TEXTS), files=dict.fromkeys(list(TEXTS)[:4], "lines"), read=_read_collection),
+    *(Reader(name=name, make=_written(files), files=dict.fromkeys(files, "lines"), read=_read_layout) for name, files in LAYOUTS.items()),
+    # damaged ones may end the process
+    Reader(name="Parquet", make=_parquet, files={"x.parquet": "bytes"}, read=_read_layout, apart=True),
+    Reader(name="Arrow", make=_arrow, files={"x.arrow": "bytes"}, read=_read_layout, apart=True),
     Reader(name="folder of BEIR", make=_written(BEIR), files=dict.fromkeys(BEIR, "lines"), read=_read_beir),
     *(
         Reader(

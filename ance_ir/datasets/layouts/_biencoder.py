@@ -15,6 +15,7 @@ from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
 from ance_ir.datasets.layouts._records import Record, RecordFiles, Sample, each
 from ance_ir.datasets.layouts._writing import alike, check_ending, file_of_each_split
 from ance_ir.datasets.screening import Document
+from ance_ir.datasets.table import Table
 from ance_ir.files import atomic_open
 
 _DOCNO = ("passage_id", "psg_id")
@@ -23,7 +24,12 @@ _DOCNO = ("passage_id", "psg_id")
 def find_biencoders(path: Path, columns: Mapping[str, str]) -> RecordFiles | None:
     """The training files at a path; ``None`` if there are none."""
     found = find_kinds(path, "dpr", columns, {RECORDS: lambda values: "question" in values and "positive_ctxs" in values})
-    return None if found is None else RecordFiles(splits=found[RECORDS], read=partial(each, _parse), answered=True)
+    return None if found is None else biencoders(found[RECORDS])
+
+
+def biencoders(splits: Mapping[str, Sequence[Table]]) -> RecordFiles:
+    """Training files, by split."""
+    return RecordFiles(splits=splits, read=partial(each, _parse), answered=True)
 
 
 def _parse(record: Record) -> Sample:

@@ -6,9 +6,9 @@
 ``NAME-SPLIT.qa.csv``                          question, tab, Python list of answers: ``nq-test.qa.csv``, ``trivia-dev.qa.csv``
 =============================================  =============================================================================
 
-Files may be compressed. Passages and questions lie in one folder. Where all questions are of one NAME, splits are ``test``, ``dev`` and
-``train``, otherwise ``nq-test``, ``trivia-test``, …. A question's qid is its place in its file, from 0, as in Pyserini. There are no
-judgements: a passage counts that holds an answer.
+Files may be compressed. They lie in one folder; where all questions are of one NAME, splits are ``test``, ``dev`` and ``train``, otherwise
+``nq-test``, ``trivia-test``, …. The qid of a question in a ``.qa.csv`` is its place, from 0, as in Pyserini; there are no judgements for
+it: a passage counts that holds an answer. A split that has training records is read from them.
 
 A training record is
 
@@ -20,9 +20,9 @@ A training record is
 ``negative_ctxs``       likewise: they follow
 ======================  ===============================================================================================
 
-Training files are a file or a folder of their own, whose documents are the passages of all records. Without ``passage_id`` docnos are
-hashes of title and text; qids are hashes of the question. Scores are read where all passages of a side have one; in the files that DPR
-published they are BM25's, and 1000 for positives.
+Without ``psgs_w100.tsv``, training files are a file or a folder, whose documents are the passages of all records. Without ``passage_id``
+docnos are hashes of title and text; qids are hashes of the question. Scores are read where all passages of a side have one; in the files
+that DPR published they are BM25's, and 1000 for positives.
 """
 
 from __future__ import annotations

@@ -263,6 +263,17 @@ def test_answers_of_dprs_questions(tmp_path: Path) -> None:
     dataset = load_dataset(write(tmp_path / "x", EXAMPLES["dpr"][1]()))
     answers = dataset.answers("test").to_dict("list")
     assert answers == {"qid": ["0", "1"], "query": ["who sleeps", "who barks"], "answers": [["cats", "a cat's"], ["dogs"]]}
+    passages = [{"title": title, "text": text, "passage_id": docno} for docno, title, text in (("7", "Cats", "x"), ("8", "Dogs", "y"))]
+    record = {"question": "who", "answers": ["a"], "positive_ctxs": passages[:1], "negative_ctxs": [], "hard_negative_ctxs": passages[1:]}
+    write(tmp_path / "x", {"biencoder-nq-train.json": json.dumps([record]), "nq-train.qa.csv": "who\t['b']\n"})
+    trained = load_dataset(tmp_path / "x")
+    assert trained.splits == ("test", "dev", "train")
+    assert list(trained.documents()) == [titled(CATS, title="Cats"), titled(DOGS, title="Dogs")]
+    assert trained.qrels("train")["docno"].tolist() == ["7"]
+    assert [instance.negatives for instance in trained.instances("train")] == [("8",)]
+    assert trained.answers("train")["answers"].tolist() == [["a"]]
+    (tmp_path / "x" / "biencoder-nq-train.json").unlink()
+    (tmp_path / "x" / "nq-train.qa.csv").unlink()
     write(tmp_path / "x", {"trivia-test.qa.csv": "who\t['x']\n"})
     assert load_dataset(tmp_path / "x").splits == ("nq-dev", "nq-test", "trivia-test")
 
