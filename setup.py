@@ -67,7 +67,7 @@ setup(
     install_requires=[
         "click>=8.2",
         "faiss-cpu>=1.13",
-        "ir_datasets>=0.5.11",
+        "ir_datasets>=0.6.3",
         "ir_measures>=0.4.3",
         "jinja2>=3.1.6",
         "numpy>=2.2",

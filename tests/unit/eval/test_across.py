@@ -281,6 +281,10 @@ def test_a_name_that_is_none_is_refused_at_once(folders: list[str], monkeypatch:
         evaluate_on_datasets(folders, ["bm25"], split=["dev", "test"])
 
 
+class _End(BaseException):
+    """The process ends."""
+
+
 class _Counting(pt.Transformer):
     """A system that counts its work and can end the process, as far as Python can tell."""
 
@@ -300,7 +304,7 @@ def test_an_end_in_the_middle_loses_the_collection_in_work_alone(folders: list[s
 
     def kill() -> None:
         if "birds" in asked and asked.count("birds") == 1:
-            raise KeyboardInterrupt
+            raise _End
 
     def pipelines(dataset: Dataset) -> dict[str, pt.Transformer]:
         from ance_ir.pipelines import dataset_bm25
@@ -310,7 +314,7 @@ def test_an_end_in_the_middle_loses_the_collection_in_work_alone(folders: list[s
     def evaluate() -> BenchmarkEvaluation:
         return evaluate_on_datasets(folders, ["mine"], pipelines=pipelines, out=tmp_path / "out")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(_End):
         evaluate()
     assert {path.name for path in (tmp_path / "out").iterdir() if (path / "results.json").exists()} == {"cats", "dogs"}
     before = list(asked)
