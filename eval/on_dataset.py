@@ -81,7 +81,7 @@ def evaluate_on_dataset(
         queries, qrels = _queries(dataset, split, measures or suite.measures, evidence)
         qrels, options["excluded"] = _excluded(qrels, suite)
         computing |= {"num_results": _depth(num_results, suite), "verbose": verbose}
-        parser = _parser(dataset, split, suite, pipelines, options["excluded"], **computing)
+        parser = parser_for(dataset, split, suite, pipelines, options["excluded"], **computing)
         parsed = parser.parse_all(systems) if systems or run_files else pipelines
         runs = {name: read_run(path, queries=queries) for name, path in run_files.items()}
         found = evaluate_systems(parsed, queries, qrels, measures or suite.measures, runs=runs, evidence=evidence, **options)
@@ -110,7 +110,7 @@ def _excluded(qrels: pd.DataFrame | None, suite: Suite) -> tuple[pd.DataFrame | 
     return (qrels[~out].reset_index(drop=True), Excluded(qrels[out])) if out.any() else (qrels, None)
 
 
-def _parser(
+def parser_for(
     dataset: Dataset, split: str, suite: Suite, pipelines: Mapping[str, pt.Transformer], excluded: Excluded | None, **options: Any
 ) -> Systems:
     """Reads systems as a suite says."""

@@ -29,7 +29,7 @@ SUMMARIES = {
     "train-reranker": "Train a reranker (cross-encoder)",
     "train-reader": "Train a reader that finds answers in passages",
     "index": "Build and change an index",
-    "search": "Search an index",
+    "search": "Search an index, or run a system",
     "read": "Answer questions from passages, and compare readers",
     "convert": "Write a collection or training data in another layout",
     "eval": "Evaluate systems on a dataset",

@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import DATASET, UserPath, device_option, index_argument, precision_option
-from ance_ir.registries import FAISS_PARTS
+from ance_ir.cli._options import DATASET, UserPath, column_option, device_option, named_columns, precision_option
+from ance_ir.registries import FAISS_PARTS, RUN_FORMATS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from ance_ir.datasets import Dataset
     from ance_ir.models.compute.precision import Precision
 
-logger = logging.getLogger(__name__)
+_SHOWN, _WRITTEN = 10, 1000
+"""Documents a query by default: of an index or on the screen, and of a system in a run."""
 
+HELP = """Search INDEX, or with --system a dataset, with QUERIES, those of a file, or those of a split. They need not be judged.
+
+With --system SYSTEM and --dataset D, SYSTEM is what `ance-ir eval` takes: bm25, "bm25 % 100 >> x.ance", "rrf(bm25, x.ance)", a name that
+`ance-ir systems` shows, or one of --pipelines; INDEX is left out.
+
+With --out a run is written, and next to it ir-metadata.yml (www.ir-metadata.org): what is known of its models, indexes, settings,
+versions and machine. Where that file is of another run, NAME.ir-metadata.yml is written, NAME being the name of the run's file. What only
+you know, such as your team and the goal of the research, is for you to add.
+"""
 EXAMPLE = """
 \b
 Example:
   ance-ir search stdlib.ance "parse a date from a string" --dataset python-stdlib
+  ance-ir search --dataset python-stdlib --system "bm25 % 100 >> stdlib.ance" --split test --tag mine --out run.trec.gz
 """
 
 
-@click.command("search", short_help="Search an index", epilog=EXAMPLE)
-@index_argument
-@click.argument("queries", nargs=-1)
-@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of qid, tab, query.")
-@click.option("-k", "--num-results", type=click.IntRange(min=1), default=10, show_default=True, help="Documents a query.")
-@click.option("--dataset", metavar="D", help=f"Show the documents' texts. {DATASET}")
-@click.option("--out", type=UserPath(dir_okay=False), help="Write a TREC run there instead of showing the results.")
+@click.command("search", short_help="Search an index, or run a system", help=HELP, epilog=EXAMPLE)
+@click.argument("words", nargs=-1, metavar="[INDEX] [QUERIES]...")
+@click.option("--system", metavar="SYSTEM", help="Run this system over --dataset; there is no INDEX then.")
+@click.option(
+    "--pipelines", "own", type=UserPath(exists=True, dir_okay=False), metavar="FILE.py", help="Your own pipelines, as for `ance-ir eval`."
+)
+@click.option(
+    "--queries", "file", type=UserPath(exists=True, dir_okay=False, allow_dash=True), help="A file of qid, tab, query; -: standard input."
+)
+@click.option("--split", help="The queries of this split of --dataset.")
+@click.option(
+    "-k",
+    "--num-results",
+    type=click.IntRange(min=1),
+    help=f"Documents a query.  [default: {_SHOWN}; {_WRITTEN} with --system and --out]",
+)
+@click.option("--dataset", metavar="D", callback=named_columns, help=f"What to search; with INDEX, shows its texts. {DATASET}")
+@column_option
+@click.option("--out", type=UserPath(dir_okay=False), help="Write a run there instead of showing the results.")
+@click.option("--format", "form", type=click.Choice(list(RUN_FORMATS)), default="trec", show_default=True, help="Of the run.")
+@click.option("--tag", default="ance_ir", show_default=True, help="The run's name, one word.")
 @click.option("--model", help="The present name or folder of the index's model, if it has moved.")
 @click.option(
     "--backend",
     metavar="BACKEND",
     default="exact",
     show_default=True,
-    help="Search method: exact, tuned, or a family of Faiss indexes with options, such as ivf+sq8,nprobe=64; its parts are "
+    help="Search method of INDEX: exact, tuned, or a family of Faiss indexes with options, such as ivf+sq8,nprobe=64; its parts are "
     f"{', '.join(FAISS_PARTS)} (docs/indexes.md).",
 )
 @click.option(
@@ -44,57 +71,141 @@ Example:
     metavar="max|mean|sum:N|first",
     default="max",
     show_default=True,
-    help="How a document is scored by its passages; sum:N: the N best.",
+    help="How a document of INDEX is scored by its passages; sum:N: the N best.",
 )
 @precision_option
 @device_option
+@click.pass_context
 def command(
-    index: Path,
-    queries: tuple[str, ...],
+    ctx: click.Context,
+    words: tuple[str, ...],
+    system: str | None,
+    own: Path | None,
     file: Path | None,
-    num_results: int,
+    split: str | None,
+    num_results: int | None,
     dataset: str | None,
     out: Path | None,
+    form: str,
+    tag: str,
     model: str | None,
     backend: str,
     aggregation: str,
     precision: Precision | None,
     device: str | None,
 ) -> None:
-    """Search INDEX with QUERIES, or with those of a file."""
+    """Search an index, or run a system over a dataset."""
+    from ance_ir import load_dataset
+    from ance_ir.eval.runs.metadata import run_metadata, stages_of
+    from ance_ir.eval.searching import check_queries, search_on_dataset
+
+    index, texts = (None, words) if system else _index_first(words)
+    if system and dataset is None:
+        raise click.UsageError("--system needs --dataset, what it searches")
+    if own and not system:
+        raise click.UsageError("--pipelines needs --system, which of them to run")
+    fixed = [name for name in ("backend", "aggregation") if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+    if system and fixed:
+        raise click.UsageError(f"--{fixed[0]} is for INDEX; in a system it is an option of the stage: x.ance[{fixed[0]}=…]")
+    source = load_dataset(dataset) if dataset else None
+    queries = check_queries(_queries(texts, file, split, source))
+    topics = str(file) if file else split or ""
+    if index is None:
+        from ance_ir.pipelines.systems import load_pipelines
+
+        assert source is not None and system is not None
+        depth = num_results or (_WRITTEN if out else _SHOWN)
+        pipelines = load_pipelines(own, source) if own else {}
+        where: Any = {"device": device, "model": model, "precision": precision, "verbose": out is not None}
+        found = search_on_dataset(source, system, queries, split=split or "test", num_results=depth, pipelines=pipelines, **where)
+        run, seconds, parts, stages = found.run, found.seconds, found.pipeline, stages_of(found.tree)
+    else:
+        run, seconds, parts, stages = _search_index(
+            index, queries, (model, device, precision), num_results=num_results or _SHOWN, backend=backend, aggregation=aggregation
+        )
+    if out is None:
+        _show(queries, run, source)
+        return
+    about = run_metadata(tag, source, stages=stages, parts=parts, queries=len(queries), results=len(run), seconds=seconds, topics=topics)
+    _write(run, out, form, tag, about, (queries, source, split or "test"))
+
+
+def _index_first(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
+    if not words:
+        raise click.UsageError("name an INDEX to search, or a system with --system and --dataset")
+    index = Path(words[0]).expanduser()
+    if not index.is_dir():
+        raise click.UsageError(f"there is no index {words[0]!r}; to search a dataset with a system, give --system")
+    return index, words[1:]
+
+
+def _queries(texts: tuple[str, ...], file: Path | None, split: str | None, dataset: Dataset | None) -> pd.DataFrame:
+    """The queries that were given, in one of three ways."""
     import pandas as pd
 
-    from ance_ir import load_dataset
     from ance_ir.datasets.frames import queries_frame
     from ance_ir.datasets.parsing import read_queries
-    from ance_ir.errors import DatasetError
-    from ance_ir.eval import write_run
-    from ance_ir.indexes import AnceIndex
-    from ance_ir.notices import examples
 
-    if bool(queries) == (file is not None):
-        raise click.UsageError("give queries, or a file of queries with --queries")
-    frame = (
-        queries_frame(read_queries(file))
-        if file
-        else pd.DataFrame({"qid": [str(i + 1) for i in range(len(queries))], "query": list(queries)})
-    )
-    if frame.empty:
-        raise DatasetError(f"{file} holds no queries")
-    blank = frame["qid"][frame["query"].str.strip() == ""]
-    if len(blank):
-        logger.warning("%d of %d queries are empty (%s); their results are meaningless", len(blank), len(frame), examples(blank))
-    opened = AnceIndex(index)
-    encoder = opened.model(model, device, precision)
-    results = opened.retriever(encoder, num_results, backend=backend, aggregation=aggregation).transform(frame)
-    if out is not None:
-        write_run(results, out, "ance_ir")
-        click.echo(f"{len(results):,} results of {len(frame):,} queries in {out}")
-        return
+    if sum((bool(texts), file is not None, split is not None)) != 1:
+        raise click.UsageError("give queries, or a file of queries with --queries, or a split of --dataset with --split")
+    if file is not None:
+        return queries_frame(read_queries(file))
+    if split is None:
+        return pd.DataFrame({"qid": [str(number + 1) for number in range(len(texts))], "query": list(texts)})
+    if dataset is None:
+        raise click.UsageError("--split needs --dataset, whose split it is")
+    return dataset.queries(split)
+
+
+def _search_index(
+    folder: Path, queries: pd.DataFrame, opening: tuple[Any, Any, Any], **options: Any
+) -> tuple[pd.DataFrame, float, Any, list[dict[str, Any]]]:
+    """The results, seconds, what made them, and the stage for the metadata."""
+    import time
+
+    from ance_ir.indexes import AnceIndex
+
+    index = AnceIndex(folder)
+    retriever = index.retriever(index.model(*opening), **options)
+    start = time.perf_counter()
+    run = retriever.transform(queries)
+    stage = {"name": folder.name, "method": "dense", **{name: options[name] for name in ("backend", "aggregation")}}
+    return run, time.perf_counter() - start, retriever, [stage]
+
+
+def _write(
+    run: pd.DataFrame, out: Path, form: str, tag: str, about: dict[str, Any], topics: tuple[pd.DataFrame, Dataset | None, str]
+) -> None:
+    from ance_ir.eval import write_passages, write_run
+    from ance_ir.eval.runs.metadata import write_metadata
+
+    queries, dataset, split = topics
+    if RUN_FORMATS[form].entry is None:
+        write_run(run, out, tag, form)
+    else:
+        if dataset is None:
+            raise click.UsageError(f"the format {form} has texts in it: give --dataset")
+        write_passages(run, out, _answers(queries, dataset, split), dataset.store(), form)
+    written = write_metadata(out, about)
+    click.echo(f"{len(run):,} results of {len(queries):,} queries in {out}, what made them in {written}")
+
+
+def _answers(queries: pd.DataFrame, dataset: Dataset, split: str) -> pd.DataFrame:
+    """The queries with their answers; none where the dataset does not have them."""
+    from ance_ir.errors import DatasetNotFoundError
+
+    try:
+        known = dataset.answers(split).set_index("qid")["answers"].to_dict()
+    except DatasetNotFoundError:
+        known = {}
+    return queries[["qid", "query"]].assign(answers=[known.get(qid, []) for qid in queries["qid"]])
+
+
+def _show(queries: pd.DataFrame, run: pd.DataFrame, dataset: Dataset | None) -> None:
     if dataset is not None:
-        results = load_dataset(dataset).text_loader(["title", "text"]).transform(results)
-    for qid, query in zip(frame["qid"], frame["query"], strict=True):
+        run = dataset.text_loader(["title", "text"]).transform(run)
+    for qid, query in zip(queries["qid"], queries["query"], strict=True):
         click.echo(f"\n{qid}: {query}")
-        for row in results[results["qid"] == qid].to_dict("records"):
+        for row in run[run["qid"] == qid].to_dict("records"):
             text = " ".join(f"{row.get('title', '')} {row.get('text', '')}".split())
             click.echo(f"{row['rank'] + 1:4d}  {row['score']:8.4f}  {row['docno']}" + (f"  {text[:120]}" if text else ""))
