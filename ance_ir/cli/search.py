@@ -42,9 +42,7 @@ Example:
 @click.option(
     "--pipelines", "own", type=UserPath(exists=True, dir_okay=False), metavar="FILE.py", help="Your own pipelines, as for `ance-ir eval`."
 )
-@click.option(
-    "--queries", "file", type=UserPath(exists=True, dir_okay=False, allow_dash=True), help="A file of qid, tab, query; -: standard input."
-)
+@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of qid, tab, query; -: standard input.")
 @click.option("--split", help="The queries of this split of --dataset.")
 @click.option(
     "-k",

@@ -62,7 +62,9 @@ def run_metadata(
         "tag": tag,
         "platform": {"hardware": _hardware(), "operating system": _system(), "software": {"libraries": {"python": _libraries()}}},
         "implementation": {
-            "executable": {"cmd": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])},
+            "executable": {
+                "cmd": shlex.join(["ance-ir" if Path(sys.argv[0]).stem == "__main__" else Path(sys.argv[0]).name, *sys.argv[1:]])
+            },
             "source": {"lang": "python", "package": f"ance_ir {__version__}"},
         },
         "resources": {"queries": queries, "results": results, "seconds": round(seconds, 3)},

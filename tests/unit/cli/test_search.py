@@ -1,0 +1,128 @@
+"""``ance-ir search``: runs of any system for queries that nobody has judged, and what is known of how they were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from ance_ir.cli.main import main
+from ance_ir.eval import read_run
+from tests.tiny import encoder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ANCE_IR_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    texts = {"d1": "the cat sleeps", "d2": "a dog runs and a bird sings", "d3": "the fish swims in the river", "d4": "a cat runs"}
+    (folder / "corpus.jsonl").write_text("".join(f'{{"docno": "{docno}", "text": "{text}"}}\n' for docno, text in texts.items()))
+    (folder / "queries.tsv").write_text("q1\tcat\nq2\triver\n")
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+
+def test_a_split_that_nobody_judged(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(
+        capsys, "search", "--dataset", pets, "--system", "bm25", "--split", "test", "--tag", "mine", "--out", "run.trec.gz"
+    )
+    assert status == 0, err
+    found = read_run("run.trec.gz")
+    assert set(found["qid"]) == {"q1", "q2"}
+    assert "ir-metadata.yml" in out
+    about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
+    assert (about["tag"], about["run"], about["resources"]["results"]) == ("mine", "run.trec.gz", len(found))
+    assert about["method"]["retrieval"] == [{"name": "bm25", "method": "bm25"}]
+    assert about["data"]["test collection"]["name"] == "pets"
+    assert {"hardware", "operating system", "software"} == set(about["platform"])
+
+
+def test_two_runs_of_a_folder_keep_their_metadata(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.txt", "b.txt", "a.txt"):
+        assert run(capsys, "search", "--dataset", pets, "--system", "bm25 % 1", "--split", "test", "--tag", name[0], "--out", name)[0] == 0
+    for path, tag in (("ir-metadata.yml", "a"), ("b.txt.ir-metadata.yml", "b")):
+        assert yaml.safe_load(Path(path).read_text(encoding="utf-8"))["tag"] == tag
+    assert sorted(path.name for path in Path().glob("*.yml")) == ["b.txt.ir-metadata.yml", "ir-metadata.yml"]
+
+
+def test_metadata_of_a_cascade_and_its_model(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    encoder().save(Path("tiny"))
+    assert run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")[0] == 0
+    status, _, err = run(
+        capsys, "search", "--dataset", pets, "--system", "rrf(bm25 % 2 >> x.ance, x.ance)", "cat", "--out", "run.txt", "--format", "msmarco"
+    )
+    assert status == 0, err
+    about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
+    first, second, third, fused = about["method"]["retrieval"]
+    assert (first["name"], first["documents"]) == ("bm25", 2)
+    assert second["reranks"] == "bm25"
+    assert fused["interpolates"] == [second["name"], third["name"]]
+    assert [model["fingerprint"] for model in about["method"]["models"]] == [encoder().fingerprint()]
+    assert about["method"]["indexes"][0]["documents"] == "4"
+    assert Path("run.txt").read_text(encoding="utf-8").splitlines()[0].split("\t")[0] == "1"
+
+
+def test_the_same_results_as_an_index_of_its_own(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    encoder().save(Path("tiny"))
+    run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")
+    assert run(capsys, "search", "x.ance", "--dataset", pets, "--split", "test", "-k", 3, "--tag", "t", "--out", "one.txt")[0] == 0
+    assert (
+        run(capsys, "search", "--dataset", pets, "--system", "x.ance", "--split", "test", "-k", 3, "--tag", "t", "--out", "two.txt")[0] == 0
+    )
+    assert Path("one.txt").read_text(encoding="utf-8") == Path("two.txt").read_text(encoding="utf-8")
+
+
+def test_formats_with_texts(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pets / "answers.jsonl").write_text('{"qid": "q1", "question": "cat", "answers": ["sleeps"]}\n')
+    assert run(capsys, "search", "--dataset", pets, "--system", "bm25", "--split", "test", "--out", "run.json", "--format", "dpr")[0] == 0
+    queries = pd.DataFrame({"qid": ["q1", "q2"], "query": ["cat", "river"]})
+    assert set(read_run("run.json", queries=queries)["qid"]) == {"q1", "q2"}
+
+
+def test_own_pipelines(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = "def pipelines(dataset):\n    return {'mine': Systems(dataset).parse('bm25 % 1')[1]}\n"
+    Path("mine.py").write_text(f"from ance_ir.pipelines.systems import Systems\n{source}", encoding="utf-8")
+    status, out, err = run(capsys, "search", "--dataset", pets, "--pipelines", "mine.py", "--system", "mine", "cat")
+    assert status == 0, err
+    assert out.count("\n   ") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--system", "bm25", "cat"], "--dataset"),
+        (["cat"], "cat"),
+        ([], "INDEX"),
+        (["--dataset", "pets", "--system", "bm25"], "--split"),
+        (["--dataset", "pets", "--system", "bm25", "cat", "--split", "test"], "--split"),
+        (["--dataset", "pets", "--system", "bm25", "--split", "trane"], "trane"),
+        (["--dataset", "pets", "--system", "bm52", "cat"], "bm25"),
+        (["--dataset", "pets", "--system", "bm25", "cat", "--backend", "tuned"], "--backend"),
+        (["--dataset", "pets", "--system", "bm25", "--queries", "empty.tsv"], "no queries"),
+        (["--dataset", "pets", "--system", "bm25", "--queries", "twice.tsv"], "line 2"),
+        (["--dataset", "pets", "--system", "bm25", "cat", "--out", "x", "--tag", "two words"], "two words"),
+    ],
+)
+def test_wrong_input_is_named_in_one_message(pets: Path, arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty.tsv").write_text("", encoding="utf-8")
+    Path("twice.tsv").write_text("q\ta\nq\tb\n", encoding="utf-8")
+    status, _, err = run(capsys, "search", *arguments)
+    assert status == 2
+    assert named in err
+    assert not Path("x").exists()
+    assert not list(Path().glob("*.yml"))
