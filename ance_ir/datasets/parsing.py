@@ -34,12 +34,13 @@ def read_documents(path: Path | str, id_key: str = "docno") -> Iterator[Document
     ids.report()
 
 
-def read_columns(path: Path | str, names: Sequence[str]) -> Iterator[Document | Unusable]:
+def read_columns(path: Path | str, names: Sequence[str], optional: int = 0) -> Iterator[Document | Unusable]:
     """The documents of a file of lines with tabs between columns and no header, as MS MARCO has them.
 
     Args:
         path: the file.
         names: of the columns: ``("docno", "url", "title", "text")``. An empty title or url is left out.
+        optional: how many of the last columns a line may do without.
     """
     path = as_path(path)
     ids = Ids(path)
@@ -48,9 +49,9 @@ def read_columns(path: Path | str, names: Sequence[str]) -> Iterator[Document | 
         try:
             columns = line.text.split("\t")
             kind = NO_DOCUMENT
-            if len(columns) != len(names):
+            if not len(names) - optional <= len(columns) <= len(names):
                 raise line.error(f"{len(names)} columns with tabs between them ({', '.join(names)})")
-            document = dict(zip(names, columns, strict=True))
+            document = dict(zip(names, columns, strict=False))
             document["docno"] = clean_id(line, document["docno"], "docno", ids)
             entry: Document | Unusable = {name: value for name, value in document.items() if value or name == "text"}
         except MalformedFileError as error:

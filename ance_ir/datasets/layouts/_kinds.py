@@ -68,10 +68,14 @@ def _by_split(path: Path, files: Iterable[Path], columns: Mapping[str, str]) -> 
     found: dict[str, list[Table]] = {}
     for file, stem in stems.items():
         folders = file.relative_to(path).parts[:-1][::-1] if path.is_dir() else ()
-        named = (match[1] for part in (stem, *folders) if (match := _WORD.search(part.lower())))
-        split = stem if plain else next(named, "train")
+        split = stem if plain else split_named((stem, *folders))
         found.setdefault(split, []).append(open_table(file, columns))
     return found
+
+
+def split_named(names: Iterable[str]) -> str:
+    """The split that names have in them, the first one; ``train`` if they have none."""
+    return next((match[1] for name in names if (match := _WORD.search(name.lower()))), "train")
 
 
 def _is_possible(path: Path) -> bool:

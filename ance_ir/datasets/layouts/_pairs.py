@@ -46,10 +46,17 @@ def _columns(names: tuple[str, ...]) -> _Columns | None:
 
 
 def read_rows(tables: Iterable[Table]) -> Iterator[Sample | MalformedFileError]:
-    """What is in the rows of files. Rows of one query that follow each other, and differ in negatives alone or in positives alone, are
-    one record.
+    """What is in the rows of files, joined."""
+    return joined(each(_parse, tables))
+
+
+def joined(samples: Iterable[Sample | MalformedFileError]) -> Iterator[Sample | MalformedFileError]:
+    """Samples, with those in one that follow each other, are of one query, and differ in negatives alone or in positives alone.
+
+    Args:
+        samples: their lists are extended.
     """
-    return _joined(_joined(each(_parse, tables), _with_negatives), _with_positives)
+    return _joined(_joined(samples, _with_negatives), _with_positives)
 
 
 def _joined(
@@ -72,7 +79,7 @@ def _with_negatives(held: Sample, sample: Sample) -> bool:
     """Add the negatives of a row with the same positive, or of one that has but one side, to those before it."""
     labelled = not sample.positives or not held.positives
     same = labelled or (bool(sample.negatives) and (sample.positives, sample.positive_scores) == (held.positives, held.positive_scores))
-    if sample.query != held.query or not same:
+    if (sample.query, sample.qid) != (held.query, held.qid) or not same:
         return False
     _extend(held.negatives, sample.negatives)
     _extend(held.negative_scores, sample.negative_scores)
@@ -83,7 +90,10 @@ def _with_negatives(held: Sample, sample: Sample) -> bool:
 
 def _with_positives(held: Sample, sample: Sample) -> bool:
     """Add the positive of a row with the same negatives to those before it."""
-    if sample.query != held.query or (sample.negatives, sample.negative_scores) != (held.negatives, held.negative_scores):
+    if (sample.query, sample.qid) != (held.query, held.qid) or (sample.negatives, sample.negative_scores) != (
+        held.negatives,
+        held.negative_scores,
+    ):
         return False
     if bool(sample.positive_scores) != bool(held.positive_scores):
         return False

@@ -1,21 +1,42 @@
-"""ColBERT's training folders: triples by numbers, a collection, queries."""
+"""ColBERT's training folders: triples by numbers, a collection, queries.
+
+========================  =========================================================================================================
+``collection.tsv``        pid, passage and, where it has one, title, with tabs between them; a pid is the number of its line, from 0
+``queries.SPLIT.tsv``     qid, tab, text; or ``queries.tsv``
+``triples.SPLIT.jsonl``   ``[qid, positive, negative, …]`` a line, or ``[qid, [positive, score], [negative, score], …]``
+========================  =========================================================================================================
+
+Triples may be a file of any name with ``triples`` or ``examples`` in it, also ``triples.tsv`` of three ids a line. Without SPLIT they are
+for training. ``qrels.SPLIT.tsv`` are judgements, as in MS MARCO's folders; without them positives are.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ance_ir.compression import find_file, plain_name
 from ance_ir.datasets.contents import Contents, LossError
 from ance_ir.datasets.distinct import Numbering
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingInstance, TrainingRecord
 from ance_ir.datasets.layout import Layout
+from ance_ir.datasets.layouts._kinds import split_named
+from ance_ir.datasets.layouts._msmarco import find_parts
+from ance_ir.datasets.layouts._records import RecordFiles
+from ance_ir.datasets.layouts._triples import are_triples, read_triples, triples
 from ance_ir.datasets.layouts._writing import alike, write_columns, write_json_lines
+from ance_ir.datasets.layouts.msmarco_passage import NAMES
+from ance_ir.datasets.parsing import read_columns, read_queries
 from ance_ir.datasets.screening import Document
+from ance_ir.datasets.table import Table
 from ance_ir.errors import DatasetError, UsageError
 from ance_ir.files import atomic_folder
 
@@ -26,7 +47,41 @@ T = TypeVar("T")
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    return None
+    folder = path if path.is_dir() else path.parent
+    corpus = find_file(folder, _CORPUS)
+    found = [file for file in (sorted(folder.iterdir()) if path.is_dir() else [path]) if file.is_file() and _is_triples(file)]
+    if columns or corpus is None or not found:
+        return None
+    parts = find_parts(folder, NAMES, [corpus], partial(read_columns, corpus, ("docno", "text", "title"), optional=1))
+    queries = dict(parts.queries)
+    splits: dict[str, list[Table]] = {}
+    for file in found:
+        split = _split(file, queries)
+        splits.setdefault(split, []).append(triples(file))
+        if split not in queries:
+            queries[split] = partial(read_queries, _queries_of(folder, file, split))
+    own = RecordFiles(splits=splits, read=read_triples, texts=False).parts()
+    files = [*parts.files, *own.files, *filter(None, [find_file(folder, "queries.tsv")])]
+    parts = replace(parts, queries=queries, qrels={**own.qrels, **parts.qrels}, instances=own.instances, files=files)
+    return FileDataset(path, name, parts, layout="colbert", holds=LAYOUT.holds)
+
+
+def _is_triples(path: Path) -> bool:
+    name = plain_name(path.name)
+    return bool(re.fullmatch(r"(?!qidpid).*(triples|examples).*\.(jsonl?|tsv)", name)) and are_triples(path)
+
+
+def _split(path: Path, queries: Collection[str]) -> str:
+    """The split of triples: a name that queries have, ``train`` where there is none."""
+    match = re.fullmatch(r"[^.]*\.(?P<split>.+)\.\w+", plain_name(path.name))
+    return match["split"] if match and match["split"] in queries else split_named([Path(plain_name(path.name)).stem])
+
+
+def _queries_of(folder: Path, path: Path, split: str) -> Path:
+    found = find_file(folder, "queries.tsv")
+    if found is None:
+        raise DatasetError(f"{folder} has no queries for {path.name}: neither queries.{split}.tsv nor queries.tsv")
+    return found
 
 
 def _write(contents: Contents, out: Path) -> None:
