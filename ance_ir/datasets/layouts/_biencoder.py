@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.instances import TrainingRecord
 from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
-from ance_ir.datasets.layouts._records import Record, RecordFiles, Sample, each
+from ance_ir.datasets.layouts._records import Record, RecordFiles
+from ance_ir.datasets.layouts._sample import Sample
 from ance_ir.datasets.layouts._writing import alike, check_ending, file_of_each_split
 from ance_ir.datasets.screening import Document
 from ance_ir.datasets.table import Table
@@ -29,7 +29,7 @@ def find_biencoders(path: Path, columns: Mapping[str, str]) -> RecordFiles | Non
 
 def biencoders(splits: Mapping[str, Sequence[Table]]) -> RecordFiles:
     """Training files, by split."""
-    return RecordFiles(splits=splits, read=partial(each, _parse), answered=True)
+    return RecordFiles(splits=splits, parse=_parse, answered=True)
 
 
 def _parse(record: Record) -> Sample:

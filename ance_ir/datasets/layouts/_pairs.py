@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ance_ir.datasets.layouts._records import Passage, Record, Sample, each
-from ance_ir.datasets.table import Table, key_of
-from ance_ir.errors import MalformedFileError
+from ance_ir.datasets.layouts._records import Record
+from ance_ir.datasets.layouts._sample import Passage, Sample
+from ance_ir.datasets.table import key_of
 
 ANCHOR = ("anchor", "query", "question")
 POSITIVE = ("positive", "answer")
@@ -45,70 +45,8 @@ def _columns(names: tuple[str, ...]) -> _Columns | None:
     return _Columns(anchor, positive, tuple(name for _, name in negatives), key_of(found, LABEL))
 
 
-def read_rows(tables: Iterable[Table]) -> Iterator[Sample | MalformedFileError]:
-    """What is in the rows of files, joined."""
-    return joined(each(_parse, tables))
-
-
-def joined(samples: Iterable[Sample | MalformedFileError]) -> Iterator[Sample | MalformedFileError]:
-    """Samples, with those in one that follow each other, are of one query, and differ in negatives alone or in positives alone.
-
-    Args:
-        samples: their lists are extended.
-    """
-    return _joined(_joined(samples, _with_negatives), _with_positives)
-
-
-def _joined(
-    samples: Iterable[Sample | MalformedFileError], join: Callable[[Sample, Sample], bool]
-) -> Iterator[Sample | MalformedFileError]:
-    """Samples, with those in one that follow each other and that ``join`` puts into the first of them."""
-    held: Sample | None = None
-    for sample in samples:
-        if isinstance(sample, MalformedFileError):
-            yield sample
-        elif held is None or not join(held, sample):
-            if held is not None:
-                yield held
-            held = sample
-    if held is not None:
-        yield held
-
-
-def _with_negatives(held: Sample, sample: Sample) -> bool:
-    """Add the negatives of a row with the same positive, or of one that has but one side, to those before it."""
-    labelled = not sample.positives or not held.positives
-    same = labelled or (bool(sample.negatives) and (sample.positives, sample.positive_scores) == (held.positives, held.positive_scores))
-    if (sample.query, sample.qid) != (held.query, held.qid) or not same:
-        return False
-    _extend(held.negatives, sample.negatives)
-    _extend(held.negative_scores, sample.negative_scores)
-    if labelled:
-        _extend(held.positives, sample.positives)
-    return True
-
-
-def _with_positives(held: Sample, sample: Sample) -> bool:
-    """Add the positive of a row with the same negatives to those before it."""
-    if (sample.query, sample.qid) != (held.query, held.qid) or (sample.negatives, sample.negative_scores) != (
-        held.negatives,
-        held.negative_scores,
-    ):
-        return False
-    if bool(sample.positive_scores) != bool(held.positive_scores):
-        return False
-    _extend(held.positives, sample.positives)
-    _extend(held.positive_scores, sample.positive_scores)
-    return True
-
-
-def _extend(before: Sequence[Any], added: Sequence[Any]) -> None:
-    """Add to a list of ``_parse``'s, of which each sample has its own."""
-    assert isinstance(before, list)
-    before.extend(added)
-
-
-def _parse(record: Record) -> Sample:
+def parse_row(record: Record) -> Sample:
+    """What is in a row."""
     columns = _columns(tuple(record.values))
     if columns is None:
         raise record.error(f"columns of queries ({', '.join(ANCHOR)}) and of positives ({', '.join(POSITIVE)})")

@@ -6,48 +6,25 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from ance_ir.datasets.distinct import distinct
+from ance_ir.datasets.distinct import Distinct
 from ance_ir.datasets.file_dataset import Parts
 from ance_ir.datasets.frames import qrels_frame
 from ance_ir.datasets.ids import Ids, InvalidIdError, text_id
 from ance_ir.datasets.instances import TrainingInstance
+from ance_ir.datasets.layouts._joining import joined
+from ance_ir.datasets.layouts._sample import Passage, Sample
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
 from ance_ir.datasets.table import Table
 from ance_ir.errors import DatasetError, MalformedFileError
 
+_BATCH = 256
+
 T = TypeVar("T")
-
-Passage = tuple[str, str, str]
-"""Docno, title and text; the docno is empty where the file has none."""
-
-
-class Sample(NamedTuple):
-    """What a record holds.
-
-    Attributes:
-        query: its text.
-        positives: passages that answer it.
-        negatives: passages that do not, hard ones first.
-        qid: empty where the file has none.
-        positive_scores: of all positives, or none.
-        negative_scores: of all negatives, or none.
-        prompt: the instruction that belongs to the query.
-        answers: to the question.
-    """
-
-    query: str
-    positives: Sequence[Passage]
-    negatives: Sequence[Passage] = ()
-    qid: str = ""
-    positive_scores: Sequence[float] = ()
-    negative_scores: Sequence[float] = ()
-    prompt: str = ""
-    answers: Sequence[str] = ()
 
 
 class Record:
@@ -86,19 +63,18 @@ class Record:
     def texts(self, key: str) -> list[str]:
         """The strings under a key, which may be missing."""
         found: list[str] = self._list(key)
-        for value in found:
-            if not isinstance(value, str):
-                raise self.error(f"a list of strings under the key {key!r}")
+        if not _are_texts(found):
+            raise self.error(f"a list of strings under the key {key!r}")
         return found
 
     def ids(self, key: str) -> list[str]:
         """The docnos under a key, which may be missing."""
-        return [self._id(value, key, "docno") for value in self._list(key)]
+        return self._ids_in(self._list(key), key, "docno")
 
     def qid(self, key: str) -> str:
         """The qid under a key; empty if there is none."""
         value = self.values.get(key)
-        return "" if value is None else self._id(value, key, "qid")
+        return "" if value is None else self._ids_in([value], key, "qid")[0]
 
     def passages(self, key: str, docno: Collection[str]) -> list[Passage]:
         """The passages under a key, which may be missing: objects with a ``text``, and perhaps a ``title`` and an id.
@@ -107,23 +83,30 @@ class Record:
             key: of the list.
             docno: keys that an id may have.
         """
-        return [self._passage(value, key, docno) for value in self._list(key)]
+        return self._passages(self._list(key), docno, f" in the list under the key {key!r}")
 
     def passage(self, docno: Collection[str]) -> Passage:
         """The record itself as such a passage."""
-        return self._passage(self.values, "", docno)
+        return self._passages([self.values], docno, "")[0]
 
-    def _passage(self, value: Any, key: str, docno: Collection[str]) -> Passage:
-        title, text = (value.get("title"), value.get("text")) if isinstance(value, dict) else (None, None)
-        if not isinstance(text, str) or not (title is None or isinstance(title, str)):
-            where = f" in the list under the key {key!r}" if key else ""
+    def _passages(self, values: list[Any], docno: Collection[str], where: str) -> list[Passage]:
+        try:
+            titles, texts = [value.get("title") or "" for value in values], [value["text"] for value in values]
+            right = _are_texts(titles) and _are_texts(texts)
+        except (AttributeError, KeyError, TypeError):
+            right = False
+        if not right:
             raise self.error(f"an object with strings as 'text' and, where there is one, 'title'{where}")
-        found = next((value[name] for name in docno if value.get(name) is not None), None)
-        return "" if found is None else self._id(found, key, "docno"), title or "", text
+        key = next((name for value in values[:1] for name in docno if value.get(name) is not None), None)
+        if key is None:
+            return [("", title, text) for title, text in zip(titles, texts, strict=True)]
+        docnos = self._ids_in([value.get(key) for value in values], key, "docno")
+        return list(zip(docnos, titles, texts, strict=True))
 
     def scores_in(self, key: str) -> list[float]:
         """The scores of the passages under a key, under ``score`` in each; none if one has none."""
-        found = [value.get("score") for value in self._list(key)]
+        values = self._list(key)
+        found = [value.get("score") for value in values] if values and "score" in values[0] else [None]
         return [] if None in found else [self.number_of(value, "score") for value in found]
 
     def scores(self, key: str, count: int) -> list[float]:
@@ -147,13 +130,22 @@ class Record:
             return []
         raise self.error(f"a list under the key {key!r}")
 
-    def _id(self, value: Any, key: str, kind: str) -> str:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
+    def _ids_in(self, values: list[Any], key: str, kind: str) -> list[str]:
+        if not _are_texts(values):
+            values = [str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values]
         try:
-            return self._ids.clean(value, kind)
+            return self._ids.clean_all(values, kind)
         except InvalidIdError as invalid:
             raise self.error(f"{invalid.expected} under the key {key!r}") from None
+
+
+def _are_texts(values: list[Any]) -> bool:
+    """Whether all values are strings, which is soonest seen by joining them."""
+    try:
+        "".join(values)
+    except TypeError:
+        return False
+    return True
 
 
 def each(parse: Callable[[Record], T], tables: Iterable[Table]) -> Iterator[T | MalformedFileError]:
@@ -177,21 +169,23 @@ class RecordFiles:
 
     Attributes:
         splits: the files of each split.
-        read: what is in the records of files.
+        parse: what is in a record.
         corpus: files of other documents, one in each record.
         of_corpus: what is in a record of those.
         texts: records have the texts of their passages, and not ids alone.
         answered: records have answers.
         judged: the splits whose records have positives; by default all.
+        joined: records of one query that follow each other, and differ in negatives alone or in positives alone, are one instance.
     """
 
     splits: Mapping[str, Sequence[Table]]
-    read: Callable[[Iterable[Table]], Iterator[Sample | MalformedFileError]]
+    parse: Callable[[Record], Sample]
     corpus: Sequence[Table] = ()
     of_corpus: Callable[[Record], Passage] | None = None
     texts: bool = True
     answered: bool = False
     judged: Collection[str] | None = None
+    joined: bool = False
 
     def parts(self) -> Parts:
         """The parts of the dataset; its documents are those of the corpus and the passages of all records, each once."""
@@ -208,24 +202,25 @@ class RecordFiles:
         )
 
     def _documents(self) -> Iterator[Document | Unusable]:
-        return distinct(self._of_corpus()) if not self.texts else distinct(chain(self._of_corpus(), self._of_records()))
+        seen, stream = Distinct(), iter(chain(self._of_corpus(), self._of_records() if self.texts else ()))
+        while batch := list(islice(stream, _BATCH)):
+            yield from (_unusable(found) for found in batch if isinstance(found, MalformedFileError))
+            passages = [passage for found in batch if not isinstance(found, MalformedFileError) for passage in found]
+            places = seen.new([passage[0] or passage for passage in passages], [passage[2] for passage in passages])
+            yield from (_document(passages[place]) for place in places)
+        seen.report()
 
-    def _of_corpus(self) -> Iterator[Document | Unusable]:
-        if self.of_corpus is not None:
-            for found in each(self.of_corpus, self.corpus):
-                yield _unusable(found) if isinstance(found, MalformedFileError) else _document(found)
+    def _of_corpus(self) -> Iterator[Sequence[Passage] | MalformedFileError]:
+        for found in each(self.of_corpus, self.corpus) if self.of_corpus else ():
+            yield found if isinstance(found, MalformedFileError) else [found]
 
-    def _of_records(self) -> Iterator[Document | Unusable]:
+    def _of_records(self) -> Iterator[Sequence[Passage] | MalformedFileError]:
         for tables in self.splits.values():
-            for sample in self.read(tables):
-                if isinstance(sample, MalformedFileError):
-                    yield _unusable(sample)
-                else:
-                    yield from map(_document, sample.positives)
-                    yield from map(_document, sample.negatives)
+            for sample in each(self.parse, tables):
+                yield sample if isinstance(sample, MalformedFileError) else [*sample.positives, *sample.negatives]
 
     def _samples(self, split: str) -> Iterator[Sample]:
-        for sample in self.read(self.splits[split]):
+        for sample in each(self.parse, self.splits[split]):
             if isinstance(sample, MalformedFileError):
                 raise sample
             yield sample
@@ -250,7 +245,7 @@ class RecordFiles:
         return ((qid, query, answers) for qid, (query, answers) in found.items())
 
     def _instances(self, split: str) -> Iterator[TrainingInstance]:
-        for sample in self._samples(split):
+        for sample in joined(self._samples(split)) if self.joined else self._samples(split):
             if sample.positives:
                 yield TrainingInstance(
                     qid=_qid(sample),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
-from ance_ir.datasets.layouts._records import Passage, Record, RecordFiles, Sample, each
+from ance_ir.datasets.layouts._records import Record, RecordFiles
+from ance_ir.datasets.layouts._sample import Passage, Sample
 from ance_ir.errors import DatasetError
 
 _DOCNO = ("docid", "doc_id", "pid", "_id", "id")
@@ -41,8 +41,8 @@ def find_tevatron(
     splits = {split: [*tables] for split, tables in found[RECORDS].items()}
     for split, tables in found.get(_QUERIES, {}).items():
         splits.setdefault(split, []).extend(tables)
-    parse = partial(each, _with_texts if texts else _with_ids)
-    return RecordFiles(splits=splits, read=parse, corpus=corpus, of_corpus=_document, texts=texts, judged=list(found[RECORDS]))
+    parse = _with_texts if texts else _with_ids
+    return RecordFiles(splits=splits, parse=parse, corpus=corpus, of_corpus=_document, texts=texts, judged=list(found[RECORDS]))
 
 
 def _is_document(values: Mapping[str, Any]) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from ance_ir.datasets.layouts._pairs import joined
-from ance_ir.datasets.layouts._records import Passage, Record, Sample, each
+from ance_ir.datasets.layouts._records import Record
+from ance_ir.datasets.layouts._sample import Passage, Sample
 from ance_ir.datasets.table import Entry, Table
 from ance_ir.errors import MalformedFileError
 from ance_ir.reading import Line, lines
@@ -52,14 +52,8 @@ def _ids(line: Line) -> list[Any]:
     return found
 
 
-def read_triples(tables: Iterable[Table]) -> Iterator[Sample | MalformedFileError]:
-    """What is in the lines of files; the texts are elsewhere. Lines of one query that follow each other are one record where they differ
-    in negatives alone, or in positives alone.
-    """
-    return joined(each(_parse, tables))
-
-
-def _parse(record: Record) -> Sample:
+def parse_triple(record: Record) -> Sample:
+    """What is in a line; the texts are elsewhere."""
     qid, *rest = record.values["ids"] or [None]
     scored = [isinstance(one, list) and len(one) == 2 for one in rest]
     if not rest or any(scored) != all(scored):

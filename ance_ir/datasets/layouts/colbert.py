@@ -31,7 +31,7 @@ from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._kinds import split_named
 from ance_ir.datasets.layouts._msmarco import find_parts
 from ance_ir.datasets.layouts._records import RecordFiles
-from ance_ir.datasets.layouts._triples import are_triples, read_triples, triples
+from ance_ir.datasets.layouts._triples import are_triples, parse_triple, triples
 from ance_ir.datasets.layouts._writing import alike, write_columns, write_json_lines
 from ance_ir.datasets.layouts.msmarco_passage import NAMES
 from ance_ir.datasets.parsing import read_columns, read_queries
@@ -60,7 +60,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
         splits.setdefault(split, []).append(triples(file))
         if split not in queries:
             queries[split] = partial(read_queries, _queries_of(folder, file, split))
-    own = RecordFiles(splits=splits, read=read_triples, texts=False).parts()
+    own = RecordFiles(splits=splits, parse=parse_triple, joined=True, texts=False).parts()
     files = [*parts.files, *own.files, *filter(None, [find_file(folder, "queries.tsv")])]
     parts = replace(parts, queries=queries, qrels={**own.qrels, **parts.qrels}, instances=own.instances, files=files)
     return FileDataset(path, name, parts, layout="colbert", holds=LAYOUT.holds)

@@ -18,7 +18,6 @@ The first two are needed, others are ignored. Ids are hashes of the texts, so th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingRecord
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
-from ance_ir.datasets.layouts._records import Record, RecordFiles, Sample, each
+from ance_ir.datasets.layouts._records import Record, RecordFiles
+from ance_ir.datasets.layouts._sample import Sample
 from ance_ir.datasets.layouts._writing import alike, one_line, records_of_splits, write_json_lines
 
 
@@ -34,7 +34,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     found = find_kinds(path, "flagembedding", columns, {RECORDS: lambda values: "query" in values and "pos" in values})
     if found is None:
         return None
-    files = RecordFiles(splits=found[RECORDS], read=partial(each, _parse))
+    files = RecordFiles(splits=found[RECORDS], parse=_parse)
     return FileDataset(path, name, files.parts(), layout="flagembedding", holds=LAYOUT.holds)
 
 

@@ -26,7 +26,7 @@ from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._files import find_corpus, of_splits
 from ance_ir.datasets.layouts._msmarco import Names, find_parts
 from ance_ir.datasets.layouts._records import RecordFiles
-from ance_ir.datasets.layouts._triples import read_triples, triples
+from ance_ir.datasets.layouts._triples import parse_triple, triples
 from ance_ir.datasets.layouts._writing import write_columns
 from ance_ir.datasets.parsing import read_columns
 from ance_ir.files import atomic_folder
@@ -45,7 +45,9 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     parts = find_parts(path, NAMES, [corpus], partial(read_columns, corpus, ("docno", "text")))
     if (folder := corpus.parent) == path:
         found = of_splits(folder, r"qidpidtriples\.(?P<split>[^.]+)\.(?:full(?:\.2)?|small)\.tsv")
-        own = RecordFiles(splits={split: [triples(file)] for split, file in found.items()}, read=read_triples, texts=False).parts()
+        own = RecordFiles(
+            splits={split: [triples(file)] for split, file in found.items()}, parse=parse_triple, joined=True, texts=False
+        ).parts()
         parts = replace(parts, instances=own.instances, qrels={**own.qrels, **parts.qrels}, files=[*parts.files, *own.files])
     dataset = FileDataset(path, name, parts, layout="msmarco-passage", holds=LAYOUT.holds)
     dataset.known_as = "msmarco-passage"

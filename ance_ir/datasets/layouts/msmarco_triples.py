@@ -15,7 +15,7 @@ from ance_ir.compression import plain_name
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._kinds import split_named
-from ance_ir.datasets.layouts._pairs import read_rows
+from ance_ir.datasets.layouts._pairs import parse_row
 from ance_ir.datasets.layouts._records import RecordFiles
 from ance_ir.datasets.layouts._triples import are_triples
 from ance_ir.datasets.table import Entry, Table
@@ -34,7 +34,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
         if are_triples(file):
             raise DatasetError(f"{file} names queries and passages by ids: give the folder that also has collection.tsv and queries.tsv")
         splits.setdefault(split_named([plain_name(file.name)]), []).append(Table(file, _entries))
-    files = RecordFiles(splits=splits, read=read_rows)
+    files = RecordFiles(splits=splits, parse=parse_row, joined=True)
     return FileDataset(path, name, files.parts(), layout="msmarco-triples", holds=LAYOUT.holds)
 
 

@@ -27,7 +27,7 @@ from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingRecord
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
-from ance_ir.datasets.layouts._pairs import is_row, read_rows
+from ance_ir.datasets.layouts._pairs import is_row, parse_row
 from ance_ir.datasets.layouts._records import RecordFiles
 from ance_ir.datasets.layouts._writing import alike, one_line, records_of_splits, write_json_lines
 from ance_ir.errors import UsageError
@@ -37,7 +37,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     found = find_kinds(path, "sentence-transformers", columns, {RECORDS: is_row})
     if found is None:
         return None
-    files = RecordFiles(splits=found[RECORDS], read=read_rows)
+    files = RecordFiles(splits=found[RECORDS], parse=parse_row, joined=True)
     return FileDataset(path, name, files.parts(), layout="sentence-transformers", holds=LAYOUT.holds)
 
 

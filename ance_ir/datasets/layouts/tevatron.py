@@ -56,7 +56,7 @@ def _passages(documents: Sequence[Document], scores: Sequence[float]) -> list[di
 
 
 LAYOUT = Layout(
-    order=40,
+    order=6,  # before collection directories and BEIR's: a corpus has the same name
     open=_open,
     holds=frozenset({"docno", "title", "queries", "qid", "splits", "negatives", "scores"}),
     example="train.jsonl with query_id, query, positive_passages, negative_passages",
