@@ -21,13 +21,14 @@ from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.layout import Choices, longest
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
+from ance_ir.models.dense.sentences import SentenceEncoding
 from ance_ir.models.dense.tower import Chain, Head, Similarity, Tower
 from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.loading.weights import hash_weights
-from ance_ir.models.pretrained import Conversion, Pretrained
+from ance_ir.models.pretrained import Conversion
 from ance_ir.models.text.settings import PassageScheme, Text, TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.moved import warn_of_old_name
@@ -41,7 +42,7 @@ passage_vectors = model.encode_passages(["Dense retrieval matches queries and pa
 """
 
 
-class DenseEncoder(Pretrained[TextSettings]):
+class DenseEncoder(SentenceEncoding):
     """A query tower and a passage tower, one and the same where they share weights.
 
     Args:
@@ -119,8 +120,7 @@ class DenseEncoder(Pretrained[TextSettings]):
             layers: keep only so many first layers of the backbone, of each tower where there are two; 0: none, so that a text is the bag
                 of its tokens' embeddings. By default all.
             pooling: of a bare backbone, one of ``ance_ir.registries.POOLINGS``, or several: ``"cls+mean"``. Where neither the table of
-                published names nor the caller
-                sets it, it is the mean, and a warning says so.
+                published names nor the caller sets it, it is the mean, and a warning says so.
             similarity: ``"cosine"`` or ``"dot"``, of a checkpoint that does not say it; otherwise cosine for a bare backbone, dot for a
                 sentence-transformers folder, with a warning.
             **settings: fields of ``TextSettings`` to change.
