@@ -51,6 +51,32 @@ LAYOUTS: dict[str, dict[str, str]] = {
         "queries.json": '[{"qid": "q1", "text": "dense"},\n {"qid": "q2", "text": "cat tree"}]',
         "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq2\td2\t1\n",
     },
+    "Tevatron's records": {
+        "train.jsonl": '{"query_id": "q1", "query": "dense", "positive_passages": [{"docid": "d1", "title": "t", "text": "größe"}], '
+        '"negative_passages": [{"docid": 2, "text": "x", "score": 1.5}]}\n',
+    },
+    "Tevatron's ids": {
+        "corpus.jsonl": '{"docid": "d1", "title": "t", "text": "a text"}\n{"docid": "d2", "text": "größe 日本"}\n',
+        "train.jsonl": '{"query_id": "q1", "query_text": "dense", "positive_document_ids": ["d1"], "negative_document_ids": ["d2"]}\n',
+        "test.jsonl": '{"query_id": "q2", "query": "cat tree"}\n',
+    },
+    "FlagEmbedding's records": {
+        "x.jsonl": '{"query": "dense", "pos": ["größe"], "neg": ["x", "y"], "pos_scores": [2], "neg_scores": [1, 0.5], "prompt": "p"}\n',
+    },
+    "rows of sentence-transformers": {
+        "x.csv": 'anchor,positive,negative_1,negative_2,scores\ndense,"größe, 日本",x,y,"[2, 1, 0.5]"\ndense,z,x,y,"[3, 1, 0.5]"\n',
+    },
+    "labelled pairs": {"x.jsonl": '{"query": "a", "answer": "größe", "label": 1}\n{"query": "a", "answer": "x", "label": 0}\n'},
+    "DPR's records": {
+        "x.json": '[{"question": "who", "answers": ["a"], "positive_ctxs": [{"title": "t", "text": "größe", "passage_id": "d1"}],\n'
+        '"hard_negative_ctxs": [{"title": "", "text": "x", "psg_id": 2, "score": 1}], "negative_ctxs": []}]',
+    },
+    "ColBERT's triples": {
+        "collection.tsv": "0\ta text\tt\n1\tgröße 日本\n",
+        "queries.train.tsv": "5\tdense\n6\tcat tree\n",
+        "triples.train.jsonl": "[5, 0, 1]\n[6, [1, 2.5], [0, -1]]\n",
+    },
+    "triples of MS MARCO": {"triples.train.small.tsv": "a b\tgröße\tx\na b\tgröße\ty\n"},
     "folder of texts": {"a/b c.md": "# a\ntext\n", "d2.txt": "größe 日本\n"},
 }
 """Folders in layouts other than ours and BEIR's."""
@@ -98,6 +124,8 @@ def _read_layout(folder: Path) -> Any:
         for read in (dataset.queries, dataset.qrels, dataset.answers):
             with contextlib.suppress(DatasetNotFoundError):
                 found.append(read(split))
+        with contextlib.suppress(DatasetNotFoundError):
+            found.append(list(dataset.instances(split)))
     return found
 
 
