@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,15 @@ def _write_run(path: Path, given: Given) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_and_the_data_itself_are_the_same_teacher(given: Given, tmp_path: Path) -> None:
+def test_a_run_another_folder_and_the_data_itself_are_the_same_teacher(given: Given, tmp_path: Path) -> None:
     own = _train(given, tmp_path / "own", "dataset")
     run = _train(given, tmp_path / "run", _write_run(tmp_path / "scores.txt.gz", given))
-    assert own["teacher"]["fingerprint"] == run["teacher"]["fingerprint"]
+    shutil.copytree(given.path, tmp_path / "copy")
+    names = ("qid", "positives", "negatives", "positive_scores", "negative_scores")
+    lines = [json.dumps({name: getattr(one, name) for name in names}) + "\n" for one in given.given]
+    (tmp_path / "copy" / "instances.train.jsonl").write_text("".join(lines))
+    copy = _train(given, tmp_path / "other", str(tmp_path / "copy"))
+    assert own["teacher"]["fingerprint"] == run["teacher"]["fingerprint"] == copy["teacher"]["fingerprint"]
     models = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("own", "run")]
     assert models[0] == models[1]
 
