@@ -31,6 +31,7 @@ SUMMARIES = {
     "index": "Build and change an index",
     "search": "Search an index, or run a system",
     "read": "Answer questions from passages, and compare readers",
+    "mine": "Mine hard negatives into training files",
     "convert": "Write a collection or training data in another layout",
     "eval": "Evaluate systems on a dataset",
     "systems": "List the named systems",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ance_ir.cli._mining import candidate_options
 from ance_ir.cli._options import (
     dev_dataset_option,
     device_option,
@@ -78,14 +79,7 @@ Example:
 @click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where negatives come from; see above.")
 @click.option("--warm-up", metavar="SOURCE", help="Negatives to start with, until --warm-up-until.")
 @click.option("--warm-up-until", type=int, metavar="STEP", help="When --negatives follow.  [default: at the first refresh after step 0]")
-@click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")
-@click.option("--draw", metavar="[uniform|top|score]", default="uniform", show_default=True, help="How ance draws from them; see above.")
-@click.option("--skip", type=int, default=0, show_default=True, help="Number of top-ranked documents of ance to leave out.")
-@click.option("--margin", type=float, help="Leave out documents that score less than this below the query's best positive.")
-@click.option(
-    "--filter-teacher", metavar="MODEL", help="Leave out documents that this cross-encoder scores above the query's best positive …"
-)
-@click.option("--filter-teacher-margin", type=float, default=0.0, show_default=True, help="… or less than this below it.")
+@candidate_options
 @click.option(
     "--rotation", type=int, default=1, show_default=True, help="Number of parts of the queries; each refresh mines for one of them."
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.mining.allowed import TOP, first_allowed
+from ance_ir.indexes.mining.allowed import TOP, DenseRanker
 from ance_ir.models import DenseEncoder
 from ance_ir.paper.material import Material
 from ance_ir.paper.settings import Scheme
@@ -90,7 +90,7 @@ def overlap(batches: Iterable[Batch], queries: TrainingQueries, index: AnceIndex
     asked = np.unique(np.concatenate([batch.queries for batch in batches]))
     first: dict[int, np.ndarray] = {}
     vectors: dict[int, np.ndarray] = {}
-    for ranked in first_allowed(index, model, queries, asked, TOP):
+    for ranked in DenseRanker(index, model, queries).allowed(asked, TOP):
         first |= zip(ranked.queries.tolist(), ranked.found_BF[:, :TOP], strict=True)
         vectors |= zip(ranked.queries.tolist(), ranked.vectors_BD, strict=True)
 

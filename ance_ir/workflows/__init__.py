@@ -3,6 +3,7 @@
 from ance_ir.moved import moved
 from ance_ir.workflows.demo import DemoSettings, run_demo
 from ance_ir.workflows.dense import DenseTraining, train_on_dataset
+from ance_ir.workflows.hard_negatives import HardNegatives, MinedRecords, MiningReport, Suspect, mine_negatives, write_negatives
 from ance_ir.workflows.inferencer import run_inferencer, threads_per_process
 from ance_ir.workflows.mining import Mining
 from ance_ir.workflows.reader import ReaderTraining, train_reader_on_dataset
@@ -26,14 +27,19 @@ __getattr__ = moved(
 __all__ = [
     "DemoSettings",
     "DenseTraining",
+    "HardNegatives",
     "LoggedRun",
+    "MinedRecords",
     "Mining",
+    "MiningReport",
     "ReaderTraining",
     "ReadingReport",
     "RerankerTraining",
     "SUMMARY_LEGEND",
+    "Suspect",
     "differences_table",
     "evaluate_readers",
+    "mine_negatives",
     "open_readers",
     "plot_training",
     "read_training_runs",
@@ -46,5 +52,6 @@ __all__ = [
     "train_on_dataset",
     "train_reader_on_dataset",
     "train_reranker_on_dataset",
+    "write_negatives",
     "write_run_page",
 ]

@@ -30,7 +30,9 @@ class Mining(Brief):
         draw: see ``AnnNegatives``.
         rotation: see ``AnnMiner``.
         skip: see ``Filters``.
+        max_score: likewise.
         margin: likewise.
+        relative_margin: likewise.
         teacher: the name of the filters' cross-encoder.
         teacher_margin: see ``Filters``.
         reuse: an index of the model to start with, over an earlier state of the corpus; its folder.
@@ -39,7 +41,9 @@ class Mining(Brief):
     draw: Draw = "uniform"
     rotation: int = 1
     skip: int = 0
+    max_score: float | None = None
     margin: float | None = None
+    relative_margin: float | None = None
     teacher: str | None = None
     teacher_margin: float = 0.0
     reuse: str | None = None
@@ -50,7 +54,19 @@ class Mining(Brief):
         refresh = manifest["refresh"]
         teacher = refresh["teacher"]["name"] if refresh["teacher"] else None
         kept = {name: refresh[name] for name in ("rotation", "skip", "margin", "teacher_margin")}
+        kept |= {name: refresh.get(name) for name in ("max_score", "relative_margin")}  # which runs have where they are set
         return cls(teacher=teacher, reuse=reuse, **kept)
+
+    def filters(self, device: str | None) -> Filters:
+        """The filters of candidates, their cross-encoder on a device."""
+        return Filters(
+            skip=self.skip,
+            max_score=self.max_score,
+            margin=self.margin,
+            relative_margin=self.relative_margin,
+            teacher=CrossEncoder.from_pretrained(self.teacher, device=device) if self.teacher else None,
+            teacher_margin=self.teacher_margin,
+        )
 
     def miner(
         self,
@@ -74,8 +90,7 @@ class Mining(Brief):
             keep_indexes: see ``AnnMiner``.
             verbose: show progress.
         """
-        teacher = CrossEncoder.from_pretrained(self.teacher, device=device) if self.teacher else None
-        filters = Filters(skip=self.skip, margin=self.margin, teacher=teacher, teacher_margin=self.teacher_margin)
+        filters = self.filters(device)
         corpora = sets.corpora
         if len(corpora) > 1 and self.reuse:
             raise UsageError(f"{self.reuse}: one index cannot stand for the {len(corpora)} corpora of these training sets")

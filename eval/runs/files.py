@@ -79,12 +79,21 @@ def write_run(run: pd.DataFrame, path: Path | str, tag: str, format: str = "trec
     if lines is None:
         raise UsageError(f"the format {format} holds questions and texts as well; write_passages writes it")
     run = check_run(run)
+    check_names(run, tag)
+    with atomic_open(as_path(path)) as stream:
+        stream.writelines(lines(run, tag))
+
+
+def check_names(run: pd.DataFrame, tag: str) -> None:
+    """Refuse a tag, qids or docnos that a run file cannot hold.
+
+    Raises:
+        EvaluationError: one is empty, or has white space in it.
+    """
     for kind, names in (("tag", [tag]), ("qid", run["qid"].unique()), ("docno", run["docno"].unique())):
         bad = next((name for name in names if not re.fullmatch(r"\S+", name)), None)
         if bad is not None:
             raise EvaluationError(f"a run file separates by white space, so it cannot hold the {kind} {bad!r}")
-    with atomic_open(as_path(path)) as stream:
-        stream.writelines(lines(run, tag))
 
 
 def write_passages(

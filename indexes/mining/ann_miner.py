@@ -1,6 +1,6 @@
 """A refresh: encode the corpus with the current model, search it with the training queries, keep the candidates for negatives.
 
-Shapes: Q queries, B of a block, F documents found for each, K candidates, D dimensions, S queries of a sample, N documents of its ranking.
+Shapes: Q queries, K candidates, S queries of a sample, N documents of its ranking.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tqdm.auto import tqdm
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.indexes.ance_index import AnceIndex
-from ance_ir.indexes.mining.allowed import TOP, compact, first_allowed
+from ance_ir.indexes.mining.allowed import TOP, DenseRanker
+from ance_ir.indexes.mining.candidates import Candidates
 from ance_ir.indexes.mining.filters import Filters
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.ragged import owners_of, starts_of
 from ance_ir.training import MinedNegatives, TrainingQueries
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,6 @@ DEPTH = 200
 
 SAMPLE = 1000
 """Queries whose first documents are published too, to measure the overlap of other negatives with them."""
-
-_PAIRS = 1 << 16
-"""Pairs of a query and a positive that are scored together."""
 
 
 class AnnMiner:
@@ -98,7 +95,7 @@ class AnnMiner:
 
     def __repr__(self) -> str:
         usual = {"depth": DEPTH, "rotation": 1, "keep_indexes": False, **Filters().settings}
-        changed = "".join(f", {name}={value!r}" for name, value in self.settings.items() if value != usual[name])
+        changed = "".join(f", {name}={value!r}" for name, value in self.settings.items() if value != usual.get(name))
         return f"AnnMiner({len(self._queries):,} queries{changed})"
 
     def help(self, model: DenseEncoder, folder: Path) -> None:
@@ -154,20 +151,17 @@ class AnnMiner:
         searched, suspected, found = 0.0, 0, 0
         asks = filters.teacher is not None and self._verbose
         bar = tqdm(total=len(chosen), desc="asking the teacher", unit=" queries", disable=not asks)
-        for ranked in first_allowed(index, model, self._queries, chosen, max(depth + filters.skip, TOP)):
-            block, found_BF = ranked.queries, ranked.found_BF
+        for ranked in DenseRanker(index, model, self._queries).allowed(chosen, max(depth + filters.skip, TOP)):
+            block = ranked.queries
             searched += ranked.seconds
             places, of_sample = np.nonzero(block[:, None] == sample_S)
-            top_SN[of_sample, : min(TOP, found_BF.shape[1])] = found_BF[places, :TOP]
-            window = slice(filters.skip, filters.skip + depth)
-            found_BK, scores_BK = found_BF[:, window], ranked.scores_BF[:, window]
-            positive_B = self._best_positives(index, ranked.vectors_BD, block)
-            found += int((found_BK >= 0).sum())
-            suspected += int(((found_BK >= 0) & (scores_BK >= positive_B[:, None])).sum())
-            safe_BK = filters.safe(self._queries, self._store, block, found_BK, scores_BK, positive_B, bar.update)
-            found_BK, scores_BK = compact(found_BK, scores_BK, safe_BK)
+            top_SN[of_sample, : min(TOP, ranked.found_BF.shape[1])] = ranked.found_BF[places, :TOP]
+            candidates = Candidates.of(ranked, self._queries, self._store, filters, depth, bar.update)
+            found += candidates.considered
+            suspected += candidates.suspected
             candidates_QK[block], scores_QK[block] = -1, -np.inf
-            candidates_QK[block, : found_BK.shape[1]], scores_QK[block, : found_BK.shape[1]] = found_BK, scores_BK
+            width = candidates.found_BK.shape[1]
+            candidates_QK[block, :width], scores_QK[block, :width] = candidates.found_BK, candidates.scores_BK
         bar.close()
         kept_QK = candidates_QK[chosen] >= 0
         report = {
@@ -179,16 +173,6 @@ class AnnMiner:
             "mean_negative_score": float(scores_QK[chosen][kept_QK].mean(dtype=np.float64)) if kept_QK.any() else None,
         }
         return MinedNegatives(candidates_QK=candidates_QK, scores_QK=scores_QK, top_SN=top_SN, sample_S=sample_S, report=report)
-
-    def _best_positives(self, index: AnceIndex, vectors_BD: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """The score of each query's best positive, float32 ``[B]``."""
-        counts = np.array([len(self._queries.positives[query]) for query in block], dtype=np.int64)
-        places = owners_of(counts)
-        positives = np.concatenate([self._queries.positives[query] for query in block])
-        parts = [slice(start, start + _PAIRS) for start in range(0, len(places), _PAIRS)]
-        scores = np.concatenate([index.document_scores(vectors_BD[places[part]], positives[part]) for part in parts])
-        best: np.ndarray = np.maximum.reduceat(scores, starts_of(counts))
-        return best
 
 
 def _overlap(before_QK: np.ndarray, after_QK: np.ndarray) -> float:

@@ -227,4 +227,5 @@ LAYOUT = Layout(
     example="collection.tsv, queries.SPLIT.tsv, triples.SPLIT.jsonl",
     write=_write,
     write_records=_write_records,
+    even=True,
 )

@@ -83,4 +83,5 @@ LAYOUT = Layout(
     example="train.jsonl with anchor, positive, negative or negative_1, negative_2, …, scores?",
     write=records_of_splits(_write_records),
     write_records=_write_records,
+    even=True,
 )

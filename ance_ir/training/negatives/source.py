@@ -85,3 +85,22 @@ def choose(total: int, count: int, generator: np.random.Generator) -> np.ndarray
     if count <= total:
         return generator.choice(total, size=count, replace=False, shuffle=True)
     return generator.integers(total, size=count)
+
+
+def draw_places(scores_K: np.ndarray, count: int, draw: Draw, temperature: float, generator: np.random.Generator) -> np.ndarray:
+    """Which of K candidates are drawn: their places, int64 ``[count]``.
+
+    Args:
+        scores_K: of the candidates, which are sorted by them.
+        count: at most K of them are different.
+        draw: see ``Draw``.
+        temperature: scores are divided by it in the softmax.
+        generator: the only source of randomness.
+    """
+    if draw == "top" and count <= len(scores_K):
+        return np.arange(count)
+    if draw == "score" and count <= len(scores_K):  # without replacement: the largest after adding Gumbel noise
+        noisy_K = scores_K / temperature + generator.gumbel(size=len(scores_K))
+        places: np.ndarray = np.argsort(-noisy_K, kind="stable")[:count]
+        return places
+    return choose(len(scores_K), count, generator)

@@ -28,8 +28,16 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def write_or_compare_manifest(path: Path, settings: Mapping[str, Any]) -> None:
+def write_or_compare_manifest(
+    path: Path, settings: Mapping[str, Any], *, what: str = "a run", remedy: str = "choose another folder"
+) -> None:
     """Write the manifest of a new run, or renew that of a resumed run; its ``environment`` may differ.
+
+    Args:
+        path: of the manifest.
+        settings: of the run.
+        what: what a run is called in the message.
+        remedy: what to do where the settings differ, likewise.
 
     Raises:
         TrainingError: the run that is there has other settings.
@@ -39,7 +47,7 @@ def write_or_compare_manifest(path: Path, settings: Mapping[str, Any]) -> None:
     if before is not None:
         differences = _differences(_decisive(before), _decisive(now))
         if differences:
-            raise TrainingError(f"{path.parent} holds a run with other settings: {'; '.join(differences)}; choose another folder")
+            raise TrainingError(f"{path.parent} holds {what} with other settings: {'; '.join(differences)}; {remedy}")
         now |= {name: before[name] for name in NOTED if name in before}
     if before != now:
         write_json(path, now)

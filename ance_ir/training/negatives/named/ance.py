@@ -12,7 +12,7 @@ from ance_ir.choices import check_choice
 from ance_ir.errors import TrainingError
 from ance_ir.notices import examples
 from ance_ir.training.negatives.named.random import RandomNegatives
-from ance_ir.training.negatives.source import Draw, NegativeSource, choose
+from ance_ir.training.negatives.source import Draw, NegativeSource, draw_places
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.refresh.mined import MinedNegatives
 
@@ -88,14 +88,7 @@ class AnnNegatives(NegativeSource):
         total = int((candidates_K >= 0).sum())
         if not total:
             return self._random.draw(np.array([query]), count, generator)
-        if self._draw == "top" and count <= total:
-            chosen = np.arange(count)
-        elif self._draw == "score" and count <= total:  # without replacement: the largest after adding Gumbel noise
-            noisy_K = scores_K[:total] / self._temperature + generator.gumbel(size=total)
-            chosen = np.argsort(-noisy_K, kind="stable")[:count]
-        else:
-            chosen = choose(total, count, generator)
-        return candidates_K[chosen]
+        return candidates_K[draw_places(scores_K[:total], count, self._draw, self._temperature, generator)]
 
 
 def make(queries: TrainingQueries, draw: Draw, temperature: float) -> AnnNegatives:

@@ -1,0 +1,168 @@
+"""How the negatives of any system are ranked: through an index's arrays where it is one, otherwise through the frames of its pipeline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pyterrier as pt
+from pyterrier import RankCutoff
+from pyterrier._ops import Compose
+
+from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.errors import TrainingError
+from ance_ir.eval.runs.checks import check_run
+from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer
+from ance_ir.indexes.mining.allowed import Allowed, DenseRanker, Ranker, not_in_corpus, positives_of, without_excluded
+from ance_ir.indexes.search.aggregation import parse_aggregation
+from ance_ir.pipelines import BertReranker, WithoutItself
+from ance_ir.ragged import owners_of
+from ance_ir.training import TrainingQueries
+
+_BLOCK = 64
+"""Queries that a pipeline is asked together."""
+
+_DOCUMENTS = 1 << 16
+"""Documents whose numbers are looked up together."""
+
+
+def ranker_of(pipeline: pt.Transformer, name: str, dataset: Dataset, store: DocumentStore, queries: TrainingQueries) -> Ranker:
+    """What ranks documents for training queries as a pipeline does.
+
+    Args:
+        pipeline: from queries to documents.
+        name: the system's, for errors.
+        dataset: what is searched.
+        store: its documents.
+        queries: the training queries.
+    """
+    stages = _stages(pipeline)
+    if (retriever := _dense(stages[0])) is not None and len(stages) == 1:
+        index, aggregation = retriever.index, parse_aggregation(retriever.aggregation)
+        numbers, places = _numbers(index, store)
+        return DenseRanker(
+            index, retriever.model, queries, backend=retriever.backend, aggregation=aggregation, numbers=numbers, places=places
+        )
+    return PipelineRanker(pipeline, _scorer(stages, dataset), name, store, queries)
+
+
+def _stages(pipeline: pt.Transformer) -> tuple[pt.Transformer, ...]:
+    return tuple(pipeline._transformers) if isinstance(pipeline, Compose) else (pipeline,)
+
+
+def _dense(stage: pt.Transformer) -> DenseRetriever | None:
+    """The retriever that a stage is; the document that is the query itself is excluded for training anyway."""
+    inner = stage.retriever if isinstance(stage, WithoutItself) else stage
+    return inner if isinstance(inner, DenseRetriever) else None
+
+
+def _scorer(stages: tuple[pt.Transformer, ...], dataset: Dataset) -> pt.Transformer | None:
+    """What scores given documents as the pipeline does: its last stage, if that is an index or a reranker."""
+    left = list(stages)
+    while len(left) > 1 and isinstance(left[-1], RankCutoff):
+        left.pop()
+    last = left[-1]
+    if len(left) == 1 and (retriever := _dense(last)) is not None:
+        last = DenseScorer(retriever.index, retriever.model, aggregation=retriever.aggregation, check=False)
+    return dataset.text_loader() >> last if isinstance(last, BertReranker | DenseScorer) else None
+
+
+def _numbers(index: AnceIndex, store: DocumentStore) -> tuple[np.ndarray, np.ndarray]:
+    """For documents of an index their numbers in the corpus, and the other way round, −1 where there is none."""
+    parts = [np.arange(start, min(start + _DOCUMENTS, len(store))) for start in range(0, len(store), _DOCUMENTS)]
+    places = np.concatenate([index.numbers(store.docnos(part).tolist()) for part in parts])
+    numbers = np.full(len(index.table), -1, dtype=np.int64)
+    held = np.flatnonzero(places >= 0)
+    numbers[places[held]] = held
+    return numbers, places
+
+
+class PipelineRanker:
+    """The rankings of a pipeline.
+
+    Args:
+        pipeline: from queries to documents.
+        scorer: scores given documents as the pipeline does, if anything can: positives that it does not find.
+        name: the system's, for errors.
+        store: the documents.
+        queries: the training queries.
+    """
+
+    def __init__(
+        self, pipeline: pt.Transformer, scorer: pt.Transformer | None, name: str, store: DocumentStore, queries: TrainingQueries
+    ) -> None:
+        self._pipeline = pipeline
+        self._scorer = scorer
+        self._name = name
+        self._store = store
+        self._queries = queries
+
+    def allowed(self, asked: np.ndarray, count: int) -> Iterator[Allowed]:
+        """See ``Ranker``.
+
+        Raises:
+            TrainingError: a document was found that the corpus does not hold.
+        """
+        for start in range(0, len(asked), _BLOCK):
+            block = asked[start : start + _BLOCK]
+            began = time.perf_counter()
+            rows, numbers, scores, places = self._ranked(block)
+            positive_R = self._positives(block, rows, numbers, scores)
+            found_BF = np.full((len(block), int(places.max(initial=0)) + 1), -1, dtype=np.int64)
+            scores_BF = np.full(found_BF.shape, -np.inf, dtype=np.float32)
+            found_BF[rows, places], scores_BF[rows, places] = numbers, scores
+            found_BF, scores_BF, excluded = without_excluded(self._queries, block, found_BF, scores_BF, count)
+            yield Allowed(
+                queries=block,
+                found_BF=found_BF,
+                scores_BF=scores_BF,
+                positive_R=positive_R,
+                excluded=excluded,
+                seconds=time.perf_counter() - began,
+            )
+
+    def _ranked(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of each result its query's row in the block, its document's number, its score, float32, and its place from 0."""
+        qids = [self._queries.qids[query] for query in block]
+        frame = pd.DataFrame({"qid": qids, "query": [self._queries.texts[query] for query in block]}, dtype=object)
+        found = check_run(self._pipeline.transform(frame))
+        numbers = self._store.numbers(found["docno"].tolist())
+        if (numbers < 0).any():
+            raise not_in_corpus(self._name, found["docno"].iloc[int(np.argmin(numbers))])
+        rows = pd.Index(qids).get_indexer(pd.Index(found["qid"]))
+        if (rows < 0).any():
+            raise TrainingError(f"{self._name} returns results for {found['qid'].iloc[int(np.argmin(rows))]!r}, which was not asked")
+        return rows, numbers, found["score"].to_numpy(dtype=np.float32), found["rank"].to_numpy(dtype=np.int64)
+
+    def _positives(self, block: np.ndarray, rows: np.ndarray, numbers: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """The scores of the positives: those of the ranking, then the scorer's."""
+        counts, documents = positives_of(self._queries, block)
+        owners = owners_of(counts)
+        width = self._queries.documents
+        order = np.argsort(rows * width + numbers)
+        known = (rows * width + numbers)[order]
+        wanted = owners * width + documents
+        at = np.searchsorted(known, wanted)
+        ranked = at < len(known)
+        ranked[ranked] = known[at[ranked]] == wanted[ranked]
+        found = np.full(len(wanted), np.nan, dtype=np.float32)
+        found[ranked] = scores[order][at[ranked]]
+        if self._scorer is not None and not ranked.all():
+            found[~ranked] = self._scored(self._scorer, block[owners[~ranked]], documents[~ranked])
+        return found
+
+    def _scored(self, scorer: pt.Transformer, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """The scorer's scores of pairs."""
+        pairs = pd.DataFrame(
+            {
+                "qid": [self._queries.qids[query] for query in queries],
+                "query": [self._queries.texts[query] for query in queries],
+                "docno": self._store.docnos(documents),
+                "score": 0.0,
+                "rank": 0,
+            }
+        )
+        scored = scorer.transform(pairs).set_index(["qid", "docno"])["score"]
+        return scored.loc[pd.MultiIndex.from_frame(pairs[["qid", "docno"]])].to_numpy(dtype=np.float32)

@@ -1,0 +1,73 @@
+"""Hard negatives in the training files of other tools, and as a TREC run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ance_ir.choices import check_choice
+from ance_ir.datasets import Dataset
+from ance_ir.datasets.layouts import LAYOUTS
+from ance_ir.errors import UsageError
+from ance_ir.eval.runs.files import check_names
+from ance_ir.eval.runs.formats import RUN_FORMATS
+from ance_ir.files import as_path, atomic_open
+from ance_ir.workflows.hard_negatives.mine import mine_negatives
+from ance_ir.workflows.hard_negatives.report import MiningReport
+from ance_ir.workflows.hard_negatives.settings import HardNegatives
+
+TREC = "trec"
+"""The format that is no layout: a run of the negatives alone."""
+
+
+def write_negatives(
+    dataset: Dataset, system: str, out: Path | str, layout: str, how: HardNegatives | None = None, **options: Any
+) -> MiningReport:
+    """Mine hard negatives into a training file, which appears whole or not at all.
+
+    What is mined is kept in the folder ``OUT.mining`` until the file is there; after an interruption, the same call resumes it and writes
+    the same file. Layouts whose records must all have as many negatives get no query that has fewer.
+
+    Args:
+        dataset: see ``mine_negatives``.
+        system: likewise.
+        out: the file to write; of some layouts a folder.
+        layout: a layout of training records, or ``"trec"``: a run of the negatives, without the positives, always with scores.
+        how: which negatives.
+        options: see ``mine_negatives``.
+
+    Raises:
+        UsageError: no such layout, or something is at ``out``; or see ``mine_negatives``.
+    """
+    out = as_path(out)
+    formats = {name: found for name, found in LAYOUTS.items() if found.write_records is not None}
+    check_choice("format of training files", layout, [*formats, TREC])
+    if out.exists():
+        raise UsageError(f"{out} exists: give another name, or remove it")
+    how = how or HardNegatives()
+    if layout == TREC or not formats[layout].even:
+        how = dataclasses.replace(how, at_least=max(1, how.at_least))
+    else:
+        how = dataclasses.replace(how, at_least=how.negatives_per_query)
+    mined = mine_negatives(dataset, system, how, work=out.with_name(f"{out.name}.mining"), **options)
+    if layout == TREC:
+        _write_runs(mined.runs(), out, "mined")
+    else:
+        write = formats[layout].write_records
+        assert write is not None
+        write(mined, out)
+    mined.blocks.remove()
+    return mined.report
+
+
+def _write_runs(runs: Iterable[pd.DataFrame], path: Path, tag: str) -> None:
+    lines = RUN_FORMATS[TREC].lines
+    assert lines is not None
+    with atomic_open(path) as file:
+        for run in runs:
+            check_names(run, tag)
+            file.writelines(lines(run, tag))
