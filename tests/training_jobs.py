@@ -162,6 +162,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "maxp": {"passages": MaxP(4, 3)},
     "two towers": {"shared": False, "loss": "hinge"},
     "grad cache": {"loss": "nll", "in_batch": "all", "grad_cache": True},
+    "in-batch margin": {"loss": "nll", "in_batch": "all", "grad_cache": True, "in_batch_margin": 0.5},
     "matryoshka": {"dimensions": (8,)},
     "teacher": {"loss": "margin-mse", "teacher": True},
     "kl": {"loss": "kl", "teacher": True},

@@ -102,6 +102,12 @@ Example:
 )
 @click.option("--dimensions", metavar="D,…", help="Also apply the loss to vectors cut to these numbers of dimensions, e.g. 256,64.")
 @click.option("--grad-cache", is_flag=True, help="Encode a batch twice, in parts, so that memory does not bound its size.")
+@click.option(
+    "--in-batch-margin",
+    type=float,
+    metavar="M",
+    help="Documents of the batch that score less than M below a query's positive are not among its negatives (in-batch, nce).",
+)
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
 @click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two refreshes of the negatives.")
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")

@@ -56,6 +56,7 @@ class DenseTraining(DatasetTraining):
         teacher_scores: a teacher's scores that were computed before, see ``with_scores``; ``teacher`` is asked for pairs that have none.
         dimensions: likewise.
         grad_cache: likewise.
+        in_batch_margin: likewise; for negatives of the batch alone.
         mining: how ANCE's negatives are mined and drawn.
         inferencers: devices of the processes that mine while this one trains; an empty sequence: processes that are started elsewhere, on
             the run's folder; ``None``: training waits while it mines.
@@ -77,6 +78,7 @@ class DenseTraining(DatasetTraining):
     teacher_scores: str | None = None
     dimensions: Sequence[int] = ()
     grad_cache: bool = False
+    in_batch_margin: float | None = None
     mining: Mining = field(default_factory=Mining)
     inferencers: Sequence[str | None] | None = None
     keep_indexes: bool = False
@@ -156,7 +158,7 @@ def train_on_dataset(
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
         trainer = data.trainer(
-            _objective(data, how, model, teacher, schedule.at(settings.steps - 1)),
+            _objective(data, how, model, teacher, schedule, settings.steps),
             schedule,
             settings,
             folder,
@@ -191,8 +193,21 @@ def _taught(data: TrainingData, how: DenseTraining) -> tuple[TrainingData, Teach
 
 
 def _objective(
-    data: TrainingData, how: DenseTraining, model: DenseEncoder, teacher: Teacher | CrossEncoder | None, last: NegativeSource
+    data: TrainingData,
+    how: DenseTraining,
+    model: DenseEncoder,
+    teacher: Teacher | CrossEncoder | None,
+    schedule: NegativeSchedule,
+    steps: int,
 ) -> DenseObjective:
+    """What is minimised.
+
+    Raises:
+        UsageError: a margin for negatives of the batch where there are none.
+    """
+    first, last = schedule.at(0), schedule.at(steps - 1)
+    if how.in_batch_margin is not None and first.in_batch == last.in_batch == "none":
+        raise UsageError(f"in_batch_margin is for negatives of the batch (in-batch, nce); the negatives are {schedule.name}")
     return DenseObjective(
         model,
         data.queries,
@@ -202,6 +217,7 @@ def _objective(
         teacher=teacher,
         dimensions=how.dimensions,
         grad_cache=how.grad_cache,
+        in_batch_margin=how.in_batch_margin,
         world=data.world,
     )
 

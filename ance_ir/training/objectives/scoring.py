@@ -71,6 +71,19 @@ def document_scores(query_BD: Tensor, passage_PD: Tensor, owner_P: Tensor, docum
     return scores_BU.scatter_reduce(1, owner_P.expand(len(query_BD), -1), scores_BP, "amax")
 
 
+def too_near(texts: BatchTexts, scores_BU: Tensor, margin: float) -> Tensor:
+    """Which documents score less than a margin below each query's positive, bool ``[B, U]``; those that were drawn for it do not count.
+
+    Args:
+        texts: of the batch.
+        scores_BU: without their gradients.
+        margin: see above.
+    """
+    positive_B1 = scores_BU.gather(1, torch.from_numpy(texts.positive_B).to(scores_BU.device)[:, None])
+    near_BU = scores_BU > positive_B1 - margin
+    return near_BU.scatter(1, torch.from_numpy(texts.negative_BN).to(scores_BU.device), False)
+
+
 def similar_lengths(lengths: Sequence[int], device: torch.device) -> list[np.ndarray]:
     """Places of sequences in parts of similar length that fit into memory with their gradients."""
     return list(length_sorted_batches(lengths, _TOKEN_BUDGET.get(device.type, _TOKEN_BUDGET["cpu"])))

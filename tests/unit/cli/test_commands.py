@@ -470,6 +470,7 @@ def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negative
         (["--draw", "top", "--negatives-per-query", "2"], {"negatives": {"draw": "top"}}),
         (["--draw", "score"], {"negatives": {"draw": "score", "temperature": 1.0}}),
         (["--skip", "1", "--margin", "-3", "--rotation", "2"], {"refresh": {"skip": 1, "margin": -3.0, "rotation": 2}}),
+        (["--relative-margin", "0.05", "--max-score", "90"], {"refresh": {"relative_margin": 0.05, "max_score": 90.0}}),
         (["--filter-teacher", "RERANKER", "--filter-teacher-margin", "0.5"], {"refresh": {"teacher_margin": 0.5}}),
         (["--reuse", "INDEX", "--passages", "maxp:16,2"], {"passages": "maxp:16,2"}),
     ],

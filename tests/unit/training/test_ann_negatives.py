@@ -138,6 +138,47 @@ def test_a_margin_to_the_positives_score(mine: Mine, queries: TrainingQueries, s
     assert dropped > 0
 
 
+@pytest.mark.parametrize(("share", "shift"), [(0.05, 0.0), (0.3, 0.0), (0.05, -2.0), (-0.1, 0.0)])
+def test_a_relative_margin_is_below_the_positive_whatever_its_sign(
+    queries: TrainingQueries, store: DocumentStore, share: float, shift: float
+) -> None:
+    rng = np.random.default_rng(0)
+    asked, found = np.arange(24), np.tile(np.arange(5), (24, 1))
+    scores, best = (rng.uniform(0, 1, shape).astype(np.float32) + np.float32(shift) for shape in ((24, 5), (24,)))
+    safe, taken = Filters(relative_margin=share).safe(queries, store, asked, found, scores, best)
+    expected = np.array(
+        [[float(score) <= float(top) - share * abs(float(top)) for score in row] for row, top in zip(scores, best, strict=True)]
+    )
+    assert (safe == expected).all()
+    assert 0 < taken["relative_margin"] == (~expected).sum() < expected.size
+    if share > 0:
+        assert (scores < best[:, None])[safe].all()
+
+
+def test_a_filter_counts_what_those_before_it_left(queries: TrainingQueries, store: DocumentStore) -> None:
+    found = np.array([[0, 1, 2, 3, -1], [0, 1, 2, 3, 4]])
+    scores = np.array([[9.0, 8.0, 7.0, 6.0, -np.inf], [9.0, 8.0, 7.0, 6.0, 5.0]], dtype=np.float32)
+    best = np.array([8.5, np.nan], dtype=np.float32)
+    filters = Filters(max_score=8.75, margin=1.0, relative_margin=0.25)
+    safe, taken = filters.safe(queries, store, np.array([0, 1]), found, scores, best)
+    assert safe.tolist() == [[False, False, False, True, False], [False, True, True, True, True]], "no margin without a positive's score"
+    assert taken == {"max_score": 2, "margin": 1, "relative_margin": 1, "teacher": 0}
+
+
+def test_filters_of_training_are_those_of_the_settings(mine: Mine, queries: TrainingQueries, store: DocumentStore) -> None:
+    model = encoder(normalize=True)
+    scores = _scores(model, queries, store)
+    whole = mine(model, depth=30)
+    ceiling = float(np.median(whole.scores_QK[whole.candidates_QK >= 0]))
+    filtered = mine(model, step=1, depth=30, filters=Filters(max_score=ceiling, relative_margin=0.1))
+    for query, positives in enumerate(queries.positives):
+        best = scores[query, positives].max()
+        expected = [n for n in whole.candidates_QK[query] if n >= 0 and scores[query, n] <= min(best - 0.1 * abs(best), ceiling)]
+        assert [n for n in filtered.candidates_QK[query] if n >= 0] == expected
+    assert Filters().settings == {"skip": 0, "margin": None, "teacher": None, "teacher_margin": 0.0}, "runs from before them are resumed"
+    assert Filters(max_score=2.0, relative_margin=0.1).settings.items() >= {"max_score": 2.0, "relative_margin": 0.1}.items()
+
+
 def test_a_teacher_leaves_out_what_it_finds_relevant(mine: Mine, queries: TrainingQueries, store: DocumentStore) -> None:
     teacher = cross_encoder()
     whole, filtered = mine(depth=8), mine(step=1, depth=8, filters=Filters(teacher=teacher, teacher_margin=0.1))
@@ -285,7 +326,7 @@ def test_what_cannot_be_meant(mine: Mine, queries: TrainingQueries, store: Docum
         AnnMiner(queries, store, FirstP(), rotation=25)
     with pytest.raises(UsageError, match=r"skip .*-1"):
         Filters(skip=-1)
-    for name in ("margin", "teacher_margin"):
+    for name in ("max_score", "margin", "relative_margin", "teacher_margin"):
         with pytest.raises(UsageError, match=f"{name} .* nan"):
             Filters(**{name: float("nan")})
     with pytest.raises(UsageError, match="needs a teacher"):

@@ -8,6 +8,7 @@ import pytest
 
 from ance_ir import load_dataset
 from ance_ir.errors import UsageError
+from ance_ir.files import read_json
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.training import TrainingSettings
 from ance_ir.workflows import DenseTraining, ReaderTraining, RerankerTraining, train_on_dataset
@@ -33,6 +34,15 @@ def test_no_model_draws_from_less_than_a_document(kind: type[DatasetTraining]) -
 def test_when_initial_negatives_end_takes_initial_negatives() -> None:
     with pytest.raises(UsageError, match="warm_up_until 4"):
         DenseTraining(warm_up_until=4)
+
+
+def test_a_margin_within_the_batch_takes_negatives_of_the_batch(collection: Path, tmp_path: Path) -> None:
+    told = {"settings": TrainingSettings(steps=2, batch_size=2), "passages": FirstP(), "in_batch_margin": 0.1}
+    with pytest.raises(UsageError, match="in_batch_margin"):
+        train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", negatives="random", **told)  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+    train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", negatives="in-batch", **told)  # type: ignore[arg-type]
+    assert read_json(tmp_path / "run" / "run.json")["in_batch_margin"] == 0.1
 
 
 def test_scheme_is_the_old_name_of_negatives(collection: Path, tmp_path: Path) -> None:

@@ -41,11 +41,15 @@ def by_hand(model: DenseEncoder, batch: Batch, dataset: Dataset, queries: Traini
     return scores
 
 
-def expected_loss(batch: Batch, queries: TrainingQueries, scores: dict[Any, float], name: Any, temperature: float) -> float:
+def expected_loss(
+    batch: Batch, queries: TrainingQueries, scores: dict[Any, float], name: Any, temperature: float, margin: float | None = None
+) -> float:
     rows = []
     documents = sorted({document for _, document in scores})
     for query, positive, drawn in zip(batch.queries.tolist(), batch.positives.tolist(), batch.negatives.tolist(), strict=True):
         others = [document for document in documents if document not in queries.excluded[query]]
+        if margin is not None:
+            others = [one for one in others if one in drawn or scores[query, one] <= scores[query, positive] - margin]
         found = {
             "none": drawn,
             "all": others,
@@ -69,6 +73,53 @@ def test_losses_are_those_of_the_vectors(
     loss, _ = DenseObjective(model, queries, dataset.store(), scheme, loss=name).backward(batch, 2.0, 1.0)
     scores = by_hand(model, batch, dataset, queries, scheme, model.dimension)
     assert loss == pytest.approx(expected_loss(batch, queries, scores, name, 2.0), rel=1e-4)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize(("in_batch", "name"), [("all", "nll"), ("hardest", "pairwise-nll")])
+@pytest.mark.parametrize("margin", [0.0, 0.1, -0.1])
+def test_documents_of_the_batch_that_score_near_the_positive_are_no_negatives(
+    dataset: Dataset, queries: TrainingQueries, in_batch: Any, name: Any, margin: float, cached: bool
+) -> None:
+    model = encoder(normalize=True)
+    batch = dataclasses.replace(draw(queries), in_batch=in_batch)
+    objective = DenseObjective(model, queries, dataset.store(), FirstP(), loss=name, in_batch_margin=margin, grad_cache=cached)
+    loss, _ = objective.backward(batch, 0.5, 1.0)
+    scores = by_hand(model, batch, dataset, queries, FirstP(), model.dimension)
+    assert loss == pytest.approx(expected_loss(batch, queries, scores, name, 0.5, margin), rel=1e-4)
+    assert loss != pytest.approx(expected_loss(batch, queries, scores, name, 0.5), rel=1e-3), "some must be masked"
+    if margin > 0:
+        drawn = zip(batch.queries.tolist(), batch.positives.tolist(), batch.negatives.tolist(), strict=True)
+        near = [scores[query, one] > scores[query, positive] - margin for query, positive, found in drawn for one in found]
+        assert any(near), "drawn ones that score near must stay"
+
+
+def test_vectors_that_are_cut_are_masked_by_the_whole_ones(dataset: Dataset, queries: TrainingQueries) -> None:
+    model = encoder(normalize=True)
+    batch = dataclasses.replace(draw(queries), in_batch="all")
+    loss, _ = DenseObjective(model, queries, dataset.store(), FirstP(), loss="nll", dimensions=(8,), in_batch_margin=0.05).backward(
+        batch, 1.0, 1.0
+    )
+    whole = by_hand(model, batch, dataset, queries, FirstP(), model.dimension)
+    cut = by_hand(model, batch, dataset, queries, FirstP(), 8)
+    kept = {
+        (query, one): score
+        for (query, one), score in whole.items()
+        if one in batch.negatives[batch.queries.tolist().index(query)]
+        or score <= whole[query, int(batch.positives[batch.queries.tolist().index(query)])] - 0.05
+    }
+    masked = {key: (score if key in kept or key[1] in batch.positives[batch.queries == key[0]] else -np.inf) for key, score in cut.items()}
+    expected = (expected_loss(batch, queries, whole, "nll", 1.0, 0.05) + expected_loss(batch, queries, masked, "nll", 1.0)) / 2
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_query_without_negatives_left_in_the_batch_learns_nothing(dataset: Dataset, queries: TrainingQueries) -> None:
+    model = encoder(normalize=True)
+    batch = dataclasses.replace(draw(queries, negatives=0), in_batch="all")
+    objective = DenseObjective(model, queries, dataset.store(), FirstP(), loss="nll", in_batch_margin=9.0)
+    loss, _ = objective.backward(batch, 1.0, 1.0)
+    assert loss == 0
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
 
 
 def test_positives_of_a_query_and_their_twins_are_never_its_negatives_in_the_batch(dataset: Dataset, queries: TrainingQueries) -> None:
@@ -171,6 +222,9 @@ def test_what_does_not_fit_together_is_refused(dataset: Dataset, queries: Traini
     for dimension in (0, 32, 99):
         with pytest.raises(UsageError, match=f"32.*{dimension}"):
             DenseObjective(encoder(), queries, store, FirstP(), dimensions=(dimension,))
+    with pytest.raises(UsageError, match=r"in_batch_margin .* nan"):
+        DenseObjective(encoder(), queries, store, FirstP(), in_batch_margin=float("nan"))
+    assert "in_batch_margin" not in DenseObjective(encoder(), queries, store, FirstP()).manifest, "runs from before it are resumed"
     objective = DenseObjective(encoder(), queries, store, FirstP(), loss="kl", teacher=cross_encoder())
     with pytest.raises(UsageError, match="learns from drawn negatives"):
         objective.backward(draw(queries, negatives=0), 1.0, 1.0)
