@@ -89,10 +89,9 @@ def overlap(batches: Iterable[Batch], queries: TrainingQueries, index: AnceIndex
     batches = list(batches)
     asked = np.unique(np.concatenate([batch.queries for batch in batches]))
     first: dict[int, np.ndarray] = {}
-    vectors: dict[int, np.ndarray] = {}
+    vectors = dict(zip(asked.tolist(), model.encode_queries([queries.texts[query] for query in asked]), strict=True))
     for ranked in DenseRanker(index, model, queries).allowed(asked, TOP):
         first |= zip(ranked.queries.tolist(), ranked.found_BF[:, :TOP], strict=True)
-        vectors |= zip(ranked.queries.tolist(), ranked.vectors_BD, strict=True)
 
     def scores(query: int, documents: np.ndarray) -> np.ndarray:
         return index.document_scores(np.repeat(vectors[query][None], len(documents), axis=0), documents)

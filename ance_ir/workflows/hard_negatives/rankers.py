@@ -14,9 +14,10 @@ from pyterrier._ops import Compose
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import TrainingError
 from ance_ir.eval.runs.checks import check_run
-from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer
+from ance_ir.indexes import DenseRetriever, DenseScorer
 from ance_ir.indexes.mining.allowed import Allowed, DenseRanker, Ranker, not_in_corpus, positives_of, without_excluded
 from ance_ir.indexes.search.aggregation import parse_aggregation
+from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.pipelines import BertReranker, WithoutItself
 from ance_ir.ragged import owners_of
 from ance_ir.training import TrainingQueries
@@ -69,7 +70,7 @@ def _scorer(stages: tuple[pt.Transformer, ...], dataset: Dataset) -> pt.Transfor
     return dataset.text_loader() >> last if isinstance(last, BertReranker | DenseScorer) else None
 
 
-def _numbers(index: AnceIndex, store: DocumentStore) -> tuple[np.ndarray, np.ndarray]:
+def _numbers(index: SearchableIndex, store: DocumentStore) -> tuple[np.ndarray, np.ndarray]:
     """For documents of an index their numbers in the corpus, and the other way round, −1 where there is none."""
     parts = [np.arange(start, min(start + _DOCUMENTS, len(store))) for start in range(0, len(store), _DOCUMENTS)]
     places = np.concatenate([index.numbers(store.docnos(part).tolist()) for part in parts])

@@ -48,11 +48,10 @@ def write_negatives(
     check_choice("format of training files", layout, [*formats, TREC])
     if out.exists():
         raise UsageError(f"{out} exists: give another name, or remove it")
-    how = how or HardNegatives()
-    if layout == TREC or not formats[layout].even:
-        how = dataclasses.replace(how, at_least=max(1, how.at_least))
-    else:
-        how = dataclasses.replace(how, at_least=how.negatives_per_query)
+    settings = {field.name: options.pop(field.name) for field in dataclasses.fields(HardNegatives) if field.name in options}
+    how = dataclasses.replace(how or HardNegatives(), **settings)
+    even = layout != TREC and formats[layout].even
+    how = dataclasses.replace(how, at_least=how.negatives_per_query if even else max(1, how.at_least))
     mined = mine_negatives(dataset, system, how, work=out.with_name(f"{out.name}.mining"), **options)
     if layout == TREC:
         _write_runs(mined.runs(), out, "mined")

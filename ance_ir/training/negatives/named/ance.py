@@ -88,7 +88,8 @@ class AnnNegatives(NegativeSource):
         total = int((candidates_K >= 0).sum())
         if not total:
             return self._random.draw(np.array([query]), count, generator)
-        return candidates_K[draw_places(scores_K[:total], count, self._draw, self._temperature, generator)]
+        drawn: np.ndarray = candidates_K[draw_places(scores_K[:total], count, self._draw, self._temperature, generator)]
+        return drawn
 
 
 def make(queries: TrainingQueries, draw: Draw, temperature: float) -> AnnNegatives:
