@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ def no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
-@pytest.mark.parametrize("pooling", list(POOLINGS))
-@pytest.mark.parametrize("head", [None, 12])
-@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "pooling", "head", "normalize"),
+    [
+        *itertools.product(("bert", "roberta"), ("cls", "mean"), (None, 12), (False, True)),
+        *(("bert", pooling, 12, False) for pooling in POOLINGS if pooling not in ("cls", "mean")),
+    ],
+)
 def test_sentence_transformers_opens_what_was_saved(tmp_path: Path, kind: Kind, pooling: str, head: int | None, normalize: bool) -> None:
     text = {"query_length": 32, "query_prefix": "query: ", "passage_prefix": "passage: "}
     model = encoder(kind, pooling=pooling, head=head, normalize=normalize, text=text)
@@ -49,9 +53,13 @@ def test_lower_casing_is_done_by_both(tmp_path: Path) -> None:
     np.testing.assert_allclose(other.encode(["The CAT"]), model.encode_passages(["The CAT"]), atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", list(POOLINGS))
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
-@pytest.mark.parametrize("extras", ["", "head", "normalize", "head normalize"])
+@pytest.mark.parametrize(
+    ("pooling", "kind", "extras"),
+    [
+        *itertools.product(("cls", "mean"), ("bert", "roberta"), ("", "head", "normalize", "head normalize")),
+        *((pooling, "bert", "head normalize") for pooling in POOLINGS if pooling not in ("cls", "mean")),
+    ],
+)
 def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, pooling: str, extras: str) -> None:
     from sentence_transformers import models as modules
 
