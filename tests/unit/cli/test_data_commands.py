@@ -85,3 +85,8 @@ def test_layouts_are_listed_from_the_registry(capsys: pytest.CaptureFixture[str]
     assert status == 0
     assert [line.partition(":")[0] for line in out.splitlines()[::2]] == list(DATASET_LAYOUTS)
     assert [row["name"] for row in json.loads(run(capsys, "layouts", "--format", "json")[1])] == list(DATASET_LAYOUTS)
+
+
+def test_the_page_lists_the_layouts_as_the_command_does(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert f"```\n{run(capsys, 'layouts')[1]}```\n" in page, "make record PAGE=docs/data.md"
