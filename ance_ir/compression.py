@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import io
 import lzma
 import re
@@ -103,7 +104,7 @@ def damage_named(path: Path, kind: str) -> Iterator[None]:
     except AnceError:
         raise
     except Exception as error:  # each of them has its own kinds
-        if isinstance(error, OSError) and error.errno is not None:  # an error of the system's
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the system's, but for a place before the start
             raise
         reason = str(error) or type(error).__name__
         raise DatasetError(f"{path}: the {kind} file is truncated or damaged ({reason}); fetch it again") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ import pyarrow
 import pyarrow.parquet
 
 from ance_ir.datasets import DirectoryDataset, load_dataset
+from ance_ir.datasets.archives import is_archive, unpack
 from ance_ir.datasets.sources.questions import read_questions
-from ance_ir.errors import DatasetNotFoundError
+from ance_ir.datasets.tables import open_table
+from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.eval.runs import read_run
 from ance_ir.eval.runs.kept import KeptRuns
+from tests.compressed import tarred, zipped
 from tests.fuzz.reader import Reader
 
 TEXTS: dict[str, str] = {
@@ -87,6 +92,13 @@ QUESTIONS: dict[str, str] = {
     "list": '[{"question": "who", "answers": ["a"]}, {"question": "what", "answers": []}]',
 }
 
+RECORDS: dict[str, str] = {
+    ".jsonl": '{"id": "1", "text": "größe", "pos": ["a"]}\n{"id": "2", "text": "x", "pos": [{"a": "b"}]}\n',
+    ".json": '[{"id": "1", "text": "größe"},\n {"id": "2", "text": ["x", {"a": "\\ud83d\\ude00"}]}]',
+    ".tsv": 'id\ttext\n1\t"a ""text"", größe"\n2\tx\n',
+    ".csv": 'id,text\n1,"a ""text"",\nof größe"\n2,x\n',
+}
+
 RUNS: dict[str, str] = {
     "trec": TEXTS["run.bm25.txt"],
     "msmarco": "q1\td1\t1\nq1\td2\t2\nq2\td2\t1\n",
@@ -140,6 +152,25 @@ def _arrow(folder: Path) -> None:
         writer.write_table(table)
 
 
+def _archive(kind: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        files = {f"beir/{name}": text.encode() for name, text in BEIR.items()}
+        (folder / "x").write_bytes(zipped(files) if kind == "zip" else gzip.compress(tarred(files), mtime=0))
+
+    return make
+
+
+def _read_archive(folder: Path) -> Any:
+    """In a cache of its own: what is unpacked is known by the time of its change, which is coarser than these tests are fast."""
+    with tempfile.TemporaryDirectory(dir=folder) as target:
+        if not is_archive(folder / "x"):
+            raise DatasetError("no archive")
+        found = unpack(folder / "x", Path(target) / "x")
+        assert found.resolve().is_relative_to(Path(target).resolve())
+        assert {path.name for path in folder.iterdir()} == {"x", Path(target).name}
+        return _read_beir(found)
+
+
 def _kept(folder: Path) -> None:
     run = pd.DataFrame({"qid": ["q1", "q1"], "docno": ["d1", "d2"], "score": [2.0, 1.0]})
     KeptRuns(folder).put("bm25", "key", run, 1.5)
@@ -151,6 +182,16 @@ READERS = [
     # damaged ones may end the process
     Reader(name="Parquet", make=_parquet, files={"x.parquet": "bytes"}, read=_read_layout, apart=True),
     Reader(name="Arrow", make=_arrow, files={"x.arrow": "bytes"}, read=_read_layout, apart=True),
+    *(Reader(name=f"{kind} archive", make=_archive(kind), files={"x": "bytes"}, read=_read_archive) for kind in ("zip", "tar")),
+    *(
+        Reader(
+            name=f"records as {name}",
+            make=_written({f"x{name}": text}),
+            files={f"x{name}": "lines"},
+            read=lambda folder, name=name: list(open_table(folder / f"x{name}")),  # type: ignore[misc]
+        )
+        for name, text in RECORDS.items()
+    ),
     Reader(name="folder of BEIR", make=_written(BEIR), files=dict.fromkeys(BEIR, "lines"), read=_read_beir),
     *(
         Reader(

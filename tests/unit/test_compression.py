@@ -146,3 +146,10 @@ def test_a_file_of_a_name_is_found_plain_or_compressed(tmp_path: Path) -> None:
     (tmp_path / "x.tsv.xz").touch()
     with pytest.raises(DatasetError, match=r"x\.tsv and x\.tsv\.xz"):
         find_file(tmp_path, "x.tsv")
+
+
+def test_an_archive_whose_list_points_before_its_start_is_named(tmp_path: Path) -> None:
+    content = zipped({"x": CONTENT})
+    (tmp_path / "x.zip").write_bytes(content[:3] + content[4:])
+    with pytest.raises(DatasetError, match=r"x\.zip.*fetch it again"):
+        read(tmp_path / "x.zip")

@@ -18,6 +18,7 @@ from ance_ir.datasets.ids import Ids, InvalidIdError, text_id
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.layouts._joining import joined
 from ance_ir.datasets.layouts._sample import Passage, Sample
+from ance_ir.datasets.rows import DocumentColumns, read_documents
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
 from ance_ir.datasets.table import Table
 from ance_ir.errors import DatasetError, MalformedFileError
@@ -83,26 +84,19 @@ class Record:
             key: of the list.
             docno: keys that an id may have.
         """
-        return self._passages(self._list(key), docno, f" in the list under the key {key!r}")
-
-    def passage(self, docno: Collection[str]) -> Passage:
-        """The record itself as such a passage."""
-        return self._passages([self.values], docno, "")[0]
-
-    def _passages(self, values: list[Any], docno: Collection[str], where: str) -> list[Passage]:
+        values = self._list(key)
         try:
-            key = next((name for name in docno for value in values[:1] if value.get(name) is not None), "")
-            found = [(value.get(key, ""), value.get("title") or "", value["text"]) for value in values]
-            texts = "".join([title + text for _, title, text in found])  # fails where one is no string
+            titles, texts = [value.get("title") or "" for value in values], [value["text"] for value in values]
+            right = _are_texts(titles) and _are_texts(texts)
         except (AttributeError, KeyError, TypeError):
-            texts = None
-        if not isinstance(texts, str):
-            raise self.error(f"an object with strings as 'text' and, where there is one, 'title'{where}")
-        if not key:
-            return found
-        docnos = [passage[0] for passage in found]
-        cleaned = self._ids_in(docnos, key, "docno")
-        return found if cleaned is docnos else [(one, *passage[1:]) for one, passage in zip(cleaned, found, strict=True)]
+            right = False
+        if not right:
+            raise self.error(f"an object with strings as 'text' and, where there is one, 'title' in the list under the key {key!r}")
+        name = next((name for value in values[:1] for name in docno if value.get(name) is not None), None)
+        if name is None:
+            return [("", title, text) for title, text in zip(titles, texts, strict=True)]
+        docnos = self._ids_in([value.get(name) for value in values], name, "docno")
+        return list(zip(docnos, titles, texts, strict=True))
 
     def scores_in(self, key: str) -> list[float]:
         """The scores of the passages under a key, under ``score`` in each; none if one has none."""
@@ -171,8 +165,7 @@ class RecordFiles:
     Attributes:
         splits: the files of each split.
         parse: what is in a record.
-        corpus: files of other documents, one in each record.
-        of_corpus: what is in a record of those.
+        corpus: files of other documents, one in each record, with their columns.
         texts: records have the texts of their passages, and not ids alone.
         answered: records have answers.
         judged: the splits whose records have positives; by default all.
@@ -181,8 +174,7 @@ class RecordFiles:
 
     splits: Mapping[str, Sequence[Table]]
     parse: Callable[[Record], Sample]
-    corpus: Sequence[Table] = ()
-    of_corpus: Callable[[Record], Passage] | None = None
+    corpus: Sequence[tuple[Table, DocumentColumns]] = ()
     texts: bool = True
     answered: bool = False
     judged: Collection[str] | None = None
@@ -193,7 +185,7 @@ class RecordFiles:
         files = [table.path for tables in self.splits.values() for table in tables]
         judged = self.splits if self.judged is None else self.judged
         return Parts(
-            corpus=[*(table.path for table in self.corpus), *(files if self.texts else ())],
+            corpus=[*(table.path for table, _ in self.corpus), *(files if self.texts else ())],
             documents=self._documents,
             queries={split: partial(self._queries, split) for split in self.splits},
             qrels={split: partial(self._qrels, split) for split in judged},
@@ -203,22 +195,25 @@ class RecordFiles:
         )
 
     def _documents(self) -> Iterator[Document | Unusable]:
-        seen, stream = Distinct(), iter(chain(self._of_corpus(), self._of_records() if self.texts else ()))
+        if not self.texts:
+            yield from read_documents(self.corpus)
+            return
+        seen, stream = Distinct(), iter(chain(self._of_corpus(), self._of_records()))
         while batch := list(islice(stream, _BATCH)):
-            yield from (_unusable(found) for found in batch if isinstance(found, MalformedFileError))
-            passages = [passage for found in batch if not isinstance(found, MalformedFileError) for passage in found]
+            yield from (found for found in batch if isinstance(found, Unusable))
+            passages = [passage for found in batch if not isinstance(found, Unusable) for passage in found]
             places = seen.new([passage[0] or passage for passage in passages], [passage[2] for passage in passages])
             yield from (_document(passages[place]) for place in places)
         seen.report()
 
-    def _of_corpus(self) -> Iterator[Sequence[Passage] | MalformedFileError]:
-        for found in each(self.of_corpus, self.corpus) if self.of_corpus else ():
-            yield found if isinstance(found, MalformedFileError) else [found]
+    def _of_corpus(self) -> Iterator[Sequence[Passage] | Unusable]:
+        for found in read_documents(self.corpus):
+            yield found if isinstance(found, Unusable) else [(found["docno"], found.get("title", ""), found["text"])]
 
-    def _of_records(self) -> Iterator[Sequence[Passage] | MalformedFileError]:
+    def _of_records(self) -> Iterator[Sequence[Passage] | Unusable]:
         for tables in self.splits.values():
             for sample in each(self.parse, tables):
-                yield sample if isinstance(sample, MalformedFileError) else [*sample.positives, *sample.negatives]
+                yield _unusable(sample) if isinstance(sample, MalformedFileError) else [*sample.positives, *sample.negatives]
 
     def _samples(self, split: str) -> Iterator[Sample]:
         for sample in each(self.parse, self.splits[split]):

@@ -8,7 +8,8 @@ from typing import Any
 
 from ance_ir.datasets.layouts._kinds import RECORDS, find_kinds
 from ance_ir.datasets.layouts._records import Record, RecordFiles
-from ance_ir.datasets.layouts._sample import Passage, Sample
+from ance_ir.datasets.layouts._sample import Sample
+from ance_ir.datasets.rows import DocumentColumns
 from ance_ir.errors import DatasetError
 
 _DOCNO = ("docid", "doc_id", "pid", "_id", "id")
@@ -35,14 +36,15 @@ def find_tevatron(
     found = find_kinds(path, layout, columns, kinds)
     if found is None:
         return None
-    corpus = [table for tables in found.get(_CORPUS, {}).values() for table in tables]
+    columns_of_corpus = DocumentColumns(docno="docid", text="text", url="")
+    corpus = [(table, columns_of_corpus) for tables in found.get(_CORPUS, {}).values() for table in tables]
     if not (texts or corpus):
         raise DatasetError(f"{path} names documents by ids: give the folder that also has their texts, lines of docid, title and text")
     splits = {split: [*tables] for split, tables in found[RECORDS].items()}
     for split, tables in found.get(_QUERIES, {}).items():
         splits.setdefault(split, []).extend(tables)
     parse = _with_texts if texts else _with_ids
-    return RecordFiles(splits=splits, parse=parse, corpus=corpus, of_corpus=_document, texts=texts, judged=list(found[RECORDS]))
+    return RecordFiles(splits=splits, parse=parse, corpus=corpus, texts=texts, judged=list(found[RECORDS]))
 
 
 def _is_document(values: Mapping[str, Any]) -> bool:
@@ -51,10 +53,6 @@ def _is_document(values: Mapping[str, Any]) -> bool:
 
 def _is_query(values: Mapping[str, Any]) -> bool:
     return "query_id" in values and ("query" in values or "query_text" in values)
-
-
-def _document(record: Record) -> Passage:
-    return record.passage(_DOCNO)
 
 
 def _with_texts(record: Record) -> Sample:

@@ -22,11 +22,10 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
     with open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
-            names = next(reader, [])
-            for values in reader:
+            rows = filter(None, reader)  # without blank lines
+            names = next(rows, [])
+            for values in rows:
                 if len(values) != len(names):
-                    if not values:
-                        continue
                     expected = f"{len(names)} columns ({', '.join(names)})"
                     yield reader.line_num, MalformedFileError(path, reader.line_num, expected, delimiter.join(values)[:200])
                     continue

@@ -1,4 +1,4 @@
-"""Files of JSON that are not one object a line: lists and objects over several lines, read in pieces."""
+"""Files of records that are not one object a line: JSON in lists and over several lines, read in pieces; blank lines among columns."""
 
 from __future__ import annotations
 
@@ -70,3 +70,12 @@ def test_a_list_is_read_at_half_the_speed_of_its_lines_at_least(tmp_path: Path) 
         assert sum(1 for _ in open_table(tmp_path / "x.json")) == len(records)
         times["list"] = min(times["list"], time.process_time() - start)
     assert times["lines"] / times["list"] > 0.5
+
+
+@pytest.mark.parametrize("name", ["x.tsv", "x.csv"])
+def test_blank_lines_in_files_of_columns_are_no_rows(tmp_path: Path, name: str) -> None:
+    separator = "\t" if name == "x.tsv" else ","
+    (tmp_path / name).write_text(f"\n\nid{separator}text\n\n1{separator}a\n\n")
+    assert [values for _, values in open_table(tmp_path / name)] == [{"id": "1", "text": "a"}]
+    (tmp_path / name).write_text("\n" * 100)
+    assert list(open_table(tmp_path / name)) == []
