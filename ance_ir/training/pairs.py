@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.instances import TrainingInstance
+from ance_ir.datasets.store.documents import text_hash
 from ance_ir.notices import examples
 from ance_ir.ragged import owners_of, rows_of
 
@@ -95,7 +96,8 @@ class Pairs:
         return np.split(chosen.documents, np.searchsorted(chosen.queries, np.arange(1, queries)))
 
     def translated(self, queries: Sequence[np.ndarray], theirs: DocumentStore, ours: DocumentStore) -> Pairs:
-        """The same pairs for the queries and documents of other data: documents of the same docno, else all of the same text.
+        """The same pairs for the queries and documents of other data: documents of the same docno, else all of the same
+        text.
 
         Args:
             queries: of each query its numbers there.
@@ -105,15 +107,47 @@ class Pairs:
         rows, asked = _all_of(self.queries, np.array([len(found) for found in queries]), np.concatenate([*queries, []]).astype(np.int64))
         pairs = replace(self.where(rows), queries=asked)
         known, places = np.unique(pairs.documents, return_inverse=True)
-        named = ours.numbers(theirs.docnos(known).tolist())
-        order = np.argsort(ours.text_hashes, kind="stable")
-        hashes, sought = ours.text_hashes[order], theirs.text_hashes[known]
-        starts = np.searchsorted(hashes, sought)
-        counts = np.where(named >= 0, 1, np.searchsorted(hashes, sought, "right") - starts)
-        targets = order[rows_of(np.where(named >= 0, 0, starts), counts)]
-        targets[np.repeat(named >= 0, counts)] = named[named >= 0]
-        rows, documents = _all_of(places, counts, targets)
+        owners, targets = _documents_of(known, theirs, ours)
+        rows, documents = _all_of(places, np.bincount(owners, minlength=len(known)), targets)
         return replace(pairs.where(rows), documents=documents)
+
+
+def _documents_of(numbers_T: np.ndarray, theirs: DocumentStore, ours: DocumentStore) -> tuple[np.ndarray, np.ndarray]:
+    """The documents of another store: that of the same docno, else all of the same title and text, else all of that text.
+
+    Returns:
+        The places of numbers and the documents that they stand for, int64, in the order of the places.
+    """
+    named, sought = ours.numbers(theirs.docnos(numbers_T).tolist()), theirs.text_hashes[numbers_T]
+    found = [(np.flatnonzero(named >= 0), named[named >= 0])]
+    left = np.flatnonzero(named < 0)
+    for hashes in (_with_titles, _without_titles):
+        if len(left):
+            owners, targets = _alike(hashes(ours), sought[left])
+            found.append((left[owners], targets))
+            left = np.setdiff1d(left, left[owners])
+    owners, targets = (np.concatenate(side) for side in zip(*found, strict=True))
+    order = np.argsort(owners, kind="stable")
+    return owners[order], targets[order]
+
+
+def _with_titles(store: DocumentStore) -> np.ndarray:
+    return store.text_hashes
+
+
+def _without_titles(store: DocumentStore) -> np.ndarray:
+    """Hashes of the texts alone, uint64 ``[N]``: layouts that cannot hold titles have left them out."""
+    hashes = (text_hash({"docno": "", "text": document["text"]}) for document in store)
+    return np.fromiter(hashes, dtype=np.uint64, count=len(store))
+
+
+def _alike(hashes_N: np.ndarray, sought_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The places of hashes that were sought and of those that are equal to them, a row for each pair."""
+    order = np.argsort(hashes_N, kind="stable")
+    ordered = hashes_N[order]
+    starts = np.searchsorted(ordered, sought_T)
+    counts = np.searchsorted(ordered, sought_T, "right") - starts
+    return owners_of(counts), order[rows_of(starts, counts)]
 
 
 _PARTS = {"queries": "int64", "documents": "int64", "places": "int64", "scores": "float32"}

@@ -242,6 +242,25 @@ def test_scores_of_a_training_file_without_ids_are_found_by_text(
     assert {number for _, number, _ in ours - own} == {twin}, "what has the same text has the same score"
 
 
+def test_documents_whose_titles_were_left_out_are_found_by_their_texts(tmp_path: Path) -> None:
+    titled = [
+        {"docno": "a", "title": "One", "text": "first"},
+        {"docno": "b", "text": "second"},
+        {"docno": "c", "title": "x", "text": "first"},
+    ]
+    bare = [
+        {"docno": "h1", "text": "first"},
+        {"docno": "h2", "text": "second"},
+        {"docno": "a", "text": "other"},
+        {"docno": "h3", "text": "?"},
+    ]
+    ours, theirs = (DocumentStore.build(documents, tmp_path / name) for name, documents in (("ours", titled), ("theirs", bare)))
+    pairs = Pairs.of([0, 0, 0, 0], [0, 1, 2, 3], [0, 1, 2, 3], [1.0, 2.0, 3.0, 4.0])
+    found = pairs.translated([np.array([5, 6])], theirs, ours)
+    rows = sorted(zip(found.queries.tolist(), found.documents.tolist(), found.scores.tolist(), strict=True))
+    assert rows == [(query, *row) for query in (5, 6) for row in ((0, 1.0), (0, 3.0), (1, 2.0), (2, 1.0))]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
