@@ -13,6 +13,7 @@ from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingInstance, TrainingRecord, with_texts
 from ance_ir.datasets.screening import Document
 from ance_ir.errors import DatasetNotFoundError, UsageError
+from ance_ir.notices import examples
 
 FIELDS = {
     "docno": "the ids of documents",
@@ -91,6 +92,22 @@ class Contents:
         """Frame of ``qid`` and ``query``."""
         return self.dataset.queries(split)
 
+    def all_queries(self) -> pd.DataFrame:
+        """Frame of ``qid`` and ``query``: the queries of all splits, each once.
+
+        Raises:
+            UsageError: a qid stands for another query in another split.
+        """
+        if not self.splits:
+            return pd.DataFrame(columns=["qid", "query"])
+        found = pd.concat([self.queries(split) for split in self.splits]).drop_duplicates(["qid", "query"])
+        if len(twice := found["qid"][found["qid"].duplicated()]):
+            raise UsageError(
+                f"the layout {self.layout} has one list of queries for all splits, and {len(twice)} qids of {self.dataset.name} "
+                f"({examples(twice)}) stand for another query in another split: write one split, see --split"
+            )
+        return found
+
     def qrels(self, split: str) -> pd.DataFrame | None:
         """Frame of ``qid``, ``docno`` and ``label``, relevant documents alone where labels are dropped; ``None`` if there are none."""
         try:
@@ -111,13 +128,11 @@ class Contents:
         return self.dataset.runs(split) if isinstance(self.dataset, FileDataset) and "runs" not in self._dropped else {}
 
     def has_negatives(self, split: str) -> bool:
-        """Whether training instances have more than the judgements, of what is kept; the first one counts."""
-        names = {"negatives", "scores", "prompt"} & self._kept
+        """Whether training instances have more than the judgements, of what is kept."""
         try:
-            first = next(iter(self.dataset.instances(split)), None)
+            return bool(self._of_instances(split, {*_ATTRIBUTES} & self._kept))
         except DatasetNotFoundError:
             return False
-        return first is not None and any(value and name in names for name, value in _parts(first).items())
 
     def instances(self, split: str) -> Iterator[TrainingInstance]:
         """The training instances of a split.
@@ -176,11 +191,21 @@ class Contents:
         return found
 
     def _beyond_judgements(self, split: str) -> set[str]:
-        """What training instances have; that of the first one counts, or what a catalogue says."""
+        """What training instances have that would be refused, or what a catalogue says."""
         if (counts := self.dataset.catalogued(split)) is not None:
             return {"negatives"} if {"negatives", "candidates"} & set(counts) else set()
-        first = next(iter(self.dataset.instances(split)), None)
-        return set() if first is None else {name for name, value in _parts(first).items() if value}
+        return self._of_instances(split, {*_ATTRIBUTES} & self._refused)
+
+    def _of_instances(self, split: str, fields: set[str]) -> set[str]:
+        """Those of some fields that training instances have; they are read until all are found."""
+        found: set[str] = set()
+        if isinstance(self.dataset, FileDataset) and split not in self.dataset.parts.instances:
+            return found  # they have no more than the judgements
+        for instance in self.dataset.instances(split) if fields else ():
+            found |= {name for name, value in _parts(instance).items() if value and name in fields}
+            if found == fields:
+                break
+        return found
 
     def _answered(self, split: str) -> bool:
         try:

@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from ance_ir.compression import find_file
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
@@ -57,12 +55,11 @@ def _has_beirs_ids(corpus: Path) -> bool:
 
 def _write(contents: Contents, out: Path) -> None:
     """BEIR's folder; a query that is not judged in any split is kept in ``queries.jsonl``, which serves all of them."""
+    queries = contents.all_queries()
     with atomic_folder(out, "corpus.jsonl") as folder:
         documents = ({"_id": one["docno"], "title": one.get("title", ""), "text": one["text"]} for one in contents.documents())
         write_json_lines(folder / "corpus.jsonl", documents)
-        queries = pd.concat([contents.queries(split) for split in contents.splits]) if contents.splits else pd.DataFrame()
-        rows = ({"_id": row.qid, "text": row.query} for row in queries.drop_duplicates().itertuples())
-        write_json_lines(folder / "queries.jsonl", rows)
+        write_json_lines(folder / "queries.jsonl", ({"_id": row.qid, "text": row.query} for row in queries.itertuples()))
         (folder / "qrels").mkdir()
         for split in contents.splits:
             if (qrels := contents.qrels(split)) is not None:

@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
@@ -63,12 +61,12 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
 
 
 def _write(contents: Contents, out: Path) -> None:
+    queries = contents.all_queries()
     with atomic_folder(out, _MARKER) as folder:
         documents = ({"_id": one["docno"], "title": one.get("title", ""), "text": one["text"]} for one in contents.documents())
         _write_parquet(folder / _MARKER, documents, {"_id": "string", "title": "string", "text": "string"})
         if not contents.splits:
             return
-        queries = pd.concat([contents.queries(split) for split in contents.splits]).drop_duplicates()
         rows: Iterable[dict[str, Any]] = ({"_id": row.qid, "text": row.query} for row in queries.itertuples())
         _write_parquet(folder / "queries" / "queries.parquet", rows, {"_id": "string", "text": "string"})
         for split in contents.splits:
