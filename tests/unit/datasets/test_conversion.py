@@ -112,7 +112,7 @@ def test_what_exists_is_not_replaced(collection: Path) -> None:
 def test_a_qid_of_two_queries_is_refused_where_all_splits_share_a_list(whole: Path, tmp_path: Path, layout: str) -> None:
     (whole / "queries.train.tsv").write_text("q1\tanother question\n", encoding="utf-8")
     drop = ["url", "unjudged", "answers", "negatives", "scores", "prompt", "runs"]
-    with pytest.raises(UsageError, match="'?q1'?"):
+    with pytest.raises(UsageError, match=r"'?q1'?"):
         convert(load_dataset(whole), layout, tmp_path / "out", drop=drop)
     assert not (tmp_path / "out").exists()
     convert(load_dataset(whole), layout, tmp_path / "out", drop=drop, splits=["train"])
@@ -124,5 +124,5 @@ def test_negatives_count_where_the_first_instance_has_none(whole: Path, tmp_path
     (whole / "instances.train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in instances), encoding="utf-8")
     convert(load_dataset(whole), "collection", tmp_path / "again")
     assert contents(tmp_path / "again") == contents(whole)
-    with pytest.raises(LossError, match="--drop negatives$"):
+    with pytest.raises(LossError, match=r"--drop negatives$"):
         convert(load_dataset(whole), "beir", tmp_path / "out", drop=["url", "unjudged", "answers", "runs"])
