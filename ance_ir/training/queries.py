@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 
@@ -37,7 +37,8 @@ class QuerySet:
 class TrainingQueries:
     """Queries that have a relevant document in the corpus; documents are named by their number in the store.
 
-    Those of several training sets lie one set after the other, and so do the documents of several corpora (``joined``).
+    Those of several training sets lie one set after the other, and so do the documents of several corpora (``joined``). Where sets of one
+    corpus ask the same question, what one of them excludes is excluded in all.
 
     Attributes:
         qids: ``[Q]``.
@@ -92,11 +93,13 @@ class TrainingQueries:
         def shifted(name: str) -> list[np.ndarray]:
             return [documents + first for part, first in zip(parts, firsts, strict=True) for documents in getattr(part, name)]
 
+        texts = [text for part in parts for text in part.texts]
+        asked = [(first, text) for part, first in zip(parts, firsts, strict=True) for text in part.texts]
         return cls(
             qids=[qid for part in parts for qid in part.qids],
-            texts=[text for part in parts for text in part.texts],
+            texts=texts,
             positives=shifted("positives"),
-            excluded=shifted("excluded"),
+            excluded=_united(shifted("excluded"), asked),
             documents=max(one.documents.stop for one in sets),
             sets=tuple(sets),
         )
@@ -189,6 +192,20 @@ class TrainingQueries:
             itself = store.numbers(list(kept["qid"]))
             excluded = [np.union1d(documents, own[own >= 0]) for documents, own in zip(excluded, itself[:, None], strict=True)]
         return cls(qids=list(kept["qid"]), texts=list(kept["query"]), positives=positives, excluded=excluded, documents=len(store))
+
+
+def _united(excluded: list[np.ndarray], asked: Sequence[Hashable]) -> list[np.ndarray]:
+    """What each query excludes, with what those exclude that ask the same."""
+    rows: dict[Hashable, list[int]] = {}
+    for row, key in enumerate(asked):
+        rows.setdefault(key, []).append(row)
+    united = list(excluded)
+    for alike in rows.values():
+        if len(alike) > 1:
+            documents = np.unique(np.concatenate([excluded[row] for row in alike]))
+            for row in alike:
+                united[row] = documents
+    return united
 
 
 def _warn(what: str, split: str, found: Collection[str], total: int) -> None:

@@ -98,8 +98,9 @@ class TrainingSets:
 
     @property
     def corpora(self) -> list[TrainingSet]:
-        """The first set of each corpus."""
-        return list({one.first: one for one in reversed(self.sets)}.values())[::-1]
+        """The first set of each corpus, in the order of their documents' numbers."""
+        firsts = {one.first: one for one in reversed(self.sets)}
+        return [firsts[first] for first in sorted(firsts)]
 
     @property
     def store(self) -> NumberedDocuments:

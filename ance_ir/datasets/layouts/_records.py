@@ -84,19 +84,22 @@ class Record:
             key: of the list.
             docno: keys that an id may have.
         """
-        values = self._list(key)
+        return self._passages(self._list(key), docno, f" in the list under the key {key!r}")
+
+    def _passages(self, values: list[Any], docno: Collection[str], where: str) -> list[Passage]:
         try:
-            titles, texts = [value.get("title") or "" for value in values], [value["text"] for value in values]
-            right = _are_texts(titles) and _are_texts(texts)
+            key = next((name for name in docno for value in values[:1] if value.get(name) is not None), "")
+            found = [(value.get(key, ""), value.get("title") or "", value["text"]) for value in values]
+            texts = "".join([title + text for _, title, text in found])  # fails where one is no string
         except (AttributeError, KeyError, TypeError):
-            right = False
-        if not right:
-            raise self.error(f"an object with strings as 'text' and, where there is one, 'title' in the list under the key {key!r}")
-        name = next((name for value in values[:1] for name in docno if value.get(name) is not None), None)
-        if name is None:
-            return [("", title, text) for title, text in zip(titles, texts, strict=True)]
-        docnos = self._ids_in([value.get(name) for value in values], name, "docno")
-        return list(zip(docnos, titles, texts, strict=True))
+            texts = None
+        if not isinstance(texts, str):
+            raise self.error(f"an object with strings as 'text' and, where there is one, 'title'{where}")
+        if not key:
+            return found
+        docnos = [passage[0] for passage in found]
+        cleaned = self._ids_in(docnos, key, "docno")
+        return found if cleaned is docnos else [(one, *passage[1:]) for one, passage in zip(cleaned, found, strict=True)]
 
     def scores_in(self, key: str) -> list[float]:
         """The scores of the passages under a key, under ``score`` in each; none if one has none."""

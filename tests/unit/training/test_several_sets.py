@@ -120,6 +120,24 @@ def other(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Dataset
     return load_dataset(folder)
 
 
+def test_documents_of_corpora_keep_their_numbers_where_a_later_set_is_of_the_first_corpus(dataset: Dataset, other: Dataset) -> None:
+    sets = TrainingSets.open([dataset, other, dataset], ["train", "train", "test"])
+    assert [(one.first, one.split) for one in sets.corpora] == [(0, "train"), (38, "train")]
+    for one, start in zip(sets, sets.starts, strict=True):
+        for query, own in enumerate(one.queries.positives):
+            assert sets.store.docnos(sets.queries.positives[start + query]).tolist() == one.store.docnos(own).tolist()
+
+
+def test_a_positive_of_one_set_is_no_negative_of_the_same_question_in_another_set_of_the_corpus() -> None:
+    def asks(document: int, text: str, documents: int = 4) -> TrainingQueries:
+        own = [np.array([document])]
+        return TrainingQueries(qids=["q"], texts=[text], positives=own, excluded=own, documents=documents)
+
+    joined = TrainingQueries.joined([asks(0, "who sleeps"), asks(2, "who sleeps"), asks(1, "what"), asks(3, "who sleeps")], [0, 0, 0, 4])
+    assert [found.tolist() for found in joined.excluded] == [[0, 2], [0, 2], [1], [7]]
+    assert [found.tolist() for found in joined.positives] == [[0], [2], [1], [7]]
+
+
 @pytest.mark.parametrize("text", ["random", "bm25", "mix(bm25, random)", "bm25 % 3"])
 def test_negatives_come_from_the_own_corpus(dataset: Dataset, other: Dataset, text: str) -> None:
     sets = TrainingSets.open([dataset, other, dataset], ["train", "train", "test"])
