@@ -34,6 +34,8 @@ TEMPLATES = {
     "pyserini.jsonl": ('{{"id": "{0}", "contents": "{1}"}}\n', ""),
     "records.jsonl": ('{{"id": "{0}", "body": "{1}"}}\n', ""),
     "records.csv": ('{0},"{1}"\n', "docno,text\n"),
+    "records.tsv": ("{0}\t{1}\n", "docno\ttext\n"),
+    "list.json": ('{{"docno": "{0}", "text": "{1}"}},\n', "["),
 }
 TABLES = ("records.parquet", "records.arrow")
 
@@ -60,6 +62,7 @@ def _write(path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.write(header)
         stream.writelines(line.format(*document) for document in _documents())
+        stream.write("]" if header == "[" else "")
     if path.parent.name == "beir":
         (path.parent / "queries.jsonl").write_text('{"_id": "q", "text": "x"}\n')
 

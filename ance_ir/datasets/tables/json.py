@@ -41,9 +41,10 @@ def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
 def _values(path: Path, stream: io.BufferedReader[Any]) -> Iterator[Row]:
     """The objects in a list, or after one another, read in pieces."""
     text = codecs.getreader("utf-8-sig")(stream)
-    piece, place, number, wanted = "", 0, 0, _CHUNK
+    piece, place, number, wanted, bracket = "", 0, 0, _CHUNK, ""
     while True:
         while place < len(piece) and piece[place] in _BETWEEN:
+            bracket = piece[place] if piece[place] in "[]" else bracket
             place += 1
         try:
             value, end = scan(piece, place) if place < len(piece) else (None, place)
@@ -66,6 +67,8 @@ def _values(path: Path, stream: io.BufferedReader[Any]) -> Iterator[Row]:
             raise MalformedFileError(path, number + 1, "UTF-8", repr(error.object[error.start : error.start + 20])) from None
         if fault and not more:
             raise MalformedFileError(path, number + 1, "a JSON object", piece[:200], f"Not read: {fault}")
+        if not more and bracket == "[":
+            raise MalformedFileError(path, number + 1, "the end of the list, ]", "the end of the file", "It is cut: fetch it again")
         if not more:
             return
         piece += more

@@ -34,6 +34,8 @@ def test_a_list_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ('[{"a": 1}, {"a": 1, "a": 2}]', "line 2.*'a' comes twice"),
         ('[{"a": 1}, {"a": "\\ud800"}]', "line 2.*surrogate"),
         ('[{"a": 1}, 7]', "line 2.*7"),
+        ('[{"a": 1},\n', "line 2.*cut"),
+        ("[", "line 1.*cut"),
         ('[{"a": 1}, {"a": "x]', "line 2.*nterminated"),
         ('[{"a": 1}, {"a": ' + "[" * 100_000 + "]", "line 2.*deep"),
     ],
