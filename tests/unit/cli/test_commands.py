@@ -105,7 +105,7 @@ def test_pooling_and_similarity_of_a_bare_backbone(run: Run, collection: Path, t
     for system in (out, f"ance[model={bare}; pooling=cls; similarity=dot]"):
         status, _, err = run("eval", "--dataset", collection, "--system", system)
         assert status == 0, err
-    for text in ("pooling=max", "similarity=l2"):
+    for text in ("pooling=median", "similarity=l2"):
         status, _, err = run("info", bare, "--text", text)
         assert status == 2 and text.partition("=")[2] in err
 
@@ -729,7 +729,7 @@ def test_an_index_of_another_model_is_refused(
             "more than the 64 that the model takes",
         ),
         (["info", "nope"], "no model 'nope'"),
-        (["info", "COLLECTION"], "no config.json, so this is no checkpoint folder"),
+        (["info", "COLLECTION", "--as", "model"], "no config.json, so this is no checkpoint folder"),
         (["info", "MODEL", "--text", "colour=red"], "a text setting is NAME=VALUE with one of the names query_length"),
         (["index", "--dataset", "COLLECTION", "--model", "MODEL", "--text", "lower_case=perhaps", "--out", "OUT"], "is yes or no"),
         (["train", "--dataset", "COLLECTION", "--model", "MODEL", "--head", "ance", "--out", "OUT", "--steps", "1"], "no bare backbone"),
