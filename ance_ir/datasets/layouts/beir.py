@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from ance_ir.compression import find_file
@@ -29,6 +29,15 @@ from ance_ir.files import atomic_folder
 from ance_ir.reading import lines
 
 
+class BeirDataset(FileDataset):
+    """The dataset in a BEIR folder."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the corpus, the queries and the judgements, in this order, which runs and results that were made before have."""
+        return self._hash([*self.parts.corpus, *self.parts.files])
+
+
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
     folder = path if find_file(path, "corpus.jsonl") else path / path.resolve().name
     corpus, queries = (find_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
@@ -41,9 +50,9 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
         documents=partial(read_documents, corpus, "_id"),
         queries=judged_splits(partial(read_json_queries, queries), read),
         qrels=read,
-        files=[queries, *qrels.values()],
+        files=[queries, *(qrels[split] for split in sorted(qrels, key=lambda split: (split != "test", split)))],
     )
-    return FileDataset(folder, f"beir/{folder.resolve().name}", parts, layout="beir", holds=LAYOUT.holds)
+    return BeirDataset(folder, f"beir/{folder.resolve().name}", parts, layout="beir", holds=LAYOUT.holds)
 
 
 def _has_beirs_ids(corpus: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir.datasets import DirectoryDataset, FileDataset, load_dataset
+from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError, MalformedFileError
 from ance_ir.eval import suite_of
 
@@ -60,6 +61,12 @@ def test_all_of_it_is_read(folder: Path, gzipped: bool, nested: bool) -> None:
     assert dataset.qrels().to_dict("list") == {"qid": ["q2", "q2"], "docno": ["q2", "MED-1"], "label": [1, 0]}
     assert load_dataset(folder).fingerprint == dataset.fingerprint
     assert load_dataset(dataset.source).name == dataset.name
+
+
+def test_the_fingerprint_is_that_of_earlier_versions(folder: Path) -> None:
+    qrels = [folder / "qrels" / f"{split}.tsv" for split in ("test", "dev", "train")]
+    qrels[1].write_text(qrels[0].read_text())
+    assert load_dataset(folder).fingerprint == hash_files([folder / "corpus.jsonl", folder / "queries.jsonl", *qrels])
 
 
 def test_beirs_suite_and_its_rule_apply_whatever_the_name(folder: Path) -> None:
