@@ -12,6 +12,7 @@ from ance_ir.compression import plain_name
 from ance_ir.datasets.rows import DocumentColumns, document_columns, is_judgement, is_query
 from ance_ir.datasets.table import Table
 from ance_ir.datasets.tables import find_tables, is_table, open_table
+from ance_ir.errors import DatasetError
 
 _SHARD = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{8,})?$")
 _OF_QUERIES = re.compile(r"quer(y|ies)|topics?|questions?")
@@ -53,14 +54,16 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
         columns: other names of columns of documents, see ``Table``.
 
     Raises:
+        DatasetError: none of the files of documents has the columns that were named.
         MalformedFileError: a first row cannot be read.
     """
-    roles = Roles()
+    roles, named = Roles(), False
     files = find_tables(path) if path.is_dir() else [path] if is_table(path) else []
     for (parent, stem, _), group in groupby(files, key=_shard):
         alike = list(group)
         values = open_table(alike[0]).first()
         mapped = columns if set(columns.values()) <= set(values) else {}
+        named |= bool(mapped)
         tables = [open_table(file) for file in alike]
         words = [stem, *parent.relative_to(path if path.is_dir() else path.parent).parts[::-1]]
         if not values:
@@ -75,6 +78,9 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
             roles.queries.extend(tables)
         else:
             roles.others.extend(tables)
+    if columns and roles.documents and not named:
+        table = roles.documents[0][0]
+        raise DatasetError(f"{table.path}: expected the columns {', '.join(columns.values())}, found {', '.join(table.first())}")
     return roles
 
 

@@ -374,6 +374,14 @@ def test_columns_are_named(tmp_path: Path) -> None:
         load_dataset(f"{path}[text=body]")
 
 
+def test_columns_that_are_nowhere_are_refused_although_usual_ones_are_there(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a.jsonl": lines({"key": 7, "text": "x", "docno": "1"})}) / "a.jsonl"
+    for place in (path, tmp_path):
+        with pytest.raises(DatasetError, match="key, text, docno"):
+            load_dataset(f"{place}[text=abstract; docno=key]")
+        assert [document["docno"] for document in load_dataset(f"{place}[docno=key]").documents()] == ["7"]
+
+
 def test_a_single_file_is_a_dataset(tmp_path: Path) -> None:
     for layout, name, content in (
         ("msmarco-passage", "collection.tsv", "7\tCats sleep, all day.\n"),
