@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from ance_ir.errors import DatasetNotFoundError, MalformedFileError, TrainingErr
 from ance_ir.eval.rankings import same_text
 from ance_ir.eval.runs import RUN_FORMATS
 from ance_ir.files import as_path
+from ance_ir.notices import examples
 from ance_ir.reading import lines
 from ance_ir.training import Pairs, TrainingQueries
+
+logger = logging.getLogger(__name__)
 
 Part = tuple[TrainingQueries, DocumentStore]
 """The queries of a training set, and the documents of its corpus."""
@@ -26,7 +30,7 @@ def pairs_of_file(text: str, parts: Sequence[Part], check: Callable[[Collection[
 
     Args:
         text: the path of a TREC run, plain or compressed, or the name of training data. Documents of training data are found by docno,
-            else by text, and queries likewise.
+            else by text; queries by their text, and by qid where several have it.
         parts: pairs of other queries and documents are left out.
         check: called with the qids of the file and with ``text``.
 
@@ -39,7 +43,7 @@ def pairs_of_file(text: str, parts: Sequence[Part], check: Callable[[Collection[
         run = RUN_FORMATS["trec"].read(path)
         if check is not None:
             check(run["qid"], text)
-        return [_of_run(run, *part) for part in parts]
+        return [_of_run(run, text, *part) for part in parts]
     try:
         other = load_dataset(text)
     except DatasetNotFoundError as error:
@@ -54,10 +58,13 @@ def _is_run(path: Path) -> bool:
     return False
 
 
-def _of_run(run: pd.DataFrame, queries: TrainingQueries, store: DocumentStore) -> Pairs:
-    """The pairs of a run; those of other queries, or of documents that are not in the corpus, are left out."""
+def _of_run(run: pd.DataFrame, text: str, queries: TrainingQueries, store: DocumentStore) -> Pairs:
+    """The pairs of a run; those of other queries are left out, and, with a warning, those of documents that are not in the corpus."""
     run = run[run["qid"].isin(queries.qids)]
     numbers = store.numbers(run["docno"].tolist())
+    if len(missing := run["docno"][numbers < 0].unique()):
+        message = "%d documents of %s are not in the corpus (%s); their pairs are left out"
+        logger.warning(message, len(missing), text, examples(missing))
     asked = pd.Index(queries.qids).get_indexer(pd.Index(run["qid"]))
     pairs = Pairs.of(asked, numbers, np.full(len(run), -1), run["score"].to_numpy())
     return pairs.where(numbers >= 0)
@@ -73,15 +80,28 @@ def _of_data(other: Dataset, text: str, parts: Sequence[Part], check: Callable[[
     if check is not None:
         check(asked["qid"], text)
     pairs = Pairs.read(other.instances(split), {qid: place for place, qid in enumerate(asked["qid"])}, theirs.numbers, text)
-    return [pairs.translated(_same_queries(asked, queries), theirs, store) for queries, store in parts]
+    return [pairs.translated(_same_queries(asked, queries, text), theirs, store) for queries, store in parts]
 
 
-def _same_queries(asked: pd.DataFrame, queries: TrainingQueries) -> list[np.ndarray]:
-    """Of each query of a frame the training queries with its qid, else all with its text."""
-    named = {qid: [query] for query, qid in enumerate(queries.qids)}
+def _same_queries(asked: pd.DataFrame, queries: TrainingQueries, name: str) -> list[np.ndarray]:
+    """Of each query of a frame the training query with its qid and text, else all with its text.
+
+    A qid alone does not count: files that number their queries have the same qids for other ones.
+    """
+    named = {qid: query for query, qid in enumerate(queries.qids)}
+    texts = [same_text(text) for text in queries.texts]
     alike: dict[str, list[int]] = {}
-    for query, text in enumerate(queries.texts):
-        alike.setdefault(same_text(text), []).append(query)
+    for query, key in enumerate(texts):
+        alike.setdefault(key, []).append(query)
     alike.pop("", None)
-    rows = [named.get(qid) or alike.get(same_text(text), []) for qid, text in zip(asked["qid"], asked["query"], strict=True)]
-    return [np.array(row, dtype=np.int64) for row in rows]
+    rows, others = [], []
+    for qid, text in zip(asked["qid"], asked["query"], strict=True):
+        query, key = named.get(qid), same_text(text)
+        row = [query] if query is not None and texts[query] == key else alike.get(key, [])
+        rows.append(np.array(row, dtype=np.int64))
+        if query is not None and not row:
+            others.append(qid)
+    if others:
+        message = "%d qids of %s (%s) stand for other queries than in the training data; their pairs are left out"
+        logger.warning(message, len(others), name, examples(others))
+    return rows

@@ -24,7 +24,7 @@ def with_scores(data: TrainingData, text: str, model: CrossEncoder | None, passa
     Args:
         data: opened for training.
         text: ``"dataset"``, or the path of a TREC run or of training data in any layout, plain or compressed. Documents of training data
-            are found by docno, else by text, and queries likewise.
+            are found by docno, else by text; queries as ``pairs_of_file`` says.
         model: the cross-encoder.
         passages: how it reads documents.
 

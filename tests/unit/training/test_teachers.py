@@ -22,6 +22,7 @@ from ance_ir.training import DenseObjective, MinedNegatives, Pairs, ScoredPairs,
 from ance_ir.training.batches import Batch, Batches
 from ance_ir.workflows import DenseTraining, train_on_dataset, train_reranker_on_dataset
 from ance_ir.workflows.negatives import NamedNegatives
+from ance_ir.workflows.pairs import pairs_of_file
 from ance_ir.workflows.sets import TrainingSets
 from tests.tiny import cross_encoder, encoder
 
@@ -240,6 +241,33 @@ def test_scores_of_a_training_file_without_ids_are_found_by_text(
     own = set(zip(expected.queries.tolist(), expected.documents.tolist(), expected.scores.tolist(), strict=True))
     assert own < ours
     assert {number for _, number, _ in ours - own} == {twin}, "what has the same text has the same score"
+
+
+def test_scores_of_other_queries_with_the_same_qids_are_not_taken(
+    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, own = dataset.store(), [np.array([0])] * 3
+    queries = TrainingQueries(qids=["0", "1", "2"], texts=["first", "second", "third"], positives=own, excluded=own, documents=len(store))
+    passage = {"docid": "d3", "title": "", "text": store[3]["text"], "score": 2.5}
+    records = [
+        {"query_id": qid, "query": text, "positive_passages": [passage], "negative_passages": []}
+        for qid, text in {"0": "Second", "2": "fourth"}.items()
+    ]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    (found,) = pairs_of_file(str(path), [(queries, store)])
+    assert (found.queries.tolist(), found.scores.tolist()) == ([1], [2.5])
+    assert f"1 qids of {path}" in caplog.text
+
+
+def test_documents_of_a_run_that_the_corpus_lacks_are_named(
+    dataset: Dataset, queries: TrainingQueries, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "scores.txt"
+    path.write_text(f"{queries.qids[0]} Q0 d3 1 2.0 x\n{queries.qids[0]} Q0 gone 2 1.0 x\n")
+    (found,) = pairs_of_file(str(path), [(queries, dataset.store())])
+    assert len(found.queries) == 1
+    assert "gone" in caplog.text
 
 
 def test_documents_whose_titles_were_left_out_are_found_by_their_texts(tmp_path: Path) -> None:
