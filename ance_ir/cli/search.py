@@ -189,14 +189,14 @@ def _write(
 
 
 def _answers(queries: pd.DataFrame, dataset: Dataset, split: str) -> pd.DataFrame:
-    """The queries with their answers; none where the dataset does not have them."""
+    """The queries with their answers; none where the dataset does not have them, or has that qid for another query."""
     from ance_ir.errors import DatasetNotFoundError
 
     try:
-        known = dataset.answers(split).set_index("qid")["answers"].to_dict()
+        known = dataset.answers(split).set_index(["qid", "query"])["answers"].to_dict()
     except DatasetNotFoundError:
         known = {}
-    return queries[["qid", "query"]].assign(answers=[known.get(qid, []) for qid in queries["qid"]])
+    return queries[["qid", "query"]].assign(answers=[known.get(key, []) for key in zip(queries["qid"], queries["query"], strict=True)])
 
 
 def _show(queries: pd.DataFrame, run: pd.DataFrame, dataset: Dataset | None) -> None:

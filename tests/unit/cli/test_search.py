@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,14 @@ def test_formats_with_texts(pets: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run(capsys, "search", "--dataset", pets, "--system", "bm25", "--split", "test", "--out", "run.json", "--format", "dpr")[0] == 0
     queries = pd.DataFrame({"qid": ["q1", "q2"], "query": ["cat", "river"]})
     assert set(read_run("run.json", queries=queries)["qid"]) == {"q1", "q2"}
+
+
+def test_other_queries_do_not_get_the_answers_of_the_datasets_own(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pets / "answers.jsonl").write_text('{"qid": "1", "question": "cat", "answers": ["sleeps"]}\n')
+    for question, answers in (("river", []), ("cat", ["sleeps"])):
+        arguments = ("--dataset", pets, "--system", "bm25", question, "--out", f"{question}.json", "--format", "dpr")
+        assert run(capsys, "search", *arguments)[0] == 0
+        assert json.loads(Path(f"{question}.json").read_text(encoding="utf-8"))[0]["answers"] == answers
 
 
 def test_own_pipelines(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
