@@ -1,20 +1,29 @@
-"""Pools of worker processes."""
+"""Pools of worker processes, and what a process uses."""
 
 from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 
 def usable_cpus() -> int:
     """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory() -> float:
+    """Peak memory of this process, MiB; NaN where the system does not say."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
+    return int(found[1]) / 1024 if found else float("nan")
 
 
 def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ...], preload: Sequence[str]) -> ProcessPoolExecutor:

@@ -27,7 +27,7 @@ from ance_ir.eval.report import write_report
 from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
 from ance_ir.eval.runs.dataset_runs import RunRetriever, dataset_runs
 from ance_ir.eval.runs.kept import KeptRuns
-from ance_ir.eval.searching import SystemRun, search_on_dataset
+from ance_ir.eval.searching import RunFile, SystemRun, search_index, search_on_dataset
 from ance_ir.eval.significance import compare
 from ance_ir.eval.suites import SUITES, Suite, find_suite, suite_of
 from ance_ir.eval.tables import Table
@@ -52,6 +52,7 @@ __all__ = [
     "Overlap",
     "RUN_FORMATS",
     "Ranking",
+    "RunFile",
     "RunRetriever",
     "SUITES",
     "Suite",
@@ -78,6 +79,7 @@ __all__ = [
     "read_run",
     "report_on_dataset",
     "required_evidence",
+    "search_index",
     "search_on_dataset",
     "suite_of",
     "tune_weights",

@@ -1,11 +1,12 @@
-"""A run of a system for queries that need not be judged: what ``ance-ir search --system`` does."""
+"""Runs of a system or an index for queries that need not be judged: what ``ance-ir search`` does."""
 
 from __future__ import annotations
 
 import logging
-import time
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,13 +15,17 @@ import pyterrier as pt
 
 from ance_ir.datasets import Dataset, counts_itself
 from ance_ir.datasets.ids import clean_queries
-from ance_ir.errors import DatasetError, DatasetNotFoundError
+from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.eval.on_dataset import parser_for
+from ance_ir.eval.runs import RUN_FORMATS, write_passages, write_run
 from ance_ir.eval.runs.checks import check_run
+from ance_ir.eval.runs.files import check_tag
+from ance_ir.eval.runs.metadata import measured, run_metadata, write_metadata
 from ance_ir.eval.suites import SUITES, Suite, suite_of
+from ance_ir.files import as_path
+from ance_ir.indexes import AnceIndex
 from ance_ir.models.compute.precision import Precision
 from ance_ir.notices import examples
-from ance_ir.pipelines.systems.tree import Node
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +35,71 @@ class SystemRun:
     """A run, and what made it.
 
     Attributes:
-        name: of the system.
-        tree: its syntax tree.
         pipeline: what was run.
         run: frame of ``qid docno score rank``.
         queries: frame of ``qid query``.
-        seconds: of the search; opening models and building what is missing do not count.
+        resources: that the search took, see ``ance_ir.eval.runs.metadata.measured``; to open models and to build what is missing does not
+            count.
     """
 
-    name: str
-    tree: Node
     pipeline: pt.Transformer
     run: pd.DataFrame
     queries: pd.DataFrame
-    seconds: float
+    resources: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFile:
+    """Where a run is written, and as what; checked before anything is searched.
+
+    Attributes:
+        path: gzipped if it ends in ``.gz``.
+        tag: the run's name, one word.
+        format: one of ``RUN_FORMATS``.
+        dataset: what is searched, where that is known; formats with texts take them from it.
+        split: whose answers formats with answers have.
+        topics: where the queries are from, for the metadata.
+
+    Raises:
+        UsageError: there is no such format; it has texts, and there is no dataset; or no file can be written there.
+        EvaluationError: the tag is no word.
+    """
+
+    path: Path
+    tag: str = "ance_ir"
+    format: str = "trec"
+    dataset: Dataset | None = None
+    split: str = "test"
+    topics: str = ""
+
+    def __post_init__(self) -> None:
+        if RUN_FORMATS.find(self.format).entry is not None and self.dataset is None:
+            raise UsageError(f"a run in the format {self.format} holds texts: name the dataset that they are from")
+        check_tag(self.tag)
+        folder = as_path(self.path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.path}: the folder {folder} cannot be made: {error.strerror}") from error
+        if not os.access(folder, os.W_OK):
+            raise UsageError(f"{self.path}: no file can be written in {folder}")
+
+    def write(self, found: SystemRun) -> Path:
+        """Write a run, and its metadata next to it.
+
+        Returns:
+            The file of metadata; see ``write_metadata``.
+
+        Raises:
+            EvaluationError: the format cannot hold a qid or docno.
+        """
+        if RUN_FORMATS[self.format].entry is None:
+            write_run(found.run, self.path, self.tag, self.format)
+        else:
+            assert self.dataset is not None
+            write_passages(found.run, self.path, _answers(found.queries, self.dataset, self.split), self.dataset.store(), self.format)
+        resources = {"queries": len(found.queries), "results": len(found.run), **found.resources}
+        return write_metadata(self.path, run_metadata(self.tag, self.dataset, found.pipeline, resources=resources, topics=self.topics))
 
 
 def search_on_dataset(
@@ -80,14 +136,42 @@ def search_on_dataset(
     """
     queries = check_queries(queries)
     settings: Any = {"device": device, "model": model, "precision": precision, "num_results": num_results, "verbose": verbose}
-    systems = parser_for(dataset, split, _suite(dataset, split), pipelines, None, **settings)
-    ((name, parsed),) = systems.read_all([system]).items()
-    pipeline = systems.of_tree(parsed.tree, parsed.text)
-    pipeline.transform(queries.head(1))
-    start = time.perf_counter()
-    results = pipeline.transform(queries)
-    seconds = time.perf_counter() - start
-    return SystemRun(name=name, tree=parsed.tree, pipeline=pipeline, run=check_run(results), queries=queries, seconds=seconds)
+    _, pipeline = parser_for(dataset, split, _suite(dataset, split), pipelines, None, **settings).parse(system)
+    return _run(pipeline, queries)
+
+
+def search_index(
+    folder: Path | str,
+    queries: pd.DataFrame,
+    *,
+    num_results: int = 1000,
+    backend: str = "exact",
+    aggregation: str = "max",
+    device: str | None = None,
+    model: str | None = None,
+    precision: Precision | None = None,
+) -> SystemRun:
+    """Search a dense index with the model that made it.
+
+    Args:
+        folder: the index's.
+        queries: frame of ``qid`` and ``query``.
+        num_results: documents a query.
+        backend: how it is searched, see ``DenseRetriever``.
+        aggregation: how a document is scored by its passages, see there.
+        device: where the model computes.
+        model: where it is now, if it has moved.
+        precision: what it computes in.
+
+    Raises:
+        IndexingError: there is no index.
+        ModelError: its model is not available.
+        DatasetError: there are no queries, or a qid is none or comes twice.
+    """
+    queries = check_queries(queries)
+    index = AnceIndex(folder)
+    opened = index.model(model, device, precision)
+    return _run(index.retriever(opened, num_results=num_results, backend=backend, aggregation=aggregation), queries)
 
 
 def check_queries(queries: pd.DataFrame) -> pd.DataFrame:
@@ -105,9 +189,25 @@ def check_queries(queries: pd.DataFrame) -> pd.DataFrame:
     return queries
 
 
+def _run(pipeline: pt.Transformer, queries: pd.DataFrame) -> SystemRun:
+    pipeline.transform(queries.head(1))  # opens and builds what is missing
+    with measured() as resources:
+        results = pipeline.transform(queries)
+    return SystemRun(pipeline=pipeline, run=check_run(results), queries=queries, resources=resources)
+
+
 def _suite(dataset: Dataset, split: str) -> Suite:
     """The dataset's own suite; where nothing is judged, the general one."""
     try:
         return suite_of(dataset, split)
     except DatasetNotFoundError:
         return replace(SUITES["judged"], counts_itself=counts_itself(dataset.name))
+
+
+def _answers(queries: pd.DataFrame, dataset: Dataset, split: str) -> pd.DataFrame:
+    """The queries with their answers; none where the dataset does not have them, or has that qid for another query."""
+    try:
+        known = dataset.answers(split).set_index(["qid", "query"])["answers"].to_dict()
+    except DatasetNotFoundError:
+        known = {}
+    return queries[["qid", "query"]].assign(answers=[known.get(key, []) for key in zip(queries["qid"], queries["query"], strict=True)])

@@ -94,10 +94,10 @@ def command(
 ) -> None:
     """Search an index, or run a system over a dataset."""
     from ance_ir import load_dataset
-    from ance_ir.eval.runs.metadata import run_metadata, stages_of
-    from ance_ir.eval.searching import check_queries, search_on_dataset
+    from ance_ir.eval import RunFile, search_index, search_on_dataset
+    from ance_ir.pipelines.systems import load_pipelines
 
-    index, texts = (None, words) if system else _index_first(words)
+    index, texts = _index_and_queries(words, system)
     if system and dataset is None:
         raise click.UsageError("--system needs --dataset, what it searches")
     if own and not system:
@@ -106,32 +106,35 @@ def command(
     if system and fixed:
         raise click.UsageError(f"--{fixed[0]} is for INDEX; in a system it is an option of the stage: x.ance[{fixed[0]}=…]")
     source = load_dataset(dataset) if dataset else None
-    queries = check_queries(_queries(texts, file, split, source))
     topics = str(file) if file else split or ""
-    if index is None:
-        from ance_ir.pipelines.systems import load_pipelines
-
+    file_out = RunFile(path=out, tag=tag, format=form, dataset=source, split=split or "test", topics=topics) if out else None
+    queries = _queries(texts, file, split, source)
+    computing: Any = {"device": device, "model": model, "precision": precision}
+    if index is not None:
+        depth = num_results or _SHOWN
+        found = search_index(index, queries, num_results=depth, backend=backend, aggregation=aggregation, **computing)
+    else:
         assert source is not None and system is not None
         depth = num_results or (_WRITTEN if out else _SHOWN)
         pipelines = load_pipelines(own, source) if own else {}
-        where: Any = {"device": device, "model": model, "precision": precision, "verbose": out is not None}
-        found = search_on_dataset(source, system, queries, split=split or "test", num_results=depth, pipelines=pipelines, **where)
-        run, seconds, parts, stages = found.run, found.seconds, found.pipeline, stages_of(found.tree)
-    else:
-        run, seconds, parts, stages = _search_index(
-            index, queries, (model, device, precision), num_results=num_results or _SHOWN, backend=backend, aggregation=aggregation
-        )
-    if out is None:
-        _show(queries, run, source)
+        searching: Any = {"split": split or "test", "num_results": depth, "pipelines": pipelines, "verbose": out is not None}
+        found = search_on_dataset(source, system, queries, **searching, **computing)
+    if file_out is None:
+        _show(found.queries, found.run, source)
         return
-    about = run_metadata(tag, source, stages=stages, parts=parts, queries=len(queries), results=len(run), seconds=seconds, topics=topics)
-    _write(run, out, form, tag, about, (queries, source, split or "test"))
+    about = file_out.write(found)
+    click.echo(f"{len(found.run):,} results of {len(queries):,} queries in {out}, what made them in {about}")
 
 
-def _index_first(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
-    if not words:
+def _index_and_queries(words: tuple[str, ...], system: str | None) -> tuple[Path | None, tuple[str, ...]]:
+    """The index, unless there is a system, and the texts of queries."""
+    index = Path(words[0]).expanduser() if words else None
+    if system:
+        if index is not None and (index / "manifest.json").exists():
+            raise click.UsageError(f"{index} is an index, and --system takes its place; an index is a stage of it: --system {index}")
+        return None, words
+    if index is None:
         raise click.UsageError("name an INDEX to search, or a system with --system and --dataset")
-    index = Path(words[0]).expanduser()
     if not index.is_dir():
         raise click.UsageError(f"there is no index {words[0]!r}; to search a dataset with a system, give --system")
     return index, words[1:]
@@ -153,50 +156,6 @@ def _queries(texts: tuple[str, ...], file: Path | None, split: str | None, datas
     if dataset is None:
         raise click.UsageError("--split needs --dataset, whose split it is")
     return dataset.queries(split)
-
-
-def _search_index(
-    folder: Path, queries: pd.DataFrame, opening: tuple[Any, Any, Any], **options: Any
-) -> tuple[pd.DataFrame, float, Any, list[dict[str, Any]]]:
-    """The results, seconds, what made them, and the stage for the metadata."""
-    import time
-
-    from ance_ir.indexes import AnceIndex
-
-    index = AnceIndex(folder)
-    retriever = index.retriever(index.model(*opening), **options)
-    start = time.perf_counter()
-    run = retriever.transform(queries)
-    stage = {"name": folder.name, "method": "dense", **{name: options[name] for name in ("backend", "aggregation")}}
-    return run, time.perf_counter() - start, retriever, [stage]
-
-
-def _write(
-    run: pd.DataFrame, out: Path, form: str, tag: str, about: dict[str, Any], topics: tuple[pd.DataFrame, Dataset | None, str]
-) -> None:
-    from ance_ir.eval import write_passages, write_run
-    from ance_ir.eval.runs.metadata import write_metadata
-
-    queries, dataset, split = topics
-    if RUN_FORMATS[form].entry is None:
-        write_run(run, out, tag, form)
-    else:
-        if dataset is None:
-            raise click.UsageError(f"the format {form} has texts in it: give --dataset")
-        write_passages(run, out, _answers(queries, dataset, split), dataset.store(), form)
-    written = write_metadata(out, about)
-    click.echo(f"{len(run):,} results of {len(queries):,} queries in {out}, what made them in {written}")
-
-
-def _answers(queries: pd.DataFrame, dataset: Dataset, split: str) -> pd.DataFrame:
-    """The queries with their answers; none where the dataset does not have them, or has that qid for another query."""
-    from ance_ir.errors import DatasetNotFoundError
-
-    try:
-        known = dataset.answers(split).set_index(["qid", "query"])["answers"].to_dict()
-    except DatasetNotFoundError:
-        known = {}
-    return queries[["qid", "query"]].assign(answers=[known.get(key, []) for key in zip(queries["qid"], queries["query"], strict=True)])
 
 
 def _show(queries: pd.DataFrame, run: pd.DataFrame, dataset: Dataset | None) -> None:

@@ -20,9 +20,10 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.bench.contenders import Contender, names, open_contender
 from ance_ir.eval.bench.rounds import OURS, alternate, medians, ratio
-from ance_ir.eval.bench.work import operations, peak_memory, products
+from ance_ir.eval.bench.work import operations, products
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.precision import Precision
+from ance_ir.processes import peak_memory
 
 
 def bench_encode(

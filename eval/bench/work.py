@@ -1,10 +1,8 @@
-"""The operations of a model, the machine's speed of matrix products, and a process's peak memory."""
+"""The operations of a model, and the machine's speed of matrix products."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -43,10 +41,3 @@ def products(device: str) -> tuple[float, dict[str, Callable[[], object]]]:
             layer(inputs)
 
     return 4 * 2.0 * _SIZE**3, {"product": plain, "packed product": packed}
-
-
-def peak_memory() -> float:
-    """Peak memory of this process, MiB; NaN where the system does not say."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
-    return int(found[1]) / 1024 if found else float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,24 @@ def check_names(run: pd.DataFrame, tag: str) -> None:
     Raises:
         EvaluationError: one is empty, or has white space in it.
     """
-    for kind, names in (("tag", [tag]), ("qid", run["qid"].unique()), ("docno", run["docno"].unique())):
-        bad = next((name for name in names if not re.fullmatch(r"\S+", name)), None)
-        if bad is not None:
-            raise EvaluationError(f"a run file separates by white space, so it cannot hold the {kind} {bad!r}")
+    check_tag(tag)
+    for kind in ("qid", "docno"):
+        _refuse_spaces(kind, run[kind].unique())
+
+
+def check_tag(tag: str) -> None:
+    """Refuse a tag that is no word.
+
+    Raises:
+        EvaluationError: it is empty, or has white space in it.
+    """
+    _refuse_spaces("tag", [tag])
+
+
+def _refuse_spaces(kind: str, names: Iterable[str]) -> None:
+    bad = next((name for name in names if not re.fullmatch(r"\S+", name)), None)
+    if bad is not None:
+        raise EvaluationError(f"a run file separates by white space, so it cannot hold the {kind} {bad!r}")
 
 
 def write_passages(

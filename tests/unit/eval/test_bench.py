@@ -21,8 +21,9 @@ from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
-from ance_ir.eval.bench.work import operations, peak_memory
+from ance_ir.eval.bench.work import operations
 from ance_ir.models.compute.inference import TOKEN_BUDGET
+from ance_ir.processes import peak_memory
 from tests.tiny import cross_encoder, encoder
 
 
