@@ -42,7 +42,12 @@ Example:
 @click.option(
     "--pipelines", "own", type=UserPath(exists=True, dir_okay=False), metavar="FILE.py", help="Your own pipelines, as for `ance-ir eval`."
 )
-@click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of qid, tab, query; -: standard input.")
+@click.option(
+    "--queries",
+    "file",
+    type=UserPath(exists=True, dir_okay=False),
+    help="A file of qid, tab, query, or BEIR's queries.jsonl; -: standard input.",
+)
 @click.option("--split", help="The queries of this split of --dataset.")
 @click.option(
     "-k",
@@ -145,12 +150,12 @@ def _queries(texts: tuple[str, ...], file: Path | None, split: str | None, datas
     import pandas as pd
 
     from ance_ir.datasets.frames import queries_frame
-    from ance_ir.datasets.parsing import read_queries
+    from ance_ir.datasets.parsing import read_topics
 
     if sum((bool(texts), file is not None, split is not None)) != 1:
         raise click.UsageError("give queries, or a file of queries with --queries, or a split of --dataset with --split")
     if file is not None:
-        return queries_frame(read_queries(file))
+        return queries_frame(read_topics(file))
     if split is None:
         return pd.DataFrame({"qid": [str(number + 1) for number in range(len(texts))], "query": list(texts)})
     if dataset is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,13 @@ def read_queries(path: Path | str) -> Iterator[tuple[str, str]]:
             raise line.error("2 columns with a tab between them (qid, text)")
         yield _new(line, clean_id(line, columns[0], "qid", ids), seen), columns[1]
     ids.report()
+
+
+def read_topics(path: Path | str) -> Iterator[tuple[str, str]]:
+    """(qid, text) of each line of a file of queries, ``queries.tsv`` or BEIR's ``queries.jsonl`` by what its first line looks like."""
+    with contextlib.closing(lines(as_path(path))) as stream:
+        first = next(stream, None)
+    return read_json_queries(path) if first is not None and first.text.lstrip().startswith("{") else read_queries(path)
 
 
 def read_json_queries(path: Path | str) -> Iterator[tuple[str, str]]:

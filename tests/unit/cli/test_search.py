@@ -48,7 +48,8 @@ def test_a_split_that_nobody_judged(pets: Path, capsys: pytest.CaptureFixture[st
     assert "ir-metadata.yml" in out
     about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
     assert (about["tag"], about["run"], about["resources"]["results"]) == ("mine", "run.trec.gz", len(found))
-    assert about["method"]["retrieval"] == [{"name": "bm25", "method": "bm25"}]
+    (stage,) = about["method"]["retrieval"]
+    assert (stage["name"], stage["documents"], stage["k1"], stage["b"]) == ("bm25", 1000, 0.9, 0.4)
     assert about["data"]["test collection"]["name"] == "pets"
     assert {"hardware", "operating system", "software"} == set(about["platform"])
 
@@ -65,17 +66,115 @@ def test_metadata_of_a_cascade_and_its_model(pets: Path, capsys: pytest.CaptureF
     encoder().save(Path("tiny"))
     assert run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")[0] == 0
     status, _, err = run(
-        capsys, "search", "--dataset", pets, "--system", "rrf(bm25 % 2 >> x.ance, x.ance)", "cat", "--out", "run.txt", "--format", "msmarco"
+        capsys,
+        "search",
+        "--dataset",
+        pets,
+        "--system",
+        "minmax(0.5 * (bm25 % 2 >> x.ance), x.ance)",
+        "cat",
+        "--out",
+        "run.txt",
+        "--format",
+        "msmarco",
     )
     assert status == 0, err
     about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
     first, second, third, fused = about["method"]["retrieval"]
     assert (first["name"], first["documents"]) == ("bm25", 2)
     assert second["reranks"] == "bm25"
-    assert fused["interpolates"] == [second["name"], third["name"]]
+    assert "reranks" not in third
+    assert (fused["interpolates"], fused["weights"]) == ([second["name"], third["name"]], [0.5, 1.0])
     assert [model["fingerprint"] for model in about["method"]["models"]] == [encoder().fingerprint()]
-    assert about["method"]["indexes"][0]["documents"] == "4"
+    assert about["method"]["models"][0]["text"]["query_length"] == encoder().settings.query_length
+    assert [index["name"].endswith("x.ance") for index in about["method"]["indexes"]] == [False, True]
+    assert about["method"]["indexing"] == {"tokenizer": "pisa", "stemmer": "porter2", "stopwords": "terrier"}
     assert Path("run.txt").read_text(encoding="utf-8").splitlines()[0].split("\t")[0] == "1"
+
+
+def test_what_the_author_added_is_kept(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("search", "--dataset", pets, "--system", "bm25", "cat", "--tag")
+    assert run(capsys, *arguments, "first", "--out", "a.txt")[0] == 0
+    about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
+    about |= {"actor": {"team": "h2oloo"}, "research goal": {"description": "cats"}, "tag": "mine"}
+    about["data"] |= {"training data": [{"name": "MS MARCO"}], "unknown": 1}
+    Path("ir-metadata.yml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    for name, tag, path in (("a.txt", "again", "ir-metadata.yml"), ("b.txt", "other", "b.txt.ir-metadata.yml")):
+        assert run(capsys, *arguments, tag, "--out", name)[0] == 0
+        now = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        assert (now["tag"], now["run"], now["actor"], now["research goal"]) == (tag, name, {"team": "h2oloo"}, {"description": "cats"})
+        assert (now["data"]["training data"], "unknown" in now["data"]) == ([{"name": "MS MARCO"}], False)
+
+
+@pytest.mark.parametrize("content", ["", "- a list\n", "tag: [", "tag: mine\n"])
+def test_a_file_of_someone_else_stays(pets: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("ir-metadata.yml").write_text(content, encoding="utf-8")
+    assert run(capsys, "search", "--dataset", pets, "--system", "bm25", "cat", "--out", "a.txt")[0] == 0
+    assert Path("ir-metadata.yml").read_text(encoding="utf-8") == content
+    assert yaml.safe_load(Path("a.txt.ir-metadata.yml").read_text(encoding="utf-8"))["run"] == "a.txt"
+
+
+def test_a_search_of_an_index_has_metadata_too(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    encoder().save(Path("tiny"))
+    run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")
+    assert run(capsys, "search", "x.ance", "cat", "--tag", "t", "--out", "one.txt")[0] == 0
+    about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
+    (stage,) = about["method"]["retrieval"]
+    assert (stage["backend"], stage["documents"], about["tag"], "data" in about) == ("exact", 10, "t", False)
+    assert about["method"]["models"][0]["fingerprint"] == encoder().fingerprint()
+
+
+CHECKLISTS = {  # www.ir-metadata.org/metadata, v0.1: what a run's author does not write
+    ("schema-version",): float,
+    ("run-version",): float,
+    ("tag",): str,
+    ("platform", "hardware", "cpu", "model"): str,
+    ("platform", "hardware", "cpu", "architecture"): str,
+    ("platform", "hardware", "cpu", "operation mode"): str,
+    ("platform", "hardware", "cpu", "number of cores"): int,
+    ("platform", "operating system", "kernel"): str,
+    ("platform", "operating system", "distribution"): str,
+    ("platform", "software", "libraries", "python"): list,
+    ("platform", "software", "retrieval toolkit"): list,
+    ("implementation", "executable", "cmd"): str,
+    ("implementation", "source", "lang"): list,
+    ("method", "automatic"): bool,
+    ("method", "score ties"): str,
+    ("method", "indexing", "tokenizer"): str,
+    ("method", "indexing", "stemmer"): str,
+    ("method", "indexing", "stopwords"): str,
+    ("method", "retrieval"): list,
+    ("data", "test collection", "name"): str,
+    ("data", "test collection", "source"): str,
+    ("data", "test collection", "topics"): str,
+}
+
+
+def test_the_published_schema(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    encoder().save(Path("tiny"))
+    system = "0.3 * bm25 + ance[model=./tiny] % 3"
+    assert run(capsys, "search", "--dataset", pets, "--system", system, "--split", "test", "--out", "a.txt")[0] == 0
+    about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
+    for keys, kind in CHECKLISTS.items():
+        value: Any = about
+        for key in keys:
+            value = value[key]
+        assert type(value) is kind, keys
+    software = about["platform"]["software"]
+    for library in (*software["libraries"]["python"], *software["retrieval toolkit"]):
+        assert library.count("==") == 1, library
+    names = [stage["name"] for stage in about["method"]["retrieval"]]
+    assert len(set(names)) == len(names)
+    for stage in about["method"]["retrieval"]:
+        assert {stage.get("reranks"), *stage.get("interpolates", ())} - {None} <= set(names)
+    assert about["resources"]["runtime"]["wallclock"].endswith(" ms")
+
+
+def test_queries_of_beirs(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("queries.jsonl").write_text('{"_id": "one", "text": "cat", "metadata": {}}\n', encoding="utf-8")
+    status, out, err = run(capsys, "search", "--dataset", pets, "--system", "bm25", "--queries", "queries.jsonl")
+    assert (status, err) == (0, "")
+    assert "one: cat" in out
 
 
 def test_the_same_results_as_an_index_of_its_own(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,9 +224,24 @@ def test_own_pipelines(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--dataset", "pets", "--system", "bm25", "--queries", "empty.tsv"], "no queries"),
         (["--dataset", "pets", "--system", "bm25", "--queries", "twice.tsv"], "line 2"),
         (["--dataset", "pets", "--system", "bm25", "cat", "--out", "x", "--tag", "two words"], "two words"),
+        (["--dataset", "pets", "--system", "bm25", "cat", "--out", "corpus/x"], "corpus"),
+        (["x.ance", "--dataset", "pets", "--system", "bm25", "cat"], "x.ance"),
+        (["x.ance", "cat", "--out", "x", "--format", "dpr"], "dpr"),
+        (["--dataset", "only.txt", "--system", "bm25", "--split", "test"], "test"),
     ],
 )
-def test_wrong_input_is_named_in_one_message(pets: Path, arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_is_named_in_one_message(
+    pets: Path, arguments: list[str], named: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("nothing is searched")
+
+    monkeypatch.setattr("ance_ir.eval.searching._run", refuse)
+    Path("corpus").write_text("", encoding="utf-8")
+    Path("only.txt").mkdir()
+    Path("only.txt", "a.txt").write_text("a text", encoding="utf-8")
+    Path("x.ance").mkdir()
+    Path("x.ance", "manifest.json").write_text("{}", encoding="utf-8")
     Path("empty.tsv").write_text("", encoding="utf-8")
     Path("twice.tsv").write_text("q\ta\nq\tb\n", encoding="utf-8")
     status, _, err = run(capsys, "search", *arguments)
