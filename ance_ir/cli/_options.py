@@ -259,7 +259,8 @@ def settings_from(kind: type[T], options: dict[str, Any], **others: Any) -> T:
 
 def listing(entries: Registry[Any]) -> str:
     """The names and summaries of a registry, as a paragraph of a help text that keeps its lines."""
-    return "\n".join(["\b", *(f"  {name:<14}{entries.summary(name)}" for name in entries)])
+    width = max(14, *(len(name) + 2 for name in entries))
+    return "\n".join(["\b", *(f"  {name:<{width}}{entries.summary(name)}" for name in entries)])
 
 
 def join(device: str | None) -> tuple[World, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,7 @@ def command(
         verbose=True,
         tensorboard=tensorboard,
     )
-    following = f"ance-ir index --dataset {dataset[0]} --model {out} --passages {passages} --out {out}.ance"
+    following = f"ance-ir index --dataset {shlex.quote(dataset[0])} --model {out} --passages {passages} --out {out}.ance"
     leave(world, f"trained model: {trained.name}", f"next: {following}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -65,4 +66,4 @@ def command(
     trained = train_reader_on_dataset(
         opened_datasets(dataset), reader, out, settings, how, world=world, verbose=True, tensorboard=tensorboard
     )
-    leave(world, f"trained reader: {trained.name}", f"next: ance-ir read --dataset {dataset[0]} --reader {out}")
+    leave(world, f"trained reader: {trained.name}", f"next: ance-ir read --dataset {shlex.quote(dataset[0])} --reader {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -83,5 +84,7 @@ def command(
     trained = train_reranker_on_dataset(
         opened_datasets(dataset), reranker, out, settings, how, world=world, say=click.echo, verbose=True, tensorboard=tensorboard
     )
-    following = f'ance-ir eval --dataset {dataset[0]} --system bm25 --system "reranked=bm25 % 100 >> {path_word(out)}" --baseline bm25'
+    following = (
+        f'ance-ir eval --dataset {shlex.quote(dataset[0])} --system bm25 --system "reranked=bm25 % 100 >> {path_word(out)}" --baseline bm25'
+    )
     leave(world, f"trained model: {trained.name}", f"next: {following}")

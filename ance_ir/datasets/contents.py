@@ -85,8 +85,15 @@ class Contents:
         Raises:
             LossError: one has a title or URL that the layout cannot hold.
         """
+        named = self._named() if "corpus" in self._dropped else None
         for document in self.dataset.usable_documents(self.verbose):
-            yield self._reduced(document)
+            if named is None or document["docno"] in named:
+                yield self._reduced(document)
+
+    def _named(self) -> set[str]:
+        """The docnos that training instances name."""
+        instances = (instance for split in self.splits if self.qrels(split) is not None for instance in self.instances(split))
+        return {docno for instance in instances for docno in (*instance.positives, *instance.negatives)}
 
     def queries(self, split: str) -> pd.DataFrame:
         """Frame of ``qid`` and ``query``."""

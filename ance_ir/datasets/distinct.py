@@ -57,12 +57,12 @@ class Numbering:
 class Distinct:
     """Tells what has not come before. Memory: 16 bytes a key, and as much again for a moment.
 
-    Keys that come with texts of several lengths are counted: as ids they would stand for several documents.
+    Keys that come with several texts, told apart by 32 bits of their hashes, are counted: as ids they would stand for several documents.
     """
 
     def __init__(self) -> None:
         self._numbers = Numbering()
-        self._lengths = array("I")
+        self._texts = array("I")
         self._several = 0
         self._first: Hashable = None
 
@@ -74,10 +74,10 @@ class Distinct:
             texts: what each stands for, N.
         """
         numbers_N, new_N = self._numbers.add(keys)
-        lengths_N = np.fromiter(map(len, texts), dtype=np.uint32, count=len(texts))
-        self._lengths.frombytes(lengths_N[new_N].tobytes())
-        first_N = np.frombuffer(self._lengths, dtype=np.uint32)[numbers_N] if len(keys) else lengths_N
-        for place in np.flatnonzero(first_N != lengths_N).tolist():
+        hashes_N = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts)).astype(np.uint32)
+        self._texts.frombytes(hashes_N[new_N].tobytes())
+        first_N = np.frombuffer(self._texts, dtype=np.uint32)[numbers_N] if len(keys) else hashes_N
+        for place in np.flatnonzero(first_N != hashes_N).tolist():
             self._first = self._first or keys[place]
             self._several += 1
         places: list[int] = np.flatnonzero(new_N).tolist()

@@ -35,6 +35,10 @@ def read_documents(path: Path | str, id_key: str = "docno") -> Iterator[Document
     ids.report()
 
 
+_HEADER = frozenset({"body", "contents", "docid", "docno", "id", "passage", "pid", "text", "title", "url"})
+"""Names of columns of documents; a first line of these alone is a header."""
+
+
 def read_columns(path: Path | str, names: Sequence[str], optional: int = 0) -> Iterator[Document | Unusable]:
     """The documents of a file of lines with tabs between columns and no header, as MS MARCO has them.
 
@@ -50,6 +54,8 @@ def read_columns(path: Path | str, names: Sequence[str], optional: int = 0) -> I
         try:
             columns = line.text.split("\t")
             kind = NO_DOCUMENT
+            if line.number == 1 and _HEADER.issuperset(column.strip().lower() for column in columns):
+                raise line.error("a document, and no line of names of columns: remove it")
             if not len(names) - optional <= len(columns) <= len(names):
                 raise line.error(f"{len(names)} columns with tabs between them ({', '.join(names)})")
             document = dict(zip(names, columns, strict=False))

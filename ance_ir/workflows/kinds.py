@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.datasets.columns import split_columns
 from ance_ir.datasets.sources.hub import PREFIX
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
@@ -34,7 +35,7 @@ def dataset_or_none(name: str, kind: Literal["model", "dataset"] | None = None) 
     try:
         dataset = load_dataset(name)
     except DatasetNotFoundError:
-        if model or (kind is None and not as_path(name).exists()):
+        if model or (kind is None and not _is_path(name)):
             return None
         raise
     except DatasetError:
@@ -44,6 +45,12 @@ def dataset_or_none(name: str, kind: Literal["model", "dataset"] | None = None) 
     if model:
         raise UsageError(f"{name} could be a dataset and a model: say which with --as dataset or --as model")
     return dataset
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name is that of a file or folder that exists, or could only be one."""
+    place = split_columns(name)[0]
+    return place != name or as_path(place).exists() or place.startswith(("/", "./", "../", "~"))
 
 
 def _could_be_model(name: str) -> bool:

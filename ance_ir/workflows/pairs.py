@@ -96,10 +96,10 @@ def _same_queries(asked: pd.DataFrame, queries: TrainingQueries, name: str) -> l
     alike.pop("", None)
     rows, others = [], []
     for qid, text in zip(asked["qid"], asked["query"], strict=True):
-        query, key = named.get(qid), same_text(text)
-        row = [query] if query is not None and texts[query] == key else alike.get(key, [])
+        known, key = named.get(qid), same_text(text)
+        row = [known] if known is not None and texts[known] == key else alike.get(key, [])
         rows.append(np.array(row, dtype=np.int64))
-        if query is not None and not row:
+        if known is not None and not row:
             others.append(qid)
     if others:
         message = "%d qids of %s (%s) stand for other queries than in the training data; their pairs are left out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,4 +100,4 @@ def command(
     if not world.leads:
         return
     click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")
-    click.echo(f"next: ance-ir eval --dataset {dataset} --system bm25 --system dense={path_word(out)} --baseline bm25")
+    click.echo(f"next: ance-ir eval --dataset {shlex.quote(dataset)} --system bm25 --system dense={path_word(out)} --baseline bm25")

@@ -39,7 +39,7 @@ class BeirDataset(FileDataset):
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    folder = path if find_file(path, "corpus.jsonl") else path / path.resolve().name
+    folder = path if path.is_file() or find_file(path, "corpus.jsonl") else _inner(path)
     corpus, queries = (find_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
     if columns or corpus is None or queries is None or not _has_beirs_ids(corpus):
         return None
@@ -53,6 +53,12 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
         files=[queries, *(qrels[split] for split in sorted(qrels, key=lambda split: (split != "test", split)))],
     )
     return BeirDataset(folder, f"beir/{folder.resolve().name}", parts, layout="beir", holds=LAYOUT.holds)
+
+
+def _inner(path: Path) -> Path:
+    """The only folder in a folder, as archives unpack; else that of the folder's own name."""
+    inner = [found for found in path.iterdir() if found.is_dir() and not found.name.startswith((".", "_"))] if path.is_dir() else []
+    return inner[0] if len(inner) == 1 else path / path.resolve().name
 
 
 def _has_beirs_ids(corpus: Path) -> bool:

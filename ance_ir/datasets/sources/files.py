@@ -30,9 +30,14 @@ def _open(name: str) -> FileDataset | None:
     tables = [path] if is_table(path) else [] if path.is_file() or hint_folder(path) else find_tables(path)
     if path.is_dir() and not tables:
         return DirectoryDataset(path, called)  # which says what is missing
-    remedy = f"the columns of {tables[0].name} are {', '.join(open_table(tables[0]).first())}; " if tables else ""
+    if not tables:
+        raise DatasetNotFoundError(f"{path} is in none of the layouts; `ance-ir layouts` lists them")
+    names = list(open_table(tables[0]).first())
+    if not names:
+        raise DatasetNotFoundError(f"{tables[0]} holds no records")
     raise DatasetNotFoundError(
-        f"{path} is in none of the layouts (see `ance-ir layouts`): {remedy}where one has another name, say so: --column text=abstract"
+        f"{path} is in none of the layouts (see `ance-ir layouts`): the columns of {tables[0].name} are {', '.join(names)}. "
+        "Where they have other names, say so: --column text=abstract, or --column anchor=question --column positive=answer"
     )
 
 

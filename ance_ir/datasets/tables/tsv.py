@@ -24,6 +24,8 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
         try:
             rows = filter(None, reader)  # without blank lines
             names = next(rows, [])
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise MalformedFileError(path, 1, "each column once", delimiter.join(names)[:200], f"{repeated[0]!r} comes twice")
             for values in rows:
                 if len(values) != len(names):
                     expected = f"{len(names)} columns ({', '.join(names)})"

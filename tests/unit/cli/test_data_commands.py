@@ -90,3 +90,30 @@ def test_layouts_are_listed_from_the_registry(capsys: pytest.CaptureFixture[str]
 def test_the_page_lists_the_layouts_as_the_command_does(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
     assert f"```\n{run(capsys, 'layouts')[1]}```\n" in page, "make record PAGE=docs/data.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("collection.tsv", "pid\tpassage\n1\ta cat\n", "line 1"),
+        ("twice.csv", "anchor,anchor,positive\na,b,c\n", "'anchor' comes twice"),
+        ("empty.csv", "docno,text\n", "no records"),
+        ("empty.jsonl", "\n\n", "no records"),
+    ],
+)
+def test_mistakes_in_files_of_records_are_named(
+    tmp_path: Path, name: str, content: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(content)
+    folder = name == "collection.tsv"
+    status, out, err = run(capsys, "info", tmp_path if folder else tmp_path / name)
+    assert named in (out if folder else err)
+    assert folder or (status, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./nosuch", "odd.csv[txt=body]"])
+def test_a_path_that_is_not_there_is_no_model(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "info", name)
+    assert status == 2
+    assert "hf download" not in err
+    assert "dataset" in err

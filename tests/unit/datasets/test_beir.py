@@ -134,3 +134,12 @@ def test_a_file_that_is_there_twice_is_refused(folder: Path) -> None:
     (folder / "queries.jsonl.gz").write_bytes(gzip.compress((folder / "queries.jsonl").read_bytes()))
     with pytest.raises(DatasetError, match=r"queries\.jsonl and queries\.jsonl\.gz"):
         load_dataset(folder)
+
+
+def test_a_folder_in_a_folder_of_another_name(folder: Path) -> None:
+    outer = folder.parent / "download"
+    outer.mkdir()
+    folder.rename(outer / "nq")
+    (outer / ".cache").mkdir()
+    dataset = load_dataset(outer)
+    assert (dataset.name, dataset.splits) == ("beir/nq", ("test", "train"))

@@ -126,3 +126,10 @@ def test_negatives_count_where_the_first_instance_has_none(whole: Path, tmp_path
     assert contents(tmp_path / "again") == contents(whole)
     with pytest.raises(LossError, match=r"--drop negatives$"):
         convert(load_dataset(whole), "beir", tmp_path / "out", drop=["url", "unjudged", "answers", "runs"])
+
+
+def test_documents_that_no_query_names_are_left_out_on_request(whole: Path, tmp_path: Path) -> None:
+    convert(load_dataset(whole), "collection", tmp_path / "out", splits=["train"], drop=["corpus", "negatives", "scores", "prompt"])
+    assert [document["docno"] for document in load_dataset(tmp_path / "out").documents()] == ["d1"]
+    convert(load_dataset(whole), "collection", tmp_path / "more", splits=["train"], drop=["corpus"])
+    assert [document["docno"] for document in load_dataset(tmp_path / "more").documents()] == ["d1", "größe/日本", "3"]
