@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, T5Config, T5EncoderModel
+from transformers import AlbertConfig, AlbertModel, AutoModel, T5Config, T5EncoderModel
 
 from ance_ir.errors import UsageError
 from ance_ir.models import DenseEncoder
@@ -113,6 +113,13 @@ def test_modernbert_keeps_a_layer(tmp_path: Path) -> None:
 
 
 def test_a_backbone_with_its_layers_elsewhere_is_refused() -> None:
-    backbone = T5EncoderModel(T5Config(vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=2, num_heads=2))
-    with pytest.raises(UsageError, match=r"\bt5\b"):
+    shape = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+    backbone = AlbertModel(AlbertConfig(vocab_size=9, embedding_size=4, **shape))  # one layer, used again and again
+    with pytest.raises(UsageError, match=r"\balbert\b"):
         keep_layers(backbone, 1)
+
+
+def test_the_encoder_of_t5_is_cut() -> None:
+    backbone = T5EncoderModel(T5Config(vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=2, num_heads=2))
+    assert keep_layers(backbone, 1) == 2
+    assert (len(backbone.encoder.block), backbone.config.num_hidden_layers) == (1, 1)
