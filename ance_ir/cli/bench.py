@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import DATASET, PRECISIONS, device_option
+from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, device_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,11 +19,12 @@ Example:
   ance-ir bench search --vectors 20000
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
   ance-ir bench pipeline --documents 500 --queries 4
+  ance-ir bench mine --dataset msmarco-mini --layers 0 --hn-mine FlagEmbedding/scripts/hn_mine.py
 """
 
 
-@click.command("bench", short_help="Measure search, encoding and pipelines", epilog=EXAMPLE)
-@click.argument("what", type=click.Choice(["search", "encode", "pipeline"]))
+@click.command("bench", short_help="Measure search, encoding, pipelines and mining", epilog=EXAMPLE)
+@click.argument("what", type=click.Choice(["search", "encode", "pipeline", "mine"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: vectors of the corpus.")
 @click.option(
     "--dataset",
@@ -32,11 +33,11 @@ Example:
     default=["python-stdlib"],
     show_default=True,
     metavar="D",
-    help=f"encode, pipeline: the documents' dataset; encode: may be repeated. {DATASET}",
+    help=f"encode, pipeline, mine: the documents' dataset; encode: may be repeated. {DATASET}",
 )
 @click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode, pipeline: of each dataset.")
-@click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="encode, pipeline: tokens of a text, at most.")
-@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="encode, pipeline: a folder or a hub name.")
+@click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
+@click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="All but search: a folder or a hub name.")
 @click.option("--reranker", help="pipeline: a folder or a hub name.  [default: the model, with a fresh head]")
 @click.option("--queries", type=click.IntRange(min=1), default=8, show_default=True, help="pipeline: number of queries.")
 @click.option("--backend", default="hnsw", show_default=True, help="pipeline: what searches the vectors (docs/indexes.md).")
@@ -47,15 +48,26 @@ Example:
     type=click.Choice(PRECISIONS),
     help="encode: a precision of ours to measure in addition; may be repeated.  [default: all available]",
 )
+@click.option("--split", default="train", show_default=True, help="mine: the queries.")
+@click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine: documents of a ranking.")
+@click.option("--negatives-per-query", type=click.IntRange(min=1), default=7, show_default=True, help="mine: drawn from these.")
+@click.option("--layers", type=int, metavar="N", help="mine: keep only the first N layers of the model; 0: its embeddings alone.")
+@click.option(
+    "--hn-mine",
+    "script",
+    type=UserPath(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="mine: FlagEmbedding's scripts/hn_mine.py, which is run; without it that miner does not take part.",
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
 @device_option
 def command(what: str, form: str, **options: Any) -> None:
-    """Measure search and encoding against the alternatives, and what the parts of a pipeline cost.
+    """Measure search, encoding and mining against the alternatives, and what the parts of a pipeline cost.
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
-    others, Faiss divided by ours. encode: a first round does not count. pipeline: the paper's efficiency table, with the paper's figures.
-    docs/benchmarks.md explains the columns.
+    others, Faiss divided by ours. encode, mine: a first round does not count. pipeline: the paper's efficiency table, with the paper's
+    figures. docs/benchmarks.md explains the columns.
     """
     title, found = _BENCHES[what](**options)
     if form == "json":
@@ -85,19 +97,43 @@ def _encode(
     return title, bench_encode([*map(load_dataset, datasets)], model, precisions=precisions or None, **shared)
 
 
-def _pipeline(*, datasets: tuple[str, ...], model: str, vectors: int, precisions: Any, **options: Any) -> tuple[str, pd.DataFrame]:
+_PIPELINE = ("reranker", "documents", "queries", "length", "backend", "rounds", "device")
+_MINE = ("split", "depth", "length", "layers", "rounds", "script", "device")
+
+
+def _pipeline(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple[str, pd.DataFrame]:
     from ance_ir import load_dataset
     from ance_ir.eval.bench import bench_pipeline
 
-    if len(datasets) > 1:
-        raise click.UsageError("pipeline takes one dataset")
-    dataset = load_dataset(datasets[0])
-    found = bench_pipeline(dataset, model, verbose=True, **options)
+    dataset = load_dataset(_only(datasets, "pipeline"))
+    found = bench_pipeline(dataset, model, verbose=True, **{name: options[name] for name in _PIPELINE})
     about = "{documents:,} documents, {length} tokens, {model}, {backend}, medians of {rounds} rounds".format(model=model, **options)
     return f"{dataset.name}, the first {about}", found
 
 
-_BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {"search": _search, "encode": _encode, "pipeline": _pipeline}
+def _mine(*, datasets: tuple[str, ...], model: str, negatives_per_query: int, **options: Any) -> tuple[str, pd.DataFrame]:
+    from ance_ir import load_dataset
+    from ance_ir.workflows.hard_negatives.bench import bench_mine
+
+    dataset = load_dataset(_only(datasets, "mine"))
+    found = bench_mine(dataset, model, negatives=negatives_per_query, verbose=True, **{name: options[name] for name in _MINE})
+    about = "{split}: {negatives} negatives from the first {depth} documents, medians of {rounds} rounds"
+    left_out = "" if options["script"] else ", without FlagEmbedding (--hn-mine)"
+    return f"{dataset.name}, {about.format(negatives=negatives_per_query, **options)}{left_out}", found
+
+
+def _only(datasets: tuple[str, ...], what: str) -> str:
+    if len(datasets) > 1:
+        raise click.UsageError(f"{what} takes one dataset")
+    return datasets[0]
+
+
+_BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
+    "search": _search,
+    "encode": _encode,
+    "pipeline": _pipeline,
+    "mine": _mine,
+}
 
 
 def _cell(value: object) -> str:

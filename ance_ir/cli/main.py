@@ -40,7 +40,7 @@ SUMMARIES = {
     "info": "Show what a dataset holds, or the properties of a model",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
-    "bench": "Measure search, encoding and pipelines",
+    "bench": "Measure search, encoding, pipelines and mining",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
 

@@ -6,16 +6,16 @@ Shapes: B queries of a block, F documents found for each, R positives of all of 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from ance_ir.errors import TrainingError
 from ance_ir.indexes.search.aggregation import MAX, Aggregation, First
 from ance_ir.indexes.searchable import SearchableIndex
-from ance_ir.models import DenseEncoder
 from ance_ir.ragged import owners_of
 from ance_ir.training import TrainingQueries
 
@@ -51,6 +51,17 @@ class Allowed:
     seconds: float
 
 
+class QueryVectors(Protocol):
+    """What is needed of the encoder of queries."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where to search."""
+
+    def encode_queries(self, texts: Sequence[str], /) -> np.ndarray:
+        """Their vectors, float32 ``[len(texts), D]``."""
+
+
 class Ranker(Protocol):
     """Ranks documents for training queries."""
 
@@ -80,7 +91,7 @@ class DenseRanker:
     def __init__(
         self,
         index: SearchableIndex,
-        model: DenseEncoder,
+        model: QueryVectors,
         queries: TrainingQueries,
         *,
         backend: str = "exact",
