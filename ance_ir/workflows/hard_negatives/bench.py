@@ -13,10 +13,10 @@ import torch
 
 from ance_ir.datasets import Dataset
 from ance_ir.eval.bench.rounds import OURS, alternate, medians, ratio
-from ance_ir.eval.bench.work import peak_memory
 from ance_ir.indexes import FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines.systems.cache import dataset_dense
+from ance_ir.processes import peak_memory
 from ance_ir.training import TrainingQueries
 from ance_ir.workflows.hard_negatives.contenders import Task, Work
 
@@ -77,23 +77,27 @@ def bench_mine(
             depth=depth,
             script=script,
         )
-        work = Work(task)
-        contenders = work.contenders()
-        found = {name: work.read(name, mine()) for name, mine in contenders.items()}
-        seconds = alternate(contenders, rounds)
-        peaks = {name: _peak(task, name) for name in contenders}
-        rows = [
+        return _measured(task, rounds)
+
+
+def _measured(task: Task, rounds: int) -> pd.DataFrame:
+    work = Work(task)
+    contenders = work.contenders()
+    found = {name: work.read(name, mine()) for name, mine in contenders.items()}
+    seconds = alternate(contenders, rounds)
+    return pd.DataFrame(
+        [
             {
                 "contender": name,
                 "seconds": medians(seconds)[name],
                 "ours ×": ratio(seconds, name, OURS),
-                "peak MiB": peaks[name],
+                "peak MiB": _peak(task, name),
                 "negatives": sum(len(texts) for _, texts in mined) / max(1, len(mined)),
                 "positives": work.share_of_positives(mined),
             }
             for name, mined in found.items()
         ]
-    return pd.DataFrame(rows)
+    )
 
 
 def _peak(task: Task, name: str) -> float:
