@@ -38,7 +38,9 @@ DOCUMENTS: list[dict[str, Any]] = [
 
 
 def queries(*texts: str) -> pd.DataFrame:
-    return pd.DataFrame({"qid": [str(number) for number in range(len(texts))], "query": list(texts)}, dtype=str)
+    return pd.DataFrame(
+        {"qid": [str(number) for number in range(len(texts))], "query": list(texts)}, dtype=object
+    )  # of pyarrow's strings a half surrogate is none
 
 
 @pytest.fixture(scope="module", params=ENGINES)
