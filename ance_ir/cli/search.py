@@ -151,11 +151,15 @@ def _queries(texts: tuple[str, ...], file: Path | None, split: str | None, datas
 
     from ance_ir.datasets.frames import queries_frame
     from ance_ir.datasets.parsing import read_topics
+    from ance_ir.errors import DatasetError
 
     if sum((bool(texts), file is not None, split is not None)) != 1:
         raise click.UsageError("give queries, or a file of queries with --queries, or a split of --dataset with --split")
     if file is not None:
-        return queries_frame(read_topics(file))
+        queries = queries_frame(read_topics(file))
+        if queries.empty:
+            raise DatasetError(f"{file} holds no queries")
+        return queries
     if split is None:
         return pd.DataFrame({"qid": [str(number + 1) for number in range(len(texts))], "query": list(texts)})
     if dataset is None:
