@@ -33,7 +33,7 @@ SUMMARIES = {
     "read": "Answer questions from passages, and compare readers",
     "mine": "Mine hard negatives into training files",
     "convert": "Write a collection or training data in another layout",
-    "eval": "Evaluate systems on a dataset",
+    "eval": "Evaluate systems on a dataset, or on several",
     "systems": "List the named systems",
     "suites": "Show how collections are evaluated",
     "runs": "Show training runs, side by side",
