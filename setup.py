@@ -75,7 +75,7 @@ setup(
         "pyterrier>=1.1",
         # Its only wheels are for this platform; elsewhere BM25 needs the extra "terrier" or "lucene".
         "pyterrier-pisa>=0.4.8; platform_system == 'Linux' and platform_machine == 'x86_64'",
-        "pyyaml>=6.0",
+        "pyyaml>=6.0.2",
         "regex>=2025.9.1",
         "safetensors>=0.6.2",
         "scipy>=1.16",
