@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,8 @@ from ance_ir.eval.searching import search_on_dataset
 
 
 class HeldCorpus(Dataset):
-    """Documents of another tool. Their hash is that of their contents, so that what is built for them is used again.
+    """Documents of another tool, which keeps the queries and judgements to itself. Their hash is that of their contents, so that what was
+    built for them is used again.
 
     Args:
         name: by which the dataset's kind is known, such as ``"beir/scifact"``.
@@ -28,7 +30,7 @@ class HeldCorpus(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """That of the documents: there is nothing else."""
+        """That of the documents."""
         return self.corpus_fingerprint
 
     @cached_property
@@ -38,7 +40,7 @@ class HeldCorpus(Dataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """None: the tool has the queries."""
+        """There are none."""
         return ()
 
     def documents(self) -> Documents:
@@ -49,14 +51,20 @@ class HeldCorpus(Dataset):
         yield from self._read()
 
     def queries(self, split: str = "test") -> pd.DataFrame:
-        """Never; see ``splits``."""
-        raise DatasetNotFoundError(f"{self.name} has no queries here")
+        """There are none, so it raises ``DatasetNotFoundError``."""
+        raise DatasetNotFoundError(f"{self.name} is a corpus that another tool holds, with the queries, judgements and answers")
 
-    qrels = answers = queries
+    def qrels(self, split: str = "test") -> pd.DataFrame:
+        """See ``queries``."""
+        return self.queries(split)
+
+    def answers(self, split: str = "test") -> pd.DataFrame:
+        """See ``queries``."""
+        return self.queries(split)
 
 
 def search_held(
-    corpus: HeldCorpus | None, system: str, queries: dict[str, str], num_results: int, **options: object
+    corpus: HeldCorpus | None, system: str, queries: dict[str, str], num_results: int, **options: Any
 ) -> dict[str, dict[str, float]]:
     """The scores of a system's results, by qid and docno.
 
@@ -66,7 +74,7 @@ def search_held(
     if corpus is None:
         raise UsageError("index a corpus before searching it")
     frame = pd.DataFrame({"qid": list(queries), "query": list(queries.values())})
-    run = search_on_dataset(corpus, system, frame, num_results=num_results, **options).run  # type: ignore[arg-type]
+    run = search_on_dataset(corpus, system, frame, num_results=num_results, **options).run
     found: dict[str, dict[str, float]] = {qid: {} for qid in queries}
     for qid, docno, score in zip(run["qid"], run["docno"], run["score"], strict=True):
         found[qid][docno] = float(score)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
 from ance_ir.eval.harness._corpus import HeldCorpus, search_held
+from ance_ir.eval.runs.dataset_runs import RunRetriever
 from ance_ir.models import DenseEncoder
 from ance_ir.optional import optional
 
 _REMEDY = "pip install 'ance_ir[harness]'"
+_CANDIDATES = "candidates"
+"""The stage, as it is called where ``ir_datasets`` has candidates."""
 
 
 def _meta(name: str, revision: str, **facts: Any) -> Any:
@@ -60,8 +64,10 @@ class MtebEncoder:
         texts: list[Any] = []
         for batch in inputs:
             if role == "document" and "body" in batch:
-                titles = batch.get("title") or [""] * len(batch["body"])
-                texts += [model.settings.join({"title": title, "text": text}) for title, text in zip(titles, batch["body"], strict=True)]
+                titles = batch.get("title") or [None] * len(batch["body"])
+                texts += [
+                    model.settings.join({"title": title or "", "text": text}) for title, text in zip(titles, batch["body"], strict=True)
+                ]
             else:
                 texts += batch["text"]
         if role == "query":
@@ -87,9 +93,11 @@ class MtebEncoder:
 class MtebSearch:
     """A system for MTEB's retrieval tasks (its ``SearchProtocol``).
 
+    In its reranking tasks the task's candidates are the stage ``candidates``, which the system begins with.
+
     Args:
-        system: what ``ance-ir eval --system`` takes: ``"bm25"``, ``"bm25 % 100 >> ance[model=M]"``. An index's folder belongs to one
-            corpus; ``ance[model=M]`` builds one for each.
+        system: what ``ance-ir eval --system`` takes: ``"bm25"``, ``"bm25 % 100 >> ance[model=M]"``, ``"candidates >> ance[model=M]"``. An
+            index's folder belongs to one corpus; ``ance[model=M]`` builds one for each.
         name: what MTEB calls it; by default the system's text.
         options: ``device``, ``precision``, ``pipelines``, … of ``search_on_dataset``.
     """
@@ -109,16 +117,31 @@ class MtebSearch:
         """Take a task's corpus; what the system needs is built at the first search."""
         self._corpus = HeldCorpus(f"mteb/{getattr(task_metadata, 'name', 'corpus')}", lambda: map(_document, corpus))
 
-    def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **kwargs: Any) -> dict[str, dict[str, float]]:
+    def search(
+        self, queries: Any, *, top_k: int, top_ranked: Mapping[str, Sequence[str]] | None = None, **kwargs: Any
+    ) -> dict[str, dict[str, float]]:
         """Scores by the ids of queries and documents.
 
         Raises:
-            UsageError: a reranking task, which gives candidates: a system retrieves its own.
+            UsageError: no corpus was indexed; or the task gives candidates, and the system does not begin with them.
         """
-        if top_ranked is not None:
-            raise UsageError("a reranking task gives candidates, and a system retrieves its own; give the task MtebEncoder")
         asked = {str(query["id"]): _text(query) for query in queries}
-        return search_held(self._corpus, self._system, asked, top_k, **self._options)
+        options = self._options
+        if top_ranked is not None:
+            if not re.match(rf"([\w.-]+=)?\(*{_CANDIDATES}\b", self._system):
+                raise UsageError(
+                    f"a reranking task gives candidates, and {self._system!r} retrieves its own; begin with the task's: "
+                    f'MtebSearch("{_CANDIDATES} >> …")'
+                )
+            retriever = RunRetriever(_CANDIDATES, lambda: _as_run(top_ranked))
+            options = {**options, "pipelines": {**options.get("pipelines", {}), _CANDIDATES: retriever}}
+        return search_held(self._corpus, self._system, asked, top_k, **options)
+
+
+def _as_run(candidates: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Candidates in their order."""
+    rows = [(qid, docno, -float(place)) for qid, docnos in candidates.items() for place, docno in enumerate(docnos)]
+    return pd.DataFrame(rows, columns=["qid", "docno", "score"])
 
 
 def _document(row: Mapping[str, Any]) -> dict[str, str]:
@@ -126,6 +149,9 @@ def _document(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(query: Mapping[str, Any]) -> str:
-    """The text of a query, with its instruction after it, as MTEB joins them."""
-    instruction = query.get("instruction")
-    return f"{query['text']} {instruction}" if instruction else str(query["text"])
+    """The text of a query with its instruction after it, or of a conversation with its instruction before it, as MTEB joins them."""
+    text, instruction = query["text"], query.get("instruction")
+    if isinstance(text, str):
+        return f"{text} {instruction}" if instruction else text
+    turns = "; ".join(turn if isinstance(turn, str) else f"{turn['role']}: {turn['content']}" for turn in text)
+    return f"{instruction} {turns}" if instruction else turns

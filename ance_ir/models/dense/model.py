@@ -215,23 +215,31 @@ class DenseEncoder(SentenceEncoding):
         """Where the weights are."""
         return self.query_tower.device
 
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_queries(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Vectors of queries, float32 ``[len(texts), D]``.
 
+        Args:
+            texts: the queries.
+            progress: called with the number of texts of each batch that is done.
+
         Raises:
             UsageError: one string instead of a list of them.
         """
         _check_texts(texts)
-        return encode(self.query_tower, texts, self.tokenizer.queries, self.tokenizer.pad_id)
+        return encode(self.query_tower, texts, self.tokenizer.queries, self.tokenizer.pad_id, progress)
 
-    def encode_passages(self, texts: Sequence[Text]) -> np.ndarray:
+    def encode_passages(self, texts: Sequence[Text], progress: Progress | None = None) -> np.ndarray:
         """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``.
 
+        Args:
+            texts: of the passages.
+            progress: called with the number of texts of each batch that is done.
+
         Raises:
             UsageError: one string instead of a list of them.
         """
         _check_texts(texts)
-        return encode(self.passage_tower, texts, self.tokenizer.passages, self.tokenizer.pad_id)
+        return encode(self.passage_tower, texts, self.tokenizer.passages, self.tokenizer.pad_id, progress)
 
     def encode_documents(
         self, texts: Sequence[Text], scheme: PassageScheme, progress: Progress | None = None

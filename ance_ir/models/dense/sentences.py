@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
+from ance_ir.models.compute.inference import Progress
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.text.settings import Text, TextSettings
 from ance_ir.optional import optional
 
+logger = logging.getLogger(__name__)
+
 Vectors = np.ndarray | Tensor | list[Tensor]
 
 
-class SentenceEncoding(Pretrained[TextSettings]):
-    """``encode``, ``encode_query`` and ``encode_document`` with the arguments that sentence-transformers' models have.
+class _Encode(Protocol):
+    def __call__(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray: ...
 
-    Batches are made by the lengths of texts, so ``batch_size`` and ``show_progress_bar`` are taken and change nothing.
+
+class SentenceEncoding(Pretrained[TextSettings]):
+    """``encode``, ``encode_query`` and ``encode_document`` with the arguments of sentence-transformers' models that most tools give.
+
+    Batches are made by the lengths of texts and the memory there is, so ``batch_size`` is taken and changes nothing.
     """
 
     @abstractmethod
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_queries(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Vectors of queries, float32 ``[len(texts), D]``."""
 
     @abstractmethod
-    def encode_passages(self, texts: Sequence[Text]) -> np.ndarray:
+    def encode_passages(self, texts: Sequence[Text], progress: Progress | None = None) -> np.ndarray:
         """Vectors of passages, float32 ``[len(texts), D]``."""
 
     def encode(
@@ -47,30 +56,35 @@ class SentenceEncoding(Pretrained[TextSettings]):
         convert_to_tensor: bool = False,
         normalize_embeddings: bool = False,
     ) -> Vectors:
-        """Vectors of texts without a role; a model of two towers takes its passage tower, as a ``Router`` does by default.
+        """Vectors of texts of which nobody says whether they are queries or documents.
+
+        A model of two towers takes its passage tower, as the ``Router`` does that ``save`` writes: for queries use ``encode_query``.
 
         Args:
             sentences: one text or several.
             prompt_name: ``"query"`` or ``"document"``: put what ``settings`` has for these in front; by default nothing.
             prompt: a text to put in front, instead.
             batch_size: no effect.
-            show_progress_bar: no effect.
+            show_progress_bar: show progress.
             convert_to_numpy: an array and not a list of tensors.
-            convert_to_tensor: a tensor on the model's device and not an array.
+            convert_to_tensor: a tensor and not an array. Tensors are on the model's device.
             normalize_embeddings: scale vectors to length 1.
 
         Returns:
             float32 ``[len(sentences), D]``, ``[D]`` for one text.
+
+        Raises:
+            UsageError: there is no such prompt.
         """
-        prompts = {"query": self.settings.query_prefix, "document": self.settings.passage_prefix}
-        if prompt is None:
-            prompt = "" if prompt_name is None else prompts[check_choice("prompt", prompt_name, prompts)]
-        reader = self if prompt == self.settings.passage_prefix else self.with_settings(passage_prefix=prompt)
-        return _given(sentences, reader.encode_passages, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
+        model = self.with_settings(passage_prefix=self._prompt(prompt_name, prompt, ""))
+        vectors = _vectors(sentences, model.encode_passages, show_progress_bar)
+        return _given(vectors, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
 
     def encode_query(
         self,
         sentences: str | Sequence[str],
+        prompt_name: str | None = None,
+        prompt: str | None = None,
         batch_size: int = 32,
         show_progress_bar: bool | None = None,
         *,
@@ -78,12 +92,16 @@ class SentenceEncoding(Pretrained[TextSettings]):
         convert_to_tensor: bool = False,
         normalize_embeddings: bool = False,
     ) -> Vectors:
-        """Vectors of queries; see ``encode`` and ``encode_queries``."""
-        return _given(sentences, self.encode_queries, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
+        """Vectors of queries, by default with the prompt for queries; see ``encode`` and ``encode_queries``."""
+        model = self.with_settings(query_prefix=self._prompt(prompt_name, prompt, self.settings.query_prefix))
+        vectors = _vectors(sentences, model.encode_queries, show_progress_bar)
+        return _given(vectors, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
 
     def encode_document(
         self,
         sentences: str | Sequence[str],
+        prompt_name: str | None = None,
+        prompt: str | None = None,
         batch_size: int = 32,
         show_progress_bar: bool | None = None,
         *,
@@ -91,35 +109,67 @@ class SentenceEncoding(Pretrained[TextSettings]):
         convert_to_tensor: bool = False,
         normalize_embeddings: bool = False,
     ) -> Vectors:
-        """Vectors of documents; see ``encode`` and ``encode_passages``."""
-        return _given(sentences, self.encode_passages, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
+        """Vectors of documents, by default with the prompt for documents; see ``encode`` and ``encode_passages``."""
+        model = self.with_settings(passage_prefix=self._prompt(prompt_name, prompt, self.settings.passage_prefix))
+        vectors = _vectors(sentences, model.encode_passages, show_progress_bar)
+        return _given(vectors, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
 
     def as_sentence_transformer(self) -> Any:
-        """The model as one of sentence-transformers, with weights of its own, on the same device.
+        """The model as one of sentence-transformers, with weights of its own, on the same device; it has what other tools ask for beyond
+        ``encode``, such as ``similarity`` as a function.
 
         Raises:
             MissingDependencyError: sentence-transformers is not installed.
-            UsageError: it reads texts in a way that sentence-transformers cannot, or was converted to another precision.
+            UsageError: the model reads texts in a way that sentence-transformers cannot, or was converted to another precision.
         """
         library = optional("sentence_transformers", needed_for="as_sentence_transformer", remedy="pip install sentence-transformers")
         self.check_unconverted("given to sentence-transformers")
         own = [name for name in ("title_pair", "strip_question_mark") if getattr(self.settings, name)]
         if own:
             raise UsageError(
-                f"sentence-transformers cannot read texts with {' and '.join(own)}, as this model does; encode with this model"
+                f"sentence-transformers cannot read texts with {' and '.join(own)}, as {self.name} does; encode with this model, or change "
+                f"that: with_settings({', '.join(f'{name}=False' for name in own)})"
             )
         with tempfile.TemporaryDirectory() as folder:
             self.save(Path(folder) / "model")
-            return library.SentenceTransformer(str(Path(folder) / "model"), device=str(self.device))
+            model = library.SentenceTransformer(str(Path(folder) / "model"), device=str(self.device))
+        self._shorten_queries(model)
+        return model
+
+    def _shorten_queries(self, model: Any) -> None:
+        """Have it cut queries as this model does; the folder has one length, as versions before 6 read it."""
+        if self.settings.query_length == self.settings.passage_length:
+            return
+        readers = [module for module in model.modules() if hasattr(module, "query_length")]
+        for reader in readers:
+            reader.query_length = self.settings.query_length
+        if not readers:
+            logger.warning(
+                "%s cuts queries to %d tokens, and this version of sentence-transformers cannot: there they have up to %d",
+                *(self.name, self.settings.query_length, self.settings.passage_length),
+            )
+
+    def _prompt(self, name: str | None, prompt: str | None, usual: str) -> str:
+        """The text that is put in front."""
+        if prompt is not None or name is None:
+            return usual if prompt is None else prompt
+        prompts = {"query": self.settings.query_prefix, "document": self.settings.passage_prefix}
+        return prompts[check_choice("prompt", name, prompts)]
 
 
-def _given(sentences: str | Sequence[str], encode: Any, device: torch.device, as_array: bool, as_tensor: bool, normalize: bool) -> Vectors:
+def _vectors(sentences: str | Sequence[str], encode: _Encode, show: bool | None) -> np.ndarray:
+    """Float32 ``[len(sentences), D]``, ``[D]`` for one text."""
+    texts = [sentences] if isinstance(sentences, str) else list(sentences)
+    with tqdm(total=len(texts), desc="encoding", unit=" texts", disable=not show) as bar:
+        vectors = encode(texts, bar.update)
+    return vectors[0] if isinstance(sentences, str) else vectors
+
+
+def _given(vectors: np.ndarray, device: torch.device, as_array: bool, as_tensor: bool, normalize: bool) -> Vectors:
     """Vectors in the form that was asked for."""
-    vectors: np.ndarray = encode([sentences] if isinstance(sentences, str) else list(sentences))
     if normalize:
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-    if isinstance(sentences, str):
-        vectors = vectors[0]
-    if as_tensor:
-        return torch.from_numpy(vectors).to(device)
-    return vectors if as_array else list(torch.from_numpy(vectors))
+    if as_array and not as_tensor:
+        return vectors
+    tensor = torch.from_numpy(vectors).to(device)
+    return tensor if as_tensor or tensor.ndim == 1 else list(tensor)
