@@ -64,10 +64,9 @@ class MtebEncoder:
         texts: list[Any] = []
         for batch in inputs:
             if role == "document" and "body" in batch:
-                titles = batch.get("title") or [None] * len(batch["body"])
-                texts += [
-                    model.settings.join({"title": title or "", "text": text}) for title, text in zip(titles, batch["body"], strict=True)
-                ]
+                titles = batch.get("title") or [""] * len(batch["body"])
+                fields = zip(titles, batch["body"], strict=True)
+                texts += [model.settings.join({"title": title or "", "text": text}) for title, text in fields]
             else:
                 texts += batch["text"]
         if role == "query":
