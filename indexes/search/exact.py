@@ -20,13 +20,18 @@ MEMORY_BUDGET = 512 << 20
 
 _QUERIES = 1024
 """Most queries that are searched while the vectors are read once."""
-_PART = 256
-"""Most queries that are multiplied together."""
+_PART = (256, 1024)
+"""Most queries that are multiplied together, where many hits are asked for, and where few are: a product rearranges the block's vectors,
+which takes as long for any number of queries."""
+_HITS = 1 << 17
+"""Hits of the queries that are multiplied together; for more, their places no longer stay in a CPU's cache."""
 _ROWS = (256, 16_384)
 """Least and most rows of a block, where there are several queries."""
 _SCORES = {"cpu": 1 << 21}
 _SCORES_ELSEWHERE = 1 << 24
 """Scores of a block: as many as stay in a CPU's cache; other devices need more work."""
+_LONG = 4096
+"""Rows of a block that many queries may have though their scores do not stay there: shorter products are slower."""
 _CONVERTED = 16 << 20
 """Bytes of a block that is converted to float32 on a CPU; they stay in its cache too."""
 _HELD, _WORKED = 12, 70
@@ -87,8 +92,9 @@ class ExactSearcher:
 
     def _search_together(self, queries_QD: np.ndarray, noise_Q: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Hits of consecutive parts of the queries; every block is read once, and multiplied with each part."""
-        parts = [slice(start, start + _PART) for start in range(0, len(queries_QD), _PART)]
-        size = min(self._rows_of_block(len(queries_QD)), len(self.store))
+        together = min(len(queries_QD), max(_PART[0], min(_PART[1], _HITS // k)))
+        parts = [slice(start, start + together) for start in range(0, len(queries_QD), together)]
+        size = min(self._rows_of_block(len(queries_QD), together), len(self.store))
         tops = [RunningTop(k, size, noise_Q[part], self._settle(queries_QD[part], k)) for part in parts]
         on_device_QD = as_tensor(queries_QD).to(self.device)
         for first, vectors in self.store.blocks(size):
@@ -109,9 +115,8 @@ class ExactSearcher:
             settle_order(self.store, queries_QD[part], scores_QF, rows_QF, self.tie_order)
             yield scores_QF[:, :k], rows_QF[:, :k]
 
-    def _rows_of_block(self, queries: int) -> int:
-        """Rows of a block. Stored float32 vectors are not copied, unless they are needed on another device."""
-        together = min(queries, _PART)
+    def _rows_of_block(self, queries: int, together: int) -> int:
+        """Rows of a block, of queries some of which are multiplied together. Stored float32 vectors are not copied, unless they are needed on another device."""
         least, most = _ROWS
         copied = 8 * self.store.dimension
         if self.device.type == "cpu" and self.store.dtype != np.float32:
@@ -119,7 +124,7 @@ class ExactSearcher:
         elif self.device.type == "cpu" and queries == 1:
             most, copied = len(self.store), 0
         fit = self.memory_budget // 2 // (_HELD * queries + _WORKED * together + copied)
-        return max(least, min(most, _SCORES.get(self.device.type, _SCORES_ELSEWHERE) // together, fit))
+        return max(least, min(most, max(_LONG, _SCORES.get(self.device.type, _SCORES_ELSEWHERE) // together), fit))
 
     def _settle(self, queries_QD: np.ndarray, k: int) -> Settle:
         def settle(query: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
