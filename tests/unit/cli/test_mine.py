@@ -1,0 +1,131 @@
+"""``ance-ir mine``: what is written and said, wrong input in one line, and a process that is killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ance_ir.cli.main import main
+from ance_ir.eval.runs import read_run
+from tests.tiny import WORDS, cross_encoder
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """870 documents of two words, and 200 queries that ask for the first of them, each with one positive."""
+    folder = tmp_path_factory.mktemp("collection")
+    texts = [" ".join(pair) for pair in itertools.permutations(WORDS[:30], 2)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps({"docno": f"d{n}", "text": text}) + "\n" for n, text in enumerate(texts)))
+    (folder / "queries.train.tsv").write_text("".join(f"q{n}\t{text}\n" for n, text in enumerate(texts[:200])))
+    (folder / "qrels.train.txt").write_text("".join(f"q{n} 0 d{n} 1\n" for n in range(200)))
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+
+def test_negatives_and_what_is_said_of_them(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "train.jsonl"
+    told = ["--dataset", collection, "--system", "bm25", "--depth", "20", "--negatives-per-query", "3", "--seed", "1"]
+    status, said, err = run(capsys, "mine", *told, "--format", "tevatron", "--out", out, "--examples", "2", "--scores", "--skip", "1")
+    assert status == 0, err
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    for row in rows:
+        (positive,) = row["positive_passages"]
+        assert positive["docid"] == f"d{row['query_id'][1:]}"
+        scores = [passage["score"] for passage in row["negative_passages"]]
+        assert scores == sorted(scores, reverse=True)
+        assert positive["docid"] not in {passage["docid"] for passage in row["negative_passages"]}
+    assert f"{len(rows)} of 200 queries have negatives: {sum(len(row['negative_passages']) for row in rows):,}" in said
+    assert said.count("\nquery q") == 2
+    assert not (tmp_path / "train.jsonl.mining").exists()
+    status, said, err = run(capsys, "mine", *told, "--format", "trec", "--out", tmp_path / "run.gz", "--compare-with", out)
+    assert status == 0, err
+    assert "overlap: " in said
+    run_of = read_run(tmp_path / "run.gz")
+    assert not (run_of["docno"].str[1:] == run_of["qid"].str[1:]).any()
+
+
+def test_filters(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cross_encoder().save(tmp_path / "teacher")
+    told = ["--dataset", collection, "--system", "bm25", "--format", "tevatron", "--depth", "30"]
+    filters = ["--max-score", "9", "--margin", ".1", "--relative-margin", ".2", "--filter-teacher", tmp_path / "teacher"]
+    status, said, err = run(
+        capsys, "mine", *told, *filters, "--filter-teacher-margin", ".01", "--draw", "top", "--out", tmp_path / "x.jsonl"
+    )
+    assert status == 0, err
+    assert "relative-margin " in said
+    assert "filter-teacher " in said
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (["--dataset", "nowhere"], "nowhere"),
+        (["--split", "dev"], "dev"),
+        (["--system", "bm52"], "bm52"),
+        (["--system", "bm25 >>"], "bm25 >>"),
+        (["--format", "tevatrom"], "Did you mean 'tevatron'"),
+        (["--format", "beir"], "'beir'"),
+        (["--out", "THERE"], "exists"),
+        (["--out", "THERE/x"], "THERE"),
+        (["--draw", "best"], "uniform, top, score"),
+        (["--negatives-per-query", "0"], "negatives_per_query is at least 1, not 0"),
+        (["--depth", "3"], "7 negatives a query cannot be drawn from a depth of 3"),
+        (["--relative-margin", "nan"], "relative_margin"),
+        (["--filter-teacher-margin", "1"], "needs a teacher"),
+        (["--compare-with", "missing.run"], "missing.run"),
+        (["--examples", "200"], "200"),
+        (["--format", "colbert", "--out", "NEW.jsonl"], "integers"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], told: list[str], said: str
+) -> None:
+    (tmp_path / "there").write_text("x")
+    places = {"THERE": tmp_path / "there", "THERE/x": tmp_path / "there" / "x", "NEW.jsonl": tmp_path / "new.jsonl"}
+    options = {"--dataset": collection, "--system": "bm25", "--format": "tevatron", "--out": tmp_path / "out.jsonl"}
+    options |= dict(zip(told[::2], [places.get(value, value) for value in told[1::2]], strict=True))
+    status, out, err = run(capsys, "mine", *itertools.chain(*options.items()))
+    assert (status, out) == (2, "")
+    error = [line for line in err.splitlines() if line.startswith(("ance-ir: error", "Error"))]
+    assert len(error) == 1
+    assert said.replace("THERE", str(tmp_path / "there")) in err
+    assert (tmp_path / "there").read_text() == "x"
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_killed_process_is_resumed_and_writes_the_same_file(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cross_encoder().save(tmp_path / "teacher")
+    told = ["mine", "--dataset", collection, "--system", "bm25", "--format", "tevatron", "--filter-teacher", tmp_path / "teacher"]
+    assert run(capsys, *told, "--out", tmp_path / "whole.jsonl")[0] == 0
+    out = tmp_path / "killed.jsonl"
+    command = [sys.executable, "-m", "ance_ir", *map(str, told), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+    first = out.with_name("killed.jsonl.mining") / "block-000000.npz"
+    until = time.monotonic() + 240
+    while not first.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    assert not out.exists()
+    written = first.stat().st_mtime_ns
+    status, _, err = run(capsys, *told, "--out", out, "--depth", "199")
+    assert status == 2
+    assert "depth was 200, is 199" in err
+    assert first.stat().st_mtime_ns == written
+    assert run(capsys, *told, "--out", out)[0] == 0
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert not first.parent.exists()
