@@ -117,16 +117,19 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
         hint = f" (see '{where.command_path} --help')" if where is not None else ""
-        return _refuse(f"{error.format_message()}{hint}")
+        refused = [f"{error.format_message()}{hint}"]
     except PointedError as error:
-        return _refuse(error.args[0], error.pointer())
+        refused = [error.args[0], error.pointer()]
     except AnceError as error:
-        return _refuse(str(error) or type(error).__name__)
+        refused = [str(error) or type(error).__name__]
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
             raise
-        return _refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror))
-    return 0
+        refused = [f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror)]
+    else:
+        return 0
+    # Said here, where the error's frames are gone: a progress bar that one of them held has ended its line.
+    return _refuse(*refused)
 
 
 def _refuse(message: str, *more: str) -> int:

@@ -190,7 +190,8 @@ def without_excluded(
 
 def compact(found_BK: np.ndarray, scores_BK: np.ndarray, kept_BK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move kept candidates to the front, in order; −1 and −∞ follow."""
-    order = np.argsort(~kept_BK, axis=1, kind="stable")
-    kept_BK = np.take_along_axis(kept_BK, order, axis=1)
-    found_BK = np.where(kept_BK, np.take_along_axis(found_BK, order, axis=1), -1)
-    return found_BK, np.where(kept_BK, np.take_along_axis(scores_BK, order, axis=1), -np.inf)
+    rows, columns = np.nonzero(kept_BK)
+    places = (np.cumsum(kept_BK, axis=1) - 1)[rows, columns]
+    moved_BK, moved_scores_BK = np.full_like(found_BK, -1), np.full_like(scores_BK, -np.inf)
+    moved_BK[rows, places], moved_scores_BK[rows, places] = found_BK[rows, columns], scores_BK[rows, columns]
+    return moved_BK, moved_scores_BK

@@ -116,7 +116,10 @@ class ExactSearcher:
             yield scores_QF[:, :k], rows_QF[:, :k]
 
     def _rows_of_block(self, queries: int, together: int) -> int:
-        """Rows of a block, of queries some of which are multiplied together. Stored float32 vectors are not copied, unless they are needed on another device."""
+        """Rows of a block, where ``together`` of the queries are multiplied at a time.
+
+        Stored float32 vectors are not copied, unless they are needed on another device.
+        """
         least, most = _ROWS
         copied = 8 * self.store.dimension
         if self.device.type == "cpu" and self.store.dtype != np.float32:

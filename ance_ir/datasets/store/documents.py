@@ -105,10 +105,10 @@ class DocumentStore:
         if not 0 <= number < len(self):
             raise IndexError(f"document number {number} is not in 0 ... {len(self) - 1}")
         try:
-            document: Document = json.loads(self._lines[self._offsets[number] : self._offsets[number + 1]])
+            document: Document = json.loads(self._lines[self._offsets[number] : self._offsets[number + 1]].decode())
         except (ValueError, RecursionError) as error:
             raise self._damaged(number) from error
-        if not isinstance(document, dict) or not all(isinstance(document.get(field), str) for field in ("docno", "text")):
+        if not (isinstance(document, dict) and isinstance(document.get("docno"), str) and isinstance(document.get("text"), str)):
             raise self._damaged(number)
         return document
 

@@ -147,16 +147,16 @@ class MinedRecords:
         scored = self.how.scores
         for asked, block, written in self._mined(scored):
             counts, documents = positives_of(self.queries, asked)
-            firsts = starts_of(counts)
+            kept_R = ~np.isnan(block.positive_R) if scored else np.ones(len(documents), dtype=bool)
+            owned_B = np.split(np.flatnonzero(kept_R), np.cumsum(np.add.reduceat(kept_R, starts_of(counts)))[:-1])
+            totals = (block.drawn_BN >= 0).sum(axis=1).tolist()
             for row in written.tolist():
-                own = np.arange(firsts[row], firsts[row] + counts[row])
-                own = own[~np.isnan(block.positive_R[own])] if scored else own
-                total = int((block.drawn_BN[row] >= 0).sum())
+                query, own, total = int(asked[row]), owned_B[row], totals[row]
                 yield TrainingRecord(
-                    qid=self.queries.qids[asked[row]],
-                    query=self.queries.texts[asked[row]],
-                    positives=tuple(self.store[number] for number in documents[own].tolist()),
-                    negatives=tuple(self.store[number] for number in block.drawn_BN[row, :total].tolist()),
+                    qid=self.queries.qids[query],
+                    query=self.queries.texts[query],
+                    positives=tuple([self.store[number] for number in documents[own].tolist()]),
+                    negatives=tuple([self.store[number] for number in block.drawn_BN[row, :total].tolist()]),
                     positive_scores=tuple(block.positive_R[own].tolist()) if scored else (),
                     negative_scores=tuple(block.scores_BN[row, :total].tolist()) if scored else (),
                 )
@@ -200,25 +200,26 @@ class MinedRecords:
         positives, documents = positives_of(self.queries, asked)
         positive_R = np.full(len(documents), np.nan, dtype=np.float32)
         counts = np.zeros(3 + len(FILTERS), dtype=np.int64)
+        generator = np.random.default_rng([how.seed, int(asked[0])])
         for ranked in self.ranker.allowed(asked, filters.skip + how.depth):
             rows = ranked.queries - asked[0]
             positive_R[rows_of(starts_of(positives)[rows], positives[rows])] = ranked.positive_R
             found = Candidates.of(ranked, self.queries, self.store, filters, how.depth)
             skipped = int((ranked.found_BF[:, : filters.skip] >= 0).sum())
             counts += np.array([ranked.excluded, skipped, found.considered, *(found.taken[name] for name in FILTERS)])
-            for row, found_K, scores_K in zip(rows.tolist(), found.found_BK, found.scores_BK, strict=True):
-                total = int((found_K >= 0).sum())
-                places = self._drawn(int(asked[row]), scores_K[:total])
+            totals = (found.found_BK >= 0).sum(axis=1).tolist()
+            for row, found_K, scores_K, total in zip(rows.tolist(), found.found_BK, found.scores_BK, totals, strict=True):
+                places = self._drawn(scores_K[:total], generator)
                 drawn_BN[row, : len(places)], scores_BN[row, : len(places)] = found_K[places], scores_K[places]
         return Block(drawn_BN=drawn_BN, scores_BN=scores_BN, positive_R=positive_R, counts=counts)
 
-    def _drawn(self, query: int, scores_K: np.ndarray) -> np.ndarray:
+    def _drawn(self, scores_K: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """The places of the candidates that are drawn, best first."""
         how = self.how
         count = min(how.negatives_per_query, len(scores_K))
         if count == len(scores_K) or how.draw == "top":
             return np.arange(count)
-        return np.sort(draw_places(scores_K, count, how.draw, how.temperature, np.random.default_rng([how.seed, query])))
+        return np.sort(draw_places(scores_K, count, how.draw, how.temperature, generator))
 
     def _reported(self, asked: np.ndarray, block: Block, scored: bool) -> np.ndarray:
         """Report what was mined for queries; the rows of those that have enough."""

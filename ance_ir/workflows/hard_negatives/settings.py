@@ -24,7 +24,7 @@ class HardNegatives(Brief):
         filters: which of these are safe.
         draw: how they are drawn: ``"uniform"``, ``"top"`` (those that rank first), or ``"score"`` (by the softmax of their scores).
         temperature: scores are divided by it in the softmax.
-        seed: of the draws; each query has random numbers of its own.
+        seed: of the draws.
         scores: whether records have the system's scores; positives that it does not score are left out then.
 
     Raises:
