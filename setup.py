@@ -101,6 +101,7 @@ setup(
         "report": REPORT,
         "terrier": TERRIER,
         "test": [
+            "accelerate>=1.12",
             "hypothesis>=6.145",
             "pytest>=9.0",
             "pytest-cov>=7.0",

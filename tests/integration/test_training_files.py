@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,6 @@ from typing import Any
 import pytest
 import sentence_transformers
 import torch
-from sentence_transformers.base.data_collator import BaseDataCollator
-from sentence_transformers.base.trainer import BaseTrainer
 from sentence_transformers.sentence_transformer import losses
 
 from ance_ir.datasets import convert, load_dataset
@@ -48,19 +47,21 @@ def test_sentence_transformers_trains_with_them(make: Callable[..., Any], source
     assert rows.column_names == ["anchor", "positive", "negative_1", "negative_2", "scores"]
     encoder().save(tmp_path / "model")
     model = sentence_transformers.SentenceTransformer(str(tmp_path / "model"), device="cpu")
-    loss = make(model)
-    collate = BaseDataCollator(preprocess_fn=model.preprocess)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
     before = [parameter.clone() for parameter in model.parameters()]
-    for step in range(2):
-        batch = collate([rows[2 * step], rows[2 * step + 1]])
-        features, labels = BaseTrainer.collect_features(None, batch)
-        assert (len(features), labels.tolist()) == (4, [[3.5, 1, -0.5]] * 2)
-        value = loss(features, labels)
-        assert torch.isfinite(value) and value > 0
-        value.backward()
-        optimiser.step()
-        optimiser.zero_grad()
+    how = sentence_transformers.SentenceTransformerTrainingArguments(
+        output_dir=str(tmp_path / "run"),
+        max_steps=2,
+        per_device_train_batch_size=2,
+        learning_rate=0.01,
+        logging_steps=1,
+        report_to="none",
+        use_cpu=True,
+    )
+    trainer = sentence_transformers.SentenceTransformerTrainer(model=model, args=how, train_dataset=rows, loss=make(model))
+    trainer.train()
+    values = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert len(values) == 2
+    assert all(value > 0 and math.isfinite(value) for value in values)
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
