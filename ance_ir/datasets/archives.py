@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import shutil
@@ -13,14 +14,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ance_ir.compression import TAR, check_readable, compression_of, damage_named, is_of_macos, plain_name, zip_files
-from ance_ir.digests import digest_of
-from ance_ir.errors import DatasetError
-from ance_ir.files import atomic_folder, cache_folder, write_json
+from ance_ir.digests import digest_bytes, digest_of
+from ance_ir.errors import DatasetError, MalformedFileError
+from ance_ir.files import atomic_folder, cache_folder, read_json, remove_folder, write_json
 from ance_ir.locks import make_once
 
 logger = logging.getLogger(__name__)
 
 _MARKER = "archive.json"
+_SIGNED = 1 << 20
 
 
 def is_archive(path: Path) -> bool:
@@ -44,15 +46,46 @@ def is_archive(path: Path) -> bool:
 def unpacked(path: Path) -> Path:
     """The folder with the files of an archive, in the cache: that of the archive's name, or the only one that it holds.
 
-    It is unpacked anew when its size or its time of change is another.
+    When the archive has changed, by its size, its time of change, or what ``_sign`` sees, it is unpacked again, and what was unpacked
+    before is removed.
 
     Raises:
         DatasetError: it is damaged, encrypted, or holds links or paths that lead out of the folder.
     """
-    found = path.resolve().stat()
-    folder = cache_folder() / "archives" / digest_of([str(path.resolve()), found.st_size, found.st_mtime_ns])
-    make_once(folder, (folder / _MARKER).exists, lambda: unpack(path, folder), "unpacking an archive")
+    place, found = path.resolve(), path.resolve().stat()
+    folder = cache_folder() / "archives" / digest_of([str(place), found.st_size, found.st_mtime_ns, _sign(place)])
+
+    def make() -> None:
+        unpack(path, folder)
+        _remove_others(place, folder)
+
+    make_once(folder, (folder / _MARKER).exists, make, "unpacking an archive")
     return _inner(folder)
+
+
+def _sign(path: Path) -> list[Any]:
+    """What of an archive's content is soon read: the names and checksums in a zip file, the first and the last bytes of another."""
+    with path.open("rb") as plain:
+        compression = compression_of(plain.peek(1))
+        if compression is not None and compression.name == "zip":
+            with damage_named(path, "zip"), zipfile.ZipFile(plain) as archive:
+                return [(file.filename, file.file_size, file.CRC) for file in zip_files(archive)]
+        first = plain.read(_SIGNED)
+        plain.seek(max(0, path.stat().st_size - _SIGNED))
+        return [digest_bytes([first, plain.read()])]
+
+
+def _remove_others(place: Path, folder: Path) -> None:
+    """Remove what was unpacked from the same archive before; what cannot be removed stays."""
+    for marker in folder.parent.glob(f"*/{_MARKER}"):
+        if marker.parent != folder:
+            with contextlib.suppress(OSError, MalformedFileError):
+                if read_json(marker) == _about(place):
+                    remove_folder(marker.parent)
+
+
+def _about(place: Path) -> dict[str, str]:
+    return {"archive": str(place)}
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -72,7 +105,7 @@ def unpack(path: Path, folder: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as written:
                     shutil.copyfileobj(stream, written)
-        write_json(temporary / _MARKER, {"archive": str(path.resolve())})
+        write_json(temporary / _MARKER, _about(path.resolve()))
     return _inner(folder)
 
 

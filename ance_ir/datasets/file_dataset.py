@@ -33,7 +33,7 @@ class Parts:
         qrels: by split, reads a frame of ``qid``, ``docno`` and ``label``.
         answers: by split, reads (qid, question, answers).
         instances: by split, reads training instances, where these have more than the judgements.
-        files: the files that all but documents, runs and instances come from.
+        files: the files that all but documents and runs come from.
         runs: TREC runs by name and split.
     """
 
@@ -82,17 +82,22 @@ class FileDataset(Dataset):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the files of documents, queries, judgements and answers, names and contents (but not of run files)."""
+        """Hash of all files but runs, names and contents, and of how they are read."""
         return self._hash(sorted({*self.parts.corpus, *self.parts.files}))
 
     @cached_property
     def corpus_fingerprint(self) -> str:
-        """Hash of the files of documents."""
+        """Hash of the files of documents, and of how they are read."""
         return self._hash(self.parts.corpus)
 
-    def _hash(self, files: Sequence[Path]) -> str:
-        found = hash_files(list(files))
-        return digest_of([found, dict(self.columns)]) if self.columns else found
+    def _hash(self, files: Iterable[Path]) -> str:
+        """Hash of files, their names in the dataset's folder and their contents, and of what decides how these are read."""
+        folder = self.path if self.path.is_dir() else self.path.parent
+
+        def named(path: Path) -> str:
+            return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+        return digest_of([hash_files(files, named), self.layout, dict(self.columns)])
 
     @property
     def corpus_bytes(self) -> int:

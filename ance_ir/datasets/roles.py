@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
-from ance_ir.compression import plain_name
 from ance_ir.datasets.rows import DocumentColumns, document_columns, is_judgement, is_query
 from ance_ir.datasets.table import Table
-from ance_ir.datasets.tables import find_tables, is_table, open_table
+from ance_ir.datasets.tables import find_tables, is_table, open_table, shards
 from ance_ir.errors import DatasetError
 
-_SHARD = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{8,})?$")
 _OF_QUERIES = re.compile(r"quer(y|ies)|topics?|questions?")
 _NO_SPLIT = re.compile(r"(?:^|(?<=[._-]))(qrels?|judge?ments|default|data)(?=$|[._-])")
 
@@ -59,13 +56,12 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
     """
     roles, named = Roles(), False
     files = find_tables(path) if path.is_dir() else [path] if is_table(path) else []
-    for (parent, stem, _), group in groupby(files, key=_shard):
-        alike = list(group)
+    for stem, alike in shards(files):
         values = open_table(alike[0]).first()
         mapped = columns if set(columns.values()) <= set(values) else {}
         named |= bool(mapped)
         tables = [open_table(file) for file in alike]
-        words = [stem, *parent.relative_to(path if path.is_dir() else path.parent).parts[::-1]]
+        words = [stem, *alike[0].parent.relative_to(path if path.is_dir() else path.parent).parts[::-1]]
         if not values:
             continue
         if is_judgement(values) and not mapped:
@@ -82,12 +78,6 @@ def find_roles(path: Path, columns: Mapping[str, str]) -> Roles:
         table = roles.documents[0][0]
         raise DatasetError(f"{table.path}: expected the columns {', '.join(columns.values())}, found {', '.join(table.first())}")
     return roles
-
-
-def _shard(path: Path) -> tuple[Path, str, str]:
-    """The folder, the name without the number of a part, and the ending."""
-    named = Path(plain_name(path.name))
-    return path.parent, _SHARD.sub("", named.stem), named.suffix
 
 
 def _split(words: list[str]) -> str:

@@ -95,44 +95,55 @@ class Pairs:
         chosen = chosen.where(np.sort(np.unique(keys, return_index=True)[1]))
         return np.split(chosen.documents, np.searchsorted(chosen.queries, np.arange(1, queries)))
 
-    def translated(self, queries: Sequence[np.ndarray], theirs: DocumentStore, ours: DocumentStore) -> Pairs:
-        """The same pairs for the queries and documents of other data: documents of the same docno, else all of the same
-        text.
+    def translated(self, queries: Sequence[np.ndarray], theirs: DocumentStore, ours: DocumentStore, name: str) -> Pairs:
+        """The same pairs for the queries and documents of other data: the document of the same docno and text, else all of the same
+        text, else, with a warning, that of the same docno.
 
         Args:
             queries: of each query its numbers there.
             theirs: the documents of these pairs.
             ours: the documents that are asked for.
+            name: of these pairs, for the warning.
         """
         rows, asked = _all_of(self.queries, np.array([len(found) for found in queries]), np.concatenate([*queries, []]).astype(np.int64))
         pairs = replace(self.where(rows), queries=asked)
         known, places = np.unique(pairs.documents, return_inverse=True)
-        owners, targets = _documents_of(known, theirs, ours)
+        owners, targets = _documents_of(known, theirs, ours, name)
         rows, documents = _all_of(places, np.bincount(owners, minlength=len(known)), targets)
         return replace(pairs.where(rows), documents=documents)
 
 
-def _documents_of(numbers_T: np.ndarray, theirs: DocumentStore, ours: DocumentStore) -> tuple[np.ndarray, np.ndarray]:
-    """The documents of another store: that of the same docno, else all of the same title and text, else all of that text.
+def _documents_of(numbers_T: np.ndarray, theirs: DocumentStore, ours: DocumentStore, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The documents of another store: that of the same docno and text, else all of the same title and text, else that of the docno or,
+    where there is none, all of that text. Docnos are numbers in many files, so that a docno alone says little.
 
     Returns:
         The places of numbers and the documents that they stand for, int64, in the order of the places.
     """
     named, sought = ours.numbers(theirs.docnos(numbers_T).tolist()), theirs.text_hashes[numbers_T]
-    found = [(np.flatnonzero(named >= 0), named[named >= 0])]
-    left = np.flatnonzero(named < 0)
-    for hashes in (_with_titles, _without_titles):
-        if len(left):
-            owners, targets = _alike(hashes(ours), sought[left])
-            found.append((left[owners], targets))
-            left = np.setdiff1d(left, left[owners])
+    same = named >= 0
+    same[same] = ours.text_hashes[named[same]] == sought[same]
+    for place in np.flatnonzero((named >= 0) & ~same).tolist():  # a layout may have left titles out
+        same[place] = _text_of(ours, named[place]) == _text_of(theirs, numbers_T[place])
+    found = [(np.flatnonzero(same), named[same])]
+    left = np.flatnonzero(~same)
+    owners, targets = _alike(ours.text_hashes, sought[left])
+    found.append((left[owners], targets))
+    left = np.setdiff1d(left, left[owners])
+    if len(others := left[named[left] >= 0]):
+        found.append((others, named[others]))
+        message = "%d documents of %s have the docno of a document in the corpus, and another text (%s): they are taken for the same"
+        logger.warning(message, len(others), name, examples(theirs.docnos(numbers_T[others]).tolist()))
+    if len(left := left[named[left] < 0]):
+        owners, targets = _alike(_without_titles(ours), sought[left])
+        found.append((left[owners], targets))
     owners, targets = (np.concatenate(side) for side in zip(*found, strict=True))
     order = np.argsort(owners, kind="stable")
     return owners[order], targets[order]
 
 
-def _with_titles(store: DocumentStore) -> np.ndarray:
-    return store.text_hashes
+def _text_of(store: DocumentStore, number: int) -> list[str]:
+    return store[int(number)]["text"].split()
 
 
 def _without_titles(store: DocumentStore) -> np.ndarray:

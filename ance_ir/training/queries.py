@@ -37,8 +37,8 @@ class QuerySet:
 class TrainingQueries:
     """Queries that have a relevant document in the corpus; documents are named by their number in the store.
 
-    Those of several training sets lie one set after the other, and so do the documents of several corpora (``joined``). Where sets of one
-    corpus ask the same question, what one of them excludes is excluded in all.
+    Those of several training sets lie one set after the other, and so do the documents of several corpora (``joined``). Where several
+    queries of one corpus ask the same question, in one set or in two, what one of them excludes is excluded in all.
 
     Attributes:
         qids: ``[Q]``.
@@ -191,7 +191,8 @@ class TrainingQueries:
         if not counts_itself(dataset.name):  # queries that are documents: their own is no answer, and no negative either
             itself = store.numbers(list(kept["qid"]))
             excluded = [np.union1d(documents, own[own >= 0]) for documents, own in zip(excluded, itself[:, None], strict=True)]
-        return cls(qids=list(kept["qid"]), texts=list(kept["query"]), positives=positives, excluded=excluded, documents=len(store))
+        texts = list(kept["query"])
+        return cls(qids=list(kept["qid"]), texts=texts, positives=positives, excluded=_united(excluded, texts), documents=len(store))
 
 
 def _united(excluded: list[np.ndarray], asked: Sequence[Hashable]) -> list[np.ndarray]:

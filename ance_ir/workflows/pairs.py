@@ -80,7 +80,7 @@ def _of_data(other: Dataset, text: str, parts: Sequence[Part], check: Callable[[
     if check is not None:
         check(asked["qid"], text)
     pairs = Pairs.read(other.instances(split), {qid: place for place, qid in enumerate(asked["qid"])}, theirs.numbers, text)
-    return [pairs.translated(_same_queries(asked, queries, text), theirs, store) for queries, store in parts]
+    return [pairs.translated(_same_queries(asked, queries, text), theirs, store, text) for queries, store in parts]
 
 
 def _same_queries(asked: pd.DataFrame, queries: TrainingQueries, name: str) -> list[np.ndarray]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ance_ir.compression import plain_name
 from ance_ir.datasets.table import Table
-from ance_ir.datasets.tables import find_tables, is_table, open_table
+from ance_ir.datasets.tables import find_tables, is_table, open_table, shards
 from ance_ir.errors import DatasetError, MalformedFileError
 
 _NAMES = ("train", "training", "dev", "devel", "valid", "validation", "val", "eval", "test")
 _WORD = re.compile(rf"(?<![a-z])({'|'.join(_NAMES)})(?![a-z])")
-_SHARD = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{8,})?$")
 
 RECORDS = "records"
 """The kind of files that make a layout out of a folder."""
@@ -38,16 +36,15 @@ def find_kinds(
     files = find_tables(path) if path.is_dir() else [path] if _is_possible(path) else []
     found: dict[str, list[Path]] = {}
     other: tuple[Path, Mapping[str, Any]] | None = None
-    for _, group in groupby(files, key=_shard):  # of files that differ in their numbers alone, the first is looked into
-        shards = list(group)
-        values = _first(shards[0], columns)
+    for _, parts in shards(files):  # of files that differ in their numbers alone, the first is looked into
+        values = _first(parts[0], columns)
         kind = next((kind for kind, is_of_kind in kinds.items() if is_of_kind(values)), None)
         if kind is not None:
-            found.setdefault(kind, []).extend(shards)
+            found.setdefault(kind, []).extend(parts)
         elif not found:
             return None
         elif values:
-            other = shards[0], values
+            other = parts[0], values
     if RECORDS not in found:
         return None
     if other is not None:
@@ -88,9 +85,3 @@ def _first(path: Path, columns: Mapping[str, str]) -> Mapping[str, Any]:
         return open_table(path, columns).first()
     except MalformedFileError:
         return {}
-
-
-def _shard(path: Path) -> tuple[Path, str, str]:
-    """The folder, the name without the number of a part, and the ending."""
-    named = Path(plain_name(path.name))
-    return path.parent, _SHARD.sub("", named.stem), named.suffix

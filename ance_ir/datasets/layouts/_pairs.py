@@ -62,8 +62,9 @@ def parse_row(record: Record) -> Sample:
         return (
             Sample(query, [positive], [], "", [], []) if _is_relevant(record, columns, label) else Sample(query, [], [positive], "", [], [])
         )
-    scores = _scores(record, columns, label, len(given))
-    return Sample(query, [positive], negatives, "", scores[:1], [score for score, kept in zip(scores[1:], given, strict=True) if kept])
+    scores, margins = _scores(record, columns, label, len(given))
+    negative_scores = [score for score, kept in zip(scores[1:], given, strict=True) if kept]
+    return Sample(query, [positive], negatives, "", scores[:1], negative_scores, margins=margins)
 
 
 def _negatives(record: Record, keys: tuple[str, ...]) -> tuple[list[Passage], list[bool]]:
@@ -98,15 +99,15 @@ def _is_relevant(record: Record, columns: _Columns, label: float | list[float]) 
     return label == 1
 
 
-def _scores(record: Record, columns: _Columns, label: float | list[float], count: int) -> list[float]:
-    """A teacher's scores of the positive and the negatives. Of margins, by which it scores the positive above each negative, they are
-    made so that the positive has 0.
+def _scores(record: Record, columns: _Columns, label: float | list[float], count: int) -> tuple[list[float], bool]:
+    """A teacher's scores of the positive and the negatives, and whether they come from margins, by which it scores the positive above each
+    negative: the positive has 0 then.
     """
     numbers = label if isinstance(label, list) else [label]
     if len(numbers) == count + 1:
-        return numbers
+        return numbers, False
     if len(numbers) == count:
-        return [0.0, *(-margin for margin in numbers)]
+        return [0.0, *(-margin for margin in numbers)], True
     raise record.error(
         f"under the key {columns.label!r} the scores of the positive and of {count} negatives, or the margins of the negatives"
     )

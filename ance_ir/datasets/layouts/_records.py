@@ -17,6 +17,7 @@ from ance_ir.datasets.frames import qrels_frame
 from ance_ir.datasets.ids import Ids, InvalidIdError, text_id
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.layouts._joining import joined
+from ance_ir.datasets.layouts._margins import on_one_scale
 from ance_ir.datasets.layouts._sample import Passage, Sample
 from ance_ir.datasets.rows import DocumentColumns, read_documents
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
@@ -244,7 +245,8 @@ class RecordFiles:
         return ((qid, query, answers) for qid, (query, answers) in found.items())
 
     def _instances(self, split: str) -> Iterator[TrainingInstance]:
-        for sample in joined(self._samples(split)) if self.joined else self._samples(split):
+        samples = on_one_scale(self._samples(split), partial(self._samples, split), str(self.splits[split][0].path))
+        for sample in joined(samples) if self.joined else samples:
             if sample.positives:
                 yield TrainingInstance(
                     qid=_qid(sample),

@@ -21,6 +21,7 @@ class Sample(NamedTuple):
         negative_scores: of all negatives, or none.
         prompt: the instruction that belongs to the query.
         answers: to the question.
+        margins: whether scores are by how much they lie above that of the only positive, which therefore has 0.
     """
 
     query: str
@@ -31,3 +32,4 @@ class Sample(NamedTuple):
     negative_scores: Sequence[float] = ()
     prompt: str = ""
     answers: Sequence[str] = ()
+    margins: bool = False

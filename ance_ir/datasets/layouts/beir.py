@@ -13,7 +13,7 @@ so that BEIR's suite applies, and its rule on queries that are documents.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ance_ir.datasets.layouts._files import of_splits
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_documents, read_json_queries, read_qrels
 from ance_ir.datasets.rows import judged_splits
+from ance_ir.digests import hash_files
 from ance_ir.files import atomic_folder
 from ance_ir.reading import lines
 
@@ -36,6 +37,10 @@ class BeirDataset(FileDataset):
     def fingerprint(self) -> str:
         """Hash of the corpus, the queries and the judgements, in this order, which runs and results that were made before have."""
         return self._hash([*self.parts.corpus, *self.parts.files])
+
+    def _hash(self, files: Iterable[Path]) -> str:
+        """Hash of the names and contents, as they were hashed before there were other layouts: nothing here is read in two ways."""
+        return hash_files(files)
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
 from ance_ir.datasets.recognition import hint_folder
+from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.files import as_path, atomic_folder
 from ance_ir.reading import lines
@@ -75,7 +76,7 @@ class DirectoryDataset(FileDataset):
         parts = Parts(
             corpus=[corpus],
             documents=partial(read_documents, corpus),
-            files=[path for (part, _), path in sorted(files.items()) if part != "instances"],
+            files=[path for _, path in sorted(files.items())],
             runs=runs,
             **{part: {split: partial(read, path) for (of, split), path in files.items() if of == part} for part, read in _READERS.items()},
         )
@@ -85,6 +86,10 @@ class DirectoryDataset(FileDataset):
         if other := table.get(key):
             raise DatasetError(f"{self.folder} has both {other.name} and {path.name}: remove one of them")
         table[key] = path
+
+    def _hash(self, files: Iterable[Path]) -> str:
+        """Hash of the names and contents, as they were hashed before there were other layouts: nothing here is read in two ways."""
+        return hash_files(files)
 
     def _missing(self, kind: str, split: str, present: str) -> str:
         wanted = f"{kind}.{SUFFIXES[kind]}" if split == "test" else f"{kind}.{split}.{SUFFIXES[kind]}"

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from ance_ir.datasets.contents import LossError
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.instances import TrainingRecord
 from ance_ir.datasets.layout import Layout
@@ -56,7 +57,16 @@ def _write_records(records: Iterable[TrainingRecord], path: Path) -> None:
 
 
 def _rows(record: TrainingRecord) -> Iterator[list[Any]]:
-    """For each positive the query, the positive, the negatives, and the scores of the documents."""
+    """For each positive the query, the positive, the negatives, and the scores of the documents.
+
+    Raises:
+        LossError: there are scores and no negatives: a number in a row of a pair would say whether it is one.
+    """
+    if record.positive_scores and not record.negatives:
+        raise LossError(
+            f"sentence-transformers' rows hold the scores of a positive together with those of negatives, and {record.query[:80]!r} has "
+            "none; to leave scores out: --drop scores"
+        )
     negatives = [one_line(document) for document in record.negatives]
     for number, document in enumerate(record.positives):
         scores = [*map(float, (record.positive_scores[number], *record.negative_scores))] if record.positive_scores else []

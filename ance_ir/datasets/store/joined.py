@@ -46,20 +46,21 @@ class JoinedDocuments:
 
     def __getitem__(self, number: int) -> Document:
         """The document of that number; IndexError below 0 and from N."""
-        store, within = self._place(number)
-        return store[within]
+        place = int(self._places(np.array([number]))[0])
+        return self._stores[place][number - int(self.firsts[place])]
 
     def docnos(self, numbers: npt.ArrayLike) -> npt.NDArray[Any]:
         """The docnos of an array of numbers: an object array of str, of the same shape; IndexError below 0 and from N."""
         wanted = np.asarray(numbers, dtype=np.int64)
-        found = np.empty(wanted.size, dtype=object)
-        for row, number in enumerate(wanted.ravel().tolist()):
-            store, within = self._place(number)
-            found[row] = store.docnos(within).item()
-        return found.reshape(wanted.shape)
+        places = self._places(wanted)
+        found = np.empty(wanted.shape, dtype=object)
+        for place in np.unique(places).tolist():
+            found[places == place] = self._stores[place].docnos(wanted[places == place] - self.firsts[place])
+        return found
 
-    def _place(self, number: int) -> tuple[DocumentStore, int]:
-        if not 0 <= number < len(self):
-            raise IndexError(f"document number {number} is not in 0 ... {len(self) - 1}")
-        which = int(np.searchsorted(self._ends, number, "right"))
-        return self._stores[which], number - int(self.firsts[which])
+    def _places(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Which store holds each document."""
+        outside = numbers[(numbers < 0) | (numbers >= len(self))]
+        if len(outside):
+            raise IndexError(f"document number {outside[0]} is not in 0 ... {len(self) - 1}")
+        return np.searchsorted(self._ends, numbers, "right")

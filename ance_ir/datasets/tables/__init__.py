@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 from ance_ir import registries
@@ -11,7 +12,7 @@ from ance_ir.compression import plain_name
 from ance_ir.datasets.table import Table, TableFile
 from ance_ir.registry import Registry
 
-__all__ = ["TABLE_FILES", "find_tables", "is_table", "open_table"]
+__all__ = ["TABLE_FILES", "find_tables", "is_table", "open_table", "shards"]
 
 
 TABLE_FILES: Registry[TableFile] = registries.TABLE_FILES
@@ -36,6 +37,23 @@ def open_table(path: Path, columns: Mapping[str, str] | None = None) -> Table:
     """
     form = _form_of(path) or TABLE_FILES["json"]
     return Table(path, form.read, columns)
+
+
+def shards(files: Iterable[Path]) -> Iterator[tuple[str, list[Path]]]:
+    """Files that are parts of one, as ``train-00000-of-00002.parquet`` and the next: their common stem, and they, neighbours in a list
+    that is sorted by name.
+    """
+    for (_, stem, _), group in groupby(files, key=_without_number):
+        yield stem, list(group)
+
+
+_NUMBER = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{8,})?$")
+
+
+def _without_number(path: Path) -> tuple[Path, str, str]:
+    """The folder, the name without the number of a part, and the ending."""
+    named = Path(plain_name(path.name))
+    return path.parent, _NUMBER.sub("", named.stem), named.suffix
 
 
 def find_tables(folder: Path) -> list[Path]:

@@ -72,13 +72,15 @@ def test_our_own_layout_in_an_archive_and_by_name(tmp_path: Path, monkeypatch: p
     assert load_dataset("pets").fingerprint == dataset.fingerprint
 
 
-def test_an_archive_that_changes_is_unpacked_again(tmp_path: Path) -> None:
-    path = tmp_path / "pets.zip"
-    path.write_bytes(zipped(OURS))
-    assert load_dataset(path).queries()["query"].tolist() == ["who"]
-    path.write_bytes(zipped({**OURS, "queries.tsv": b"q1\thow\n"}))
-    os.utime(path, ns=(1, 1))
-    assert load_dataset(path).queries()["query"].tolist() == ["how"]
+@pytest.mark.parametrize("ending", ARCHIVES)
+def test_an_archive_that_changes_is_unpacked_again(tmp_path: Path, cache: Path, ending: str) -> None:
+    path, other = tmp_path / f"pets{ending}", tmp_path / f"other{ending}"
+    for times in ((1, 1), (2, 2)):
+        for archive, queries in ((path, b"q1\twho\n"), (other, b"q1\twhy\n"), (path, b"q1\thow\n")):
+            archive.write_bytes(ARCHIVES[ending]({**OURS, "queries.tsv": queries}))
+            os.utime(archive, ns=times)
+            assert load_dataset(archive).queries()["query"].tolist() == [queries.split()[1].decode()]
+    assert len(list((cache / "archives").glob("*/archive.json"))) == 2
 
 
 @pytest.mark.parametrize("name", ["../out.txt", "/tmp/ance-ir-out.txt", "a/../../out.txt", "..\\out.txt", "a/b/../c"])

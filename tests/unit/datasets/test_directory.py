@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ance_ir.datasets import DirectoryDataset
+from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError, MalformedFileError
 
 
@@ -172,7 +173,11 @@ def test_the_fingerprint_follows_contents_but_not_runs_or_place(collection: Path
     (collection / "run.other.txt").write_text("", encoding="utf-8")
     moved = DirectoryDataset(collection.rename(tmp_path / "moved"))
     assert moved.fingerprint == first
-    for name in ("corpus.jsonl", "queries.tsv", "queries.dev.tsv", "qrels.txt", "answers.jsonl"):
+    names = ("answers.jsonl", "corpus.jsonl", "qrels.txt", "queries.dev.tsv", "queries.tsv")
+    assert first == hash_files(moved.folder / name for name in names), "stores, results and runs of earlier versions have these"
+    assert moved.corpus_fingerprint == hash_files([moved.folder / "corpus.jsonl"])
+    (moved.folder / "instances.jsonl").write_text('{"qid": "q1", "positives": ["d1"]}')
+    for name in (*names, "instances.jsonl"):
         before = DirectoryDataset(moved.folder)
         _ = before.fingerprint, before.corpus_fingerprint
         with (moved.folder / name).open("a", encoding="utf-8") as stream:

@@ -423,3 +423,26 @@ def test_other_libraries_open_what_is_written(tmp_path: Path) -> None:
     loader = pytest.importorskip("beir.datasets.data_loader")
     corpus, queries, qrels = loader.GenericDataLoader(str(tmp_path / "beir")).load(split="test")
     assert (corpus["7"]["text"], queries, qrels) == (CATS["text"], {"1": "who sleeps", "2": "who barks"}, {"1": {"7": 1}, "2": {"8": 2}})
+
+
+def test_fingerprints_tell_apart_what_is_read_in_another_way(tmp_path: Path) -> None:
+    files = {"collection.tsv": "0\ta cat\n", "queries.train.tsv": "1\twho\n", "qrels.train.tsv": "1\t0\t0\t1\n"}
+    first = load_dataset(write(tmp_path / "a", files))
+    assert first.corpus_fingerprint == load_dataset(write(tmp_path / "b", files)).corpus_fingerprint
+    assert first.corpus_fingerprint == load_dataset(tmp_path / "a/collection.tsv").corpus_fingerprint
+    second = load_dataset(write(tmp_path / "c", {**files, "triples.jsonl": "[1, 0]\n"}))
+    assert isinstance(second, FileDataset) and second.layout == "colbert"
+    assert first.corpus_fingerprint != second.corpus_fingerprint
+
+
+def test_fingerprints_hold_the_folders_of_files(tmp_path: Path) -> None:
+    write(
+        tmp_path / "a", {"docs.csv": "id,text\n1,x\n", "queries.csv": "id,text\n1,x\n", "qrels/dev/data.csv": "query-id,corpus-id\n1,1\n"}
+    )
+    before = load_dataset(tmp_path / "a")
+    _ = before.fingerprint, before.corpus_fingerprint
+    (tmp_path / "a/qrels/dev").rename(tmp_path / "a/qrels/train")
+    after = load_dataset(tmp_path / "a")
+    assert (before.splits, after.splits) == (("dev",), ("train",))
+    assert before.fingerprint != after.fingerprint
+    assert before.corpus_fingerprint == after.corpus_fingerprint

@@ -147,7 +147,34 @@ def test_tuples_of_different_lengths_become_triplets_and_come_back_whole(tmp_pat
         layout.write_records(iter([record("a", 1, 2, False), record("b", 1, 0, False)]), tmp_path / "x.jsonl")
     with pytest.raises(UsageError, match="'' differs"):
         layout.write_records(iter([record("a", 1, 2, False), record("b", 1, 2, True)]), tmp_path / "x.jsonl")
+    with pytest.raises(LossError, match=r"'a'.*--drop scores"):
+        layout.write_records(iter([record("a", 1, 0, True)]), tmp_path / "x.jsonl")
     assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_margins_of_several_positives_are_put_on_one_scale(tmp_path: Path) -> None:
+    teacher = {"p": 5.0, "o": 3.0, "x": 9.0, "n": 1.0, "m": 4.0, "l": -2.0}
+    pairs = [("p", "n"), ("x", "l"), ("o", "m"), ("p", "m"), ("o", "l")]  # x and p are compared by way of o
+    rows = [{"query": "q", "positive": one, "negative": other, "label": teacher[one] - teacher[other]} for one, other in pairs]
+    rows.insert(2, {"query": "r", "positive": "n", "negative": "l", "label": 3.0})
+    write(tmp_path, {"x.jsonl": lines(*rows)})
+    dataset = load_dataset(tmp_path / "x.jsonl")
+    texts = {document["docno"]: document["text"] for document in dataset.documents()}
+    found: dict[str, set[float]] = {}
+    for one in dataset.instances("train"):
+        if one.qid == text_id("q"):
+            docnos, scores = (*one.positives, *one.negatives), (*one.positive_scores, *one.negative_scores)
+            for docno, score in zip(docnos, scores, strict=True):
+                found.setdefault(texts[docno], set()).add(score - teacher[texts[docno]])
+    assert set(found) == set("poxnml")
+    assert set.union(*found.values()) == {-5.0}
+
+
+def test_margins_of_positives_that_nothing_compares_are_refused(tmp_path: Path) -> None:
+    rows = [{"query": "who", "positive": one, "negative": other, "label": 1} for one, other in (("p", "n"), ("o", "m"))]
+    write(tmp_path, {"x.jsonl": lines(*rows)})
+    with pytest.raises(DatasetError, match=r"'who'.*'p' and 'o'"):
+        list(load_dataset(tmp_path / "x.jsonl").instances("train"))
 
 
 def test_colberts_ids_are_numbers(source: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ANIMALS, VERBS = WORDS[21:26], ("runs", "sleeps", "sings", "swims")
 
 @pytest.fixture(scope="session")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 documents; each query asks for one of them, ``twin`` has the text of ``d0``."""
+    """38 documents; each query asks for one of them, three in a row in the same words; ``twin`` has the text of ``d0``."""
     folder = tmp_path_factory.mktemp("collection")
     colours = ("red", "green", "blue", "small")
     texts = [f"the {colour} {animal} {verb}" for animal, verb, colour in itertools.product(ANIMALS[:3], VERBS, colours[:3])]

@@ -114,7 +114,7 @@ def test_equal_seeds_draw_equal_negatives(mine: Mine, queries: TrainingQueries) 
 def test_a_depth_beyond_the_corpus_takes_what_there_is(mine: Mine, queries: TrainingQueries) -> None:
     source = AnnNegatives(queries)
     source.use(mine(depth=500))
-    drawn = source.draw(np.array([0]), 36, np.random.default_rng(0))[0]
+    drawn = source.draw(np.array([0]), 38 - len(queries.excluded[0]), np.random.default_rng(0))[0]
     assert set(drawn) == set(range(38)) - set(queries.excluded[0])
 
 

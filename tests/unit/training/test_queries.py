@@ -21,8 +21,8 @@ def test_judgements_of_zero_are_no_positives(queries: TrainingQueries, dataset: 
 
 def test_duplicates_of_a_positive_by_text_are_excluded(queries: TrainingQueries, dataset: Dataset) -> None:
     store = dataset.store()
-    assert sorted(store.docnos(queries.excluded[0])) == ["d0", "twin"]
-    assert store.docnos(queries.excluded[1]).tolist() == ["d1"]
+    assert sorted(store.docnos(queries.excluded[0])) == ["d0", "d1", "d2", "twin"]  # the next two queries ask the same
+    assert store.docnos(queries.excluded[3]).tolist() == ["d3", "d4", "d5"]
 
 
 def _write(folder: Path, qrels: str) -> Dataset:
@@ -38,6 +38,14 @@ def test_every_positive_counts_and_queries_without_one_are_left_out(tmp_path: Pa
     queries = TrainingQueries.load(dataset, dataset.store())
     assert queries.qids == ["1"]
     assert queries.positives[0].tolist() == [0, 2]
+
+
+def test_queries_that_ask_the_same_exclude_the_positives_of_each_other(tmp_path: Path) -> None:
+    dataset = _write(tmp_path, "1 0 c 1\n2 0 b 1\n3 0 a 1\n")
+    (tmp_path / "queries.train.tsv").write_text("1\tsame\n2\tother\n3\tsame\n")
+    queries = TrainingQueries.load(load_dataset(tmp_path), dataset.store())
+    assert [found.tolist() for found in queries.positives] == [[2], [1], [0]]
+    assert [found.tolist() for found in queries.excluded] == [[0, 2], [1], [0, 2]]
 
 
 def test_a_split_without_positives_is_refused(tmp_path: Path) -> None:

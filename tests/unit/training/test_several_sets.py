@@ -100,10 +100,12 @@ def test_documents_of_several_stores_have_one_numbering(dataset: Dataset) -> Non
     assert len(joined) == 2 * len(store)
     assert joined[0] == joined[len(store)] == store[0]
     assert joined[len(store) - 1] == joined[2 * len(store) - 1] == store[len(store) - 1]
-    assert joined.docnos([[1, len(store) + 2]]).tolist() == [["d1", "d2"]]
+    assert joined.docnos([[1, len(store) + 2], [len(store) + 3, 0]]).tolist() == [["d1", "d2"], ["d3", "d0"]]
+    assert (joined.docnos(4).item(), joined.docnos([]).shape) == ("d4", (0,))
     for number in (-1, 2 * len(store)):
-        with pytest.raises(IndexError):
-            joined[number]
+        for asked in (lambda number: joined[number], lambda number: joined.docnos([0, number])):
+            with pytest.raises(IndexError, match=str(number)):
+                asked(number)
 
 
 @pytest.fixture(scope="module")

@@ -234,7 +234,7 @@ def test_scores_of_a_training_file_without_ids_are_found_by_text(
     ]
     other.given = tuple(moved)
     pairs = Pairs.read(other.instances(), {f"h{i}": i for i in range(len(queries))}, other.store().numbers, "texts")
-    found = pairs.translated([np.array([i]) for i in range(len(queries))], other.store(), store)
+    found = pairs.translated([np.array([i]) for i in range(len(queries))], other.store(), store, "texts")
     expected = Pairs.read(given.given, {qid: i for i, qid in enumerate(queries.qids)}, store.numbers, "given")
     twin = store.numbers(["twin"])[0]
     ours = set(zip(found.queries.tolist(), found.documents.tolist(), found.scores.tolist(), strict=True))
@@ -270,7 +270,7 @@ def test_documents_of_a_run_that_the_corpus_lacks_are_named(
     assert "gone" in caplog.text
 
 
-def test_documents_whose_titles_were_left_out_are_found_by_their_texts(tmp_path: Path) -> None:
+def test_documents_whose_titles_were_left_out_are_found_by_their_texts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     titled = [
         {"docno": "a", "title": "One", "text": "first"},
         {"docno": "b", "text": "second"},
@@ -281,12 +281,16 @@ def test_documents_whose_titles_were_left_out_are_found_by_their_texts(tmp_path:
         {"docno": "h2", "text": "second"},
         {"docno": "a", "text": "other"},
         {"docno": "h3", "text": "?"},
+        {"docno": "b", "title": "Two", "text": "second"},
+        {"docno": "c", "text": "second"},
     ]
     ours, theirs = (DocumentStore.build(documents, tmp_path / name) for name, documents in (("ours", titled), ("theirs", bare)))
-    pairs = Pairs.of([0, 0, 0, 0], [0, 1, 2, 3], [0, 1, 2, 3], [1.0, 2.0, 3.0, 4.0])
-    found = pairs.translated([np.array([5, 6])], theirs, ours)
+    pairs = Pairs.of([0] * 6, range(6), range(6), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    found = pairs.translated([np.array([5, 6])], theirs, ours, "x.jsonl")
     rows = sorted(zip(found.queries.tolist(), found.documents.tolist(), found.scores.tolist(), strict=True))
-    assert rows == [(query, *row) for query in (5, 6) for row in ((0, 1.0), (0, 3.0), (1, 2.0), (2, 1.0))]
+    expected = ((0, 1.0), (0, 3.0), (1, 2.0), (1, 5.0), (1, 6.0), (2, 1.0))  # the last of theirs has the docno of c, and the text of b
+    assert rows == [(query, *row) for query in (5, 6) for row in expected]
+    assert "1 documents of x.jsonl" in caplog.text and "('a')" in caplog.text
 
 
 @pytest.mark.parametrize(
