@@ -124,8 +124,10 @@ def test_gradients_are_those_of_the_live_teacher(dataset: Dataset, queries: Trai
     ours = _gradients(DenseObjective(encoder(), queries, store, FirstP(), loss=loss, teacher=table), batch)
     assert sum(counted) == (~kept).sum(), "the live teacher reads only what has no score"
     theirs = _gradients(live, batch)
-    assert ours and all(torch.allclose(one, other, rtol=0, atol=1e-6) for one, other in zip(ours, theirs, strict=True))
-    assert max(float(one.abs().max()) for one in theirs) > 1e-4
+    largest = max(float(one.abs().max()) for one in theirs)
+    assert largest > 1e-4
+    rounding = 4 * torch.finfo(torch.float32).eps * largest  # a live teacher reads the pairs in batches of another size
+    assert ours and all(torch.allclose(one, other, rtol=0, atol=rounding) for one, other in zip(ours, theirs, strict=True))
 
 
 def _train(given: Dataset, folder: Path, scores: str, **options: Any) -> dict[str, Any]:
