@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 
 
 class UserPath(click.Path):
@@ -280,12 +281,12 @@ def leave(world: World, *lines: str) -> None:
             click.echo(line)
 
 
-def numbers(text: str) -> list[int]:
+def numbers(text: str, kind: Callable[[str], Number] = int) -> list[Number]:
     """The numbers in a list with commas."""
-    parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdecimal() for part in parts):
-        raise click.UsageError(f"numbers with commas between them were expected, not {text!r}")
-    return [int(part) for part in parts]
+    try:
+        return [kind(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise click.UsageError(f"{'whole ' if kind is int else ''}numbers with commas between them were expected, not {text!r}") from None
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -101,13 +101,33 @@ Example:
     help="Scores to distil from: those that come with the training data, a TREC run, or a training file, such as `ance-ir mine --scores` "
     "writes. Pairs that have none are refused, or asked of --teacher.",
 )
-@click.option("--dimensions", metavar="D,…", help="Also apply the loss to vectors cut to these numbers of dimensions, e.g. 256,64.")
+@click.option(
+    "--teacher-temperature", type=float, default=1.0, show_default=True, metavar="T", help="The teacher's scores are divided by it."
+)
+@click.option(
+    "--matryoshka",
+    "--dimensions",
+    "dimensions",
+    metavar="D,…",
+    callback=lambda ctx, param, value: numbers(value or ""),
+    help="Also apply the loss to vectors cut to these numbers of first dimensions, e.g. 64,128,256.",
+)
+@click.option(
+    "--matryoshka-weights",
+    "dimension_weights",
+    metavar="W,…",
+    callback=lambda ctx, param, value: numbers(value or "", float),
+    help="Of these losses, one for each of --matryoshka.  [default: 1 each, as for the whole vectors]",
+)
 @click.option("--grad-cache", is_flag=True, help="Encode a batch twice, in parts, so that memory does not bound its size.")
 @click.option(
     "--in-batch-margin",
     type=float,
     metavar="M",
     help="Documents of the batch that score less than M below a query's positive are not among its negatives (in-batch, nce).",
+)
+@click.option(
+    "--symmetric", is_flag=True, help="Apply the loss to each positive and the queries of its batch, too, and average (in-batch, nce)."
 )
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
 @click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two refreshes of the negatives.")
@@ -173,7 +193,6 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
         passages=parse_passages(passages),
         dev_dataset=load_dataset(dev_dataset) if dev_dataset else None,
         teacher=CrossEncoder.from_pretrained(teacher, device=device) if teacher else None,
-        dimensions=numbers(options.pop("dimensions") or ""),
         mining=settings_from(Mining, options, **filters),
         inferencers=inferencers,
     )

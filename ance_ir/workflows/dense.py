@@ -54,9 +54,12 @@ class DenseTraining(DatasetTraining):
         loss: see ``DenseObjective``; by default ``"nll"`` with in-batch negatives, else ``"pairwise-nll"``.
         teacher: see ``DenseObjective``.
         teacher_scores: a teacher's scores that were computed before, see ``with_scores``; ``teacher`` is asked for pairs that have none.
+        teacher_temperature: see ``DenseObjective``.
         dimensions: likewise.
+        dimension_weights: likewise.
         grad_cache: likewise.
         in_batch_margin: likewise; for negatives of the batch alone.
+        symmetric: likewise; for negatives of the batch alone.
         mining: how ANCE's negatives are mined and drawn.
         inferencers: devices of the processes that mine while this one trains; an empty sequence: processes that are started elsewhere, on
             the run's folder; ``None``: training waits while it mines.
@@ -76,9 +79,12 @@ class DenseTraining(DatasetTraining):
     loss: str | None = None
     teacher: CrossEncoder | None = None
     teacher_scores: str | None = None
+    teacher_temperature: float = 1.0
     dimensions: Sequence[int] = ()
+    dimension_weights: Sequence[float] = ()
     grad_cache: bool = False
     in_batch_margin: float | None = None
+    symmetric: bool = False
     mining: Mining = field(default_factory=Mining)
     inferencers: Sequence[str | None] | None = None
     keep_indexes: bool = False
@@ -203,11 +209,12 @@ def _objective(
     """What is minimised.
 
     Raises:
-        UsageError: a margin for negatives of the batch where there are none.
+        UsageError: what is for negatives of the batch, where there are none.
     """
     first, last = schedule.at(0), schedule.at(steps - 1)
-    if how.in_batch_margin is not None and first.in_batch == last.in_batch == "none":
-        raise UsageError(f"in_batch_margin is for negatives of the batch (in-batch, nce); the negatives are {schedule.name}")
+    for name, asked in (("in_batch_margin", how.in_batch_margin is not None), ("symmetric", how.symmetric)):
+        if asked and first.in_batch == last.in_batch == "none":
+            raise UsageError(f"{name} is for negatives of the batch (in-batch, nce); the negatives are {schedule.name}")
     return DenseObjective(
         model,
         data.queries,
@@ -215,9 +222,12 @@ def _objective(
         how.passages,
         loss=how.loss or ("nll" if last.in_batch == "all" else "pairwise-nll"),
         teacher=teacher,
+        teacher_temperature=how.teacher_temperature,
         dimensions=how.dimensions,
+        dimension_weights=how.dimension_weights,
         grad_cache=how.grad_cache,
         in_batch_margin=how.in_batch_margin,
+        symmetric=how.symmetric,
         world=data.world,
     )
 

@@ -13,6 +13,7 @@ from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.compute.batching import length_sorted_batches
 from ance_ir.training.batches import Batch
+from ance_ir.training.negatives.source import InBatch
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.world import World
 
@@ -82,6 +83,43 @@ def too_near(texts: BatchTexts, scores_BU: Tensor, margin: float) -> Tensor:
     positive_B1 = scores_BU.gather(1, torch.from_numpy(texts.positive_B).to(scores_BU.device)[:, None])
     near_BU = scores_BU > positive_B1 - margin
     return near_BU.scatter(1, torch.from_numpy(texts.negative_BN).to(scores_BU.device), False)
+
+
+def rows_of_queries(texts: BatchTexts, scores_BU: Tensor, allowed_BU: Tensor, in_batch: InBatch) -> tuple[Tensor, Tensor]:
+    """Scores of each query's positive ``[B]`` and of its negatives ``[B, K]``; −∞ where a query has fewer than others.
+
+    Args:
+        texts: of the batch.
+        scores_BU: of queries and documents.
+        allowed_BU: which documents of the batch may be negatives.
+        in_batch: which of these are, in addition to those that were drawn.
+    """
+    device = scores_BU.device
+    positive_B = scores_BU.gather(1, torch.from_numpy(texts.positive_B).to(device)[:, None])[:, 0]
+    drawn_BN = scores_BU.gather(1, torch.from_numpy(texts.negative_BN).to(device))
+    if in_batch == "none":
+        return positive_B, drawn_BN
+    others_BU = scores_BU.masked_fill(~allowed_BU, -torch.inf)
+    if in_batch == "all":  # those that were drawn are among them
+        return positive_B, others_BU
+    return positive_B, torch.cat([drawn_BN, others_BU.max(1, keepdim=True).values], dim=1)
+
+
+def rows_of_positives(texts: BatchTexts, scores_BU: Tensor, allowed_BU: Tensor, in_batch: InBatch) -> tuple[Tensor, Tensor]:
+    """The other direction: scores of each query's positive with its query ``[B]``, and with other queries of the batch, ``[B, K]``.
+
+    A query is among them if the positive may be a negative of it.
+
+    Args:
+        texts: of the batch.
+        scores_BU: of queries and documents.
+        allowed_BU: which documents of the batch may be negatives.
+        in_batch: all such queries, or the one that scores highest.
+    """
+    positive_B = torch.from_numpy(texts.positive_B).to(scores_BU.device)
+    others_BB = scores_BU.masked_fill(~allowed_BU, -torch.inf)[:, positive_B].T
+    own_B = scores_BU.gather(1, positive_B[:, None])[:, 0]
+    return own_B, others_BB if in_batch == "all" else others_BB.max(1, keepdim=True).values
 
 
 def similar_lengths(lengths: Sequence[int], device: torch.device) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,13 +37,14 @@ def test_when_initial_negatives_end_takes_initial_negatives() -> None:
         DenseTraining(warm_up_until=4)
 
 
-def test_a_margin_within_the_batch_takes_negatives_of_the_batch(collection: Path, tmp_path: Path) -> None:
-    told = {"settings": TrainingSettings(steps=2, batch_size=2), "passages": FirstP(), "in_batch_margin": 0.1}
-    with pytest.raises(UsageError, match="in_batch_margin"):
-        train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", negatives="random", **told)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("name", "value"), [("in_batch_margin", 0.1), ("symmetric", True)])
+def test_what_is_for_negatives_of_the_batch_takes_some(collection: Path, tmp_path: Path, name: str, value: Any) -> None:
+    told: dict[str, Any] = {"settings": TrainingSettings(steps=2, batch_size=2), "passages": FirstP(), name: value}
+    with pytest.raises(UsageError, match=name):
+        train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", negatives="random", **told)
     assert not (tmp_path / "run").exists()
-    train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", negatives="in-batch", **told)  # type: ignore[arg-type]
-    assert read_json(tmp_path / "run" / "run.json")["in_batch_margin"] == 0.1
+    train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", negatives="in-batch", **told)
+    assert read_json(tmp_path / "run" / "run.json")[name] == value
 
 
 def test_scheme_is_the_old_name_of_negatives(collection: Path, tmp_path: Path) -> None:
