@@ -62,6 +62,7 @@ setup(
         "ance_ir.eval.across": ["*.html"],
         "ance_ir.eval.benchmarks": ["*.toml"],
         "ance_ir.eval.report": ["*.css", "*.html", "*.js"],
+        "ance_ir.models.dense.families": ["*.toml"],
         "ance_ir.workflows.runs": ["*.html"],
     },
     install_requires=[

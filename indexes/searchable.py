@@ -24,7 +24,6 @@ from ance_ir.indexes.store.snapshot import MANIFEST, Snapshot, faiss_folder
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.models import DenseEncoder, TextSettings
-from ance_ir.models.text.settings import OPENING
 
 if TYPE_CHECKING:
     from ance_ir.indexes.ann.build import FaissFile
@@ -207,7 +206,8 @@ class SearchableIndex:
         if encoding is None:
             raise IndexingError(f"{self.folder} was built from vectors, and no model is recorded; give one: --model, or model(NAME)")
         settings = asdict(TextSettings.from_json(encoding["text"]))
-        settings |= {setting: encoding[setting] for setting in OPENING if encoding.get(setting)}
+        settings |= {"pooling": pooling} if (pooling := encoding.get("pooling")) else {}
+        settings |= {"normalize": True} if encoding.get("similarity") == "cosine" else {"similarity": encoding.get("similarity")}
         try:
             model = DenseEncoder.from_pretrained(name or encoding["model"], device=device, precision=precision, **settings)
         except ModelError as error:

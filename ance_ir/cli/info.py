@@ -83,13 +83,13 @@ def _dataset(dataset: Dataset) -> None:
 
 def _model(name: str, changes: Mapping[str, object]) -> None:
     from ance_ir import models
-    from ance_ir.models.dense.published import PUBLISHED
+    from ance_ir.models.dense.published import find_published, published_models
 
     family = models.find_family(name)
     if changes and family != "encoder":
         raise click.UsageError(f"{name} is a {family}, which has no text settings of an encoder")
     opened = models.open(name, device="cpu", **changes)
-    published = {"published as": f"--passages {PUBLISHED[name].passages}"} if name in PUBLISHED else {}
+    published = {"published as": f"--passages {find_published(name).passages}"} if name in published_models() else {}
     click.echo(opened.name)
     _table({"layout": opened.origin.layout, **opened.properties(), "unused weights": ", ".join(opened.unused) or "none", **published})
     click.echo(f"settings, from {opened.origin.settings}")

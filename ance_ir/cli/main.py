@@ -38,6 +38,7 @@ SUMMARIES = {
     "suites": "Show how collections are evaluated",
     "runs": "Show training runs, side by side",
     "info": "Show what a dataset holds, or the properties of a model",
+    "models": "List the published encoders that are known by name, and the layouts of checkpoints",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
     "bench": "Measure search, encoding, pipelines and mining",

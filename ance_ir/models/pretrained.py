@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -183,7 +183,7 @@ class Pretrained(nn.Module, Generic[S]):
         A conversion to another precision keeps it: results are the same but for rounding.
         """
         weights = self.weights_hash() if self.conversion is None else self.conversion.weights
-        return digest_of([weights, *self._hashed(), self.tokenizer.vocabulary_hash, asdict(self.settings)])
+        return digest_of([weights, *self._hashed(), self.tokenizer.vocabulary_hash, self.settings.hashed()])
 
     def _hashed(self) -> list[Any]:
         """What the fingerprint depends on in addition."""

@@ -9,7 +9,7 @@ from ance_ir.datasets.columns import split_columns
 from ance_ir.datasets.sources.hub import PREFIX
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
-from ance_ir.models.dense.published import PUBLISHED
+from ance_ir.models.dense.published import published_models
 from ance_ir.models.loading.source import is_packaged
 
 _OF_MODELS = ("config.json", "modules.json", "ance_ir.json", "run.json")
@@ -54,7 +54,7 @@ def _is_path(name: str) -> bool:
 
 
 def _could_be_model(name: str) -> bool:
-    if name in PUBLISHED or is_packaged(name):
+    if name in published_models() or is_packaged(name):
         return True
     path = as_path(name)
     if path.is_file():

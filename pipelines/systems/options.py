@@ -12,6 +12,7 @@ from typing import Any
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
 from ance_ir.models import TextSettings
+from ance_ir.models.text.prompts import INSTRUCTION, USUAL
 from ance_ir.models.text.settings import OPENING, parse_settings
 from ance_ir.pipelines.bm25 import RM3
 from ance_ir.pipelines.feedback import FEEDBACKS
@@ -51,18 +52,12 @@ def _feedback(text: str) -> Callable[[AnceIndex], VectorPRF]:
     return partial(kind, **settings)
 
 
-INSTRUCTION = "{instruction}"
-"""The place of the collection's instruction in a template."""
-
-_E5 = f"Instruct: {INSTRUCTION}\nQuery: "
-"""What E5, Qwen3-Embedding, GTE-Qwen2 and most other models that read instructions were trained with."""
-
-
 def _instructions(text: str) -> str | None:
+    """The form in which the collection's instruction is put before queries; ``""`` for the model's own."""
     if text.lower() in _YES | _NO:
-        return _E5 if text.lower() in _YES else None
+        return "" if text.lower() in _YES else None
     if INSTRUCTION not in text:
-        raise UsageError(f"instructions is yes, no or a template with {INSTRUCTION} in it, e.g. {_E5!r}, not {text!r}")
+        raise UsageError(f"instructions is yes, no or a form with {INSTRUCTION} in it, e.g. {USUAL!r}, not {text!r}")
     return text.replace("\\n", "\n")
 
 

@@ -15,7 +15,8 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import AnceIndex, parse_passages
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
 from ance_ir.models.compute.precision import Precision
-from ance_ir.models.dense.published import PUBLISHED
+from ance_ir.models.dense.published import find_published, published_models
+from ance_ir.models.text.prompts import INSTRUCTION, USUAL
 from ance_ir.pipelines.bm25 import BM25Index, dataset_bm25
 from ance_ir.pipelines.excluded import Excluded, WithoutExcluded
 from ance_ir.pipelines.feedback.base import VectorPRF
@@ -122,7 +123,7 @@ class Stages:
 
     def _dense(self, stage: Stage, word: str, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
         name = options.get("model") or checkpoint_for(word, self.dataset)
-        passages = options.get("passages") or parse_passages(PUBLISHED[name].passages if name in PUBLISHED else self.passages)
+        passages = options.get("passages") or parse_passages(find_published(name).passages if name in published_models() else self.passages)
         model = self._encoder(stage, name, text_settings(options))
         asking = self._instructed(stage, model, options)
         index = dataset_dense(self.dataset, model, passages, verbose=self.verbose)
@@ -130,17 +131,19 @@ class Stages:
 
     def _instructed(self, stage: Stage, model: DenseEncoder, options: Mapping[str, Any]) -> DenseEncoder:
         """The model that encodes the queries: with the dataset's instruction before each, where the stage asks for that."""
-        template = options.get("instructions")
-        if template is None:
+        form = options.get("instructions")
+        if form is None:
             return model
-        if "query_prefix" in options:
-            raise UsageError("instructions and query_prefix exclude each other: both say what stands before a query")
+        for other in ("query_prefix", "query_prompt", "instruction"):
+            if other in options:
+                raise UsageError(f"instructions and {other} exclude each other: both say what stands before a query")
         if not self.instruction:
             raise UsageError(
                 f"{self.dataset.name} has no instruction for {stage.written}: the file of a benchmark gives its collections theirs; "
                 "query_prefix= puts a text of your own before each query"
             )
-        return model.with_settings(query_prefix=template.replace(kinds.INSTRUCTION, self.instruction))
+        form = form or model.instruction_form or USUAL
+        return model.with_settings(query_prefix=form.replace(INSTRUCTION, self.instruction))
 
     def _over_index(
         self, stage: Stage, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool

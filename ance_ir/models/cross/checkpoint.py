@@ -24,7 +24,14 @@ from ance_ir.models.cross.pairs import PairSettings, Score
 from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
-from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER, MODULE, prompts_of
+from ance_ir.models.loading.sentence_transformers import (
+    CROSS_ENCODER,
+    CROSS_ENCODER_IN_CONFIG,
+    CROSS_TRANSFORMER,
+    MODULE,
+    prompts_of,
+    warn_of_unused,
+)
 from ance_ir.models.loading.weight_files import read_settings, read_value, read_weights
 from ance_ir.models.loading.weights import build, load_config, load_tokenizer, quiet_transformers, reading
 
@@ -137,7 +144,9 @@ def _foreign_settings(folder: Path, config: PretrainedConfig, tokenizer: PreTrai
     limit = module.get("max_seq_length")
     if limit is None:
         limit = tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else _DEFAULT_LENGTH
-    _, prompt = prompts_of(folder / "config_sentence_transformers.json", whole)
+    prompts, prompt = prompts_of(folder / "config_sentence_transformers.json", whole)
+    if not whole.get("default_prompt_name"):
+        warn_of_unused(folder / "config_sentence_transformers.json", prompts, "query_prefix={prompt!r}")
     return PairSettings(
         pair_length=min(limit, longest),
         lower_case=bool(module.get("do_lower_case")),

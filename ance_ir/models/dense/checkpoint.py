@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -15,15 +15,17 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import read_json, write_json
-from ance_ir.models.dense.layout import LAYOUTS, Choices, DenseCheckpoint, Files
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, find_layout
 from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
-from ance_ir.models.dense.published import PUBLISHED, Published
+from ance_ir.models.dense.published import Published, find_published, pair_of
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
-from ance_ir.models.loading.foreign import no_checkpoint, refuse_partial
+from ance_ir.models.loading.foreign import refuse_partial
+from ance_ir.models.loading.sentence_transformers import warn_of_unused
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weights import quiet_transformers, reading
+from ance_ir.models.text.prompts import FOR_PASSAGES
 from ance_ir.models.text.settings import TextSettings
 
 logger = logging.getLogger(__name__)
@@ -53,14 +55,23 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     ):
         if value is not None:
             check_choice(kind, value, known)
+    if choices.normalize is False and choices.similarity == "cosine":
+        raise UsageError("normalize=False and similarity='cosine' exclude each other: the cosine is that of vectors of length 1")
     if choices.pooling is not None:
         choices = replace(choices, pooling="+".join(pooling_names(choices.pooling)))
-    published = PUBLISHED.get(name, Published())
+    if choices.normalize is not None:
+        choices = replace(choices, similarity="cosine" if choices.normalize else "dot")
+    names = pair_of(names)
+    published = find_published(names[0])
     pooling, similarity = choices.pooling or published.pooling, choices.similarity or published.similarity
     with reading(name):
         opened = _open(names, replace(choices, pooling=pooling, similarity=similarity))
     if choices.fresh_head is not None and not opened.fresh_head:
         raise ModelError(f"{name}: a fresh head was asked for, but this is no bare backbone ({opened.layout})")
+    if choices.normalize:
+        for tower in (opened.query, opened.passage):
+            if tower is not None:
+                tower.normalize = True
     for kind, asked, has in (
         ("pooling", choices.pooling, opened.query.pooling),
         ("similarity", choices.similarity, opened.query.similarity),
@@ -73,9 +84,23 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
             name,
             " and ".join(opened.assumed),
         )
+    return _prompted(name, opened, published, choices)
+
+
+def _prompted(name: str, opened: DenseCheckpoint, published: Published, choices: Choices) -> DenseCheckpoint:
+    """The checkpoint under the text settings of the table of published names, and with the prompts that the caller chose."""
     if published.text:
         settings = replace(opened.settings, **published.text)
         opened = replace(opened, settings=settings, settings_from=f"the table of published names, {name}")
+    if published.instruction is not None:
+        opened = replace(opened, prompts=replace(opened.prompts, form=published.instruction))
+    chosen = opened.prompts.chosen(choices.query_prompt, choices.passage_prompt, choices.instruction)
+    if chosen:
+        settings = replace(opened.settings, **chosen)
+        source = f"{opened.settings_from}; {', '.join(sorted(chosen))} chosen by the caller"
+        opened = replace(opened, settings=settings, settings_from=source)
+    elif not opened.settings.query_prefix and not opened.prompts.named.keys() & {"query", *FOR_PASSAGES}:
+        warn_of_unused(name, opened.prompts.named, "query_prompt={} ({prompt!r})")
     return opened
 
 
@@ -87,14 +112,11 @@ def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
         refuse_partial(files.path)
         if files.has(SETTINGS) or family_of(files.path) == "RAG model":  # what others publish for another task has a backbone
             refuse_other(files.path, "encoder")
-    for layout in sorted(LAYOUTS.values(), key=lambda layout: layout.order):
-        if layout.recognises(files):
-            return layout.open(files, choices)
-    raise no_checkpoint(files.path)
+    return find_layout(files).open(files, choices)
 
 
-def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, folder: Path) -> None:
-    """Write a tower as a sentence-transformers folder: lengths, case and prompts are among the settings, others have no place there."""
+def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, prompts: Mapping[str, str], folder: Path) -> None:
+    """Write a tower as a sentence-transformers folder: of the settings, it has a place for lengths, case and prompts."""
     with quiet_transformers():
         tower.backbone.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -119,16 +141,16 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         [{"idx": i, "name": str(i), "path": path, "type": _MODULE + kind} for i, (kind, path) in enumerate(modules)],
     )
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": settings.passage_length, "do_lower_case": settings.lower_case})
-    _write_settings(folder, tower, settings)
+    _write_settings(folder, tower, prompts)
 
 
-def write_router(folder: Path, tower: Tower, settings: TextSettings) -> None:
+def write_router(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> None:
     """Make one sentence-transformers model of the folders ``query`` and ``passage``, whose ``Router`` module points at their modules.
 
     Args:
         folder: with the two, as ``write_tower`` wrote them.
         tower: one of the two.
-        settings: the text settings.
+        prompts: by their names.
     """
     types: dict[str, str] = {}
     structure: dict[str, list[str]] = {}
@@ -139,22 +161,22 @@ def write_router(folder: Path, tower: Tower, settings: TextSettings) -> None:
     parameters = {"default_route": ROUTES[1], "allow_empty_key": True, "route_mappings": {}}
     write_json(folder / ROUTER, {"types": types, "structure": structure, "parameters": parameters})
     write_json(folder / MODULES, [{"idx": 0, "name": "0", "path": "", "type": f"{_MODULE}Router"}])
-    _write_settings(folder, tower, settings)
+    _write_settings(folder, tower, prompts)
 
 
-def _write_settings(folder: Path, tower: Tower, settings: TextSettings) -> None:
-    prompts = {"query": settings.query_prefix, "document": settings.passage_prefix}
+def _write_settings(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> None:
     last = tower.steps[-1] if tower.steps else None
     cut = {"truncate_dim": last.dimension} if isinstance(last, Cut) else {}
-    write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": tower.similarity, **cut})
+    write_json(folder / "config_sentence_transformers.json", {"prompts": dict(prompts), "similarity_fn_name": tower.similarity, **cut})
 
 
 def _pooling_config(text: str) -> dict[str, Any]:
     """The settings of a Pooling module: one by its flag, as all versions of sentence-transformers read it, several by their modes."""
-    poolings = [POOLINGS[name] for name in pooling_names(text)]
-    if len(poolings) > 1:
-        return {"pooling_mode": [pooling.mode for pooling in poolings]}
-    flags = dict.fromkeys(("cls_token", "mean_tokens"), False) | {poolings[0].flag: True}  # mean is what it takes by default
+    names = pooling_names(text)
+    flag = POOLINGS[names[0]].flag
+    if len(names) > 1 or flag is None:
+        return {"pooling_mode": [POOLINGS[name].mode or name for name in names]}
+    flags = dict.fromkeys(("cls_token", "mean_tokens"), False) | {flag: True}  # mean is what it takes by default
     return {f"pooling_mode_{flag}": on for flag, on in flags.items()}
 
 

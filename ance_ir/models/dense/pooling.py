@@ -20,14 +20,14 @@ class Pooling:
         pool: pools hidden states ``[B, L, H]`` under their mask ``[B, L]``, 1 on tokens and 0 on the padding after them, ``None`` where
             there is no padding; gives ``[B, H]`` of the same type. It is made of tensor operations only, which OpenVINO can trace.
         shown: what ``ance-ir info`` calls it.
-        mode: its name in ``pooling_mode`` of sentence-transformers.
+        mode: its name in ``pooling_mode`` of sentence-transformers; ``None`` where it has none there, and a folder has our name.
         flag: what its older setting there has after ``pooling_mode_``: ``mean`` has the mode ``mean`` and the flag ``mean_tokens``.
     """
 
     pool: Callable[[Tensor, Tensor | None], Tensor]
     shown: str
-    mode: str
-    flag: str
+    mode: str | None = None
+    flag: str | None = None
 
 
 POOLINGS: Registry[Pooling] = registries.POOLINGS

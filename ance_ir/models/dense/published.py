@@ -1,13 +1,28 @@
-"""What the files of published checkpoints do not say of themselves, by name."""
+"""Published dense encoders by name: what their files do not say of themselves, and what they are.
+
+Each family is a TOML file of ``ance_ir/models/dense/families``::
+
+    describes = "E5 (Wang et al., 2022)"       # a line, for lists
+    source = "…"                               # where all of this is from
+    pooling = "mean"                           # of all models of the file, unless one says it itself; so the other keys
+    text = { query_prefix = "query: " }
+
+    [models."intfloat/e5-base-v2"]             # a hub name
+    dimension = 768                            # the keys are the attributes of ``Published``; what no source states is left out
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypedDict
 
+from ance_ir.errors import ModelError
 from ance_ir.models.dense.tower import Similarity
+from ance_ir.registries import MODEL_FAMILIES
+from ance_ir.typed_json import type_fault
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,64 +30,81 @@ class Published:
     """A published checkpoint.
 
     Attributes:
+        family: the name of its file.
+        describes: the family, in a line.
+        source: where the facts are from.
         text: its ``TextSettings``, where they differ from those of its layout.
-        partner: the name of its other tower.
+        instruction: the form in which it reads a task before a query, with ``{instruction}`` in it.
+        tower: which of two towers that are published apart it is.
+        partner: the name of the other one.
         passages: how its documents were cut, as ``ance-ir index --passages`` takes it.
         pooling: of a bare backbone.
         similarity: of a bare backbone, or of a sentence-transformers folder that does not say it.
+        parameters: their number.
+        dimension: of its vectors.
+        licence: its SPDX identifier, or a name.
     """
 
-    text: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    family: str = ""
+    describes: str = ""
+    source: str = ""
+    text: dict[str, Any] = dataclasses.field(default_factory=dict)
+    instruction: str | None = None
+    tower: Literal["query", "passage"] | None = None
     partner: str | None = None
     passages: str = "firstp"
     pooling: str | None = None
     similarity: Similarity | None = None
+    parameters: int | None = None
+    dimension: int | None = None
+    licence: str | None = None
 
 
-_DOCUMENT = MappingProxyType({"fields": ("url", "title", "text"), "separator": "<sep>"})
+class _File(TypedDict):
+    describes: str
+    source: str
+    models: dict[str, dict[str, Any]]
 
 
-def _pair(question: str, context: str) -> dict[str, Published]:
-    return {question: Published(partner=context), context: Published(partner=question)}
+def read_family(path: Path) -> dict[str, Published]:
+    """The models of a family's file, by name.
+
+    Raises:
+        ModelError: the file is none of a family.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{path}: expected TOML, {error}") from error
+    if fault := type_fault(content, _File):
+        raise ModelError(f"{path}: {fault}")
+    shared = {"family": path.stem, **content}
+    models = shared.pop("models")
+    merged = {name: {**shared, **own, "text": {**shared.get("text", {}), **own.get("text", {})}} for name, own in models.items()}
+    known = {field.name for field in dataclasses.fields(Published)}
+    for name, one in merged.items():
+        unknown = sorted(one.keys() - known)
+        if unknown or (fault := type_fault(one, Published)):
+            raise ModelError(f"{path}: {name}: {f'unknown keys {unknown}' if unknown else fault}")
+    return {name: Published(**one) for name, one in merged.items()}
 
 
-_MEAN_DOT, _FIRST_DOT = Published(pooling="mean", similarity="dot"), Published(pooling="cls", similarity="dot")
+@cache
+def published_models() -> dict[str, Published]:
+    """All of them, by family and name; whole names only. What is not here comes from the files, from the layout's usual settings, or from
+    the caller.
+    """
+    return {name: one for path in MODEL_FAMILIES.values() for name, one in read_family(path).items()}
 
-PUBLISHED: Mapping[str, Published] = {
-    "castorini/ance-msmarco-doc-firstp": Published(text=_DOCUMENT),
-    "castorini/ance-msmarco-doc-maxp": Published(text=_DOCUMENT, passages="maxp:512,4"),
-    **_pair("castorini/ance-dpr-question-multi", "castorini/ance-dpr-context-multi"),
-    **_pair("facebook/dpr-question_encoder-single-nq-base", "facebook/dpr-ctx_encoder-single-nq-base"),
-    **_pair("facebook/dpr-question_encoder-multiset-base", "facebook/dpr-ctx_encoder-multiset-base"),
-    # facebookresearch/contriever, README and src/contriever.py: average over the tokens, inner product
-    **dict.fromkeys(
-        ("facebook/contriever", "facebook/contriever-msmarco", "facebook/mcontriever", "facebook/mcontriever-msmarco"), _MEAN_DOT
-    ),
-    # the model's card: "CLS vector", dot product
-    "sebastian-hofstaetter/distilbert-dot-tas_b-b256-msmarco": _FIRST_DOT,
-    # luyug/Condenser, and tevatron's examples/coCondenser-marco: first token, inner product
-    **dict.fromkeys(
-        ("Luyu/condenser", "Luyu/co-condenser-marco", "Luyu/co-condenser-wiki", "Luyu/co-condenser-marco-retriever"), _FIRST_DOT
-    ),
-    # staoxiao/RetroMAE, examples/retriever: first token, inner product, vectors not normalised
-    **dict.fromkeys(("Shitao/RetroMAE", "Shitao/RetroMAE_BEIR", "Shitao/RetroMAE_MSMARCO", "Shitao/RetroMAE_MSMARCO_finetune"), _FIRST_DOT),
-    # sentence-transformers' models for dot products, whose folders came before similarity_fn_name
-    **{
-        f"sentence-transformers/{name}": Published(similarity="dot")
-        for name in (
-            "facebook-dpr-ctx_encoder-multiset-base",
-            "facebook-dpr-ctx_encoder-single-nq-base",
-            "facebook-dpr-question_encoder-multiset-base",
-            "facebook-dpr-question_encoder-single-nq-base",
-            "msmarco-bert-base-dot-v5",
-            "msmarco-distilbert-base-dot-prod-v3",
-            "msmarco-distilbert-base-tas-b",
-            "msmarco-distilbert-dot-v5",
-            "msmarco-roberta-base-ance-firstp",
-            "multi-qa-MiniLM-L6-dot-v1",
-            "multi-qa-distilbert-dot-v1",
-            "multi-qa-mpnet-base-dot-v1",
-        )
-    },
-}
-"""Whole names only. What is not here comes from the files, from the layout's usual settings, or from the caller."""
+
+def find_published(name: str) -> Published:
+    """What is known of a name; nothing of an unknown one."""
+    return published_models().get(name, Published())
+
+
+def pair_of(names: list[str]) -> list[str]:
+    """The names of both towers, that of queries first, where one is known to be half of a pair; else the names as they are."""
+    first = find_published(names[0])
+    if first.partner is None or len(names) > 2 or names[1:] not in ([], [first.partner]):
+        return names
+    return [names[0], first.partner] if first.tower == "query" else [first.partner, names[0]]

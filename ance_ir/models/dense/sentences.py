@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +16,8 @@ from tqdm.auto import tqdm
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
 from ance_ir.models.compute.inference import Progress
-from ance_ir.models.pretrained import Pretrained
-from ance_ir.models.text.settings import Text, TextSettings
+from ance_ir.models.dense.texts import TextEncoding
+from ance_ir.models.text.prompts import Prompts
 from ance_ir.optional import optional
 
 logger = logging.getLogger(__name__)
@@ -30,19 +29,23 @@ class _Encode(Protocol):
     def __call__(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray: ...
 
 
-class SentenceEncoding(Pretrained[TextSettings]):
+class SentenceEncoding(TextEncoding):
     """``encode``, ``encode_query`` and ``encode_document`` with the arguments of sentence-transformers' models that most tools give.
 
     Batches are made by the lengths of texts and the memory there is, so ``batch_size`` is taken and changes nothing.
     """
 
-    @abstractmethod
-    def encode_queries(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of queries, float32 ``[len(texts), D]``."""
+    _prompts: Prompts
 
-    @abstractmethod
-    def encode_passages(self, texts: Sequence[Text], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of passages, float32 ``[len(texts), D]``."""
+    @property
+    def prompts(self) -> dict[str, str]:
+        """Prompts by their names: the checkpoint's own, and as ``query`` and ``document`` those that the settings have now."""
+        return {**self._prompts.named, "query": self.settings.query_prefix, "document": self.settings.passage_prefix}
+
+    @property
+    def instruction_form(self) -> str | None:
+        """The form in which the model reads a task before a query, with ``{instruction}`` in it; ``None`` where that is not known."""
+        return self._prompts.form
 
     def encode(
         self,
@@ -62,7 +65,7 @@ class SentenceEncoding(Pretrained[TextSettings]):
 
         Args:
             sentences: one text or several.
-            prompt_name: ``"query"`` or ``"document"``: put what ``settings`` has for these in front; by default nothing.
+            prompt_name: the name of one of ``prompts`` to put in front; by default nothing.
             prompt: a text to put in front, instead.
             batch_size: no effect.
             show_progress_bar: show progress.
@@ -124,7 +127,7 @@ class SentenceEncoding(Pretrained[TextSettings]):
         """
         library = optional("sentence_transformers", needed_for="as_sentence_transformer", remedy="pip install sentence-transformers")
         self.check_unconverted("given to sentence-transformers")
-        own = [name for name in ("title_pair", "strip_question_mark") if getattr(self.settings, name)]
+        own = [name for name in ("title_pair", "strip_question_mark", "mask_padding") if getattr(self.settings, name)]
         if own:
             raise UsageError(
                 f"sentence-transformers cannot read texts with {' and '.join(own)}, as {self.name} does; encode with this model, or change "
@@ -153,8 +156,7 @@ class SentenceEncoding(Pretrained[TextSettings]):
         """The text that is put in front."""
         if prompt is not None or name is None:
             return usual if prompt is None else prompt
-        prompts = {"query": self.settings.query_prefix, "document": self.settings.passage_prefix}
-        return prompts[check_choice("prompt", name, prompts)]
+        return self.prompts[check_choice("prompt", name, self.prompts)]
 
 
 def _vectors(sentences: str | Sequence[str], encode: _Encode, show: bool | None) -> np.ndarray:

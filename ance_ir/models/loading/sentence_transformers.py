@@ -7,7 +7,7 @@ sentence-transformers 6.2 and of the versions before it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,13 +131,12 @@ MODULES: Mapping[str, Table] = {
 """``config.json`` of a module, by its class."""
 
 
-def prompts_of(path: Path, settings: Mapping[str, Any], roles: Collection[str] = ()) -> tuple[dict[str, str], str]:
+def prompts_of(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     """The prompts in a ``config_sentence_transformers.json`` by their names, and the one that is put before texts of no other prompt.
 
     Args:
         path: of the file, for messages.
         settings: in it, checked.
-        roles: names of the prompts that are used.
 
     Raises:
         ModelError: the default one is not there.
@@ -146,8 +145,18 @@ def prompts_of(path: Path, settings: Mapping[str, Any], roles: Collection[str] =
     usual = settings.get("default_prompt_name") or None
     if usual is not None and usual not in prompts:
         raise ModelError(f"{path}: default_prompt_name is {usual!r}, and the prompts are {', '.join(map(repr, prompts)) or 'none'}")
-    others = [name for name, prompt in prompts.items() if prompt and name not in roles and name != usual]
-    if others and usual is None and not prompts.keys() & {*roles}:
-        message = "%s: no text gets a prompt: the prompts of %s are for tasks that are chosen by name; query_prefix sets one (%r)"
-        logger.warning(message, path, examples(others), prompts[others[0]])
     return prompts, prompts[usual] if usual is not None else ""
+
+
+def warn_of_unused(where: Path | str, prompts: Mapping[str, str], setting: str) -> None:
+    """Warn that no text gets one of the prompts, if there are any.
+
+    Args:
+        where: a file or model, for the message.
+        prompts: by their names.
+        setting: what to set, and the value for a prompt's name, with ``{}`` in its place.
+    """
+    names = [name for name, prompt in prompts.items() if prompt]
+    if names:
+        message = "%s: no text gets a prompt: the prompts of %s are for tasks that are chosen by name; %s sets one"
+        logger.warning(message, where, examples(names), setting.format(names[0], prompt=prompts[names[0]]))

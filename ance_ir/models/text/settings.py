@@ -16,8 +16,18 @@ from ance_ir.typed_json import type_fault
 
 FIELDS = ("url", "title", "text")
 
-OPENING = ("pooling", "similarity")
-"""What ``DenseEncoder.from_pretrained`` takes in addition to text settings, for checkpoints that do not say it."""
+OPENING: dict[str, type] = {
+    "pooling": str,
+    "similarity": str,
+    "normalize": bool,
+    "query_prompt": str,
+    "passage_prompt": str,
+    "instruction": str,
+}
+"""What ``DenseEncoder.from_pretrained`` takes in addition to text settings, and its type."""
+
+_LATER = {"later": True}
+"""Of a setting that came after the first fingerprints; where it has its default, they stay as they were."""
 
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
 
@@ -71,6 +81,11 @@ class Settings:
             check_choice("setting", name, known)
         return dataclasses.replace(self, **changes)
 
+    def hashed(self) -> dict[str, Any]:
+        """What a fingerprint depends on."""
+        fields = dataclasses.fields(self)
+        return {one.name: getattr(self, one.name) for one in fields if not one.metadata or getattr(self, one.name) != one.default}
+
     def rows(self, *, changed_only: bool = False) -> dict[str, str]:
         """The settings as text, by the names under which they can be changed; perhaps only those that differ from the defaults."""
         values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
@@ -96,6 +111,8 @@ class TextSettings(Settings):
         query_prefix: put before each query.
         passage_prefix: put before each passage's text.
         strip_question_mark: take a "?" off a query's end, as the DPR models' questions were.
+        end_token: the token after each text, instead of those that the tokeniser puts there; ``""`` for none.
+        mask_padding: pad queries with mask tokens, which count as tokens, up to ``query_length`` (TCT-ColBERT).
     """
 
     query_length: int = 64
@@ -108,6 +125,8 @@ class TextSettings(Settings):
     query_prefix: str = ""
     passage_prefix: str = ""
     strip_question_mark: bool = False
+    end_token: str | None = dataclasses.field(default=None, metadata=_LATER)
+    mask_padding: bool = dataclasses.field(default=False, metadata=_LATER)
 
     def __post_init__(self) -> None:
         if self.query_length < 3 or self.passage_length < 3:
@@ -180,13 +199,13 @@ def check_field(frame: pd.DataFrame, field: str, *, required: bool = False) -> N
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Text settings from ``NAME=VALUE``, e.g. ``fields=url,title,text``, ``lower_case=yes``, ``max_characters=none``; ``pooling`` and
-    ``similarity`` too.
+    """Text settings from ``NAME=VALUE``, e.g. ``fields=url,title,text``, ``lower_case=yes``, ``max_characters=none``, and what else
+    ``OPENING`` has.
 
     Raises:
         UsageError: no such setting, or a value that it cannot have.
     """
-    kinds = {**get_type_hints(TextSettings), **dict.fromkeys(OPENING, str)}
+    kinds = {**get_type_hints(TextSettings), **OPENING}
     values = {}
     for one in texts:
         name, equals, value = one.partition("=")
@@ -207,6 +226,8 @@ def _parse(name: str, value: str, kind: Any) -> Any:
         return value.lower() in _YES
     if value.lower() == "none" and NoneType in get_args(kind):
         return None
+    if str in get_args(kind):
+        return value
     if not re.fullmatch("[0-9]{1,9}", value):
         raise UsageError(f"{name} is a number, not {value!r}")
     return int(value)

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ance_ir.digests import digest_of
 from ance_ir.errors import ModelError, UsageError
+from ance_ir.models.text.ending import ending_with
 from ance_ir.models.text.settings import PassageScheme, Settings, Text, TextSettings
 
 S = TypeVar("S", bound=Settings)
@@ -74,6 +75,9 @@ class FastTokenizer(Generic[S]):
 class TextTokenizer(FastTokenizer[TextSettings]):
     """Turns texts into token ids as the settings say.
 
+    Attributes:
+        reader: the tokeniser with the end that the settings ask for.
+
     Args:
         tokenizer: a fast Hugging Face tokeniser.
         settings: how the model reads text.
@@ -89,7 +93,11 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         for name in ("query_length", "passage_length"):
             if getattr(settings, name) > longest:
                 raise UsageError(f"{name} {getattr(settings, name)} is more than the {longest} tokens that the model takes")
-        self._before, self._after = self._around(tokenizer("a")["input_ids"])
+        self._mask_id = tokenizer.mask_token_id
+        if settings.mask_padding and self._mask_id is None:
+            raise UsageError(f"mask_padding pads queries with mask tokens, and the tokeniser of {tokenizer.name_or_path} has none")
+        self.reader = tokenizer if settings.end_token is None else ending_with(tokenizer, settings.end_token)
+        self._before, self._after = self._around(self.reader("a")["input_ids"])
 
     def _around(self, ids: list[int]) -> tuple[list[int], list[int]]:
         """What stands before and after the text "a"."""
@@ -100,7 +108,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
     @cached_property
     def _between(self) -> list[int]:
         """What stands between the two texts of a pair."""
-        before, rest = self._around(self.tokenizer("a", "a")["input_ids"])
+        before, rest = self._around(self.reader("a", "a")["input_ids"])
         between, after = self._around(rest)
         if (before, after) != (self._before, self._after):
             raise ModelError(f"{self.tokenizer.name_or_path}: pairs of texts begin or end unlike single ones; pairs cannot be cut")
@@ -109,7 +117,9 @@ class TextTokenizer(FastTokenizer[TextSettings]):
     def queries(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of queries, special tokens included, at most ``query_length`` each."""
         prefix, strip = self.settings.query_prefix, self.settings.strip_question_mark
-        return self._encode([prefix + (text.removesuffix("?") if strip else text) for text in texts], self.settings.query_length)
+        length = self.settings.query_length
+        encoded = self._encode([prefix + (text.removesuffix("?") if strip else text) for text in texts], length)
+        return [ids + [self._mask_id] * (length - len(ids)) for ids in encoded] if self.settings.mask_padding else encoded
 
     def joined(self, groups: Sequence[Sequence[str]], length: int) -> list[list[int]]:
         """Token ids of groups of texts, each text followed by what ends one, at most ``length`` a group."""
@@ -169,7 +179,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
             if places:
                 columns = [[texts[place] for place in places]] if kind is str else zip(*(texts[place] for place in places), strict=True)
                 clean = [[self.clean(str(text)) for text in column] for column in columns]
-                ids = self.tokenizer(*clean, truncation=True, max_length=length, return_attention_mask=False)["input_ids"]
+                ids = self.reader(*clean, truncation=True, max_length=length, return_attention_mask=False)["input_ids"]
                 for place, found in zip(places, ids, strict=True):
                     encoded[place] = found
         return encoded

@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaModel
 
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.models.dense.published import PUBLISHED
+from ance_ir.models.dense.published import published_models
 from ance_ir.models.loading.family import family_of
 from ance_ir.models.loading.weight_files import read_weights
 from tests.tiny import WIDTH, backbone, bert_tokenizer, cross_encoder, encoder, reader
@@ -69,7 +69,7 @@ def test_what_nothing_says_is_assumed_aloud(tmp_path: Path, caplog: pytest.LogCa
     assert (model.query_tower.pooling, model.similarity) == ("cls", "dot") and not caplog.records
     hidden = backbone()(**bert_tokenizer()(TEXTS[0], return_tensors="pt")).last_hidden_state[0, 0]
     np.testing.assert_allclose(model.encode_queries(TEXTS[:1])[0], hidden.detach().numpy(), rtol=1e-5, atol=1e-5)
-    monkeypatch.setitem(PUBLISHED, str(folder), PUBLISHED["facebook/contriever"])  # type: ignore[index]
+    monkeypatch.setitem(published_models(), str(folder), published_models()["facebook/contriever"])
     model = opened(folder)
     assert (model.query_tower.pooling, model.similarity) == ("mean", "dot") and not caplog.records
     opened(folder, fresh_head="ance")

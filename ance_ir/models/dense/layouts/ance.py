@@ -1,4 +1,4 @@
-"""Microsoft's and castorini's ANCE folders: a RoBERTa, ``embeddingHead`` and ``norm`` (paper, section 4).
+"""ANCE, as Microsoft and castorini publish it: LayerNorm(Linear(position 0)) over a RoBERTa (paper, section 4).
 
 Microsoft's names are ``roberta.*``, ``embeddingHead.*``, ``norm.*``; castorini's the same after ``ance_encoder.``. FirstP and MaxP
 models have one layout; they differ in the text settings and in how a document is cut.
@@ -49,4 +49,6 @@ def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     )
 
 
-LAYOUT = Layout(order=5, recognises=_recognises, open=_open)
+LAYOUT = Layout(
+    sign="weights named embeddingHead.*, with or without ance_encoder. before them", order=6, recognises=_recognises, open=_open
+)

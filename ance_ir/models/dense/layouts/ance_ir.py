@@ -1,4 +1,4 @@
-"""Ours: a sentence-transformers folder, plus ``ance_ir.json``; two towers that do not share weights are two such folders under one."""
+"""Models saved here: a sentence-transformers folder with our settings; of two towers, two such folders in one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ def _open(files: Files, choices: Choices) -> DenseCheckpoint:
         tokenizer=towers[0].tokenizer,
         settings=TextSettings.from_json(settings["text"]),
         settings_from=SETTINGS,
+        prompts=towers[0].prompts,
         unused=tuple(name for tower in towers for name in tower.unused),
     )
 
 
-LAYOUT = Layout(order=1, recognises=lambda files: files.has(SETTINGS), open=_open)
+LAYOUT = Layout(
+    sign="ance_ir.json",
+    order=1,
+    recognises=lambda files: files.has(SETTINGS),
+    open=_open,
+)

@@ -1,4 +1,4 @@
-"""A bare Hugging Face encoder: BERT, RoBERTa, DistilBERT, MPNet, ModernBERT and their kin."""
+"""A bare Hugging Face backbone: BERT, ModernBERT and their kin, decoders such as Qwen3, the encoder of T5."""
 
 from __future__ import annotations
 
@@ -41,4 +41,9 @@ def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     )
 
 
-LAYOUT = Layout(order=6, recognises=lambda files: files.has("config.json"), open=_open)
+LAYOUT = Layout(
+    sign="config.json, and none of the others",
+    order=7,
+    recognises=lambda files: files.has("config.json"),
+    open=_open,
+)

@@ -1,4 +1,4 @@
-"""DPR's two towers as Hugging Face folders, in which ANCE's models for open-domain questions are published too (paper, section 4).
+"""DPR's two towers as Hugging Face folders, as ANCE's for open-domain questions are too (paper, section 4).
 
 ``DPRQuestionEncoder`` and ``DPRContextEncoder``: vectors are the last hidden states at position 0; passages are pairs of title and text;
 a question loses its "?".
@@ -14,10 +14,8 @@ from transformers import BertConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout, longest
-from ance_ir.models.dense.published import PUBLISHED
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.loading.foreign import refuse_partial
-from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weight_files import read_settings, read_weights
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
 from ance_ir.models.text.settings import TextSettings
@@ -37,7 +35,7 @@ def _is_dpr(folder: Path) -> bool:
 
 def _recognises(files: Files) -> bool:
     if len(files.paths) > 1:
-        return True
+        return any(map(_is_dpr, files.paths))
     if files.path.is_file():
         return False
     return _is_dpr(files.path) if files.has("config.json") else len(_towers_in(files.path)) == 2
@@ -47,11 +45,8 @@ def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     """The folders of a question and a context encoder, in either order."""
     folders = files.paths
     if len(folders) == 1 and _is_dpr(files.path):
-        known = PUBLISHED.get(files.name)
-        if known is None or known.partner is None:
-            raise ModelError(f"{files.name} is one of DPR's two towers; name both, with a comma between them: QUESTION,CONTEXT")
-        folders = (files.path, resolve(known.partner))
-    elif len(folders) == 1:
+        raise ModelError(f"{files.name} is one of DPR's two towers; name both, with a comma between them: QUESTION,CONTEXT")
+    if len(folders) == 1:
         folders = tuple(_towers_in(files.path))
     towers: dict[str, tuple[Tower, tuple[str, ...], Path]] = {}
     for folder in folders:
@@ -105,4 +100,9 @@ def opened(
     )
 
 
-LAYOUT = Layout(order=4, recognises=_recognises, open=_open)
+LAYOUT = Layout(
+    sign="model_type dpr in the config.json of both folders",
+    order=4,
+    recognises=_recognises,
+    open=_open,
+)

@@ -1,4 +1,4 @@
-"""DPR's two towers as one file of the original code (``nq.cp``, ``multi.cp``).
+"""DPR's two towers as one file of the original code.
 
 Its fields by name, ``model_dict`` with ``question_model.*`` and ``ctx_model.*`` among them.
 """
@@ -54,4 +54,9 @@ def _resolve_backbone(name: str, path: Path) -> Path:
         raise ModelError(f"{path} holds weights only; its configuration and tokeniser are those of {name}: {error}") from None
 
 
-LAYOUT = Layout(order=2, recognises=lambda files: len(files.paths) == 1 and files.path.is_file(), open=_open)
+LAYOUT = Layout(
+    sign="a file (nq.cp, multi.cp) with model_dict in it",
+    order=2,
+    recognises=lambda files: len(files.paths) == 1 and files.path.is_file(),
+    open=_open,
+)

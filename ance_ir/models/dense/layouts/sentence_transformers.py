@@ -1,4 +1,4 @@
-"""Folders of sentence-transformers: their modules, lengths, case and prompts; one tower, or two in a ``Router``."""
+"""Folders of sentence-transformers: modules, lengths, case and prompts; one tower, or two in a Router."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Layout, longest
-from ance_ir.models.dense.modules import MODULES, ROUTES, Modules, checked, joined, read_pooling, read_routes, read_steps
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Layout, check_fit, longest
+from ance_ir.models.dense.modules import MODULES, Modules, checked, joined, read_pooling, read_routes, read_steps
 from ance_ir.models.dense.pooling import pooling_names
 from ance_ir.models.dense.tower import Cut, Tower, UnitLength
 from ance_ir.models.loading.sentence_transformers import MODEL, TRANSFORMER, prompts_of
 from ance_ir.models.loading.weight_files import read_weights
 from ance_ir.models.loading.weights import build_backbone, load_config, load_tokenizer
+from ance_ir.models.text.prompts import FOR_PASSAGES, Prompts, form_in
 from ance_ir.models.text.settings import TextSettings
 
 MODEL_SETTINGS = "config_sentence_transformers.json"
@@ -38,16 +37,18 @@ def open_folder(folder: Path, choices: Choices) -> DenseCheckpoint:
     towers = [tower for tower, _, _ in read]
     homes = [modules[0][1] for modules in routes.values()]
     tokenizers = [load_tokenizer(home, tower.backbone.config) for home, tower in zip(homes, towers, strict=True)]
-    _check_fit(towers, tokenizers, folder)
+    check_fit(towers, tokenizers, folder)
     most = [longest(tokenizer, tower) for tokenizer, tower in zip(tokenizers, towers, strict=True)]
+    prompts, usual = prompts_of(folder / MODEL_SETTINGS, settings)
     assumed = dict.fromkeys(assumption for _, _, assumptions in read for assumption in assumptions)
     return DenseCheckpoint(
         layout="sentence-transformers, Router" if len(towers) > 1 else "sentence-transformers",
         query=towers[0],
         passage=towers[1] if len(towers) > 1 else None,
         tokenizer=max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length),
-        settings=_text_settings(folder / MODEL_SETTINGS, settings, (homes[0], most[0]), (homes[-1], most[-1])),
+        settings=_text_settings(prompts, usual, (homes[0], most[0]), (homes[-1], most[-1])),
         settings_from="the folder's own files",
+        prompts=Prompts(named=prompts, form=form_in(prompts)),
         unused=tuple(name for _, unused, _ in read for name in unused),
         assumed=tuple(assumed),
     )
@@ -78,20 +79,12 @@ def _tower(
     return Tower(backbone, pooling=pooling, head=head, normalize=similarity == "cosine"), unused, assumed
 
 
-def _check_fit(towers: list[Tower], tokenizers: list[PreTrainedTokenizerBase], folder: Path) -> None:
-    """Two towers share a tokeniser here, and give vectors that can be compared."""
-    if len({tower.dimension for tower in towers}) > 1:
-        raise ModelError(f"{folder}: vectors of {' and '.join(str(tower.dimension) for tower in towers)} dimensions cannot be compared")
-    if any(other.get_vocab() != tokenizers[0].get_vocab() for other in tokenizers[1:]):
-        raise ModelError(f"{folder}: {' and '.join(ROUTES)} have different tokenisers; two towers with the same one are understood")
-
-
-def _text_settings(path: Path, config: Mapping[str, Any], query: tuple[Path, int], passage: tuple[Path, int]) -> TextSettings:
+def _text_settings(prompts: Mapping[str, str], usual: str, query: tuple[Path, int], passage: tuple[Path, int]) -> TextSettings:
     """Lengths, case and prompts; newer versions of the library keep the length with the tokeniser.
 
     Args:
-        path: the file with the prompts.
-        config: its settings.
+        prompts: by their names.
+        usual: the one of texts of no other prompt.
         query: the folder of the Transformer module for queries, and the most tokens that it takes.
         passage: the same for documents.
 
@@ -101,8 +94,6 @@ def _text_settings(path: Path, config: Mapping[str, Any], query: tuple[Path, int
     for_query, for_passage = (checked(files[0], TRANSFORMER) if files else {} for files in (_files(query[0]), _files(passage[0])))
     if bool(for_query.get("do_lower_case")) != bool(for_passage.get("do_lower_case")):
         raise ModelError(f"{query[0]} and {passage[0]}: do_lower_case is set for one of them; both or neither are understood")
-    for_queries, for_passages = ("query",), ("document", "passage", "corpus")
-    prompts, usual = prompts_of(path, config, for_queries + for_passages)
 
     def prompt(*names: str) -> str:  # one that is there and empty is meant
         return next((prompts[name] for name in names if name in prompts), usual)
@@ -116,8 +107,8 @@ def _text_settings(path: Path, config: Mapping[str, Any], query: tuple[Path, int
         query_length=length(for_query, "query_length", query[1]),
         lower_case=bool(for_passage.get("do_lower_case")),
         max_characters=None,
-        query_prefix=prompt(*for_queries),
-        passage_prefix=prompt(*for_passages),
+        query_prefix=prompt("query"),
+        passage_prefix=prompt(*FOR_PASSAGES),
     )
 
 
@@ -125,4 +116,6 @@ def _files(home: Path) -> list[Path]:
     return sorted(home.glob("sentence_*_config.json"))
 
 
-LAYOUT = Layout(order=3, recognises=lambda files: files.has(MODULES), open=lambda files, choices: open_folder(files.path, choices))
+LAYOUT = Layout(
+    sign="modules.json", order=3, recognises=lambda files: files.has(MODULES), open=lambda files, choices: open_folder(files.path, choices)
+)

@@ -1,0 +1,164 @@
+"""Models of the table of published names: vectors as those who publish or reproduce them compute them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, LlamaConfig, LlamaModel
+
+from ance_ir.errors import ModelError, UsageError
+from ance_ir.models import DenseEncoder
+from tests.published import ance_weights, into_cache, write_ance
+from tests.tiny import WORDS, bert_tokenizer, roberta_tokenizer
+
+pytestmark = pytest.mark.integration
+
+TEXTS = [" ".join(WORDS[start : start + length]) for start, length in zip(range(6), (1, 5, 20, 3, 12, 30), strict=True)]
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48, "initializer_range": 0.3}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and no network."""
+    from huggingface_hub import constants
+
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return cache
+
+
+def published(hub: Path, name: str, seed: int = 0, kind: str = "bert") -> None:
+    """A small bare backbone in the cache as the model of a name, with the 512 positions that the models have."""
+    torch.manual_seed(seed)
+    words = {"vocab_size": len(bert_tokenizer()), "max_position_embeddings": 512}
+    if kind == "bert":
+        model: Any = BertModel(BertConfig(**SHAPE, **words))
+    else:
+        model = DistilBertModel(DistilBertConfig(dim=32, n_layers=2, n_heads=2, hidden_dim=48, initializer_range=0.3, **words))
+    folder = hub.parent / f"model-{seed}"
+    model.save_pretrained(folder)
+    tokenizer = bert_tokenizer().__class__.from_pretrained(_saved_tokenizer(hub.parent), model_max_length=512)
+    tokenizer.save_pretrained(folder)
+    into_cache(hub, name, folder)
+
+
+def _saved_tokenizer(folder: Path) -> Path:
+    bert_tokenizer().save_pretrained(folder / "tokenizer")
+    return folder / "tokenizer"
+
+
+def same(model: DenseEncoder, queries: np.ndarray, passages: np.ndarray) -> None:
+    for encode, expected in ((model.encode_queries, queries), (model.encode_passages, passages)):
+        np.testing.assert_allclose(encode(TEXTS), expected, atol=1e-5)
+        np.testing.assert_allclose(np.concatenate([encode([text]) for text in TEXTS]), expected, atol=1e-5)
+
+
+def pyterrier_dr(name: str) -> Callable[..., Any]:
+    library = pytest.importorskip("pyterrier_dr")
+    return getattr(library, name)  # type: ignore[no-any-return]
+
+
+def test_tct_colbert_is_that_of_pyterrier_dr(tmp_path: Path, hub: Path) -> None:
+    name = "castorini/tct_colbert-v2-hnp-msmarco"
+    published(hub, name)
+    published(hub, "bert-base-uncased", seed=1)  # whose tokeniser the library takes
+    other = pyterrier_dr("TctColBert")(name, device="cpu")
+    model = DenseEncoder.from_pretrained(name, device="cpu")
+    assert (model.similarity, model.settings.query_length, model.settings.passage_length) == ("dot", 36, 512)
+    same(model, other.encode_queries(TEXTS), other.encode_docs(TEXTS))
+    model.save(tmp_path / "again")
+    again = DenseEncoder.from_pretrained(tmp_path / "again", device="cpu")
+    assert again.fingerprint() == model.fingerprint()
+    same(again, other.encode_queries(TEXTS), other.encode_docs(TEXTS))
+    with pytest.raises(UsageError, match="mask_padding"):
+        model.as_sentence_transformer()
+
+
+@pytest.mark.parametrize("named", ["facebook/dragon-plus-query-encoder", "facebook/dragon-plus-context-encoder"])
+def test_dragon_is_that_of_pyterrier_dr(tmp_path: Path, hub: Path, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed, name in enumerate(("facebook/dragon-plus-query-encoder", "facebook/dragon-plus-context-encoder")):
+        published(hub, name, seed)
+    monkeypatch.setattr(pyterrier_dr("Dragon"), "device", "cpu", raising=False)  # which it does not set itself where it is given
+    other = pyterrier_dr("Dragon")(device="cpu")
+    model = DenseEncoder.from_pretrained(named, device="cpu")
+    assert (model.similarity, model.shared, model.settings.query_length) == ("dot", False, 512)
+    same(model, other.encode_queries(TEXTS), other.encode_docs(TEXTS))
+    assert DenseEncoder.from_pretrained(model.name, device="cpu").fingerprint() == model.fingerprint()
+    model.save(tmp_path / "again")
+    assert DenseEncoder.from_pretrained(tmp_path / "again", device="cpu").fingerprint() == model.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "library"),
+    [
+        ("sebastian-hofstaetter/distilbert-dot-tas_b-b256-msmarco", "distilbert", "TasB"),
+        ("Shitao/RetroMAE_MSMARCO_distill", "bert", "RetroMAE"),
+    ],
+)
+def test_bare_backbones_are_those_of_pyterrier_dr(hub: Path, name: str, kind: str, library: str) -> None:
+    published(hub, name, kind=kind)
+    other = pyterrier_dr(library)(name, device="cpu")
+    model = DenseEncoder.from_pretrained(name, device="cpu")
+    assert model.similarity == "dot"
+    same(model, other.encode_queries(TEXTS), other.encode_docs(TEXTS))
+
+
+def test_simlm_reads_titles_as_first_texts_and_has_unit_length(hub: Path) -> None:
+    name = "intfloat/simlm-base-msmarco-finetuned"
+    published(hub, name)
+    model = DenseEncoder.from_pretrained(name, device="cpu")
+    ids = bert_tokenizer()("the moon", TEXTS[5], truncation=True, max_length=144, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        hidden = model.query_tower.backbone(input_ids=ids).last_hidden_state[:, 0]
+    pair = model.settings.join({"title": "the moon", "text": TEXTS[5]})
+    np.testing.assert_allclose(model.encode_passages([pair]), torch.nn.functional.normalize(hidden, dim=-1), atol=1e-5)
+    assert (model.similarity, model.settings.query_length, model.settings.passage_length) == ("cosine", 32, 144)
+
+
+def test_star_and_adore_are_a_pair_of_ance_folders(tmp_path: Path) -> None:
+    weights = ance_weights()
+    star = write_ance(tmp_path / "star", weights)
+    moved = {name: tensor + 0.01 if name == "embeddingHead.bias" else tensor for name, tensor in weights.items()}
+    adore = write_ance(tmp_path / "adore", moved)
+    alone = {name: DenseEncoder.from_pretrained(tmp_path / name, device="cpu") for name in ("star", "adore")}
+    model = DenseEncoder.from_pretrained((adore, star), device="cpu", query_length=32, passage_length=64)
+    assert (model.origin.layout, model.shared, model.settings.query_length, model.settings.lower_case) == ("ANCE", False, 32, True)
+    np.testing.assert_array_equal(model.encode_queries(TEXTS), alone["adore"].with_settings(query_length=32).encode_queries(TEXTS))
+    np.testing.assert_array_equal(model.encode_passages(TEXTS), alone["star"].encode_passages(TEXTS))
+    model.save(tmp_path / "two")
+    with pytest.raises(ModelError, match="two towers"):
+        DenseEncoder.from_pretrained((tmp_path / "two", star), device="cpu")
+
+
+def _decoder(folder: Path) -> tuple[LlamaModel, Any]:
+    torch.manual_seed(0)
+    config = LlamaConfig(**SHAPE, vocab_size=len(roberta_tokenizer()), pad_token_id=1, bos_token_id=0, eos_token_id=2)
+    model = LlamaModel(config).eval()
+    model.save_pretrained(folder)
+    roberta_tokenizer().save_pretrained(folder)
+    return model, roberta_tokenizer()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_decoder_of_the_last_token_is_as_by_hand_padded_on_either_side(tmp_path: Path, side: str) -> None:
+    """As RepLLaMA: a prefix, the end of text after each text, the last token's hidden state at length 1."""
+    backbone, tokenizer = _decoder(tmp_path / "x")
+    settings = {"query_prefix": "query: ", "passage_prefix": "passage: ", "end_token": "</s>"}
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu", pooling="last", similarity="cosine", **settings)
+    for prefix, encode in (("query: ", model.encode_queries), ("passage: ", model.encode_passages)):
+        rows = [[0, *tokenizer(prefix + text, add_special_tokens=False)["input_ids"], 2] for text in TEXTS]
+        longest = max(map(len, rows))
+        padding = [[1] * (longest - len(row)) for row in rows]
+        ids = torch.tensor([pads + row if side == "left" else row + pads for row, pads in zip(rows, padding, strict=True)])
+        with torch.no_grad():
+            hidden = backbone(input_ids=ids, attention_mask=(ids != 1).long()).last_hidden_state
+        last = [longest - 1 if side == "left" else len(row) - 1 for row in rows]
+        expected = torch.nn.functional.normalize(hidden[torch.arange(len(rows)), last], dim=-1)
+        np.testing.assert_allclose(encode(TEXTS), expected, atol=1e-5)
+        np.testing.assert_allclose(np.concatenate([encode([text]) for text in TEXTS]), expected, atol=1e-5)
