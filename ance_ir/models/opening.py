@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ance_ir.models.cross.model import CrossEncoder
+from ance_ir.models.cross.published import PUBLISHED
 from ance_ir.models.dense.checkpoint import split_name
 from ance_ir.models.dense.model import DenseEncoder
 from ance_ir.models.loading.family import Family, family_of
@@ -30,6 +31,8 @@ def find_family(name: str | Path) -> Family:
     """
     if len(split_name(str(name))) > 1:
         return "encoder"  # towers that are published apart
+    if str(name) in PUBLISHED:
+        return "reranker"
     path = resolve(str(name))
     return (family_of(path) if path.is_dir() else None) or "encoder"
 

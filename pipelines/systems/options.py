@@ -68,7 +68,7 @@ BM25: Kinds = {"engine": str, "k1": _number, "b": _number, "stemmer": str, "stop
 INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
 TEXT = (*(field.name for field in fields(TextSettings)), *OPENING)
 DENSE: Kinds = {"model": str, "passages": parse_passages, "instructions": _instructions, **INDEX, **dict.fromkeys(TEXT, str)}
-RERANKER: Kinds = {"passages": parse_passages}
+RERANKER: Kinds = {"passages": parse_passages, "instruction": lambda text: text.replace("\\n", "\n")}
 READER: Kinds = {"by": str}
 BERT: Kinds = {"model": str, **RERANKER}
 

@@ -181,6 +181,8 @@ class Stages:
         model = self._cross_encoder(stage, name, is_stage=folder is not None)
         if retrieves:
             raise UsageError(f"{stage.written} is a reranker, which scores the results of another stage: bm25 % 100 >> {stage.written}")
+        if "instruction" in options:
+            model = model.with_settings(instruction=options.pop("instruction"))
         return self.dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=self.verbose, **options)
 
     def _reader(self, stage: Stage, path: Path, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.choices import check_choice
@@ -19,10 +19,10 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress, in_batches
-from ance_ir.models.compute.precision import Precision, keep_in_float32
-from ance_ir.models.cross.checkpoint import read_cross_encoder, write_cross_encoder
+from ance_ir.models.compute.precision import Precision
+from ance_ir.models.cross.checkpoint import layout_of, read_cross_encoder, write_cross_encoder
+from ance_ir.models.cross.layout import Choices, Parts
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
-from ance_ir.models.loading.backbones import has_token_types, positions
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.pretrained import Conversion, Pretrained
@@ -48,10 +48,10 @@ Combine = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class CrossEncoder(Pretrained[PairSettings]):
-    """A sequence-classification model with one or two logits.
+    """A sequence-classification model with one or two logits, or a language model that answers by a token.
 
     Args:
-        classifier: a Hugging Face model for sequence classification.
+        classifier: a Hugging Face model of one of the layouts' classes.
         tokenizer: a fast Hugging Face tokeniser.
         settings: how the model reads pairs.
         name: what it is called in messages and manifests.
@@ -59,8 +59,8 @@ class CrossEncoder(Pretrained[PairSettings]):
         conversion: what it was converted from, if it was.
 
     Raises:
-        ModelError: the model has other than one or two logits.
-        UsageError: the settings' length is more than the model takes.
+        ModelError: the model is of no layout, or has other than one or two logits.
+        UsageError: the settings' length is more than the model takes, or an answer is no token.
     """
 
     card = Card(
@@ -83,16 +83,13 @@ class CrossEncoder(Pretrained[PairSettings]):
         origin: Origin | None = None,
         conversion: Conversion | None = None,
     ) -> None:
-        labels = classifier.config.num_labels
-        if labels not in (1, 2):
-            raise ModelError(f"{name}: a reranker has one logit or two, this model has {labels}")
-        longest = min(tokenizer.model_max_length, positions(classifier.base_model))
-        made = PairTokenizer(tokenizer, settings, longest, token_types=has_token_types(classifier.config, tokenizer))
+        self._layout = layout_of(classifier)
+        try:
+            made = self._layout.pairs(classifier, tokenizer, settings)
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from error
         super().__init__(made, name=name, origin=origin, conversion=conversion)
         self.classifier = classifier
-        linear = [module for module in classifier.modules() if isinstance(module, nn.Linear) and module.out_features == labels]
-        if linear:
-            keep_in_float32(linear[-1])
 
     @classmethod
     def from_pretrained(
@@ -109,8 +106,8 @@ class CrossEncoder(Pretrained[PairSettings]):
         """Open a checkpoint.
 
         Args:
-            name: a folder of a Hugging Face sequence-classification model, one that this package or sentence-transformers wrote, a training
-                run's folder, or a hub name.
+            name: a folder of one of the layouts, one that this package or sentence-transformers wrote, a training run's folder, or a hub
+                name.
             fresh_head: ``"logit"`` puts a new head with one logit, to be trained, on a bare backbone or in place of the checkpoint's.
             seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
@@ -131,7 +128,7 @@ class CrossEncoder(Pretrained[PairSettings]):
         if fresh_head is not None:
             check_choice("fresh head", fresh_head, FRESH_HEADS)
         name = expanded(str(name))
-        opened = read_cross_encoder(name, asks_score="score" not in settings, fresh_head=fresh_head is not None, seed=seed)
+        opened = read_cross_encoder(name, Choices(settings=settings, fresh_head=fresh_head is not None, seed=seed))
         model = cls(opened.model, opened.tokenizer, opened.settings, name=absolute(name), origin=opened.origin)
         return model._ready(place, layers, precision, settings)
 
@@ -144,19 +141,14 @@ class CrossEncoder(Pretrained[PairSettings]):
         return {"classifier": self.classifier}
 
     def _facts(self) -> dict[str, str]:
-        one = self.classifier.config.num_labels == 1
-        return {"logits": "one" if one else f"two; class {self.settings.relevant_class} is the relevant one"}
+        return self._layout.facts(self.classifier, self.settings)
 
     def _write(self, folder: Path) -> None:
-        write_cross_encoder(self.classifier, self.tokenizer.tokenizer, self.settings, folder)
+        write_cross_encoder(Parts(model=self.classifier, tokenizer=self.tokenizer.tokenizer, settings=self.settings), folder)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> Tensor:
         """Log-odds of relevance, float32 ``[B]``, of padded pairs."""
-        types = {} if types_BL is None else {"token_type_ids": types_BL}
-        logits_BC = self.classifier(input_ids=ids_BL, attention_mask=mask_BL, **types).logits.float()
-        relevant = self.settings.relevant_class
-        log_odds_B: Tensor = logits_BC[:, 0] if logits_BC.shape[1] == 1 else logits_BC[:, relevant] - logits_BC[:, 1 - relevant]
-        return log_odds_B
+        return self._layout.log_odds(self.classifier, self.tokenizer, ids_BL, mask_BL, types_BL)
 
     def score(self, queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
         """Scores of pairs, each text cut where its pair is full, float32 ``[N]``; see ``PairSettings.score``."""
@@ -228,4 +220,5 @@ class CrossEncoder(Pretrained[PairSettings]):
     def _activated(self, log_odds: np.ndarray) -> np.ndarray:
         if self.settings.score == "logit":
             return log_odds
-        return torch.sigmoid(torch.from_numpy(log_odds)).numpy()
+        of = torch.sigmoid if self.settings.score == "probability" else torch.nn.functional.logsigmoid
+        return of(torch.from_numpy(log_odds)).numpy()

@@ -38,6 +38,9 @@ def family_of(folder: Path) -> Family | None:
         return "encoder"  # of sentence-transformers; its backbone may have begun as a classifier
     if not (folder / "config.json").exists():
         return None
+    whole = folder / "config_sentence_transformers.json"
+    if (folder / "modules.json").exists() and whole.exists() and read_settings(whole).get("model_type") == "CrossEncoder":
+        return "reranker"
     config = read_settings(folder / "config.json")
     if config.get("model_type") == "rag":
         return "RAG model"

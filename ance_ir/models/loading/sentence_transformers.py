@@ -113,6 +113,28 @@ CROSS_TRANSFORMER = Table(
 )
 """``sentence_bert_config.json`` of a cross-encoder."""
 
+_MESSAGES = tuple(
+    {**modalities, "message": {**_LOGITS[0]["text"], "format": form}} for modalities in (*_LOGITS, {}) for form in ("flat", "structured")
+)
+
+CAUSAL_TRANSFORMER = Table(
+    followed={**_TEXTS, "processing_kwargs": dict[str, Any]},
+    harmless=TRANSFORMER.harmless,
+    only={
+        **{name: values for name, values in CROSS_TRANSFORMER.only.items() if name != "processing_kwargs"},
+        "transformer_task": ("text-generation",),
+        "modality_config": (*_LOGITS, *_MESSAGES),
+        "module_output_name": ("causal_logits",),
+    },
+)
+"""``sentence_bert_config.json`` of a cross-encoder that is a language model."""
+
+PROCESSING = Table(followed={"chat_template": dict[str, Any]})
+"""``processing_kwargs`` in it."""
+
+LOGIT_SCORE = Table(followed={"true_token_id": int, "false_token_id": int}, only={"module_input_name": ("causal_logits",)})
+"""``config.json`` of the module that makes its scores."""
+
 MODULES: Mapping[str, Table] = {
     "Pooling": Table(
         followed={"pooling_mode": str | list[str], **{f"pooling_mode_{mode}": bool for mode in _POOLINGS}},

@@ -26,7 +26,7 @@ OPENING: dict[str, type] = {
 }
 """What ``DenseEncoder.from_pretrained`` takes in addition to text settings, and its type."""
 
-_LATER = {"later": True}
+LATER = {"later": True}
 """Of a setting that came after the first fingerprints; where it has its default, they stay as they were."""
 
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
@@ -125,8 +125,8 @@ class TextSettings(Settings):
     query_prefix: str = ""
     passage_prefix: str = ""
     strip_question_mark: bool = False
-    end_token: str | None = dataclasses.field(default=None, metadata=_LATER)
-    mask_padding: bool = dataclasses.field(default=False, metadata=_LATER)
+    end_token: str | None = dataclasses.field(default=None, metadata=LATER)
+    mask_padding: bool = dataclasses.field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.query_length < 3 or self.passage_length < 3:

@@ -71,6 +71,13 @@ class FastTokenizer(Generic[S]):
         encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
         return encoded
 
+    def around(self, ids: list[int] | None = None) -> tuple[list[int], list[int]]:
+        """What stands before and after the text "a", by default the special tokens of a single text."""
+        whole: list[int] = self.tokenizer("a")["input_ids"] if ids is None else ids
+        bare = self.bare(["a"])[0]
+        start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        return whole[:start], whole[start + len(bare) :]
+
 
 class TextTokenizer(FastTokenizer[TextSettings]):
     """Turns texts into token ids as the settings say.
@@ -97,19 +104,13 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         if settings.mask_padding and self._mask_id is None:
             raise UsageError(f"mask_padding pads queries with mask tokens, and the tokeniser of {tokenizer.name_or_path} has none")
         self.reader = tokenizer if settings.end_token is None else ending_with(tokenizer, settings.end_token)
-        self._before, self._after = self._around(self.reader("a")["input_ids"])
-
-    def _around(self, ids: list[int]) -> tuple[list[int], list[int]]:
-        """What stands before and after the text "a"."""
-        bare = self.bare(["a"])[0]
-        start = next(i for i in range(len(ids)) if ids[i : i + len(bare)] == bare)
-        return ids[:start], ids[start + len(bare) :]
+        self._before, self._after = self.around(self.reader("a")["input_ids"])
 
     @cached_property
     def _between(self) -> list[int]:
         """What stands between the two texts of a pair."""
-        before, rest = self._around(self.reader("a", "a")["input_ids"])
-        between, after = self._around(rest)
+        before, rest = self.around(self.reader("a", "a")["input_ids"])
+        between, after = self.around(rest)
         if (before, after) != (self._before, self._after):
             raise ModelError(f"{self.tokenizer.name_or_path}: pairs of texts begin or end unlike single ones; pairs cannot be cut")
         return between

@@ -9,7 +9,7 @@ import torch
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
-from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
+from ance_ir.models.cross.pairs import JoinedPairs, PairSettings
 from tests.tiny import POSITIONS, Architecture, bert_tokenizer, pair_tokenizer
 
 KINDS: list[Architecture] = ["bert", "roberta"]
@@ -17,8 +17,8 @@ QUERIES = ["", "  ", "king", "what is a cat", "the Queen of the RIVER", "日本"
 TEXTS = [*QUERIES, "the moon and the star " * 30, "\udfff", "日" * 300, "a\x00b"]
 
 
-def _tokenizer(kind: Architecture, **settings: Any) -> PairTokenizer:
-    return PairTokenizer(pair_tokenizer(kind), PairSettings(**{"pair_length": 32, **settings}), POSITIONS, token_types=kind == "bert")
+def _tokenizer(kind: Architecture, **settings: Any) -> JoinedPairs:
+    return JoinedPairs(pair_tokenizer(kind), PairSettings(**{"pair_length": 32, **settings}), POSITIONS, token_types=kind == "bert")
 
 
 def _clean(text: str) -> str:
@@ -151,9 +151,9 @@ def test_a_slow_tokeniser_is_refused() -> None:
         name_or_path = "slow"
 
     with pytest.raises(ModelError, match=r"tokenizer.json.*Slow"):
-        PairTokenizer(Slow(), PairSettings(), 64, token_types=False)  # type: ignore[arg-type]
+        JoinedPairs(Slow(), PairSettings(), 64, token_types=False)  # type: ignore[arg-type]
 
 
 def test_a_tokeniser_without_types_for_pairs_is_used_as_it_is() -> None:
-    tokenizer = PairTokenizer(bert_tokenizer(), PairSettings(pair_length=16), POSITIONS, token_types=False)
+    tokenizer = JoinedPairs(bert_tokenizer(), PairSettings(pair_length=16), POSITIONS, token_types=False)
     assert tokenizer.pad(tokenizer.pairs(["a"], ["b"])[0])[2] is None

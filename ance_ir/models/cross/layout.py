@@ -1,0 +1,280 @@
+"""A layout of rerankers: how its files are recognised and opened, how a pair becomes log-odds, and how it is written."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from ance_ir import registries
+from ance_ir.errors import ModelError
+from ance_ir.files import write_json
+from ance_ir.models.cross.pairs import PairSettings, PairTokenizer, Score
+from ance_ir.models.loading.backbones import positions
+from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, MODULE, Table, prompts_of, warn_of_unused
+from ance_ir.models.loading.weight_files import architectures, read_settings, read_value, read_weights
+from ance_ir.models.loading.weights import load_config, load_tokenizer
+from ance_ir.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The folder of a reranker, of a layout that is not known yet.
+
+    Attributes:
+        name: what the caller named.
+        folder: where it is.
+    """
+
+    name: str
+    folder: Path
+
+    @cached_property
+    def architectures(self) -> list[str]:
+        """The classes that ``config.json`` names."""
+        return architectures(self.folder)
+
+    @cached_property
+    def modules(self) -> list[dict[str, Any]]:
+        """The entries of ``modules.json``, checked; none where there is no such file."""
+        path = self.folder / "modules.json"
+        modules = read_value(path) if path.exists() else []
+        if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+            raise ModelError(f"{path}: expected a list of modules")
+        for module in modules:
+            MODULE.check(path, module)
+        return modules
+
+    @property
+    def kinds(self) -> list[str]:
+        """The classes of the modules, without where they are."""
+        return [str(module.get("type")).rsplit(".", 1)[-1] for module in self.modules]
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights by their names, read once."""
+        return read_weights(self.folder)
+
+    def config(self, usual: str | None = None) -> PretrainedConfig:
+        """The model's configuration; see ``load_config``."""
+        return load_config(self.folder, usual)
+
+    def tokenizer(self, config: PretrainedConfig) -> PreTrainedTokenizerBase:
+        """The tokeniser."""
+        return load_tokenizer(self.folder, config)
+
+    def sentence_config(self, table: Table) -> dict[str, Any]:
+        """The settings in ``sentence_bert_config.json``, or an older name of it, checked; none where there is no such file."""
+        files = sorted(self.folder.glob("sentence_*_config.json"))
+        settings = read_settings(files[0]) if files else {}
+        if files:
+            table.check(files[0], settings)
+        return settings
+
+    @cached_property
+    def whole_model(self) -> dict[str, Any]:
+        """The settings of a whole cross-encoder of sentence-transformers, checked; none in folders that it did not write."""
+        path = self.folder / "config_sentence_transformers.json"
+        settings = read_settings(path) if path.exists() else {}
+        if settings.get("model_type") != "CrossEncoder":
+            return {}  # left over from an encoder
+        CROSS_ENCODER.check(path, settings)
+        return settings
+
+    @cached_property
+    def prompt(self) -> str:
+        """The default prompt of a whole cross-encoder."""
+        path = self.folder / "config_sentence_transformers.json"
+        prompts, usual = prompts_of(path, self.whole_model)
+        if not self.whole_model.get("default_prompt_name"):
+            warn_of_unused(path, prompts, "query_prefix={prompt!r}")
+        return usual
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the caller chooses.
+
+    Attributes:
+        settings: fields of ``PairSettings``, which take the place of the checkpoint's.
+        fresh_head: whether it gets a new head.
+        seed: of the new head's weights.
+    """
+
+    settings: Mapping[str, Any]
+    fresh_head: bool = False
+    seed: int = 42
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parts:
+    """What is written.
+
+    Attributes:
+        model: with its head.
+        tokenizer: its own.
+        settings: how it reads pairs.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    settings: PairSettings
+
+
+class Layout(ABC):
+    """A layout.
+
+    Attributes:
+        order: layouts are asked in the order of these numbers, and the first one that recognises the files opens them.
+        classes: the classes of its models, by those of their configurations.
+        remedy: what else can be done with a folder that does not open, for messages.
+    """
+
+    order: ClassVar[int]
+    classes: ClassVar[Any]
+    remedy: ClassVar[str] = ""
+
+    @property
+    def flat_classes(self) -> set[type[PreTrainedModel]]:
+        """The classes of its models; some architectures have several."""
+        groups = [group if isinstance(group, tuple) else (group,) for group in self.classes.values()]
+        return {kind for group in groups for kind in group if kind is not None}
+
+    @abstractmethod
+    def recognises(self, files: Files) -> bool:
+        """Whether files are of this layout."""
+
+    @abstractmethod
+    def build(self, files: Files, choices: Choices) -> tuple[PreTrainedModel, tuple[str, ...]]:
+        """The model, and the names of weights that have no place in it.
+
+        Raises:
+            ModelError: the files are damaged, or lack parameters.
+        """
+
+    @abstractmethod
+    def read_settings(self, files: Files, choices: Choices, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PairSettings:
+        """What a checkpoint of another package says of its settings.
+
+        Raises:
+            ModelError: it says what is not understood, or too little.
+        """
+
+    @abstractmethod
+    def pairs(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: PairSettings) -> PairTokenizer:
+        """What makes token ids of pairs.
+
+        Raises:
+            ModelError: the model scores no pairs, or its tokeniser is not known.
+            UsageError: the settings do not fit the model.
+        """
+
+    @abstractmethod
+    def log_odds(
+        self, model: PreTrainedModel, tokenizer: PairTokenizer, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None
+    ) -> Tensor:
+        """Log-odds of relevance, float32 ``[B]``, of padded pairs."""
+
+    @abstractmethod
+    def facts(self, model: PreTrainedModel, settings: PairSettings) -> dict[str, str]:
+        """Properties as text; ``logits`` is one of them."""
+
+    @abstractmethod
+    def write(self, parts: Parts, folder: Path) -> None:
+        """Write all but ``ance_ir.json``."""
+
+
+LAYOUTS: Registry[Layout] = registries.RERANKER_LAYOUTS
+
+_NO_LIMIT = 10**6
+_DEFAULT_LENGTH = 512
+
+ACTIVATIONS: dict[Score, str] = {
+    "logit": "torch.nn.modules.linear.Identity",
+    "probability": "torch.nn.modules.activation.Sigmoid",
+    "log-probability": "torch.nn.modules.activation.LogSigmoid",
+}
+"""sentence-transformers' activation functions of one logit, by the scores that they make."""
+
+
+_SCORES: dict[tuple[str, int], Score] = {
+    ("Identity", 1): "logit",
+    ("Identity", 2): "logit",
+    ("Sigmoid", 1): "probability",
+    ("Softmax", 2): "probability",
+    ("LogSigmoid", 1): "log-probability",
+    ("LogSoftmax", 2): "log-probability",
+}
+"""What sentence-transformers' activation functions make of one logit and of two."""
+
+
+def score_of(path: Any, logits: int, folder: Path) -> Score:
+    """What an activation function of sentence-transformers makes of logits; the logit where there is none.
+
+    Raises:
+        ModelError: it is none that is known.
+    """
+    if path is None:
+        return "logit"
+    name = str(path).rsplit(".", 1)[-1]
+    score = _SCORES.get((name, logits))
+    if score is None and logits in (1, 2):
+        raise ModelError(
+            f"{folder}: the activation function {path} over {logits} logits is none of Identity, Sigmoid (of one logit) and "
+            "Softmax (of two); score='logit' opens the checkpoint without it"
+        )
+    return score or "logit"
+
+
+def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The most tokens of a pair that a model and its tokeniser take."""
+    return min(tokenizer.model_max_length, positions(model.base_model))
+
+
+def pair_length(said: int | None, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of a pair: as a checkpoint says, else as many as its tokeniser takes, else 512."""
+    if said is None:
+        said = tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else _DEFAULT_LENGTH
+    return min(said, positions(model.base_model))
+
+
+def write_sentence_files(folder: Path, parts: Parts, task: str, output: str, *, chat: bool = False, prompt: str, activation: str) -> None:
+    """Write the files by which sentence-transformers 5 and 6 open a cross-encoder whose only module is its Transformer.
+
+    Args:
+        folder: to write to.
+        parts: what is written.
+        task: of the Transformer.
+        output: how it calls what comes out.
+        chat: whether pairs are read through the chat template.
+        prompt: its prompt, which may be empty.
+        activation: the activation function.
+    """
+    logits = {"method": "forward", "method_output_name": "logits"}
+    write_json(folder / "modules.json", [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}])
+    write_json(
+        folder / "sentence_bert_config.json",
+        {
+            "transformer_task": task,
+            "modality_config": {"text": logits, **({"message": {**logits, "format": "flat"}} if chat else {})},
+            "module_output_name": output,
+            "max_seq_length": parts.settings.pair_length,
+            "do_lower_case": parts.settings.lower_case,
+        },
+    )
+    prompts = {"query": prompt} if prompt else {}
+    write_json(
+        folder / "config_sentence_transformers.json",
+        {
+            "model_type": "CrossEncoder",
+            "activation_fn": activation,
+            "prompts": prompts,
+            "default_prompt_name": "query" if prompts else None,
+        },
+    )
