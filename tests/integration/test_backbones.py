@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,41 @@ def _model(kind: str) -> Any:
     torch.manual_seed(0)
     encoders = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
     return getattr(transformers, encoders[kind])(config) if kind in encoders else transformers.AutoModel.from_config(config)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CONFIGS if "head_dim" in CONFIGS[kind]])
+def test_decoders_padded_on_the_left_by_others_give_the_same(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sentence_transformers.sentence_transformer import modules
+
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    _model(kind).save_pretrained(tmp_path / "start")
+    roberta_tokenizer().save_pretrained(tmp_path / "start")
+    path = tmp_path / "start" / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "padding_side": "left"}))
+    parts = [modules.Transformer(str(tmp_path / "start"), max_seq_length=24), modules.Pooling(32, pooling_mode="lasttoken")]
+    other = sentence_transformers.SentenceTransformer(modules=[*parts, modules.Normalize()], device="cpu")
+    assert other.tokenizer.padding_side == "left"
+    other.save(str(tmp_path / "x"))
+    model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
+    expected = other.encode(TEXTS)
+    np.testing.assert_allclose(model.encode_passages(TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate([model.encode_passages([text]) for text in TEXTS]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "mistral", "t5"])
+def test_weights_in_bfloat16_stay_as_they_are(tmp_path: Path, kind: str) -> None:
+    theirs = _model(kind).to(torch.bfloat16)
+    theirs.save_pretrained(tmp_path / "x")
+    roberta_tokenizer().save_pretrained(tmp_path / "x")
+    for name in ("x", "again"):
+        model = DenseEncoder.from_pretrained(tmp_path / name, device="cpu", pooling="last", similarity="cosine")
+        assert model.precision == "bfloat16"
+        ours = model.query_tower.backbone.state_dict()
+        assert all(torch.equal(tensor, ours[key]) and ours[key].dtype == tensor.dtype for key, tensor in theirs.state_dict().items())
+        vectors = model.encode_passages(TEXTS)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+        model.save(tmp_path / "again")
 
 
 @pytest.mark.parametrize("kind", list(CONFIGS))

@@ -46,6 +46,16 @@ def test_sentence_transformers_opens_what_was_saved(tmp_path: Path, kind: Kind, 
     np.testing.assert_allclose(other.encode_document(PASSAGES), model.encode_passages(PASSAGES), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_the_end_of_texts_is_in_the_saved_tokeniser(tmp_path: Path, kind: Kind, pooling: str) -> None:
+    for token in ("", {"bert": "[MASK]", "roberta": "<mask>"}[kind]):
+        model = encoder(kind, pooling=pooling).with_settings(end_token=token, passage_length=24)
+        model.save(tmp_path / f"x{len(token)}")
+        other = sentence_transformers.SentenceTransformer(str(tmp_path / f"x{len(token)}"), device="cpu")
+        np.testing.assert_allclose(other.encode_document(PASSAGES), model.encode_passages(PASSAGES), atol=1e-5)
+
+
 def test_lower_casing_is_done_by_both(tmp_path: Path) -> None:
     model = encoder("roberta", text={"lower_case": True})
     model.save(tmp_path / "x")

@@ -16,9 +16,10 @@ from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import read_json, write_json
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, find_layout
-from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES
+from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES, STATIC
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import Published, find_published, pair_of
+from ance_ir.models.dense.static import StaticBackbone, write_static
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
 from ance_ir.models.loading.foreign import refuse_partial
@@ -117,10 +118,7 @@ def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
 
 def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, prompts: Mapping[str, str], folder: Path) -> None:
     """Write a tower as a sentence-transformers folder: of the settings, it has a place for lengths, case and prompts."""
-    with quiet_transformers():
-        tower.backbone.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    modules = [("Transformer", "")]
+    modules = [(STATIC if isinstance(tower.backbone, StaticBackbone) else "Transformer", "")]
 
     def add(kind: str, config: dict[str, Any], weights: dict[str, Any] | None = None) -> None:
         path = folder / f"{len(modules)}_{kind}"
@@ -130,7 +128,15 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         if weights is not None:
             save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path / "model.safetensors")
 
-    add("Pooling", {"word_embedding_dimension": int(tower.backbone.config.hidden_size), **_pooling_config(tower.pooling)})
+    if isinstance(tower.backbone, StaticBackbone):
+        write_static(tower.backbone, tokenizer, settings, folder)
+    else:
+        with quiet_transformers():
+            tower.backbone.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        lengths = {"max_seq_length": settings.passage_length, "do_lower_case": settings.lower_case}
+        write_json(folder / "sentence_bert_config.json", lengths)
+        add("Pooling", {"word_embedding_dimension": int(tower.backbone.config.hidden_size), **_pooling_config(tower.pooling)})
     for step in tower.steps:
         for kind, config, weights in _modules_of(step):
             add(kind, config, weights)
@@ -140,7 +146,6 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         folder / MODULES,
         [{"idx": i, "name": str(i), "path": path, "type": _MODULE + kind} for i, (kind, path) in enumerate(modules)],
     )
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": settings.passage_length, "do_lower_case": settings.lower_case})
     _write_settings(folder, tower, prompts)
 
 

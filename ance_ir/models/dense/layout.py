@@ -143,10 +143,15 @@ def check_fit(towers: Sequence[Tower], tokenizers: Sequence[PreTrainedTokenizerB
     """
     if len({tower.dimension for tower in towers}) > 1:
         raise ModelError(f"{where}: vectors of {' and '.join(str(tower.dimension) for tower in towers)} dimensions cannot be compared")
-    if any(other.get_vocab() != tokenizers[0].get_vocab() for other in tokenizers[1:]):
+    if any(_reading(other) != _reading(tokenizers[0]) for other in tokenizers[1:]):
         raise ModelError(f"{where}: the two towers have different tokenisers; two with the same one are understood")
 
 
 def longest(tokenizer: PreTrainedTokenizerBase, *towers: Tower) -> int:
     """The most tokens that a tokeniser and towers take."""
     return min(tokenizer.model_max_length, *(tower.longest for tower in towers))
+
+
+def _reading(tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, int], list[int]]:
+    """What a tokeniser is told from another by: its tokens, and what it puts around a text."""
+    return tokenizer.get_vocab(), tokenizer("a")["input_ids"]

@@ -1,5 +1,5 @@
-"""The modules of sentence-transformers' folders of dense encoders: Transformer, Pooling, and any chain of Dense, LayerNorm, Dropout,
-Normalize; ``Router`` folders have such a list for queries and one for documents.
+"""The modules of sentence-transformers' folders of dense encoders: Transformer and Pooling, or StaticEmbedding, and any chain of Dense,
+LayerNorm, Dropout, Normalize; ``Router`` folders have such a list for queries and one for documents.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ ROUTER = "router_config.json"
 ROUTES = ("query", "document")
 FIRST = ("Transformer", "Pooling")
 """The modules at the beginning; the second may be missing."""
+STATIC = "StaticEmbedding"
+"""The module that stands in their place where tokens have vectors of their own."""
 STEPS = ("Dense", "LayerNorm", "Dropout", "Normalize")
 """Those after them, in any order and number."""
 
@@ -83,9 +85,10 @@ def _check(modules: Modules, folder: Path) -> None:
         raise ModelError(f"{folder}: {MODULES} names {outside}, which is not in the folder")
     names = [name for name, _ in modules]
     rest = names[2:] if names[:2] == [*FIRST] else names[1:]
-    if names[:1] != [FIRST[0]] or any(name not in STEPS for name in rest):
+    if names[:1] not in ([FIRST[0]], [STATIC]) or any(name not in STEPS for name in rest):
         raise ModelError(
-            f"{folder}: its modules are {', '.join(names)}; {' and '.join(FIRST)} are understood, and after them {', '.join(STEPS)}"
+            f"{folder}: its modules are {', '.join(names)}; {' and '.join(FIRST)}, or {STATIC}, are understood, and after them "
+            f"{', '.join(STEPS)}"
         )
     for _, path in modules:
         refuse_partial(path)

@@ -174,4 +174,7 @@ def architectures(folder: Path) -> list[str]:
 def pools(folder: Path) -> bool:
     """Whether a folder of sentence-transformers makes a vector of a text's tokens."""
     modules = folder / "modules.json"
-    return modules.exists() and "Pooling" in modules.read_text(encoding="utf-8", errors="replace")
+    if not modules.exists():
+        return False
+    listed = modules.read_text(encoding="utf-8", errors="replace")
+    return "Pooling" in listed or "StaticEmbedding" in listed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout
 from ance_ir.models.dense.layouts.sentence_transformers import open_folder
+from ance_ir.models.dense.modules import MODULES
 from ance_ir.models.loading.family import SETTINGS, read_ours
 from ance_ir.models.loading.foreign import no_checkpoint
 from ance_ir.models.text.settings import TextSettings
@@ -14,7 +15,7 @@ def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     assert settings is not None
     parts = [files.path] if settings["towers"] == "shared" else [files.path / "query", files.path / "passage"]
     for part in parts:
-        if not (part / "config.json").exists():
+        if not (part / MODULES).exists():
             raise no_checkpoint(part)
     towers = [open_folder(part, Choices()) for part in parts]
     return DenseCheckpoint(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from ance_ir.errors import ModelError
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Layout, check_fit, longest
-from ance_ir.models.dense.modules import MODULES, Modules, checked, joined, read_pooling, read_routes, read_steps
+from ance_ir.models.dense.modules import MODULES, STATIC, Modules, checked, joined, read_pooling, read_routes, read_steps
 from ance_ir.models.dense.pooling import pooling_names
+from ance_ir.models.dense.static import read_static
 from ance_ir.models.dense.tower import Cut, Tower, UnitLength
 from ance_ir.models.loading.sentence_transformers import MODEL, TRANSFORMER, prompts_of
 from ance_ir.models.loading.weight_files import read_weights
@@ -33,39 +37,66 @@ def open_folder(folder: Path, choices: Choices) -> DenseCheckpoint:
     settings = checked(folder / MODEL_SETTINGS, MODEL)
     similarity = settings.get("similarity_fn_name") or choices.similarity
     routes = read_routes(folder)
-    read = [_tower(modules, settings.get("truncate_dim"), similarity, choices.pooling, folder) for modules in routes.values()]
-    towers = [tower for tower, _, _ in read]
-    homes = [modules[0][1] for modules in routes.values()]
-    tokenizers = [load_tokenizer(home, tower.backbone.config) for home, tower in zip(homes, towers, strict=True)]
+    read = [_read(modules, settings.get("truncate_dim"), similarity, choices.pooling, folder) for modules in routes.values()]
+    towers, tokenizers = [one.tower for one in read], [one.tokenizer for one in read]
     check_fit(towers, tokenizers, folder)
-    most = [longest(tokenizer, tower) for tokenizer, tower in zip(tokenizers, towers, strict=True)]
     prompts, usual = prompts_of(folder / MODEL_SETTINGS, settings)
-    assumed = dict.fromkeys(assumption for _, _, assumptions in read for assumption in assumptions)
     return DenseCheckpoint(
         layout="sentence-transformers, Router" if len(towers) > 1 else "sentence-transformers",
         query=towers[0],
         passage=towers[1] if len(towers) > 1 else None,
         tokenizer=max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length),
-        settings=_text_settings(prompts, usual, (homes[0], most[0]), (homes[-1], most[-1])),
+        settings=_text_settings(prompts, usual, read[0], read[-1], folder),
         settings_from="the folder's own files",
         prompts=Prompts(named=prompts, form=form_in(prompts)),
-        unused=tuple(name for _, unused, _ in read for name in unused),
-        assumed=tuple(assumed),
+        unused=tuple(name for one in read for name in one.unused),
+        assumed=tuple(dict.fromkeys(assumption for one in read for assumption in one.assumed)),
     )
 
 
-def _tower(
-    modules: Modules, cut: int | None, similarity: str | None, pooling: str | None, folder: Path
-) -> tuple[Tower, tuple[str, ...], list[str]]:
-    """A tower, the names of weights that have no place in it, and what was assumed."""
-    (_, home), *rest = modules
-    backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Read:
+    """A tower that was read.
+
+    Attributes:
+        tower: from its modules.
+        tokenizer: its own.
+        saved: the settings of its first module: lengths and case.
+        unused: names of weights that have no place in it.
+        assumed: choices that the files do not name.
+    """
+
+    tower: Tower
+    tokenizer: PreTrainedTokenizerBase
+    saved: Mapping[str, Any]
+    unused: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+    def length(self, name: str) -> int:
+        """The most tokens of a text: under a name of its own, or for all texts, or what the model takes."""
+        most = longest(self.tokenizer, self.tower)
+        return min(most, next((self.saved[key] for key in (name, "max_seq_length") if self.saved.get(key) is not None), most))
+
+
+def _read(modules: Modules, cut: int | None, similarity: str | None, pooling: str | None, folder: Path) -> _Read:
+    (kind, home), *rest = modules
+    unused: tuple[str, ...] = ()
     assumed = []
-    if rest and rest[0][0] == "Pooling":
-        pooling = read_pooling(rest.pop(0)[1])
-    elif pooling is None:
+    if kind == STATIC:
+        backbone: PreTrainedModel
+        backbone, tokenizer, length = read_static(home)
+        saved: Mapping[str, Any] = {"max_seq_length": length}
         pooling = "mean"
-        assumed.append("mean pooling")
+    else:
+        backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
+        tokenizer = load_tokenizer(home, backbone.config)
+        files = sorted(home.glob("sentence_*_config.json"))
+        saved = checked(files[0], TRANSFORMER) if files else {}
+        if rest and rest[0][0] == "Pooling":
+            pooling = read_pooling(rest.pop(0)[1])
+        elif pooling is None:
+            pooling = "mean"
+            assumed.append("mean pooling")
     steps = read_steps(rest)
     if steps and isinstance(steps[-1], UnitLength) and not (cut and similarity == "dot"):
         steps.pop()
@@ -76,44 +107,37 @@ def _tower(
         assumed.append("dot product as similarity")
     head = joined(steps, int(backbone.config.hidden_size) * len(pooling_names(pooling)), folder)
     head = None if head is None else head.to(backbone.dtype)
-    return Tower(backbone, pooling=pooling, head=head, normalize=similarity == "cosine"), unused, assumed
+    tower = Tower(backbone, pooling=pooling, head=head, normalize=similarity == "cosine")
+    return _Read(tower=tower, tokenizer=tokenizer, saved=saved, unused=unused, assumed=tuple(assumed))
 
 
-def _text_settings(prompts: Mapping[str, str], usual: str, query: tuple[Path, int], passage: tuple[Path, int]) -> TextSettings:
+def _text_settings(prompts: Mapping[str, str], usual: str, query: _Read, passage: _Read, folder: Path) -> TextSettings:
     """Lengths, case and prompts; newer versions of the library keep the length with the tokeniser.
 
     Args:
         prompts: by their names.
         usual: the one of texts of no other prompt.
-        query: the folder of the Transformer module for queries, and the most tokens that it takes.
-        passage: the same for documents.
+        query: the tower for queries.
+        passage: the tower for passages.
+        folder: for messages.
 
     Raises:
         ModelError: the case is said for one of the towers alone.
     """
-    for_query, for_passage = (checked(files[0], TRANSFORMER) if files else {} for files in (_files(query[0]), _files(passage[0])))
-    if bool(for_query.get("do_lower_case")) != bool(for_passage.get("do_lower_case")):
-        raise ModelError(f"{query[0]} and {passage[0]}: do_lower_case is set for one of them; both or neither are understood")
+    if bool(query.saved.get("do_lower_case")) != bool(passage.saved.get("do_lower_case")):
+        raise ModelError(f"{folder}: do_lower_case is set for one of its two towers; both or neither are understood")
 
     def prompt(*names: str) -> str:  # one that is there and empty is meant
         return next((prompts[name] for name in names if name in prompts), usual)
 
-    def length(saved: Mapping[str, Any], name: str, most: int) -> int:
-        given = next((saved[key] for key in (name, "max_seq_length") if saved.get(key) is not None), most)
-        return min(given, most)
-
     return TextSettings(
-        passage_length=length(for_passage, "document_length", passage[1]),
-        query_length=length(for_query, "query_length", query[1]),
-        lower_case=bool(for_passage.get("do_lower_case")),
+        passage_length=passage.length("document_length"),
+        query_length=query.length("query_length"),
+        lower_case=bool(passage.saved.get("do_lower_case")),
         max_characters=None,
         query_prefix=prompt("query"),
         passage_prefix=prompt(*FOR_PASSAGES),
     )
-
-
-def _files(home: Path) -> list[Path]:
-    return sorted(home.glob("sentence_*_config.json"))
 
 
 LAYOUT = Layout(
