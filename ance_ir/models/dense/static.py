@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -30,7 +31,7 @@ class StaticConfig(PretrainedConfig):
 
     model_type = "static-embedding"
 
-    def __init__(self, vocab_size: int = 0, hidden_size: int = 0, **others: object) -> None:
+    def __init__(self, vocab_size: int = 0, hidden_size: int = 0, **others: Any) -> None:
         self.vocab_size = vocab_size
         self.hidden_size = hidden_size
         super().__init__(**others)
@@ -50,7 +51,7 @@ class StaticBackbone(PreTrainedModel):
     def __init__(self, config: StaticConfig) -> None:
         super().__init__(config)
         self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> BaseModelOutput:
         """Vectors of tokens, ``last_hidden_state`` ``[B, L, H]``."""
@@ -88,7 +89,7 @@ def read_static(folder: Path) -> tuple[StaticBackbone, PreTrainedTokenizerBase, 
     with torch.device("meta"):
         backbone = StaticBackbone(StaticConfig(*table.shape, dtype=table.dtype))
     backbone.embedding = nn.Embedding.from_pretrained(table, freeze=False)
-    return backbone.eval(), PreTrainedTokenizerFast(tokenizer_object=tokenizer), length
+    return backbone, PreTrainedTokenizerFast(tokenizer_object=tokenizer), length
 
 
 def _table(weights: Mapping[str, Tensor], folder: Path) -> Tensor:
