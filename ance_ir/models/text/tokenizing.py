@@ -75,7 +75,7 @@ class FastTokenizer(Generic[S]):
         """What stands before and after the text "a", by default the special tokens of a single text."""
         whole: list[int] = self.tokenizer("a")["input_ids"] if ids is None else ids
         bare = self.bare(["a"])[0]
-        start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        start = next(i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare)
         return whole[:start], whole[start + len(bare) :]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from ance_ir.cli.main import main
 from ance_ir.datasets import load_dataset
@@ -16,6 +19,7 @@ from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.models.text.settings import TextSettings, parse_settings
+from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.pipelines import systems
 from tests.tiny import backbone, bert_tokenizer, encoder
 
@@ -168,3 +172,8 @@ def test_settings_that_came_later_leave_old_fingerprints_alone() -> None:
     assert (
         len({model.fingerprint(), *(model.with_settings(**one).fingerprint() for one in ({"end_token": ""}, {"mask_padding": True}))}) == 3
     )
+
+
+def test_a_tokeniser_that_knows_no_a_reads_texts() -> None:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"king": 0, "queen": 1})))
+    assert TextTokenizer(tokenizer, TextSettings(), 512).passages(["king"]) == [[0]]
