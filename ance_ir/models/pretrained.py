@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel
 from ance_ir.choices import check_choice
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
+from ance_ir.models.adapting import is_adapted, merged
 from ance_ir.models.card import Card
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.loading.backbones import keep_layers
@@ -99,11 +101,17 @@ class Pretrained(nn.Module, Generic[S]):
     def save(self, folder: Path | str) -> None:
         """Write a folder, whole or not at all, that this package opens, and the library of the layout as well.
 
+        An adapter is added to the weights; ``save_adapter`` writes it alone.
+
         Raises:
             UsageError: the model was converted to another precision than its checkpoint's.
             OSError: the folder cannot be written.
         """
         self.check_unconverted("saved")
+        if is_adapted(self):
+            whole = copy.deepcopy(self)
+            merged(whole)
+            return whole.save(folder)
         with model_folder(folder, SETTINGS) as target:
             self._write(target)
             (target / "README.md").write_text(self.card.filled(self.properties(), self.settings.rows()), encoding="utf-8")

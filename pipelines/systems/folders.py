@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ance_ir.errors import UsageError
-from ance_ir.models.loading.family import family_of
+from ance_ir.models.loading.family import ADAPTER, family_of
 from ance_ir.models.loading.source import resolve
 
 Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
@@ -31,6 +31,6 @@ def kind_of(path: Path) -> Kind:
         raise UsageError(f"{path} is a {family}, which is no stage of a system; ance_ir.pipelines.RagReader uses it")
     if family is not None:
         return "dense model" if family == "encoder" else family
-    if (folder / "config.json").exists():
+    if (folder / "config.json").exists() or (folder / ADAPTER).exists():
         return "reranker"
     raise UsageError(f"{path} is no index and no model: it has no manifest.json, run.json or config.json")

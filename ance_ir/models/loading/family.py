@@ -12,6 +12,8 @@ from ance_ir.models.loading.weight_files import pools, read_settings
 
 Family = Literal["encoder", "reranker", "reader", "RAG model"]
 
+ADAPTER = "adapter_config.json"
+"""In an adapter's folder."""
 SETTINGS = "ance_ir.json"
 """What this package adds to a checkpoint of its own."""
 _FORMAT = 1
@@ -37,7 +39,7 @@ def family_of(folder: Path) -> Family | None:
     if pools(folder):
         return "encoder"  # of sentence-transformers; its backbone may have begun as a classifier
     if not (folder / "config.json").exists():
-        return None
+        return _of_adapter(folder)
     whole = folder / "config_sentence_transformers.json"
     if (folder / "modules.json").exists() and whole.exists() and read_settings(whole).get("model_type") == "CrossEncoder":
         return "reranker"
@@ -48,6 +50,17 @@ def family_of(folder: Path) -> Family | None:
     classes = [str(name) for name in named] if isinstance(named, list) else []
     found = [family for ending, family in _ARCHITECTURES.items() if any(name.endswith(ending) for name in classes)]
     return found[0] if found else "encoder" if config.get("model_type") == "dpr" else None
+
+
+def _of_adapter(folder: Path) -> Family | None:
+    """What a folder with an adapter holds: what its task says, else what its base is, where that is a folder."""
+    if not (folder / ADAPTER).exists():
+        return None
+    config = read_settings(folder / ADAPTER)
+    if config.get("task_type") == "SEQ_CLS":
+        return "reranker"
+    base = Path(str(config.get("base_model_name_or_path")))
+    return family_of(base) if base.is_dir() and base != folder else None
 
 
 def refuse_other(folder: Path, family: Family, instead: str = "") -> None:

@@ -80,7 +80,7 @@ def no_checkpoint(folder: Path) -> ModelError:
 
 def adapter(where: Path | str) -> ModelError:
     """The error for an adapter, or for weights with one among them."""
-    return ModelError(f"{where} holds an adapter (PEFT, such as LoRA), which changes a base model and is not applied here: {_MERGE}")
+    return ModelError(f"{where} holds an adapter (PEFT, such as LoRA), which is not applied here: {_MERGE}")
 
 
 def refuse_partial(folder: Path) -> None:

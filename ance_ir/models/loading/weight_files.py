@@ -30,6 +30,25 @@ _ADAPTER = re.compile(r"(^|[._])(lora|ia3|adalora|loha|lokr|vera|oft|boft)_|(^|\
 """Names that PEFT gives to the parts of its adapters."""
 
 
+SAVED = "modules_to_save.safetensors"
+"""Weights that a base lacks and its adapter brings, beside those of the base."""
+
+HEADS = re.compile(r"(classifier|pre_classifier|score|logits_proj|classification_head|head)\..*")
+"""What sequence classification adds to a backbone, by the names that the architectures give it."""
+
+
+def read_adapter(folder: Path) -> dict[str, Tensor]:
+    """The weights of an adapter, by the names that PEFT gives them.
+
+    Raises:
+        ModelError: there are none, or a file is damaged.
+    """
+    for file in ("adapter_model.safetensors", "adapter_model.bin"):
+        if (folder / file).exists():
+            return _read_file(folder / file)
+    raise ModelError(f"{folder}: no adapter_model.safetensors, which holds the adapter's weights; download the folder again")
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The weights of a folder (safetensors, else PyTorch's format; sharded or not) or of a file, on the CPU.
 
@@ -38,7 +57,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: there are none, or a file cannot be read, or holds more than weights, or an adapter.
     """
-    return own_names(_read(path), path)
+    weights = own_names(_read(path), path)
+    return {**_read_file(path / SAVED), **weights} if (path / SAVED).exists() else weights
 
 
 def own_names(weights: Mapping[str, Tensor], where: Path | str) -> dict[str, Tensor]:

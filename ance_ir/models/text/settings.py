@@ -23,6 +23,7 @@ OPENING: dict[str, type] = {
     "query_prompt": str,
     "passage_prompt": str,
     "instruction": str,
+    "merge_adapter": bool,
 }
 """What ``DenseEncoder.from_pretrained`` takes in addition to text settings, and its type."""
 

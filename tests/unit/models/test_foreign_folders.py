@@ -164,7 +164,7 @@ def alone(**files: bytes) -> Callable[[Path], Path]:
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "an adapter beside its base": (with_file("adapter_config.json", b"{}"), "adapter.*peft"),
-    "an adapter alone": (alone(adapter_config__json=b"{}", adapter_model__safetensors=b""), "adapter.*peft"),
+    "an adapter alone": (alone(adapter_config__json=b"{}", adapter_model__safetensors=b""), "adapter of the type None.*LORA"),
     "an adapter within the weights": (
         lambda folder: bare(folder, lambda name: name.replace("query.weight", "query.lora_A.weight")),
         "lora_A",

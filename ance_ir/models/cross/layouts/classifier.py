@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,10 @@ from ance_ir.models.cross.pairs import JoinedPairs, PairSettings, PairTokenizer,
 from ance_ir.models.cross.prompted import PromptedPairs
 from ance_ir.models.loading.backbones import has_token_types
 from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER
+from ance_ir.models.loading.weight_files import HEADS
 from ance_ir.models.loading.weights import build, quiet_transformers
 
-_HEAD = re.compile(r"(classifier|pre_classifier|score|logits_proj|classification_head|head)\..*")
-"""What sequence classification adds to a backbone, by the names that the architectures give it."""
-_MAY_BE_FRESH = rf"{_HEAD.pattern}|(.*\.)?pooler\..*"
+_MAY_BE_FRESH = rf"{HEADS.pattern}|(.*\.)?pooler\..*"
 
 _OF_TWO: dict[Score, str] = {
     "probability": "torch.nn.modules.activation.Softmax",
@@ -58,11 +56,11 @@ class Classifier(Layout):
             )
         config, name = files.config(_architecture(files.weights)), files.name
         if not choices.fresh_head:
-            if not any(_HEAD.fullmatch(key) for key in files.weights):
+            if not any(HEADS.fullmatch(key) for key in files.weights):
                 raise ModelError(f"{name} has no classification head ({config.model_type}), so it is no reranker; {self.remedy}")
             return build(config, files.weights, name, mapping=self.classes, may_lack="")
         config.num_labels = 1
-        own = {key: value for key, value in files.weights.items() if not _HEAD.fullmatch(key)}
+        own = {key: value for key, value in files.weights.items() if not HEADS.fullmatch(key)}
         with seeded(choices.seed):
             model, unused = build(config, own, name, mapping=self.classes, may_lack=_MAY_BE_FRESH)
         return model.float(), unused
