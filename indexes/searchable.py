@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from html import escape
@@ -23,7 +23,7 @@ from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.store.snapshot import MANIFEST, Snapshot, faiss_folder
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import VectorStore
-from ance_ir.models import DenseEncoder, TextSettings
+from ance_ir.models import DenseEncoder, Encoding, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.ann.build import FaissFile
@@ -221,7 +221,7 @@ class SearchableIndex:
     def own_model(self) -> DenseEncoder:
         """The model that the index was built with, opened once; errors as of ``model``."""
         encoding = self.manifest["encoding"]
-        if self._own_model is None or encoding is None or self._own_model.fingerprint() != encoding["fingerprint"]:
+        if self._own_model is None or encoding is None or not _made_by(encoding, self._own_model):
             self._own_model = self.model()
         return self._own_model
 
@@ -236,10 +236,11 @@ class SearchableIndex:
             raise FingerprintError(
                 f"{self.folder} holds vectors of {self.vectors.dimension} dimensions, {model.name} makes {model.dimension}"
             )
-        if encoding and encoding["fingerprint"] != (fingerprint := model.fingerprint()):
+        if encoding and not _made_by(encoding, model):
             raise FingerprintError(
                 f"{self.folder} was built with {encoding['model']} ({encoding['fingerprint'][:12]}), "
-                f"not with {model.name} ({fingerprint[:12]}); use the same model and text settings, or check=False to search nevertheless"
+                f"not with {model.name} ({model.fingerprint()[:12]}); use the same model and text settings, or check=False to search "
+                "nevertheless"
             )
 
     def info(self) -> IndexInfo:
@@ -252,3 +253,8 @@ class SearchableIndex:
     def _repr_html_(self) -> str:
         """For notebooks: ``info``, once there is an index."""
         return self.info()._repr_html_() if self.built() else f"<code>{escape(repr(self))}</code>"
+
+
+def _made_by(encoding: Mapping[str, Any], model: DenseEncoder) -> bool:
+    """Whether a model makes the vectors of an index, by its manifest; that it is the very model, the usual case, needs one hash only."""
+    return bool(encoding["fingerprint"] == model.fingerprint()) or Encoding.of(model, None).same_model(encoding)

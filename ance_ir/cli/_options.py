@@ -202,6 +202,8 @@ def optimisation_options(command: F) -> F:
         ),
         click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the learning rate is at its peak."),
         click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Weight decay, applied to matrices only."),
+        click.option("--freeze", type=int, metavar="N", help="Leave the embeddings and the first N layers as they are; 0: the embeddings."),
+        click.option("--layer-decay", type=float, metavar="F", help="Each layer has F times the learning rate of the next.  [default: 1]"),
         click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient."),
         click.option("--bfloat16", is_flag=True, help="Compute in bfloat16 where that is safe."),
         click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time."),

@@ -76,6 +76,12 @@ Example:
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")
 @layers_option
+@click.option("--separate-towers", is_flag=True, help="Begin with two towers: copies of the one that queries and passages share.")
+@click.option(
+    "--train-tower",
+    type=click.Choice(["query", "passage"]),
+    help="Train one of two towers alone. With query an index of --model stays valid, and a refresh encodes no document again.",
+)
 @out_option
 @click.option("--negatives", default="ance", show_default=True, metavar="SOURCE", help="Where negatives come from; see above.")
 @click.option("--warm-up", metavar="SOURCE", help="Negatives to start with, until --warm-up-until.")
@@ -140,6 +146,7 @@ def command(
     model: str,
     head: Any,
     layers: int | None,
+    separate_towers: bool,
     out: Path,
     passages: str,
     query_length: int | None,
@@ -158,6 +165,8 @@ def command(
     world, device = join(device)
     taken = text_settings(query_length, passage_length, text)
     encoder = DenseEncoder.from_pretrained(model, fresh_head=head, seed=options["seed"], device=device, layers=layers, **taken)
+    if separate_towers:
+        encoder = encoder.with_separate_towers()
     how = _how(options, passages, device)
     trained = train_on_dataset(
         opened_datasets(dataset),

@@ -19,7 +19,7 @@ from ance_ir.errors import UsageError
 from ance_ir.models.adapting import is_adapted, merged
 from ance_ir.models.card import Card
 from ance_ir.models.compute.precision import Precision
-from ance_ir.models.loading.backbones import keep_layers
+from ance_ir.models.loading.backbones import depths, keep_layers
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import SETTINGS
 from ance_ir.models.loading.saving import model_folder
@@ -40,10 +40,12 @@ class Conversion:
     Attributes:
         precision: what it computes in.
         weights: hash of the weights before.
+        parts: hashes of parts of them, by their names, where the family tells parts apart.
     """
 
     precision: Precision
     weights: str
+    parts: Mapping[str, str]
 
 
 class Pretrained(nn.Module, Generic[S]):
@@ -151,6 +153,14 @@ class Pretrained(nn.Module, Generic[S]):
         """The precision that the model computes in: ``float32``, ``bfloat16``, ``int8``, …"""
         return self.conversion.precision if self.conversion is not None else str(self._backbones()[0].dtype).removeprefix("torch.")
 
+    def depths(self) -> list[tuple[dict[nn.Parameter, int], int]]:
+        """Of each backbone, how deep its weights lie (0: embeddings, i: layer i, more: what follows), and how many layers there are.
+
+        Raises:
+            UsageError: a backbone keeps its layers at an unknown place.
+        """
+        return [depths(backbone) for backbone in self._backbones()]
+
     def at_precision(self, precision: Precision) -> Self:
         """The model at another precision, itself where that is its own. What it was made from may be changed by it.
 
@@ -165,7 +175,7 @@ class Pretrained(nn.Module, Generic[S]):
         self.check_unconverted("converted again")
         if precision == "int8" and self.device.type != "cpu":
             raise UsageError(f"int8 is computed on a CPU, not on {self.device}; bfloat16 is fast there")
-        conversion = Conversion(precision=precision, weights=self.weights_hash())
+        conversion = Conversion(precision=precision, weights=self.weights_hash(), parts=self._part_hashes())
         return self._remade(**self._converted(precision), conversion=conversion)
 
     def _converted(self, precision: Precision) -> dict[str, Any]:
@@ -196,6 +206,10 @@ class Pretrained(nn.Module, Generic[S]):
     def _hashed(self) -> list[Any]:
         """What the fingerprint depends on in addition."""
         return []
+
+    def _part_hashes(self) -> dict[str, str]:
+        """Hashes of parts of the weights that are told apart."""
+        return {}
 
     def weights_hash(self) -> str:
         """Hash (128 bits, hexadecimal) of the weights' names, types and values."""

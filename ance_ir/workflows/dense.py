@@ -60,6 +60,7 @@ class DenseTraining(DatasetTraining):
         grad_cache: likewise.
         in_batch_margin: likewise; for negatives of the batch alone.
         symmetric: likewise; for negatives of the batch alone.
+        train_tower: see ``DenseObjective``.
         mining: how ANCE's negatives are mined and drawn.
         inferencers: devices of the processes that mine while this one trains; an empty sequence: processes that are started elsewhere, on
             the run's folder; ``None``: training waits while it mines.
@@ -85,6 +86,7 @@ class DenseTraining(DatasetTraining):
     grad_cache: bool = False
     in_batch_margin: float | None = None
     symmetric: bool = False
+    train_tower: str | None = None
     mining: Mining = field(default_factory=Mining)
     inferencers: Sequence[str | None] | None = None
     keep_indexes: bool = False
@@ -228,6 +230,7 @@ def _objective(
         grad_cache=how.grad_cache,
         in_batch_margin=how.in_batch_margin,
         symmetric=how.symmetric,
+        train_tower=how.train_tower,
         world=data.world,
     )
 

@@ -24,13 +24,15 @@ from ance_ir.indexes.mining.candidates import Candidates
 from ance_ir.indexes.mining.filters import Filters
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.indexes.store.reuse import Reuse
-from ance_ir.models import DenseEncoder, PassageScheme
+from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.training import MinedNegatives, TrainingQueries
 
 logger = logging.getLogger(__name__)
 
 DEPTH = 200
 """The paper draws from the 200 documents that the model ranks first (section 5)."""
+
+_INDEX = "index.ance"
 
 SAMPLE = 1000
 """Queries whose first documents are published too, to measure the overlap of other negatives with them."""
@@ -50,7 +52,8 @@ class AnnMiner:
         rotation: each refresh mines for one of so many parts of the queries in turn (the first for all); the others keep their candidates.
         evaluate: called with a new index and the model; its figures join the report, and the corpus is encoded only once.
         reuse: an index that the initial model made of an earlier state of the corpus.
-        keep_indexes: keep all indexes; by default each refresh removes those before it.
+        keep_indexes: keep all indexes; by default each refresh removes those before it. Where the passage tower is not trained there is
+            one, which each refresh moves to its folder.
         verbose: show progress.
     """
 
@@ -108,6 +111,7 @@ class AnnMiner:
             return
         began = time.perf_counter()
         encoding = self._encoding(model, folder)
+        any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
         index = encoding.lead()
         encoded = time.perf_counter()
         chosen = np.arange(len(self._queries))
@@ -124,15 +128,20 @@ class AnnMiner:
             report["dev"] = self._evaluate(index, model)
         replace(mined, report=report).publish(folder)
         if not self._keep_indexes:
-            for old in folder.parent.glob("step-*/index.ance"):
-                if old.parent != folder:
-                    shutil.rmtree(old, ignore_errors=True)
+            for old in self._earlier(folder):
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _earlier(self, folder: Path) -> list[Path]:
+        """The indexes of the other refreshes of this corpus, the newest first."""
+        refresh = folder.parent if folder.parent.name.startswith("step-") else folder  # of several corpora each has a folder within
+        others = sorted(refresh.parent.glob("step-*"), reverse=True)
+        return [other / folder.relative_to(refresh) / _INDEX for other in others if other != refresh]
 
     def _encoding(self, model: DenseEncoder, folder: Path) -> CorpusEncoding:
-        path = folder / "index.ance"
+        path = folder / _INDEX
         if self._work is None or self._work.folder != path:  # once a refresh, as it hashes the model
             reuse = self._reuse
-            if reuse is not None and reuse.manifest["encoding"]["fingerprint"] != model.fingerprint():
+            if reuse is not None and not Encoding.of(model, str(self._passages)).same_model(reuse.manifest["encoding"]):
                 reuse = None  # training has changed the model
             self._work = CorpusEncoding(path, self._store, model, self._passages, reuse=reuse, verbose=self._verbose)
         return self._work

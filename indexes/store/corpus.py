@@ -100,7 +100,7 @@ class CorpusEncoding:
         self._dtype = np.dtype(dtype)
         self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
         self._parts = -(-len(store) // self._size)
-        made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passages", "precision")}
+        made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passage_fingerprint", "passages", "precision")}
         self.description = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
         """Corpus, model and settings, as ``corpus.json`` holds them."""
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
@@ -137,7 +137,8 @@ class CorpusEncoding:
         index = AnceIndex(self.folder)
         if self.built():
             self._tidy()
-            self.encoded = index.manifest["documents_encoded"]
+            ours = index.manifest["encoding"]["fingerprint"] == self._encoding.fingerprint
+            self.encoded = index.manifest["documents_encoded"] if ours else 0
             return index
         self.begin()
         total = len(self._store)
@@ -153,9 +154,33 @@ class CorpusEncoding:
         self._finish()
         return AnceIndex(self.folder)
 
+    def adopt(self, folder: Path) -> bool:
+        """Move a complete index of the same vectors here, such as that of a model with another query tower.
+
+        Args:
+            folder: of the index; need not exist.
+
+        Returns:
+            Whether it is there now.
+        """
+        if self._begun() or not (self._same_work(folder) and AnceIndex(folder).built()):
+            return False
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(self.folder)
+        return True
+
     def _begun(self) -> bool:
-        path = self.folder / "corpus.json"
-        return path.exists() and read_json(path) == self.description
+        return self._same_work(self.folder)
+
+    def _same_work(self, folder: Path) -> bool:
+        """Whether the vectors in a folder, or those that are begun there, are of this corpus, model and settings."""
+        path = folder / "corpus.json"
+        if not path.exists():
+            return False
+        there, of_model = read_json(path), ("fingerprint", "passage_fingerprint")
+        same = all(there.get(name) == value for name, value in self.description.items() if name not in of_model)
+        return same and self._encoding.same_model(there)
 
     def _documents(self, part: int) -> range:
         return range(part * self._size, min((part + 1) * self._size, len(self._store)))

@@ -28,7 +28,7 @@ class Reuse:
     def __init__(self, index: AnceIndex, encoding: Encoding) -> None:
         self.check(index)
         made = index.manifest["encoding"]
-        if (made.get("fingerprint"), made.get("passages")) != (encoding.fingerprint, encoding.passages):
+        if not encoding.same_model(made) or encoding.passages != made["passages"]:
             raise FingerprintError(
                 f"{index.folder} was made by {made.get('model')} ({str(made.get('fingerprint'))[:12]}) with {made.get('passages')}, "
                 f"not by {encoding.model} ({encoding.fingerprint[:12]}) with {encoding.passages}: weights, layers, text settings such as "

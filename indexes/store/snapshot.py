@@ -28,6 +28,7 @@ class _Encoding(TypedDict):
     similarity: NotRequired[str]
     precision: NotRequired[str]
     pooling: NotRequired[str | None]
+    passage_fingerprint: NotRequired[str | None]
 
 
 class _Format(TypedDict):

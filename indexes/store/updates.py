@@ -196,9 +196,9 @@ def _check(now: Snapshot, row: dict[str, Any]) -> None:
     made, encoding = now.manifest["encoding"], row.get("encoding")
     if encoding is None and made is None:
         return
-    expected = (made["fingerprint"], made["passages"]) if made else None
-    found = (encoding.fingerprint, encoding.passages) if encoding else None
-    if expected != found:
+    if not made or not encoding or not encoding.same_model(made) or encoding.passages != made["passages"]:
+        expected = (made["fingerprint"], made["passages"]) if made else None
+        found = (encoding.fingerprint, encoding.passages) if encoding else None
         raise FingerprintError(
             f"{now.folder} was made by {_made(expected, made and made['model'])}, row {row['docno']!r} by "
             f"{_made(found, encoding and encoding.model)}; add documents with the same model, text settings and passages"

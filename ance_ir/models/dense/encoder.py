@@ -42,6 +42,10 @@ class Encoder(Protocol):
         """Hash of weights and settings."""
         ...
 
+    def passage_fingerprint(self) -> str:
+        """Hash of what vectors of passages depend on, and of all settings."""
+        ...
+
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """float32 ``[len(texts), D]``."""
         ...

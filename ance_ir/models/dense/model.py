@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import copy
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ance_ir.digests import digest_of
 from ance_ir.errors import ModelError
 from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
@@ -19,7 +21,7 @@ from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, longest
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.sentences import SentenceEncoding
-from ance_ir.models.dense.tower import Chain, Head, Similarity, Tower
+from ance_ir.models.dense.tower import Similarity, Tower
 from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
@@ -200,11 +202,34 @@ class DenseEncoder(SentenceEncoding):
         return {"query_tower": towers[0], "passage_tower": None if self.shared else towers[1]}
 
     def _hashed(self) -> list[Any]:
-        return [[(tower.pooling, tower.normalize, _unweighted(tower.head)) for tower in (self.query_tower, self.passage_tower)]]
+        return [[tower.unweighted for tower in (self.query_tower, self.passage_tower)]]
 
     def weights_hash(self) -> str:
         """See ``Pretrained``; poolers, which are never used, are left out."""
         return hash_weights({name: tensor for name, tensor in self.state_dict().items() if ".backbone.pooler." not in name})
+
+    def _part_hashes(self) -> dict[str, str]:
+        return {"passages": self.passage_tower.weights_hash()}
+
+    def passage_fingerprint(self) -> str:
+        """Hash (128 bits, hexadecimal) of what vectors of passages depend on, and of all settings.
+
+        Models that differ in nothing but the weights of their query towers have the same: an index of one is an index of the other.
+        """
+        hashes = self._part_hashes() if self.conversion is None else self.conversion.parts
+        return digest_of([hashes["passages"], self.passage_tower.unweighted, self.tokenizer.vocabulary_hash, asdict(self.settings)])
+
+    def with_separate_towers(self) -> DenseEncoder:
+        """The model with a passage tower of its own, where queries and passages share one: a copy, so that one can be trained alone.
+
+        Raises:
+            UsageError: the model was converted to another precision than its checkpoint's.
+        """
+        if not self.shared:
+            return self
+        self.check_unconverted("given separate towers")
+        origin = replace(self.origin, layout=f"{self.origin.layout}, its tower copied", separated=True)
+        return self._remade(passage_tower=copy.deepcopy(self.query_tower), origin=origin)
 
     @property
     def shared(self) -> bool:
@@ -228,10 +253,3 @@ class DenseEncoder(SentenceEncoding):
     def passages(self, progress: Progress | None = None) -> PassageEncoder:
         """A PyTerrier transformer: documents, cut as a passage scheme before it says, to ``doc_vec``."""
         return PassageEncoder(self, progress)
-
-
-def _unweighted(head: Head | Chain | None) -> str:
-    """What decides a head's vectors and is not among its weights; as in the first fingerprints, a plain head's activation alone."""
-    if head is None:
-        return "identity"
-    return head.activation if isinstance(head, Head) and not head.adds_input else str(head)

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from ance_ir.models.dense.pooling import pool, pooling_names
 from ance_ir.models.loading.backbones import positions
+from ance_ir.models.loading.weights import hash_weights
 
 Similarity = Literal["cosine", "dot"]
 Activation = Literal["identity", "tanh", "relu", "gelu"]
@@ -168,6 +169,18 @@ class Tower(nn.Module):
     def dimension(self) -> int:
         """Dimensions of a vector, D."""
         return self.head.dimension if self.head is not None else self.width
+
+    @property
+    def unweighted(self) -> tuple[str, bool, str]:
+        """What decides vectors and is not among the weights; as in the first fingerprints, of a plain head its activation alone."""
+        head = self.head
+        if isinstance(head, Head) and not head.adds_input:
+            return self.pooling, self.normalize, head.activation
+        return self.pooling, self.normalize, "identity" if head is None else str(head)
+
+    def weights_hash(self) -> str:
+        """Hash (128 bits, hexadecimal) of the weights; a pooler, which is never used, is left out."""
+        return hash_weights({name: tensor for name, tensor in self.state_dict().items() if not name.startswith("backbone.pooler.")})
 
     @property
     def width(self) -> int:

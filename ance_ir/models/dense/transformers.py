@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ class Encoding:
         text: its text settings.
         similarity: ``"dot"`` or ``"cosine"``.
         pooling: the name of one of ``POOLINGS``; ``None`` where it is not known.
+        passage_fingerprint: what the model's query tower has no part in; ``None`` where it is not known.
         passages: the passage scheme's text form, e.g. ``maxp:512,4``; ``None`` where the rows are documents, not passages.
         precision: what the model computed in.
     """
@@ -46,6 +48,7 @@ class Encoding:
     passages: str | None
     precision: str
     pooling: str | None = None
+    passage_fingerprint: str | None = None
 
     @classmethod
     def of(cls, model: Encoder, passages: str | None) -> Encoding:
@@ -58,7 +61,13 @@ class Encoding:
             passages=passages,
             precision=model.precision,
             pooling=model.query_tower.pooling,
+            passage_fingerprint=model.passage_fingerprint(),
         )
+
+    def same_model(self, made: Mapping[str, Any]) -> bool:
+        """Whether the model makes the vectors of an index, by the ``encoding`` in its manifest: its query tower may be another."""
+        known = self.passage_fingerprint
+        return made["fingerprint"] == self.fingerprint or (known is not None and made.get("passage_fingerprint") == known)
 
 
 def query_vectors(model: Encoder, frame: pd.DataFrame, cache: QueryCache | None = None) -> np.ndarray:

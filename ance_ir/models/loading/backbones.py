@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -9,6 +11,9 @@ from ance_ir.errors import UsageError
 
 _PLACES = ("encoder.layer", "transformer.layer", "layers", "encoder.block")
 """Where backbones keep their layers: BERT, RoBERTa, MPNet and ELECTRA; DistilBERT; ModernBERT and decoders; T5."""
+
+_AFTER = re.compile(r"(encoder\.)?(norm|final_norm|final_layer_norm|pooler)\.")
+"""What follows the layers; all else outside of them is embeddings."""
 
 
 def keep_layers(backbone: PreTrainedModel, count: int) -> int:
@@ -26,12 +31,7 @@ def keep_layers(backbone: PreTrainedModel, count: int) -> int:
     Raises:
         UsageError: it has fewer layers, or none are to stay of one that needs one (ModernBERT), or it keeps them at an unknown place.
     """
-    place = next((place for place in _PLACES if isinstance(_find(backbone, place), nn.ModuleList)), None)
-    if place is None:
-        kind = backbone.config.model_type
-        raise UsageError(f"a backbone of the type {kind} has its layers at none of the known places ({', '.join(_PLACES)}); keep them all")
-    layers = _find(backbone, place)
-    assert isinstance(layers, nn.ModuleList)
+    _, layers = _layers(backbone, "keep them all")
     had, config = len(layers), backbone.config
     kinds: list[str] | None = getattr(config, "layer_types", None)
     fewest = 0 if kinds is None else 1  # a configuration that names each layer's kind cannot be read again when there is none
@@ -42,6 +42,29 @@ def keep_layers(backbone: PreTrainedModel, count: int) -> int:
     if kinds is not None:
         config.layer_types = kinds[:count]
     return had
+
+
+def depths(backbone: PreTrainedModel) -> tuple[dict[nn.Parameter, int], int]:
+    """How deep each weight of a backbone lies.
+
+    Args:
+        backbone: as transformers makes it.
+
+    Returns:
+        For each weight 0 if it belongs to the embeddings, i if to layer i, one more than the number of layers if to what follows them;
+        and that number.
+
+    Raises:
+        UsageError: the backbone keeps its layers at an unknown place.
+    """
+    place, layers = _layers(backbone, "layers cannot be frozen, or have rates of their own, there")
+    found = {}
+    for name, weight in backbone.named_parameters():
+        if name.startswith(f"{place}."):
+            found[weight] = int(name.removeprefix(f"{place}.").partition(".")[0]) + 1
+        else:
+            found[weight] = len(layers) + 1 if _AFTER.match(name) else 0
+    return found, len(layers)
 
 
 def has_token_types(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -63,3 +86,16 @@ def _find(backbone: nn.Module, place: str) -> nn.Module | None:
     for name in place.split("."):
         found = getattr(found, name, None)
     return found
+
+
+def _layers(backbone: PreTrainedModel, remedy: str) -> tuple[str, nn.ModuleList]:
+    """The layers of a backbone, and where it keeps them.
+
+    Raises:
+        UsageError: at an unknown place; says what to do.
+    """
+    for place in _PLACES:
+        if isinstance(layers := _find(backbone, place), nn.ModuleList):
+            return place, layers
+    kind = backbone.config.model_type
+    raise UsageError(f"a backbone of the type {kind} has its layers at none of the known places ({', '.join(_PLACES)}); {remedy}")

@@ -24,11 +24,13 @@ class Origin:
         layout: of the checkpoint, as text.
         settings: where the settings come from, as text.
         unused: names of weights in the checkpoint that have no place in the model.
+        separated: whether the checkpoint has one tower, which was copied to make two.
     """
 
     layout: str = "none"
     settings: str = "the caller"
     unused: tuple[str, ...] = ()
+    separated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

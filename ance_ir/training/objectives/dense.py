@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ance_ir.choices import check_choice
 from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.models.compute.batching import pad
 from ance_ir.models.compute.randomness import seeded
+from ance_ir.models.dense.tower import Tower
 from ance_ir.training.batches import Batch
 from ance_ir.training.objectives.batch_loss import BatchLoss
 from ance_ir.training.objectives.scoring import BatchTexts, in_parts, read_batch, similar_lengths
@@ -43,11 +45,14 @@ class DenseObjective:
             its negatives; those that were drawn for the query stay.
         symmetric: also apply the loss to each positive and the queries of its batch, wherever documents of the batch are negatives, and
             average the two directions.
+        train_tower: ``"query"`` or ``"passage"``: train this one of two towers alone. The other computes without dropout and gradients;
+            where it is the passage tower, an index stays valid (ADORE, Zhan et al. 2021).
         world: the processes that a batch's texts are dealt to.
 
     Raises:
         UsageError: there is no such loss, or a teacher without a loss for it, or the other way round, or no such dimension; a number is
-            none that it can be; or the encoder was converted to another precision than its checkpoint's.
+            none that it can be; or the encoder was converted to another precision than its checkpoint's, or has no tower of this name
+            alone.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class DenseObjective:
         grad_cache: bool = False,
         in_batch_margin: float | None = None,
         symmetric: bool = False,
+        train_tower: str | None = None,
         world: World = ALONE,
     ) -> None:
         self._loss = BatchLoss(
@@ -82,6 +88,7 @@ class DenseObjective:
         model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
         if isinstance(teacher, CrossEncoder):
             teacher = AskedTeacher(teacher, queries, store, passages)
+        self._frozen = _other_tower(model, train_tower) if train_tower is not None else None
         self.model = model.float()  # in half precision small updates would vanish
         self.queries = queries
         self._store = store
@@ -98,17 +105,22 @@ class DenseObjective:
             "teacher": dict(teacher.manifest) if teacher is not None else None,
             "grad_cache": grad_cache,
             **self._loss.manifest,
+            **({"towers": "separated"} if model.origin.separated else {}),
+            **({"train_tower": train_tower} if train_tower is not None else {}),
         }
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""
+        if self._frozen is not None:
+            self._frozen.eval()
         texts = read_batch(self.model, batch, self.queries, self._store, self._passages, self.world)
         if self._grad_cache:
             return self._backward_in_parts(batch, texts, temperature, share), texts.tokens
         query_BD = self._encode(self.model.query_tower, texts.queries)
         passage_PD = self._encode(self.model.passage_tower, texts.passages)
         loss = self._loss_of(batch, texts, query_BD, passage_PD, temperature)
-        (loss * share).backward()
+        if loss.requires_grad:  # unless this process has no text of the tower that is trained
+            (loss * share).backward()
         return float(loss.detach()), texts.tokens
 
     def _backward_in_parts(self, batch: Batch, texts: BatchTexts, temperature: float, share: float) -> float:
@@ -120,6 +132,8 @@ class DenseObjective:
         loss = self._loss_of(batch, texts, leaves[0], leaves[1], temperature)
         (loss * share).backward()
         for (tower, sequences), leaf in zip(sides, leaves, strict=True):
+            if tower is self._frozen:
+                continue
             assert leaf.grad is not None
             for part in similar_lengths([len(sequence) for sequence in sequences], self.model.device):
                 self._part(tower, sequences, part, seed).backward(leaf.grad[torch.from_numpy(part).to(leaf.device)])
@@ -136,6 +150,7 @@ class DenseObjective:
         with contextlib.ExitStack() as stack:
             if seed is not None:
                 stack.enter_context(seeded(seed + int(part[0]), self.model.device))
+            stack.enter_context(torch.set_grad_enabled(torch.is_grad_enabled() and tower is not self._frozen))
             vectors: Tensor = tower(*pad([sequences[i] for i in part], self.model.tokenizer.pad_id, self.model.device))
         return vectors.float()
 
@@ -156,3 +171,18 @@ class DenseObjective:
         documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
         scores_bK = torch.from_numpy(self._teacher.scores(batch.queries[own], documents_bK)).to(self.model.device)
         return self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
+
+
+def _other_tower(model: DenseEncoder, trained: str) -> Tower:
+    """The tower that is not trained.
+
+    Raises:
+        UsageError: there is no such tower, or one alone.
+    """
+    check_choice("tower", trained, ("query", "passage"))
+    if model.shared:
+        raise UsageError(
+            f"train_tower {trained}: in {model.name} queries and passages share one tower; "
+            "separate towers were expected: --separate-towers copies it (model.with_separate_towers())"
+        )
+    return model.passage_tower if trained == "query" else model.query_tower

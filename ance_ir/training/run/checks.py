@@ -15,6 +15,7 @@ from ance_ir.notices import examples
 from ance_ir.training.negatives.source import NegativeSchedule, NegativeSource
 from ance_ir.training.objectives.objective import Objective
 from ance_ir.training.run.folder import Model, TrainingRun
+from ance_ir.training.run.layers import frozen, layer_rates
 from ance_ir.training.run.metrics import Best, read_metrics
 from ance_ir.training.run.settings import TrainingSettings
 
@@ -31,11 +32,13 @@ def check_run(objective: Objective[Model], negatives: NegativeSchedule, settings
         mines: whether there is a miner.
 
     Raises:
-        UsageError: there would be no negatives, or a batch cannot be dealt to the processes.
+        UsageError: there would be no negatives, or nothing to train, or a batch cannot be dealt to the processes.
         TrainingError: the model's weights are not finite.
     """
     if settings.batch_size < objective.world.size:
         raise UsageError(f"a batch of {settings.batch_size} queries cannot be dealt to {objective.world.size} processes")
+    with frozen(objective.model, settings.freeze):
+        layer_rates(objective.model, settings.layer_decay)
     for source in {negatives.at(0), negatives.at(settings.steps - 1)}:
         if source.mines and not mines:
             raise UsageError(f"{source.name} negatives are mined, which takes a miner")

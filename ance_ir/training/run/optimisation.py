@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -20,17 +21,32 @@ _REMEDY = "delete this checkpoint to resume from the one before"
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
-def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimiser(
+    model: nn.Module, settings: TrainingSettings, rates: Mapping[nn.Parameter, float] | None = None
+) -> torch.optim.Optimizer:
     """The optimiser of a run over the trainable weights; matrices decay, biases and norms do not.
+
+    Args:
+        model: the model.
+        settings: of the run.
+        rates: what the learning rate of a weight is multiplied by; 1 for weights that are not named.
 
     Raises:
         MissingDependencyError: the optimiser's package is not installed.
     """
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
-    others = [parameter for parameter in trainable if parameter.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return OPTIMISERS[settings.optimiser]([group for group in groups if group["params"]], settings.learning_rate)
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for weight in model.parameters():
+        if weight.requires_grad:
+            groups.setdefault((weight.ndim < 2, (rates or {}).get(weight, 1.0)), []).append(weight)
+    decays = {True: 0.0, False: settings.weight_decay}
+    made = [{"params": groups[key], "weight_decay": decays[key[0]], "rate": key[1]} for key in sorted(groups)]
+    return OPTIMISERS[settings.optimiser](made, settings.learning_rate)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group of weights its part of a learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["rate"]
 
 
 def learning_rate(step: int, settings: TrainingSettings) -> float:

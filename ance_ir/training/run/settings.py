@@ -23,6 +23,9 @@ class TrainingSettings(Brief):
         schedule: of the learning rate after its warm-up, to the end of the run: ``"linear"`` or ``"cosine"`` to 0, or ``"constant"``.
         warm_up_steps: of the learning rate: steps over which it rises from 0.
         weight_decay: on matrices only.
+        freeze: leave the embeddings and so many first layers as they are; 0: the embeddings alone.
+        layer_decay: each layer has the learning rate of the one after it times this, the embeddings that of the first layer times this;
+            the last layer and what follows it have the whole rate (Sun et al. 2019, section 5.4.3).
         clip: the gradient is scaled down to this norm.
         temperature: scores are divided by it in the loss; 1 for raw inner products (paper, equation 6), about 0.05 for cosines.
         refresh_every: steps between two refreshes of mined negatives.
@@ -43,6 +46,8 @@ class TrainingSettings(Brief):
     schedule: str = "linear"
     warm_up_steps: int = 0
     weight_decay: float = 0.0
+    freeze: int | None = None
+    layer_decay: float | None = None
     clip: float = 1.0
     temperature: float = 1.0
     refresh_every: int = 1000
@@ -70,6 +75,8 @@ class TrainingSettings(Brief):
             raise UsageError("gradient checkpointing saves memory only while dropout is on; leave one of the two out")
         if not 0 <= self.warm_up_steps <= self.steps:
             raise UsageError(f"warm_up_steps lies between 0 and the run's {self.steps} steps, not at {self.warm_up_steps}")
-        for name in ("weight_decay", "seed"):
-            if getattr(self, name) < 0:
+        if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
+            raise UsageError(f"layer_decay is above 0 and at most 1, not {self.layer_decay}")
+        for name in ("weight_decay", "seed", "freeze"):
+            if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is at least 0, not {getattr(self, name)}")

@@ -30,8 +30,9 @@ from ance_ir.training.refresh.refresher import AsynchronousRefresher, Refresher
 from ance_ir.training.run.board import summary_writer
 from ance_ir.training.run.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.run.folder import Model, TrainingRun
+from ance_ir.training.run.layers import frozen, layer_rates
 from ance_ir.training.run.metrics import Best, read_metrics
-from ance_ir.training.run.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser
+from ance_ir.training.run.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser, set_learning_rate
 from ance_ir.training.run.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class Trainer(Generic[Model]):
         """
         with self.run.locked() if self.world.leads else contextlib.nullcontext():
             self.world.wait()
-            with collected() as found:
+            with collected() as found, frozen(self.model, self.settings.freeze):
                 try:
                     self._train(on_refresh if self.world.leads else None)
                 finally:
@@ -156,7 +157,7 @@ class Trainer(Generic[Model]):
             if self.tensorboard and self.world.leads:
                 self.run.open_log(self.settings.steps, tensorboard=True).close()
             return
-        optimiser = make_optimiser(self.model, self.settings)
+        optimiser = make_optimiser(self.model, self.settings, layer_rates(self.model, self.settings.layer_decay))
         done = self.run.load(self.model, optimiser)
         if done:
             logger.info("resuming after step %d of %s", done, self.run.folder)
@@ -230,8 +231,7 @@ class Trainer(Generic[Model]):
         began = time.perf_counter()
         settings = self.settings
         rate = learning_rate(step, settings)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimiser, rate)
         optimiser.zero_grad(set_to_none=True)
         self.model.train(settings.dropout)
         batches = self.batches.of_step(step)
