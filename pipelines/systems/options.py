@@ -22,6 +22,13 @@ from ance_ir.pipelines.systems.tree import Stage
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
 
 
+def _model(text: str) -> str:
+    separated = re.sub(r",(?=\s*\w+\s*=)", ";", text)
+    if separated != text:
+        raise UsageError(f"options are separated by ; and not by commas: {separated!r}")
+    return text
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -67,7 +74,7 @@ Kinds = Mapping[str, Callable[[str], Any]]
 BM25: Kinds = {"engine": str, "k1": _number, "b": _number, "stemmer": str, "stopwords": str, "rm3": _rm3}
 INDEX: Kinds = {"backend": str, "aggregation": str, "prf": _feedback}
 TEXT = (*(field.name for field in fields(TextSettings)), *OPENING)
-DENSE: Kinds = {"model": str, "passages": parse_passages, "instructions": _instructions, **INDEX, **dict.fromkeys(TEXT, str)}
+DENSE: Kinds = {"model": _model, "passages": parse_passages, "instructions": _instructions, **INDEX, **dict.fromkeys(TEXT, str)}
 RERANKER: Kinds = {"passages": parse_passages, "instruction": lambda text: text.replace("\\n", "\n")}
 READER: Kinds = {"by": str}
 BERT: Kinds = {"model": str, **RERANKER}

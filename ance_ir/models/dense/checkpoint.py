@@ -75,6 +75,8 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
         for tower in (opened.query, opened.passage):
             if tower is not None:
                 tower.normalize = True
+    if choices.normalize is False and opened.query.normalize:
+        raise UsageError(f"normalize=False was asked for, and {name} makes vectors of length 1 itself ({opened.layout})")
     for kind, asked, has in (
         ("pooling", choices.pooling, opened.query.pooling),
         ("similarity", choices.similarity, opened.query.similarity),

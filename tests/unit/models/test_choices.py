@@ -61,7 +61,7 @@ def test_normalize_of_a_bare_backbone(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_vectors_of_length_1_stay_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cosine"):
+    with pytest.raises(UsageError, match=r"normalize=False.*length 1"):
         DenseEncoder.from_pretrained(saved(tmp_path / "x", normalize=True), device="cpu", normalize=False)
 
 
@@ -90,6 +90,8 @@ def test_all_three_places_take_all_choices(tmp_path: Path, capsys: pytest.Captur
     hits = model.encode_passages(TEXTS) @ model.encode_queries(["the king"])[0]
     assert found.iloc[0]["docno"] == f"d{hits.argmax()}"
     np.testing.assert_allclose(found.iloc[0]["score"], hits.max(), atol=1e-3)
+    with pytest.raises(PointedError, match="; normalize=true"):
+        systems.get(f"ance[model={folder}, normalize=true]", dataset, device="cpu")
     with pytest.raises(PointedError, match="normalize"):
         systems.get(f"ance[model={folder}; normalize=perhaps]", dataset, device="cpu")
 
