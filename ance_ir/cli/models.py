@@ -70,7 +70,7 @@ def _shown(one: Published) -> str:
 
 
 def _settings(one: Published) -> str:
-    return ", ".join(f"{name}={','.join(value) if isinstance(value, list) else repr(value)}" for name, value in one.text.items())
+    return ", ".join(f"{name}={','.join(value) if isinstance(value, tuple) else repr(value)}" for name, value in one.text.items())
 
 
 def _columns(parameters: str | None, *others: str | int | None) -> str:

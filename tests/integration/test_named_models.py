@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, LlamaConfig, LlamaModel
+from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, LlamaConfig, LlamaModel, RobertaConfig, RobertaModel
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models import DenseEncoder
+from ance_ir.models.dense.published import published_models
 from tests.published import ance_weights, into_cache, write_ance
-from tests.tiny import WORDS, bert_tokenizer, roberta_tokenizer
+from tests.tiny import WORDS, backbone, bert_tokenizer, roberta_tokenizer
 
 pytestmark = pytest.mark.integration
 
@@ -48,8 +49,8 @@ def published(hub: Path, name: str, seed: int = 0, kind: str = "bert") -> None:
     into_cache(hub, name, folder)
 
 
-def _saved_tokenizer(folder: Path) -> Path:
-    bert_tokenizer().save_pretrained(folder / "tokenizer")
+def _saved_tokenizer(folder: Path, tokenizer: Any = None) -> Path:
+    (tokenizer or bert_tokenizer()).save_pretrained(folder / "tokenizer")
     return folder / "tokenizer"
 
 
@@ -76,7 +77,7 @@ def test_tct_colbert_is_that_of_pyterrier_dr(tmp_path: Path, hub: Path) -> None:
     again = DenseEncoder.from_pretrained(tmp_path / "again", device="cpu")
     assert again.fingerprint() == model.fingerprint()
     same(again, other.encode_queries(TEXTS), other.encode_docs(TEXTS))
-    with pytest.raises(UsageError, match="mask_padding"):
+    with pytest.raises(UsageError, match="mean-from-4"):
         model.as_sentence_transformer()
 
 
@@ -107,6 +108,74 @@ def test_bare_backbones_are_those_of_pyterrier_dr(hub: Path, name: str, kind: st
     model = DenseEncoder.from_pretrained(name, device="cpu")
     assert model.similarity == "dot"
     same(model, other.encode_queries(TEXTS), other.encode_docs(TEXTS))
+
+
+def _folder(folder: Path, *, decoder: bool) -> Any:
+    """A folder of sentence-transformers without prompts, and its model there."""
+    library = pytest.importorskip("sentence_transformers")
+    from sentence_transformers.sentence_transformer import modules
+
+    start = folder.parent / f"start-of-{folder.name}"
+    if decoder:
+        _decoder(start)
+    else:
+        backbone().save_pretrained(start)
+        bert_tokenizer().save_pretrained(start)
+    parts = [modules.Transformer(str(start), max_seq_length=60), modules.Pooling(32, pooling_mode="lasttoken" if decoder else "mean")]
+    made = library.SentenceTransformer(modules=[*parts, modules.Normalize()], device="cpu")
+    made.save(str(folder))
+    return made
+
+
+_TASK = "Given a web search query, retrieve relevant passages that answer the query"
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "passage"),
+    [
+        ("intfloat/multilingual-e5-base", "query: ", "passage: "),
+        ("BAAI/bge-base-en-v1.5", "Represent this sentence for searching relevant passages: ", ""),
+        ("nomic-ai/nomic-embed-text-v1.5", "search_query: ", "search_document: "),
+        ("Alibaba-NLP/gte-Qwen2-7B-instruct", f"Instruct: {_TASK}\nQuery: ", ""),
+        ("Qwen/Qwen3-Embedding-0.6B", f"Instruct: {_TASK}\nQuery:", ""),
+        ("sentence-transformers/gtr-t5-base", "", ""),
+    ],
+)
+def test_prompts_come_with_the_name(tmp_path: Path, hub: Path, name: str, query: str, passage: str) -> None:
+    decoder = "Qwen" in name
+    other = _folder(tmp_path / "x", decoder=decoder)
+    into_cache(hub, name, tmp_path / "x")
+    model = DenseEncoder.from_pretrained(name, device="cpu")
+    assert (model.similarity, model.prompts) == ("cosine", {"query": query, "document": passage})
+    texts = TEXTS[:4]
+    np.testing.assert_allclose(model.encode_queries(texts), other.encode(texts, prompt=query), atol=1e-5)
+    np.testing.assert_allclose(model.encode_passages(texts), other.encode(texts, prompt=passage), atol=1e-5)
+    if decoder:
+        asked = DenseEncoder.from_pretrained(name, device="cpu", instruction="Find code")
+        expected = other.encode(texts, prompt=query.replace(_TASK, "Find code"))
+        np.testing.assert_allclose(asked.encode_queries(texts), expected, atol=1e-5)
+    own = DenseEncoder.from_pretrained(name, device="cpu", query_prefix="", passage_prefix="x ")
+    np.testing.assert_allclose(own.encode_queries(texts), other.encode(texts), atol=1e-5)
+
+
+def test_every_name_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the settings of its entry: a bare backbone stands in for each."""
+    for kind in ("bert", "roberta"):
+        model = RobertaModel if kind == "roberta" else BertModel
+        config = RobertaConfig if kind == "roberta" else BertConfig
+        tokenizer = roberta_tokenizer() if kind == "roberta" else bert_tokenizer()
+        shape = {**SHAPE, "num_hidden_layers": 1, "vocab_size": len(tokenizer), "max_position_embeddings": 514}
+        model(config(**shape)).save_pretrained(tmp_path / kind)
+        tokenizer.__class__.from_pretrained(_saved_tokenizer(tmp_path, tokenizer), model_max_length=512).save_pretrained(tmp_path / kind)
+    for name, known in published_models().items():
+        stand_in = tmp_path / ("roberta" if known.text.get("end_token") == "</s>" else "bert")
+        monkeypatch.setattr("ance_ir.models.dense.checkpoint.resolve", lambda name, stand_in=stand_in: stand_in)
+        opened = DenseEncoder.from_pretrained(name, device="cpu")
+        assert opened.query_tower.pooling == (known.pooling or "mean"), name
+        assert opened.similarity == (known.similarity or "cosine") and opened.shared == (known.partner is None), name
+        found = {setting: getattr(opened.settings, setting) for setting in known.text}
+        assert found == known.text, name
+        assert np.isfinite(opened.encode_queries(["the king"])).all()
 
 
 def test_simlm_reads_titles_as_first_texts_and_has_unit_length(hub: Path) -> None:

@@ -86,7 +86,12 @@ def read_family(path: Path) -> dict[str, Published]:
         unknown = sorted(one.keys() - known)
         if unknown or (fault := type_fault(one, Published)):
             raise ModelError(f"{path}: {name}: {f'unknown keys {unknown}' if unknown else fault}")
-    return {name: Published(**one) for name, one in merged.items()}
+    return {name: Published(**{**one, "text": _settings(one["text"])}) for name, one in merged.items()}
+
+
+def _settings(text: dict[str, Any]) -> dict[str, Any]:
+    """Text settings as ``TextSettings`` has them: TOML knows no tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in text.items()}
 
 
 @cache

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
 from ance_ir.models.compute.inference import Progress
+from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.texts import TextEncoding
 from ance_ir.models.text.prompts import Prompts
 from ance_ir.optional import optional
@@ -123,10 +124,13 @@ class SentenceEncoding(TextEncoding):
 
         Raises:
             MissingDependencyError: sentence-transformers is not installed.
-            UsageError: the model reads texts in a way that sentence-transformers cannot, or was converted to another precision.
+            UsageError: the model reads or pools texts in a way that sentence-transformers cannot, or was converted to another precision.
         """
         library = optional("sentence_transformers", needed_for="as_sentence_transformer", remedy="pip install sentence-transformers")
         self.check_unconverted("given to sentence-transformers")
+        foreign = [name for name in pooling_names(self.query_tower.pooling) if POOLINGS[name].mode is None]
+        if foreign:
+            raise UsageError(f"sentence-transformers has no pooling like {foreign[0]}, which {self.name} has; encode with this model")
         own = [name for name in ("title_pair", "strip_question_mark", "mask_padding") if getattr(self.settings, name)]
         if own:
             raise UsageError(
