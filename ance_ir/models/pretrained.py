@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -17,12 +17,16 @@ from ance_ir.choices import check_choice
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
 from ance_ir.models.adapting import is_adapted, merged
-from ance_ir.models.card import Card
+from ance_ir.models.card import PLACE, Card, Model
 from ance_ir.models.compute.precision import Precision
+from ance_ir.models.export.graph import Graph
+from ance_ir.models.export.writing import export_folder, write_graphs
 from ance_ir.models.loading.backbones import depths, keep_layers
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import SETTINGS
+from ance_ir.models.loading.provenance import Training
 from ance_ir.models.loading.saving import model_folder
+from ance_ir.models.loading.source import hub_name
 from ance_ir.models.loading.weights import hash_weights, some
 from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
@@ -100,6 +104,26 @@ class Pretrained(nn.Module, Generic[S]):
             model = model.at_precision(precision)
         return (model.with_settings(**changes) if changes else model).eval()
 
+    def _opens_elsewhere(self) -> bool:
+        """Whether the other library of the family's card reads texts as the model does."""
+        return True
+
+    def _described(self, place: str = PLACE) -> Model:
+        """What its card says."""
+        return Model(
+            properties=self.properties(),
+            settings=self.settings.rows(),
+            provenance=self.origin.provenance,
+            place=place,
+            elsewhere=self._opens_elsewhere(),
+        )
+
+    def was_trained(self, training: Training) -> None:
+        """Have the model's card say how it was trained, and from which model."""
+        before = self.origin.provenance
+        base = hub_name(training.started_from) or before.base
+        self.origin = replace(self.origin, provenance=replace(before, training=training, base=base))
+
     def save(self, folder: Path | str) -> None:
         """Write a folder, whole or not at all, that this package opens, and the library of the layout as well.
 
@@ -111,12 +135,50 @@ class Pretrained(nn.Module, Generic[S]):
         """
         self.check_unconverted("saved")
         if is_adapted(self):
-            whole = copy.deepcopy(self)
-            merged(whole)
-            return whole.save(folder)
+            return self._merged().save(folder)
         with model_folder(folder, SETTINGS) as target:
             self._write(target)
-            (target / "README.md").write_text(self.card.filled(self.properties(), self.settings.rows()), encoding="utf-8")
+            self.origin.provenance.write(target)
+            (target / "README.md").write_text(self.card.filled(self._described()), encoding="utf-8")
+
+    def _merged(self) -> Self:
+        """A copy with its adapter merged."""
+        whole = copy.deepcopy(self)
+        merged(whole)
+        return whole
+
+    def _write_for_export(self, folder: Path) -> dict[str, Graph]:
+        """Write everything but the backbones' weights; the graphs to be exported, by the folders of their towers.
+
+        Raises:
+            UsageError: the family is not exported.
+        """
+        raise UsageError(f"{self.name}: encoders and rerankers are exported, not a {type(self).__name__}")
+
+    def export(self, folder: Path | str, format: str = "onnx") -> None:
+        """Write the model as a graph for another runtime, with its tokeniser, as the backends of sentence-transformers open it too.
+
+        The graph takes token ids and their mask of any size, padding on the right, and is compared with the model before the folder gets
+        its name. Weights are written in float32, whatever the model has.
+
+        Args:
+            folder: where to; it must not exist.
+            format: one of ``ance_ir.registries.EXPORT_FORMATS``.
+
+        Raises:
+            UsageError: there is no such format, something is at the path, the family is not exported, or the model was converted to
+                another precision than its checkpoint's.
+            MissingDependencyError: the extra ``export`` is not installed.
+            ModelError: the format cannot represent the model.
+        """
+        self.check_unconverted("exported")
+        if is_adapted(self):
+            return self._merged().export(folder, format)
+        with export_folder(folder, format) as (target, form):
+            graphs = self._write_for_export(target)
+            (target / "README.md").write_text(self.card.exported(self._described(), form), encoding="utf-8")
+            described = {"model": self.name, "fingerprint": self.fingerprint(), "settings": asdict(self.settings)}
+            write_graphs(target, form, graphs, format=format, **described)
 
     @property
     def settings(self) -> S:

@@ -15,6 +15,7 @@ from ance_ir.models.cross.pairs import PairSettings
 from ance_ir.models.loading.adapters import find_adapter
 from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
+from ance_ir.models.loading.provenance import read_provenance
 from ance_ir.models.loading.weights import reading
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ def _read(name: str, folder: Path, choices: Choices) -> Checkpoint[PairSettings]
     model, unused = layout.build(files, choices)
     tokenizer = files.tokenizer(model.config)
     said = layout.read_settings(files, choices, model, tokenizer) if ours is None else PairSettings.from_json(ours.get("settings"))
-    origin = Origin(layout="reranker", settings=SETTINGS if ours is not None else "the folder's own files", unused=unused)
+    source = SETTINGS if ours is not None else "the folder's own files"
+    origin = Origin(layout="reranker", settings=source, unused=unused, provenance=read_provenance(folder, name))
     return Checkpoint(model=model, tokenizer=tokenizer, settings=said, origin=origin)
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir import registries
-from ance_ir.errors import ModelError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import write_json
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer, Score
+from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, MODULE, Table, prompts_of, warn_of_unused
 from ance_ir.models.loading.weight_files import architectures, read_settings, read_value, read_weights
@@ -122,11 +123,13 @@ class Parts:
         model: with its head.
         tokenizer: its own.
         settings: how it reads pairs.
+        weights: whether the model's weights are written, or its configuration alone, next to an exported graph.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     settings: PairSettings
+    weights: bool = True
 
 
 class Layout(ABC):
@@ -190,6 +193,14 @@ class Layout(ABC):
     @abstractmethod
     def write(self, parts: Parts, folder: Path) -> None:
         """Write all but ``ance_ir.json``."""
+
+    def graph(self, model: PreTrainedModel, tokenizer: PairTokenizer) -> Graph:
+        """What of a model is exported.
+
+        Raises:
+            UsageError: models of this layout are not.
+        """
+        raise UsageError(f"rerankers for sequence classification are exported, not a {type(model).__name__}")
 
 
 LAYOUTS: Registry[Layout] = registries.RERANKER_LAYOUTS

@@ -6,6 +6,7 @@ Shapes: B pairs, L tokens, C logits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ance_ir.models.compute.precision import Precision
 from ance_ir.models.cross.checkpoint import layout_of, read_cross_encoder, write_cross_encoder
 from ance_ir.models.cross.layout import Choices, Parts
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
+from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.pretrained import Conversion, Pretrained
@@ -36,6 +38,12 @@ from ance_ir import CrossEncoder
 
 model = CrossEncoder.from_pretrained("this/folder")
 scores = model.score(["what is a reranker"], ["A reranker reads the query and the document together."])
+"""
+_ELSEWHERE = """
+from sentence_transformers import CrossEncoder
+
+model = CrossEncoder("this/folder")
+scores = model.predict([("what is a reranker", "A reranker reads the query and the document together.")])
 """
 
 FRESH_HEADS = ("logit",)
@@ -66,9 +74,10 @@ class CrossEncoder(Pretrained[PairSettings]):
     card = Card(
         library="sentence-transformers",
         task="text-ranking",
-        tags="ance_ir, cross-encoder, reranker",
+        tags=("ance_ir", "cross-encoder", "reranker"),
         title="A reranker",
         example=_EXAMPLE,
+        elsewhere=_ELSEWHERE,
     )
     telling = ("logits",)
     tokenizer: PairTokenizer
@@ -147,8 +156,16 @@ class CrossEncoder(Pretrained[PairSettings]):
     def _facts(self) -> dict[str, str]:
         return self._layout.facts(self.classifier, self.settings)
 
+    def _written(self) -> Parts:
+        return Parts(model=self.classifier, tokenizer=self.tokenizer.tokenizer, settings=self.settings)
+
+    def _write_for_export(self, folder: Path) -> dict[str, Graph]:
+        graph = self._layout.graph(self.classifier, self.tokenizer)
+        self._layout.write(replace(self._written(), weights=False), folder)
+        return {".": graph}
+
     def _write(self, folder: Path) -> None:
-        write_cross_encoder(Parts(model=self.classifier, tokenizer=self.tokenizer.tokenizer, settings=self.settings), folder)
+        write_cross_encoder(self._written(), folder)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> Tensor:
         """Log-odds of relevance, float32 ``[B]``, of padded pairs."""

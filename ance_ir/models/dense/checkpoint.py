@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +25,7 @@ from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, 
 from ance_ir.models.loading.adapters import find_adapter
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
 from ance_ir.models.loading.foreign import refuse_partial
+from ance_ir.models.loading.provenance import read_provenance
 from ance_ir.models.loading.sentence_transformers import warn_of_unused
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weights import quiet_transformers, reading
@@ -128,11 +129,51 @@ def _read(files: Files, choices: Choices) -> DenseCheckpoint:
         refuse_partial(files.path)
         if files.has(SETTINGS) or family_of(files.path) == "RAG model":  # what others publish for another task has a backbone
             refuse_other(files.path, "encoder")
-    return find_layout(files).open(files, choices)
+    return replace(find_layout(files).open(files, choices), provenance=read_provenance(files.path, names[0]))
 
 
-def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, prompts: Mapping[str, str], folder: Path) -> None:
-    """Write a tower as a sentence-transformers folder: of the settings, it has a place for lengths, case and prompts."""
+def write_towers(
+    towers: Sequence[Tower],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TextSettings,
+    prompts: Mapping[str, str],
+    folder: Path,
+    *,
+    backbones: bool = True,
+) -> dict[str, Tower]:
+    """Write an encoder as a sentence-transformers folder: one tower there, two in the folders ``query`` and ``passage``, with a ``Router``.
+
+    Of the settings, such a folder has a place for lengths, case and prompts.
+
+    Args:
+        towers: one for queries and passages, or one for each.
+        tokenizer: theirs.
+        settings: the text settings.
+        prompts: by their names.
+        folder: where to.
+        backbones: whether the backbones' weights are written too, and not their configurations alone.
+
+    Returns:
+        The towers by their folders, the folder itself by ``"."``.
+    """
+    parts = dict(zip(["."] if len(towers) == 1 else ["query", "passage"], towers, strict=True))
+    for part, tower in parts.items():
+        (folder / part).mkdir(exist_ok=True)
+        _write_tower(tower, tokenizer, settings, prompts, folder / part, backbone=backbones)
+    if len(towers) > 1:
+        _write_router(folder, towers[0], prompts)
+    return parts
+
+
+def _write_tower(
+    tower: Tower,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TextSettings,
+    prompts: Mapping[str, str],
+    folder: Path,
+    *,
+    backbone: bool,
+) -> None:
     modules = [(STATIC if isinstance(tower.backbone, StaticBackbone) else "Transformer", "")]
 
     def add(kind: str, config: dict[str, Any], weights: dict[str, Any] | None = None) -> None:
@@ -147,7 +188,7 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
         write_static(tower.backbone, tokenizer, settings, folder)
     else:
         with quiet_transformers():
-            tower.backbone.save_pretrained(folder)
+            (tower.backbone if backbone else tower.backbone.config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         lengths = {"max_seq_length": settings.passage_length, "do_lower_case": settings.lower_case}
         write_json(folder / "sentence_bert_config.json", lengths)
@@ -164,14 +205,8 @@ def write_tower(tower: Tower, tokenizer: PreTrainedTokenizerBase, settings: Text
     _write_settings(folder, tower, prompts)
 
 
-def write_router(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> None:
-    """Make one sentence-transformers model of the folders ``query`` and ``passage``, whose ``Router`` module points at their modules.
-
-    Args:
-        folder: with the two, as ``write_tower`` wrote them.
-        tower: one of the two.
-        prompts: by their names.
-    """
+def _write_router(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> None:
+    """Make one sentence-transformers model of the folders ``query`` and ``passage``, whose ``Router`` module points at their modules."""
     types: dict[str, str] = {}
     structure: dict[str, list[str]] = {}
     for route, part in zip(ROUTES, ("query", "passage"), strict=True):

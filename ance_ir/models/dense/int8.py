@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ance_ir.errors import ModelError
+from ance_ir.models.compute.openvino import converted
 from ance_ir.models.dense.tower import Tower
 from ance_ir.optional import optional
 
@@ -73,10 +73,7 @@ class Int8Tower(Tower):
 
 
 def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
-    openvino, frontends, ts_decoder = (
-        optional(module, needed_for="int8", remedy="pip install 'ance_ir[int8]'")
-        for module in ("openvino", "openvino.frontend", "openvino.frontend.pytorch.ts_decoder")
-    )
+    openvino = optional("openvino", needed_for="int8", remedy="pip install 'ance_ir[int8]'")
     quantized = copy.deepcopy(tower).float().eval()
     quantized.backbone.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set
     for module in list(quantized.modules()):
@@ -85,16 +82,11 @@ def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
                 setattr(module, name, _Int8Linear(layer))
     example = (torch.ones((2, 8), dtype=torch.int64), torch.ones((2, 8), dtype=torch.int64))
     try:
-        # openvino.convert_model does the same, and sends Intel telemetry
-        frontend = frontends.FrontEndManager().load_by_framework("pytorch")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer's, about branches that padding and length do not take
-            traced = ts_decoder.TorchScriptPythonDecoder(quantized, example_input=example)  # the frontend keeps no reference to it
-        converted = frontend.convert(frontend.load(traced))
+        model = converted(quantized, example)
         core = openvino.Core()
         has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         compiled = core.compile_model(
-            converted,
+            model,
             "CPU",
             {
                 "PERFORMANCE_HINT": "LATENCY",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir import registries
 from ance_ir.errors import ModelError
 from ance_ir.models.dense.tower import Similarity, Tower
+from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.foreign import no_checkpoint, refuse_half
+from ance_ir.models.loading.provenance import Provenance
 from ance_ir.models.loading.weight_files import read_weights
 from ance_ir.models.text.prompts import NO_PROMPTS, Prompts
 from ance_ir.models.text.settings import TextSettings
@@ -90,6 +92,7 @@ class DenseCheckpoint:
         unused: names of weights that were in the files and have no place in the model.
         assumed: choices that the files do not name, as text.
         fresh_head: whether its head is a new one.
+        provenance: what its card is filled from; added to what a layout reads.
     """
 
     layout: str
@@ -102,6 +105,12 @@ class DenseCheckpoint:
     unused: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     fresh_head: bool = False
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def origin(self) -> Origin:
+        """What the model says of where it comes from."""
+        return Origin(layout=self.layout, settings=self.settings_from, unused=self.unused, provenance=self.provenance)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,17 +12,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.digests import digest_of
 from ance_ir.errors import ModelError
-from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress
 from ance_ir.models.compute.precision import Precision
-from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_router, write_tower
+from ance_ir.models.dense.card import CARD
+from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_towers
+from ance_ir.models.dense.graph import graph_of
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, longest
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.sentences import SentenceEncoding
 from ance_ir.models.dense.tower import Similarity, Tower
 from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
+from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.source import absolute, expanded
@@ -32,14 +34,6 @@ from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.moved import warn_of_old_name
-
-_EXAMPLE = """
-from ance_ir import DenseEncoder
-
-model = DenseEncoder.from_pretrained("this/folder")
-query_vectors = model.encode_queries(["what is dense retrieval"])
-passage_vectors = model.encode_passages(["Dense retrieval matches queries and passages by their vectors."])
-"""
 
 
 class DenseEncoder(SentenceEncoding):
@@ -60,13 +54,7 @@ class DenseEncoder(SentenceEncoding):
         UsageError: a length in the settings is more than the model takes.
     """
 
-    card = Card(
-        library="sentence-transformers",
-        task="sentence-similarity",
-        tags="ance_ir, dense-retrieval",
-        title="A dense retriever",
-        example=_EXAMPLE,
-    )
+    card = CARD
     telling = ("vector", "pooling", "score")
     precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16", "int8")
 
@@ -152,8 +140,8 @@ class DenseEncoder(SentenceEncoding):
 
     @classmethod
     def _of(cls, opened: DenseCheckpoint, name: str) -> DenseEncoder:
-        origin = Origin(layout=opened.layout, settings=opened.settings_from, unused=opened.unused)
-        return cls(opened.query, opened.passage, opened.tokenizer, opened.settings, name=name, prompts=opened.prompts, origin=origin)
+        towers = {"query_tower": opened.query, "passage_tower": opened.passage}
+        return cls(**towers, tokenizer=opened.tokenizer, settings=opened.settings, name=name, prompts=opened.prompts, origin=opened.origin)
 
     @property
     def text(self) -> TextSettings:
@@ -165,6 +153,9 @@ class DenseEncoder(SentenceEncoding):
         """Deprecated: ``with_settings``."""
         warn_of_old_name("DenseEncoder.with_text", "DenseEncoder.with_settings")
         return self.with_settings(**changes)
+
+    def _opens_elsewhere(self) -> bool:
+        return not (self.settings.title_pair or self.settings.strip_question_mark)
 
     def _towers(self) -> list[Tower]:
         return [self.query_tower] if self.shared else [self.query_tower, self.passage_tower]
@@ -185,13 +176,15 @@ class DenseEncoder(SentenceEncoding):
             "score": "cosine" if self.similarity == "cosine" else "dot product",
         }
 
+    def _write_towers(self, folder: Path, *, backbones: bool = True) -> dict[str, Tower]:
+        return write_towers(self._towers(), self.tokenizer.reader, self.settings, self.prompts, folder, backbones=backbones)
+
+    def _write_for_export(self, folder: Path) -> dict[str, Graph]:
+        towers = self._write_towers(folder, backbones=False)
+        return {part: graph_of(tower, self.tokenizer.reader) for part, tower in towers.items()}
+
     def _write(self, folder: Path) -> None:
-        parts = ["."] if self.shared else ["query", "passage"]
-        for part, tower in zip(parts, self._towers(), strict=True):
-            (folder / part).mkdir(exist_ok=True)
-            write_tower(tower, self.tokenizer.reader, self.settings, self.prompts, folder / part)
-        if not self.shared:
-            write_router(folder, self.query_tower, self.prompts)
+        self._write_towers(folder)
         towers = "shared" if self.shared else "separate"
         write_ours(folder, towers=towers, similarity=self.similarity, text=asdict(self.settings))
 

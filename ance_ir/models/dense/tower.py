@@ -199,7 +199,16 @@ class Tower(nn.Module):
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
         """Vectors, ``[B, D]``, of padded token ids and their mask; ``None`` where there is no padding."""
-        hidden_BLH = self.backbone(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
+        return self.vectors(self.hidden(ids_BL, mask_BL), mask_BL)
+
+    def hidden(self, ids_BL: Tensor, mask_BL: Tensor | None, types_BL: Tensor | None = None) -> Tensor:
+        """The backbone's hidden states, ``[B, L, H]``; token types, where it has them, are 0 unless they are given."""
+        types = {} if types_BL is None else {"token_type_ids": types_BL}
+        hidden_BLH: Tensor = self.backbone(input_ids=ids_BL, attention_mask=mask_BL, **types).last_hidden_state
+        return hidden_BLH
+
+    def vectors(self, hidden_BLH: Tensor, mask_BL: Tensor | None) -> Tensor:
+        """Vectors, ``[B, D]``, of hidden states."""
         pooled_BH = pool(self.pooling, hidden_BLH, mask_BL)
         vectors_BD = self.head(pooled_BH) if self.head is not None else pooled_BH
         # in half precision a vector's length would be off by half a percent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ance_ir.errors import ModelError
 from ance_ir.models.loading.family import Family, refuse_other
 from ance_ir.models.loading.foreign import contents, no_checkpoint, refuse_partial
+from ance_ir.models.loading.provenance import Provenance
 from ance_ir.models.loading.source import resolve
 
 S = TypeVar("S")
@@ -25,12 +26,14 @@ class Origin:
         settings: where the settings come from, as text.
         unused: names of weights in the checkpoint that have no place in the model.
         separated: whether the checkpoint has one tower, which was copied to make two.
+        provenance: what its card is filled from.
     """
 
     layout: str = "none"
     settings: str = "the caller"
     unused: tuple[str, ...] = ()
     separated: bool = False
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

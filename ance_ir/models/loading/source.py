@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ance_ir.errors import MissingDependencyError, ModelError
@@ -20,6 +21,13 @@ def expanded(name: str) -> str:
 def absolute(name: str) -> str:
     """The name of a model that was opened by a name: a path is made absolute, a hub name stays."""
     return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def hub_name(name: str) -> str | None:
+    """The name on the hub of a model that was opened by a name; ``None`` of a path."""
+    if name in _PACKAGED:
+        return max(_PACKAGED, key=lambda other: (_PACKAGED[other] == _PACKAGED[name], "/" in other))
+    return name if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists() else None
 
 
 def is_packaged(name: str) -> bool:

@@ -23,6 +23,7 @@ from ance_ir.models.compute.randomness import seeded
 from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
+from ance_ir.models.loading.provenance import read_provenance
 from ance_ir.models.loading.weight_files import read_weights
 from ance_ir.models.loading.weights import build, load_config, load_tokenizer, quiet_transformers, reading
 from ance_ir.models.reader.text import ReaderSettings
@@ -57,7 +58,8 @@ def read_reader(name: str, *, fresh_head: FreshHead | None, seed: int) -> Checkp
         else:
             settings = ReaderSettings(pair_length=min(ReaderSettings.pair_length, longest(model, tokenizer)))
     source = SETTINGS if ours is not None else "what its layout was trained with"
-    return Checkpoint(model=model, tokenizer=tokenizer, settings=settings, origin=Origin(layout="reader", settings=source, unused=unused))
+    origin = Origin(layout="reader", settings=source, unused=unused, provenance=read_provenance(folder, name))
+    return Checkpoint(model=model, tokenizer=tokenizer, settings=settings, origin=origin)
 
 
 def _trained(config: PretrainedConfig, weights: Mapping[str, Tensor], name: str) -> tuple[PreTrainedModel, tuple[str, ...]]:

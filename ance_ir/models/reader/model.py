@@ -92,7 +92,7 @@ class Reader(Pretrained[ReaderSettings]):
         UsageError: the settings' length is more than the model takes.
     """
 
-    card = Card(library="transformers", task="question-answering", tags="ance_ir, reader", title="A reader", example=_EXAMPLE)
+    card = Card(library="transformers", task="question-answering", tags=("ance_ir", "reader"), title="A reader", example=_EXAMPLE)
     telling = ()
     tokenizer: ReaderTokenizer
 

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from ance_ir import __version__
 from ance_ir.errors import TrainingError
 from ance_ir.models.compute.randomness import seeded
+from ance_ir.models.loading.provenance import Training
 from ance_ir.notices import collected
 from ance_ir.training.batches import Batches
 from ance_ir.training.negatives.source import NegativeSchedule
@@ -154,6 +155,7 @@ class Trainer(Generic[Model]):
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
+            self._describe_model()
             if self.tensorboard and self.world.leads:
                 self.run.open_log(self.settings.steps, tensorboard=True).close()
             return
@@ -182,8 +184,13 @@ class Trainer(Generic[Model]):
                     self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
             if self.world.leads:
                 report_on_run(self.run, self.settings.steps, best)
+                self._describe_model()
                 self.run.save_trained(self.model)
             state = "ended"
+
+    def _describe_model(self) -> None:
+        """Let the model's card say how it was trained."""
+        self.model.was_trained(Training.of_run(self.run.manifest, read_metrics(self.run.folder / "metrics.jsonl")))
 
     def _due(self, done: int) -> bool:
         """Whether a checkpoint follows after so many steps."""

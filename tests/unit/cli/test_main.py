@@ -218,7 +218,7 @@ def test_verbose(flags: list[str], shown: list[str], as_search: Install, capsys:
 
 def test_completion_imports_no_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     context = click.Context(group)
-    assert [item.value for item in group.shell_complete(context, "e")] == ["eval"]
+    assert [item.value for item in group.shell_complete(context, "ev")] == ["eval"]
     assert [item.value for item in group.shell_complete(context, "--ver")] == ["--version", "--verbose"]
     monkeypatch.setenv("_ANCE_IR_COMPLETE", "bash_source")
     main([])

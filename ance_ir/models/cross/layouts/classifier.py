@@ -18,9 +18,11 @@ from transformers import (
 from ance_ir.errors import ModelError
 from ance_ir.models.compute.precision import keep_in_float32
 from ance_ir.models.compute.randomness import seeded
+from ance_ir.models.cross.graph import graph_of
 from ance_ir.models.cross.layout import ACTIVATIONS, Choices, Files, Layout, Parts, longest, pair_length, score_of, write_sentence_files
 from ance_ir.models.cross.pairs import JoinedPairs, PairSettings, PairTokenizer, Score
 from ance_ir.models.cross.prompted import PromptedPairs
+from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import has_token_types
 from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER
 from ance_ir.models.loading.weight_files import HEADS
@@ -111,12 +113,16 @@ class Classifier(Layout):
         parts.model.config.sentence_transformers = {"activation_fn": activation}  # where its versions 4 and 5 look
         try:
             with quiet_transformers():
-                parts.model.save_pretrained(folder)
+                (parts.model if parts.weights else parts.model.config).save_pretrained(folder)
         finally:
             parts.model.config.sentence_transformers = before
         parts.tokenizer.save_pretrained(folder)
         prompt = parts.settings.query_prefix
         write_sentence_files(folder, parts, "sequence-classification", "scores", prompt=prompt, activation=activation)
+
+    def graph(self, model: PreTrainedModel, tokenizer: PairTokenizer) -> Graph:
+        """Its logits."""
+        return graph_of(model, tokenizer.longest, token_types=has_token_types(model.config, tokenizer.tokenizer))
 
 
 def _architecture(weights: Mapping[str, Tensor]) -> str | None:

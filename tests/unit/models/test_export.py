@@ -1,0 +1,122 @@
+"""Models as graphs: what the folder holds, what the runtime computes with it, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from transformers import AutoTokenizer
+
+from ance_ir.cli.export import command
+from ance_ir.errors import MissingDependencyError, ModelError, UsageError
+from ance_ir.models import DenseEncoder, Head
+from ance_ir.models.dense.graph import TowerGraph, graph_of
+from ance_ir.models.export.format import EXPORT_FORMATS
+from ance_ir.models.export.writing import check, write_graphs
+from tests.tiny import cross_encoder, encoder, reader
+
+openvino = pytest.importorskip("openvino")
+
+TEXTS = ["the cat sleeps", "", "Dense Retrieval", "who sings when the moon is red and the small river runs", "日本"]
+
+
+def read(folder: Path, texts: list[str], length: int) -> dict[str, np.ndarray]:
+    """What the exported tokeniser makes of texts: a batch of mixed lengths."""
+    found = AutoTokenizer.from_pretrained(folder)(texts, padding=True, truncation=True, max_length=length, return_tensors="np")
+    return {name: found[name] for name in ("input_ids", "attention_mask")}
+
+
+def test_two_towers_are_two_graphs(tmp_path: Path) -> None:
+    model = encoder("roberta", shared=False, pooling="cls", head=12, text={"query_prefix": "query: "})
+    model.export(tmp_path / "x", "openvino")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+    described = json.loads((tmp_path / "x" / "export.json").read_text())
+    assert described["fingerprint"] == model.fingerprint()
+    assert list(described["graphs"]) == ["query", "passage"]
+    assert not list((tmp_path / "x").glob("*/model.safetensors"))
+    for part, expected, length, prefix in (
+        ("query", model.encode_queries(TEXTS), 16, "query: "),
+        ("passage", model.encode_passages(TEXTS), 32, ""),
+    ):
+        folder = tmp_path / "x" / part
+        graph = openvino.Core().compile_model(folder / "openvino" / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        found = graph(read(folder, [prefix + text for text in TEXTS], length))["sentence_embedding"]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_reranker_gives_its_logits(tmp_path: Path) -> None:
+    model = cross_encoder(labels=2)
+    model.export(tmp_path / "x", "openvino")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "x")
+    graph = openvino.Core().compile_model(tmp_path / "x" / "openvino" / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pairs = tokenizer(["who sings", "cat"], ["the bird sings", "the dog runs when the sun is red"], padding=True, return_tensors="np")
+    logits = graph({name: pairs[name] for name in ("input_ids", "attention_mask", "token_type_ids")})["logits"]
+    expected = model.log_odds(["who sings", "cat"], ["the bird sings", "the dog runs when the sun is red"])
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], expected, atol=1e-4)
+
+
+def test_half_precision_is_written_in_float32(tmp_path: Path) -> None:
+    model = encoder(head=8).to(torch.bfloat16)
+    graph = graph_of(model.query_tower, model.tokenizer.tokenizer)
+    assert {parameter.dtype for parameter in graph.module.parameters()} == {torch.float32}
+    assert next(model.parameters()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", EXPORT_FORMATS)
+def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    model, form = encoder(), EXPORT_FORMATS[name]
+    graph = graph_of(model.query_tower, model.tokenizer.tokenizer)
+
+    def run(path: Path) -> object:
+        def off(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            right = graph.compute({key: torch.from_numpy(value) for key, value in inputs.items()})
+            return {key: value.numpy() + (1e-3 if value.shape[0] == 5 else 0) for key, value in right.items()}
+
+        return off
+
+    with pytest.raises(ModelError, match=r"sentence_embedding.*\(5, 33\)"):
+        check(graph, dataclasses.replace(form, run=run), tmp_path)
+
+
+def test_what_does_not_convert_is_said_in_a_line(tmp_path: Path) -> None:
+    model = encoder()
+    graph = graph_of(model.query_tower, model.tokenizer.tokenizer)
+    assert isinstance(graph.module, TowerGraph)
+    graph.module.tower.head = Head(5, 5)
+    model.tokenizer.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"OpenVINO.*5x5"):
+        write_graphs(tmp_path, EXPORT_FORMATS["openvino"], {".": graph})
+
+
+def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    for model, folder, name, word in (
+        (encoder(), "there", "onnx", "there exists"),
+        (encoder(), "x", "tflite", "onnx, openvino"),
+        (encoder().at_precision("bfloat16"), "x", "onnx", "bfloat16"),
+        (encoder().at_precision("int8"), "x", "onnx", "int8"),
+        (reader(), "x", "onnx", "Reader"),
+    ):
+        with pytest.raises(UsageError, match=word):
+            model.export(tmp_path / folder, name)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match=r"onnxscript.*ance_ir\[export\]"):
+        encoder().export(tmp_path / "x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["there"]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    encoder(head=8).save(tmp_path / "model")
+    asked = [str(tmp_path / "model"), "--format", "openvino", "--out", str(tmp_path / "x"), "--query-length", "9"]
+    result = CliRunner().invoke(command, asked, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert str(tmp_path / "x") in result.output
+    assert json.loads((tmp_path / "x" / "export.json").read_text())["settings"]["query_length"] == 9
+    with pytest.raises(ModelError, match="OpenVINO"):
+        DenseEncoder.from_pretrained(tmp_path / "x")
