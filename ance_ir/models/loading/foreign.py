@@ -69,13 +69,18 @@ def no_checkpoint(folder: Path) -> ModelError:
     """The error for a folder without ``config.json``; it says what the folder is, if that can be seen."""
     if _there(*_ADAPTER_FILES, *_ADAPTERS_BELOW)(folder):
         return adapter(folder)
-    formats = [name for name, pattern in _OTHER_FORMATS.items() if _there(pattern)(folder)]
     seen = next((name for name, fits in _FOLDERS.items() if fits(folder)), None)
-    if formats:
-        seen = f"a model in the format of {', '.join(formats)}, which is not read; take its safetensors or PyTorch files"
+    if other := other_format(folder):
+        seen = other
     elif folder.is_dir() and not any(folder.iterdir()):
         seen = "an empty folder"
     return ModelError(f"{folder}: no config.json, so this is no checkpoint folder" + (f"; it looks like {seen}" if seen else ""))
+
+
+def other_format(folder: Path) -> str | None:
+    """A description of a model in a format that is not read, if a folder holds one."""
+    formats = [name for name, pattern in _OTHER_FORMATS.items() if _there(pattern)(folder)]
+    return f"a model in the format of {', '.join(formats)}, which is not read; take its safetensors or PyTorch files" if formats else None
 
 
 def adapter(where: Path | str) -> ModelError:

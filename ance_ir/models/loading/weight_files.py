@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ance_ir.errors import ModelError
 from ance_ir.files import read_json
-from ance_ir.models.loading.foreign import adapter, contents
+from ance_ir.models.loading.foreign import adapter, contents, other_format
 from ance_ir.notices import examples
 
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -83,7 +83,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         return _read_file(path)
     found = next((path / name for name in _FILES if (path / name).exists()), None)
     if found is None:
-        raise ModelError(f"{path}: no weights; one of {', '.join(_FILES)} was expected")
+        other = other_format(path)
+        raise ModelError(f"{path}: no weights; " + (f"it holds {other}" if other else f"one of {', '.join(_FILES)} was expected"))
     if found.suffix != ".json":
         return _read_file(found)
     shards = read_settings(found).get("weight_map")
