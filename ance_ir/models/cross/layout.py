@@ -139,11 +139,13 @@ class Layout(ABC):
         order: layouts are asked in the order of these numbers, and the first one that recognises the files opens them.
         classes: the classes of its models, by those of their configurations.
         remedy: what else can be done with a folder that does not open, for messages.
+        elsewhere: whether sentence-transformers opens what is written.
     """
 
     order: ClassVar[int]
     classes: ClassVar[Any]
     remedy: ClassVar[str] = ""
+    elsewhere: ClassVar[bool] = True
 
     @property
     def flat_classes(self) -> set[type[PreTrainedModel]]:

@@ -156,6 +156,9 @@ class CrossEncoder(Pretrained[PairSettings]):
     def _facts(self) -> dict[str, str]:
         return self._layout.facts(self.classifier, self.settings)
 
+    def _opens_elsewhere(self) -> bool:
+        return self._layout.elsewhere
+
     def _written(self) -> Parts:
         return Parts(model=self.classifier, tokenizer=self.tokenizer.tokenizer, settings=self.settings)
 

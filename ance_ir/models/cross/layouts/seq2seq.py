@@ -21,6 +21,7 @@ class Seq2Seq(Layout):
     """See the module."""
 
     order = 2
+    elsewhere = False
     classes = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
     def recognises(self, files: Files) -> bool:
