@@ -114,7 +114,7 @@ def _made(title: str, origin: Provenance) -> str:
     package = "[`ance_ir`](https://pypi.org/project/ance-ir)"
     if origin.training is None:
         return f"{title}, saved with {package}."
-    names = " and ".join(f"{one['name']} ({one['split']})" for one in origin.training.datasets)
+    names = " and ".join(f"{one['name']} ({one['split']})" if "split" in one else one["name"] for one in origin.training.datasets)
     return f"{title}, trained with {package} on {names}, from `{origin.base or origin.training.started_from}`."
 
 

@@ -53,7 +53,7 @@ class Training:
         sources = (environment.pop("place", None) or {}).get("dataset")
         sources = [sources] if isinstance(sources, str) else list(sources or [])
         sets = described.get("sets") or [described]
-        datasets = [{name: one[name] for name in ("name", "split", "weight") if name in one} for one in sets]
+        datasets = [{"name": "unnamed data", **{name: one[name] for name in ("name", "split", "weight") if name in one}} for one in sets]
         for one, source in zip(datasets, sources, strict=False):
             if str(source).startswith("hf:"):
                 one["hub"] = "/".join(str(source).removeprefix("hf:").partition("@")[0].split("/")[:2])
