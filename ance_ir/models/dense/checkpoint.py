@@ -129,7 +129,7 @@ def _read(files: Files, choices: Choices) -> DenseCheckpoint:
         refuse_partial(files.path)
         if files.has(SETTINGS) or family_of(files.path) == "RAG model":  # what others publish for another task has a backbone
             refuse_other(files.path, "encoder")
-    return replace(find_layout(files).open(files, choices), provenance=read_provenance(files.path, names[0]))
+    return replace(find_layout(files).open(files, choices), provenance=read_provenance(files.path, files.name))
 
 
 def write_towers(

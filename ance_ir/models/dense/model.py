@@ -135,13 +135,13 @@ class DenseEncoder(SentenceEncoding):
         chosen = {"query_prompt": query_prompt, "passage_prompt": passage_prompt, "instruction": instruction}
         check_prompts(chosen, settings)
         made: dict[str, Any] = {"pooling": pooling, "similarity": similarity, "normalize": normalize, "merge_adapter": merge_adapter}
-        opened = read_encoder(names, Choices(fresh_head=fresh_head, seed=seed, **made, **chosen))
+        opened = read_encoder(names, Choices(fresh_head=fresh_head, seed=seed, **made | chosen))
         return cls._of(opened, ",".join(map(absolute, names)))._ready(place, layers, precision, settings)
 
     @classmethod
     def _of(cls, opened: DenseCheckpoint, name: str) -> DenseEncoder:
-        towers = {"query_tower": opened.query, "passage_tower": opened.passage}
-        return cls(**towers, tokenizer=opened.tokenizer, settings=opened.settings, name=name, prompts=opened.prompts, origin=opened.origin)
+        origin = opened.origin
+        return cls(opened.query, opened.passage, opened.tokenizer, opened.settings, name=name, prompts=opened.prompts, origin=origin)
 
     @property
     def text(self) -> TextSettings:
