@@ -36,8 +36,8 @@ TRAIN = ["pytorch-optimizer>=3.11", "tensorboard>=2.20"]
 REPORT = ["matplotlib>=3.10"]
 NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4", "scikit-learn>=1.7"]
 FLEX = ["npids>=0.1.3"]
-# What data comes in that the standard library does not read.
-DATA = ["pyarrow>=21.0", "zstandard>=0.23"]
+# What data comes in that the standard library does not read; ijson is for ir_datasets, which reads DPR's questions with it.
+DATA = ["ijson>=3.3", "pyarrow>=21.0", "zstandard>=0.23"]
 HARNESS = ["beir>=2.2", "mteb>=2.26"]
 LORA = ["peft>=0.21"]
 INT8 = ["openvino>=2026.0"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
-import json
 import logging
 import re
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from json import JSONDecodeError
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,9 +76,7 @@ class Line:
             self._text = self.raw.decode().rstrip("\r\n")
             return self._text
         except UnicodeDecodeError as error:
-            near = self.raw[max(0, error.start - 20) : error.start + 20].decode("cp1252", errors="replace")
-            hint = f"In another encoding? As Windows-1252 (Latin-1) it reads {near!r}; {_CONVERT.format('WINDOWS-1252')}"
-            raise self.error("UTF-8", self.raw.decode(errors="backslashreplace"), hint) from None
+            raise not_utf8(self._path, self.number, self.raw, error.start) from None
 
     def error(self, expected: str, found: str | None = None, hint: str | None = None) -> MalformedFileError:
         """The error that names this line, what was expected, what was found (by default the line), and a hint."""
@@ -87,16 +85,35 @@ class Line:
 
     def json(self) -> dict[str, Any]:
         """The line as a JSON object."""
+        value = self.json_value("a JSON object")
+        if not isinstance(value, dict):
+            raise self.error("a JSON object")
+        return value
+
+    def json_value(self, expected: str) -> Any:
+        """The line's value in JSON.
+
+        Args:
+            expected: what is expected, for the error.
+        """
         text = self.text.strip(" \t")
         try:
             value, end = scan(text)
-        except json.JSONDecodeError:
-            raise self.error("a JSON object") from None
+        except JSONDecodeError as error:
+            raise self.error(expected, hint=self._recognise(self.text) or self._reason(text, error)) from None
         except ValueError as error:
-            raise self.error("a JSON object", hint=f"Not read: {error}") from None
-        if end != len(text) or not isinstance(value, dict):
-            raise self.error("a JSON object")
+            raise self.error(expected, hint=f"Not read: {error}") from None
+        if end != len(text):
+            raise self.error(expected, hint=self._recognise(self.text) or f"Not read: more follows at character {end + 1}")
         return value
+
+    def _reason(self, text: str, error: JSONDecodeError) -> str:
+        """Why a line is no JSON, if it looks like any."""
+        if text[:1] not in ("{", "["):
+            return ""
+        if not self.raw.endswith((b"\n", b"\r")) and text[-1] not in "}]":  # the last one
+            return "The file is cut: fetch it again, or remove the line"
+        return f"Not read: {error.msg} at character {error.pos + 1}"
 
     def string(self, value: dict[str, Any], key: str) -> str:
         """``value[key]``, which must be a string."""
@@ -152,6 +169,36 @@ def open_binary(path: Path | str) -> Iterator[io.BufferedReader[Any]]:
         yield stream
 
 
+def not_utf8(path: Path | str, number: int, raw: bytes, place: int) -> MalformedFileError:
+    """The error of bytes that are not UTF-8.
+
+    Args:
+        path: the file.
+        number: of the line in it.
+        raw: bytes of the line, perhaps with others.
+        place: of the first wrong byte in ``raw``.
+    """
+    start, end = raw.rfind(b"\n", 0, place) + 1, raw.find(b"\n", place)
+    found = raw[start : end if end >= 0 else None][:400].decode(errors="backslashreplace")
+    near = raw[max(start, place - 20) : place + 20].decode("cp1252", errors="replace")
+    hint = f"In another encoding? As Windows-1252 (Latin-1) it reads {near!r}; {_CONVERT.format('WINDOWS-1252')}"
+    return MalformedFileError(path, number, "UTF-8", found, hint)
+
+
+def first_not_utf8(path: Path) -> MalformedFileError:
+    """The error of the first bytes of a file that are not UTF-8, for readers that do not count lines."""
+    decoder, number = codecs.getincrementaldecoder("utf-8")(), 1
+    with open_binary(path) as stream:
+        while block := stream.read(_BUFFER):
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                number += error.object.count(b"\n", 0, error.start)
+                return not_utf8(path, number, error.object, error.start)
+            number += block.count(b"\n")
+    return MalformedFileError(path, number, "UTF-8", "a character that is cut at the end of the file")
+
+
 def parse_json(path: Path | str, raw: bytes) -> Any:
     """The value that the bytes of a file hold as JSON.
 
@@ -161,8 +208,8 @@ def parse_json(path: Path | str, raw: bytes) -> Any:
     try:
         return loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise MalformedFileError(path, raw.count(b"\n", 0, error.start) + 1, "UTF-8", repr(raw[error.start : error.start + 20])) from None
-    except json.JSONDecodeError as error:
+        raise not_utf8(path, raw.count(b"\n", 0, error.start) + 1, raw, error.start) from None
+    except JSONDecodeError as error:
         found = f"{error.msg}: {error.doc[error.pos : error.pos + 20]}" if raw.strip() else ""
         raise MalformedFileError(path, error.lineno, "JSON", found) from None
     except ValueError as error:

@@ -71,9 +71,17 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def summary(self, name: str) -> str:
         """The first line of the module's docstring, without its period; the module is not imported."""
-        source = (self.folder / f"{self._modules[name]}.py").read_text(encoding="utf-8")
-        docstring = ast.get_docstring(ast.parse(source)) or ""
+        docstring = ast.get_docstring(self._source(name)) or ""
         return docstring.partition("\n")[0].removesuffix(".")
+
+    def gives(self, name: str, part: str) -> bool:
+        """Whether an entry that is made in its module, ``LAYOUT = Layout(…)``, is given a part by name there; it is not imported."""
+        assigned = (one for one in self._source(name).body if isinstance(one, ast.Assign) and isinstance(one.value, ast.Call))
+        made = (one.value for one in assigned if any(isinstance(to, ast.Name) and to.id == self.attribute for to in one.targets))
+        return any(keyword.arg == part for call in made if isinstance(call, ast.Call) for keyword in call.keywords)
+
+    def _source(self, name: str) -> ast.Module:
+        return ast.parse((self.folder / f"{self._modules[name]}.py").read_text(encoding="utf-8"))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)

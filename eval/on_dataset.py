@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.datasets import Dataset, load_dataset
+from ance_ir.datasets import Dataset, FileDataset, load_dataset
 from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.eval.evaluation import Evaluation
 from ance_ir.eval.experiment import evaluate_systems
@@ -74,7 +74,7 @@ def evaluate_on_dataset(
         notices = stack.enter_context(collected())
         dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
         suite = suite or suite_of(dataset, split)
-        stack.enter_context(_naming_needs(suite))
+        stack.enter_context(_naming_needs(suite, dataset))
         computing: Any = {"device": device, "model": model, "precision": precision, "instruction": instruction, "models": models}
         options |= {"judged_in_part": suite.judged_in_part, "counts_itself": suite.counts_itself, "verbose": verbose}
         evidence = Evidence.of(dataset, split, processes=processes, verbose=verbose)
@@ -132,11 +132,11 @@ def parser_for(
 
 
 @contextlib.contextmanager
-def _naming_needs(suite: Suite) -> Iterator[None]:
-    """While entered, an error about missing data says what the suite needs."""
+def _naming_needs(suite: Suite, dataset: Dataset) -> Iterator[None]:
+    """While entered, an error about missing data says what the suite needs, but where files of the user's lack something."""
     try:
         yield
     except DatasetNotFoundError as error:
-        if not suite.needs:
+        if not suite.needs or isinstance(dataset, FileDataset):
             raise
         raise DatasetNotFoundError(f"{suite.name} needs {suite.needs}. {error}") from error

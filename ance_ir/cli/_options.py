@@ -46,24 +46,24 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 """Those of ``ance_ir.models.compute.precision``, written here so that no help imports torch."""
 
 
-def dataset_option(command: F) -> F:
-    """``--dataset`` and ``--column``."""
-    return click.option("--dataset", required=True, metavar="D", help=DATASET, callback=named_columns)(column_option(command))
+def dataset_options(*names: str, help: str = DATASET, **options: Any) -> Callable[[F], F]:
+    """``--dataset`` and ``--column``; ``names`` and ``options`` are those of ``click.option``."""
+
+    def add(command: F) -> F:
+        return click.option("--dataset", *names, metavar="D", help=help, callback=named_columns, **options)(column_option(command))
+
+    return add
+
+
+dataset_option = dataset_options(required=True)
+"""``--dataset``, which must be given, and ``--column``."""
 
 
 def training_sets_options(command: F) -> F:
     """``--dataset``, ``--split`` and ``--weight``, each of which may be repeated, and ``--column``."""
     return _with(
         command,
-        click.option(
-            "--dataset",
-            required=True,
-            multiple=True,
-            metavar="D",
-            help=f"{DATASET} May be repeated, to train on several.",
-            callback=named_columns,
-        ),
-        column_option,
+        dataset_options(required=True, multiple=True, help=f"{DATASET} May be repeated, to train on several."),
         click.option(
             "--split",
             multiple=True,
@@ -260,10 +260,11 @@ def settings_from(kind: type[T], options: dict[str, Any], **others: Any) -> T:
     return kind(**{name: options.pop(name) for name in named}, **others)
 
 
-def listing(entries: Registry[Any]) -> str:
-    """The names and summaries of a registry, as a paragraph of a help text that keeps its lines."""
-    width = max(14, *(len(name) + 2 for name in entries))
-    return "\n".join(["\b", *(f"  {name:<{width}}{entries.summary(name)}" for name in entries)])
+def listing(entries: Registry[Any], names: Iterable[str] | None = None) -> str:
+    """The names and summaries of a registry, or of some of its entries, as a paragraph of a help text that keeps its lines."""
+    names = list(entries if names is None else names)
+    width = max(14, *(len(name) + 2 for name in names))
+    return "\n".join(["\b", *(f"  {name:<{width}}{entries.summary(name)}" for name in names)])
 
 
 def join(device: str | None) -> tuple[World, str | None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, device_option
+from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, dataset_options, device_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,13 +26,11 @@ Example:
 @click.command("bench", short_help="Measure search, encoding, pipelines and mining", epilog=EXAMPLE)
 @click.argument("what", type=click.Choice(["search", "encode", "pipeline", "mine"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: vectors of the corpus.")
-@click.option(
-    "--dataset",
+@dataset_options(
     "datasets",
     multiple=True,
     default=["python-stdlib"],
     show_default=True,
-    metavar="D",
     help=f"encode, pipeline, mine: the documents' dataset; encode: may be repeated. {DATASET}",
 )
 @click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode, pipeline: of each dataset.")

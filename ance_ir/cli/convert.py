@@ -15,7 +15,9 @@ IN: {DATASET} For a file, `-` is the standard input.
 
 Layouts:
 
-{listing(DATASET_LAYOUTS)}
+{listing(DATASET_LAYOUTS, [name for name in DATASET_LAYOUTS if DATASET_LAYOUTS.gives(name, "write")])}
+
+`ance-ir layouts` lists those that are only read, too.
 
 What a layout cannot hold is refused, before work is spent where that is known, and left out where --drop names it. Layouts without ids
 get ids from a hash of the text.

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import UserPath, device_option, precision_option
+from ance_ir.cli._options import UserPath, dataset_options, device_option, named_columns, precision_option
 
 EXAMPLE = """
 \b
@@ -22,13 +22,11 @@ Example, on two machines that share a folder:
 
 @click.command("inferencer", short_help="Mine negatives for a training run", epilog=EXAMPLE)
 @click.argument("run", type=UserPath())
-@click.option(
-    "--dataset",
-    metavar="D",
+@dataset_options(
     multiple=True,
     help="The run's dataset, or all of several in their order, where they are found elsewhere than by the trainer.",
 )
-@click.option("--dev-dataset", metavar="D", help="Likewise the dataset of --dev-dataset.")
+@click.option("--dev-dataset", metavar="D", callback=named_columns, help="Likewise the dataset of --dev-dataset.")
 @device_option
 @precision_option
 @click.option("--patience", type=float, default=600.0, show_default=True, help="Seconds to wait for a heartbeat of the trainer.")

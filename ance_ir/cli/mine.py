@@ -43,7 +43,7 @@ Example:
     metavar="FORMAT",
     help="tevatron, sentence-transformers, flagembedding, dpr or colbert, or trec: a run of the negatives alone.",
 )
-@click.option("--out", type=UserPath(), required=True, help="The file to write (of colbert a folder); it must not exist.")
+@click.option("--out", type=UserPath(), required=True, help="The file to write, or (without an ending) its folder; it must not exist.")
 @click.option("--scores", is_flag=True, help="Write the system's scores; positives that it does not score are left out then.")
 @click.option(
     "--examples",

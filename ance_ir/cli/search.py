@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import DATASET, UserPath, column_option, device_option, named_columns, precision_option
+from ance_ir.cli._options import DATASET, UserPath, dataset_options, device_option, precision_option
 from ance_ir.registries import FAISS_PARTS, RUN_FORMATS
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ Example:
     type=click.IntRange(min=1),
     help=f"Documents a query.  [default: {_SHOWN}; {_WRITTEN} with --system and --out]",
 )
-@click.option("--dataset", metavar="D", callback=named_columns, help=f"What to search; with INDEX, shows its texts. {DATASET}")
-@column_option
+@dataset_options(help=f"What to search; with INDEX, shows its texts. {DATASET}")
 @click.option("--out", type=UserPath(dir_okay=False), help="Write a run there instead of showing the results.")
 @click.option("--format", "form", type=click.Choice(list(RUN_FORMATS)), default="trec", show_default=True, help="Of the run.")
 @click.option("--tag", default="ance_ir", show_default=True, help="The run's name, one word.")
@@ -107,9 +106,10 @@ def command(
         raise click.UsageError("--system needs --dataset, what it searches")
     if own and not system:
         raise click.UsageError("--pipelines needs --system, which of them to run")
-    fixed = [name for name in ("backend", "aggregation") if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
-    if system and fixed:
+    if system and (fixed := _chosen(ctx, "backend", "aggregation")):
         raise click.UsageError(f"--{fixed[0]} is for INDEX; in a system it is an option of the stage: x.ance[{fixed[0]}=…]")
+    if out is None and (of_run := _chosen(ctx, "form", "tag")):
+        raise click.UsageError(f"--{of_run[0].replace('form', 'format')} is of the run that --out FILE writes; name one")
     source = load_dataset(dataset) if dataset else None
     topics = str(file) if file else split or ""
     file_out = RunFile(path=out, tag=tag, format=form, dataset=source, split=split or "test", topics=topics) if out else None
@@ -129,6 +129,11 @@ def command(
         return
     about = file_out.write(found)
     click.echo(f"{len(found.run):,} results of {len(queries):,} queries in {out}, what made them in {about}")
+
+
+def _chosen(ctx: click.Context, *names: str) -> list[str]:
+    """Those of some parameters that were given."""
+    return [name for name in names if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
 
 
 def _index_and_queries(words: tuple[str, ...], system: str | None) -> tuple[Path | None, tuple[str, ...]]:

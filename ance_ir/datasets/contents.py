@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,9 @@ FIELDS = {
     "scores": "a teacher's scores",
     "prompt": "instructions",
     "runs": "run files",
+    "lines": "tabs and ends of lines in texts",
 }
-"""What a layout may be able to hold in addition to the documents' texts."""
+"""What a layout may be able to hold in addition to the documents' texts. Where ``lines`` are dropped, there are spaces in their place."""
 
 
 class LossError(UsageError):
@@ -73,17 +75,22 @@ class Contents:
         self.splits = () if "queries" in drop else tuple(splits) or dataset.splits
         if missing := [split for split in self.splits if not dataset.has_split(split)]:
             raise DatasetNotFoundError(f"{dataset.name} has no split {missing[0]!r}; splits: {', '.join(dataset.splits) or 'none'}")
-        self._refuse(self._known())
+        self._found = self._known()
+        self._refuse(self._found)
 
     def keeps(self, field: str) -> bool:
         """Whether a field is written: the layout holds it, and it was not given up."""
         return field in self._kept
 
+    def has(self, field: str) -> bool:
+        """Whether the dataset is known to have a field, before documents are read, and it is written."""
+        return field in self._found and field in self._kept
+
     def documents(self) -> Iterator[Document]:
         """The usable documents.
 
         Raises:
-            LossError: one has a title or URL that the layout cannot hold.
+            LossError: one has a title or URL, tabs or ends of lines that the layout cannot hold.
         """
         named = self._named() if "corpus" in self._dropped else None
         for document in self.dataset.usable_documents(self.verbose):
@@ -96,8 +103,16 @@ class Contents:
         return {docno for instance in instances for docno in (*instance.positives, *instance.negatives)}
 
     def queries(self, split: str) -> pd.DataFrame:
-        """Frame of ``qid`` and ``query``."""
-        return self.dataset.queries(split)
+        """Frame of ``qid`` and ``query``.
+
+        Raises:
+            LossError: one has tabs or ends of lines, and the layout cannot hold them.
+        """
+        queries = self.dataset.queries(split)
+        if "lines" in self._kept or not queries["query"].map(_has_lines).any():
+            return queries
+        self._refuse(["lines"])
+        return queries.assign(query=queries["query"].map(_in_one_line))
 
     def all_queries(self) -> pd.DataFrame:
         """Frame of ``qid`` and ``query``: the queries of all splits, each once.
@@ -164,9 +179,13 @@ class Contents:
             yield replace(record, positives=positives, negatives=negatives)
 
     def _reduced(self, document: Document) -> Document:
-        fields = [name for name in ("title", "url") if document.get(name)]
-        self._refuse({name for name in fields if name in self._refused})
-        return {name: value for name, value in document.items() if name in ("docno", "text") or name in self._kept}
+        fields = {name for name in ("title", "url") if document.get(name)}
+        kept = {name: value for name, value in document.items() if name in ("docno", "text") or name in self._kept}
+        if "lines" not in self._kept and any(map(_has_lines, kept.values())):
+            fields.add("lines")
+            kept = {name: _in_one_line(value) for name, value in kept.items()}
+        self._refuse(fields)
+        return kept
 
     def _known(self) -> set[str]:
         """The fields that the dataset is known to have, before the corpus is read."""
@@ -228,6 +247,14 @@ class Contents:
             what = ", ".join(f"{name} ({FIELDS[name]})" for name in lost)
             remedy = " ".join(f"--drop {name}" for name in lost)
             raise LossError(f"the layout {self.layout} cannot hold {what} of {self.dataset.name}; to leave them out: {remedy}")
+
+
+def _has_lines(text: str) -> bool:
+    return "\n" in text or "\t" in text or "\r" in text
+
+
+def _in_one_line(text: str) -> str:
+    return re.sub(r"[\t\r\n]+", " ", text)
 
 
 _ATTRIBUTES = {"negatives": ("negatives",), "scores": ("positive_scores", "negative_scores"), "prompt": ("prompt",)}

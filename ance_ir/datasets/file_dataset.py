@@ -35,6 +35,7 @@ class Parts:
         instances: by split, reads training instances, where these have more than the judgements.
         files: the files that all but documents and runs come from.
         runs: TREC runs by name and split.
+        sought: by kind (``queries``, ``qrels``, ``answers``), the name in the folder that a file of a split would have, for messages.
     """
 
     corpus: Sequence[Path]
@@ -45,6 +46,7 @@ class Parts:
     instances: Mapping[str, Callable[[], Iterator[TrainingInstance]]] = field(default_factory=dict)
     files: Sequence[Path] = ()
     runs: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    sought: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
 
 
 class FileDataset(Dataset):
@@ -166,7 +168,9 @@ class FileDataset(Dataset):
 
     def _missing(self, kind: str, split: str, present: str) -> str:
         """The message about a part that a split does not have."""
-        return f"{self.name} ({self.layout}) has no {kind} for the split {split!r}; splits with {kind}: {present}"
+        sought = self.parts.sought.get(kind)
+        place = f": looked for {sought(split)}, plain or compressed, in {self.path}" if sought else ""
+        return f"{self.name} ({self.layout}) has no {kind} for the split {split!r}{place}; splits with {kind}: {present}"
 
 
 def _in_order(splits: Iterable[str]) -> tuple[str, ...]:

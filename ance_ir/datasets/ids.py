@@ -22,6 +22,10 @@ _AROUND = "\ufeff\u200b"
 _WITHIN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff]")
 
 
+FRACTION = "Ids are texts or whole numbers; of a column of these that has gaps pandas makes fractions: write 1 for 1.0"
+"""The hint on an id that is a number with a point."""
+
+
 class InvalidIdError(ValueError):
     """A value that is no id."""
 

@@ -25,8 +25,9 @@ _COLUMNS = ("qid", "docno", "label")
 
 
 def parse_label(text: str) -> int | None:
-    """The label in a text, or ``None`` if it is none."""
-    found = int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else None
+    """The label in a text, or ``None`` if it is none; ``1.0`` is 1."""
+    match = re.fullmatch(r"([+-]?[0-9]{1,9})(\.0{1,9})?", text)
+    found = int(match[1]) if match else None
     return found if found is not None and LOWEST <= found <= HIGHEST else None
 
 

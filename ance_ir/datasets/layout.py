@@ -23,6 +23,8 @@ class Layout:
         marks: names of files that folders in this layout have, and in no other: two such names in one folder are an error.
         write: writes a dataset to a path, which appears whole or not at all.
         write_records: writes training records to a file, likewise.
+        ending: of the names of such files; where a name has no ending, it is that of a folder with a file for each split. Empty where
+            ``write_records`` writes folders, too.
         even: whether tools that read it expect as many negatives in each training record.
         example: what lies there, for documentation: ``"corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv"``.
     """
@@ -34,4 +36,5 @@ class Layout:
     marks: tuple[str, ...] = ()
     write: Callable[[Contents, Path], None] | None = None
     write_records: Callable[[Iterable[TrainingRecord], Path], None] | None = None
+    ending: str = ""
     even: bool = False

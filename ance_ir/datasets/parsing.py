@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ance_ir.datasets.frames import qrels_frame
-from ance_ir.datasets.ids import Ids, InvalidIdError
+from ance_ir.datasets.ids import FRACTION, Ids, InvalidIdError
 from ance_ir.datasets.judgements import LABEL, parse_label, settle
 from ance_ir.datasets.recognition import Wanted, hint, is_header
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
@@ -174,10 +174,13 @@ def clean_id(line: Line, value: object, kind: str, ids: Ids) -> str:
 
 
 def _of_key(line: Line, value: dict[str, Any], key: str, ids: Ids) -> str:
-    """The id under a key."""
-    if not isinstance(value.get(key), str):
-        raise line.error(f"a string under the key {key!r}")
-    return clean_id(line, value[key], key, ids)
+    """The id under a key, a string or a whole number."""
+    found = value.get(key)
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
+    if not isinstance(found, str):
+        raise line.error(f"a string under the key {key!r}", hint=FRACTION if isinstance(found, float) else None)
+    return clean_id(line, found, key, ids)
 
 
 def _new(line: Line, qid: str, seen: set[str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ance_ir.datasets.ids import FRACTION
 from ance_ir.errors import DatasetError, MalformedFileError
 
 Row = tuple[int, dict[str, Any]]
@@ -92,7 +93,7 @@ class Table:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if not isinstance(value, str):
-            raise self.error(number, values, f"a string under the key {key!r}")
+            raise self.error(number, values, f"a string under the key {key!r}", FRACTION if isinstance(value, float) else "")
         return value
 
     def text_of(self, number: int, values: dict[str, Any], key: str) -> str:

@@ -19,6 +19,7 @@ def fruits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
     (folder.parent / "__init__.py").write_text("")
     (folder / "__init__.py").write_text("")
     (folder / "red_apple.py").write_text('"""An apple.\n\nRed."""\nFRUIT = "apple"\n')
+    (folder / "plum.py").write_text('"""A plum."""\nSTONE = dict(leaf=1)\nFRUIT = dict(stone=STONE)\n')
     (folder / "banana.py").write_text('"""It cannot be imported."""\nraise RuntimeError\n')
     (folder / "_peel.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
@@ -28,9 +29,11 @@ def fruits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
 
 
 def test_names_and_summaries_need_no_import(fruits: Registry[str]) -> None:
-    assert list(fruits) == ["banana", "red-apple"]
-    assert len(fruits) == 2
+    assert list(fruits) == ["banana", "plum", "red-apple"]
+    assert len(fruits) == 3
     assert fruits.summary("banana") == "It cannot be imported"
+    assert [name for name in fruits if fruits.gives(name, "stone")] == ["plum"]
+    assert not any(fruits.gives(name, "leaf") for name in fruits)
     assert "some_fruits.inner.banana" not in sys.modules
 
 
@@ -41,7 +44,7 @@ def test_an_entry_is_imported_when_it_is_asked_for(fruits: Registry[str]) -> Non
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_all(fruits: Registry[str]) -> None:
-    with pytest.raises(UsageError, match=r"fruit 'red-aple'.*'red-apple'.*banana, red-apple"):
+    with pytest.raises(UsageError, match=r"fruit 'red-aple'.*'red-apple'.*banana, plum, red-apple"):
         fruits.find("red-aple")
     with pytest.raises(UsageError, match="fruit 7"):
         fruits.check(7)

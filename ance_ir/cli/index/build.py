@@ -20,7 +20,7 @@ from ance_ir.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from ance_ir.datasets import OnError
+    from ance_ir.datasets import Dataset, OnError
     from ance_ir.indexes.store.vectors import VectorType
     from ance_ir.models.compute.precision import Precision
 
@@ -76,7 +76,6 @@ def command(
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
-    from ance_ir.pipelines.systems.words import path_word
 
     Workspace(out, "building").check(overwrite=overwrite)
     world, device = join(device)
@@ -100,4 +99,19 @@ def command(
     if not world.leads:
         return
     click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")
-    click.echo(f"next: ance-ir eval --dataset {shlex.quote(dataset)} --system bm25 --system dense={path_word(out)} --baseline bm25")
+    click.echo(f"next: {_next(collection, shlex.quote(dataset), out)}")
+
+
+def _next(collection: Dataset, dataset: str, out: Path) -> str:
+    """The command to go on with: an evaluation, if there is anything to evaluate on."""
+    from ance_ir.datasets import FileDataset
+    from ance_ir.pipelines.systems.words import path_word
+
+    if not isinstance(collection, FileDataset):
+        judged = list(collection.splits)
+    else:
+        judged = [split for split in collection.splits if split in collection.parts.qrels or split in collection.parts.answers]
+    if not judged:
+        return f'ance-ir search {shlex.quote(str(out))} "a question" --dataset {dataset}'
+    split = "" if "test" in judged else f" --split {judged[0]}"
+    return f"ance-ir eval --dataset {dataset}{split} --system bm25 --system dense={path_word(out)} --baseline bm25"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ance_ir.cli._options import DATASET, UserPath, device_option, index_argument, precision_option
+from ance_ir.cli._options import DATASET, UserPath, dataset_options, device_option, index_argument, precision_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ Example:
 
 @click.command("tune", short_help="Choose how to search an index, by measuring", epilog=EXAMPLE)
 @index_argument
-@click.option("--dataset", metavar="D", help=f"The collection whose queries are used. {DATASET}")
+@dataset_options(help=f"The collection whose queries are used. {DATASET}")
 @click.option("--split", default="test", show_default=True, help="The split of its queries.")
 @click.option("--queries", "file", type=UserPath(exists=True, dir_okay=False), help="A file of queries instead: qid, tab, query.")
 @click.option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ from ance_ir.compression import find_file
 from ance_ir.datasets.contents import FIELDS
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
-from ance_ir.errors import DatasetError
+from ance_ir.errors import AnceError, DatasetError
 from ance_ir.registry import Registry
 
 __all__ = ["LAYOUTS", "layouts_table", "open_path"]
+
+logger = logging.getLogger(__name__)
 
 LAYOUTS: Registry[Layout] = registries.DATASET_LAYOUTS
 
@@ -35,10 +39,31 @@ def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset 
         _check_unmixed(path)
         if _has_inner(path):
             ordered = [layout for layout in ordered if layout.marks]
-    found = next((found for layout in ordered if (found := layout.open(path, name, columns)) is not None), None)
+    if not columns:
+        return _first(ordered, path, name, {})
+    without = _layout_without(ordered, path, name)
+    try:
+        found = _first(ordered, path, name, columns)
+    except DatasetError as error:
+        raise DatasetError(f"{error}. Without --column it is read as {without}") from None if without else error
     if found is not None:
         found.columns = columns
+        if without and without != found.layout:
+            logger.warning("%s is read as %s, since columns are named; without --column it is read as %s", path, found.layout, without)
     return found
+
+
+def _layout_without(layouts: Iterable[Layout], path: Path, name: str) -> str:
+    """The layout that is recognised where no columns are named, if one is."""
+    with contextlib.suppress(AnceError):
+        found = _first(layouts, path, name, {})
+        return found.layout if found is not None else ""
+    return ""
+
+
+def _first(layouts: Iterable[Layout], path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
+    """The dataset at a path, in the first of some layouts that recognises it."""
+    return next((found for layout in layouts if (found := layout.open(path, name, columns)) is not None), None)
 
 
 def _check_unmixed(folder: Path) -> None:

@@ -60,13 +60,17 @@ def write_biencoder(records: Iterable[TrainingRecord], path: Path, answers: Mapp
         stream.write("[]\n" if before == "[\n" else "\n]\n")
 
 
+def answers_of(contents: Contents, split: str) -> dict[str, list[str]]:
+    """The answers to the questions of a split, by qid, as far as they are written."""
+    found = contents.answers(split)
+    return {} if found is None else dict(zip(found["qid"], found["answers"], strict=True))
+
+
 def write_biencoders(contents: Contents, out: Path) -> None:
     """Write a file of training records, or a folder with a file for each split."""
 
     def write(split: str, path: Path) -> None:
-        found = contents.answers(split)
-        answers = {} if found is None else dict(zip(found["qid"], found["answers"], strict=True))
-        write_biencoder(contents.records(split), path, answers)
+        write_biencoder(contents.records(split), path, answers_of(contents, split))
 
     file_of_each_split(contents, out, write, ".json")
 

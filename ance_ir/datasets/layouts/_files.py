@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ance_ir.compression import find_file, plain_name
@@ -18,6 +19,15 @@ def find_corpus(path: Path, name: str) -> Path | None:
     if path.is_file():
         return path if plain_name(path.name) == name else None
     return find_file(path, name)
+
+
+def file_of_split(split: str, patterns: Sequence[str]) -> str:
+    """The name that a file of a split would have, by the first of some patterns, as ``of_splits`` has them, that fits the split."""
+    year = re.fullmatch(r"trec-dl-(20\d\d)", split)
+    group, value = ("year", year[1]) if year and any("?P<year>" in pattern for pattern in patterns) else ("split", split)
+    pattern = next(pattern for pattern in patterns if f"?P<{group}>" in pattern)
+    pattern = re.sub(rf"\(\?P<{group}>(\(\?![^)]*\))?[^)]*\)", lambda _: value, pattern)
+    return re.sub(r"\(\?:([^|)]*)[^)]*\)", r"\1", pattern).replace("\\", "")
 
 
 def of_splits(folder: Path, *patterns: str) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ance_ir.datasets.file_dataset import Parts
-from ance_ir.datasets.layouts._files import of_splits
+from ance_ir.datasets.layouts._files import file_of_split, of_splits
 from ance_ir.datasets.parsing import read_qrels, read_queries
 from ance_ir.datasets.screening import Document, Unusable
 
@@ -42,7 +42,8 @@ def find_parts(folder: Path, names: Names, corpus: Sequence[Path], documents: Ca
     Raises:
         DatasetError: two files are of the same split.
     """
-    queries = of_splits(folder, *names.queries, _TREC_QUERIES)
+    asked = (*names.queries, _TREC_QUERIES)
+    queries = of_splits(folder, *asked)
     qrels = of_splits(folder, *names.qrels)
     runs = of_splits(folder, *names.runs)
     return Parts(
@@ -52,4 +53,5 @@ def find_parts(folder: Path, names: Names, corpus: Sequence[Path], documents: Ca
         qrels={split: partial(read_qrels, path) for split, path in qrels.items()},
         files=[*queries.values(), *qrels.values()],
         runs={("top100", split): path for split, path in runs.items()},
+        sought={"queries": partial(file_of_split, patterns=asked), "qrels": partial(file_of_split, patterns=names.qrels)},
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -24,10 +23,12 @@ def triples(path: Path) -> Table:
 
 
 def are_triples(path: Path) -> bool:
-    """Whether the first line of a file has ids, not texts."""
+    """Whether the first line of a file is a list in JSON, or has ids and not texts."""
     with contextlib.suppress(MalformedFileError), contextlib.closing(lines(path)) as found:
         first = next(found, None)
-        return first is not None and all(isinstance(one, list) or re.fullmatch(r"\S+", str(one)) for one in _ids(first))
+        return first is not None and (
+            first.text.lstrip().startswith("[") or all(re.fullmatch(r"\S+", one) for one in first.text.split("\t"))
+        )
     return False
 
 
@@ -43,10 +44,7 @@ def _entries(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]
 def _ids(line: Line) -> list[Any]:
     if not line.text.lstrip().startswith("["):
         return line.text.split("\t")
-    try:
-        found = json.loads(line.text)
-    except (ValueError, RecursionError):
-        raise line.error(_EXPECTED) from None
+    found = line.json_value(_EXPECTED)
     if not isinstance(found, list):
         raise line.error(_EXPECTED)
     return found

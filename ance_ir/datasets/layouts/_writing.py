@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ance_ir.compression import plain_name
-from ance_ir.datasets.contents import Contents
+from ance_ir.datasets.contents import Contents, LossError
 from ance_ir.datasets.instances import TrainingInstance, TrainingRecord
 from ance_ir.datasets.screening import Document
 from ance_ir.datasets.tables import is_table
@@ -45,7 +45,7 @@ def write_columns(path: Path, rows: Iterable[Iterable[object]], *, header: Itera
     """Write rows of columns that are not quoted.
 
     Raises:
-        UsageError: a value holds the delimiter or an end of line.
+        LossError: a value holds the delimiter or an end of line.
     """
     with atomic_open(path) as stream:
         if header := list(header):
@@ -53,7 +53,9 @@ def write_columns(path: Path, rows: Iterable[Iterable[object]], *, header: Itera
         for row in rows:
             values = [str(value) for value in row]
             if bad := next((value for value in values if delimiter in value or "\n" in value or "\r" in value), None):
-                raise UsageError(f"{path.name} cannot hold tabs and ends of lines, which stand in {bad[:80]!r}")
+                raise LossError(
+                    f"{path.name} cannot hold tabs and ends of lines, which stand in {bad[:80]!r}; to write spaces: --drop lines"
+                )
             stream.write(delimiter.join(values) + "\n")
 
 
@@ -77,6 +79,9 @@ def alike(records: Iterable[T], name: str) -> Iterator[T]:
     scored = None
     prompted = None
     for record in records:
+        if not (record.positives or record.negatives):
+            yield record
+            continue
         counts = len(record.positive_scores), len(record.negative_scores)
         if any(counts) and counts != (len(record.positives), len(record.negatives)):
             raise UsageError(f"{name} holds scores of all documents or of none; the query {record.qid!r} has them of some")

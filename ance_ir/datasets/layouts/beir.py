@@ -21,13 +21,15 @@ from ance_ir.compression import find_file
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import of_splits
+from ance_ir.datasets.layouts._files import file_of_split, of_splits
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_documents, read_json_queries, read_qrels
 from ance_ir.datasets.rows import judged_splits
 from ance_ir.digests import hash_files
 from ance_ir.files import atomic_folder
 from ance_ir.reading import lines
+
+_QRELS = r"(?P<split>.+)\.tsv"
 
 
 class BeirDataset(FileDataset):
@@ -48,13 +50,14 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
     corpus, queries = (find_file(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
     if columns or corpus is None or queries is None or not _has_beirs_ids(corpus):
         return None
-    qrels = of_splits(folder / "qrels", r"(?P<split>.+)\.tsv")
+    qrels = of_splits(folder / "qrels", _QRELS)
     read = {split: partial(read_qrels, found, with_header=True) for split, found in qrels.items()}
     parts = Parts(
         corpus=[corpus],
         documents=partial(read_documents, corpus, "_id"),
         queries=judged_splits(partial(read_json_queries, queries), read),
         qrels=read,
+        sought=dict.fromkeys(("queries", "qrels"), partial(file_of_split, patterns=[f"qrels/{_QRELS}"])),
         files=[queries, *(qrels[split] for split in sorted(qrels, key=lambda split: (split != "test", split)))],
     )
     return BeirDataset(folder, f"beir/{folder.resolve().name}", parts, layout="beir", holds=LAYOUT.holds)
@@ -90,7 +93,7 @@ def _write(contents: Contents, out: Path) -> None:
 LAYOUT = Layout(
     order=10,  # before collection directories: their corpus has the same name
     open=_open,
-    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "labels", "splits"}),
+    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "labels", "splits", "lines"}),
     example="corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv",
     marks=("corpus.jsonl",),
     write=_write,

@@ -78,6 +78,7 @@ class DirectoryDataset(FileDataset):
             documents=partial(read_documents, corpus),
             files=[path for _, path in sorted(files.items())],
             runs=runs,
+            sought={kind: partial(_name, kind) for kind in SUFFIXES},
             **{part: {split: partial(read, path) for (of, split), path in files.items() if of == part} for part, read in _READERS.items()},
         )
         super().__init__(self.folder, name or self.folder.resolve().name, parts, layout="collection", holds=LAYOUT.holds)
@@ -92,15 +93,16 @@ class DirectoryDataset(FileDataset):
         return hash_files(files)
 
     def _missing(self, kind: str, split: str, present: str) -> str:
-        wanted = f"{kind}.{SUFFIXES[kind]}" if split == "test" else f"{kind}.{split}.{SUFFIXES[kind]}"
-        return self._hinted(
-            f"{self.name} has no {kind} for the split {split!r}: looked for {wanted}, plain or compressed, in {self.folder}; "
-            f"splits with {kind}: {present}"
-        )
+        return self._hinted(super()._missing(kind, split, present))
 
     def _hinted(self, message: str) -> str:
         """The message with a hint on what the directory looks like."""
         return ". ".join(filter(None, [message, hint_folder(self.folder)]))
+
+
+def _name(kind: str, split: str) -> str:
+    """The name of a file."""
+    return f"{kind}.{SUFFIXES[kind]}" if split == "test" else f"{kind}.{split}.{SUFFIXES[kind]}"
 
 
 def _read_instances(path: Path) -> Iterator[TrainingInstance]:

@@ -73,8 +73,9 @@ def _objects(records: Iterable[TrainingRecord]) -> Iterable[dict[str, Any]]:
 LAYOUT = Layout(
     order=42,
     open=_open,
-    holds=frozenset({"queries", "splits", "negatives", "scores", "prompt"}),
+    holds=frozenset({"queries", "splits", "negatives", "scores", "prompt", "lines"}),
     example="train.jsonl with query, pos, neg, pos_scores?, neg_scores?, prompt?",
     write=records_of_splits(_write_records),
     write_records=_write_records,
+    ending=".jsonl",
 )

@@ -91,6 +91,6 @@ def _corpus(folder: Path) -> dict[str, list[Path]]:
 LAYOUT = Layout(
     order=26,
     open=_open,
-    holds=frozenset({"docno", "title", "url", "corpus", "queries", "qid", "labels", "unjudged", "splits", "runs"}),
+    holds=frozenset({"docno", "title", "url", "corpus", "queries", "qid", "labels", "unjudged", "splits", "runs", "lines"}),
     example="msmarco_v2_passage/msmarco_passage_NN.gz, passv2_SPLIT_queries.tsv, passv2_SPLIT_qrels.tsv",
 )

@@ -94,7 +94,7 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 LAYOUT = Layout(
     order=90,
     open=_open,
-    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "labels", "splits"}),
+    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "labels", "splits", "lines"}),
     example="corpus/*.parquet, queries/*.parquet, qrels/SPLIT*.parquet",
     write=_write,
 )

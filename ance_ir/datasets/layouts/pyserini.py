@@ -21,18 +21,19 @@ from ance_ir.compression import plain_name
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
-from ance_ir.datasets.layouts._files import of_splits
+from ance_ir.datasets.layouts._files import file_of_split, of_splits
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_qrels, read_queries
 from ance_ir.datasets.rows import DocumentColumns, read_documents
 from ance_ir.datasets.tables import find_tables, is_table, open_table
 from ance_ir.files import atomic_folder
 
+_PATTERNS = {"queries": r"topics\.(?P<split>.+)\.(?:tsv|txt)", "qrels": r"qrels\.(?P<split>.+)\.(?:txt|tsv)"}
 _COLUMNS = DocumentColumns(docno="id", text="contents")
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    topics, qrels = (of_splits(path, pattern) for pattern in (r"topics\.(?P<split>.+)\.(?:tsv|txt)", r"qrels\.(?P<split>.+)\.(?:tsv|txt)"))
+    topics, qrels = (of_splits(path, pattern) for pattern in _PATTERNS.values())
     files = find_tables(path) if path.is_dir() else [path] if is_table(path) else []
     tables = [open_table(file) for file in files if file not in {*topics.values(), *qrels.values()}]
     if columns or not tables or not all(_is_json(table.path) for table in tables) or not {"id", "contents"} <= set(tables[0].first()):
@@ -43,6 +44,7 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
         queries={split: partial(read_queries, file) for split, file in topics.items()},
         qrels={split: partial(read_qrels, file) for split, file in qrels.items()},
         files=[*topics.values(), *qrels.values()],
+        sought={kind: partial(file_of_split, patterns=[pattern]) for kind, pattern in _PATTERNS.items()},
     )
     return FileDataset(path, name, parts, layout="pyserini", holds=LAYOUT.holds)
 
@@ -67,7 +69,7 @@ def _write(contents: Contents, out: Path) -> None:
 LAYOUT = Layout(
     order=80,
     open=_open,
-    holds=frozenset({"docno", "title", "url", "corpus", "queries", "qid", "labels", "unjudged", "splits"}),
+    holds=frozenset({"docno", "title", "url", "corpus", "queries", "qid", "labels", "unjudged", "splits", "lines"}),
     example="*.jsonl of {id, contents}, topics.SPLIT.tsv, qrels.SPLIT.txt",
     write=_write,
 )

@@ -82,6 +82,6 @@ _ABOUT = re.compile(r"(readme|licen[cs]e|notice|changelog|dataset)\b", re.IGNORE
 LAYOUT = Layout(
     order=95,
     open=_open,
-    holds=frozenset({"docno", "title", "url", "corpus"}),
+    holds=frozenset({"docno", "title", "url", "corpus", "lines"}),
     example="a file or folder of .parquet, .arrow, .csv, .tsv, .jsonl with the columns docno, text, title?, url?",
 )

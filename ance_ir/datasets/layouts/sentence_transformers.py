@@ -89,9 +89,10 @@ def _triplets(rows: IO[str]) -> Iterator[dict[str, Any]]:
 LAYOUT = Layout(
     order=44,
     open=_open,
-    holds=frozenset({"queries", "splits", "negatives", "scores"}),
+    holds=frozenset({"queries", "splits", "negatives", "scores", "lines"}),
     example="train.jsonl with anchor, positive, negative or negative_1, negative_2, …, scores?",
     write=records_of_splits(_write_records),
     write_records=_write_records,
+    ending=".jsonl",
     even=True,
 )

@@ -58,8 +58,9 @@ def _passages(documents: Sequence[Document], scores: Sequence[float]) -> list[di
 LAYOUT = Layout(
     order=6,  # before collection directories and BEIR's: a corpus has the same name
     open=_open,
-    holds=frozenset({"docno", "title", "queries", "qid", "splits", "negatives", "scores"}),
+    holds=frozenset({"docno", "title", "queries", "qid", "splits", "negatives", "scores", "lines"}),
     example="train.jsonl with query_id, query, positive_passages, negative_passages",
     write=records_of_splits(_write_records),
     write_records=_write_records,
+    ending=".jsonl",
 )

@@ -55,7 +55,7 @@ def _records(contents: Contents, split: str) -> Iterator[dict[str, Any]]:
 LAYOUT = Layout(
     order=8,  # before collection directories and BEIR's: their corpus has the same name
     open=_open,
-    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "splits", "negatives"}),
+    holds=frozenset({"docno", "title", "corpus", "queries", "qid", "splits", "negatives", "lines"}),
     example="corpus.jsonl with docid, title, text; train.jsonl with query_id, query_text, positive_document_ids, negative_document_ids",
     write=_write,
 )

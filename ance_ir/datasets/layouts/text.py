@@ -19,7 +19,7 @@ from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
 from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, MalformedFileError
-from ance_ir.reading import open_binary
+from ance_ir.reading import not_utf8, open_binary
 
 _SUFFIXES = (".txt", ".md")
 _OF_OTHERS = ("config.json", "modules.json", "pt_meta.json", "manifest.json", "run.json")
@@ -75,9 +75,8 @@ def _documents(folder: Path) -> Iterator[Document | Unusable]:
         except MalformedFileError as error:
             yield Unusable(kind=NO_DOCUMENT, error=error)
         except UnicodeDecodeError as error:
-            found = repr(error.object[error.start : error.start + 20])
-            line = error.object[: error.start].count(b"\n") + 1
-            yield Unusable(kind=UNDECODABLE, error=MalformedFileError(path, line, "UTF-8", found))
+            line = error.object.count(b"\n", 0, error.start) + 1
+            yield Unusable(kind=UNDECODABLE, error=not_utf8(path, line, error.object, error.start))
         except (OSError, DatasetError) as error:
             yield Unusable(kind=NO_DOCUMENT, error=DatasetError(f"{path}: {error}"))
         else:
@@ -104,6 +103,6 @@ def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | No
 LAYOUT = Layout(
     order=99,  # after all that know their files
     open=_open,
-    holds=frozenset({"docno", "corpus"}),
+    holds=frozenset({"docno", "corpus", "lines"}),
     example="a folder of .txt and .md files",
 )

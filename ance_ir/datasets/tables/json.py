@@ -11,7 +11,7 @@ from typing import Any
 
 from ance_ir.datasets.table import Entry, Row, TableFile
 from ance_ir.errors import MalformedFileError
-from ance_ir.reading import LONGEST, lines, open_binary
+from ance_ir.reading import LONGEST, first_not_utf8, lines, open_binary
 from ance_ir.strict_json import scan
 
 _CHUNK = 1 << 20
@@ -50,7 +50,8 @@ def _values(path: Path, stream: io.BufferedReader[Any]) -> Iterator[Row]:
             value, end = scan(piece, place) if place < len(piece) else (None, place)
             fault = ""
         except json.JSONDecodeError as error:  # perhaps since the rest of it is not read yet
-            end, fault = place, error.msg
+            is_cut = error.msg.startswith("Unterminated") or not piece[error.pos :].strip()
+            end, fault = place, f"Not read: {error.msg}{'. The file seems to be cut: fetch it again' if is_cut else ''}"
         except ValueError as error:
             raise MalformedFileError(path, number + 1, "a JSON object", piece[place : place + 200], f"Not read: {error}") from None
         if end > place:
@@ -63,10 +64,10 @@ def _values(path: Path, stream: io.BufferedReader[Any]) -> Iterator[Row]:
         piece, place = piece[place:], 0
         try:
             more = text.read(wanted) if len(piece) <= LONGEST else ""
-        except UnicodeDecodeError as error:
-            raise MalformedFileError(path, number + 1, "UTF-8", repr(error.object[error.start : error.start + 20])) from None
+        except UnicodeDecodeError:
+            raise first_not_utf8(path) from None
         if fault and not more:
-            raise MalformedFileError(path, number + 1, "a JSON object", piece[:200], f"Not read: {fault}")
+            raise MalformedFileError(path, number + 1, "a JSON object", piece[:200], fault)
         if not more and bracket == "[":
             raise MalformedFileError(path, number + 1, "the end of the list, ]", "the end of the file", "It is cut: fetch it again")
         if not more:

@@ -1,25 +1,54 @@
-"""Columns with tabs between them under a line of names; values may be quoted as in CSV files."""
+"""Columns with tabs between them under a line of names; values may be quoted as in CSV files.
+
+Where the line of names has no tab (or, in a ``.csv`` file, no comma), but a tab, semicolon or comma, that is what separates columns.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from ance_ir.datasets.table import Entry, TableFile
 from ance_ir.errors import MalformedFileError
-from ance_ir.reading import open_binary
+from ance_ir.reading import first_not_utf8, open_binary
+
+logger = logging.getLogger(__name__)
 
 
 def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
     """The rows of a file whose first line names the columns. One with more or fewer columns is an error after which others are read.
 
+    Args:
+        path: the file.
+        delimiter: what separates columns, unless it is not in the first line.
+
     Raises:
         MalformedFileError: a quotation is not closed, or the file is not UTF-8.
     """
     csv.field_size_limit(1 << 30)
-    with open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+    with open_binary(path) as stream:
+        yield from _rows(path, stream, _delimiter(path, stream, delimiter))
+
+
+def _delimiter(path: Path, stream: io.BufferedReader[Any], usual: str) -> str:
+    """What separates the columns of a file."""
+    names = re.split(rb"[\r\n]", stream.peek(1).lstrip(b"\r\n"), maxsplit=1)[0]
+    found = next((name for name in (usual, *_DELIMITERS) if name.encode() in names), usual)
+    if found != usual:
+        logger.warning("%s has %s between its columns, not %s; it is read so", path, _DELIMITERS[found], _DELIMITERS[usual])
+    return found
+
+
+_DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+
+
+def _rows(path: Path, stream: io.BufferedReader[Any], delimiter: str) -> Iterator[Entry]:
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             rows = filter(None, reader)  # without blank lines
@@ -34,9 +63,8 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
                 yield reader.line_num, dict(zip(names, values, strict=True))
         except csv.Error as error:
             raise MalformedFileError(path, reader.line_num, "columns, quoted as in CSV files where they are quoted", str(error)) from None
-        except UnicodeDecodeError as error:
-            found = repr(error.object[error.start : error.start + 20])
-            raise MalformedFileError(path, reader.line_num + 1, "UTF-8", found) from None
+        except UnicodeDecodeError:  # of a piece of the file, in the middle of which the reader is
+            raise first_not_utf8(path) from None
 
 
 def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:

@@ -11,11 +11,13 @@ import pandas as pd
 
 from ance_ir.choices import check_choice
 from ance_ir.datasets import Dataset
+from ance_ir.datasets.instances import TrainingRecord
+from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts import LAYOUTS
 from ance_ir.errors import UsageError
 from ance_ir.eval.runs.files import check_names
 from ance_ir.eval.runs.formats import RUN_FORMATS
-from ance_ir.files import as_path, atomic_open
+from ance_ir.files import as_path, atomic_folder, atomic_open
 from ance_ir.workflows.hard_negatives.mine import mine_negatives
 from ance_ir.workflows.hard_negatives.report import MiningReport
 from ance_ir.workflows.hard_negatives.settings import HardNegatives
@@ -35,7 +37,7 @@ def write_negatives(
     Args:
         dataset: see ``mine_negatives``.
         system: likewise.
-        out: the file to write; of some layouts a folder.
+        out: the file to write; of layouts, a name without ending is that of a folder, in which the file is called like the split.
         layout: a layout of training records, or ``"trec"``: a run of the negatives, without the positives, always with scores.
         how: which negatives.
         options: see ``mine_negatives``.
@@ -56,11 +58,20 @@ def write_negatives(
     if layout == TREC:
         _write_runs(mined.runs(), out, "mined")
     else:
-        write = formats[layout].write_records
-        assert write is not None
-        write(mined, out)
+        _write_records(formats[layout], mined, out, options.get("split", "train"))
     mined.blocks.remove()
     return mined.report
+
+
+def _write_records(layout: Layout, records: Iterable[TrainingRecord], out: Path, split: str) -> None:
+    """Write a file, or a folder with one, by the same rule as ``convert``."""
+    assert layout.write_records is not None
+    if out.suffix or not layout.ending:
+        layout.write_records(records, out)
+        return
+    name = split.replace("/", "-") + layout.ending
+    with atomic_folder(out, name) as folder:
+        layout.write_records(records, folder / name)
 
 
 def _write_runs(runs: Iterable[pd.DataFrame], path: Path, tag: str) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from ance_ir.cli.index.build import _next
 from ance_ir.cli.main import main
+from ance_ir.datasets import load_dataset
 from ance_ir.registries import DATASET_LAYOUTS
 
 
@@ -117,3 +119,22 @@ def test_a_path_that_is_not_there_is_no_model(name: str, capsys: pytest.CaptureF
     assert status == 2
     assert "hf download" not in err
     assert "dataset" in err
+
+
+def test_the_help_of_convert_lists_what_it_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = run(capsys, "convert", "--help")[1]
+    listed = [line.split()[0] for line in shown.splitlines() if line.startswith("    ") and line.split()[0] in DATASET_LAYOUTS]
+    assert listed == [name for name, layout in DATASET_LAYOUTS.items() if layout.write is not None]
+
+
+def test_what_comes_after_an_index_is_what_can_be_done(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a cat")
+    assert _next(load_dataset(folder), "texts", Path("x.ance")).startswith("ance-ir search x.ance ")
+    (folder / "a.txt").unlink()
+    (folder / "collection.tsv").write_text("7\ta cat\n")
+    (folder / "queries.dev.tsv").write_text("1\tcat\n")
+    assert _next(load_dataset(folder), "texts", Path("x.ance")).startswith("ance-ir search x.ance ")
+    (folder / "qrels.dev.tsv").write_text("1\t0\t7\t1\n")
+    assert _next(load_dataset(folder), "texts", Path("x.ance")).startswith("ance-ir eval --dataset texts --split dev ")

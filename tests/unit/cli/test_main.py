@@ -92,6 +92,15 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize("name", [*(name for name in SUMMARIES if name != "index"), *(f"index {name}" for name in index.SUMMARIES)])
+def test_wherever_a_dataset_is_named_its_columns_are(name: str) -> None:
+    module = name.replace("-", "_").replace(" ", ".")
+    command = importlib.import_module(f"ance_ir.cli.{module if module != 'index.import' else 'index.import_'}").command
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        options = {option for parameter in one.params for option in parameter.opts}
+        assert ("--dataset" in options) <= ("--column" in options)
+
+
 @pytest.mark.parametrize("package", TABLES)
 def test_every_module_of_commands_is_in_the_table(package: str) -> None:
     modules = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__) if module.name[0] != "_"}

@@ -228,6 +228,8 @@ def test_own_pipelines(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["x.ance", "--dataset", "pets", "--system", "bm25", "cat"], "x.ance"),
         (["x.ance", "cat", "--out", "x", "--format", "dpr"], "dpr"),
         (["--dataset", "only.txt", "--system", "bm25", "--split", "test"], "test"),
+        (["--dataset", "pets", "--system", "bm25", "cat", "--format", "dpr"], "--out"),
+        (["x.ance", "cat", "--tag", "mine"], "--out"),
     ],
 )
 def test_wrong_input_is_named_in_one_message(

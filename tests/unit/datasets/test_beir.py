@@ -99,6 +99,7 @@ def test_without_judgements_all_queries_are_the_test_split(folder: Path) -> None
         ("corpus.jsonl", '{"_id": "a b", "text": "x"}', 3),
         ("queries.jsonl", '{"_id": "q1", "text": "again"}', 4),
         ("queries.jsonl", '{"_id": "q9"}', 4),
+        ("queries.jsonl", '{"_id": 1.0, "text": "x"}', 4),
         ("qrels/test.tsv", "q1 0 MED-1 1", 4),
         ("qrels/test.tsv", "q1\tMED-1\tvery", 4),
     ],
@@ -143,3 +144,20 @@ def test_a_folder_in_a_folder_of_another_name(folder: Path) -> None:
     (outer / ".cache").mkdir()
     dataset = load_dataset(outer)
     assert (dataset.name, dataset.splits) == ("beir/nq", ("test", "train"))
+
+
+def test_whole_numbers_are_ids_and_labels_however_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": 7, "text": "a cat"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": 1, "text": "cat"}\n')
+    (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n1\t7\t2.0\n")
+    dataset = load_dataset(tmp_path)
+    assert [document["docno"] for document in dataset.documents()] == ["7"]
+    assert dataset.queries()["qid"].tolist() == ["1"]
+    assert dataset.qrels().values.tolist() == [["1", "7", 2]]
+    (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n1\t7\t2.5\n")
+    with pytest.raises(MalformedFileError, match="line 2"):
+        dataset.qrels()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": 7.0, "text": "a cat"}\n')
+    with pytest.raises(MalformedFileError, match=r"line 1.*write 1 for 1\.0"):
+        list(load_dataset(tmp_path).documents())

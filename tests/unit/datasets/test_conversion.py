@@ -133,3 +133,44 @@ def test_documents_that_no_query_names_are_left_out_on_request(whole: Path, tmp_
     assert [document["docno"] for document in load_dataset(tmp_path / "out").documents()] == ["d1"]
     convert(load_dataset(whole), "collection", tmp_path / "more", splits=["train"], drop=["corpus"])
     assert [document["docno"] for document in load_dataset(tmp_path / "more").documents()] == ["d1", "größe/日本", "3"]
+
+
+@pytest.mark.parametrize("layout", ["msmarco-passage", "msmarco-document", "colbert", "pyserini"])
+def test_tabs_and_ends_of_lines_are_a_loss_of_their_own(tmp_path: Path, layout: str) -> None:
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text(json.dumps({"_id": "0", "text": "a\tcat\r\n\nsleeps"}) + "\n")
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "1", "text": "a\ncat"}) + "\n")
+    (folder / "qrels").mkdir()
+    (folder / "qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n1\t0\t1\n")
+    with pytest.raises(LossError, match="--drop lines"):
+        convert(load_dataset(folder), layout, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    convert(load_dataset(folder), layout, tmp_path / "out", drop=["lines"])
+    again = load_dataset(tmp_path / "out")
+    assert [document["text"] for document in again.documents()] == ["a cat sleeps"]
+    assert again.queries("train")["query"].tolist() == ["a cat"]
+
+
+def test_dprs_folder_holds_a_whole_collection(whole: Path, tmp_path: Path) -> None:
+    (whole / "queries.dev.tsv").write_text('q8\twhat "is" it\nq9\twho\n', encoding="utf-8")
+    (whole / "queries.train.tsv").write_text("q1\twho sleeps\nq7\tnobody knows\n", encoding="utf-8")
+    (whole / "answers.dev.jsonl").write_text(json.dumps({"qid": "q9", "question": "who", "answers": ['it\'s "me"', "größe"]}) + "\n")
+    drop = ["labels", "qid", "prompt", "runs", "url"]
+    convert(load_dataset(whole), "dpr", tmp_path / "nq", drop=drop)
+    names = ["biencoder-nq-test.json", "biencoder-nq-train.json", "nq-dev.qa.csv", "psgs_w100.tsv"]
+    assert sorted(path.name for path in (tmp_path / "nq").iterdir()) == names
+    before, after = load_dataset(whole), load_dataset(tmp_path / "nq")
+    assert after.splits == before.splits
+    kept = [{key: value for key, value in one.items() if key != "url" and (value or key == "text")} for one in before.documents()]
+    assert list(after.documents()) == kept
+    assert after.queries("dev")["query"].tolist() == ['what "is" it', "who"]
+    assert after.answers("dev")["answers"].tolist() == [[], ['it\'s "me"', "größe"]]
+    assert after.queries("train")["query"].tolist() == ["who sleeps", "nobody knows"]
+    (instance,) = after.instances("train")
+    assert (instance.positives, instance.negatives, instance.positive_scores) == (("d1",), ("größe/日本", "3"), (2.5,))
+    assert after.qrels("train")["docno"].tolist() == ["d1"]
+    for out in ("x.json", "y"):
+        fields = ["unjudged", *(["corpus"] if out == "x.json" else [])]
+        with pytest.raises(LossError, match=" ".join(f"--drop {name}" for name in sorted(fields))):
+            convert(before, "dpr", tmp_path / out, drop=[*drop, *(["corpus"] if out == "y" else [])])

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -303,7 +304,7 @@ DAMAGED: dict[str, tuple[Files, str]] = {
     "a line with another number of columns": ({"collection.tsv": "7\tx\ty\n"}, "collection.tsv, line 1"),
     "a document without its url": ({"msmarco-docs.tsv": "7\tu\tt\tx\n8\tt\tx\n"}, "msmarco-docs.tsv, line 2"),
     "no passage": ({"msmarco_passage_00": lines({"pid": "7", "text": "x"})}, "'passage'"),
-    "no header": ({"psgs_w100.tsv": "7\tx\tt\n8\ty\tt\n"}, "'text'"),
+    "no header": ({"psgs_w100.tsv": "7\tx\tt\n8\ty\tt\n"}, "psgs_w100.tsv, line 1: .*id, text, title"),
     "an open quotation": ({"psgs_w100.tsv": 'id\ttext\ttitle\n7\t"x\tt\n'}, "psgs_w100.tsv"),
     "no list of answers": ({"psgs_w100.tsv": "id\ttext\ttitle\n", "nq-test.qa.csv": "who\tcats\n"}, "nq-test.qa.csv, line 1"),
     "contents that are no string": ({"a.jsonl": lines({"id": "1", "contents": ["x"]})}, "'contents'"),
@@ -372,6 +373,19 @@ def test_columns_are_named(tmp_path: Path) -> None:
     assert len({named.fingerprint, hashed.fingerprint, load_dataset(f"{path}[text=name]").fingerprint}) == 3
     with pytest.raises(DatasetError, match="key, abstract, name"):
         load_dataset(f"{path}[text=body]")
+
+
+def test_columns_that_change_the_layout_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = {"corpus.jsonl": lines({"_id": "7", "text": "x", "body": "y"}), "queries.jsonl": lines({"_id": "1", "query": "x"})}
+    dataset = load_dataset(f"{write(tmp_path / 'a', files)}[text=body]")
+    assert isinstance(dataset, FileDataset)
+    assert [document["text"] for document in dataset.documents()] == ["y"]
+    assert f"read as {dataset.layout}" in caplog.text and "read as beir" in caplog.text
+    with pytest.raises(DatasetError, match="read as beir"):
+        load_dataset(f"{tmp_path / 'a'}[text=abstract]")
+    caplog.clear()
+    load_dataset(f"{write(tmp_path / 'b', {'a.jsonl': lines({'docno': '7', 'text': 'x', 'body': 'y'})})}[text=body]")
+    assert not caplog.text
 
 
 def test_columns_that_are_nowhere_are_refused_although_usual_ones_are_there(tmp_path: Path) -> None:
@@ -446,3 +460,37 @@ def test_fingerprints_hold_the_folders_of_files(tmp_path: Path) -> None:
     assert (before.splits, after.splits) == (("dev",), ("train",))
     assert before.fingerprint != after.fingerprint
     assert before.corpus_fingerprint == after.corpus_fingerprint
+
+
+SOUGHT: dict[str, tuple[Files, list[tuple[str, str, str]]]] = {
+    # a folder without judgements, and by kind and split the file that would hold them
+    "msmarco-passage": (
+        {"collection.tsv": "7\tx\n"},
+        [("qrels", "dev.small", "qrels.dev.small.tsv"), ("qrels", "trec-dl-2019", "2019qrels-pass.txt")],
+    ),
+    "msmarco-document": (
+        {"msmarco-docs.tsv": "7\tu\tt\tx\n"},
+        [("queries", "dev", "msmarco-docdev-queries.tsv"), ("qrels", "trec-dl-2020", "msmarco-doctest2020-qrels.tsv")],
+    ),
+    "msmarco-v2": (
+        {"msmarco_passage_00": lines({"pid": "7", "passage": "x"})},
+        [("qrels", "dev", "passv2_dev_qrels.tsv"), ("queries", "trec-dl-2021", "2021_queries.tsv")],
+    ),
+    "beir": ({"corpus.jsonl": lines({"_id": "7", "text": "x"}), "queries.jsonl": ""}, [("qrels", "test", "qrels/test.tsv")]),
+    "collection": ({"corpus.jsonl": lines(CATS)}, [("qrels", "test", "qrels.txt"), ("answers", "dev", "answers.dev.jsonl")]),
+    "pyserini": (
+        {"a.jsonl": lines({"id": "7", "contents": "x"})},
+        [("queries", "dev", "topics.dev.tsv"), ("qrels", "dev", "qrels.dev.txt")],
+    ),
+    "dpr": ({"psgs_w100.tsv": "id\ttext\ttitle\n7\tx\tt\n"}, [("answers", "test", "NAME-test.qa.csv")]),
+}
+
+
+@pytest.mark.parametrize("layout", SOUGHT)
+def test_the_file_that_was_looked_for_is_named(layout: str, tmp_path: Path) -> None:
+    files, sought = SOUGHT[layout]
+    dataset = load_dataset(write(tmp_path / "x", files))
+    assert isinstance(dataset, FileDataset) and dataset.layout == layout
+    for kind, split, name in sought:
+        with pytest.raises(DatasetNotFoundError, match=f"looked for {re.escape(name)}, .*{dataset.path}"):
+            getattr(dataset, kind)(split)

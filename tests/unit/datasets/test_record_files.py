@@ -81,3 +81,39 @@ def test_blank_lines_in_files_of_columns_are_no_rows(tmp_path: Path, name: str) 
     assert [values for _, values in open_table(tmp_path / name)] == [{"id": "1", "text": "a"}]
     (tmp_path / name).write_text("\n" * 100)
     assert list(open_table(tmp_path / name)) == []
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
+def test_columns_are_separated_as_the_line_of_names_says(
+    tmp_path: Path, name: str, delimiter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / name).write_text(f'\n"id"{delimiter}text\n1{delimiter}"a, b; c\td"\n')
+    assert [values for _, values in open_table(tmp_path / name)] == [{"id": "1", "text": "a, b; c\td"}]
+    assert (name in caplog.text) == (delimiter != {"x.csv": ",", "x.tsv": "\t"}[name])
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "x.json"])
+@pytest.mark.parametrize("before", [1, 5000])  # more than is decoded at once
+def test_another_encoding_is_named_with_its_line(tmp_path: Path, name: str, before: int) -> None:
+    start, row, end = {
+        "x.csv": ("id,text\n", '{},"caf{}"\n', ""),
+        "x.tsv": ("id\ttext\n", "{}\tcaf{}\n", ""),
+        "x.jsonl": ("\n", '{{"id": {}, "text": "caf{}"}}\n', ""),
+        "x.json": ("[\n", '{{"id": {}, "text": "caf{}"}},\n', '{"id": 0}]'),
+    }[name]
+    rows = [row.format(number, "é" if number == before else "e") for number in range(before + 5)]
+    (tmp_path / name).write_bytes("".join([start, *rows, end]).encode("latin-1"))
+    with pytest.raises(MalformedFileError, match=rf"{name}, line {before + 2}: .*UTF-8.*café.*iconv"):
+        list(open_table(tmp_path / name))
+    (tmp_path / name).write_bytes("".join([start, *rows, end]).encode("utf-16"))
+    with pytest.raises(MalformedFileError, match=rf"{name}, line 1: .*UTF-8.*UTF-16.*iconv"):
+        list(open_table(tmp_path / name))
+
+
+def test_a_list_that_is_cut_says_so(tmp_path: Path) -> None:
+    whole = '[{"id": "1", "text": "a"},\n {"id": "2", "text": "b"}]'
+    for left in range(3, len(whole) - 1):
+        (tmp_path / "x.json").write_text(whole[:left])
+        with pytest.raises(MalformedFileError, match="cut"):
+            list(open_table(tmp_path / "x.json"))

@@ -60,6 +60,11 @@ def drops(layout: str) -> list[str]:
     return sorted({"docno", "title", "corpus", "qid", "answers", "negatives", "scores", "prompt", "splits"} - LAYOUTS[layout].holds)
 
 
+def drops_of_file(layout: str) -> list[str]:
+    """The same where it is one file."""
+    return sorted({*drops(layout), "corpus"})
+
+
 def records_of(path: Path, split: str) -> list[TrainingRecord]:
     dataset = load_dataset(path)
     return list(with_texts(dataset.instances(split), dataset.queries(split), dataset.store()))
@@ -94,7 +99,7 @@ def test_round_trips_keep_what_a_layout_holds(layout: str, source: Path, tmp_pat
         assert [document["text"] for document in again.documents()] == TEXTS
     if "answers" in holds:
         assert again.answers("train")["answers"].tolist() == [["cats", "a cat"], []]
-    third = tmp_path / "third"
+    third = tmp_path / "again" / "out"  # the name is in those of DPR's files
     convert(again, layout, third, drop=sorted({"docno", "qid", "corpus"} - holds))
     assert {path.name: path.read_bytes() for path in third.iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()
@@ -112,14 +117,14 @@ def test_each_loss_is_refused(layout: str, source: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("layout", FILES)
 def test_a_file_holds_one_split_and_its_name_says_which(layout: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="dev, train"):
-        convert(load_dataset(source), layout, tmp_path / FILES[layout], drop=drops(layout))
+        convert(load_dataset(source), layout, tmp_path / FILES[layout], drop=drops_of_file(layout))
     for name, split in (("my-dev", "dev"), ("x", "train")):
         path = tmp_path / f"{name}{Path(FILES[layout]).suffix}.gz"
-        convert(load_dataset(source), layout, path, drop=drops(layout), splits=["dev"])
+        convert(load_dataset(source), layout, path, drop=drops_of_file(layout), splits=["dev"])
         assert path.read_bytes()[:2] == b"\x1f\x8b"
         assert load_dataset(path).splits == (split,)
     with pytest.raises(UsageError, match="parquet"):
-        convert(load_dataset(source), layout, tmp_path / "x.parquet", drop=drops(layout), splits=["dev"])
+        convert(load_dataset(source), layout, tmp_path / "x.parquet", drop=drops_of_file(layout), splits=["dev"])
 
 
 def test_tuples_of_different_lengths_become_triplets_and_come_back_whole(tmp_path: Path) -> None:
@@ -416,7 +421,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a score that is not finite": ("x.jsonl", lines(GOOD, GOOD | {"pos_scores": [1e999]}), "line 2"),
     "no query": ("x.jsonl", lines(GOOD, {"pos": ["p"]}), "line 2.*'query'"),
     "a record that is no object": ("x.jsonl", lines(GOOD, ["q", "p"]), "line 2.*object"),
-    "a cut line": ("x.jsonl", lines(GOOD, GOOD)[:-9], "line 2.*object"),
+    "a cut line": ("x.jsonl", lines(GOOD, GOOD)[:-9], "line 2.*object.*cut"),
+    "a line that is no JSON": (
+        "x.jsonl",
+        lines(GOOD) + '{"query": "q" "pos": []}\n' + lines(GOOD),
+        "line 2.*',' delimiter at character 15",
+    ),
     "no UTF-8": ("x.jsonl", "", "line 2.*UTF-8"),
     "no positive passages": ("x.jsonl", lines(V1, V1 | {"positive_passages": []}), "line 2.*'positive_passages'"),
     "passages that are texts": ("x.jsonl", lines(V1, V1 | {"negative_passages": ["n"]}), "line 2.*'text'.*'negative_passages'"),
@@ -448,6 +458,14 @@ def test_what_is_wrong_is_named(case: str, tmp_path: Path) -> None:
 MIXED: dict[str, tuple[dict[str, str], str]] = {
     "two kinds of records": ({"a.jsonl": lines(GOOD), "b.jsonl": lines(V1)}, "a.jsonl.*flagembedding.*b.jsonl"),
     "records and documents": ({"a.jsonl": lines(GOOD), "docs.csv": "id,text\n1,x\n"}, "a.jsonl.*docs.csv.*id, text"),
+    "triples whose first line is wrong": (
+        {"collection.tsv": "0\tp\n", "queries.train.tsv": "1\tq\n", "triples.jsonl": '[1, {"a": 0}, 0]\n'},
+        "triples.jsonl, line 1",
+    ),
+    "triples whose first line is cut": (
+        {"collection.tsv": "0\tp\n", "queries.train.tsv": "1\tq\n", "triples.jsonl": "[1, 0"},
+        "triples.jsonl, line 1.*cut",
+    ),
     "triples that name nothing": (
         {"collection.tsv": "0\tp\n", "queries.tsv": "1\tq\n", "triples.jsonl": "[1, 0, 0]\n[1, [0, 1], 0]\n"},
         "line 2",

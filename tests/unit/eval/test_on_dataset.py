@@ -98,6 +98,14 @@ def test_overlap_alone_is_over_the_judged_queries(dataset: DirectoryDataset) -> 
     assert found.per_query["bm25"].iloc[:, 0].to_dict() == {"q1": 1.0, "q2": 1.0}
 
 
+def test_of_files_of_the_users_what_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "collection.tsv").write_text("0\ta cat\n")
+    (tmp_path / "queries.dev.small.tsv").write_text("1\tcat\n")
+    with pytest.raises(DatasetNotFoundError) as refused:
+        evaluate_on_dataset(str(tmp_path), ["bm25"], split="dev.small")
+    assert "qrels.dev.small.tsv" in str(refused.value) and "GB" not in str(refused.value)
+
+
 def test_what_is_needed_is_told_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: IrDataset, split: str = "test") -> None:
         raise DatasetNotFoundError(f"ir_datasets cannot provide it ({split}); copy that machine's folder here")

@@ -325,6 +325,7 @@ def test_files_of_even_records_leave_queries_with_fewer_out(dataset: Dataset, tm
     assert (uneven.records, uneven.fewer, uneven.left_out) == (20, 2, 0)
     even = write_negatives(dataset, "fixed", tmp_path / "even", form, **told)
     assert (even.records, even.fewer, even.left_out) == (18, 0, 2)
+    assert form == "colbert" or [path.name for path in (tmp_path / "even").iterdir()] == ["train.jsonl"], "as convert does"
     counts = {name: {len(one.negatives) for one in load_dataset(tmp_path / name).instances("train")} for name in ("uneven.jsonl", "even")}
     assert counts == {"uneven.jsonl": {3, 4}, "even": {4}}
 
