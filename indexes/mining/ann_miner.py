@@ -52,8 +52,8 @@ class AnnMiner:
         rotation: each refresh mines for one of so many parts of the queries in turn (the first for all); the others keep their candidates.
         evaluate: called with a new index and the model; its figures join the report, and the corpus is encoded only once.
         reuse: an index that the initial model made of an earlier state of the corpus.
-        keep_indexes: keep all indexes; by default each refresh removes those before it. Where the passage tower is not trained there is
-            one, which each refresh moves to its folder.
+        keep_indexes: keep all indexes; by default each refresh removes those before it. Where the passage tower is not trained they are
+            the same files.
         verbose: show progress.
     """
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import shutil
 import time
 from collections.abc import Generator, Iterable
@@ -30,10 +31,10 @@ from tqdm.auto import tqdm
 from ance_ir.arrays import growing_array, map_array, save_array
 from ance_ir.datasets import Document, DocumentStore
 from ance_ir.errors import IndexingError
-from ance_ir.files import read_json, remove_leftovers, write_json
+from ance_ir.files import atomic_folder, read_json, remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.store.reuse import Reuse
-from ance_ir.indexes.store.snapshot import write_manifest
+from ance_ir.indexes.store.snapshot import MANIFEST, write_manifest
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
 from ance_ir.locks import held_lock
@@ -155,19 +156,19 @@ class CorpusEncoding:
         return AnceIndex(self.folder)
 
     def adopt(self, folder: Path) -> bool:
-        """Move a complete index of the same vectors here, such as that of a model with another query tower.
+        """Take over a complete index of the same vectors, such as that of a model with another query tower: its files get a second name.
 
         Args:
             folder: of the index; need not exist.
 
         Returns:
-            Whether it is there now.
+            Whether it is here now.
         """
         if self._begun() or not (self._same_work(folder) and AnceIndex(folder).built()):
             return False
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(self.folder)
+        with atomic_folder(self.folder, MANIFEST) as ours:
+            shutil.copytree(folder, ours, copy_function=_linked, dirs_exist_ok=True)
         return True
 
     def _begun(self) -> bool:
@@ -277,3 +278,11 @@ class CorpusEncoding:
     def built(self) -> bool:
         """Whether the index is complete."""
         return self._begun() and AnceIndex(self.folder).built()
+
+
+def _linked(source: str, target: str) -> None:
+    """Give a file, which is only ever replaced, a second name; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

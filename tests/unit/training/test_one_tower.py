@@ -191,3 +191,22 @@ def test_separate_towers_are_copies(dataset: Dataset) -> None:
     model.query_tower.backbone.embeddings.word_embeddings.weight.data += 1
     np.testing.assert_allclose(model.encode_passages(["a cat"]), expected, atol=1e-5)
     assert model.with_separate_towers() is model
+
+
+def test_indexes_that_are_kept_are_the_same_files(dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:
+    train(dataset, tmp_path / "run", keep_indexes=True)
+    first, *others = sorted((tmp_path / "run" / "negatives").glob("*/index.ance/vectors-*.npy"))
+    assert len(others) == 2
+    assert all(other.samefile(first) for other in others)
+
+
+def test_an_index_stays_until_what_it_serves_is_published(dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:
+    """An inferencer's refresh that is not done when training ends is removed, with its index."""
+    miner = AnnMiner(queries, dataset.store(), FirstP(), depth=5, evaluate=lambda index, model: 1 / 0)
+    model = encoder()
+    with pytest.raises(ZeroDivisionError):
+        miner.mine(model, tmp_path / "step-000000", 0, None)
+    with pytest.raises(ZeroDivisionError):
+        miner.mine(model, tmp_path / "step-000002", 2, None)
+    shutil.rmtree(tmp_path / "step-000002")
+    assert AnceIndex(tmp_path / "step-000000" / "index.ance").built()
