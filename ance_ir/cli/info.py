@@ -89,9 +89,15 @@ def _model(name: str, changes: Mapping[str, object]) -> None:
     if changes and family != "encoder":
         raise click.UsageError(f"{name} is a {family}, which has no text settings of an encoder")
     opened = models.open(name, device="cpu", **changes)
-    published = {"published as": f"--passages {find_published(name).passages}"} if name in published_models() else {}
+    rows = {"layout": opened.origin.layout, **opened.properties(), "unused weights": ", ".join(opened.unused) or "none"}
+    if name in published_models():
+        known = find_published(name)
+        licence = f"; licence {known.licence}" if known.licence else ""
+        rows["published as"] = f"{known.describes}{licence}; --passages {known.passages}"
+    if isinstance(opened, models.DenseEncoder) and (named := [prompt for prompt in opened.prompts if prompt not in ("query", "document")]):
+        rows["prompts"] = f"{', '.join(named)}; --text query_prompt=NAME or passage_prompt=NAME chooses one"
     click.echo(opened.name)
-    _table({"layout": opened.origin.layout, **opened.properties(), "unused weights": ", ".join(opened.unused) or "none", **published})
+    _table(rows)
     click.echo(f"settings, from {opened.origin.settings}")
     _table(opened.settings.rows())
 

@@ -112,6 +112,12 @@ def test_prompts_are_chosen_by_name(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert again.fingerprint() == model.fingerprint()
 
 
+def test_info_names_the_prompts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(saved(tmp_path / "x", PROMPTS)), "--text", "query_prompt=web"]) == 0
+    out = capsys.readouterr().out
+    assert "web, sts; --text query_prompt=NAME" in out and repr(PROMPTS["web"]) in out
+
+
 def test_instructions_take_the_form_of_the_folder(tmp_path: Path) -> None:
     model = DenseEncoder.from_pretrained(saved(tmp_path / "x", PROMPTS), device="cpu", instruction="Refute the claim")
     assert model.settings.query_prefix == "Instruct: Refute the claim\nQuery: "
