@@ -231,3 +231,23 @@ def test_a_decoder_of_the_last_token_is_as_by_hand_padded_on_either_side(tmp_pat
         expected = torch.nn.functional.normalize(hidden[torch.arange(len(rows)), last], dim=-1)
         np.testing.assert_allclose(encode(TEXTS), expected, atol=1e-5)
         np.testing.assert_allclose(np.concatenate([encode([text]) for text in TEXTS]), expected, atol=1e-5)
+
+
+def test_repllama_is_an_adapter_that_has_its_settings_from_the_table(tmp_path: Path, hub: Path) -> None:
+    peft = pytest.importorskip("peft")
+    backbone, tokenizer = _decoder(tmp_path / "base")
+    roberta_tokenizer().__class__.from_pretrained(tmp_path / "base", model_max_length=512).save_pretrained(tmp_path / "base")
+    config = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="FEATURE_EXTRACTION")
+    backbone.name_or_path = str(tmp_path / "base")
+    adapted = peft.get_peft_model(backbone, config).eval()
+    adapted.save_pretrained(tmp_path / "adapter")
+    name = "castorini/repllama-v1-7b-lora-passage"
+    into_cache(hub, name, tmp_path / "adapter")
+    model = DenseEncoder.from_pretrained(name, device="cpu")
+    assert (model.query_tower.pooling, model.similarity, model.settings.end_token) == ("last", "cosine", "</s>")
+    for prefix, encode in (("query: ", model.encode_queries), ("passage: ", model.encode_passages)):
+        for text in TEXTS[:3]:
+            ids = torch.tensor([[0, *tokenizer(prefix + text, add_special_tokens=False)["input_ids"], 2]])
+            with torch.no_grad():
+                hidden = adapted(input_ids=ids).last_hidden_state[:, -1]
+            np.testing.assert_allclose(encode([text]), torch.nn.functional.normalize(hidden, dim=-1), atol=1e-5)
