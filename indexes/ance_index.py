@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,9 @@ from ance_ir.datasets import DocnoMap
 from ance_ir.datasets.frames import queries_frame
 from ance_ir.errors import IndexingError
 from ance_ir.files import TEMPORARY, as_path, write_json
+from ance_ir.hub import PREFIX, check_upload, upload
 from ance_ir.indexes.card import readme
+from ance_ir.indexes.hub import PACKAGE, fetched
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.indexes.store import updates
@@ -47,7 +50,8 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
     """A dense index on disk; an indexer at the end of a pipeline, then a factory of retrievers.
 
     Args:
-        path: its folder.
+        path: its folder, or ``hf:ORGANISATION/NAME`` of one on the hub, @REVISION after it or not, which is fetched once into PyTerrier's
+            cache.
         dtype: how vectors are stored, when it is built.
         overwrite: whether ``index`` may replace an existing index.
     """
@@ -58,8 +62,9 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
     schematic: ClassVar[dict[str, str | None]] = {"label": "ANCE index", "help_url": None}
 
     def __init__(self, path: Path | str, *, dtype: VectorType = "float32", overwrite: bool = False) -> None:
-        super().__init__(as_path(path))
-        self.folder = as_path(path)
+        folder = as_path(fetched(str(path)) if str(path).startswith(PREFIX) else path)
+        super().__init__(folder)
+        self.folder = folder
         self.dtype = dtype
         self.overwrite = overwrite
 
@@ -157,6 +162,32 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, folder / name)
         return copy
+
+    def push_to_hub(self, name: str, *, private: bool | None = None, licence: str | None = None) -> str:
+        """Upload the index, checked before, to the hub as a dataset that ``AnceIndex("hf:NAME")`` and ``pt.Artifact.from_hf`` open.
+
+        Args:
+            name: ``ORGANISATION/NAME``.
+            private: whether a new repository is seen by its owners alone; by default as the organisation has it.
+            licence: for the card, as the hub writes it: ``"cc-by-4.0"``.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            IndexingError: there is no index, or it is damaged.
+            UsageError: it is no name on the hub.
+            HubError: see ``ance_ir.hub.upload``.
+        """
+        check_upload(name)
+        self.verify()
+        with tempfile.TemporaryDirectory() as folder:
+            described: dict[str, Any] = {}
+            self.build_package(str(Path(folder) / PACKAGE), max_file_size=20e9, metadata_out=described, verbose=False)
+            artifact = (self.ARTIFACT_TYPE, self.ARTIFACT_FORMAT)
+            card = readme(self._opened, artifact, name, name.rpartition("/")[2], described, licence)
+            (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+            return upload(Path(folder), name, kind="dataset", private=private)
 
     def retriever(self, model: DenseEncoder | None = None, num_results: int = 1000, **options: Any) -> DenseRetriever:
         """A PyTerrier retriever: queries to the index's best documents.

@@ -10,7 +10,14 @@ from ance_ir.indexes.info import index_info
 from ance_ir.indexes.store.snapshot import Snapshot
 
 
-def readme(opened: Snapshot, artifact: tuple[str, str], repository: str, title: str, metadata: Mapping[str, Any]) -> str:
+def readme(
+    opened: Snapshot,
+    artifact: tuple[str, str],
+    repository: str,
+    title: str,
+    metadata: Mapping[str, Any],
+    licence: str | None = None,
+) -> str:
     """A dataset card.
 
     Args:
@@ -19,6 +26,7 @@ def readme(opened: Snapshot, artifact: tuple[str, str], repository: str, title: 
         repository: where it is shared.
         title: its name.
         metadata: PyTerrier's description of the files.
+        licence: as the hub writes it.
     """
     encoding = opened.manifest["encoding"]
     kind = f"pyterrier-artifact.{artifact[0]}"
@@ -33,6 +41,7 @@ def readme(opened: Snapshot, artifact: tuple[str, str], repository: str, title: 
         )
     return _CARD.format(
         pretty_name=json.dumps(title),
+        licence="" if licence is None else f"license: {json.dumps(licence)}\n",
         tags="\n".join(f"- {tag}" for tag in ("pyterrier", "pyterrier-artifact", kind, f"{kind}.{artifact[1]}")),
         title=title,
         documents=f"{opened.table.live:,}",
@@ -47,7 +56,7 @@ def readme(opened: Snapshot, artifact: tuple[str, str], repository: str, title: 
 
 _CARD = """---
 pretty_name: {pretty_name}
-tags:
+{licence}tags:
 {tags}
 task_categories:
 - text-retrieval

@@ -27,16 +27,19 @@ Number = TypeVar("Number", int, float)
 
 class UserPath(click.Path):
     """A path, ``~`` at its beginning replaced by the home folder, which a shell leaves as it is in ``--out=~/x`` and in quotes. Where a
-    file must exist, ``-`` is standard input.
+    file must exist, ``-`` is standard input; with ``hub``, hf:ORGANISATION/NAME is left as it is.
     """
 
-    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True, hub: bool = False) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+        self.hub = hub
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path that a text names."""
         if value == DASH and self.exists and self.file_okay:
             return Path(standard_input())
+        if self.hub and value.startswith("hf:"):
+            return Path(value)
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
@@ -130,8 +133,8 @@ def dev_dataset_option(command: F) -> F:
 
 
 def index_argument(command: F) -> F:
-    """``INDEX``, an index's folder."""
-    return click.argument("index", type=UserPath(exists=True, file_okay=False))(command)
+    """``INDEX``, an index's folder or hub name."""
+    return click.argument("index", type=UserPath(exists=True, file_okay=False, hub=True))(command)
 
 
 def device_option(command: F) -> F:

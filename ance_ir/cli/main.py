@@ -37,6 +37,7 @@ SUMMARIES = {
     "eval": "Evaluate systems on a dataset, or on several",
     "systems": "List the named systems",
     "suites": "Show how collections are evaluated",
+    "push": "Upload a model or an index to the Hugging Face hub",
     "runs": "Show training runs, side by side",
     "info": "Show what a dataset holds, or the properties of a model",
     "models": "List the published encoders that are known by name, and the layouts of checkpoints",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -16,9 +17,10 @@ from transformers import PreTrainedModel
 from ance_ir.choices import check_choice
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
+from ance_ir.hub import check_upload, upload
 from ance_ir.models.adapting import is_adapted, merged
 from ance_ir.models.card import PLACE, Card, Model
-from ance_ir.models.compute.precision import Precision
+from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.export.writing import export_folder, write_graphs
 from ance_ir.models.loading.backbones import depths, keep_layers
@@ -35,21 +37,6 @@ from ance_ir.notebooks import html_table
 logger = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=Settings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conversion:
-    """The origin of a model at another precision than its checkpoint's. Such a model computes; it is neither trained nor saved.
-
-    Attributes:
-        precision: what it computes in.
-        weights: hash of the weights before.
-        parts: hashes of parts of them, by their names, where the family tells parts apart.
-    """
-
-    precision: Precision
-    weights: str
-    parts: Mapping[str, str]
 
 
 class Pretrained(nn.Module, Generic[S]):
@@ -108,12 +95,13 @@ class Pretrained(nn.Module, Generic[S]):
         """Whether the other library of the family's card reads texts as the model does."""
         return True
 
-    def _described(self, place: str = PLACE) -> Model:
+    def _described(self, place: str = PLACE, licence: str | None = None) -> Model:
         """What its card says."""
+        before = self.origin.provenance
         return Model(
             properties=self.properties(),
             settings=self.settings.rows(),
-            provenance=self.origin.provenance,
+            provenance=before if licence is None else replace(before, licence={"license": licence}),
             place=place,
             elsewhere=self._opens_elsewhere(),
         )
@@ -124,10 +112,15 @@ class Pretrained(nn.Module, Generic[S]):
         base = hub_name(training.started_from) or before.base
         self.origin = replace(self.origin, provenance=replace(before, training=training, base=base))
 
-    def save(self, folder: Path | str) -> None:
+    def save(self, folder: Path | str, *, place: str = PLACE, licence: str | None = None) -> None:
         """Write a folder, whole or not at all, that this package opens, and the library of the layout as well.
 
         An adapter is added to the weights; ``save_adapter`` writes it alone.
+
+        Args:
+            folder: where to.
+            place: where the card's examples find the model.
+            licence: for the card, as the hub writes it: ``"apache-2.0"``; by default that of the model that this one was trained from.
 
         Raises:
             UsageError: the model was converted to another precision than its checkpoint's.
@@ -135,11 +128,19 @@ class Pretrained(nn.Module, Generic[S]):
         """
         self.check_unconverted("saved")
         if is_adapted(self):
-            return self._merged().save(folder)
+            return self._merged().save(folder, place=place, licence=licence)
         with model_folder(folder, SETTINGS) as target:
             self._write(target)
             self.origin.provenance.write(target)
-            (target / "README.md").write_text(self.card.filled(self._described()), encoding="utf-8")
+            (target / "README.md").write_text(self.card.filled(self._described(place, licence)), encoding="utf-8")
+
+    def push_to_hub(self, name: str, *, private: bool | None = None, licence: str | None = None) -> str:
+        """Upload what ``save`` writes to the hub; see ``ance_ir.hub.upload`` for name, result and errors, and ``save`` for the licence."""
+        self.check_unconverted("uploaded")
+        check_upload(name)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model", place=name, licence=licence)
+            return upload(Path(folder) / "model", name, private=private)
 
     def _merged(self) -> Self:
         """A copy with its adapter merged."""

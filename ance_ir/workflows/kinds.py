@@ -6,9 +6,9 @@ from typing import Literal
 
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.datasets.columns import split_columns
-from ance_ir.datasets.sources.hub import PREFIX
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
+from ance_ir.hub import PREFIX
 from ance_ir.models.dense.published import published_models
 from ance_ir.models.loading.source import is_packaged
 

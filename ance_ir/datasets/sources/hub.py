@@ -21,9 +21,8 @@ from ance_ir.datasets.rows import judged_splits, read_qrels
 from ance_ir.datasets.source import Source
 from ance_ir.datasets.tables import TABLE_FILES
 from ance_ir.errors import DatasetNotFoundError, UsageError
+from ance_ir.hub import PREFIX
 
-PREFIX = "hf:"
-"""With which the names of the Hub's datasets begin."""
 _NAMED = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<folder>[^@]+?)/?)?(?:@(?P<revision>.+))?")
 
 

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """The origin of a model at another precision than its checkpoint's. Such a model computes; it is neither trained nor saved.
+
+    Attributes:
+        precision: what it computes in.
+        weights: hash of the weights before.
+        parts: hashes of parts of them, by their names, where the family tells parts apart.
+    """
+
+    precision: Precision
+    weights: str
+    parts: Mapping[str, str]
 
 
 def keep_in_float32(layer: nn.Linear) -> None:

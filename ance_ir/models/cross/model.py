@@ -20,14 +20,14 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress, in_batches
-from ance_ir.models.compute.precision import Precision
+from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.cross.checkpoint import layout_of, read_cross_encoder, write_cross_encoder
 from ance_ir.models.cross.layout import Choices, Parts
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.source import absolute, expanded
-from ance_ir.models.pretrained import Conversion, Pretrained
+from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.text.pairs import Pair, distinct_pairs
 from ance_ir.models.text.settings import PassageScheme
 from ance_ir.moved import warn_of_old_name

@@ -14,7 +14,7 @@ from ance_ir.digests import digest_of
 from ance_ir.errors import ModelError
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress
-from ance_ir.models.compute.precision import Precision
+from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.dense.card import CARD
 from ance_ir.models.dense.checkpoint import read_encoder, split_name, write_towers
 from ance_ir.models.dense.graph import graph_of
@@ -29,7 +29,6 @@ from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.loading.weights import hash_weights
-from ance_ir.models.pretrained import Conversion
 from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
@@ -153,9 +152,6 @@ class DenseEncoder(SentenceEncoding):
         """Deprecated: ``with_settings``."""
         warn_of_old_name("DenseEncoder.with_text", "DenseEncoder.with_settings")
         return self.with_settings(**changes)
-
-    def _opens_elsewhere(self) -> bool:
-        return not (self.settings.title_pair or self.settings.strip_question_mark)
 
     def _towers(self) -> list[Tower]:
         return [self.query_tower] if self.shared else [self.query_tower, self.passage_tower]

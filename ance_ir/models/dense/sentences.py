@@ -128,11 +128,9 @@ class SentenceEncoding(TextEncoding):
         """
         library = optional("sentence_transformers", needed_for="as_sentence_transformer", remedy="pip install sentence-transformers")
         self.check_unconverted("given to sentence-transformers")
-        foreign = [name for name in pooling_names(self.query_tower.pooling) if POOLINGS[name].mode is None]
-        if foreign:
+        if foreign := self._own_poolings():
             raise UsageError(f"sentence-transformers has no pooling like {foreign[0]}, which {self.name} has; encode with this model")
-        own = [name for name in ("title_pair", "strip_question_mark", "mask_padding") if getattr(self.settings, name)]
-        if own:
+        if own := self._own_readings():
             raise UsageError(
                 f"sentence-transformers cannot read texts with {' and '.join(own)}, as {self.name} does; encode with this model, or change "
                 f"that: with_settings({', '.join(f'{name}=False' for name in own)})"
@@ -155,6 +153,17 @@ class SentenceEncoding(TextEncoding):
                 "%s cuts queries to %d tokens, and this version of sentence-transformers cannot: there they have up to %d",
                 *(self.name, self.settings.query_length, self.settings.passage_length),
             )
+
+    def _own_poolings(self) -> list[str]:
+        """Poolings that sentence-transformers does not have."""
+        return [name for name in pooling_names(self.query_tower.pooling) if POOLINGS[name].mode is None]
+
+    def _own_readings(self) -> list[str]:
+        """Settings that are on, of which sentence-transformers knows nothing."""
+        return [name for name in ("title_pair", "strip_question_mark", "mask_padding") if getattr(self.settings, name)]
+
+    def _opens_elsewhere(self) -> bool:
+        return not self._own_poolings() and not self._own_readings()
 
     def _prompt(self, name: str | None, prompt: str | None, usual: str) -> str:
         """The text that is put in front."""

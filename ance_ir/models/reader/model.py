@@ -20,11 +20,11 @@ from ance_ir.errors import UsageError
 from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress, in_batches
-from ance_ir.models.compute.precision import Precision, keep_in_float32
+from ance_ir.models.compute.precision import Conversion, Precision, keep_in_float32
 from ance_ir.models.loading.backbones import has_token_types
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.source import absolute, expanded
-from ance_ir.models.pretrained import Conversion, Pretrained
+from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.reader.checkpoint import FreshHead, backbone_of, longest, read_reader, write_reader
 from ance_ir.models.reader.text import Layout, ReaderSettings, ReaderTokenizer, Window
 from ance_ir.models.text.pairs import distinct_pairs

@@ -14,12 +14,12 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import evaluating
-from ance_ir.models.compute.precision import Precision
+from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.loading.checkpoint import Origin, find_folder
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.loading.weight_files import read_weights
 from ance_ir.models.loading.weights import build, load_config, load_tokenizer, reading
-from ance_ir.models.pretrained import Conversion, Pretrained
+from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
 from ance_ir.moved import warn_of_old_name
