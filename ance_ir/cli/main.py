@@ -40,7 +40,7 @@ SUMMARIES = {
     "push": "Upload a model or an index to the Hugging Face hub",
     "runs": "Show training runs, side by side",
     "info": "Show what a dataset holds, or the properties of a model",
-    "models": "List the published encoders that are known by name, and the layouts of checkpoints",
+    "models": "List the published encoders that are known by name",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
     "bench": "Measure search, encoding, pipelines and mining",
