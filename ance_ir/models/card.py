@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ance_ir.models.export.format import ExportFormat
+from ance_ir.models.export.format import OUTPUT, ExportFormat
+from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.provenance import Provenance, Training
 
 PLACE = "this/folder"
@@ -63,22 +64,33 @@ class Card:
             parts += _training(model.provenance.training)
         return "\n\n".join(parts) + "\n"
 
-    def exported(self, model: Model, form: ExportFormat) -> str:
-        """The card of an exported model, Markdown."""
+    def exported(self, model: Model, form: ExportFormat, part: str, graph: Graph) -> str:
+        """The card of an exported model, Markdown.
+
+        Args:
+            model: that was exported.
+            form: the format.
+            part: the folder of a tower, ``"."`` where there is one graph.
+            graph: that tower's, for the example.
+        """
+        place = model.place if part == "." else f"{model.place}/{part}"
+        output = next(iter(graph.outputs))
+        texts = '["a query"], ["a text"]' if output == "logits" else '["a text"]'
+        tokens = (
+            f'from transformers import AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained("{place}")\n'
+            f'inputs = tokenizer({texts}, padding=True, truncation=True, return_tensors="np")\n'
+        )
+        run = form.example.replace(PLACE, place).replace(OUTPUT, output)
         parts = [*self._head(model, form.shown.lower()), "## Usage"]
         parts += [
-            "`export.json` has the graph's inputs and outputs. Queries and passages are the texts with the prefixes of the settings below "
-            "before them, cut to their lengths; padding is on the right.",
-            _code(
-                f'from transformers import AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained("{model.place}")\n'
-                'inputs = tokenizer(["a text"], padding=True, truncation=True, return_tensors="np")\n'
-                + form.example.replace(PLACE, model.place)
-            ),
+            "`export.json` has the inputs and outputs of each graph. Texts are read as the settings below say: with their prefixes, cut to "
+            "their lengths; padding is on the right.",
+            _code(tokens + run),
         ]
         if self.elsewhere and model.elsewhere:
             backend = self.elsewhere.replace(f'"{PLACE}"', f'"{model.place}", backend="{form.shown.lower()}"')
             parts += [f"With {self.library}:", _code(backend)]
-        return "\n\n".join([*parts, "## Model", table(model.properties), table(model.settings)]) + "\n"
+        return "\n\n".join([*parts, "## Model", table(model.properties), "Settings:", table(model.settings)]) + "\n"
 
     def _usage(self, model: Model) -> Iterator[str]:
         yield _code(self.example.replace(PLACE, model.place))

@@ -98,13 +98,9 @@ class Pretrained(nn.Module, Generic[S]):
     def _described(self, place: str = PLACE, licence: str | None = None) -> Model:
         """What its card says."""
         before = self.origin.provenance
-        return Model(
-            properties=self.properties(),
-            settings=self.settings.rows(),
-            provenance=before if licence is None else replace(before, licence={"license": licence}),
-            place=place,
-            elsewhere=self._opens_elsewhere(),
-        )
+        origin = before if licence is None else replace(before, licence={"license": licence})
+        facts = {"properties": self.properties(), "settings": self.settings.rows()}
+        return Model(**facts, provenance=origin, place=place, elsewhere=self._opens_elsewhere())
 
     def was_trained(self, training: Training) -> None:
         """Have the model's card say how it was trained, and from which model."""
@@ -177,7 +173,8 @@ class Pretrained(nn.Module, Generic[S]):
             return self._merged().export(folder, format)
         with export_folder(folder, format) as (target, form):
             graphs = self._write_for_export(target)
-            (target / "README.md").write_text(self.card.exported(self._described(), form), encoding="utf-8")
+            part, graph = next(iter(graphs.items()))
+            (target / "README.md").write_text(self.card.exported(self._described(), form, part, graph), encoding="utf-8")
             described = {"model": self.name, "fingerprint": self.fingerprint(), "settings": asdict(self.settings)}
             write_graphs(target, form, graphs, format=format, **described)
 

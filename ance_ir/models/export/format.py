@@ -12,6 +12,9 @@ from ance_ir import registries
 from ance_ir.models.export.graph import Graph
 from ance_ir.registry import Registry
 
+OUTPUT = "sentence_embedding"
+"""The output that the formats' examples compute; others take its place where a graph has none of this name."""
+
 Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 """Inputs by their names to outputs by theirs."""
 
@@ -26,7 +29,7 @@ class ExportFormat:
         file: the graph's file in the folder of its model, where sentence-transformers' backend of this name looks for it.
         write: writes a graph to such a file; what is raised there says that it does not convert.
         run: opens such a file on a CPU, in float32.
-        example: Python code that computes ``vectors`` from ``inputs`` (arrays by name) with the file in ``"this/folder"``.
+        example: Python code that computes ``OUTPUT`` from ``inputs`` (arrays by name) with the file in ``"this/folder"``.
     """
 
     shown: str

@@ -6,16 +6,18 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from huggingface_hub import ModelCard
 from transformers import AutoTokenizer
 
 from ance_ir.cli.export import command
 from ance_ir.errors import MissingDependencyError, ModelError, UsageError
-from ance_ir.models import DenseEncoder, Head
+from ance_ir.models import CrossEncoder, DenseEncoder, Head
 from ance_ir.models.dense.graph import TowerGraph, graph_of
 from ance_ir.models.export.format import EXPORT_FORMATS
 from ance_ir.models.export.writing import check, write_graphs
@@ -59,6 +61,20 @@ def test_a_reranker_gives_its_logits(tmp_path: Path) -> None:
     logits = graph({name: pairs[name] for name in ("input_ids", "attention_mask", "token_type_ids")})["logits"]
     expected = model.log_odds(["who sings", "cat"], ["the bird sings", "the dog runs when the sun is red"])
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["two towers", "reranker"])
+def test_the_example_of_a_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str) -> None:
+    model = cross_encoder() if family == "reranker" else encoder("roberta", shared=False)
+    model.export(tmp_path / "this" / "folder", "openvino")
+    card = ModelCard.load(tmp_path / "this" / "folder" / "README.md")
+    assert "openvino" in card.data.tags
+    code = card.text.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)  # ours, from the card
+    expected = model.log_odds(["a query"], ["a text"])[:, None] if isinstance(model, CrossEncoder) else model.encode_queries(["a text"])
+    np.testing.assert_allclose(names["found"], expected, atol=1e-4)
 
 
 def test_half_precision_is_written_in_float32(tmp_path: Path) -> None:
