@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ance_ir.cli._lora import lora_option
 from ance_ir.cli._mining import candidate_options
 from ance_ir.cli._options import (
     dev_dataset_option,
@@ -138,6 +139,7 @@ Example:
 @click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
 @click.option("--refresh-every", type=int, default=1000, show_default=True, help="Steps between two refreshes of the negatives.")
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
+@lora_option
 @text_options
 @tensorboard_option
 @device_option

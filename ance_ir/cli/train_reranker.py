@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ance_ir.cli._lora import lora_option
 from ance_ir.cli._options import (
     dev_dataset_option,
     device_option,
@@ -55,6 +56,7 @@ Example:
     show_default=True,
     help="See above.",
 )
+@lora_option
 @pair_options
 @click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: half of a pair's]")
 @tensorboard_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +17,8 @@ from ance_ir.choices import check_choice
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
 from ance_ir.hub import check_upload, upload
-from ance_ir.models.adapting import is_adapted, merged
+from ance_ir.models.adaptable import Adaptable
+from ance_ir.models.adapting import is_adapted
 from ance_ir.models.card import PLACE, Card, Model
 from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.export.graph import Graph
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 S = TypeVar("S", bound=Settings)
 
 
-class Pretrained(nn.Module, Generic[S]):
+class Pretrained(Adaptable, Generic[S]):
     """A model of one of the families, which differ in their parts: a backbone or two with what comes after it.
 
     Args:
@@ -78,8 +78,12 @@ class Pretrained(nn.Module, Generic[S]):
         """Write all but the model card, ``ance_ir.json`` last."""
         raise NotImplementedError
 
-    def _ready(self, device: torch.device, layers: int | None, precision: Precision | None, changes: Mapping[str, Any]) -> Self:
+    def _ready(
+        self, device: torch.device, layers: int | None, precision: Precision | None, changes: Mapping[str, Any], **options: Any
+    ) -> Self:
         """The model, just opened, as the caller of ``from_pretrained`` asked for it."""
+        asked = {**options, "layers": layers}
+        self.origin = replace(self.origin, options={name: value for name, value in asked.items() if value is not None})
         if self.unused:
             logger.warning("%s: weights that have no place in the model: %s", self.name, some(self.unused))
         if layers is not None:
@@ -137,12 +141,6 @@ class Pretrained(nn.Module, Generic[S]):
         with tempfile.TemporaryDirectory() as folder:
             self.save(Path(folder) / "model", place=name, licence=licence)
             return upload(Path(folder) / "model", name, private=private)
-
-    def _merged(self) -> Self:
-        """A copy with its adapter merged."""
-        whole = copy.deepcopy(self)
-        merged(whole)
-        return whole
 
     def _write_for_export(self, folder: Path) -> dict[str, Graph]:
         """Write everything but the backbones' weights; the graphs to be exported, by the folders of their towers.

@@ -15,6 +15,7 @@ from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.indexes.mining.ann_miner import DEPTH
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
+from ance_ir.models.adapting import Lora
 from ance_ir.models.compute.device import find_device
 from ance_ir.moved import warn_of_old_name
 from ance_ir.training import (
@@ -65,6 +66,7 @@ class DenseTraining(DatasetTraining):
         inferencers: devices of the processes that mine while this one trains; an empty sequence: processes that are started elsewhere, on
             the run's folder; ``None``: training waits while it mines.
         keep_indexes: keep the index of every refresh.
+        lora: train a new adapter beside the model's weights, which stay as they are, see ``Pretrained.add_adapter``.
 
     Raises:
         UsageError: settings that do not fit together.
@@ -90,6 +92,7 @@ class DenseTraining(DatasetTraining):
     mining: Mining = field(default_factory=Mining)
     inferencers: Sequence[str | None] | None = None
     keep_indexes: bool = False
+    lora: Lora | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -166,7 +169,7 @@ def train_on_dataset(
         make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
         schedule = how.schedule(make, settings)
         trainer = data.trainer(
-            _objective(data, how, model, teacher, schedule, settings.steps),
+            _objective(data, how, model, teacher, schedule, settings),
             schedule,
             settings,
             folder,
@@ -206,17 +209,19 @@ def _objective(
     model: DenseEncoder,
     teacher: Teacher | CrossEncoder | None,
     schedule: NegativeSchedule,
-    steps: int,
+    settings: TrainingSettings,
 ) -> DenseObjective:
     """What is minimised.
 
     Raises:
         UsageError: what is for negatives of the batch, where there are none.
     """
-    first, last = schedule.at(0), schedule.at(steps - 1)
+    first, last = schedule.at(0), schedule.at(settings.steps - 1)
     for name, asked in (("in_batch_margin", how.in_batch_margin is not None), ("symmetric", how.symmetric)):
         if asked and first.in_batch == last.in_batch == "none":
             raise UsageError(f"{name} is for negatives of the batch (in-batch, nce); the negatives are {schedule.name}")
+    if how.lora is not None:
+        model.add_adapter(how.lora, settings.seed)
     return DenseObjective(
         model,
         data.queries,

@@ -15,6 +15,7 @@ from ance_ir.datasets import load_dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.indexes import parse_passages
 from ance_ir.models import DenseEncoder
+from ance_ir.models.adapting import is_adapted
 from ance_ir.models.compute.device import find_device
 from ance_ir.processes import usable_cpus
 from ance_ir.training import Inferencer, Inferencers, TrainingRun
@@ -74,10 +75,25 @@ def run_inferencer(
         verbose=verbose,
     )
 
-    def load(checkpoint: Path) -> DenseEncoder:
-        return DenseEncoder.from_pretrained(checkpoint, device=device, precision=precision)
+    Inferencer(run, miner, _Loading(device, precision), patience=patience, say=say).work()
 
-    Inferencer(run, miner, load, patience=patience, say=say).work()
+
+class _Loading:
+    """Opens checkpoints; of those that are adapters the base is opened once."""
+
+    def __init__(self, device: str | None, precision: Precision | None) -> None:
+        self._device = device
+        self._precision = precision
+        self._adapted: DenseEncoder | None = None
+
+    def __call__(self, checkpoint: Path) -> DenseEncoder:
+        if self._adapted is not None:
+            self._adapted.load_adapter(checkpoint)
+            return self._adapted
+        model = DenseEncoder.from_pretrained(checkpoint, device=self._device, precision=self._precision)
+        if is_adapted(model) and model.conversion is None:
+            self._adapted = model
+        return model
 
 
 def _sets(manifest: Mapping[str, Any], names: list[str], folder: Path | str, verbose: bool) -> TrainingSets:

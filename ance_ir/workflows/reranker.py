@@ -10,6 +10,7 @@ from typing import Any
 from ance_ir.datasets import Dataset
 from ance_ir.eval.measures import evaluate
 from ance_ir.models import CrossEncoder
+from ance_ir.models.adapting import Lora
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import RerankerObjective, TrainingSettings
 from ance_ir.workflows.dev import DevQueries, described
@@ -31,12 +32,14 @@ class RerankerTraining(DatasetTraining):
         dev_split: queries to evaluate on at each checkpoint and at the end.
         dev_dataset: whose queries these are, see ``DenseTraining``.
         dev_depth: documents of a query that are reranked then.
+        lora: see ``DenseTraining``.
     """
 
     loss: str = "nll"
     dev_split: str | None = None
     dev_dataset: Dataset | None = None
     dev_depth: int = 20
+    lora: Lora | None = None
 
 
 def train_reranker_on_dataset(
@@ -77,6 +80,8 @@ def train_reranker_on_dataset(
     with opened(dataset, how, world, verbose=verbose) as data:
         dev = DevQueries.of(data.dataset, how.dev_split, how.dev_dataset)
         data.warn_of_shared_queries(dev)
+        if how.lora is not None:
+            model.add_adapter(how.lora, settings.seed)
         objective = RerankerObjective(model, data.queries, data.store, how.loss, world)
         negatives = data.negatives(model.device)(how.negatives)
         evaluator = _evaluator(dev, model, how.dev_depth, say) if dev and world.leads else None

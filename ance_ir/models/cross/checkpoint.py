@@ -12,9 +12,9 @@ from ance_ir.errors import ModelError
 from ance_ir.models.adapting import merged, put_in
 from ance_ir.models.cross.layout import LAYOUTS, Choices, Files, Layout, Parts
 from ance_ir.models.cross.pairs import PairSettings
-from ance_ir.models.loading.adapters import find_adapter
+from ance_ir.models.loading.adapters import Saved, find_adapter
 from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
-from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, write_ours
+from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, refuse_other, write_ours
 from ance_ir.models.loading.provenance import read_provenance
 from ance_ir.models.loading.weights import reading
 
@@ -25,6 +25,9 @@ _FRESH = "classifier"
 
 def read_cross_encoder(name: str, choices: Choices) -> Checkpoint[PairSettings]:
     """Open a checkpoint; see ``CrossEncoder.from_pretrained``."""
+    if not choices.fresh_head and (saved := Saved.find(name)) is not None:
+        refuse_other(saved.folder, "reranker")
+        return _over(saved, choices)
     adapter = find_adapter(name)
     with reading(name):
         if adapter is None or choices.fresh_head:
@@ -35,6 +38,19 @@ def read_cross_encoder(name: str, choices: Choices) -> Checkpoint[PairSettings]:
         if choices.merge_adapter:
             merged(opened.model)
     return replace(opened, origin=replace(opened.origin, layout=f"{opened.origin.layout}, with an adapter over {adapter.base}"))
+
+
+def _over(saved: Saved, choices: Choices) -> Checkpoint[PairSettings]:
+    """The base of an adapter that was trained here, with it."""
+    try:
+        opened = read_cross_encoder(saved.base, Choices(settings=saved.settings))
+    except ModelError as error:
+        raise ModelError(f"{saved.folder} holds an adapter, and its base does not open: {error}") from error
+    saved.put_in([opened.model], put_in)
+    if choices.merge_adapter:
+        merged(opened.model)
+    origin = replace(opened.origin, layout=f"{opened.origin.layout}, with an adapter over {saved.base}", settings=SETTINGS)
+    return replace(opened, settings=PairSettings.from_json(saved.settings), origin=origin)
 
 
 def _read(name: str, folder: Path, choices: Choices) -> Checkpoint[PairSettings]:

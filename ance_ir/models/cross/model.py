@@ -143,12 +143,16 @@ class CrossEncoder(Pretrained[PairSettings]):
             name, Choices(settings=settings, fresh_head=fresh_head is not None, seed=seed, merge_adapter=merge_adapter)
         )
         model = cls(opened.model, opened.tokenizer, opened.settings, name=absolute(name), origin=opened.origin)
-        return model._ready(place, layers, precision, settings)
+        made = {"fresh_head": fresh_head, "merge_adapter": merge_adapter or None}
+        return model._ready(place, layers, precision, settings, **made)
 
     def _backbones(self) -> list[PreTrainedModel]:
         backbone = self.classifier.base_model
         assert isinstance(backbone, PreTrainedModel)
         return [backbone]
+
+    def _adaptable(self) -> dict[str, PreTrainedModel]:
+        return {".": self.classifier}
 
     def _parts(self) -> dict[str, Any]:
         return {"classifier": self.classifier}

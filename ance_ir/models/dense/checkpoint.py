@@ -22,7 +22,7 @@ from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import Published, find_published, pair_of
 from ance_ir.models.dense.static import StaticBackbone, write_static
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
-from ance_ir.models.loading.adapters import find_adapter
+from ance_ir.models.loading.adapters import Saved, find_adapter
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.provenance import read_provenance
@@ -113,6 +113,9 @@ def _prompted(name: str, opened: DenseCheckpoint, published: Published, choices:
 def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
     if len(names) > 2:
         raise ModelError(f"two towers are named by two names, question encoder and context encoder, not by {len(names)}")
+    if len(names) == 1 and (saved := Saved.find(names[0])) is not None:
+        refuse_other(saved.folder, "encoder")
+        return _over(saved, choices)
     adapter = find_adapter(names[0]) if len(names) == 1 else None
     if adapter is not None:
         with adapter.over_base() as folder:
@@ -122,6 +125,21 @@ def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
             merged(opened.query.backbone)
         return replace(opened, layout=f"{opened.layout}, with an adapter over {adapter.base}")
     return _read(Files(name=",".join(names), paths=tuple(resolve(name) for name in names)), choices)
+
+
+def _over(saved: Saved, choices: Choices) -> DenseCheckpoint:
+    """The base of an adapter that was trained here, with it."""
+    try:
+        opened = read_encoder(split_name(saved.base), Choices(**{name: saved.options[name] for name in saved.options if name != "layers"}))
+    except ModelError as error:
+        raise ModelError(f"{saved.folder} holds an adapter, and its base does not open: {error}") from error
+    backbones = [tower.backbone for tower in (opened.query, opened.passage) if tower is not None]
+    saved.put_in(backbones, put_in)
+    if choices.merge_adapter:
+        for backbone in backbones:
+            merged(backbone)
+    settings, layout = TextSettings.from_json(saved.settings), f"{opened.layout}, with an adapter over {saved.base}"
+    return replace(opened, layout=layout, settings=settings, settings_from=SETTINGS, assumed=())
 
 
 def _read(files: Files, choices: Choices) -> DenseCheckpoint:

@@ -63,7 +63,7 @@ class Choices:
         query_prompt: the name of the prompt for queries.
         passage_prompt: the name of the prompt for passages.
         instruction: for queries, instead of a prompt.
-        merge_adapter: whether an adapter is added to the weights.
+        merge_adapter: whether an adapter is added to the weights; ``None``: no.
     """
 
     fresh_head: str | None = None
@@ -74,7 +74,7 @@ class Choices:
     query_prompt: str | None = None
     passage_prompt: str | None = None
     instruction: str | None = None
-    merge_adapter: bool = False
+    merge_adapter: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

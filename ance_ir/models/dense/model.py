@@ -131,11 +131,12 @@ class DenseEncoder(SentenceEncoding):
             fresh_head = settings.pop("head")
         place = find_device("cpu" if device is None and precision == "int8" else device)
         names = [expanded(one) for one in (map(str, name) if isinstance(name, tuple) else split_name(str(name)))]
-        chosen = {"query_prompt": query_prompt, "passage_prompt": passage_prompt, "instruction": instruction}
+        chosen: dict[str, Any] = {"query_prompt": query_prompt, "passage_prompt": passage_prompt, "instruction": instruction}
         check_prompts(chosen, settings)
-        made: dict[str, Any] = {"pooling": pooling, "similarity": similarity, "normalize": normalize, "merge_adapter": merge_adapter}
-        opened = read_encoder(names, Choices(fresh_head=fresh_head, seed=seed, **made | chosen))
-        return cls._of(opened, ",".join(map(absolute, names)))._ready(place, layers, precision, settings)
+        made: dict[str, Any] = {"pooling": pooling, "similarity": similarity, "normalize": normalize, "fresh_head": fresh_head}
+        made["merge_adapter"] = merge_adapter or None
+        opened = read_encoder(names, Choices(seed=seed, **made | chosen))
+        return cls._of(opened, ",".join(map(absolute, names)))._ready(place, layers, precision, settings, **made)
 
     @classmethod
     def _of(cls, opened: DenseCheckpoint, name: str) -> DenseEncoder:
@@ -158,6 +159,9 @@ class DenseEncoder(SentenceEncoding):
 
     def _backbones(self) -> list[PreTrainedModel]:
         return [tower.backbone for tower in self._towers()]
+
+    def _adaptable(self) -> dict[str, PreTrainedModel]:
+        return dict(zip(["."] if self.shared else ["query", "passage"], self._backbones(), strict=True))
 
     def _parts(self) -> dict[str, Any]:
         return {"query_tower": self.query_tower, "passage_tower": None if self.shared else self.passage_tower, "prompts": self._prompts}

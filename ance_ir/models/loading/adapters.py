@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from ance_ir.errors import ModelError
 from ance_ir.files import write_json
-from ance_ir.models.loading.family import ADAPTER
+from ance_ir.models.loading.backbones import keep_layers
+from ance_ir.models.loading.family import ADAPTER, SETTINGS
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weight_files import HEADS, SAVED, read_adapter, read_settings
+from ance_ir.models.loading.weights import hash_weights
+from ance_ir.typed_json import type_fault
 
 _FOLLOWED = ("LORA",)
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -114,8 +118,72 @@ def find_adapter(name: str) -> Adapter | None:
     folder = resolve(name)
     if not folder.is_dir() or not (folder / ADAPTER).exists() or any((folder / file).exists() for file in _WEIGHTS):
         return None
+    return adapter_in(folder)
+
+
+def adapter_in(folder: Path) -> Adapter:
+    """The adapter in a folder.
+
+    Raises:
+        ModelError: it is of a type that is not followed, or its files are damaged.
+    """
     config = read_settings(folder / ADAPTER)
     kind = config.get("peft_type")
     if kind not in _FOLLOWED:
         raise ModelError(f"{folder} holds an adapter of the type {kind!r}; only {', '.join(_FOLLOWED)} is followed")
     return Adapter(folder=folder, config=config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A folder that ``Pretrained.save_adapter`` wrote.
+
+    Attributes:
+        folder: where it is.
+        base: the name of the model that the adapter is over.
+        weights: hashes of its weights, by the folder of their adapter.
+        options: what it was opened with.
+        settings: of the model.
+    """
+
+    folder: Path
+    base: str
+    weights: dict[str, str]
+    options: dict[str, Any]
+    settings: dict[str, Any]
+
+    @classmethod
+    def find(cls, name: str) -> Saved | None:
+        """What a name leads to; ``None`` where it is something else.
+
+        Raises:
+            ModelError: it is damaged.
+        """
+        folder = resolve(name)
+        said = read_settings(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
+        if said.get("kind") != "adapter":
+            return None
+        content: dict[str, Any] = {key: said.get(key) for key in ("base", "weights", "options", "settings")}
+        if fault := type_fault(content, _Said):
+            raise ModelError(f"{folder / SETTINGS}: {fault}")
+        return cls(folder=folder, **content)
+
+    def put_in(self, parts: Iterable[PreTrainedModel], put: Callable[[Adapter, PreTrainedModel], None]) -> None:
+        """Put the adapters into their base.
+
+        Raises:
+            ModelError: the base is another model than it was.
+        """
+        for (part, told), model in zip(self.weights.items(), parts, strict=True):
+            if "layers" in self.options:
+                keep_layers(model, self.options["layers"])
+            if hash_weights(model.state_dict()) != told:
+                raise ModelError(f"{self.folder} holds an adapter over {self.base}, whose weights are others than when it was trained")
+            put(adapter_in(self.folder / part), model)
+
+
+class _Said(TypedDict):
+    base: str
+    weights: dict[str, str]
+    options: dict[str, Any]
+    settings: dict[str, Any]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -27,6 +28,10 @@ class Origin:
         unused: names of weights in the checkpoint that have no place in the model.
         separated: whether the checkpoint has one tower, which was copied to make two.
         provenance: what its card is filled from.
+        options: what the caller of ``from_pretrained`` chose, without which the same model is not opened again.
+        adapter: of a new adapter, its settings; empty where there is none.
+        over: the name of the model that the new adapter is over.
+        base: hashes of its weights, by the folder of their adapter.
     """
 
     layout: str = "none"
@@ -34,6 +39,10 @@ class Origin:
     unused: tuple[str, ...] = ()
     separated: bool = False
     provenance: Provenance = field(default_factory=Provenance)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    adapter: Mapping[str, Any] = field(default_factory=dict)
+    over: str = ""
+    base: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,8 +17,8 @@ ADAPTER = "adapter_config.json"
 SETTINGS = "ance_ir.json"
 """What this package adds to a checkpoint of its own."""
 _FORMAT = 1
-_KINDS: Mapping[str, Family] = {"cross-encoder": "reranker", "reader": "reader"}
-"""Families by the ``kind`` in ``ance_ir.json``; an encoder's has none."""
+_KINDS: Mapping[str, Family] = {"cross-encoder": "reranker", "reader": "reader", "CrossEncoder": "reranker"}
+"""Families by the ``kind`` in ``ance_ir.json``, of which an encoder's has none, or the class of an adapter's ``family``."""
 _ARCHITECTURES: Mapping[str, Family] = {
     "ForSequenceClassification": "reranker",
     "ForQuestionAnswering": "reader",
@@ -35,7 +35,8 @@ def family_of(folder: Path) -> Family | None:
         ModelError: a file is not JSON.
     """
     if (folder / SETTINGS).exists():
-        return _KINDS.get(str(read_settings(folder / SETTINGS).get("kind")), "encoder")
+        said = read_settings(folder / SETTINGS)
+        return _KINDS.get(str(said.get("family", said.get("kind"))), "encoder")
     if pools(folder):
         return "encoder"  # of sentence-transformers; its backbone may have begun as a classifier
     if not (folder / "config.json").exists():

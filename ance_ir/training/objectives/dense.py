@@ -84,12 +84,11 @@ class DenseObjective:
             in_batch_margin=in_batch_margin,
             symmetric=symmetric,
         )
-        model.check_unconverted("trained")
         model.tokenizer.cut([""], passages)  # a scheme that the model cannot take shows before a folder is claimed
         if isinstance(teacher, CrossEncoder):
             teacher = AskedTeacher(teacher, queries, store, passages)
         self._frozen = _other_tower(model, train_tower) if train_tower is not None else None
-        self.model = model.float()  # in half precision small updates would vanish
+        self.model = model.to_train()
         self.queries = queries
         self._store = store
         self._passages = passages
@@ -101,6 +100,7 @@ class DenseObjective:
         described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": asdict(model.settings)}
         self.manifest: Mapping[str, Any] = {
             "model": described,
+            **({"lora": dict(model.origin.adapter)} if model.origin.adapter else {}),
             "passages": str(passages),
             "teacher": dict(teacher.manifest) if teacher is not None else None,
             "grad_cache": grad_cache,

@@ -49,13 +49,15 @@ class RerankerObjective:
         if loss in _OLD_NAMES:
             warn_of_old_name(f"the loss {loss!r}", repr(_OLD_NAMES[loss]))
             loss = _OLD_NAMES[loss]
-        self.model = model.float()  # in half precision small updates would vanish
+        self.model = model.to_train()
         self.queries = queries
         self.world = world
         self._store = store
         self._loss = LOSSES.find(loss)
         described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
-        self.manifest: Mapping[str, Any] = {"model": described, "loss": {new: old for old, new in _OLD_NAMES.items()}.get(loss, loss)}
+        named = {new: old for old, new in _OLD_NAMES.items()}.get(loss, loss)
+        adapter = {"lora": dict(model.origin.adapter)} if model.origin.adapter else {}
+        self.manifest: Mapping[str, Any] = {"model": described, **adapter, "loss": named}
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""

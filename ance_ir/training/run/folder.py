@@ -8,6 +8,7 @@ runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step
 runs/x/progress.json                a heartbeat for inferencers
 runs/x/tensorboard/                 the log for TensorBoard, if requested
+runs/x/adapter/                     the trained adapter alone, of a run that trained one
 runs/x/model/                       the trained model; the sign that it ended
 """
 
@@ -144,6 +145,11 @@ class TrainingRun:
         return self.folder / "model"
 
     @property
+    def adapter_folder(self) -> Path:
+        """Where the trained adapter lies, of a run that trained one."""
+        return self.folder / "adapter"
+
+    @property
     def finished(self) -> bool:
         """Whether the run has ended."""
         return self.model_folder.exists()
@@ -209,16 +215,21 @@ class TrainingRun:
         """
         target = self.checkpoint_folder(step)
         with explained(target), atomic_folder(target, "optimiser.safetensors") as folder:
-            model.save(folder / "model")
+            if model.origin.adapter:
+                model.save_adapter(folder / "model")
+            else:
+                model.save(folder / "model")
             save_optimiser(optimiser, folder / "optimiser.safetensors")
 
     def save_trained(self, model: Trainable) -> None:
-        """Write the model of the ended run.
+        """Write the model of the ended run; an adapter is added to the weights, and written alone as well.
 
         Raises:
             TrainingError: it cannot be written.
         """
         with explained(self.model_folder):
+            if model.origin.adapter:
+                model.save_adapter(self.adapter_folder)
             model.save(self.model_folder)
 
     def prune(self, keep: int, also: Collection[int | None], oldest_needed: Callable[[int], int]) -> None:
@@ -260,7 +271,7 @@ class TrainingRun:
 
     def load_trained(self, model: Trainable) -> None:
         """Give the model the weights that the ended run left."""
-        _load_weights(model, self.model_folder)
+        _load_weights(model, self.adapter_folder if model.origin.adapter else self.model_folder)
 
     def open_log(self, step: int, *, tensorboard: bool = False) -> MetricsLog:
         """The log, cut back to the steps before ``step``; on request what is written to it goes to TensorBoard's folder too."""
@@ -272,4 +283,7 @@ def _step(folder: Path) -> int:
 
 
 def _load_weights(model: Trainable, folder: Path) -> None:
+    if model.origin.adapter:
+        model.load_adapter(folder)
+        return
     model.load_state_dict(type(model).from_pretrained(folder, device="cpu").state_dict())
