@@ -183,6 +183,17 @@ def test_passages_of_a_long_document(tmp_path: Path) -> None:
     assert model.score_documents(["king?"], [text], MaxP(180, 4))[0] == pytest.approx(best, abs=1e-5)
 
 
+def test_what_comes_after_a_document_stays_where_its_end_is_cut_off(tmp_path: Path) -> None:
+    hf = write_language_model(tmp_path / "hf")
+    model = CrossEncoder.from_pretrained(hf, device="cpu", template="{query}\n{document}: yes or no\n", pair_length=60)
+    tokenizer = chat_tokenizer()
+    assert ">:" in tokenizer.convert_ids_to_tokens(tokenizer("moon>: yes")["input_ids"]), "its end and what follows are one"
+    ((short,),), ((cut,),) = (model.tokenizer.pairs(["king"], [text]) for text in ("moon>", "moon " * 100 + ">"))
+    assert tokenizer.decode(short.ids) == "king\nmoon>: yes or no\n"
+    assert len(cut.ids) == 60
+    assert tokenizer.decode(cut.ids).endswith("moon: yes or no\n")
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_monot5_by_hand(tmp_path: Path, tied: bool, caplog: pytest.LogCaptureFixture) -> None:
     folder = write_t5(tmp_path / "t5", tie_word_embeddings=tied)

@@ -61,7 +61,9 @@ class Causal(Layout):
         )
 
     def _templated(self, files: Files, choices: Choices, module: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        """The template and the instruction of the folder's chat template; nothing where it has no place for a pair."""
+        """The template and the instruction of the folder's chat template; nothing where it has no place for a pair, or the caller has one."""
+        if choices.settings.get("template"):
+            return {}
         processing = module.get("processing_kwargs") or {}
         PROCESSING.check(files.folder / "sentence_bert_config.json", processing)
         arguments = processing.get("chat_template") or {}
