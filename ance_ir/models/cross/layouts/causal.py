@@ -61,7 +61,7 @@ class Causal(Layout):
         )
 
     def _templated(self, files: Files, choices: Choices, module: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        """The template and the instruction of the folder's chat template; nothing where it has no place for a pair, or the caller has one."""
+        """The template and the instruction of the folder's chat template, if a pair has a place in it; nothing where the caller has one."""
         if choices.settings.get("template"):
             return {}
         processing = module.get("processing_kwargs") or {}
