@@ -38,11 +38,11 @@ class Hub(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = b"".join(iter(self._chunk, b""))
-        if self.headers.get("Authorization") != "Bearer hf_right":
-            return self._send(401, {"error": "Invalid credentials"})
         for part, (status, message) in self.refuses.items():
             if part in self.path:
                 return self._send(status, {"error": message, "errors": [{"message": message}]})
+        if self.headers.get("Authorization") != "Bearer hf_right":
+            return self._send(401, {"error": "Invalid credentials"})
         if self.path == "/api/repos/create":
             asked = json.loads(body)
             self.asked.append((self.path, asked))
@@ -155,7 +155,8 @@ def test_what_is_incomplete_is_refused_before_anything_is_sent(hub: type[Hub], t
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     AnceIndex(tmp_path / "x").index([{"docno": "a", "doc_vec": np.ones(3)}])
-    (tmp_path / "x" / "vectors-00000.npy").write_bytes(b"altered")
+    vectors = tmp_path / "x" / "vectors-00000.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-1] + b"!")
     for name, error in (("model", ModelError), ("run", ModelError), ("x", DamagedIndexError)):
         result = CliRunner().invoke(command, [str(tmp_path / name), "me/ours"])
         assert isinstance(result.exception, error), name
@@ -174,10 +175,12 @@ def test_what_the_hub_refuses(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -
     hub.refuses = {"create": (403, "you may not")}
     with pytest.raises(HubError, match=r"403.*you may not.*HF_TOKEN"):
         model.push_to_hub("me/ours")
+    hub.refuses = {}
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(HubError, match=r"401.*hf auth login"):
         model.push_to_hub("me/ours")
     monkeypatch.delenv("HF_TOKEN")
+    hub.refuses = {"": (500, "asked")}
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/nowhere")
     with pytest.raises(HubError, match="hf auth login"):
         model.push_to_hub("me/ours")

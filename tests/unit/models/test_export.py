@@ -35,7 +35,7 @@ def read(folder: Path, texts: list[str], length: int) -> dict[str, np.ndarray]:
 
 
 def test_two_towers_are_two_graphs(tmp_path: Path) -> None:
-    model = encoder("roberta", shared=False, pooling="cls", head=12, text={"query_prefix": "query: "})
+    model = encoder("roberta", shared=False, head=12, text={"query_prefix": "query: "})
     model.export(tmp_path / "x", "openvino")
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
     described = json.loads((tmp_path / "x" / "export.json").read_text())
