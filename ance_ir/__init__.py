@@ -7,12 +7,17 @@ Further public names are in ``ance_ir.indexes``, ``ance_ir.pipelines`` and ``anc
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ance_ir.datasets import load_dataset
     from ance_ir.models import CrossEncoder, DenseEncoder, Reader
     from ance_ir.models import open as open_model
+
+# Threads of torch and Faiss that wait for each other sleep instead of spinning, which takes the cores away from whatever runs next to them
+# (docs/benchmarks.md). Both read it once, when they are imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 __all__ = ["CrossEncoder", "DenseEncoder", "Reader", "__version__", "load_dataset", "open_model"]
