@@ -15,7 +15,7 @@ MEMORY = 1 << 30
 """Bytes that a reader may take."""
 
 SECONDS = 10.0
-"""Of the processor's time; of the clock's, for a reader that waits for something, twelve times as many: other work may run on the machine."""
+"""Of the processor's time; twelve times as many of the clock's, for readers that wait: other work may run on the machine."""
 
 
 class TooSlowError(BaseException):
