@@ -235,7 +235,7 @@ class Contents:
 
     def _answered(self, split: str) -> bool:
         try:
-            return bool(len(self.dataset.answers(split)))
+            return bool(self.dataset.answers(split)["answers"].map(len).any())
         except DatasetNotFoundError:
             return False
 

@@ -174,3 +174,12 @@ def test_dprs_folder_holds_a_whole_collection(whole: Path, tmp_path: Path) -> No
         fields = ["unjudged", *(["corpus"] if out == "x.json" else [])]
         with pytest.raises(LossError, match=" ".join(f"--drop {name}" for name in sorted(fields))):
             convert(before, "dpr", tmp_path / out, drop=[*drop, *(["corpus"] if out == "y" else [])])
+
+
+def test_answers_of_which_there_are_none_are_no_loss(tmp_path: Path) -> None:
+    record = {"question": "who", "answers": [], "positive_ctxs": [{"title": "", "text": "a cat", "passage_id": "7"}]}
+    (tmp_path / "x.json").write_text(json.dumps([record]))
+    convert(load_dataset(tmp_path / "x.json"), "tevatron", tmp_path / "t.jsonl")
+    (tmp_path / "x.json").write_text(json.dumps([record, record | {"question": "what", "answers": ["a cat"]}]))
+    with pytest.raises(LossError, match="--drop answers"):
+        convert(load_dataset(tmp_path / "x.json"), "tevatron", tmp_path / "u.jsonl")
