@@ -53,14 +53,16 @@ def _models(families: list[str], form: str) -> None:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     width = max(map(len, models))
-    click.echo(f"  {'name':<{width}}  {_columns('parameters', 'dimensions', 'pooling', 'similarity', 'licence')}")
+    click.echo(f"  {'name':<{width + 2}}  {_columns('parameters', 'dimensions', 'pooling', 'similarity', 'licence')}")
     for family in families:
         click.echo(f"{family}: {MODEL_FAMILIES.summary(family)}")
         own = {name: one for name, one in models.items() if one.family == family}
-        for settings in dict.fromkeys(_settings(one) for one in own.values() if one.text):
-            click.echo(f"  settings: {settings}")
-        for name, one in own.items():
-            click.echo(f"  {name:<{width}}  {_shown(one)}")
+        for settings in dict.fromkeys(map(_settings, own.values())):
+            if settings:
+                click.echo(f"  with {settings}:")
+            indent = "    " if settings else "  "
+            for name in (name for name, one in own.items() if _settings(one) == settings):
+                click.echo(f"{indent + name:<{width + 4}}  {_shown(own[name])}")
 
 
 def _shown(one: Published) -> str:

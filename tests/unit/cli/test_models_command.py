@@ -25,7 +25,14 @@ def test_models_are_listed_from_the_table(capsys: pytest.CaptureFixture[str]) ->
     assert status == 0
     assert [line.partition(":")[0] for line in out.splitlines() if not line.startswith(" ")] == list(MODEL_FAMILIES)
     listed = {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
-    assert listed == {"name", "settings:", *published_models()}
+    assert listed == {"name", "with", *published_models()}
+    lines = out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("  with fields=url,title,text"))
+    assert [line.split()[0] for line in lines[place + 1 :] if line.startswith("    ")][:2] == [
+        "castorini/ance-msmarco-doc-firstp",
+        "castorini/ance-msmarco-doc-maxp",
+    ]
+    assert lines[place - 3].startswith("  castorini/ance-msmarco-passage ")
     rows = json.loads(run(capsys, "--format", "json")[1])
     assert [row["name"] for row in rows] == list(published_models())
     assert all(row["source"] for row in rows)
