@@ -10,6 +10,7 @@ from typing import Any
 
 from ance_ir.errors import ModelError
 from ance_ir.files import write_json
+from ance_ir.models.loading.family import SETTINGS
 from ance_ir.models.loading.source import hub_name
 from ance_ir.typed_json import read_typed
 
@@ -120,7 +121,7 @@ def read_provenance(folder: Path, name: str) -> Provenance:
     """What a checkpoint's folder says of where it comes from.
 
     Args:
-        folder: of the checkpoint.
+        folder: of the checkpoint, or a file of it.
         name: by which it was opened.
 
     Raises:
@@ -129,11 +130,10 @@ def read_provenance(folder: Path, name: str) -> Provenance:
     card = _metadata(folder / "README.md")
     licence = {key: card[key] for key in ("license", "license_name", "license_link") if isinstance(card.get(key), str)}
     base = card.get("base_model")
-    try:
+    training = None
+    if (folder / SETTINGS).is_file() and (folder / TRAINING).is_file():  # others have files of this name, too
         found = read_typed(folder / TRAINING, Training, error=ModelError, remedy="remove it, or restore it")
         training = Training(**{key: value for key, value in found.items() if key in Training.__dataclass_fields__})
-    except FileNotFoundError:
-        training = None
     return Provenance(licence=licence, base=hub_name(name) or (base if isinstance(base, str) else None), training=training)
 
 

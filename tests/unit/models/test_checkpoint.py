@@ -142,7 +142,7 @@ def without(path: Path, key: str) -> None:
 
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
-    "no config": (lambda folder: (folder / "config.json").unlink(), "no config.json, so this is no checkpoint folder"),
+    "no config": (lambda folder: (folder / "config.json").unlink(), r"config\.json is missing"),
     "broken settings": (lambda folder: (folder / "ance_ir.json").write_text("{", encoding="utf-8"), "ance_ir.json: expected JSON"),
     "newer format": (
         lambda folder: rewrite(folder / "ance_ir.json", lambda value: {**value, "format": 2}),

@@ -17,7 +17,7 @@ from ance_ir.models.loading.provenance import Training, without_folders
 from ance_ir.models.loading.source import hub_name
 from ance_ir.training import TrainingSettings, read_metrics
 from ance_ir.workflows import train_on_dataset, train_reranker_on_dataset
-from tests.tiny import cross_encoder, encoder, reader
+from tests.tiny import backbone, bert_tokenizer, cross_encoder, encoder, reader
 
 SETTINGS = TrainingSettings(steps=4, batch_size=4, refresh_every=2, seed=7)
 
@@ -111,3 +111,10 @@ def test_names_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     }
     assert {name: hub_name(name) for name in expected} == expected
     assert without_folders("bm25 >> ~/i/x.ance, BAAI/bge-m3 of https://a.b/c") == "bm25 >> x.ance, BAAI/bge-m3 of https://a.b/c"
+
+
+def test_somebody_elses_file_of_the_same_name_is_left_alone(tmp_path: Path) -> None:
+    backbone("bert").save_pretrained(tmp_path / "x")
+    bert_tokenizer().save_pretrained(tmp_path / "x")
+    (tmp_path / "x" / "training.json").write_text("[1]")
+    assert DenseEncoder.from_pretrained(tmp_path / "x", pooling="cls", similarity="dot").origin.provenance.training is None
