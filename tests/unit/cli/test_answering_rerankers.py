@@ -6,28 +6,13 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from ance_ir.cli.main import main
 from ance_ir.models import CrossEncoder
 from tests.answering import write_language_model, write_t5
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command: exit code, standard output, standard error."""
-
-    def ran(*arguments: Any) -> tuple[int, str, str]:
-        status = main([str(argument) for argument in arguments])
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return ran
+from tests.command import Run
 
 
 @pytest.fixture

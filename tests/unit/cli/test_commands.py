@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +15,6 @@ import pytest
 
 import ance_ir.cli.study as cli_study
 from ance_ir.cli._options import PRECISIONS
-from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset
 from ance_ir.eval import read_run
 from ance_ir.eval.formats import FORMS
@@ -24,23 +22,11 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models.compute.precision import Precision
 from ance_ir.paper import SCHEMES, StudySettings
 from ance_ir.registries import FUSIONS
+from tests.command import Run
 from tests.published import dpr_encoders, write_dpr
 from tests.tiny import backbone, bert_tokenizer, cross_encoder, encoder, reader
 
-Run = Callable[..., tuple[int, str, str]]
 RERANKER = ["train-reranker", "--dataset", "COLLECTION", "--model", "MODEL", "--fresh-head", "--out", "OUT", "--steps"]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command: exit code, standard output, standard error."""
-
-    def ran(*arguments: Any) -> tuple[int, str, str]:
-        status = main([str(argument) for argument in arguments])
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return ran
 
 
 @pytest.fixture(scope="module")

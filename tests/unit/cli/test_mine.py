@@ -10,12 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ance_ir.cli.main import main
 from ance_ir.eval.runs import read_run
+from tests.command import Run
 from tests.tiny import WORDS, cross_encoder
 
 LONG_WORDS = list(dict.fromkeys(word for word in WORDS if len(word) > 4))[:30]
@@ -33,16 +32,10 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
-    status = main([str(argument) for argument in arguments])
-    shown = capsys.readouterr()
-    return status, shown.out, shown.err
-
-
-def test_negatives_and_what_is_said_of_them(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_negatives_and_what_is_said_of_them(collection: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "train.jsonl"
     told = ["--dataset", collection, "--system", "bm25", "--depth", "20", "--negatives-per-query", "3", "--seed", "1"]
-    status, said, err = run(capsys, "mine", *told, "--format", "tevatron", "--out", out, "--examples", "2", "--scores", "--skip", "1")
+    status, said, err = run("mine", *told, "--format", "tevatron", "--out", out, "--examples", "2", "--scores", "--skip", "1")
     assert status == 0, err
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     for row in rows:
@@ -54,22 +47,22 @@ def test_negatives_and_what_is_said_of_them(collection: Path, tmp_path: Path, ca
     assert f"{len(rows)} of 200 queries have negatives: {sum(len(row['negative_passages']) for row in rows):,}" in said
     assert said.count("\nquery q") == 2
     assert not (tmp_path / "train.jsonl.mining").exists()
-    status, said, err = run(capsys, "mine", *told, "--format", "trec", "--out", tmp_path / "run.gz", "--compare-with", out)
+    status, said, err = run("mine", *told, "--format", "trec", "--out", tmp_path / "run.gz", "--compare-with", out)
     assert status == 0, err
     assert "overlap: " in said
     run_of = read_run(tmp_path / "run.gz")
     assert not (run_of["docno"].str[1:] == run_of["qid"].str[1:]).any()
 
 
-def test_filters(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filters(collection: Path, tmp_path: Path, run: Run) -> None:
     """The texts that share one of the two words score about half of what the positive does."""
     cross_encoder().save(tmp_path / "teacher")
     told = ["--dataset", collection, "--system", "bm25", "--format", "tevatron", "--depth", "30", "--draw", "top", "--margin", ".1"]
-    status, said, err = run(capsys, "mine", *told, "--relative-margin", ".8", "--out", tmp_path / "x.jsonl")
+    status, said, err = run("mine", *told, "--relative-margin", ".8", "--out", tmp_path / "x.jsonl")
     assert status == 0, err
     assert "relative-margin " in said
     teacher = ["--filter-teacher", tmp_path / "teacher", "--filter-teacher-margin", ".01"]
-    status, said, err = run(capsys, "mine", *told, *teacher, "--out", tmp_path / "y.jsonl")
+    status, said, err = run("mine", *told, *teacher, "--out", tmp_path / "y.jsonl")
     assert status == 0, err
     assert "filter-teacher " in said
 
@@ -95,14 +88,12 @@ def test_filters(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--format", "colbert", "--out", "NEW.jsonl"], "integers"),
     ],
 )
-def test_wrong_input_is_refused_in_one_line(
-    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], told: list[str], said: str
-) -> None:
+def test_wrong_input_is_refused_in_one_line(collection: Path, tmp_path: Path, run: Run, told: list[str], said: str) -> None:
     (tmp_path / "there").write_text("x")
     places = {"THERE": tmp_path / "there", "THERE/x": tmp_path / "there" / "x", "NEW.jsonl": tmp_path / "new.jsonl"}
     options = {"--dataset": collection, "--system": "bm25", "--format": "tevatron", "--out": tmp_path / "out.jsonl"}
     options |= dict(zip(told[::2], [places.get(value, value) for value in told[1::2]], strict=True))
-    status, out, err = run(capsys, "mine", *itertools.chain(*options.items()))
+    status, out, err = run("mine", *itertools.chain(*options.items()))
     assert (status, out) == (2, "")
     error = [line for line in err.splitlines() if line.startswith(("ance-ir: error", "Error"))]
     assert len(error) == 1
@@ -111,10 +102,10 @@ def test_wrong_input_is_refused_in_one_line(
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_killed_process_is_resumed_and_writes_the_same_file(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_process_is_resumed_and_writes_the_same_file(collection: Path, tmp_path: Path, run: Run) -> None:
     cross_encoder().save(tmp_path / "teacher")
     told = ["mine", "--dataset", collection, "--system", "bm25", "--format", "tevatron", "--filter-teacher", tmp_path / "teacher"]
-    assert run(capsys, *told, "--out", tmp_path / "whole.jsonl")[0] == 0
+    assert run(*told, "--out", tmp_path / "whole.jsonl")[0] == 0
     out = tmp_path / "killed.jsonl"
     command = [sys.executable, "-m", "ance_ir", *map(str, told), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
@@ -126,10 +117,10 @@ def test_a_killed_process_is_resumed_and_writes_the_same_file(collection: Path, 
     assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
     assert not out.exists()
     written = first.stat().st_mtime_ns
-    status, _, err = run(capsys, *told, "--out", out, "--depth", "199")
+    status, _, err = run(*told, "--out", out, "--depth", "199")
     assert status == 2
     assert "depth was 200, is 199" in err
     assert first.stat().st_mtime_ns == written
-    assert run(capsys, *told, "--out", out)[0] == 0
+    assert run(*told, "--out", out)[0] == 0
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert not first.parent.exists()

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from ance_ir.cli.main import main
 from ance_ir.eval import read_run
+from tests.command import Run
 from tests.tiny import encoder
 
 
@@ -32,16 +32,8 @@ def pets(tmp_path: Path) -> Path:
     return folder
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
-    status = main([str(argument) for argument in arguments])
-    shown = capsys.readouterr()
-    return status, shown.out, shown.err
-
-
-def test_a_split_that_nobody_judged(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(
-        capsys, "search", "--dataset", pets, "--system", "bm25", "--split", "test", "--tag", "mine", "--out", "run.trec.gz"
-    )
+def test_a_split_that_nobody_judged(pets: Path, run: Run) -> None:
+    status, out, err = run("search", "--dataset", pets, "--system", "bm25", "--split", "test", "--tag", "mine", "--out", "run.trec.gz")
     assert status == 0, err
     found = read_run("run.trec.gz")
     assert set(found["qid"]) == {"q1", "q2"}
@@ -54,19 +46,18 @@ def test_a_split_that_nobody_judged(pets: Path, capsys: pytest.CaptureFixture[st
     assert {"hardware", "operating system", "software"} == set(about["platform"])
 
 
-def test_two_runs_of_a_folder_keep_their_metadata(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_of_a_folder_keep_their_metadata(pets: Path, run: Run) -> None:
     for name in ("a.txt", "b.txt", "a.txt"):
-        assert run(capsys, "search", "--dataset", pets, "--system", "bm25 % 1", "--split", "test", "--tag", name[0], "--out", name)[0] == 0
+        assert run("search", "--dataset", pets, "--system", "bm25 % 1", "--split", "test", "--tag", name[0], "--out", name)[0] == 0
     for path, tag in (("ir-metadata.yml", "a"), ("b.txt.ir-metadata.yml", "b")):
         assert yaml.safe_load(Path(path).read_text(encoding="utf-8"))["tag"] == tag
     assert sorted(path.name for path in Path().glob("*.yml")) == ["b.txt.ir-metadata.yml", "ir-metadata.yml"]
 
 
-def test_metadata_of_a_cascade_and_its_model(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metadata_of_a_cascade_and_its_model(pets: Path, run: Run) -> None:
     encoder().save(Path("tiny"))
-    assert run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")[0] == 0
+    assert run("index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")[0] == 0
     status, _, err = run(
-        capsys,
         "search",
         "--dataset",
         pets,
@@ -92,32 +83,32 @@ def test_metadata_of_a_cascade_and_its_model(pets: Path, capsys: pytest.CaptureF
     assert Path("run.txt").read_text(encoding="utf-8").splitlines()[0].split("\t")[0] == "1"
 
 
-def test_what_the_author_added_is_kept(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_author_added_is_kept(pets: Path, run: Run) -> None:
     arguments = ("search", "--dataset", pets, "--system", "bm25", "cat", "--tag")
-    assert run(capsys, *arguments, "first", "--out", "a.txt")[0] == 0
+    assert run(*arguments, "first", "--out", "a.txt")[0] == 0
     about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
     about |= {"actor": {"team": "h2oloo"}, "research goal": {"description": "cats"}, "tag": "mine"}
     about["data"] |= {"training data": [{"name": "MS MARCO"}], "unknown": 1}
     Path("ir-metadata.yml").write_text(yaml.safe_dump(about), encoding="utf-8")
     for name, tag, path in (("a.txt", "again", "ir-metadata.yml"), ("b.txt", "other", "b.txt.ir-metadata.yml")):
-        assert run(capsys, *arguments, tag, "--out", name)[0] == 0
+        assert run(*arguments, tag, "--out", name)[0] == 0
         now = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         assert (now["tag"], now["run"], now["actor"], now["research goal"]) == (tag, name, {"team": "h2oloo"}, {"description": "cats"})
         assert (now["data"]["training data"], "unknown" in now["data"]) == ([{"name": "MS MARCO"}], False)
 
 
 @pytest.mark.parametrize("content", ["", "- a list\n", "tag: [", "tag: mine\n"])
-def test_a_file_of_someone_else_stays(pets: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_someone_else_stays(pets: Path, content: str, run: Run) -> None:
     Path("ir-metadata.yml").write_text(content, encoding="utf-8")
-    assert run(capsys, "search", "--dataset", pets, "--system", "bm25", "cat", "--out", "a.txt")[0] == 0
+    assert run("search", "--dataset", pets, "--system", "bm25", "cat", "--out", "a.txt")[0] == 0
     assert Path("ir-metadata.yml").read_text(encoding="utf-8") == content
     assert yaml.safe_load(Path("a.txt.ir-metadata.yml").read_text(encoding="utf-8"))["run"] == "a.txt"
 
 
-def test_a_search_of_an_index_has_metadata_too(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_of_an_index_has_metadata_too(pets: Path, run: Run) -> None:
     encoder().save(Path("tiny"))
-    run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")
-    assert run(capsys, "search", "x.ance", "cat", "--tag", "t", "--out", "one.txt")[0] == 0
+    run("index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")
+    assert run("search", "x.ance", "cat", "--tag", "t", "--out", "one.txt")[0] == 0
     about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
     (stage,) = about["method"]["retrieval"]
     assert (stage["backend"], stage["documents"], about["tag"], "data" in about) == ("exact", 10, "t", False)
@@ -150,10 +141,10 @@ CHECKLISTS = {  # www.ir-metadata.org/metadata, v0.1: what a run's author does n
 }
 
 
-def test_the_published_schema(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_schema(pets: Path, run: Run) -> None:
     encoder().save(Path("tiny"))
     system = "0.3 * bm25 + ance[model=./tiny] % 3"
-    assert run(capsys, "search", "--dataset", pets, "--system", system, "--split", "test", "--out", "a.txt")[0] == 0
+    assert run("search", "--dataset", pets, "--system", system, "--split", "test", "--out", "a.txt")[0] == 0
     about = yaml.safe_load(Path("ir-metadata.yml").read_text(encoding="utf-8"))
     for keys, kind in CHECKLISTS.items():
         value: Any = about
@@ -170,42 +161,40 @@ def test_the_published_schema(pets: Path, capsys: pytest.CaptureFixture[str]) ->
     assert about["resources"]["runtime"]["wallclock"].endswith(" ms")
 
 
-def test_queries_of_beirs(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_queries_of_beirs(pets: Path, run: Run) -> None:
     Path("queries.jsonl").write_text('{"_id": "one", "text": "cat", "metadata": {}}\n', encoding="utf-8")
-    status, out, err = run(capsys, "search", "--dataset", pets, "--system", "bm25", "--queries", "queries.jsonl")
+    status, out, err = run("search", "--dataset", pets, "--system", "bm25", "--queries", "queries.jsonl")
     assert (status, err) == (0, "")
     assert "one: cat" in out
 
 
-def test_the_same_results_as_an_index_of_its_own(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_results_as_an_index_of_its_own(pets: Path, run: Run) -> None:
     encoder().save(Path("tiny"))
-    run(capsys, "index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")
-    assert run(capsys, "search", "x.ance", "--dataset", pets, "--split", "test", "-k", 3, "--tag", "t", "--out", "one.txt")[0] == 0
-    assert (
-        run(capsys, "search", "--dataset", pets, "--system", "x.ance", "--split", "test", "-k", 3, "--tag", "t", "--out", "two.txt")[0] == 0
-    )
+    run("index", "--dataset", pets, "--model", "tiny", "--out", "x.ance")
+    assert run("search", "x.ance", "--dataset", pets, "--split", "test", "-k", 3, "--tag", "t", "--out", "one.txt")[0] == 0
+    assert run("search", "--dataset", pets, "--system", "x.ance", "--split", "test", "-k", 3, "--tag", "t", "--out", "two.txt")[0] == 0
     assert Path("one.txt").read_text(encoding="utf-8") == Path("two.txt").read_text(encoding="utf-8")
 
 
-def test_formats_with_texts(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_with_texts(pets: Path, run: Run) -> None:
     (pets / "answers.jsonl").write_text('{"qid": "q1", "question": "cat", "answers": ["sleeps"]}\n')
-    assert run(capsys, "search", "--dataset", pets, "--system", "bm25", "--split", "test", "--out", "run.json", "--format", "dpr")[0] == 0
+    assert run("search", "--dataset", pets, "--system", "bm25", "--split", "test", "--out", "run.json", "--format", "dpr")[0] == 0
     queries = pd.DataFrame({"qid": ["q1", "q2"], "query": ["cat", "river"]})
     assert set(read_run("run.json", queries=queries)["qid"]) == {"q1", "q2"}
 
 
-def test_other_queries_do_not_get_the_answers_of_the_datasets_own(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_queries_do_not_get_the_answers_of_the_datasets_own(pets: Path, run: Run) -> None:
     (pets / "answers.jsonl").write_text('{"qid": "1", "question": "cat", "answers": ["sleeps"]}\n')
     for question, answers in (("river", []), ("cat", ["sleeps"])):
         arguments = ("--dataset", pets, "--system", "bm25", question, "--out", f"{question}.json", "--format", "dpr")
-        assert run(capsys, "search", *arguments)[0] == 0
+        assert run("search", *arguments)[0] == 0
         assert json.loads(Path(f"{question}.json").read_text(encoding="utf-8"))[0]["answers"] == answers
 
 
-def test_own_pipelines(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_pipelines(pets: Path, run: Run) -> None:
     source = "def pipelines(dataset):\n    return {'mine': Systems(dataset).parse('bm25 % 1')[1]}\n"
     Path("mine.py").write_text(f"from ance_ir.pipelines.systems import Systems\n{source}", encoding="utf-8")
-    status, out, err = run(capsys, "search", "--dataset", pets, "--pipelines", "mine.py", "--system", "mine", "cat")
+    status, out, err = run("search", "--dataset", pets, "--pipelines", "mine.py", "--system", "mine", "cat")
     assert status == 0, err
     assert out.count("\n   ") == 1
 
@@ -233,7 +222,7 @@ def test_own_pipelines(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_input_is_named_in_one_message(
-    pets: Path, arguments: list[str], named: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    pets: Path, arguments: list[str], named: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: Any) -> None:
         raise AssertionError("nothing is searched")
@@ -246,7 +235,7 @@ def test_wrong_input_is_named_in_one_message(
     Path("x.ance", "manifest.json").write_text("{}", encoding="utf-8")
     Path("empty.tsv").write_text("", encoding="utf-8")
     Path("twice.tsv").write_text("q\ta\nq\tb\n", encoding="utf-8")
-    status, _, err = run(capsys, "search", *arguments)
+    status, _, err = run("search", *arguments)
     assert status == 2
     assert named in err
     assert not Path("x").exists()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.models import Reader
@@ -19,10 +16,10 @@ from ance_ir.pipelines import AnswerReader, NearestName
 from ance_ir.training import TrainingQueries, TrainingSettings
 from ance_ir.workflows import evaluate_readers, open_readers, read_training_runs, train_reader_on_dataset
 from ance_ir.workflows.reader import answered
+from tests.command import Run
 from tests.published import write_bert
 from tests.tiny import reader
 
-Run = Callable[..., tuple[int, str, str]]
 PASSAGES = {
     "d1": ("Ulm", "In 1879 Albert Einstein was born in Ulm. The city lies by a river."),
     "d2": ("", "A king named Louis XIV had a palace built, and the queen lived there."),
@@ -53,16 +50,6 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(collection: Path) -> Dataset:
     return load_dataset(collection)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def ran(*arguments: Any) -> tuple[int, str, str]:
-        status = main([str(argument) for argument in arguments])
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return ran
 
 
 def test_the_nearest_name() -> None:
