@@ -115,29 +115,28 @@ def _run(arguments: list[str]) -> int:
         asked.show()
         return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo(f"{PROGRAM}: interrupted", err=True)
-        return 130
+        status, lines = 130, ["interrupted"]
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
         hint = f" (see '{where.command_path} --help')" if where is not None else ""
-        refused = [f"{error.format_message()}{hint}"]
+        status, lines = 2, _refusal(f"{error.format_message()}{hint}")
     except PointedError as error:
-        refused = [error.args[0], error.pointer()]
+        status, lines = 2, _refusal(error.args[0], error.pointer())
     except AnceError as error:
-        refused = [str(error) or type(error).__name__]
+        status, lines = 2, _refusal(str(error) or type(error).__name__)
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
             raise
-        refused = [f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror)]
+        status, lines = 2, _refusal(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror))
     else:
         return 0
     # Said here, where the error's frames are gone: a progress bar that one of them held has ended its line.
-    return _refuse(*refused)
+    click.echo(f"{PROGRAM}: " + "\n".join(lines), err=True)
+    return status
 
 
-def _refuse(message: str, *more: str) -> int:
-    click.echo("\n".join([f"{PROGRAM}: error: {' '.join(message.split())}", *more]), err=True)
-    return 2
+def _refusal(message: str, *more: str) -> list[str]:
+    return [f"error: {' '.join(message.split())}", *more]
 
 
 def _output_is_gone() -> bool:
