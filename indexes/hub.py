@@ -25,6 +25,6 @@ def fetched(name: str) -> str:
     except Exception as error:  # network, archive and JSON errors, and KeyError of unknown artifacts
         raise IndexingError(
             f"the hub did not give the index {name.removeprefix(PREFIX)!r} ({type(error).__name__}: {' '.join(str(error).split())[:120]}); "
-            "check its name, and that there is a network"
+            "check its name, and that there is a network; a model on the hub is no index: ance[model=NAME], bert[model=NAME]"
         ) from error
     return str(artifact.path)

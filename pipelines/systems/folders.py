@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ance_ir.errors import UsageError
+from ance_ir.hub import PREFIX
 from ance_ir.models.loading.family import ADAPTER, family_of
 from ance_ir.models.loading.source import resolve
 
@@ -15,12 +16,14 @@ Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
 
 def kind_of(path: Path) -> Kind:
     """The kind of a folder. A model of unknown purpose counts as a reranker; ``ance_ir.models.open`` opens it as a
-    dense encoder.
+    dense encoder. What is named by ``hf:`` is a dense index on the hub; models there are options: ``bert[model=NAME]``.
 
     Raises:
         UsageError: it is no stage.
         ModelError: a training run that is not finished.
     """
+    if str(path).startswith(PREFIX):
+        return "dense index"
     if (path / "manifest.json").exists():
         return "dense index" if (path / "pt_meta.json").exists() else "BM25 index"
     if not path.is_dir():

@@ -192,6 +192,9 @@ def test_what_comes_after_a_document_stays_where_its_end_is_cut_off(tmp_path: Pa
     assert tokenizer.decode(short.ids) == "king\nmoon>: yes or no\n"
     assert len(cut.ids) == 60
     assert tokenizer.decode(cut.ids).endswith("moon: yes or no\n")
+    asked = model.with_settings(template="{document} {query}: yes or no\n", query_length=8)
+    for query, expected in (("king>", "moon king>: yes or no\n"), ("king " * 20 + ">", "moon" + " king" * 8 + ": yes or no\n")):
+        assert tokenizer.decode(asked.tokenizer.pairs([query], ["moon"])[0][0].ids) == expected
 
 
 @pytest.mark.parametrize("tied", [True, False])

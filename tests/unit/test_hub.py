@@ -23,6 +23,8 @@ from ance_ir.errors import DamagedIndexError, IndexingError, ModelError, UsageEr
 from ance_ir.hub import HubError
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
+from ance_ir.pipelines.systems.folders import kind_of
+from ance_ir.pipelines.systems.parser import parse
 from tests.tiny import cross_encoder, encoder, reader
 
 
@@ -143,6 +145,9 @@ def test_an_index_is_uploaded_and_opened_by_its_name(hub: type[Hub], tmp_path: P
     for one, other in zip(copy.search_vectors(vectors, 3), index.search_vectors(vectors, 3), strict=True):
         np.testing.assert_array_equal(one, other)
     assert "documents" in CliRunner().invoke(index_info, ["hf:me/news"], catch_exceptions=False).output
+    assert kind_of(Path("hf:me/news")) == "dense index" == kind_of(copy.folder)
+    stage = parse("cascade=bm25 % 9 >> hf:me/news").tree.stages[1]
+    assert AnceIndex(stage.path).folder == copy.folder
     monkeypatch.setattr(pt.io, "pyterrier_home", lambda: str(tmp_path / "other"))
     with pytest.raises(IndexingError, match="'me/none'"):
         monkeypatch.setattr(pt.io, "download_stream", lambda url, **_: (tmp_path / "nowhere").open("rb"))

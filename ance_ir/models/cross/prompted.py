@@ -60,17 +60,24 @@ class PromptedPairs(PairTokenizer):
         parts = list(read.parts)
         document = parts[place]
         others = max(self._taken, sum(len(parts[place]) for place in (0, 2, 4)))
-        query = parts[read.query] = parts[read.query][: max(0, min(self.settings.query_length or length // 2, length - others - 1))]
-        left = max(1, length - others - len(query))
+        most = max(0, min(self.settings.query_length or length // 2, length - others - 1))
+        if most < len(parts[read.query]):
+            self._cut(parts, read.query, most)
+        left = max(1, length - others - len(parts[read.query]))
         windows = (scheme.windows(len(document), left) if scheme is not None else None) or [(0, left)]
         passages = []
         for start, end in windows:
-            parts[place] = document[start:end]
-            if end < len(document):  # the last token, which may have been one with what comes after, is not there
-                parts[place + 1] = self._example.parts[place + 1]
-            passages.append([token for part in parts for token in part])
-            parts[place + 1] = read.parts[place + 1]
+            passage = list(parts)
+            passage[place] = document[start:]
+            if end < len(document):
+                self._cut(passage, place, end - start)
+            passages.append([token for part in passage for token in part])
         return passages
+
+    def _cut(self, parts: list[list[int]], place: int, most: int) -> None:
+        """Cut a text of a pair; its last token, which may have been one with what comes after, is not there any more."""
+        parts[place] = parts[place][:most]
+        parts[place + 1] = self._example.parts[place + 1]
 
     def _read(self, pairs: list[tuple[str, str]]) -> list[_Read]:
         """Pairs of cleaned texts."""

@@ -40,7 +40,6 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {
         (
             *(f"castorini/monot5-{size}-msmarco{steps}" for size in ("small", "base", "large", "3b") for steps in ("", "-10k", "-100k")),
             *(f"castorini/monot5-{size}-med-msmarco" for size in ("base", "3b")),
-            "unicamp-dl/mt5-13b-mmarco-100k",
             *(f"unicamp-dl/InRanker-{size}" for size in ("small", "base", "3B")),
         ),
         MONO_T5,
@@ -57,7 +56,7 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {
         ),
         _SIM_NAO,
     ),
-    "unicamp-dl/mt5-3B-mmarco-en-pt": _mono("▁true", "▁"),
+    **dict.fromkeys(("unicamp-dl/mt5-3B-mmarco-en-pt", "unicamp-dl/mt5-13b-mmarco-100k"), _mono("▁true", "▁")),
 }
 """Settings by whole names."""
 

@@ -242,6 +242,7 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
     if tokenizer.truncation_side != "right":
         logger.warning("%s: its tokeniser cuts long texts at their beginning (truncation_side); here they are cut at their end", folder)
+        tokenizer.truncation_side = "right"
     last = max(tokenizer.get_vocab().values(), default=0)
     if last >= config.vocab_size:
         raise ModelError(f"{folder}: the tokeniser's ids go up to {last}, the model has embeddings for {config.vocab_size} tokens only")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaModel
 
 from ance_ir.errors import AnceError, ModelError, UsageError
+from ance_ir.indexes import FirstP
 from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.models.dense.published import published_models
 from ance_ir.models.loading.family import family_of
@@ -419,5 +420,6 @@ def test_prompts_that_no_text_gets_are_said(tmp_path: Path, caplog: pytest.LogCa
 def test_a_tokeniser_that_cuts_at_the_beginning_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = with_pooling(tmp_path / "x")
     change(folder / "tokenizer_config.json", truncation_side="left")
-    opened(folder)
+    model, text = opened(folder), "the king of the river " * 20 + "queen"
     assert "truncation_side" in caplog.text
+    assert model.tokenizer.passages([text]) == [model.tokenizer.cut([text], FirstP(model.settings.passage_length))[0][0]]
