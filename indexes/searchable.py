@@ -256,5 +256,5 @@ class SearchableIndex:
 
 
 def _made_by(encoding: Mapping[str, Any], model: DenseEncoder) -> bool:
-    """Whether a model makes the vectors of an index, by its manifest; that it is the very model, the usual case, needs one hash only."""
-    return bool(encoding["fingerprint"] == model.fingerprint()) or Encoding.of(model, None).same_model(encoding)
+    """Whether a model makes the vectors of an index, by its manifest."""
+    return Encoding.of(model, None).same_model(encoding)

@@ -233,7 +233,7 @@ class Pretrained(Adaptable, Generic[S]):
         self.check_unconverted("converted again")
         if precision == "int8" and self.device.type != "cpu":
             raise UsageError(f"int8 is computed on a CPU, not on {self.device}; bfloat16 is fast there")
-        conversion = Conversion(precision=precision, weights=self.weights_hash(), parts=self._part_hashes())
+        conversion = Conversion(precision=precision, hashes=self._hash_weights())
         return self._remade(**self._converted(precision), conversion=conversion)
 
     def _converted(self, precision: Precision) -> dict[str, Any]:
@@ -258,20 +258,22 @@ class Pretrained(Adaptable, Generic[S]):
 
         A conversion to another precision keeps it: results are the same but for rounding.
         """
-        weights = self.weights_hash() if self.conversion is None else self.conversion.weights
-        return digest_of([weights, *self._hashed(), self.tokenizer.vocabulary_hash, self.settings.hashed()])
+        return self._fingerprint(self._hashes())
+
+    def _fingerprint(self, hashes: Mapping[str, str]) -> str:
+        return digest_of([hashes["weights"], *self._hashed(), self.tokenizer.vocabulary_hash, self.settings.hashed()])
 
     def _hashed(self) -> list[Any]:
         """What the fingerprint depends on in addition."""
         return []
 
-    def _part_hashes(self) -> dict[str, str]:
-        """Hashes of parts of the weights that are told apart."""
-        return {}
+    def _hashes(self) -> Mapping[str, str]:
+        """Hashes of the weights before a conversion."""
+        return self._hash_weights() if self.conversion is None else self.conversion.hashes
 
-    def weights_hash(self) -> str:
-        """Hash (128 bits, hexadecimal) of the weights' names, types and values."""
-        return hash_weights(self.state_dict())
+    def _hash_weights(self) -> dict[str, str]:
+        """Hash (128 bits, hexadecimal) of the weights' names, types and values, and those of parts that the family tells apart."""
+        return {"weights": hash_weights(self.state_dict())}
 
     def properties(self) -> dict[str, str]:
         """The model's properties as text, its fingerprint last."""

@@ -136,7 +136,6 @@ _TASK = "Given a web search query, retrieve relevant passages that answer the qu
         ("intfloat/multilingual-e5-base", "query: ", "passage: "),
         ("BAAI/bge-base-en-v1.5", "Represent this sentence for searching relevant passages: ", ""),
         ("nomic-ai/nomic-embed-text-v1.5", "search_query: ", "search_document: "),
-        ("Alibaba-NLP/gte-Qwen2-7B-instruct", f"Instruct: {_TASK}\nQuery: ", ""),
         ("Qwen/Qwen3-Embedding-0.6B", f"Instruct: {_TASK}\nQuery:", ""),
         ("sentence-transformers/gtr-t5-base", "", ""),
     ],
@@ -167,8 +166,13 @@ def test_every_name_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         shape = {**SHAPE, "num_hidden_layers": 1, "vocab_size": len(tokenizer), "max_position_embeddings": 514}
         model(config(**shape)).save_pretrained(tmp_path / kind)
         tokenizer.__class__.from_pretrained(_saved_tokenizer(tmp_path, tokenizer), model_max_length=512).save_pretrained(tmp_path / kind)
+    added = roberta_tokenizer().__class__.from_pretrained(tmp_path / "roberta")
+    added.add_special_tokens({"additional_special_tokens": ["<|endoftext|>"]})
+    RobertaModel(RobertaConfig(**{**shape, "vocab_size": len(added)})).save_pretrained(tmp_path / "other")
+    added.save_pretrained(tmp_path / "other")
+    of_end = {"</s>": "roberta", "<|endoftext|>": "other"}
     for name, known in published_models().items():
-        stand_in = tmp_path / ("roberta" if known.text.get("end_token") == "</s>" else "bert")
+        stand_in = tmp_path / of_end.get(known.text.get("end_token", ""), "bert")
         monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, stand_in=stand_in, **options: str(stand_in))
         opened = DenseEncoder.from_pretrained(name, device="cpu")
         assert opened.query_tower.pooling == (known.pooling or "mean"), name
@@ -178,16 +182,33 @@ def test_every_name_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert np.isfinite(opened.encode_queries(["the king"])).all()
 
 
-def test_simlm_reads_titles_as_first_texts_and_has_unit_length(hub: Path) -> None:
+def test_simlm_reads_titles_as_first_texts_and_has_unit_length(tmp_path: Path, hub: Path) -> None:
+    """As its card: a passage without a title has the title "-", and what the tokeniser says of the two texts goes into the model."""
     name = "intfloat/simlm-base-msmarco-finetuned"
     published(hub, name)
     model = DenseEncoder.from_pretrained(name, device="cpu")
-    ids = bert_tokenizer()("the moon", TEXTS[5], truncation=True, max_length=144, return_tensors="pt")["input_ids"]
+    titles = ["the moon", "-", "-", "a queen of the river"]
+    documents = [{"title": title if title != "-" else "", "text": text} for title, text in zip(titles, TEXTS[2:], strict=True)]
+    pairs = bert_tokenizer()(
+        titles, TEXTS[2:], truncation=True, max_length=144, padding=True, return_tensors="pt", return_token_type_ids=True
+    )
+    assert pairs["token_type_ids"].any()
     with torch.no_grad():
-        hidden = model.query_tower.backbone(input_ids=ids).last_hidden_state[:, 0]
-    pair = model.settings.join({"title": "the moon", "text": TEXTS[5]})
-    np.testing.assert_allclose(model.encode_passages([pair]), torch.nn.functional.normalize(hidden, dim=-1), atol=1e-5)
+        passages = torch.nn.functional.normalize(model.query_tower.backbone(**pairs).last_hidden_state[:, 0], dim=-1)
+    model.save(tmp_path / "again")
+    for opened in (model, DenseEncoder.from_pretrained(tmp_path / "again", device="cpu"), model.with_settings(query_length=20)):
+        assert opened.shared
+        texts = [opened.settings.join(document) for document in documents]
+        np.testing.assert_allclose(opened.encode_passages(texts), passages, atol=1e-5)
+        np.testing.assert_allclose(np.concatenate([opened.encode_passages([text]) for text in texts]), passages, atol=1e-5)
+    queries = bert_tokenizer()(TEXTS, truncation=True, max_length=32, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(model.query_tower.backbone(**queries).last_hidden_state[:, 0], dim=-1)
+    np.testing.assert_allclose(model.encode_queries(TEXTS), expected, atol=1e-5)
     assert (model.similarity, model.settings.query_length, model.settings.passage_length) == ("cosine", 32, 144)
+    plain = model.with_settings(title_types=False, untitled="")
+    assert np.abs(plain.encode_passages([("the moon", TEXTS[2])]) - passages[:1].numpy()).max() > 1e-3
+    np.testing.assert_allclose(model.encode_passages([("the moon", TEXTS[2])]), passages[:1], atol=1e-5)  # as before
 
 
 def test_star_and_adore_are_a_pair_of_ance_folders(tmp_path: Path) -> None:

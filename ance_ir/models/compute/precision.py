@@ -18,13 +18,11 @@ class Conversion:
 
     Attributes:
         precision: what it computes in.
-        weights: hash of the weights before.
-        parts: hashes of parts of them, by their names, where the family tells parts apart.
+        hashes: of the weights before, and of parts of them that the family tells apart, by their names.
     """
 
     precision: Precision
-    weights: str
-    parts: Mapping[str, str]
+    hashes: Mapping[str, str]
 
 
 def keep_in_float32(layer: nn.Linear) -> None:

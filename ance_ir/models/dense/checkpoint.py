@@ -29,6 +29,7 @@ from ance_ir.models.loading.provenance import read_provenance
 from ance_ir.models.loading.sentence_transformers import warn_of_unused
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weights import quiet_transformers, reading
+from ance_ir.models.text.ending import lost_end
 from ance_ir.models.text.prompts import FOR_PASSAGES
 from ance_ir.models.text.settings import TextSettings
 
@@ -70,6 +71,8 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     pooling, similarity = choices.pooling or published.pooling, choices.similarity or published.similarity
     with reading(name):
         opened = _open(names, replace(choices, pooling=pooling, similarity=similarity))
+    if published.bidirectional:
+        opened.query.backbone.config.is_causal = False
     if choices.fresh_head is not None and not opened.fresh_head:
         raise ModelError(f"{name}: a fresh head was asked for, but this is no bare backbone ({opened.layout})")
     if choices.normalize:
@@ -98,6 +101,10 @@ def _prompted(name: str, opened: DenseCheckpoint, published: Published, choices:
     if published.text:
         settings = replace(opened.settings, **published.text)
         opened = replace(opened, settings=settings, settings_from=f"the table of published names, {name}")
+    if opened.settings.end_token is None and (token := lost_end(opened.tokenizer)) is not None:
+        logger.warning(
+            "%s: tokenizer_config.json says add_eos_token, and its tokeniser ends texts with no token; end_token=%r ends them", name, token
+        )
     if published.instruction is not None:
         opened = replace(opened, prompts=replace(opened.prompts, form=published.instruction))
     chosen = opened.prompts.chosen(choices.query_prompt, choices.passage_prompt, choices.instruction)

@@ -42,8 +42,8 @@ class Encoder(Protocol):
         """Hash of weights and settings."""
         ...
 
-    def passage_fingerprint(self) -> str:
-        """Hash of what vectors of passages depend on, and of all settings."""
+    def fingerprints(self) -> tuple[str, str]:
+        """The fingerprint, and the hash of what vectors of passages depend on, and of all settings."""
         ...
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:

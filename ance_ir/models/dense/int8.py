@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ance_ir.errors import ModelError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.compute.openvino import converted
 from ance_ir.models.dense.tower import Tower
 from ance_ir.optional import optional
@@ -57,6 +57,7 @@ class Int8Tower(Tower):
         compute = _compile(tower)
         shapes = copy.deepcopy(tower).to("meta")
         super().__init__(shapes.backbone, pooling=shapes.pooling, head=shapes.head, normalize=shapes.normalize)
+        self.separator = tower.separator
         self._compute = compute
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
@@ -67,6 +68,16 @@ class Int8Tower(Tower):
     def device(self) -> torch.device:
         """The CPU."""
         return torch.device("cpu")
+
+    def with_separator(self, separator: int | None) -> Int8Tower:
+        """See ``Tower``; the graph has token types in it already, or has none.
+
+        Raises:
+            UsageError: they are others.
+        """
+        if separator != self.separator:
+            raise UsageError("title_types is part of what was converted to int8; open the model with it")
+        return self
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Int8Tower:
         return self  # there are no weights to move or to cast

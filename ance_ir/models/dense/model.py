@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.digests import digest_of
-from ance_ir.errors import ModelError
+from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress
 from ance_ir.models.compute.precision import Conversion, Precision
@@ -28,7 +28,6 @@ from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.source import absolute, expanded
-from ance_ir.models.loading.weights import hash_weights
 from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
@@ -76,7 +75,9 @@ class DenseEncoder(SentenceEncoding):
             raise ModelError("one tower normalises its vectors, the other does not")
         most = longest(tokenizer, *towers)
         super().__init__(TextTokenizer(tokenizer, settings, most), name=name, origin=origin, conversion=conversion)
-        self.query_tower, self.passage_tower = towers
+        separator = _separator(towers[1], tokenizer) if settings.title_types else None
+        self.query_tower = query_tower.with_separator(separator)
+        self.passage_tower = self.query_tower if towers[1] is query_tower else towers[1].with_separator(separator)
         self._prompts = prompts
 
     @classmethod
@@ -197,20 +198,19 @@ class DenseEncoder(SentenceEncoding):
     def _hashed(self) -> list[Any]:
         return [[tower.unweighted for tower in (self.query_tower, self.passage_tower)]]
 
-    def weights_hash(self) -> str:
-        """See ``Pretrained``; poolers, which are never used, are left out."""
-        return hash_weights({name: tensor for name, tensor in self.state_dict().items() if ".backbone.pooler." not in name})
+    def _hash_weights(self) -> dict[str, str]:
+        hashes = [tower.weights_hash() for tower in self._towers()]  # that of shared weights once
+        return {"weights": digest_of([hashes[0], hashes[-1]]), "passages": hashes[-1]}
 
-    def _part_hashes(self) -> dict[str, str]:
-        return {"passages": self.passage_tower.weights_hash()}
+    def fingerprints(self) -> tuple[str, str]:
+        """The fingerprint, and the hash (128 bits, hexadecimal) of what vectors of passages depend on, and of all settings.
 
-    def passage_fingerprint(self) -> str:
-        """Hash (128 bits, hexadecimal) of what vectors of passages depend on, and of all settings.
-
-        Models that differ in nothing but the weights of their query towers have the same: an index of one is an index of the other.
+        Models that differ in nothing but the weights of their query towers have the same second one: an index of one is an index of the
+        other.
         """
-        hashes = self._part_hashes() if self.conversion is None else self.conversion.parts
-        return digest_of([hashes["passages"], self.passage_tower.unweighted, self.tokenizer.vocabulary_hash, asdict(self.settings)])
+        hashes = self._hashes()
+        passages = [hashes["passages"], self.passage_tower.unweighted, self.tokenizer.vocabulary_hash, self.settings.hashed()]
+        return self._fingerprint(hashes), digest_of(passages)
 
     def with_separate_towers(self) -> DenseEncoder:
         """The model with a passage tower of its own, where queries and passages share one: a copy, so that one can be trained alone.
@@ -246,3 +246,14 @@ class DenseEncoder(SentenceEncoding):
     def passages(self, progress: Progress | None = None) -> PassageEncoder:
         """A PyTerrier transformer: documents, cut as a passage scheme before it says, to ``doc_vec``."""
         return PassageEncoder(self, progress)
+
+
+def _separator(tower: Tower, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token between the two texts of a pair.
+
+    Raises:
+        UsageError: the model does not tell them apart.
+    """
+    if int(getattr(tower.backbone.config, "type_vocab_size", None) or 0) < 2 or tokenizer.sep_token_id is None:
+        raise UsageError(f"title_types: {tokenizer.name_or_path or 'the model'} has no token types by which it tells two texts apart")
+    return int(tokenizer.sep_token_id)

@@ -38,6 +38,7 @@ class Published:
         tower: which of two towers that are published apart it is.
         partner: the name of the other one.
         passages: how its documents were cut, as ``ance-ir index --passages`` takes it.
+        bidirectional: of a decoder whose tokens attend to those after them too, though its files may not say it.
         pooling: of a bare backbone.
         similarity: of a bare backbone, or of a sentence-transformers folder that does not say it.
         parameters: their number.
@@ -53,6 +54,7 @@ class Published:
     tower: Literal["query", "passage"] | None = None
     partner: str | None = None
     passages: str = "firstp"
+    bidirectional: bool = False
     pooling: str | None = None
     similarity: Similarity | None = None
     parameters: int | None = None

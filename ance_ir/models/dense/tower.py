@@ -5,7 +5,8 @@ Shapes: B sequences, L tokens, H the backbone's width, D dimensions of a vector.
 
 from __future__ import annotations
 
-from typing import Literal
+import copy
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -133,6 +134,9 @@ class Chain(nn.Sequential):
 class Tower(nn.Module):
     """Token ids to vectors.
 
+    Attributes:
+        separator: the token after which those of a sequence are of token type 1; ``None``: all types are 0.
+
     Args:
         backbone: a Hugging Face encoder whose output has ``last_hidden_state``.
         pooling: one of ``POOLINGS``, or several: ``"cls+mean"``.
@@ -146,6 +150,7 @@ class Tower(nn.Module):
         self.pooling = "+".join(pooling_names(pooling))
         self.head = head
         self.normalize = normalize
+        self.separator: int | None = None
         pooler = getattr(backbone, "pooler", None)
         if pooler is not None:  # never used; without this, optimisers and distributed training would wait for its gradients
             pooler.requires_grad_(False)
@@ -199,7 +204,22 @@ class Tower(nn.Module):
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
         """Vectors, ``[B, D]``, of padded token ids and their mask; ``None`` where there is no padding."""
-        return self.vectors(self.hidden(ids_BL, mask_BL), mask_BL)
+        return self.vectors(self.hidden(ids_BL, mask_BL, self._types(ids_BL)), mask_BL)
+
+    def with_separator(self, separator: int | None) -> Self:
+        """The same weights, not copied, with another ``separator``."""
+        if separator == self.separator:
+            return self
+        tower = copy.copy(self)
+        tower.separator = separator
+        return tower
+
+    def _types(self, ids_BL: Tensor) -> Tensor | None:
+        """Token types, int64 ``[B, L]``; those of padding have no meaning."""
+        if self.separator is None:
+            return None
+        ends_BL = (ids_BL == self.separator).long()
+        return (ends_BL.cumsum(1) - ends_BL).clamp(max=1)
 
     def hidden(self, ids_BL: Tensor, mask_BL: Tensor | None, types_BL: Tensor | None = None) -> Tensor:
         """The backbone's hidden states, ``[B, L, H]``; token types, where it has them, are 0 unless they are given."""

@@ -53,15 +53,16 @@ class Encoding:
     @classmethod
     def of(cls, model: Encoder, passages: str | None) -> Encoding:
         """The encoding that a model makes in its present state."""
+        fingerprint, of_passages = model.fingerprints()
         return cls(
             model=model.name,
-            fingerprint=model.fingerprint(),
+            fingerprint=fingerprint,
             text=model.settings,
             similarity=model.similarity,
             passages=passages,
             precision=model.precision,
             pooling=model.query_tower.pooling,
-            passage_fingerprint=model.passage_fingerprint(),
+            passage_fingerprint=of_passages,
         )
 
     def same_model(self, made: Mapping[str, Any]) -> bool:

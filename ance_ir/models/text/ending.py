@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerBase
 
 from ance_ir.errors import UsageError
+from ance_ir.files import read_json
 
 
 def ending_with(tokenizer: PreTrainedTokenizerBase, token: str) -> PreTrainedTokenizerBase:
@@ -29,6 +31,15 @@ def ending_with(tokenizer: PreTrainedTokenizerBase, token: str) -> PreTrainedTok
     template = {"single": [*before, "$A", *after], "pair": [*before, "$A", *after, "$B", *after]}
     changed.backend_tokenizer.post_processor = TemplateProcessing(**template, special_tokens=list(signs.items()))
     return changed
+
+
+def lost_end(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """The token with which a tokeniser's settings say that texts end, where it puts none: transformers before 5 did as the settings say."""
+    path = Path(tokenizer.name_or_path) / "tokenizer_config.json"
+    token = tokenizer.eos_token
+    if not isinstance(token, str) or not path.is_file() or read_json(path).get("add_eos_token") is not True:
+        return None
+    return None if tokenizer("a")["input_ids"][-1] == tokenizer.eos_token_id else token
 
 
 def _before(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -107,6 +107,8 @@ class TextSettings(Settings):
         fields: the document's fields that are joined, in this order; a field that a document lacks is skipped.
         separator: what joins them.
         title_pair: the title, where a document has one, and the rest are the two texts of a pair, as the DPR models read passages.
+        title_types: what comes after the title of a pair is of token type 1 (SimLM); otherwise, as of the DPR models, all types are 0.
+        untitled: the title, in a pair, of a document that has none; empty: such a document is a text of its own.
         lower_case: lower-case the text here, before the tokeniser (modern RoBERTa tokenisers ignore their own setting).
         max_characters: cut texts to so many characters first; ``None`` never cuts.
         query_prefix: put before each query.
@@ -128,6 +130,8 @@ class TextSettings(Settings):
     strip_question_mark: bool = False
     end_token: str | None = dataclasses.field(default=None, metadata=LATER)
     mask_padding: bool = dataclasses.field(default=False, metadata=LATER)
+    title_types: bool = dataclasses.field(default=False, metadata=LATER)
+    untitled: str = dataclasses.field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.query_length < 3 or self.passage_length < 3:
@@ -136,11 +140,13 @@ class TextSettings(Settings):
                 f"query_length={self.query_length}, passage_length={self.passage_length}"
             )
         check_fields(self.fields, self.max_characters)
+        if not self.title_pair and (self.title_types or self.untitled):
+            raise UsageError("title_types and untitled are for pairs of title and text: set title_pair too, or neither of them")
 
     def join(self, document: Mapping[str, Any]) -> Text:
         """The text of a document: its fields, joined; a pair with ``title_pair``, where there is a title."""
         values = given_fields(document, self.fields)
-        title = values.pop("title", None) if self.title_pair else None
+        title = values.pop("title", self.untitled or None) if self.title_pair else None
         text = self.separator.join(values.values())
         return text if title is None else (title, text)
 

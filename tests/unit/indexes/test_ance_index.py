@@ -79,7 +79,7 @@ def test_a_pipeline_indexes_documents(tmp_path: Path, model: DenseEncoder, schem
     assert manifest["encoding"] == {
         "model": "tiny",
         "fingerprint": model.fingerprint(),
-        "passage_fingerprint": model.passage_fingerprint(),
+        "passage_fingerprint": model.fingerprints()[1],
         "similarity": "dot",
         "passages": str(scheme),
         "precision": "float32",

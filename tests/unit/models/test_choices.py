@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
@@ -17,11 +18,13 @@ from ance_ir.cli.main import main
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP
-from ance_ir.models import DenseEncoder
+from ance_ir.models import DenseEncoder, Tower
+from ance_ir.models.dense.transformers import Encoding
+from ance_ir.models.loading.weights import hash_weights
 from ance_ir.models.text.settings import TextSettings, parse_settings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.pipelines import systems
-from tests.tiny import backbone, bert_tokenizer, encoder
+from tests.tiny import backbone, bert_tokenizer, encoder, roberta_tokenizer
 
 TEXTS = ["the king", "moon and star of the river", ""]
 PROMPTS = {"web": "Instruct: Find it\nQuery: ", "sts": "the same: ", "document": "passage: "}
@@ -185,3 +188,40 @@ def test_settings_that_came_later_leave_old_fingerprints_alone() -> None:
 def test_a_tokeniser_that_knows_no_a_reads_texts() -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(BPE({"k": 0, "i": 1}, [])))
     assert TextTokenizer(tokenizer, TextSettings(), 512).passages(["kia"]) == [[0, 1]]
+
+
+def test_titles_of_pairs(tmp_path: Path) -> None:
+    settings = TextSettings(title_pair=True, untitled="-")
+    assert settings.join({"title": "T", "text": "x"}) == ("T", "x")
+    assert settings.join({"title": "", "text": "x"}) == settings.join({"text": "x"}) == ("-", "x")
+    assert {"title_types", "untitled"}.isdisjoint(TextSettings(title_pair=True).hashed())
+    for wrong in ({"untitled": "-"}, {"title_types": True}):
+        with pytest.raises(UsageError, match="title_pair"):
+            encoder().with_settings(**wrong)
+    with pytest.raises(UsageError, match="token types"):
+        tower = Tower(backbone("roberta", type_vocab_size=1), pooling="cls")
+        DenseEncoder(tower, None, roberta_tokenizer(), TextSettings(title_pair=True, title_types=True, passage_length=32, query_length=9))
+    pairs = [("the king", "a queen"), ("the", "river and the red moon")]
+    plain, typed = (encoder().with_settings(title_pair=True, title_types=types) for types in (False, True))
+    assert np.abs(plain.encode_passages(pairs) - typed.encode_passages(pairs)).max() > 1e-3
+    small = typed.at_precision("int8")
+    assert np.abs(small.encode_passages(pairs) - typed.encode_passages(pairs)).max() < 0.1
+    with pytest.raises(UsageError, match="int8"):
+        small.with_settings(title_types=False)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_each_weight_is_hashed_once(monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
+    hashed: list[str] = []
+
+    def counted(weights: dict[str, torch.Tensor]) -> str:
+        hashed.extend(str(tensor.data_ptr()) for tensor in weights.values())
+        return hash_weights(weights)
+
+    monkeypatch.setattr("ance_ir.models.dense.tower.hash_weights", counted)
+    monkeypatch.setattr("ance_ir.models.pretrained.hash_weights", counted)
+    model = encoder(shared=shared)
+    Encoding.of(model, None)
+    used = {name: weight for name, weight in model.state_dict().items() if ".pooler." not in name}
+    assert sorted(hashed) == sorted({str(weight.data_ptr()) for weight in used.values()})
+    assert model.with_separate_towers().fingerprints() == model.fingerprints()

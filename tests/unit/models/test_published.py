@@ -10,6 +10,7 @@ import pytest
 from ance_ir.errors import ModelError
 from ance_ir.indexes import parse_passages
 from ance_ir.models import TextSettings
+from ance_ir.models.cross.published import PUBLISHED
 from ance_ir.models.dense.pooling import pooling_names
 from ance_ir.models.dense.published import find_published, pair_of, published_models, read_family
 from ance_ir.models.dense.tower import Similarity
@@ -62,3 +63,17 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: str, named: str
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match=f"x.toml.*{named}"):
         read_family(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("castorini/monot5-base-msmarco", ("▁true", "▁false")),
+        ("unicamp-dl/mt5-base-mmarco-v2", ("▁yes", "▁no")),
+        ("unicamp-dl/mt5-13b-mmarco-100k", ("▁true", "▁")),
+        ("unicamp-dl/mt5-3B-mmarco-en-pt", ("▁true", "▁")),
+    ],
+)
+def test_answers_of_rerankers(name: str, answers: tuple[str, str]) -> None:
+    """As in the table of castorini/rank_llm, src/rank_llm/rerank/pointwise/monot5.py."""
+    assert PUBLISHED[name]["answers"] == answers
