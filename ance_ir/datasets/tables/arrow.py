@@ -31,6 +31,7 @@ def read(path: Path, only: Collection[str] | None = None) -> Iterator[Entry]:
     with damage_named(path, "Arrow"), arrow.OSFile(str(path)) as source:
         for batch in _batches(arrow, source):
             batch = batch if only is None else batch.select([name for name in batch.schema.names if name in only])
+            batch.validate(full=True)  # offsets of a damaged file could point at any byte of memory
             for start in range(0, batch.num_rows, _BATCH):
                 for values in batch.slice(start, _BATCH).to_pylist():
                     number += 1
