@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.compute.openvino import converted
 from ance_ir.models.dense.tower import Tower
+from ance_ir.models.export.graph import plain
 from ance_ir.optional import optional
 
 _GROUP = 128
@@ -83,9 +85,20 @@ class Int8Tower(Tower):
         return self  # there are no weights to move or to cast
 
 
+def _hides_tokens(backbone: PreTrainedModel) -> bool:
+    """Whether not every token attends to every other one: decoders, and attention in a window.
+
+    There a token of padding may attend to none, of which OpenVINO's fused attention makes NaN, and those reach the text's own tokens.
+    """
+    windows = (getattr(backbone.config, name, None) for name in ("sliding_window", "local_attention"))
+    return any(windows) or any(getattr(module, "is_causal", False) for module in backbone.modules())
+
+
 def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
     openvino = optional("openvino", needed_for="int8", remedy="pip install 'ance_ir[int8]'")
     quantized = copy.deepcopy(tower).float().eval()
+    if _hides_tokens(quantized.backbone):
+        plain(quantized.backbone)
     quantized.backbone.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set
     for module in list(quantized.modules()):
         for name, layer in list(module.named_children()):

@@ -31,7 +31,13 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "Roberta": {**_LAYERS, "pad_token_id": 1},
     "DistilBert": {"n_layers": 2, "n_heads": 2, "dim": WIDTH, "hidden_dim": 48},
     "MPNet": {**_LAYERS, "pad_token_id": 1},
-    "ModernBert": {**_LAYERS, "num_hidden_layers": 4, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3},
+    "ModernBert": {
+        **_LAYERS,
+        **{"num_hidden_layers": 4, "local_attention": 8},  # of which padding sees no token
+        **{"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3},
+    },
+    "Mistral": {**_LAYERS, "num_key_value_heads": 1, "sliding_window": 8},
+    "Qwen3": {**_LAYERS, "num_key_value_heads": 1, "head_dim": 16},
 }
 
 
