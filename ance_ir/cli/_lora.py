@@ -13,7 +13,7 @@ def lora_option(command: F) -> F:
     """``--lora``."""
 
     def read(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
-        from ance_ir.models.adapting import Lora
+        from ance_ir.models.adapters.lora import Lora
 
         return None if value is None else Lora.parse(value)
 

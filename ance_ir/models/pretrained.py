@@ -17,8 +17,8 @@ from ance_ir.choices import check_choice
 from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
 from ance_ir.hub import check_upload, upload
-from ance_ir.models.adaptable import Adaptable
-from ance_ir.models.adapting import is_adapted
+from ance_ir.models.adapters.adaptable import Adaptable
+from ance_ir.models.adapters.layers import is_adapted, merged
 from ance_ir.models.card import PLACE, Card, Model
 from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.export.graph import Graph
@@ -128,7 +128,8 @@ class Pretrained(Adaptable, Generic[S]):
         """
         self.check_unconverted("saved")
         if is_adapted(self):
-            return self._merged().save(folder, place=place, licence=licence)
+            with merged(self, folder):
+                return self.save(folder, place=place, licence=licence)
         with model_folder(folder, SETTINGS) as target:
             self._write(target)
             self.origin.provenance.write(target)
@@ -168,7 +169,8 @@ class Pretrained(Adaptable, Generic[S]):
         """
         self.check_unconverted("exported")
         if is_adapted(self):
-            return self._merged().export(folder, format)
+            with merged(self, folder):
+                return self.export(folder, format)
         with export_folder(folder, format) as (target, form):
             graphs = self._write_for_export(target)
             part, graph = next(iter(graphs.items()))

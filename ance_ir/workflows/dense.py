@@ -15,7 +15,7 @@ from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.indexes.mining.ann_miner import DEPTH
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.models import CrossEncoder, DenseEncoder, Encoding, PassageScheme
-from ance_ir.models.adapting import Lora
+from ance_ir.models.adapters.lora import Lora
 from ance_ir.models.compute.device import find_device
 from ance_ir.moved import warn_of_old_name
 from ance_ir.training import (
@@ -98,6 +98,8 @@ class DenseTraining(DatasetTraining):
         super().__post_init__()
         if self.warm_up is None and self.warm_up_until is not None:
             raise UsageError(f"warm_up_until {self.warm_up_until} needs warm_up, the negatives until then")
+        if self.lora is not None and self.mining.reuse is not None:
+            raise UsageError(f"reuse {self.mining.reuse}: with an adapter in it the model is another than that of the index")
 
     def schedule(self, make: Callable[[str], NegativeSource], settings: TrainingSettings) -> NegativeSchedule:
         """The source of each step's negatives.

@@ -15,8 +15,9 @@ from ance_ir.datasets import load_dataset
 from ance_ir.errors import TrainingError, UsageError
 from ance_ir.indexes import parse_passages
 from ance_ir.models import DenseEncoder
-from ance_ir.models.adapting import is_adapted
+from ance_ir.models.adapters.layers import is_adapted
 from ance_ir.models.compute.device import find_device
+from ance_ir.models.loading.source import absolute
 from ance_ir.processes import usable_cpus
 from ance_ir.training import Inferencer, Inferencers, TrainingRun
 from ance_ir.workflows.dev import DevQueries
@@ -89,6 +90,7 @@ class _Loading:
     def __call__(self, checkpoint: Path) -> DenseEncoder:
         if self._adapted is not None:
             self._adapted.load_adapter(checkpoint)
+            self._adapted.name = absolute(str(checkpoint))
             return self._adapted
         model = DenseEncoder.from_pretrained(checkpoint, device=self._device, precision=self._precision)
         if is_adapted(model) and model.conversion is None:

@@ -10,9 +10,10 @@ from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
 from ance_ir.hub import PREFIX
 from ance_ir.models.dense.published import published_models
+from ance_ir.models.loading.family import ADAPTER, SETTINGS
 from ance_ir.models.loading.source import is_packaged
 
-_OF_MODELS = ("config.json", "modules.json", "ance_ir.json", "run.json")
+_OF_MODELS = ("config.json", "modules.json", SETTINGS, ADAPTER, "run.json")
 _WEIGHTS = (".bin", ".cp", ".pt", ".safetensors")
 
 

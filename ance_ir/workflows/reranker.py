@@ -10,7 +10,7 @@ from typing import Any
 from ance_ir.datasets import Dataset
 from ance_ir.eval.measures import evaluate
 from ance_ir.models import CrossEncoder
-from ance_ir.models.adapting import Lora
+from ance_ir.models.adapters.lora import Lora
 from ance_ir.pipelines import BertReranker, dataset_bm25
 from ance_ir.training import RerankerObjective, TrainingSettings
 from ance_ir.workflows.dev import DevQueries, described

@@ -21,14 +21,15 @@ import ance_ir.models.loading.weight_files as weight_files
 from ance_ir.cli.main import main
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import ModelError, UsageError
-from ance_ir.indexes import FirstP
+from ance_ir.files import read_json, write_json
+from ance_ir.indexes import FirstP, index_documents
 from ance_ir.models import CrossEncoder, DenseEncoder
-from ance_ir.models.adapting import Lora
+from ance_ir.models.adapters.lora import Lora
 from ance_ir.training import TrainingSettings
-from ance_ir.workflows import DenseTraining, RerankerTraining, train_on_dataset, train_reranker_on_dataset
+from ance_ir.workflows import DenseTraining, Mining, RerankerTraining, train_on_dataset, train_reranker_on_dataset
 from ance_ir.workflows.inferencer import _Loading
 from tests.answering import write_language_model
-from tests.tiny import WORDS, encoder
+from tests.tiny import WORDS, backbone, bert_tokenizer, classifier, encoder, pair_tokenizer
 
 peft = pytest.importorskip("peft")
 
@@ -162,6 +163,139 @@ def test_an_inferencer_opens_the_base_once(dataset: Dataset, tmp_path: Path, mon
         np.testing.assert_array_equal(DenseEncoder.from_pretrained(step, device="cpu").encode_passages(WORDS), found)
 
 
+def test_an_index_that_an_inferencer_keeps_names_its_checkpoint(dataset: Dataset, tmp_path: Path) -> None:
+    base = write_language_model(tmp_path / "base")
+    trained(dataset, base, tmp_path / "run")
+    load = _Loading("cpu", None)
+    for step in (2, 4):
+        folder = tmp_path / "run" / "checkpoints" / f"step-00000{step}" / "model"
+        index = index_documents(tmp_path / f"{step}.ance", load(folder), dataset.documents(), FirstP(48))
+        assert index.manifest["encoding"]["model"] == str(folder.resolve())
+        assert index.model(device="cpu").fingerprint() == index.manifest["encoding"]["fingerprint"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_saving_copies_no_model_and_leaves_it_as_it_was(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    model = trained(dataset, write_language_model(tmp_path / "base", dtype=torch.bfloat16), tmp_path / "run")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    places = {name: tensor.data_ptr() for name, tensor in model.state_dict().items()}
+    monkeypatch.setattr(DenseEncoder, "__deepcopy__", lambda self, memo: pytest.fail("the model was copied"), raising=False)
+    if fails:
+        monkeypatch.setattr(DenseEncoder, "_write", lambda self, folder: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model.save(tmp_path / "x")
+    else:
+        model.save(tmp_path / "x")
+        saved, at_end = (load_file(folder / "model.safetensors") for folder in (tmp_path / "x", tmp_path / "run" / "model"))
+        assert all(torch.equal(saved[name], tensor) for name, tensor in at_end.items())
+        base = AutoModel.from_pretrained(tmp_path / "base").state_dict()
+        assert not all(torch.equal(saved[name], tensor) for name, tensor in base.items())
+    after = model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], tensor) for name, tensor in after.items())
+    assert places == {name: tensor.data_ptr() for name, tensor in after.items()}
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+    model.save_adapter(tmp_path / "adapter")
+
+
+def test_the_scale_is_part_of_the_fingerprint(dataset: Dataset, tmp_path: Path) -> None:
+    trained(dataset, write_language_model(tmp_path / "base"), tmp_path / "run")
+    path = tmp_path / "run" / "adapter" / "adapter_config.json"
+    before = DenseEncoder.from_pretrained(path.parent, device="cpu")
+    write_json(path, {**read_json(path), "lora_alpha": 16})
+    after = DenseEncoder.from_pretrained(path.parent, device="cpu")
+    assert np.abs(before.encode_queries(WORDS) - after.encode_queries(WORDS)).max() > 1e-3
+    assert before.fingerprint() != after.fingerprint()
+    assert before.passage_fingerprint() != after.passage_fingerprint()
+
+
+def test_in_8_bits(dataset: Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    encoder(normalize=True).save(tmp_path / "base")
+    model = DenseEncoder.from_pretrained(tmp_path / "base", device="cpu")
+    before = model.encode_passages(WORDS)
+    how = DenseTraining(lora=Lora(r=4), negatives="random", passages=FirstP(32))
+    train_on_dataset(dataset, model, tmp_path / "run", TrainingSettings(**{**STEPS, "learning_rate": 5e-2}), how)
+    found = DenseEncoder.from_pretrained(tmp_path / "run" / "adapter", device="cpu", precision="int8").encode_passages(WORDS)
+    assert (found * model.encode_passages(WORDS)).sum(1).min() > 0.99 > (before * model.encode_passages(WORDS)).sum(1).mean()
+
+
+@pytest.mark.parametrize("lora", [None, Lora(r=2)])
+def test_a_merged_adapter_is_trained_further(dataset: Dataset, tmp_path: Path, lora: Lora | None) -> None:
+    trained(dataset, write_language_model(tmp_path / "base"), tmp_path / "first")
+    model = DenseEncoder.from_pretrained(tmp_path / "first" / "adapter", device="cpu", merge_adapter=True)
+    before = model.encode_passages(WORDS)
+    how = DenseTraining(lora=lora, passages=FirstP(48), negatives="random")
+    train_on_dataset(dataset, model, tmp_path / "second", TrainingSettings(**STEPS), how)
+    assert np.abs(model.encode_passages(WORDS) - before).max() > 1e-3
+    again = DenseEncoder.from_pretrained(tmp_path / "second" / ("model" if lora is None else "adapter"), device="cpu")
+    np.testing.assert_allclose(again.encode_passages(WORDS), model.encode_passages(WORDS), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("targets", "layers"), [(("all-linear",), 6), (("dense", "query"), 4)])
+def test_what_is_never_used_gets_no_adapter(tmp_path: Path, targets: tuple[str, ...], layers: int) -> None:
+    backbone().save_pretrained(tmp_path / "base")
+    bert_tokenizer().save_pretrained(tmp_path / "base")
+    model = DenseEncoder.from_pretrained(tmp_path / "base", device="cpu", pooling="mean", similarity="dot")
+    assert model.query_tower.backbone.pooler is not None
+    model.add_adapter(Lora(r=2, targets=targets))
+    names = {name for name in model.query_tower.state_dict() if ".lora_" in name}
+    assert len(names) == 2 * 2 * layers and not any("pooler" in name for name in names)
+    model.save_adapter(tmp_path / "x")
+    assert DenseEncoder.from_pretrained(tmp_path / "x", device="cpu").fingerprint() == model.fingerprint()
+    bare = DenseEncoder.from_pretrained(tmp_path / "base", device="cpu", pooling="mean", similarity="dot", layers=0)
+    with pytest.raises(UsageError, match="has none"):
+        bare.add_adapter(Lora())
+
+
+def test_a_reranker_opens_its_base_as_the_run_did(tmp_path: Path) -> None:
+    classifier().save_pretrained(tmp_path / "base")
+    pair_tokenizer("bert").save_pretrained(tmp_path / "base")
+    made = peft.get_peft_model(classifier(), peft.LoraConfig(target_modules=["query"], init_lora_weights=False))
+    made.peft_config["default"].base_model_name_or_path = str(tmp_path / "base")
+    made.save_pretrained(tmp_path / "first")
+    model = CrossEncoder.from_pretrained(tmp_path / "first", device="cpu", layers=1, merge_adapter=True)
+    model.add_adapter(Lora(r=2))
+    model.save_adapter(tmp_path / "second")
+    again = CrossEncoder.from_pretrained(tmp_path / "second", device="cpu")
+    np.testing.assert_allclose(again.score(WORDS, WORDS), model.score(WORDS, WORDS), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{"freeze": 1}, {"layer_decay": 0.5}, {"accumulation": 2}, {"gradient_checkpointing": True}])
+def test_with_settings_of_layers_and_batches(dataset: Dataset, tmp_path: Path, more: dict[str, Any]) -> None:
+    base = write_language_model(tmp_path / "base")
+    how = DenseTraining(lora=Lora(r=4), passages=FirstP(48), negatives="random")
+    model = train_on_dataset(dataset, opened(base), tmp_path / "run", TrainingSettings(**STEPS, **more), how)
+    moved = {
+        int(name.split(".layers.")[1][0]) for name, tensor in model.state_dict().items() if ".lora_B." in name and tensor.abs().max() > 0
+    }
+    assert moved == ({1} if "freeze" in more else {0, 1})
+    assert {name for name, weight in model.named_parameters() if weight.requires_grad} == {
+        name for name, _ in model.named_parameters() if ".lora_" in name
+    }
+
+
+def test_grad_cache_gives_the_same_adapter(dataset: Dataset, tmp_path: Path) -> None:
+    base = write_language_model(tmp_path / "base")
+    models = [trained(dataset, base, tmp_path / str(cached), negatives="random", grad_cache=cached) for cached in (False, True)]
+    one, other = (model.state_dict() for model in models)
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-3, atol=1e-4)
+
+
+def test_one_of_two_towers(dataset: Dataset, tmp_path: Path) -> None:
+    encoder(shared=False).save(tmp_path / "base")
+    model = DenseEncoder.from_pretrained(tmp_path / "base", device="cpu")
+    how = DenseTraining(lora=Lora(r=2), train_tower="query", passages=FirstP(32))
+    train_on_dataset(dataset, model, tmp_path / "run", TrainingSettings(**STEPS), how)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["refresh"]["documents_encoded"] for line in lines if "refresh" in line] == [30, 0, 0]
+    whole, base = (DenseEncoder.from_pretrained(tmp_path / name, device="cpu") for name in ("run", "base"))
+    assert whole.passage_fingerprint() == base.passage_fingerprint()
+    assert whole.fingerprint() != base.fingerprint()
+
+
 def test_a_reranker_that_answers(dataset: Dataset, tmp_path: Path) -> None:
     base = write_language_model(tmp_path / "base", dtype=torch.bfloat16)
     model = CrossEncoder.from_pretrained(base, device="cpu")
@@ -198,6 +332,11 @@ def test_what_cannot_be_trained(dataset: Dataset, tmp_path: Path) -> None:
     model.add_adapter(Lora(r=2))
     with pytest.raises(UsageError, match="merge_adapter"):
         model.add_adapter(Lora(r=2))
+    for target in ("layers", "input_layernorm", "embed_tokens", "self_attn"):
+        with pytest.raises(UsageError, match=f"{target!r}.*q_proj"):
+            opened(base).add_adapter(Lora(targets=("q_proj", target)))
+    with pytest.raises(UsageError, match=r"reuse x\.ance"):
+        DenseTraining(lora=Lora(), mining=Mining(reuse="x.ance"))
     with pytest.raises(UsageError, match="output layer"):
         CrossEncoder.from_pretrained(base, device="cpu").add_adapter(Lora(targets=("lm_head",)))
     fresh = DenseEncoder.from_pretrained(base, device="cpu", fresh_head="ance")
@@ -210,7 +349,7 @@ def test_what_cannot_be_trained(dataset: Dataset, tmp_path: Path) -> None:
         train_on_dataset(dataset, opened(tmp_path / "other"), tmp_path / "run", TrainingSettings(**STEPS), negatives="random")
 
 
-@pytest.mark.parametrize("text", ["r=0", "rank=3", "r=x", "targets=", "dropout=1", "r", "alpha=-1"])
+@pytest.mark.parametrize("text", ["r=0", "rank=3", "r=x", "targets=", "dropout=1", "r", "alpha=-1", "r=8,r=9", "targets=all-linear+q_proj"])
 def test_settings_that_cannot_be(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError):
         Lora.parse(text)

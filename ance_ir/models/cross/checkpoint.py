@@ -9,10 +9,10 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from ance_ir.errors import ModelError
-from ance_ir.models.adapting import merged, put_in
+from ance_ir.models.adapters.folders import Saved, find_adapter
+from ance_ir.models.adapters.layers import merge, put_in
 from ance_ir.models.cross.layout import LAYOUTS, Choices, Files, Layout, Parts
 from ance_ir.models.cross.pairs import PairSettings
-from ance_ir.models.loading.adapters import Saved, find_adapter
 from ance_ir.models.loading.checkpoint import Checkpoint, Origin, find_folder
 from ance_ir.models.loading.family import SETTINGS, family_of, read_ours, refuse_other, write_ours
 from ance_ir.models.loading.provenance import read_provenance
@@ -36,19 +36,20 @@ def read_cross_encoder(name: str, choices: Choices) -> Checkpoint[PairSettings]:
             opened = _read(name, find_folder(str(folder), "reranker", fresh_head=False, remedy=LAYOUTS[_FRESH].remedy), choices)
             put_in(adapter, opened.model)
         if choices.merge_adapter:
-            merged(opened.model)
+            merge(opened.model)
     return replace(opened, origin=replace(opened.origin, layout=f"{opened.origin.layout}, with an adapter over {adapter.base}"))
 
 
 def _over(saved: Saved, choices: Choices) -> Checkpoint[PairSettings]:
     """The base of an adapter that was trained here, with it."""
     try:
-        opened = read_cross_encoder(saved.base, Choices(settings=saved.settings))
+        before = bool(saved.options.get("merge_adapter"))
+        opened = read_cross_encoder(saved.base, Choices(settings=saved.settings, merge_adapter=before))
     except ModelError as error:
         raise ModelError(f"{saved.folder} holds an adapter, and its base does not open: {error}") from error
     saved.put_in([opened.model], put_in)
     if choices.merge_adapter:
-        merged(opened.model)
+        merge(opened.model)
     origin = replace(opened.origin, layout=f"{opened.origin.layout}, with an adapter over {saved.base}", settings=SETTINGS)
     return replace(opened, settings=PairSettings.from_json(saved.settings), origin=origin)
 

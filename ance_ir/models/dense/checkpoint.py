@@ -15,14 +15,14 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import read_json, write_json
-from ance_ir.models.adapting import merged, put_in
+from ance_ir.models.adapters.folders import Saved, find_adapter
+from ance_ir.models.adapters.layers import merge, put_in
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, find_layout
 from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES, STATIC
 from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import Published, find_published, pair_of
 from ance_ir.models.dense.static import StaticBackbone, write_static
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
-from ance_ir.models.loading.adapters import Saved, find_adapter
 from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.provenance import read_provenance
@@ -129,7 +129,7 @@ def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
             opened = _read(Files(name=names[0], paths=(folder,)), choices)
             put_in(adapter, opened.query.backbone)
         if choices.merge_adapter:
-            merged(opened.query.backbone)
+            merge(opened.query.backbone)
         return replace(opened, layout=f"{opened.layout}, with an adapter over {adapter.base}")
     return _read(Files(name=",".join(names), paths=tuple(resolve(name) for name in names)), choices)
 
@@ -144,7 +144,7 @@ def _over(saved: Saved, choices: Choices) -> DenseCheckpoint:
     saved.put_in(backbones, put_in)
     if choices.merge_adapter:
         for backbone in backbones:
-            merged(backbone)
+            merge(backbone)
     settings, layout = TextSettings.from_json(saved.settings), f"{opened.layout}, with an adapter over {saved.base}"
     return replace(opened, layout=layout, settings=settings, settings_from=SETTINGS, assumed=())
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from ance_ir.errors import ModelError, UsageError
+from ance_ir.models.adapters.layers import is_adapted, merge
 from ance_ir.models.compute.openvino import converted
 from ance_ir.models.dense.tower import Tower
 from ance_ir.models.export.graph import plain
@@ -97,6 +98,8 @@ def _hides_tokens(backbone: PreTrainedModel) -> bool:
 def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
     openvino = optional("openvino", needed_for="int8", remedy="pip install 'ance_ir[int8]'")
     quantized = copy.deepcopy(tower).float().eval()
+    if is_adapted(quantized):
+        merge(quantized)  # peft looks at the types of weights, which will be whole numbers
     if _hides_tokens(quantized.backbone):
         plain(quantized.backbone)
     quantized.backbone.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set

@@ -12,8 +12,8 @@ from ance_ir.errors import UsageError
 _PLACES = ("encoder.layer", "transformer.layer", "layers", "encoder.block")
 """Where backbones keep their layers: BERT, RoBERTa, MPNet and ELECTRA; DistilBERT; ModernBERT and decoders; T5."""
 
-_AFTER = re.compile(r"(encoder\.)?(norm|final_norm|final_layer_norm|pooler)\.")
-"""What follows the layers; all else outside of them is embeddings."""
+_AFTER = re.compile(r"(encoder\.)?(norm|final_norm|final_layer_norm|pooler)\.|(decoder|lm_head)\.")
+"""What follows the layers, of encoder-decoders also the whole decoder; all else outside of them is embeddings."""
 
 
 def keep_layers(backbone: PreTrainedModel, count: int) -> int:

@@ -47,8 +47,14 @@ class Training:
     notices: list[str] = field(default_factory=list)
 
     @classmethod
-    def of_run(cls, manifest: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> Training:
-        """What a run's manifest and the lines of its log say."""
+    def of_run(cls, manifest: Mapping[str, Any], lines: Iterable[Mapping[str, Any]], *, steps: int | None = None) -> Training:
+        """What a run's manifest and the lines of its log say.
+
+        Args:
+            manifest: of the run.
+            lines: of its log.
+            steps: how many steps the model was trained; by default all of the run's.
+        """
         lines = list(lines)
         described, environment = manifest["dataset"], dict(manifest["environment"])
         sources = (environment.pop("place", None) or {}).get("dataset")
@@ -68,7 +74,7 @@ class Training:
             refreshes=[{"step": line["step"], **line["refresh"]} for line in lines if "refresh" in line],
             dev=[dict(line["dev"]) for line in lines if "dev" in line],
             dev_name=f"{dev['name']}, {described['dev_split']}" if described.get("dev_split") else "",
-            steps=int(manifest["settings"]["steps"]),
+            steps=int(manifest["settings"]["steps"]) if steps is None else steps,
             versions=environment,
             notices=[without_folders(notice) for notice in manifest.get("notices", ())],
         )
@@ -86,7 +92,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             found += _flat(value, f"{prefix}{name}.")
-        elif value not in (None, [], False):
+        elif value is not None and value is not False and value != []:
             found.append((f"{prefix}{name}", without_folders(value) if isinstance(value, str) else value))
     return found
 

@@ -83,7 +83,7 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
     def hashed(self) -> dict[str, Any]:
-        """What a fingerprint depends on."""
+        """What a fingerprint depends on, and by what a resumed run knows that it is the same."""
         fields = dataclasses.fields(self)
         return {one.name: getattr(self, one.name) for one in fields if not one.metadata or getattr(self, one.name) != one.default}
 

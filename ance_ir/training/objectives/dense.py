@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -97,7 +96,7 @@ class DenseObjective:
         self._grad_cache = grad_cache
         self.world = world
         layers = getattr(model.query_tower.backbone.config, "num_hidden_layers", None)
-        described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": asdict(model.settings)}
+        described = {"name": model.name, "layers": layers, "fingerprint": model.fingerprint(), "text": model.settings.hashed()}
         self.manifest: Mapping[str, Any] = {
             "model": described,
             **({"lora": dict(model.origin.adapter)} if model.origin.adapter else {}),

@@ -6,7 +6,6 @@ Shapes: b questions of this process, B of all, K passages of each (the positive 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ class ReaderObjective:
         self.world = world
         self._answers = answers
         self._store = store
-        described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
+        described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": model.settings.hashed()}
         self.manifest: Mapping[str, Any] = {"model": described, "loss": "span and relevance"}
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ class RerankerObjective:
         self.world = world
         self._store = store
         self._loss = LOSSES.find(loss)
-        described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": asdict(model.settings)}
+        described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": model.settings.hashed()}
         named = {new: old for old, new in _OLD_NAMES.items()}.get(loss, loss)
         adapter = {"lora": dict(model.origin.adapter)} if model.origin.adapter else {}
         self.manifest: Mapping[str, Any] = {"model": described, **adapter, "loss": named}

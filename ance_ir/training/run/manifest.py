@@ -17,6 +17,8 @@ from ance_ir.typed_json import read_typed
 NOTED = ("notices", "saved")
 """What a manifest holds in addition to the run's settings."""
 
+_OF_FINGERPRINTS = " (a fingerprint changes with the content, and where another version of ance_ir reads the same files in another way)"
+
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """All of it.
@@ -47,7 +49,8 @@ def write_or_compare_manifest(
     if before is not None:
         differences = _differences(_decisive(before), _decisive(now))
         if differences:
-            raise TrainingError(f"{path.parent} holds {what} with other settings: {'; '.join(differences)}; {remedy}")
+            hint = _OF_FINGERPRINTS if any("fingerprint was" in difference for difference in differences) else ""
+            raise TrainingError(f"{path.parent} holds {what} with other settings: {'; '.join(differences)}{hint}; {remedy}")
         now |= {name: before[name] for name in NOTED if name in before}
     if before != now:
         write_json(path, now)

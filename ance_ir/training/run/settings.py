@@ -78,5 +78,5 @@ class TrainingSettings(Brief):
         if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
             raise UsageError(f"layer_decay is above 0 and at most 1, not {self.layer_decay}")
         for name in ("weight_decay", "seed", "freeze"):
-            if (getattr(self, name) or 0) < 0:
+            if not (getattr(self, name) or 0) >= 0:
                 raise UsageError(f"{name} is at least 0, not {getattr(self, name)}")

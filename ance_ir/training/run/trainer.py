@@ -137,7 +137,7 @@ class Trainer(Generic[Model]):
             self.world.wait()
             with collected() as found, frozen(self.model, self.settings.freeze):
                 try:
-                    self._train(on_refresh if self.world.leads else None)
+                    self._train(on_refresh if self.world.leads else None, found)
                 finally:
                     if self.world.leads:
                         self._note(found)
@@ -151,11 +151,11 @@ class Trainer(Generic[Model]):
         except TrainingError as error:  # such as a full disk; the error that ended the training is more important
             logger.warning("%s", error)
 
-    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None) -> None:
+    def _train(self, on_refresh: Callable[[int, dict[str, Any]], object] | None, found: Sequence[str]) -> None:
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
-            self._describe_model()
+            self._describe_model(self.settings.steps)
             if self.tensorboard and self.world.leads:
                 self.run.open_log(self.settings.steps, tensorboard=True).close()
             return
@@ -168,7 +168,7 @@ class Trainer(Generic[Model]):
         self.world.wait()
         with contextlib.ExitStack() as stack:
             if self.world.leads and self.refresher.needs_first_checkpoint and not self.run.checkpoints():
-                self.run.save(0, self.model, optimiser)
+                self._save(0, optimiser)
             state = "failed"
             stack.callback(lambda: self.refresher.stop(state))
             self.refresher.start(self.run, done, reached)  # which settles the logged steps, before the log is cut back
@@ -179,18 +179,25 @@ class Trainer(Generic[Model]):
                 if log is not None:
                     log.write(line)
                 if self._due(step + 1) and step + 1 < self.settings.steps and self.world.leads:
-                    self.run.save(step + 1, self.model, optimiser)
+                    self._save(step + 1, optimiser)
                     kept = {best.step, self.run.task, *self.run.published()[-1:]}
                     self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
             if self.world.leads:
                 report_on_run(self.run, self.settings.steps, best)
-                self._describe_model()
+                self._note(found)
+                self._describe_model(self.settings.steps)
                 self.run.save_trained(self.model)
             state = "ended"
 
-    def _describe_model(self) -> None:
-        """Let the model's card say how it was trained."""
-        self.model.was_trained(Training.of_run(self.run.manifest, read_metrics(self.run.folder / "metrics.jsonl")))
+    def _save(self, done: int, optimiser: torch.optim.Optimizer) -> None:
+        """Write a checkpoint, whose card says how it was trained so far, and not how the model that the run began with was."""
+        if done:
+            self._describe_model(done)
+        self.run.save(done, self.model, optimiser)
+
+    def _describe_model(self, done: int) -> None:
+        """Let the model's card say how it was trained in so many steps."""
+        self.model.was_trained(Training.of_run(self.run.manifest, read_metrics(self.run.folder / "metrics.jsonl"), steps=done))
 
     def _due(self, done: int) -> bool:
         """Whether a checkpoint follows after so many steps."""
@@ -217,7 +224,7 @@ class Trainer(Generic[Model]):
                 if dev is not None:
                     best.take({"dev": {"step": report["mined_at"], **dev}})
                     if best.step == step and self.world.leads and not self.run.checkpoint_folder(step).exists():
-                        self.run.save(step, self.model, optimiser)
+                        self._save(step, optimiser)
                 line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
                 if refresher.mined_at is not None and self.negatives.at(step).mines:
                     line["staleness"] = step - refresher.mined_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.test_architecture import MODULES, find_imports, target_of
 
-PARTS = ("loading", "compute", "text", "adapting", "adaptable", "export", "card", "pretrained", "dense", "cross", "reader", "opening")
+PARTS = ("loading", "compute", "text", "adapters", "export", "card", "pretrained", "dense", "cross", "reader", "opening")
 FAMILIES = {"dense", "cross", "reader"}
 ROOT = "ance_ir.models."
 

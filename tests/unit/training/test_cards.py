@@ -79,6 +79,26 @@ def test_the_card_of_a_reader(tmp_path: Path) -> None:
     Reader.from_pretrained(tmp_path / "x", device="cpu").save(tmp_path / "y")
 
 
+def test_a_checkpoint_tells_of_its_own_training(collection: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(collection)
+    train_on_dataset(dataset, encoder(), tmp_path / "first", SETTINGS, negatives="random")
+    model = DenseEncoder.from_pretrained(tmp_path / "first", device="cpu")
+    train_on_dataset(
+        dataset, model, tmp_path / "second", TrainingSettings(steps=6, batch_size=3, freeze=0, refresh_every=2), negatives="random"
+    )
+    for folder, steps in (("checkpoints/step-000002/model", 2), ("checkpoints/step-000004/model", 4), ("model", 6)):
+        training = read_json(tmp_path / "second" / folder / "training.json")
+        assert (training["steps"], training["settings"]["batch_size"], training["settings"]["freeze"]) == (steps, 3, 0)
+
+
+def test_the_card_has_what_training_itself_noted(collection: Path, tmp_path: Path) -> None:
+    settings = TrainingSettings(steps=4, batch_size=2, refresh_every=2, learning_rate=0.5)
+    train_on_dataset(load_dataset(collection), encoder(), tmp_path / "run", settings, negatives="in-batch", dev_split="test")
+    noted = read_json(tmp_path / "run" / "run.json")["notices"]
+    assert any("saved is the model after step 4" in notice or "nothing was learnt" in notice for notice in noted)
+    assert len(read_json(tmp_path / "run" / "model" / "training.json")["notices"]) == len(noted)
+
+
 def test_base_and_datasets_of_the_hub() -> None:
     manifest = {
         "settings": {"steps": 1, "negatives": 2},

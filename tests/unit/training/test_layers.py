@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import T5ForConditionalGeneration
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import UsageError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import read_json, write_json
 from ance_ir.indexes import FirstP
 from ance_ir.models import CrossEncoder, DenseEncoder
@@ -18,6 +19,7 @@ from ance_ir.models.loading.backbones import depths
 from ance_ir.training import DenseObjective, RandomNegatives, RerankerObjective, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.run.layers import layer_rates
 from ance_ir.training.run.optimisation import make_optimiser, set_learning_rate
+from tests.answering import write_t5
 from tests.breaking import Breaking, Interrupted, timeless_lines
 from tests.tiny import classifier, cross_encoder, encoder
 
@@ -114,6 +116,17 @@ def test_every_weight_of_every_backbone_has_its_place(architecture: Any) -> None
     assert ("final_norm.weight" in after) == (architecture == "modernbert")
 
 
+def test_a_decoder_follows_the_layers_of_its_encoder(tmp_path: Path) -> None:
+    model = T5ForConditionalGeneration.from_pretrained(write_t5(tmp_path / "x"))
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    found, count = depths(model)
+    parts: dict[int, set[str]] = {}
+    for name, weight in model.named_parameters():
+        parts.setdefault(found[weight], set()).add(".".join(name.split(".")[: 3 if name.startswith("encoder.block") else 1]))
+    assert count == 2
+    assert parts == {0: {"shared"}, 1: {"encoder.block.0"}, 2: {"encoder.block.1"}, 3: {"encoder", "decoder", "lm_head"}}
+
+
 @pytest.mark.parametrize("optimiser", ["adamw", "lamb", "adafactor"])
 @pytest.mark.parametrize("settings", [{"layer_decay": 0.5}, {"freeze": 1}, {"freeze": 0, "layer_decay": 0.9}])
 def test_a_run_that_was_broken_off_ends_the_same(
@@ -129,11 +142,21 @@ def test_a_run_that_was_broken_off_ends_the_same(
     assert changed(make(tmp_path / "c", encoder(), optimiser=optimiser).train(), resumed), "the settings make a difference"
 
 
-def test_runs_from_before_are_resumed(make: Make, tmp_path: Path) -> None:
-    make(tmp_path / "run", encoder())
+@pytest.mark.parametrize("model", [encoder, cross_encoder])
+def test_runs_from_before_are_resumed(make: Make, tmp_path: Path, model: Callable[[], Any]) -> None:
+    make(tmp_path / "run", model())
     manifest = read_json(tmp_path / "run" / "run.json")
     for name in ("freeze", "layer_decay"):
         assert manifest["settings"].pop(name) is None
     assert not {"towers", "train_tower"} & manifest.keys()
+    text = manifest["model"].get("text") or manifest["model"]["settings"]
+    for name in ("end_token", "mask_padding", "template", "instruction", "answers"):
+        text.pop(name, None)
     write_json(tmp_path / "run" / "run.json", manifest)
-    make(tmp_path / "run", encoder()).train()
+    make(tmp_path / "run", model()).train()
+
+
+def test_a_run_with_a_later_text_setting_is_another(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "run", encoder())
+    with pytest.raises(TrainingError, match="mask_padding was None, is True"):
+        make(tmp_path / "run", encoder(text={"mask_padding": True}))

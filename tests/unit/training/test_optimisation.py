@@ -159,6 +159,7 @@ def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ({"steps": 5, "checkpoint_every": 0}, "checkpoint_every is at least 1"),
         ({"steps": 5, "seed": -1}, "seed is at least 0, not -1"),
         ({"steps": 5, "negatives": -1}, "negatives is at least 0"),
+        ({"steps": 5, "weight_decay": math.nan}, "weight_decay is at least 0, not nan"),
         ({"steps": 5, "optimiser": "sgd"}, "optimiser 'sgd'"),
         ({"steps": 5, "gradient_checkpointing": True, "dropout": False}, "only while dropout is on"),
         ({"steps": 5, "schedule": "step"}, "schedule 'step'"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,8 +10,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ance_ir.errors import UsageError
-from ance_ir.models.adapting import Lora, is_adapted, load, merged, put_in_new, write
-from ance_ir.models.loading.adapters import adapter_in
+from ance_ir.models.adapters.folders import adapter_in
+from ance_ir.models.adapters.layers import is_adapted, load, put_in_new, write
+from ance_ir.models.adapters.lora import Lora
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import SETTINGS, write_ours
 from ance_ir.models.loading.saving import model_folder
@@ -63,12 +63,6 @@ class Adaptable(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(".lora_" in name)
         self.origin = replace(self.origin, adapter=asdict(lora), over=self.name, base=hashes)
-
-    def _merged(self) -> Self:
-        """A copy with its adapter merged."""
-        whole = copy.deepcopy(self)
-        merged(whole)
-        return whole
 
     def to_train(self) -> Self:
         """The model in float32, since in half precision small updates would vanish; the base of a new adapter stays as it is.

@@ -176,7 +176,9 @@ class Saved:
         """
         for (part, told), model in zip(self.weights.items(), parts, strict=True):
             if "layers" in self.options:
-                keep_layers(model, self.options["layers"])
+                backbone = model.base_model
+                assert isinstance(backbone, PreTrainedModel)
+                keep_layers(backbone, self.options["layers"])
             if hash_weights(model.state_dict()) != told:
                 raise ModelError(f"{self.folder} holds an adapter over {self.base}, whose weights are others than when it was trained")
             put(adapter_in(self.folder / part), model)
