@@ -28,6 +28,7 @@ from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.source import absolute, expanded
+from ance_ir.models.loading.weights import hash_parts
 from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
@@ -199,8 +200,11 @@ class DenseEncoder(SentenceEncoding):
         return [[tower.unweighted for tower in (self.query_tower, self.passage_tower)]]
 
     def _hash_weights(self) -> dict[str, str]:
-        hashes = [tower.weights_hash() for tower in self._towers()]  # that of shared weights once
-        return {"weights": digest_of([hashes[0], hashes[-1]]), "passages": hashes[-1]}
+        # by the names of the first fingerprints, by which older indexes and runs know their model; without poolers, which are never used
+        towers = {"passage_tower": self.passage_tower, "query_tower": self.query_tower}
+        named = [{f"{part}.{name}": tensor for name, tensor in tower.state_dict().items()} for part, tower in towers.items()]
+        passages, both = hash_parts([{name: one[name] for name in one if ".backbone.pooler." not in name} for one in named])
+        return {"weights": both, "passages": passages}
 
     def fingerprints(self) -> tuple[str, str]:
         """The fingerprint, and the hash (128 bits, hexadecimal) of what vectors of passages depend on, and of all settings.

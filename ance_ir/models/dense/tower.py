@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 
 from ance_ir.models.dense.pooling import pool, pooling_names
 from ance_ir.models.loading.backbones import positions
-from ance_ir.models.loading.weights import hash_weights
 
 Similarity = Literal["cosine", "dot"]
 Activation = Literal["identity", "tanh", "relu", "gelu"]
@@ -182,10 +181,6 @@ class Tower(nn.Module):
         if isinstance(head, Head) and not head.adds_input:
             return self.pooling, self.normalize, head.activation
         return self.pooling, self.normalize, "identity" if head is None else str(head)
-
-    def weights_hash(self) -> str:
-        """Hash (128 bits, hexadecimal) of the weights; a pooler, which is never used, is left out."""
-        return hash_weights({name: tensor for name, tensor in self.state_dict().items() if not name.startswith("backbone.pooler.")})
 
     @property
     def width(self) -> int:

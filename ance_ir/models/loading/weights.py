@@ -7,7 +7,7 @@ import functools
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,12 +210,19 @@ def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], wher
 
 def hash_weights(weights: Mapping[str, Tensor]) -> str:
     """Hash (128 bits, hexadecimal) of the names, types and values of weights, independent of their order."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(weights.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        content: Any = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b""
-        digest.update(content)
-    return digest.hexdigest()
+    return hash_parts([weights])[0]
+
+
+def hash_parts(parts: Sequence[Mapping[str, Tensor]]) -> list[str]:
+    """For each part the hash of its weights and of those of the parts before it; each is read once."""
+    digest, found = hashlib.blake2b(digest_size=16), []
+    for part in parts:
+        for name, tensor in sorted(part.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            content: Any = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b""
+            digest.update(content)
+        found.append(digest.hexdigest())
+    return found
 
 
 def some(names: list[str] | tuple[str, ...], most: int = 5) -> str:
