@@ -6,6 +6,7 @@ Shapes: Q queries, N rows of a block, D dimensions, K hits, F hits before the la
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch
 from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes.search.products import as_tensor, inner_products
 from ance_ir.indexes.search.searcher import TieOrder, noise, settle_order, settled_scores, usable_queries
+from ance_ir.indexes.search.threads import deal, in_threads
 from ance_ir.indexes.search.top import RunningTop, Settle, held_rows
 from ance_ir.indexes.store.vectors import VectorStore
 
@@ -34,6 +36,8 @@ _LONG = 4096
 """Rows of a block that many queries may have though their scores do not stay there: shorter products are slower."""
 _CONVERTED = 16 << 20
 """Bytes of a block that is converted to float32 on a CPU; they stay in its cache too."""
+_SHARE = 64
+"""Least queries whose scores a thread compares."""
 _HELD, _WORKED = 12, 70
 """Bytes for each place of a query in ``RunningTop``, and for each place of those multiplied together, while scores are compared."""
 
@@ -93,9 +97,12 @@ class ExactSearcher:
     def _search_together(self, queries_QD: np.ndarray, noise_Q: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Hits of consecutive parts of the queries; every block is read once, and multiplied with each part."""
         together = min(len(queries_QD), max(_PART[0], min(_PART[1], _HITS // k)))
-        parts = [slice(start, start + together) for start in range(0, len(queries_QD), together)]
+        parts = [slice(start, min(start + together, len(queries_QD))) for start in range(0, len(queries_QD), together)]
         size = min(self._rows_of_block(len(queries_QD), together), len(self.store))
-        tops = [RunningTop(k, size, noise_Q[part], self._settle(queries_QD[part], k)) for part in parts]
+        shares = [self._shares(part) for part in parts]
+        tops = {
+            share.start: RunningTop(k, size, noise_Q[share], self._settle(queries_QD[share], k)) for of_part in shares for share in of_part
+        }
         on_device_QD = as_tensor(queries_QD).to(self.device)
         for first, vectors in self.store.blocks(size):
             rows: int | np.ndarray = first
@@ -105,15 +112,25 @@ class ExactSearcher:
             if not len(vectors):
                 continue
             block_ND = as_tensor(vectors).to(self.device).float()
-            for top, part in zip(tops, parts, strict=True):
+            for part, of_part in zip(parts, shares, strict=True):
                 scores_QN = inner_products(on_device_QD[part], block_ND)
                 if found_N is not None:
                     scores_QN[:, torch.from_numpy(~found_N).to(self.device)] = -torch.inf
-                top.add(scores_QN, rows)
-        for top, part in zip(tops, parts, strict=True):
-            scores_QF, rows_QF = top.hits()
-            settle_order(self.store, queries_QD[part], scores_QF, rows_QF, self.tie_order)
-            yield scores_QF[:, :k], rows_QF[:, :k]
+                each = zip(of_part, scores_QN.split([share.stop - share.start for share in of_part]), strict=True)
+                in_threads([partial(tops[share.start].add, scores_RN, rows) for share, scores_RN in each])
+        for of_part in shares:
+            yield from in_threads([partial(self._hits, queries_QD[share], tops[share.start], k) for share in of_part])
+
+    def _shares(self, part: slice) -> list[slice]:
+        """The queries of a part, dealt to the threads that compare their scores; another device compares them itself."""
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        return deal(part.start, part.stop, max(1, min(threads, (part.stop - part.start) // _SHARE)))
+
+    def _hits(self, queries_QD: np.ndarray, top: RunningTop, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best k of some queries, once all blocks have gone by."""
+        scores_QF, rows_QF = top.hits()
+        settle_order(self.store, queries_QD, scores_QF, rows_QF, self.tie_order)
+        return scores_QF[:, :k], rows_QF[:, :k]
 
     def _rows_of_block(self, queries: int, together: int) -> int:
         """Rows of a block, where ``together`` of the queries are multiplied at a time.

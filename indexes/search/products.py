@@ -6,13 +6,12 @@ Shapes: Q queries, N rows of a block, D dimensions.
 from __future__ import annotations
 
 import functools
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
 from ance_ir.float32 import exact_float32
+from ance_ir.indexes.search.threads import deal, in_threads
 from ance_ir.models.compute.packing import onednn
 
 _NUMBERS_OF_THREAD = 1 << 21
@@ -41,22 +40,12 @@ def _of_one_query(query_D: np.ndarray, block_ND: np.ndarray) -> np.ndarray:
     """
     scores_N = np.empty(len(block_ND), dtype=np.float32)
 
-    def compute(first: int, last: int) -> None:
-        np.vecdot(block_ND[first:last], query_D, out=scores_N[first:last])
+    def compute(part: slice) -> None:
+        np.vecdot(block_ND[part], query_D, out=scores_N[part])
 
     count = max(1, min(torch.get_num_threads(), block_ND.size // _NUMBERS_OF_THREAD))
-    borders = [len(block_ND) * thread // count for thread in range(count + 1)]
-    others = [_helpers(os.getpid()).submit(compute, *borders[thread : thread + 2]) for thread in range(1, count)]
-    compute(*borders[:2])
-    for other in others:
-        other.result()
+    in_threads([functools.partial(compute, part) for part in deal(0, len(block_ND), count)])
     return scores_N
-
-
-@functools.cache
-def _helpers(process: int) -> ThreadPoolExecutor:
-    """The threads of a process, by its number: one that was forked has none of those that its parent started."""
-    return ThreadPoolExecutor(thread_name_prefix=f"products-{process}")
 
 
 def as_tensor(vectors: np.ndarray) -> torch.Tensor:

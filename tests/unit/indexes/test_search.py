@@ -149,6 +149,14 @@ def test_more_queries_than_a_block_of_them() -> None:
     check("exact", rng.integers(-2, 3, (50, 3)).astype(np.float32), rng.integers(-2, 3, (2100, 3)).astype(np.float32), 5)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_scores_are_compared_in_any_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More queries than one part of them, whose shares are not equal, and vectors of which many are equal."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    rng = np.random.default_rng(7)
+    check("exact", rng.integers(-2, 3, (700, 4)).astype(np.float32), rng.integers(-2, 3, (1100, 4)).astype(np.float32), 20)
+
+
 def test_masses_of_equal_vectors() -> None:
     """More than fit between two blocks, above, at and below the cut; the best come last."""
     rng = np.random.default_rng(4)
