@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from ance_ir.optional import optional
 
@@ -14,7 +15,7 @@ def converted(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
     """An ``openvino.Model`` that computes what a module does, for inputs of any size.
 
     Args:
-        module: of torch, traced with the example.
+        module: of torch, a copy, traced with the example.
         example: inputs.
 
     Raises:
@@ -25,6 +26,9 @@ def converted(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
         optional(name, needed_for="OpenVINO", remedy="pip install 'ance_ir[int8]'")
         for name in ("openvino.frontend", "openvino.frontend.pytorch.ts_decoder")
     )
+    for part in module.modules():
+        if isinstance(part, PreTrainedModel):
+            part.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set
     # openvino.convert_model does the same, and sends Intel telemetry
     frontend = frontends.FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():

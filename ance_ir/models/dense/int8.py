@@ -102,7 +102,6 @@ def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
         merge(quantized)  # peft looks at the types of weights, which will be whole numbers
     if _hides_tokens(quantized.backbone):
         plain(quantized.backbone)
-    quantized.backbone.loss_type = "ForMaskedLM"  # the tracer looks at loss_function too, which warns where this is not set
     for module in list(quantized.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) is nn.Linear:

@@ -13,11 +13,10 @@ from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import as_path, read_json, write_json
 from ance_ir.models.export.format import EXPORT_FORMATS, ExportFormat
 from ance_ir.models.export.graph import Graph
+from ance_ir.models.loading.foreign import EXPORTED
 from ance_ir.models.loading.saving import model_folder
 from ance_ir.optional import optional
 
-DESCRIPTION = "export.json"
-"""What describes an exported model; it comes last and says that the folder is complete."""
 _TOLERANCE = 1e-4
 """How far, relative to the greatest number of an output, a graph may be from the model."""
 
@@ -36,7 +35,7 @@ def export_folder(path: Path | str, name: str) -> Iterator[tuple[Path, ExportFor
         raise UsageError(f"{path} exists: give another name, or remove it")
     for module in form.packages:
         optional(module, needed_for=f"export to {form.shown}", remedy="pip install 'ance_ir[export]'")
-    with model_folder(path, DESCRIPTION) as folder:
+    with model_folder(path, EXPORTED) as folder:
         yield folder, form
 
 
@@ -61,10 +60,11 @@ def write_graphs(folder: Path, form: ExportFormat, graphs: Mapping[str, Graph], 
         except (AnceError, OSError):
             raise
         except Exception as error:  # the exporters' errors have no root of their own
-            raise ModelError(f"{form.shown} cannot represent this model: {_reason(error)}") from error
+            others = " or ".join(f"--format {name}" for name, other in EXPORT_FORMATS.items() if other is not form)
+            raise ModelError(f"{form.shown} cannot represent this model ({_reason(error)}); try {others}") from error
         check(graph, form, path)
     files = {part: {"file": form.file, "inputs": graph.inputs, "outputs": graph.outputs} for part, graph in graphs.items()}
-    write_json(folder / DESCRIPTION, {**described, "graphs": files})
+    write_json(folder / EXPORTED, {**described, "graphs": files})
 
 
 def _settle_tokenizer(path: Path) -> None:

@@ -34,6 +34,8 @@ _OTHER_FORMATS = {
     "Flax": "flax_model*.msgpack",
     "Core ML": "**/*.mlpackage",
 }
+EXPORTED = "export.json"
+"""What describes a model that this package exported; it comes last and says that the folder is complete."""
 _OF_SENTENCE_TRANSFORMERS = ("1_Pooling", "config_sentence_transformers.json", "sentence_*_config.json")
 _MERGE = (
     "merge it into its base with the package peft, PeftModel.from_pretrained(base, adapter).merge_and_unload(), and save the result "
@@ -80,6 +82,8 @@ def no_checkpoint(folder: Path) -> ModelError:
 def other_format(folder: Path) -> str | None:
     """A description of a model in a format that is not read, if a folder holds one."""
     formats = [name for name, pattern in _OTHER_FORMATS.items() if _there(pattern)(folder)]
+    if (folder / EXPORTED).exists():
+        return f"an exported model, which other runtimes read; open the model that it was made of, which {EXPORTED} names"
     return f"a model in the format of {', '.join(formats)}, which is not read; take its safetensors or PyTorch files" if formats else None
 
 
