@@ -266,6 +266,11 @@ def test_prompts_are_those_of_the_folder(tmp_path: Path, prompts: dict[str, str]
     model = DenseEncoder.from_pretrained(tmp_path / "x", device="cpu")
     np.testing.assert_allclose(model.encode_queries(QUESTIONS), other.encode_query(QUESTIONS), atol=1e-5)
     np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode_document(PASSAGES), atol=1e-5)
+    model.save(tmp_path / "saved")
+    for opened in (model, DenseEncoder.from_pretrained(tmp_path / "saved", device="cpu")):
+        np.testing.assert_allclose(opened.encode(PASSAGES), other.encode(PASSAGES), atol=1e-5)
+    again = sentence_transformers.SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+    np.testing.assert_allclose(again.encode(PASSAGES), other.encode(PASSAGES), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -30,7 +30,7 @@ from ance_ir.models.loading.sentence_transformers import warn_of_unused
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weights import quiet_transformers, reading
 from ance_ir.models.text.ending import lost_end
-from ance_ir.models.text.prompts import FOR_PASSAGES
+from ance_ir.models.text.prompts import FOR_PASSAGES, Prompts
 from ance_ir.models.text.settings import TextSettings
 
 logger = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ def write_towers(
     towers: Sequence[Tower],
     tokenizer: PreTrainedTokenizerBase,
     settings: TextSettings,
-    prompts: Mapping[str, str],
+    prompts: Prompts,
     folder: Path,
     *,
     backbones: bool = True,
@@ -174,7 +174,7 @@ def write_towers(
         towers: one for queries and passages, or one for each.
         tokenizer: theirs.
         settings: the text settings.
-        prompts: by their names.
+        prompts: what can be chosen by name.
         folder: where to.
         backbones: whether the backbones' weights are written too, and not their configurations alone.
 
@@ -194,7 +194,7 @@ def _write_tower(
     tower: Tower,
     tokenizer: PreTrainedTokenizerBase,
     settings: TextSettings,
-    prompts: Mapping[str, str],
+    prompts: Prompts,
     folder: Path,
     *,
     backbone: bool,
@@ -230,7 +230,7 @@ def _write_tower(
     _write_settings(folder, tower, prompts)
 
 
-def _write_router(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> None:
+def _write_router(folder: Path, tower: Tower, prompts: Prompts) -> None:
     """Make one sentence-transformers model of the folders ``query`` and ``passage``, whose ``Router`` module points at their modules."""
     types: dict[str, str] = {}
     structure: dict[str, list[str]] = {}
@@ -244,10 +244,11 @@ def _write_router(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> Non
     _write_settings(folder, tower, prompts)
 
 
-def _write_settings(folder: Path, tower: Tower, prompts: Mapping[str, str]) -> None:
+def _write_settings(folder: Path, tower: Tower, prompts: Prompts) -> None:
     last = tower.steps[-1] if tower.steps else None
     cut = {"truncate_dim": last.dimension} if isinstance(last, Cut) else {}
-    write_json(folder / "config_sentence_transformers.json", {"prompts": dict(prompts), "similarity_fn_name": tower.similarity, **cut})
+    said = {"prompts": dict(prompts.named), "default_prompt_name": prompts.usual, "similarity_fn_name": tower.similarity}
+    write_json(folder / "config_sentence_transformers.json", {**said, **cut})
 
 
 def _pooling_config(text: str) -> dict[str, Any]:

@@ -179,7 +179,8 @@ class DenseEncoder(SentenceEncoding):
         }
 
     def _write_towers(self, folder: Path, *, backbones: bool = True) -> dict[str, Tower]:
-        return write_towers(self._towers(), self.tokenizer.reader, self.settings, self.prompts, folder, backbones=backbones)
+        prompts = replace(self._prompts, named=self.prompts)
+        return write_towers(self._towers(), self.tokenizer.reader, self.settings, prompts, folder, backbones=backbones)
 
     def _write_for_export(self, folder: Path) -> dict[str, Graph]:
         towers = self._write_towers(folder, backbones=False)

@@ -66,7 +66,7 @@ class SentenceEncoding(TextEncoding):
 
         Args:
             sentences: one text or several.
-            prompt_name: the name of one of ``prompts`` to put in front; by default nothing.
+            prompt_name: the name of one of ``prompts`` to put in front; by default the checkpoint's own default, which most have not.
             prompt: a text to put in front, instead.
             batch_size: no effect.
             show_progress_bar: show progress.
@@ -80,7 +80,8 @@ class SentenceEncoding(TextEncoding):
         Raises:
             UsageError: there is no such prompt.
         """
-        model = self.with_settings(passage_prefix=self._prompt(prompt_name, prompt, ""))
+        usual = "" if self._prompts.usual is None else self.prompts[self._prompts.usual]
+        model = self.with_settings(passage_prefix=self._prompt(prompt_name, prompt, usual))
         vectors = _vectors(sentences, model.encode_passages, show_progress_bar)
         return _given(vectors, self.device, convert_to_numpy, convert_to_tensor, normalize_embeddings)
 

@@ -30,10 +30,12 @@ class Prompts:
     Attributes:
         named: by their names.
         form: what stands before a query, with ``{instruction}`` in it; ``None`` of a model that reads no instructions.
+        usual: the name of the one of texts of which nobody says what they are; ``None``: they have none.
     """
 
     named: Mapping[str, str] = field(default_factory=dict)
     form: str | None = None
+    usual: str | None = None
 
     def chosen(self, query_prompt: str | None, passage_prompt: str | None, instruction: str | None) -> dict[str, Any]:
         """The text settings that choices stand for.

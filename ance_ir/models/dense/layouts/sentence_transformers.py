@@ -48,7 +48,7 @@ def open_folder(folder: Path, choices: Choices) -> DenseCheckpoint:
         tokenizer=max(tokenizers, key=lambda tokenizer: tokenizer.model_max_length),
         settings=_text_settings(prompts, usual, read[0], read[-1], folder),
         settings_from="the folder's own files",
-        prompts=Prompts(named=prompts, form=form_in(prompts)),
+        prompts=Prompts(named=prompts, form=form_in(prompts), usual=settings.get("default_prompt_name") or None),
         unused=tuple(name for one in read for name in one.unused),
         assumed=tuple(dict.fromkeys(assumption for one in read for assumption in one.assumed)),
     )
