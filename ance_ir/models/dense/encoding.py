@@ -16,11 +16,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.batching import length_sorted_batches, pad, token_windows
 from ance_ir.models.compute.inference import Progress, by_device, evaluating, token_budget
-from ance_ir.models.compute.packing import packed_weights
+from ance_ir.models.dense.accelerated import accelerated
 from ance_ir.models.dense.tower import Tower
 from ance_ir.models.text.settings import Text
 
@@ -141,11 +142,14 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     lengths = [len(sequence) for sequence in sequences]
     order: list[np.ndarray] = []
     start = 0
-    with torch.inference_mode(), exact_float32(), evaluating(tower), packed_weights(tower, sum(lengths)):
-        for batch in length_sorted_batches(lengths, token_budget(device)):
+    with torch.inference_mode(), exact_float32(), evaluating(tower), accelerated(tower, sum(lengths)) as streams:
+
+        def compute(batch: np.ndarray) -> tuple[np.ndarray, Tensor]:
             ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
             padded = lengths[batch[-1]] < ids_BL.shape[1]
-            vectors_BD = tower(ids_BL, mask_BL if padded else None)
+            return batch, tower(ids_BL, mask_BL if padded else None)
+
+        for batch, vectors_BD in _at_once(compute, length_sorted_batches(lengths, token_budget(device)), streams):
             sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
             order.append(batch)
             start += len(batch)
@@ -156,6 +160,18 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     vectors_ND = np.empty(sorted_ND.shape, dtype=np.float32)
     vectors_ND[np.concatenate(order)] = sorted_ND.numpy()
     return vectors_ND
+
+
+def _at_once(function: Callable[[T], U], items: Iterable[T], count: int) -> Iterator[U]:
+    """What a function makes of items, in order, so many at once; in this thread where that is one."""
+    if count == 1:
+        yield from map(function, items)
+        return
+    with (
+        ThreadPoolExecutor(count, thread_name_prefix="batch") as threads,
+        contextlib.closing(ahead(function, items, 2 * count, threads)) as made,
+    ):
+        yield from made
 
 
 def ahead(function: Callable[[T], U], items: Iterable[T], depth: int, executor: Executor | None = None) -> Generator[U]:

@@ -27,13 +27,23 @@ class TowerGraph(nn.Module):
 
     def __init__(self, tower: Tower) -> None:
         super().__init__()
-        self.tower = copy.deepcopy(tower).cpu().float().eval()
-        plain(self.tower.backbone)
+        self.tower = traceable(tower)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Vectors ``[B, D]`` and hidden states ``[B, L, H]``."""
         hidden_BLH = self.tower.hidden(ids_BL, mask_BL, types_BL)
         return self.tower.vectors(hidden_BLH, mask_BL), hidden_BLH
+
+
+def traceable(tower: Tower) -> Tower:
+    """A copy of a tower, on the CPU, in float32 and without fused attention.
+
+    OpenVINO's fused attention makes NaN of a token of padding that may attend to none (decoders, attention in a window), and those reach
+    the text's own tokens. Of ordinary operations it fuses attention by itself, just as fast.
+    """
+    copied = copy.deepcopy(tower).cpu().float().eval()
+    plain(copied.backbone)
+    return copied
 
 
 def graph_of(tower: Tower, tokenizer: PreTrainedTokenizerBase) -> Graph:

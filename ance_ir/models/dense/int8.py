@@ -8,20 +8,18 @@ instructions for it, float32 elsewhere.
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.adapters.layers import is_adapted, merge
-from ance_ir.models.compute.openvino import converted
+from ance_ir.models.compute.openvino import Compiled
+from ance_ir.models.dense.graph import traceable
 from ance_ir.models.dense.tower import Tower
-from ance_ir.models.export.graph import plain
 from ance_ir.optional import optional
 
 _GROUP = 128
@@ -65,7 +63,12 @@ class Int8Tower(Tower):
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
         """See ``Tower.forward``."""
-        return self._compute(ids_BL, torch.ones_like(ids_BL) if mask_BL is None else mask_BL)
+        return self._compute(ids_BL, mask_BL)
+
+    @property
+    def streams(self) -> int:
+        """How many batches are computed at once."""
+        return self._compute.streams
 
     @property
     def device(self) -> torch.device:
@@ -86,51 +89,18 @@ class Int8Tower(Tower):
         return self  # there are no weights to move or to cast
 
 
-def _hides_tokens(backbone: PreTrainedModel) -> bool:
-    """Whether not every token attends to every other one: decoders, and attention in a window.
-
-    There a token of padding may attend to none, of which OpenVINO's fused attention makes NaN, and those reach the text's own tokens.
-    """
-    windows = (getattr(backbone.config, name, None) for name in ("sliding_window", "local_attention"))
-    return any(windows) or any(getattr(module, "is_causal", False) for module in backbone.modules())
-
-
-def _compile(tower: Tower) -> Callable[[Tensor, Tensor], Tensor]:
-    openvino = optional("openvino", needed_for="int8", remedy="pip install 'ance_ir[int8]'")
-    quantized = copy.deepcopy(tower).float().eval()
+def _compile(tower: Tower) -> Compiled:
+    optional("openvino", needed_for="int8", remedy="pip install 'ance_ir[int8]'")
+    quantized = traceable(tower)
     if is_adapted(quantized):
         merge(quantized)  # peft looks at the types of weights, which will be whole numbers
-    if _hides_tokens(quantized.backbone):
-        plain(quantized.backbone)
     for module in list(quantized.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) is nn.Linear:
                 setattr(module, name, _Int8Linear(layer))
-    example = (torch.ones((2, 8), dtype=torch.int64), torch.ones((2, 8), dtype=torch.int64))
     try:
-        model = converted(quantized, example)
-        core = openvino.Core()
-        has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16 else "f32",
-                "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(_GROUP),
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        return Compiled(quantized, bfloat16=True, DYNAMIC_QUANTIZATION_GROUP_SIZE=str(_GROUP))
     except Exception as error:  # OpenVINO's and the tracer's errors have no root of their own
         kind = tower.backbone.config.model_type
         lines = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
         raise ModelError(f"OpenVINO does not convert this {kind} to int8: {lines[-1] if lines else error!r}") from error
-    request = compiled.create_infer_request()
-    turn = threading.Lock()
-
-    def compute(ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-        with turn:  # a copy: the next batch is written over the request's own output
-            return torch.from_numpy(request.infer([ids_BL.numpy(), mask_BL.numpy()])[0].copy())
-
-    return compute

@@ -1,0 +1,138 @@
+"""Towers that OpenVINO computes: torch's vectors, the weights of the moment, and torch where OpenVINO cannot."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ance_ir.models.dense.accelerated as accelerated
+from ance_ir.models import DenseEncoder
+from ance_ir.models.compute.inference import TOKEN_BUDGET
+from ance_ir.models.compute.openvino import Compiled
+from tests.tiny import WORDS, Kind, encoder
+from tests.unit.models.test_precision import BACKBONES, of_kind
+
+pytest.importorskip("openvino")
+
+RNG = np.random.default_rng(0)
+TEXTS = [" ".join(RNG.choice(WORDS, size=RNG.integers(0, 30))) for _ in range(60)]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerated, "COMPILE_FROM", 100)
+    monkeypatch.setitem(TOKEN_BUDGET, "cpu", 64)
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Shapes that compiled towers were given, those of the trials included."""
+    shapes: list[tuple[int, int]] = []
+    compute = Compiled.__call__
+
+    def counted(self: Compiled, ids_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+        shapes.append((ids_BL.shape[0], ids_BL.shape[1]))
+        return compute(self, ids_BL, mask_BL)
+
+    monkeypatch.setattr(Compiled, "__call__", counted)
+    return shapes
+
+
+def by_torch(model: DenseEncoder, texts: list[str]) -> np.ndarray:
+    """Each text alone, without padding, in float32."""
+    tower = copy.deepcopy(model.passage_tower).float()
+    with torch.inference_mode():
+        return np.concatenate([tower(torch.tensor([ids]), None).numpy() for ids in model.tokenizer.passages(texts)])
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("options", [{}, {"pooling": "cls", "head": 16}, {"normalize": True}, {"shared": False}], ids=str)
+def test_vectors_are_those_of_torch(kind: Kind, options: dict[str, Any], used: list[tuple[int, int]]) -> None:
+    model = encoder(kind, **options)
+    np.testing.assert_allclose(model.encode_passages(TEXTS), by_torch(model, TEXTS), atol=1e-5)
+    assert sum(rows for rows, _ in used) >= len(TEXTS), "torch computed them"
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_every_backbone_has_the_vectors_of_torch(kind: str) -> None:
+    model = of_kind(kind)
+    expected = by_torch(model, TEXTS)
+    np.testing.assert_allclose(model.encode_passages(TEXTS), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_bfloat16(used: list[tuple[int, int]]) -> None:
+    if not accelerated.has_bfloat16():
+        pytest.skip("the processor has no bfloat16")
+    model = encoder(normalize=True).at_precision("bfloat16")
+    cosines = (model.encode_passages(TEXTS) * by_torch(model, TEXTS)).sum(1)
+    assert cosines.min() > 0.999
+    assert used
+
+
+def test_what_was_trained_since_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = encoder(head=16)
+    made: list[object] = []
+    compile_tower = accelerated._compile
+    monkeypatch.setattr(accelerated, "_compile", lambda tower: made.append(tower) or compile_tower(tower))
+    before = model.encode_passages(TEXTS)
+    np.testing.assert_array_equal(model.encode_passages(TEXTS), before)
+    assert len(made) == 1, "the same weights are compiled once"
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.passage_tower(torch.tensor([[2, 90, 3]]), None).sum().backward()
+    optimiser.step()
+    after = model.encode_passages(TEXTS)
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, by_torch(model, TEXTS), atol=1e-5)
+    model.passage_tower.head.linear.bias.data.add_(1)  # which torch counts as no change
+    np.testing.assert_allclose(model.encode_passages(TEXTS), by_torch(model, TEXTS), atol=1e-5)
+    model.passage_tower(torch.tensor([[2, 90, 3]]), None).sum().backward()  # it is the tower's own forward again
+
+
+def test_few_texts_compile_nothing(used: list[tuple[int, int]]) -> None:
+    encoder().encode_passages(TEXTS[:3])
+    assert not used
+
+
+def test_without_openvino_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(accelerated.importlib.util, "find_spec", lambda name: None)
+    model = encoder()
+    np.testing.assert_allclose(model.encode_passages(TEXTS), by_torch(model, TEXTS), atol=1e-5)
+
+
+@pytest.mark.parametrize("fault", ["fails", "wrong"])
+def test_what_does_not_compile_is_computed_by_torch(fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[object] = []
+
+    class Faulty(Compiled):
+        def __init__(self, module: Any, **options: Any) -> None:
+            asked.append(module)
+            if fault == "fails":
+                raise RuntimeError("no such operation")
+            super().__init__(module, **options)
+
+        def __call__(self, ids_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+            return super().__call__(ids_BL, mask_BL) + (0 if ids_BL.shape[1] <= 12 else 1e-3)
+
+    monkeypatch.setattr(accelerated, "Compiled", Faulty)
+    model = encoder()
+    with caplog.at_level(logging.INFO, accelerated.__name__):
+        for _ in range(2):
+            np.testing.assert_allclose(model.encode_passages(TEXTS), by_torch(model, TEXTS), atol=1e-5)
+    assert len(asked) == 1, "it is tried once"
+    assert "bert" in caplog.text
+
+
+def test_threads_share_a_compiled_tower() -> None:
+    model = encoder()
+    alone = model.encode_passages(TEXTS)
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(model.encode_passages, [TEXTS] * 12):
+            np.testing.assert_allclose(found, alone, atol=1e-5)
