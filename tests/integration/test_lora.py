@@ -335,6 +335,9 @@ def test_what_cannot_be_trained(dataset: Dataset, tmp_path: Path) -> None:
     for target in ("layers", "input_layernorm", "embed_tokens", "self_attn"):
         with pytest.raises(UsageError, match=f"{target!r}.*q_proj"):
             opened(base).add_adapter(Lora(targets=("q_proj", target)))
+    opened(base).add_adapter(Lora(r=32))
+    with pytest.raises(UsageError, match="32 in this qwen3, not 33"):
+        opened(base).add_adapter(Lora(r=33))
     with pytest.raises(UsageError, match=r"reuse x\.ance"):
         DenseTraining(lora=Lora(), mining=Mining(reuse="x.ance"))
     with pytest.raises(UsageError, match="output layer"):

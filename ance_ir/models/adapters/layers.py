@@ -81,7 +81,7 @@ def put_in_new(lora: Lora, model: PreTrainedModel, seed: int) -> None:
     """Put a new adapter into a model; it alone is trainable. Layers that are never trained, such as an encoder's pooler, get none.
 
     Raises:
-        UsageError: the model has no linear layers, or a target is the name of something else, or of nothing.
+        UsageError: the model has no linear layers, or none of such a rank, or a target is the name of something else, or of nothing.
         MissingDependencyError: peft is not installed.
     """
     library = peft()
@@ -90,6 +90,8 @@ def put_in_new(lora: Lora, model: PreTrainedModel, seed: int) -> None:
     used = {name for name, module in linear.items() if any(weight.requires_grad for weight in module.parameters())}
     if not used:
         raise UsageError(f"an adapter is for linear layers, and the {kind} has none")
+    if lora.r > (most := max(min(linear[name].weight.shape) for name in used)):
+        raise UsageError(f"an adapter's r is at most the rank of the largest layer, {most} in this {kind}, not {lora.r}")
     everywhere = lora.targets == (ALL_LINEAR,)
     chosen = set(linear) if everywhere else set()
     for target in () if everywhere else lora.targets:
