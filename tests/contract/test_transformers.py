@@ -853,8 +853,8 @@ def test_a_pickled_transformer_answers_the_same(case: Case, world: World) -> Non
     assert_same(again(case.frame), transformer(case.frame))
 
 
-def test_one_row_among_a_thousand_gets_the_answer_that_it_gets_alone(case: Case, world: World) -> None:
-    transformer, count = case.make(world), 1000
+def test_one_row_among_hundreds_gets_the_answer_that_it_gets_alone(case: Case, world: World) -> None:
+    transformer, count = case.make(world), 300
     key = "docno" if case.frame is FRAME else "qid"
     pattern = case.frame[case.frame[key] == case.frame[key].iloc[0]]
     texts = [" ".join(np.random.default_rng(number).choice(WORDS, 1 + number % 7)) for number in range(count)]
@@ -862,7 +862,7 @@ def test_one_row_among_a_thousand_gets_the_answer_that_it_gets_alone(case: Case,
     frames = [pattern.assign(**{key: f"n{number}", told: text}) for number, text in enumerate(texts)]
     together = transformer(pd.concat(frames))
     assert len(together)
-    for number in (0, 1, 500, 999):
+    for number in (0, 299):
         alone = transformer(frames[number])
         same = together[together[key].str.replace(r"#\d+$", "", regex=True) == f"n{number}"]
         assert_same(same.reset_index(drop=True), alone.reset_index(drop=True))

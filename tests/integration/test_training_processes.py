@@ -19,6 +19,8 @@ from ance_ir.models import DenseEncoder
 from ance_ir.training import TrainingRun, read_metrics
 from tests.tiny import WORDS, encoder
 
+pytestmark = pytest.mark.slow  # tests/unit/training has the same without processes that import everything
+
 ANCE_IR = [sys.executable, "-m", "ance_ir"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 

@@ -57,8 +57,7 @@ def collection(folder: Path, name: str) -> Path:
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
+def folders(tmp_path: Path) -> list[str]:
     return [str(collection(tmp_path, name)) for name in TEXTS]
 
 
@@ -180,7 +179,8 @@ class _Dense:
 
 
 @pytest.fixture
-def dense(monkeypatch: pytest.MonkeyPatch) -> _Dense:
+def dense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Dense:
+    monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
     return _Dense(monkeypatch)
 
 

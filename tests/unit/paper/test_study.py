@@ -149,7 +149,7 @@ def test_only_test_queries_where_there_are_no_others(tiny: tuple[Path, Path], tm
 
 
 @pytest.mark.parametrize("sample", [10**6, 5])
-@pytest.mark.parametrize("scheme", ["random", "in-batch", "nce", "nce+bm25", "bm25+random", "bm25 -> ance", "in-batch -> ance+random"])
+@pytest.mark.parametrize("scheme", ["nce+bm25", "bm25+random", "in-batch -> ance+random"])
 def test_overlap_is_that_of_the_batches_that_were_trained_on(
     tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, sample: int
 ) -> None:
@@ -188,7 +188,7 @@ def test_overlap_is_that_of_the_batches_that_were_trained_on(
     assert result["overlap"] == pytest.approx(np.mean(hits))
 
 
-@pytest.mark.parametrize("broken_at", [0, 5, 13, 30])
+@pytest.mark.parametrize("broken_at", [5, 30])
 def test_a_study_that_was_broken_off_goes_on_and_finds_the_same(
     tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.processes import start
 from tests.worst_instants import KINDS, run
 
-FEW = 4
+FEW = 2
 """Instants that the quick tests try of each kind; they are spread over the work."""
 
 
