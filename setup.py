@@ -40,6 +40,8 @@ FLEX = ["npids>=0.1.3"]
 DATA = ["ijson>=3.3", "pyarrow>=21.0", "zstandard>=0.23"]
 HARNESS = ["beir>=2.2", "mteb>=2.26"]
 LORA = ["peft>=0.21"]
+# Optimiser states in 8 bits.
+BITS8 = ["bitsandbytes>=0.50"]
 INT8 = ["openvino>=2026.0"]
 # It writes models as graphs for other runtimes, and compares what it wrote.
 EXPORT = [*INT8, "onnx>=1.20", "onnxruntime>=1.23", "onnxscript>=0.5.6"]
@@ -90,6 +92,7 @@ setup(
     ],
     extras_require={
         "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "bits8": BITS8,
         "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
 import re
 import signal
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,10 +23,46 @@ def usable_cpus() -> int:
 
 
 def peak_memory() -> float:
-    """Peak memory of this process, MiB; NaN where the system does not say."""
+    """Peak memory of this process, since ``forget_peak`` if that was called, MiB; NaN where the system does not say."""
+    return _status("VmHWM")
+
+
+def resident_memory() -> float:
+    """Memory of this process, MiB; NaN where the system does not say."""
+    return _status("VmRSS")
+
+
+def forget_peak() -> None:
+    """Look for the peak from now on, where the system does that."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _status(name: str) -> float:
     status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
+    found = re.search(rf"{name}:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
     return int(found[1]) / 1024 if found else float("nan")
+
+
+@contextlib.contextmanager
+def blocks_given_back(least: int) -> Iterator[None]:
+    """Return every block of so many bytes or more to the system as soon as it is freed, where the C library is glibc.
+
+    It would keep much of it between blocks that are in use; new memory instead of kept memory takes time, though.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, least)
+    try:
+        yield
+    finally:
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, KEPT_BELOW)
+
+
+_M_MMAP_THRESHOLD = -3
+KEPT_BELOW = 32 << 20
+"""glibc keeps freed blocks below this, once others as large were freed: mallopt(3), M_MMAP_THRESHOLD; bytes."""
 
 
 def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ...], preload: Sequence[str]) -> ProcessPoolExecutor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -61,7 +61,7 @@ class World:
 
     def gather_counts(self, counts: np.ndarray, total: int) -> np.ndarray:
         """A number for each of ``total`` things, int64, from those of this process's things."""
-        return self.gather(torch.from_numpy(counts.astype(np.int64)), np.ones(total, dtype=np.int64)).numpy()
+        return counts.astype(np.int64)
 
     def sum(self, value: int) -> int:
         """The sum over all processes."""
@@ -90,6 +90,36 @@ class World:
 
 ALONE = World()
 """The default: no other processes."""
+
+
+class RehearsedWorld(World):
+    """Stands in for several processes where nothing is computed; what the others would send takes the memory that it takes.
+
+    Args:
+        size: how many there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def gather(self, rows: Tensor, counts: np.ndarray) -> Tensor:
+        """See ``World.gather``."""
+        return torch.cat([rows, rows.new_zeros((int(counts.sum()) - len(rows), *rows.shape[1:]))])
+
+    def gather_counts(self, counts: np.ndarray, total: int) -> np.ndarray:
+        """See ``World.gather_counts``."""
+        return np.resize(counts.astype(np.int64), total)
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """See ``World.sum_gradients``."""
+        _together([parameter.grad for parameter in parameters if parameter.grad is not None], lambda flat: flat)
+
+
+def _together(gradients: Sequence[Tensor], change: Callable[[Tensor], Tensor]) -> None:
+    """Change gradients, one after the other in one tensor."""
+    changed = change(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+    for gradient, part in zip(gradients, changed.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 class TorchWorld(World):
@@ -124,6 +154,10 @@ class TorchWorld(World):
             first[rank :: self.size] = rank * len(padded) + starts_of(sent)
         return torch.cat(parts)[torch.from_numpy(rows_of(first, counts)).to(self._device)].to(ours)
 
+    def gather_counts(self, counts: np.ndarray, total: int) -> np.ndarray:
+        """See ``World.gather_counts``."""
+        return self.gather(torch.from_numpy(counts.astype(np.int64)), np.ones(total, dtype=np.int64)).numpy()
+
     def sum(self, value: int) -> int:
         """See ``World.sum``."""
         return int(self._reduced(torch.tensor([value], device=self._device)))
@@ -136,10 +170,7 @@ class TorchWorld(World):
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = self._reduced(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-        for gradient, summed in zip(gradients, together.split([gradient.numel() for gradient in gradients]), strict=True):
-            gradient.copy_(summed.view_as(gradient))
+        _together([parameter.grad for parameter in parameters if parameter.grad is not None], self._reduced)
 
     def broadcast(self, value: int) -> int:
         """See ``World.broadcast``."""

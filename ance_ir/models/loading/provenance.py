@@ -34,6 +34,7 @@ class Training:
         steps: how many steps the model was trained.
         versions: of the packages that computed.
         notices: what was left out, cut, assumed or replaced.
+        memory: GiB of a training step, as they were predicted and as they were used.
     """
 
     started_from: str
@@ -45,6 +46,7 @@ class Training:
     steps: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_run(cls, manifest: Mapping[str, Any], lines: Iterable[Mapping[str, Any]], *, steps: int | None = None) -> Training:
@@ -77,10 +79,11 @@ class Training:
             steps=int(manifest["settings"]["steps"]) if steps is None else steps,
             versions=environment,
             notices=[without_folders(notice) for notice in manifest.get("notices", ())],
+            memory=dict(manifest.get("memory", {})),
         )
 
 
-_ELSEWHERE = ("dataset", "environment", "model", "notices", "saved")
+_ELSEWHERE = ("dataset", "environment", "memory", "model", "notices", "saved")
 """Sections of a manifest that are not among the settings."""
 _OF_COMMAND = {"negatives": "negatives_per_query"}
 """Settings by the names of the command's options, where others have theirs."""

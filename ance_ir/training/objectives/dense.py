@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from ance_ir.models.dense.tower import Tower
 from ance_ir.training.batches import Batch
 from ance_ir.training.objectives.batch_loss import BatchLoss
 from ance_ir.training.objectives.scoring import BatchTexts, in_parts, read_batch, similar_lengths
-from ance_ir.training.objectives.teachers import AskedTeacher, Teacher
+from ance_ir.training.objectives.teachers import AskedTeacher, Teacher, Unasked
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.world import ALONE, World
 
@@ -107,6 +108,13 @@ class DenseObjective:
             **({"towers": "separated"} if model.origin.separated else {}),
             **({"train_tower": train_tower} if train_tower is not None else {}),
         }
+
+    def rehearsed(self, world: World) -> Self:
+        """See ``Objective.rehearsed``."""
+        twin = copy.copy(self)
+        twin.world = world
+        twin._teacher = Unasked() if self._teacher is not None else None
+        return twin
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from ance_ir.training.batches import Batch
 from ance_ir.training.queries import TrainingQueries
@@ -38,5 +38,13 @@ class Objective(Protocol[Model]):
 
         Returns:
             The loss of the whole batch, and the number of tokens that this process read.
+        """
+        ...
+
+    def rehearsed(self, world: World) -> Self:
+        """The objective over the same model where nothing is computed: no teacher is asked, and no process waited for.
+
+        Args:
+            world: stands in for the processes.
         """
         ...

@@ -5,8 +5,9 @@ Shapes: b questions of this process, B of all, K passages of each (the positive 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -51,6 +52,12 @@ class ReaderObjective:
         self._store = store
         described = {"name": model.name, "fingerprint": model.fingerprint(), "settings": model.settings.hashed()}
         self.manifest: Mapping[str, Any] = {"model": described, "loss": "span and relevance"}
+
+    def rehearsed(self, world: World) -> Self:
+        """See ``Objective.rehearsed``."""
+        twin = copy.copy(self)
+        twin.world = world
+        return twin
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``; the temperature is relevance's."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
@@ -57,6 +58,12 @@ class RerankerObjective:
         named = {new: old for old, new in _OLD_NAMES.items()}.get(loss, loss)
         adapter = {"lora": dict(model.origin.adapter)} if model.origin.adapter else {}
         self.manifest: Mapping[str, Any] = {"model": described, **adapter, "loss": named}
+
+    def rehearsed(self, world: World) -> Self:
+        """See ``Objective.rehearsed``."""
+        twin = copy.copy(self)
+        twin.world = world
+        return twin
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""

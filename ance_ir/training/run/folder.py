@@ -127,6 +127,14 @@ class TrainingRun:
         """
         add_to_manifest(self._manifest, saved={"step": step, "best_on_dev": best})
 
+    def note_memory(self, memory: Mapping[str, Any]) -> None:
+        """Add to the manifest what memory was predicted, and what was used.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        add_to_manifest(self._manifest, memory=memory)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run for this process alone.

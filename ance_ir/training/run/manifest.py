@@ -14,7 +14,7 @@ from ance_ir.errors import TrainingError
 from ance_ir.files import write_json
 from ance_ir.typed_json import read_typed
 
-NOTED = ("notices", "saved")
+NOTED = ("memory", "notices", "saved")
 """What a manifest holds in addition to the run's settings."""
 
 _OF_FINGERPRINTS = " (a fingerprint changes with the content, and where another version of ance_ir reads the same files in another way)"

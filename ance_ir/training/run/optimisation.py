@@ -88,7 +88,8 @@ def checkpoint_gradients(model: nn.Module) -> None:
 
 def save_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
     """Write the state tensors, named by the parameter's place."""
-    state = optimiser.state_dict()["state"]
+    places = {weight: place for place, weight in enumerate(weight for group in optimiser.param_groups for weight in group["params"])}
+    state = {places[weight]: values for weight, values in optimiser.state.items()}
     save_file({f"{i}.{name}": torch.as_tensor(value).contiguous() for i, values in state.items() for name, value in values.items()}, path)
 
 

@@ -19,7 +19,7 @@ class TrainingSettings(Brief):
         accumulation: batches whose gradients make one step.
         negatives: negatives drawn for each query, in addition to those of its batch, if any.
         learning_rate: its peak.
-        optimiser: ``"adamw"``, ``"lamb"`` (the reference's) or ``"adafactor"``.
+        optimiser: ``"adamw"``, ``"lamb"`` (the reference's), ``"adafactor"`` or ``"adamw8bit"``.
         schedule: of the learning rate after its warm-up, to the end of the run: ``"linear"`` or ``"cosine"`` to 0, or ``"constant"``.
         warm_up_steps: of the learning rate: steps over which it rises from 0.
         weight_decay: on matrices only.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from tqdm.auto import tqdm
 
 from ance_ir import __version__
 from ance_ir.errors import TrainingError
-from ance_ir.models.compute.randomness import seeded
 from ance_ir.models.loading.provenance import Training
 from ance_ir.notices import collected
 from ance_ir.training.batches import Batches
@@ -32,9 +30,11 @@ from ance_ir.training.run.board import summary_writer
 from ance_ir.training.run.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.run.folder import Model, TrainingRun
 from ance_ir.training.run.layers import frozen, layer_rates
+from ance_ir.training.run.memory import MemoryWatch, lean
 from ance_ir.training.run.metrics import Best, read_metrics
-from ance_ir.training.run.optimisation import checkpoint_gradients, gradient_norms, learning_rate, make_optimiser, set_learning_rate
+from ance_ir.training.run.optimisation import checkpoint_gradients, learning_rate, make_optimiser, set_learning_rate
 from ance_ir.training.run.settings import TrainingSettings
+from ance_ir.training.run.step import Diverged, take_step
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Trainer(Generic[Model]):
         """
         with self.run.locked() if self.world.leads else contextlib.nullcontext():
             self.world.wait()
-            with collected() as found, frozen(self.model, self.settings.freeze):
+            with collected() as found, frozen(self.model, self.settings.freeze), lean(self.objective, self.settings):
                 try:
                     self._train(on_refresh if self.world.leads else None, found)
                 finally:
@@ -175,7 +175,8 @@ class Trainer(Generic[Model]):
             log = None
             if self.world.leads:
                 log = stack.enter_context(contextlib.closing(self.run.open_log(done, tensorboard=self.tensorboard)))
-            for step, line in self._lines(done, optimiser, on_refresh, best):
+            watch = MemoryWatch(self.objective, self.settings, optimiser)
+            for step, line in self._lines(done, optimiser, on_refresh, best, watch):
                 if log is not None:
                     log.write(line)
                 if self._due(step + 1) and step + 1 < self.settings.steps and self.world.leads:
@@ -183,6 +184,8 @@ class Trainer(Generic[Model]):
                     kept = {best.step, self.run.task, *self.run.published()[-1:]}
                     self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
             if self.world.leads:
+                if memory := watch.report():
+                    self.run.note_memory(memory)
                 report_on_run(self.run, self.settings.steps, best)
                 self._note(found)
                 self._describe_model(self.settings.steps)
@@ -209,6 +212,7 @@ class Trainer(Generic[Model]):
         optimiser: torch.optim.Optimizer,
         on_refresh: Callable[[int, dict[str, Any]], object] | None,
         best: Best,
+        watch: MemoryWatch,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each step that is left, once it is done, and what is logged of it."""
         settings, refresher = self.settings, self.refresher
@@ -225,7 +229,10 @@ class Trainer(Generic[Model]):
                     best.take({"dev": {"step": report["mined_at"], **dev}})
                     if best.step == step and self.world.leads and not self.run.checkpoint_folder(step).exists():
                         self._save(step, optimiser)
-                line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
+                if step == done and self.world.leads:
+                    watch.predict(self.negatives.at(step))
+                with watch.step():
+                    line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
                 if refresher.mined_at is not None and self.negatives.at(step).mines:
                     line["staleness"] = step - refresher.mined_at
                 if report:
@@ -243,41 +250,23 @@ class Trainer(Generic[Model]):
     def _step(self, step: int, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
         """One optimiser step; what is logged of it."""
         began = time.perf_counter()
-        settings = self.settings
-        rate = learning_rate(step, settings)
+        rate = learning_rate(step, self.settings)
         set_learning_rate(optimiser, rate)
-        optimiser.zero_grad(set_to_none=True)
-        self.model.train(settings.dropout)
         batches = self.batches.of_step(step)
-        total, tokens = 0.0, 0
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(seeded(self.batches.dropout_seed(step, self.world.rank), self.model.device))
-            stack.enter_context(torch.autocast(self.model.device.type, torch.bfloat16, enabled=settings.bfloat16))
-            for batch in batches:
-                loss, read = self.objective.backward(batch, settings.temperature, 1 / len(batches))
-                total += loss / len(batches)
-                tokens += read
-        self.model.eval()
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        self.world.sum_gradients(parameters)
-        if not math.isfinite(total):
-            raise self._diverged("loss", total, step)
-        layers = {part: round(value, 6) for part, value in gradient_norms(self.model).items()}
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
-        if not math.isfinite(norm):
-            raise self._diverged("gradient's norm", norm, step)
-        optimiser.step()
+        seed = self.batches.dropout_seed(step, self.world.rank)
+        try:
+            done = take_step(self.objective, batches, self.settings, optimiser, seed)
+        except Diverged as error:
+            raise TrainingError(
+                f"the {error.what} is {error.value} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "
+                "a lower learning rate, or a longer warm-up of it, may help"
+            ) from error
         seconds = time.perf_counter() - began
-        line = {"step": step, "loss": total, "grad_norm": norm, "grad_norms": layers, "learning_rate": rate}
+        layers = {part: round(value, 6) for part, value in done.norms.items()}
+        line = {"step": step, "loss": done.loss, "grad_norm": done.norm, "grad_norms": layers, "learning_rate": rate}
         if all(batch.without_negatives(self.objective.queries) for batch in batches):
             line["without_negatives"] = True
-        return {**line, "tokens": self.world.sum(tokens), "seconds": round(seconds, 4)}
-
-    def _diverged(self, what: str, value: float, step: int) -> TrainingError:
-        return TrainingError(
-            f"the {what} is {value} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "
-            "a lower learning rate, or a longer warm-up of it, may help"
-        )
+        return {**line, "tokens": self.world.sum(done.tokens), "seconds": round(seconds, 4)}
 
 
 def environment() -> dict[str, str]:

@@ -142,6 +142,32 @@ def test_an_optimiser_goes_on_from_its_state_on_disk(tmp_path: Path, name: str) 
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
+def test_a_state_in_8_bits_is_kept_on_disk(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+
+    def made(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(seed)
+        model = nn.Linear(96, 64)
+        return model, make_optimiser(model, TrainingSettings(steps=9, learning_rate=0.01, optimiser="adamw8bit"))
+
+    def step(model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        optimiser.zero_grad()
+        model(torch.linspace(-1, 1, 96)[None]).square().sum().backward()
+        optimiser.step()
+
+    model, optimiser = made(0)
+    step(model, optimiser)
+    step(model, optimiser)
+    save_optimiser(optimiser, tmp_path / "o.safetensors")
+    assert (tmp_path / "o.safetensors").stat().st_size < 4 * 96 * 64, "float32 would be twice that"
+    again, fresh = made(1)
+    again.load_state_dict(model.state_dict())
+    load_optimiser(fresh, tmp_path / "o.safetensors")
+    step(model, optimiser)
+    step(again, fresh)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
 def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "o.safetensors").write_bytes(b"no such thing")
     with pytest.raises(TrainingError, match=r"o\.safetensors"):

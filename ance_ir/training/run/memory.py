@@ -1,0 +1,165 @@
+"""The memory of a training step: predicted before the first one, and measured."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from ance_ir.brief import Brief
+from ance_ir.processes import blocks_given_back, forget_peak, peak_memory, resident_memory
+from ance_ir.training.batches import Batch, Batches
+from ance_ir.training.negatives.named.random import RandomNegatives
+from ance_ir.training.negatives.source import NegativeSource
+from ance_ir.training.objectives.objective import Objective
+from ance_ir.training.run.layers import layer_rates
+from ance_ir.training.run.optimisation import make_optimiser
+from ance_ir.training.run.settings import TrainingSettings
+from ance_ir.training.run.step import take_step
+from ance_ir.training.run.storages import weightless
+from ance_ir.world import ALONE, RehearsedWorld
+
+logger = logging.getLogger(__name__)
+
+_GIB = 1 << 30
+_GIVEN_BACK = 1 << 20
+"""Blocks of so many bytes are returned to the system where memory is to be saved. With a smaller limit, steps take longer."""
+_BATCHES = 2
+"""Of a step with more, so many are rehearsed; with the second there are gradients already."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class TrainingMemory(Brief):
+    """Bytes of one process on the device that trains, at the moment of a step when it takes most.
+
+    Attributes:
+        weights: of the model.
+        gradients: that are there at that moment.
+        optimiser: what it remembers of the weights.
+        activations: everything else: what is kept for the gradients, and what is computed in between.
+    """
+
+    weights: int
+    gradients: int
+    optimiser: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it; the libraries, the data and, where this process mines, the search come on top.
+
+        On a CPU the C library also keeps part of what was freed, a third to as much again, where it is not told otherwise (``lean``).
+        """
+        return self.weights + self.gradients + self.optimiser + self.activations
+
+    def in_gib(self) -> dict[str, float]:
+        """The parts and the total."""
+        return {name: round(value / _GIB, 3) for name, value in {**dataclasses.asdict(self), "total": self.total}.items()}
+
+
+def predict_memory(objective: Objective[Any], batches: Sequence[Batch], settings: TrainingSettings) -> TrainingMemory:
+    """Predict the most memory that a step takes: it is taken with weights that have no numbers, so that nothing is computed.
+
+    The optimiser has its state already, as it does from the second step on. Of the teacher, if there is one, nothing is counted.
+
+    Args:
+        objective: the model, with what is frozen in it, and its loss.
+        batches: of the step.
+        settings: of the run.
+    """
+    model = objective.model
+    world = ALONE if objective.world.size == 1 else RehearsedWorld(objective.world.size)
+    try:
+        with weightless(model) as storages:
+            optimiser = make_optimiser(model, settings, layer_rates(model, settings.layer_decay))
+            for weight in (weight for group in optimiser.param_groups for weight in group["params"]):
+                weight.grad = torch.empty_like(weight)
+            optimiser.step()
+            for value in (value for state in optimiser.state.values() for value in state.values()):
+                if isinstance(value, torch.Tensor):
+                    storages.follow(value, "optimiser")
+            optimiser.zero_grad(set_to_none=True)
+            storages.reset()
+            take_step(objective.rehearsed(world), batches[:_BATCHES], settings, optimiser, 0)
+            peak = storages.peak
+    finally:
+        model.eval()
+    parts = {name: int(peak[name]) for name in ("weights", "gradients", "optimiser")}
+    return TrainingMemory(**parts, activations=int(peak["other"]))
+
+
+def saves_memory(objective: Objective[Any], settings: TrainingSettings) -> bool:
+    """Whether memory is to be saved, even if that takes time."""
+    return settings.gradient_checkpointing or bool(objective.manifest.get("grad_cache")) or bool(objective.manifest.get("lora"))
+
+
+def lean(objective: Objective[Any], settings: TrainingSettings) -> contextlib.AbstractContextManager[None]:
+    """Have freed memory returned to the system meanwhile, on a CPU where memory is to be saved."""
+    applies = saves_memory(objective, settings) and objective.model.device.type == "cpu"
+    return blocks_given_back(_GIVEN_BACK) if applies else contextlib.nullcontext()
+
+
+class MemoryWatch:
+    """What a run's steps take, next to what was predicted.
+
+    Args:
+        objective: of the run.
+        settings: of the run.
+        optimiser: of the run.
+    """
+
+    def __init__(self, objective: Objective[Any], settings: TrainingSettings, optimiser: torch.optim.Optimizer) -> None:
+        self._objective = objective
+        self._settings = settings
+        self._optimiser = optimiser
+        self._device = objective.model.device
+        self._before: float | None = None
+        self._predicted: TrainingMemory | None = None
+        self._used = 0.0
+
+    def predict(self, source: NegativeSource) -> None:
+        """Predict the memory of a step whose negatives are any of the corpus, as many as a source has, and log it.
+
+        Args:
+            source: of the first step's negatives.
+        """
+        try:
+            settings = self._settings if source.draws else dataclasses.replace(self._settings, negatives=0)
+            drawn = Batches(self._objective.queries, RandomNegatives(self._objective.queries), settings).of_step(0)
+            batches = [dataclasses.replace(batch, in_batch=source.in_batch) for batch in drawn]
+            self._predicted = predict_memory(self._objective, batches, self._settings)
+        except Exception as error:  # a prediction is never worth a run
+            logger.info("the memory of a step cannot be predicted: %s", (str(error) or type(error).__name__).splitlines()[0])
+            return
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in self._predicted.in_gib().items())
+        logger.info("memory of a step, predicted, GiB: %s", shown)
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """Measure a step."""
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            yield
+            self._used = max(self._used, torch.cuda.max_memory_allocated(self._device))
+            return
+        if self._before is None:
+            there = [value for state in self._optimiser.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+            weights = self._objective.model.parameters()
+            self._before = resident_memory() * 2**20 - sum(tensor.nbytes for tensor in (*there, *weights))
+        forget_peak()
+        yield
+        self._used = max(self._used, peak_memory() * 2**20 - self._before)
+
+    def report(self) -> dict[str, Any]:
+        """What was predicted and what was used, GiB, weights included; what is not known is left out."""
+        found: dict[str, Any] = {} if self._predicted is None else {"predicted": self._predicted.in_gib()}
+        if self._used > 0 and not math.isnan(self._used):
+            found["used"] = round(self._used / _GIB, 3)
+        if len(found) == 2:
+            logger.info("memory of a step, GiB: %.2f predicted, %.2f used", found["predicted"]["total"], found["used"])
+        return found

@@ -1,0 +1,87 @@
+"""One step of training: the gradients of its batches, clipped, and the optimiser's update."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import torch
+
+from ance_ir.models.compute.randomness import seeded
+from ance_ir.training.batches import Batch
+from ance_ir.training.objectives.objective import Objective
+from ance_ir.training.run.folder import Model
+from ance_ir.training.run.optimisation import gradient_norms
+from ance_ir.training.run.settings import TrainingSettings
+
+
+class Diverged(Exception):
+    """What was computed is not a finite number.
+
+    Args:
+        what: it is.
+        value: of it.
+    """
+
+    def __init__(self, what: str, value: float) -> None:
+        super().__init__(what, value)
+        self.what = what
+        self.value = value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a step says of itself.
+
+    Attributes:
+        loss: the mean over its batches.
+        norm: of the gradient, before clipping.
+        norms: of its parts, likewise.
+        tokens: that this process read.
+    """
+
+    loss: float
+    norm: float
+    norms: dict[str, float]
+    tokens: int
+
+
+def take_step(
+    objective: Objective[Model], batches: Sequence[Batch], settings: TrainingSettings, optimiser: torch.optim.Optimizer, seed: int
+) -> Step:
+    """Train on the batches of a step.
+
+    Args:
+        objective: the model and its loss.
+        batches: of the step.
+        settings: of the run.
+        optimiser: with the step's learning rate.
+        seed: of the dropout.
+
+    Raises:
+        Diverged: the loss, or the gradient's norm, is not a finite number; the weights are as they were.
+    """
+    model, world = objective.model, objective.world
+    optimiser.zero_grad(set_to_none=True)
+    model.train(settings.dropout)
+    total, tokens = 0.0, 0
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(seeded(seed, model.device))
+        stack.enter_context(torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bfloat16))
+        for batch in batches:
+            loss, read = objective.backward(batch, settings.temperature, 1 / len(batches))
+            total += loss / len(batches)
+            tokens += read
+    model.eval()
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    world.sum_gradients(parameters)
+    if not math.isfinite(total):
+        raise Diverged("loss", total)
+    norms = gradient_norms(model)
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
+    if not math.isfinite(norm):
+        raise Diverged("gradient's norm", norm)
+    optimiser.step()
+    return Step(loss=total, norm=norm, norms=norms, tokens=tokens)

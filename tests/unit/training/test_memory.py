@@ -1,0 +1,73 @@
+"""The predicted memory of a step: what is known by hand, what it leaves as it was, and that it never breaks a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ance_ir.datasets import Dataset
+from ance_ir.indexes import FirstP
+from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
+from ance_ir.training.batches import Batches
+from ance_ir.training.run import memory
+from ance_ir.training.run.memory import TrainingMemory, predict_memory
+from tests.tiny import cross_encoder, encoder
+
+
+def _predicted(dataset: Dataset, queries: TrainingQueries, **options: Any) -> tuple[TrainingMemory, DenseObjective]:
+    settings = TrainingSettings(**{"steps": 9, "batch_size": 4, "negatives": 2, **options.pop("settings", {})})
+    objective = DenseObjective(encoder(), queries, dataset.store(), FirstP(), **options)
+    batches = Batches(queries, RandomNegatives(queries), settings).of_step(0)
+    return predict_memory(objective, batches, settings), objective
+
+
+def test_weights_and_the_optimisers_state_are_counted_and_the_model_is_as_it_was(dataset: Dataset, queries: TrainingQueries) -> None:
+    before = {name: (tensor.data_ptr(), tensor.clone()) for name, tensor in encoder().state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    found, objective = _predicted(dataset, queries)
+    assert torch.equal(torch.rand(1), expected)
+    weights = list(objective.model.parameters())
+    bytes_of = sum(-(-weight.nbytes // 64) * 64 for weight in weights)
+    trained = [weight for weight in weights if weight.requires_grad]
+    assert found.weights == pytest.approx(bytes_of, rel=0.02), "buffers are small"
+    state = sum(2 * (-(-weight.nbytes // 64) * 64) + 64 for weight in trained)
+    assert found.optimiser == state, "two numbers a weight, and the step"
+    assert found.total == found.weights + found.gradients + found.optimiser + found.activations
+    after = objective.model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, (_, tensor) in before.items())
+    assert all(type(weight) is torch.nn.Parameter and weight.grad is None for weight in weights)
+    assert not any(module.training for module in objective.model.modules())
+
+
+def test_a_larger_batch_takes_more_and_grad_cache_and_a_teacher_are_rehearsed(dataset: Dataset, queries: TrainingQueries) -> None:
+    small, large = (_predicted(dataset, queries, settings={"batch_size": size})[0] for size in (4, 12))
+    assert large.weights == small.weights and large.optimiser == small.optimiser
+    assert large.activations > 2 * small.activations
+    assert _predicted(dataset, queries, grad_cache=True)[0].activations > 0
+    assert _predicted(dataset, queries, loss="margin-mse", teacher=cross_encoder())[0].activations > 0
+
+
+def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_fails(
+    dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(name: str) -> dict[str, Any]:
+        objective = DenseObjective(encoder(), queries, dataset.store(), FirstP())
+        settings = TrainingSettings(steps=2, batch_size=4)
+        Trainer(objective, RandomNegatives(queries), settings, tmp_path / name, dataset={"name": "tiny"}).train()
+        found: dict[str, Any] = json.loads((tmp_path / name / "run.json").read_text())["memory"]
+        assert json.loads((tmp_path / name / "model" / "training.json").read_text())["memory"] == found
+        return found
+
+    assert trained("a").keys() == {"predicted", "used"}
+
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(memory, "take_step", fails)
+    assert trained("b").keys() == {"used"}
