@@ -1,4 +1,4 @@
-"""AdamW whose state has 8 bits a number, in blocks (Dettmers et al. 2022): a quarter of its memory; slow on a CPU."""
+"""AdamW with a state of 8 bits a number (Dettmers et al. 2022): a quarter of the memory; slow on a CPU."""
 
 from typing import Any
 
