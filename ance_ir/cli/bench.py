@@ -44,7 +44,7 @@ Example:
     "precisions",
     multiple=True,
     type=click.Choice(PRECISIONS),
-    help="encode: a precision of ours to measure in addition; may be repeated.  [default: all available]",
+    help="encode: a precision to measure in addition to float32; may be repeated.  [default: all available]",
 )
 @click.option("--split", default="train", show_default=True, help="mine: the queries.")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine: documents of a ranking.")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ance_ir.eval.bench.graphs import RUNTIMES, put_in, runnable
 from ance_ir.eval.bench.rounds import OURS
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.precision import Precision
@@ -53,9 +54,16 @@ class Contender:
             hook.remove()
 
 
-def names(precisions: Sequence[Precision]) -> list[str]:
+def names(precisions: Sequence[Precision], device: str) -> list[str]:
     """All contenders: ours at each precision, then the others."""
-    return [*map(our_name, precisions), LIBRARY, PLAIN]
+    return [*map(our_name, precisions), LIBRARY, *runnable(list(precisions), device), PLAIN]
+
+
+def rival(name: str) -> str:
+    """Ours at the precision of a contender."""
+    if name.startswith(OURS):
+        return name
+    return our_name(RUNTIMES[name].precision) if name in RUNTIMES else OURS
 
 
 def our_name(precision: Precision) -> str:
@@ -84,6 +92,8 @@ def open_contender(
     """
     if name == LIBRARY:
         return _library(folder, length, device, texts, batch)
+    if name in RUNTIMES:
+        return name, _graph(name, folder, length)
     if name == PLAIN:
         return PLAIN, _plain(DenseEncoder.from_pretrained(folder, device=device, passage_length=length), length)
     precision: Any = name.removeprefix(OURS).strip() or "float32"
@@ -91,11 +101,23 @@ def open_contender(
     return name, Contender(encode=encoder.encode_passages, module=encoder.passage_tower)
 
 
-def _library(folder: Path, length: int, device: str, texts: Sequence[str], batch: int | None) -> tuple[str, Contender]:
-    """Sentence-transformers, with the fastest of several batch sizes; its default is 32."""
+def _opened(folder: Path, length: int, device: str) -> Any:
     library = optional("sentence_transformers", package=LIBRARY, needed_for="this benchmark", remedy=f"pip install {LIBRARY}")
     model = library.SentenceTransformer(str(folder), device=device)
     model.max_seq_length = length
+    return model
+
+
+def _graph(name: str, folder: Path, length: int) -> Contender:
+    """An exported graph in the hands of sentence-transformers, with its default batches."""
+    model = _opened(folder, length, "cpu")
+    put_in(name, folder, model)
+    return Contender(encode=lambda some: model.encode(list(some), batch_size=_BATCH, convert_to_numpy=True), module=model[0])
+
+
+def _library(folder: Path, length: int, device: str, texts: Sequence[str], batch: int | None) -> tuple[str, Contender]:
+    """Sentence-transformers, with the fastest of several batch sizes; its default is 32."""
+    model = _opened(folder, length, device)
 
     def seconds(size: int) -> float:
         began = time.perf_counter()

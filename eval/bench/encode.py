@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
-from ance_ir.eval.bench.contenders import Contender, names, open_contender
+from ance_ir.eval.bench.contenders import Contender, names, open_contender, rival
 from ance_ir.eval.bench.rounds import OURS, alternate, medians, ratio
 from ance_ir.eval.bench.work import operations, products
 from ance_ir.models import DenseEncoder
@@ -37,7 +37,7 @@ def bench_encode(
     device: str | None = None,
     verbose: bool = False,
 ) -> pd.DataFrame:
-    """Encode the first documents of each dataset: ours, sentence-transformers, a plain loop over batches of 32 in corpus order.
+    """Encode the first documents of each dataset: ours, sentence-transformers with torch, OpenVINO and ONNX Runtime, and a plain loop.
 
     Args:
         datasets: whose texts.
@@ -45,14 +45,15 @@ def bench_encode(
         documents: of each dataset.
         length: tokens that a text is cut to.
         rounds: that count; the contenders take turns in each.
-        precisions: of ours, in addition to float32; by default all available.
+        precisions: in addition to float32; by default all available.
         device: where to compute.
         verbose: show progress.
 
     Returns:
         A row for each dataset and contender: ``texts/s``, ``tokens/s`` and ``padded ÷ real`` tokens; ``ours ×``, how many times as long as
-        ours in float32 it takes; ``of product``, the share of the float32 matrix products that the machine does in the same time, measured
-        in the same rounds; ``peak MiB`` of a process that does nothing else; and ``cosine`` with ours in float32, least and mean.
+        ours at the same precision it takes; ``of product``, the share of the float32 matrix products that the machine does in the same
+        time, measured in the same rounds; ``peak MiB`` of a process that does nothing else; and ``cosine`` with ours in float32, least
+        and mean.
 
     Raises:
         MissingDependencyError: sentence-transformers is not installed, or what a precision needs.
@@ -62,7 +63,7 @@ def bench_encode(
     place = str(encoder.device)
     offered: Sequence[Precision] = ("bfloat16", "int8")
     chosen = [one for one in offered if (one in precisions if precisions is not None else _can(encoder, one))]
-    contending = names(["float32", *chosen])
+    contending = names(["float32", *chosen], place)
     rows = []
     with tempfile.TemporaryDirectory() as folder, tqdm(total=len(datasets), desc="encode", unit=" datasets", disable=not verbose) as bar:
         checkpoint = Path(folder) / "model"
@@ -108,7 +109,7 @@ def _measure(
         rows[name] = {
             "texts/s": len(texts) / found[name],
             "tokens/s": sum(lengths) / found[name],
-            "ours ×": ratio(seconds, name, OURS),
+            "ours ×": ratio(seconds, name, rival(name)),
             "padded ÷ real": padded[name] / sum(lengths),
             "of product": (work / found[name]) / (one_product / fastest),
             "least cosine": float(cosines.min()),

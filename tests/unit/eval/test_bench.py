@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import BertModel
 
 import ance_ir.eval.bench.encode as encode
 import ance_ir.eval.bench.pipeline as pipeline
@@ -20,8 +21,11 @@ import ance_ir.eval.bench.search as search
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search
+from ance_ir.eval.bench.contenders import open_contender, our_name, rival
+from ance_ir.eval.bench.graphs import RUNTIMES, runnable
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
 from ance_ir.eval.bench.work import operations
+from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.processes import peak_memory
 from tests.tiny import cross_encoder, encoder
@@ -127,7 +131,8 @@ def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         [dataset, dataset], str(folder / "model"), documents=40, length=32, rounds=1, precisions=["bfloat16"], device="cpu"
     )
     names = [name.partition(", batch")[0] for name in found["contender"]]
-    assert names == ["ance_ir", "ance_ir bfloat16", "sentence-transformers", "plain loop"] * 2
+    graphs = [name.partition(", batch")[0] for name in runnable(["float32", "bfloat16"], "cpu")]
+    assert names == ["ance_ir", "ance_ir bfloat16", "sentence-transformers", *graphs, "plain loop"] * 2
     assert found.select_dtypes("number").min(axis=None) > 0
     assert found["least cosine"].min() > 0.999
     assert (found["least cosine"] <= found["mean cosine"]).all()
@@ -137,6 +142,22 @@ def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ours["padded ÷ real"].to_numpy() < loop["padded ÷ real"].to_numpy()).all()
     tokens_a_text = 2 + 3 * np.mean([number % 5 + 1 for number in range(40)])
     np.testing.assert_allclose(found["tokens/s"] / found["texts/s"], tokens_a_text)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_graph_takes_the_place_of_torch(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name not in runnable([RUNTIMES[name].precision], "cpu"):
+        pytest.skip("not here")
+    texts = ["the cat sleeps", "a dog", "the moon is red " * 6]
+    shown, contender = open_contender(name, folder / "model", 16, "cpu", texts)
+    assert shown == name
+    assert rival(name) == our_name(RUNTIMES[name].precision)
+    expected = DenseEncoder.from_pretrained(folder / "model", device="cpu", passage_length=16).encode_passages(texts)
+    monkeypatch.setattr(BertModel, "forward", None)  # no torch
+    found = contender.encode(texts)
+    least = {"float32": 1 - 1e-6, "bfloat16": 0.999, "int8": 0.98}[RUNTIMES[name].precision]
+    assert (found * expected).sum(1).min() > least
+    assert np.abs(found - expected).max() < 1e-5 or RUNTIMES[name].precision != "float32"
 
 
 def test_operations_are_those_that_torch_counts() -> None:
