@@ -25,7 +25,7 @@ CASES: dict[str, dict[str, Any]] = {
     "frozen layers": {"freeze": 3},
     "accumulation": {"accumulation": 3},
 }
-FAST = {"float32", "checkpointed"}
+FAST = {"checkpointed"}
 
 
 def job(folder: Path, grad_cache: bool = False, lora: bool = False, **settings: Any) -> None:
@@ -33,7 +33,7 @@ def job(folder: Path, grad_cache: bool = False, lora: bool = False, **settings: 
     from ance_ir.datasets import load_dataset
     from ance_ir.indexes import FirstP
     from ance_ir.models import DenseEncoder
-    from ance_ir.models.adapting import Lora
+    from ance_ir.models.adapters.lora import Lora
     from ance_ir.processes import blocks_given_back
     from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
 

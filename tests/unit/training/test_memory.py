@@ -15,6 +15,8 @@ from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQ
 from ance_ir.training.batches import Batches
 from ance_ir.training.run import memory
 from ance_ir.training.run.memory import TrainingMemory, predict_memory
+from ance_ir.training.run.storages import weightless
+from ance_ir.world import RehearsedWorld
 from tests.tiny import cross_encoder, encoder
 
 
@@ -53,6 +55,19 @@ def test_a_larger_batch_takes_more_and_grad_cache_and_a_teacher_are_rehearsed(da
     assert _predicted(dataset, queries, loss="margin-mse", teacher=cross_encoder())[0].activations > 0
 
 
+@pytest.mark.parametrize("grad_cache", [False, True])
+def test_of_several_processes_each_reads_its_part_and_sums_the_gradients(
+    dataset: Dataset, queries: TrainingQueries, grad_cache: bool
+) -> None:
+    options: dict[str, Any] = {"settings": {"batch_size": 12}, "grad_cache": grad_cache}
+    alone = _predicted(dataset, queries, **options)[0]
+    shared, objective = _predicted(dataset, queries, world=RehearsedWorld(2), **options)
+    gradients = sum(weight.nbytes for weight in objective.model.parameters() if weight.requires_grad)
+    assert (shared.weights, shared.optimiser) == (alone.weights, alone.optimiser)
+    assert shared.total < alone.total
+    assert shared.total > alone.weights + alone.optimiser + 2 * gradients, "gradients, and the tensor in which they are summed"
+
+
 def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_fails(
     dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,3 +86,14 @@ def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_
 
     monkeypatch.setattr(memory, "take_step", fails)
     assert trained("b").keys() == {"used"}
+
+
+def test_what_is_gone_does_not_count() -> None:
+    with weightless(torch.nn.Linear(4, 4)) as storages:
+        storages.reset()
+        for _ in range(3):
+            kept = torch.empty(1024)
+            view = kept[:10] * 2
+            del kept, view
+    assert storages.peak["other"] == 4096 + 64
+    assert storages.live["other"] == 0
