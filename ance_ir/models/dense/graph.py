@@ -42,6 +42,8 @@ def traceable(tower: Tower) -> Tower:
     the text's own tokens. Of ordinary operations it fuses attention by itself, just as fast.
     """
     copied = copy.deepcopy(tower).cpu().float().eval()
+    copied._forward_pre_hooks.clear()  # whoever looks on is called by the tower itself, not by its copy too
+    copied._forward_hooks.clear()
     plain(copied.backbone)
     return copied
 

@@ -95,6 +95,14 @@ def test_what_was_trained_since_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
     model.passage_tower(torch.tensor([[2, 90, 3]]), None).sum().backward()  # it is the tower's own forward again
 
 
+def test_a_hook_is_called_once_for_each_batch() -> None:
+    model = encoder()
+    rows: list[int] = []
+    with model.passage_tower.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0]))):
+        model.encode_passages(TEXTS)
+    assert sum(rows) == len(TEXTS)
+
+
 def test_few_texts_compile_nothing(used: list[tuple[int, int]]) -> None:
     encoder().encode_passages(TEXTS[:3])
     assert not used
