@@ -39,7 +39,7 @@ def _number(text: str) -> float:
 def _rm3(text: str) -> RM3 | None:
     if text.lower() in _YES | _NO:
         return RM3() if text.lower() in _YES else None
-    found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*(\d*\.?\d+)", text)
+    found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*((?:\d*\.)?\d+)", text)
     if not found:
         raise UsageError(f"rm3 is yes, no or DOCUMENTS,TERMS,WEIGHT such as 10,10,0.5, not {text!r}")
     return RM3(int(found[1]), int(found[2]), float(found[3]))
@@ -47,7 +47,7 @@ def _rm3(text: str) -> RM3 | None:
 
 def _feedback(text: str) -> Callable[[AnceIndex], VectorPRF]:
     """Makes the transformer that stands between two retrievals."""
-    found = re.fullmatch(r"(\w+)(?::(0*[1-9]\d*(?:,\d*\.?\d+)*))?", re.sub(r"\s", "", text.lower()))
+    found = re.fullmatch(r"(\w+)(?::(0*[1-9]\d*(?:,(?:\d*\.)?\d+)*))?", re.sub(r"\s", "", text.lower()))
     kind = FEEDBACKS.get(found[1]) if found else None
     values = found[2].split(",") if found and found[2] else []
     if kind is None or len(values) not in (0, len(kind.parameters)):

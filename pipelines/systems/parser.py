@@ -40,7 +40,7 @@ BM25 = "bm25"
 FUNCTIONS = (*FUSIONS, MIX)
 
 _NAME = re.compile(r"([^=>%/[\"']*[^=>%/[\"'\s])\s*=")
-_WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+)\s*\*")
+_WEIGHT = re.compile(r"(\d++(?:\.\d*+)?|\.\d++)\s*+\*")  # possessive: thousands of digits without a sign behind them take no longer
 _CALL = re.compile(rf"({'|'.join(FUNCTIONS)})\s*\(", re.IGNORECASE)
 _DEPTH = re.compile(r"\d{1,18}(?![^\s>%*+()\[\],;=\"'])")
 _OPTION = re.compile(r"\s*(\w+)\s*=\s*")

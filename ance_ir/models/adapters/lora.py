@@ -49,7 +49,7 @@ class Lora:
         for part in text.split(","):
             name, equals, value = part.strip().partition("=")
             known = [field.name for field in dataclasses.fields(cls)]
-            number = re.fullmatch(r"\d{1,6}" if name in ("r", "alpha") else r"\d*\.?\d+", value)
+            number = re.fullmatch(r"\d{1,6}" if name in ("r", "alpha") else r"(\d*\.)?\d+", value)
             if not equals or name not in known or name in values or (name != "targets" and not number):
                 raise UsageError(f"an adapter is such as r=16,alpha=32,targets={ALL_LINEAR}, with {', '.join(known)}, not {part.strip()!r}")
             values[name] = tuple(value.split("+")) if name == "targets" else float(value) if name == "dropout" else int(value)
