@@ -48,6 +48,7 @@ def job(folder: Path, grad_cache: bool = False, lora: bool = False, **settings: 
         TrainingSettings(**{"steps": 2, "batch_size": 8, **settings}),
         folder / "run",
         dataset={"name": "words"},
+        verbose=True,
     )
     with blocks_given_back(1 << 20):  # what the C library keeps is not predicted
         trainer.train()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,8 +22,6 @@ from ance_ir.training.run.settings import TrainingSettings
 from ance_ir.training.run.step import take_step
 from ance_ir.training.run.storages import weightless
 from ance_ir.world import ALONE, RehearsedWorld
-
-logger = logging.getLogger(__name__)
 
 _GIB = 1 << 30
 _GIVEN_BACK = 1 << 20
@@ -111,19 +108,27 @@ class MemoryWatch:
         objective: of the run.
         settings: of the run.
         optimiser: of the run.
+        say: called with each of the two, a line of text.
     """
 
-    def __init__(self, objective: Objective[Any], settings: TrainingSettings, optimiser: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        objective: Objective[Any],
+        settings: TrainingSettings,
+        optimiser: torch.optim.Optimizer,
+        say: Callable[[str], object],
+    ) -> None:
         self._objective = objective
         self._settings = settings
         self._optimiser = optimiser
+        self._say = say
         self._device = objective.model.device
         self._before: float | None = None
         self._predicted: TrainingMemory | None = None
         self._used = 0.0
 
     def predict(self, source: NegativeSource) -> None:
-        """Predict the memory of a step whose negatives are any of the corpus, as many as a source has, and log it.
+        """Predict the memory of a step whose negatives are any of the corpus, as many as a source has, and say it.
 
         Args:
             source: of the first step's negatives.
@@ -134,10 +139,10 @@ class MemoryWatch:
             batches = [dataclasses.replace(batch, in_batch=source.in_batch) for batch in drawn]
             self._predicted = predict_memory(self._objective, batches, self._settings)
         except Exception as error:  # a prediction is never worth a run
-            logger.info("the memory of a step cannot be predicted: %s", (str(error) or type(error).__name__).splitlines()[0])
+            self._say(f"memory of a step: cannot be predicted ({(str(error) or type(error).__name__).splitlines()[0]})")
             return
         shown = ", ".join(f"{name} {value:.2f}" for name, value in self._predicted.in_gib().items())
-        logger.info("memory of a step, predicted, GiB: %s", shown)
+        self._say(f"memory of a step: {shown} GiB predicted")
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -161,5 +166,5 @@ class MemoryWatch:
         if self._used > 0 and not math.isnan(self._used):
             found["used"] = round(self._used / _GIB, 3)
         if len(found) == 2:
-            logger.info("memory of a step, GiB: %.2f predicted, %.2f used", found["predicted"]["total"], found["used"])
+            self._say(f"memory of a step: {found['predicted']['total']:.2f} GiB predicted, {found['used']:.2f} used")
         return found

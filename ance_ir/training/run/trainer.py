@@ -57,7 +57,7 @@ class Trainer(Generic[Model]):
             step's line in the log.
         notices: what was warned of before; read again at the end, so that it may grow. It goes into the manifest, with what training
             itself warns of.
-        verbose: show progress.
+        verbose: show progress, and the memory of a step, as predicted before the first and as used; the prediction may take seconds.
         tensorboard: write the log for TensorBoard as well.
 
     Raises:
@@ -175,7 +175,7 @@ class Trainer(Generic[Model]):
             log = None
             if self.world.leads:
                 log = stack.enter_context(contextlib.closing(self.run.open_log(done, tensorboard=self.tensorboard)))
-            watch = MemoryWatch(self.objective, self.settings, optimiser)
+            watch = MemoryWatch(self.objective, self.settings, optimiser, tqdm.write)
             for step, line in self._lines(done, optimiser, on_refresh, best, watch):
                 if log is not None:
                     log.write(line)
@@ -229,7 +229,7 @@ class Trainer(Generic[Model]):
                     best.take({"dev": {"step": report["mined_at"], **dev}})
                     if best.step == step and self.world.leads and not self.run.checkpoint_folder(step).exists():
                         self._save(step, optimiser)
-                if step == done and self.world.leads:
+                if step == done and self.verbose:
                     watch.predict(self.negatives.at(step))
                 with watch.step():
                     line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}

@@ -172,7 +172,7 @@ def test_overlap_is_that_of_the_batches_that_were_trained_on(
     queries = TrainingQueries.load(dataset, dataset.store())
     scores = model.encode_queries(queries.texts) @ model.encode_passages([document["text"] for document in dataset.store()]).T
     hits = []
-    for batch in seen[9 - (3 if sample > 100 else 2) :]:
+    for batch in seen[-3 if sample > 100 else -2 :]:
         for query, drawn in zip(batch.queries.tolist(), batch.negatives.tolist(), strict=True):
             excluded = set(queries.excluded[query].tolist())
             order = [int(i) for i in sorted(range(scores.shape[1]), key=lambda i: (-scores[query, i], [-ord(c) for c in f"d{i}"]))]

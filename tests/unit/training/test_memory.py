@@ -69,23 +69,28 @@ def test_of_several_processes_each_reads_its_part_and_sums_the_gradients(
 
 
 def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_fails(
-    dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trained(name: str) -> dict[str, Any]:
         objective = DenseObjective(encoder(), queries, dataset.store(), FirstP())
         settings = TrainingSettings(steps=2, batch_size=4)
-        Trainer(objective, RandomNegatives(queries), settings, tmp_path / name, dataset={"name": "tiny"}).train()
+        Trainer(objective, RandomNegatives(queries), settings, tmp_path / name, dataset={"name": "tiny"}, verbose=True).train()
         found: dict[str, Any] = json.loads((tmp_path / name / "run.json").read_text())["memory"]
         assert json.loads((tmp_path / name / "model" / "training.json").read_text())["memory"] == found
         return found
 
-    assert trained("a").keys() == {"predicted", "used"}
+    found = trained("a")
+    assert found.keys() == {"predicted", "used"}
+    before, after = [line for line in capsys.readouterr().out.splitlines() if line.startswith("memory of a step")]
+    assert f"total {found['predicted']['total']:.2f} GiB predicted" in before
+    assert f"{found['used']:.2f} used" in after
 
     def fails(*arguments: Any) -> None:
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(memory, "take_step", fails)
     assert trained("b").keys() == {"used"}
+    assert "cannot be predicted (no such operator)" in capsys.readouterr().out
 
 
 def test_what_is_gone_does_not_count() -> None:
