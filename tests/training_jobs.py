@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from ance_ir.datasets import load_dataset
 from ance_ir.files import write_json
@@ -96,6 +97,14 @@ def train(collection: Path, folder: Path, phase: Synchronized[int] | None, setti
     torch.set_num_threads(1)
     _announce(phase)
     trainer(collection, folder, **settings).train()
+
+
+def train_together(collection: Path, folder: Path, rank: int, size: int, port: int, settings: dict[str, Any]) -> None:
+    """Train, and mine, as one of several processes; each writes the weights that it ends with."""
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    trained = trainer(collection, folder, **settings).train()
+    save_file(dict(trained.named_parameters()), folder / f"{rank}.safetensors")
 
 
 def train_asynchronously(collection: Path, folder: Path, phase: Synchronized[int] | None, settings: dict[str, Any]) -> None:

@@ -12,12 +12,11 @@ import click
 
 from ance_ir import registries
 from ance_ir.cli._standard_input import DASH, standard_input
-from ance_ir.registries import OPTIMISERS, PASSAGES, SCHEDULES
+from ance_ir.registries import PASSAGES
 from ance_ir.registry import Registry
 
 if TYPE_CHECKING:
     from ance_ir.datasets import Dataset
-    from ance_ir.training import TrainingSettings
     from ance_ir.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,7 +63,7 @@ dataset_option = dataset_options(required=True)
 
 def training_sets_options(command: F) -> F:
     """``--dataset``, ``--split`` and ``--weight``, each of which may be repeated, and ``--column``."""
-    return _with(
+    return with_options(
         command,
         dataset_options(required=True, multiple=True, help=f"{DATASET} May be repeated, to train on several."),
         click.option(
@@ -187,70 +186,13 @@ def text_settings(query_length: int | None, passage_length: int | None, text: It
     return {**given(query_length=query_length, passage_length=passage_length), **parse_settings(text)}
 
 
-def optimisation_options(command: F) -> F:
-    """The options of every training run that are called like fields of ``TrainingSettings``, and ``--no-dropout``."""
-    return _with(
-        command,
-        click.option("--steps", type=int, required=True, help="Optimiser steps."),
-        click.option("--batch-size", type=int, default=16, show_default=True, help="Queries per batch."),
-        click.option("--accumulation", type=int, default=1, show_default=True, help="Batches per step."),
-        click.option("--learning-rate", type=float, default=1e-5, show_default=True, help="Peak learning rate."),
-        click.option("--optimiser", type=click.Choice(list(OPTIMISERS)), default="adamw", show_default=True, help="Optimiser."),
-        click.option(
-            "--schedule",
-            type=click.Choice(list(SCHEDULES)),
-            default="linear",
-            show_default=True,
-            help="Schedule of the learning rate after its warm-up.",
-        ),
-        click.option("--warm-up-steps", type=int, default=0, show_default=True, help="Steps until the learning rate is at its peak."),
-        click.option("--weight-decay", type=float, default=0.0, show_default=True, help="Weight decay, applied to matrices only."),
-        click.option("--freeze", type=int, metavar="N", help="Leave the embeddings and the first N layers as they are; 0: the embeddings."),
-        click.option("--layer-decay", type=float, metavar="F", help="Each layer has F times the learning rate of the next.  [default: 1]"),
-        click.option("--clip", type=float, default=1.0, show_default=True, help="Largest norm of a gradient."),
-        click.option("--bfloat16", is_flag=True, help="Compute in bfloat16 where that is safe."),
-        click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time."),
-        click.option("--seed", type=int, default=42, show_default=True, help="Seed of all random numbers."),
-        click.option("--no-dropout", is_flag=True, help="Switch the model's dropout off."),
-    )
-
-
-def pair_options(command: F) -> F:
-    """The options of rerankers and readers, which read a query and a text together."""
-    return _with(
-        command,
-        click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="Where to start: a folder or a hub name."),
-        out_option,
-        click.option(
-            "--negatives",
-            default="bm25",
-            show_default=True,
-            metavar="SOURCE",
-            help='random, a run file, or a system: bm25, x.ance, "bm25 >> x.ance".',
-        ),
-        click.option("--depth", type=int, default=100, show_default=True, help="Documents of a ranking that negatives are drawn from."),
-        click.option("--negatives-per-query", type=int, default=3, show_default=True, help="Negatives drawn for each query."),
-        optimisation_options,
-        click.option("--checkpoint-every", type=int, default=100, show_default=True, help="Steps between two checkpoints."),
-        click.option("--pair-length", type=int, metavar="N", help="Tokens of query and text together.  [default: the model's]"),
-    )
-
-
-def pair_settings(options: dict[str, Any]) -> TrainingSettings:
-    """The settings of a run of which nothing is mined, taken out of ``options``."""
-    from ance_ir.training import TrainingSettings
-
-    negatives, dropout = options.pop("negatives_per_query"), not options.pop("no_dropout")
-    return settings_from(TrainingSettings, options, negatives=negatives, dropout=dropout, refresh_every=max(1, options["steps"]))
-
-
 def out_option(command: F) -> F:
     """``--out``, the folder of a run."""
     text = "The run's folder; after an interruption, the same command resumes the run."
     return click.option("--out", type=UserPath(), required=True, help=text)(command)
 
 
-def _with(command: F, *options: Callable[[F], F]) -> F:
+def with_options(command: F, *options: Callable[[F], F]) -> F:
     for option in reversed(options):
         command = option(command)
     return command

@@ -20,7 +20,6 @@ from ance_ir.cli._options import (
     listing,
     numbers,
     opened_datasets,
-    optimisation_options,
     or_standard_input,
     out_option,
     passages_option,
@@ -30,6 +29,7 @@ from ance_ir.cli._options import (
     text_settings,
     training_sets_options,
 )
+from ance_ir.cli._training import optimisation_options
 from ance_ir.registries import DISTILLATIONS, LOSSES, NEGATIVES
 
 if TYPE_CHECKING:
@@ -213,9 +213,10 @@ def _settings(options: dict[str, Any], similarity: str) -> TrainingSettings:
     from ance_ir.training import TrainingSettings
 
     negatives, dropout, temperature = (options.pop(name) for name in ("negatives_per_query", "no_dropout", "temperature"))
+    weights = options.pop("type_of_weights")
     if temperature is None:
         temperature = 0.05 if similarity == "cosine" else 1.0
-    return settings_from(TrainingSettings, options, negatives=negatives, dropout=not dropout, temperature=temperature)
+    return settings_from(TrainingSettings, options, negatives=negatives, dropout=not dropout, temperature=temperature, weights=weights)
 
 
 def _devices(inferencers: int | None, devices: str | None) -> list[str | None] | None:

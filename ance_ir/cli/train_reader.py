@@ -14,12 +14,11 @@ from ance_ir.cli._options import (
     join,
     leave,
     opened_datasets,
-    pair_options,
-    pair_settings,
     settings_from,
     tensorboard_option,
     training_sets_options,
 )
+from ance_ir.cli._training import pair_options, pair_settings
 
 EXAMPLE = """
 \b

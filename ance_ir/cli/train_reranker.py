@@ -17,12 +17,11 @@ from ance_ir.cli._options import (
     leave,
     listing,
     opened_datasets,
-    pair_options,
-    pair_settings,
     settings_from,
     tensorboard_option,
     training_sets_options,
 )
+from ance_ir.cli._training import pair_options, pair_settings
 from ance_ir.registries import LOSSES
 
 HELP = f"""Train a reranker: a cross-encoder that is to score a query's positive above its negatives.

@@ -10,7 +10,7 @@ from ance_ir.training.negatives.source import InBatch, NegativeSchedule, Negativ
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.run.settings import TrainingSettings
 
-_ORDER, _DRAWS, _DROPOUT, _SETS = range(4)
+_ORDER, _DRAWS, _DROPOUT, _SETS, _ROUNDING = range(5)
 """Streams of random numbers that must not meet."""
 
 
@@ -89,3 +89,7 @@ class Batches:
     def dropout_seed(self, step: int, rank: int) -> int:
         """What seeds torch for a step in a process."""
         return int(np.random.default_rng([self.settings.seed, _DROPOUT, step, *([rank] if rank else [])]).integers(2**63))
+
+    def rounding_seed(self, step: int) -> int:
+        """What seeds the rounding of weights after a step, in every process."""
+        return int(np.random.default_rng([self.settings.seed, _ROUNDING, step]).integers(2**63))

@@ -177,7 +177,7 @@ def train_on_dataset(
             folder,
             described=described(dev),
             place=_place(data, how, dev),
-            miner=_miner(data, how, dev, model, schedule, settings.steps, verbose),
+            miner=_miner(data, how, dev, model, schedule, settings, verbose),
             inferencers=_inferencers(data, how, dev, folder),
             verbose=verbose,
             tensorboard=tensorboard,
@@ -248,7 +248,7 @@ def _miner(
     dev: DevQueries | None,
     model: DenseEncoder,
     schedule: NegativeSchedule,
-    steps: int,
+    settings: TrainingSettings,
     verbose: bool,
 ) -> Miner[DenseEncoder] | None:
     """What mines and evaluates; ``None`` where neither is needed.
@@ -256,10 +256,12 @@ def _miner(
     Raises:
         UsageError: settings of mining, or inferencers, without anything to mine or to evaluate.
     """
-    mines = any(schedule.at(step).mines for step in (0, steps - 1))
+    mines = any(schedule.at(step).mines for step in (0, settings.steps - 1))
     ignored = [one.name for one in dataclasses.fields(how.mining) if getattr(how.mining, one.name) != one.default]
     if ignored and not mines:
         raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
+    if how.mining.reuse is not None and settings.weights != "float32":
+        raise UsageError(f"reuse {how.mining.reuse}: with weights in {settings.weights} the model is another than that of the index")
     if how.mining.reuse is not None:  # what is wrong with it shows before a folder is claimed
         Reuse(AnceIndex(how.mining.reuse), Encoding.of(model, str(how.passages)))
     if not (dev or mines):

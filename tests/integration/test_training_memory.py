@@ -21,6 +21,7 @@ CASES: dict[str, dict[str, Any]] = {
     "checkpointed, a larger batch": {"gradient_checkpointing": True, "batch_size": 16},
     "grad cache": {"grad_cache": True, "batch_size": 16},
     "bfloat16": {"bfloat16": True},
+    "weights in bfloat16": {"weights": "bfloat16"},
     "lora": {"lora": True},
     "frozen layers": {"freeze": 3},
     "accumulation": {"accumulation": 3},

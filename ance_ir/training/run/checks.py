@@ -37,6 +37,9 @@ def check_run(objective: Objective[Model], negatives: NegativeSchedule, settings
     """
     if settings.batch_size < objective.world.size:
         raise UsageError(f"a batch of {settings.batch_size} queries cannot be dealt to {objective.world.size} processes")
+    for name in ("lora", "train_tower"):
+        if settings.weights != "float32" and objective.manifest.get(name):
+            raise UsageError(f"weights {settings.weights}: with {name}, what is not trained stays as it is; leave one of the two out")
     with frozen(objective.model, settings.freeze):
         layer_rates(objective.model, settings.layer_decay)
     for source in {negatives.at(0), negatives.at(settings.steps - 1)}:

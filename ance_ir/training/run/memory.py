@@ -18,6 +18,7 @@ from ance_ir.training.negatives.source import NegativeSource
 from ance_ir.training.objectives.objective import Objective
 from ance_ir.training.run.layers import layer_rates
 from ance_ir.training.run.optimisation import make_optimiser
+from ance_ir.training.run.rounding import update_weights
 from ance_ir.training.run.settings import TrainingSettings
 from ance_ir.training.run.step import take_step
 from ance_ir.training.run.storages import weightless
@@ -76,13 +77,13 @@ def predict_memory(objective: Objective[Any], batches: Sequence[Batch], settings
             optimiser = make_optimiser(model, settings, layer_rates(model, settings.layer_decay))
             for weight in (weight for group in optimiser.param_groups for weight in group["params"]):
                 weight.grad = torch.empty_like(weight)
-            optimiser.step()
+            update_weights(optimiser, 0)
             for value in (value for state in optimiser.state.values() for value in state.values()):
                 if isinstance(value, torch.Tensor):
                     storages.follow(value, "optimiser")
             optimiser.zero_grad(set_to_none=True)
             storages.reset()
-            take_step(objective.rehearsed(world), batches[:_BATCHES], settings, optimiser, 0)
+            take_step(objective.rehearsed(world), batches[:_BATCHES], settings, optimiser, dropout=0, rounding=0)
             peak = storages.peak
     finally:
         model.eval()
@@ -92,7 +93,8 @@ def predict_memory(objective: Objective[Any], batches: Sequence[Batch], settings
 
 def saves_memory(objective: Objective[Any], settings: TrainingSettings) -> bool:
     """Whether memory is to be saved, even if that takes time."""
-    return settings.gradient_checkpointing or bool(objective.manifest.get("grad_cache")) or bool(objective.manifest.get("lora"))
+    chosen = settings.gradient_checkpointing or settings.weights != "float32"
+    return chosen or bool(objective.manifest.get("grad_cache")) or bool(objective.manifest.get("lora"))
 
 
 def lean(objective: Objective[Any], settings: TrainingSettings) -> contextlib.AbstractContextManager[None]:

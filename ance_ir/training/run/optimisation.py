@@ -111,5 +111,8 @@ def load_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
         state.setdefault(int(place), {})[name] = value
     try:
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        for i, weight in enumerate(weight for group in optimiser.param_groups for weight in group["params"]):
+            held = optimiser.state.get(weight, {})  # PyTorch has given it the weight's type, which may be a smaller one
+            held.update({name: value.to(held[name].device) for name, value in state.get(i, {}).items()})
     except (ValueError, RuntimeError, LookupError, TypeError) as error:
         raise TrainingError(f"{path}: the optimiser's state is another optimiser's ({error}); {_REMEDY}") from error

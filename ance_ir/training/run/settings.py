@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from ance_ir.brief import Brief
+from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
 from ance_ir.registries import OPTIMISERS, SCHEDULES
+
+WEIGHTS = ("float32", "bfloat16")
+"""The types in which weights are trained."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -33,6 +38,8 @@ class TrainingSettings(Brief):
         keep_checkpoints: how many of the newest stay.
         dropout: whether the backbone's dropout is on.
         bfloat16: compute in bfloat16 where that is safe (autocast); weights and optimiser stay in float32.
+        weights: the type of the weights and their gradients: ``"float32"``, or ``"bfloat16"``, which takes 4 bytes a weight less; each
+            update is then computed in float32 and rounded up or down by chance, and the optimiser's state stays in float32.
         gradient_checkpointing: keep each layer's input only, and compute the rest again for the gradients: less memory, more time.
         seed: of everything random.
     """
@@ -55,6 +62,7 @@ class TrainingSettings(Brief):
     keep_checkpoints: int = 2
     dropout: bool = True
     bfloat16: bool = False
+    weights: str = "float32"
     gradient_checkpointing: bool = False
     seed: int = 42
 
@@ -71,6 +79,7 @@ class TrainingSettings(Brief):
                 raise UsageError(f"{name} is above 0, not {getattr(self, name)}")
         OPTIMISERS.check(self.optimiser)
         SCHEDULES.check(self.schedule)
+        check_choice("type of weights", self.weights, WEIGHTS)
         if self.gradient_checkpointing and not self.dropout:
             raise UsageError("gradient checkpointing saves memory only while dropout is on; leave one of the two out")
         if not 0 <= self.warm_up_steps <= self.steps:
@@ -80,3 +89,8 @@ class TrainingSettings(Brief):
         for name in ("weight_decay", "seed", "freeze"):
             if not (getattr(self, name) or 0) >= 0:
                 raise UsageError(f"{name} is at least 0, not {getattr(self, name)}")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """All of them, but for ``weights`` at its default, which older runs do not name."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "weights" or value != "float32"}

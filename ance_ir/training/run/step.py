@@ -14,6 +14,7 @@ from ance_ir.training.batches import Batch
 from ance_ir.training.objectives.objective import Objective
 from ance_ir.training.run.folder import Model
 from ance_ir.training.run.optimisation import gradient_norms
+from ance_ir.training.run.rounding import update_weights
 from ance_ir.training.run.settings import TrainingSettings
 
 
@@ -49,7 +50,13 @@ class Step:
 
 
 def take_step(
-    objective: Objective[Model], batches: Sequence[Batch], settings: TrainingSettings, optimiser: torch.optim.Optimizer, seed: int
+    objective: Objective[Model],
+    batches: Sequence[Batch],
+    settings: TrainingSettings,
+    optimiser: torch.optim.Optimizer,
+    *,
+    dropout: int,
+    rounding: int,
 ) -> Step:
     """Train on the batches of a step.
 
@@ -58,7 +65,8 @@ def take_step(
         batches: of the step.
         settings: of the run.
         optimiser: with the step's learning rate.
-        seed: of the dropout.
+        dropout: its seed.
+        rounding: the seed of that of weights in bfloat16, the same in all processes.
 
     Raises:
         Diverged: the loss, or the gradient's norm, is not a finite number; the weights are as they were.
@@ -68,7 +76,7 @@ def take_step(
     model.train(settings.dropout)
     total, tokens = 0.0, 0
     with contextlib.ExitStack() as stack:
-        stack.enter_context(seeded(seed, model.device))
+        stack.enter_context(seeded(dropout, model.device))
         stack.enter_context(torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bfloat16))
         for batch in batches:
             loss, read = objective.backward(batch, settings.temperature, 1 / len(batches))
@@ -83,5 +91,5 @@ def take_step(
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
     if not math.isfinite(norm):
         raise Diverged("gradient's norm", norm)
-    optimiser.step()
+    update_weights(optimiser, rounding)
     return Step(loss=total, norm=norm, norms=norms, tokens=tokens)

@@ -7,7 +7,6 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic
 
@@ -33,6 +32,7 @@ from ance_ir.training.run.layers import frozen, layer_rates
 from ance_ir.training.run.memory import MemoryWatch, lean
 from ance_ir.training.run.metrics import Best, read_metrics
 from ance_ir.training.run.optimisation import checkpoint_gradients, learning_rate, make_optimiser, set_learning_rate
+from ance_ir.training.run.rounding import round_weights
 from ance_ir.training.run.settings import TrainingSettings
 from ance_ir.training.run.step import Diverged, take_step
 
@@ -95,6 +95,8 @@ class Trainer(Generic[Model]):
         self.notices = notices
         if settings.gradient_checkpointing:
             checkpoint_gradients(self.model)
+        if settings.weights == "bfloat16":
+            round_weights(self.model)
         self.evaluate = evaluate
         self.verbose = verbose and self.world.leads
         if miner is not None and inferencers is not None:
@@ -103,7 +105,7 @@ class Trainer(Generic[Model]):
             self.refresher = Refresher(self.batches, miner, self.world)
         self.run = TrainingRun(folder)
         manifest = {
-            "settings": asdict(settings),
+            "settings": settings.manifest,
             **objective.manifest,
             "negatives": {"name": negatives.name, **negatives.settings},
             "refresh": self.refresher.settings,
@@ -253,9 +255,9 @@ class Trainer(Generic[Model]):
         rate = learning_rate(step, self.settings)
         set_learning_rate(optimiser, rate)
         batches = self.batches.of_step(step)
-        seed = self.batches.dropout_seed(step, self.world.rank)
+        seeds = {"dropout": self.batches.dropout_seed(step, self.world.rank), "rounding": self.batches.rounding_seed(step)}
         try:
-            done = take_step(self.objective, batches, self.settings, optimiser, seed)
+            done = take_step(self.objective, batches, self.settings, optimiser, **seeds)
         except Diverged as error:
             raise TrainingError(
                 f"the {error.what} is {error.value} at step {step}; the checkpoints in {self.run.folder / 'checkpoints'} are intact; "

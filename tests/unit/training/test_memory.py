@@ -85,7 +85,7 @@ def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_
     assert f"total {found['predicted']['total']:.2f} GiB predicted" in before
     assert f"{found['used']:.2f} used" in after
 
-    def fails(*arguments: Any) -> None:
+    def fails(*arguments: Any, **seeds: Any) -> None:
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(memory, "take_step", fails)

@@ -189,6 +189,7 @@ def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ({"steps": 5, "optimiser": "sgd"}, "optimiser 'sgd'"),
         ({"steps": 5, "gradient_checkpointing": True, "dropout": False}, "only while dropout is on"),
         ({"steps": 5, "schedule": "step"}, "schedule 'step'"),
+        ({"steps": 5, "weights": "float16"}, "type of weights 'float16'"),
     ],
 )
 def test_settings_that_cannot_be_meant(wrong: dict[str, Any], message: str) -> None:
