@@ -19,19 +19,20 @@ Example:
   ance-ir bench search --vectors 20000
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
   ance-ir bench pipeline --documents 500 --queries 4
+  ance-ir bench train --dataset msmarco-mini --rounds 5
   ance-ir bench mine --dataset msmarco-mini --layers 0 --hn-mine FlagEmbedding/scripts/hn_mine.py
 """
 
 
-@click.command("bench", short_help="Measure search, encoding, pipelines and mining", epilog=EXAMPLE)
-@click.argument("what", type=click.Choice(["search", "encode", "pipeline", "mine"]))
+@click.command("bench", short_help="Measure search, encoding, pipelines, training and mining", epilog=EXAMPLE)
+@click.argument("what", type=click.Choice(["search", "encode", "pipeline", "train", "mine"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: vectors of the corpus.")
 @dataset_options(
     "datasets",
     multiple=True,
     default=["python-stdlib"],
     show_default=True,
-    help=f"encode, pipeline, mine: the documents' dataset; encode: may be repeated. {DATASET}",
+    help=f"All but search: the documents' dataset; encode: may be repeated. {DATASET}",
 )
 @click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode, pipeline: of each dataset.")
 @click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
@@ -46,10 +47,12 @@ Example:
     type=click.Choice(PRECISIONS),
     help="encode: a precision to measure in addition to float32; may be repeated.  [default: all available]",
 )
-@click.option("--split", default="train", show_default=True, help="mine: the queries.")
+@click.option("--split", default="train", show_default=True, help="train, mine: the queries.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="train: queries of a step.")
+@click.option("--steps", type=click.IntRange(min=2), default=4, show_default=True, help="train: of a turn; the first does not count.")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine: documents of a ranking.")
 @click.option("--negatives-per-query", type=click.IntRange(min=1), default=7, show_default=True, help="mine: drawn from these.")
-@click.option("--layers", type=int, metavar="N", help="mine: keep only the first N layers of the model; 0: its embeddings alone.")
+@click.option("--layers", type=int, metavar="N", help="train, mine: keep only the first N layers of the model; 0: its embeddings alone.")
 @click.option(
     "--hn-mine",
     "script",
@@ -61,7 +64,7 @@ Example:
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
 @device_option
 def command(what: str, form: str, **options: Any) -> None:
-    """Measure search, encoding and mining against the alternatives, and what the parts of a pipeline cost.
+    """Measure search, encoding, training and mining against the alternatives, and what the parts of a pipeline cost.
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
     others, Faiss divided by ours. encode, mine: a first round does not count. pipeline: the paper's efficiency table, with the paper's
@@ -96,6 +99,7 @@ def _encode(
 
 
 _PIPELINE = ("reranker", "documents", "queries", "length", "backend", "rounds", "device")
+_TRAIN = ("split", "batch_size", "length", "layers", "steps", "rounds", "device")
 _MINE = ("split", "depth", "length", "layers", "rounds", "script", "device")
 
 
@@ -107,6 +111,16 @@ def _pipeline(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple
     found = bench_pipeline(dataset, model, verbose=True, **{name: options[name] for name in _PIPELINE})
     about = "{documents:,} documents, {length} tokens, {model}, {backend}, medians of {rounds} rounds".format(model=model, **options)
     return f"{dataset.name}, the first {about}", found
+
+
+def _train(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple[str, pd.DataFrame]:
+    from ance_ir import load_dataset
+    from ance_ir.eval.bench import bench_train
+
+    dataset = load_dataset(_only(datasets, "train"))
+    found = bench_train(dataset, model, **{name: options[name] for name in _TRAIN})
+    about = "seconds of a step: {batch_size} queries, in-batch and 1 random negative each, {length} tokens, medians of {rounds} rounds"
+    return f"{dataset.name}, {options['split']}, {model}, {about.format(**options)}", found
 
 
 def _mine(*, datasets: tuple[str, ...], model: str, negatives_per_query: int, **options: Any) -> tuple[str, pd.DataFrame]:
@@ -130,6 +144,7 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "search": _search,
     "encode": _encode,
     "pipeline": _pipeline,
+    "train": _train,
     "mine": _mine,
 }
 

@@ -1,7 +1,8 @@
-"""Benchmarks of search, encoding and pipelines, in rounds in which the contenders take turns."""
+"""Benchmarks of search, encoding, pipelines and training, in rounds in which the contenders take turns."""
 
 from ance_ir.eval.bench.encode import bench_encode
 from ance_ir.eval.bench.pipeline import bench_pipeline
 from ance_ir.eval.bench.search import bench_search, left_out
+from ance_ir.eval.bench.train import bench_train
 
-__all__ = ["bench_encode", "bench_pipeline", "bench_search", "left_out"]
+__all__ = ["bench_encode", "bench_pipeline", "bench_search", "bench_train", "left_out"]

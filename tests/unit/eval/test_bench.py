@@ -20,7 +20,7 @@ import ance_ir.eval.bench.rounds as rounds
 import ance_ir.eval.bench.search as search
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
-from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search
+from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search, bench_train
 from ance_ir.eval.bench.contenders import open_contender, our_name, rival
 from ance_ir.eval.bench.graphs import RUNTIMES, runnable
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
@@ -28,7 +28,7 @@ from ance_ir.eval.bench.work import operations
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.processes import peak_memory
-from tests.tiny import cross_encoder, encoder
+from tests.tiny import WORDS, cross_encoder, encoder
 
 
 def test_contenders_run_in_turn_and_the_first_round_does_not_count() -> None:
@@ -218,3 +218,23 @@ def test_pipeline(backend: str, reranker: bool, folder: Path, monkeypatch: pytes
     assert asked["rerank, alone"] == [(1, 7)] * 3
     assert asked["rerank, together"] == [(3, 21)]
     assert asked["ANN total, alone"] == [(1, 1)] * 3
+
+
+def test_train(tmp_path: Path) -> None:
+    """Without dropout the first losses are equal, so that the work is."""
+    texts = [" ".join(words) for words in itertools.permutations(WORDS[:8], 4)]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps({"docno": f"d{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
+    (tmp_path / "queries.train.tsv").write_text("".join(f"q{i}\t{text[:9]} {i}\n" for i, text in enumerate(texts)))
+    (tmp_path / "qrels.train.txt").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(len(texts))))
+    model = encoder(normalize=True)
+    model.query_tower.backbone.config.hidden_dropout_prob = model.query_tower.backbone.config.attention_probs_dropout_prob = 0.0
+    model.save(tmp_path / "model")
+    found = bench_train(load_dataset(tmp_path), str(tmp_path / "model"), batch_size=4, length=16, steps=3, rounds=1, device="cpu")
+    rows = found.set_index("contender")
+    assert list(rows.index) == ["ance_ir", "sentence-transformers", "ance_ir bfloat16", "sentence-transformers bfloat16"]
+    assert (rows["seconds"] > 0).all()
+    assert rows.loc["ance_ir", "loss"] == pytest.approx(rows.loc["sentence-transformers", "loss"], rel=1e-3)
+    assert rows.loc["ance_ir bfloat16", "loss"] == pytest.approx(rows.loc["ance_ir", "loss"], rel=0.05)
+    assert (rows["ours ×"][["ance_ir", "ance_ir bfloat16"]] == 1).all()
+    with pytest.raises(UsageError, match="at least 2"):
+        bench_train(load_dataset(tmp_path), str(tmp_path / "model"), steps=1)
