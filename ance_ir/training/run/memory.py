@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
 from ance_ir.brief import Brief
 from ance_ir.processes import blocks_given_back, forget_peak, peak_memory, resident_memory
@@ -110,20 +111,12 @@ class MemoryWatch:
         objective: of the run.
         settings: of the run.
         optimiser: of the run.
-        say: called with each of the two, a line of text.
     """
 
-    def __init__(
-        self,
-        objective: Objective[Any],
-        settings: TrainingSettings,
-        optimiser: torch.optim.Optimizer,
-        say: Callable[[str], object],
-    ) -> None:
+    def __init__(self, objective: Objective[Any], settings: TrainingSettings, optimiser: torch.optim.Optimizer) -> None:
         self._objective = objective
         self._settings = settings
         self._optimiser = optimiser
-        self._say = say
         self._device = objective.model.device
         self._before: float | None = None
         self._predicted: TrainingMemory | None = None
@@ -141,10 +134,10 @@ class MemoryWatch:
             batches = [dataclasses.replace(batch, in_batch=source.in_batch) for batch in drawn]
             self._predicted = predict_memory(self._objective, batches, self._settings)
         except Exception as error:  # a prediction is never worth a run
-            self._say(f"memory of a step: cannot be predicted ({(str(error) or type(error).__name__).splitlines()[0]})")
+            tqdm.write(f"memory of a step: cannot be predicted ({(str(error) or type(error).__name__).splitlines()[0]})")
             return
         shown = ", ".join(f"{name} {value:.2f}" for name, value in self._predicted.in_gib().items())
-        self._say(f"memory of a step: {shown} GiB predicted")
+        tqdm.write(f"memory of a step: {shown} GiB predicted")
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -168,5 +161,5 @@ class MemoryWatch:
         if self._used > 0 and not math.isnan(self._used):
             found["used"] = round(self._used / _GIB, 3)
         if len(found) == 2:
-            self._say(f"memory of a step: {found['predicted']['total']:.2f} GiB predicted, {found['used']:.2f} used")
+            tqdm.write(f"memory of a step: {found['predicted']['total']:.2f} GiB predicted, {found['used']:.2f} used")
         return found

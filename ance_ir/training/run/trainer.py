@@ -177,7 +177,7 @@ class Trainer(Generic[Model]):
             log = None
             if self.world.leads:
                 log = stack.enter_context(contextlib.closing(self.run.open_log(done, tensorboard=self.tensorboard)))
-            watch = MemoryWatch(self.objective, self.settings, optimiser, tqdm.write)
+            watch = MemoryWatch(self.objective, self.settings, optimiser)
             for step, line in self._lines(done, optimiser, on_refresh, best, watch):
                 if log is not None:
                     log.write(line)
