@@ -13,15 +13,18 @@ import pytest
 from hypothesis import settings
 
 from tests.command import Run
+from tests.processes import prepare
 
 # Before anything imports huggingface_hub, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 # Workers of pytest-xdist share the cores instead of each taking all of them. Before anything imports torch, which asks once.
+# Each has a server of processes from the start.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    prepare()
 
 # Terrier's jars, where they lie next to the checkout; in a folder of our own, since PyTerrier writes into its.
 TERRIER = Path(__file__).resolve().parents[2] / "shared" / "terrier"

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import random
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["ance_ir.eval", "ance_ir.models.dense.checkpoint", "tests.training_jobs", "tests.worst_instants"])
+
+
+def prepare() -> None:
+    """Start the one that is forked, before the package under test starts it with less."""
+    CONTEXT.set_forkserver_preload(["tests.preloaded"])
+    with contextlib.chdir(Path(__file__).parent.parent):  # it imports from its folder
+        multiprocessing.forkserver.ensure_running()
+
 
 Phase = "Synchronized[int]"
 ELSEWHERE, TRAINING, MINING, PUBLISHING = range(4)
 
 
 def start(target: Callable[..., Any], *arguments: Any) -> BaseProcess:
-    """A process that runs a function of ``tests.training_jobs``."""
+    """A process that runs a function of a module of tests."""
+    prepare()
     process = CONTEXT.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def start_command(*arguments: Any) -> BaseProcess:
+    """``ance-ir`` in a process of its own that says nothing and ends with its exit code."""
+    return start(_command, [str(argument) for argument in arguments])
+
+
+def _command(arguments: list[str]) -> None:
+    from ance_ir.cli.main import main
+
+    silent = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(silent, stream)
+    sys.exit(main(arguments))
 
 
 def kill_in(phase: int, now: Synchronized[int], process: BaseProcess, instants: random.Random, within: float) -> bool:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +25,7 @@ from ance_ir.training import TrainingSettings
 from ance_ir.workflows import DenseTraining, Mining, RerankerTraining, train_on_dataset, train_reranker_on_dataset
 from ance_ir.workflows.inferencer import _Loading
 from tests.answering import write_language_model
+from tests.processes import start_command
 from tests.tiny import WORDS, backbone, bert_tokenizer, classifier, encoder, pair_tokenizer
 
 peft = pytest.importorskip("peft")
@@ -122,18 +119,14 @@ def command(collection: Path, base: Path, out: Path, *more: str) -> list[str]:
 def test_resumed_exactly_after_being_killed(collection: Path, tmp_path: Path) -> None:
     base = write_language_model(tmp_path / "base", dtype=torch.bfloat16)
     assert main(command(collection, base, tmp_path / "whole")) == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ance_ir", *command(collection, base, tmp_path / "killed")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_command(*command(collection, base, tmp_path / "killed"))
     try:
         until = time.monotonic() + 120
         while not (tmp_path / "killed" / "checkpoints" / "step-000004").exists() and time.monotonic() < until:
             time.sleep(0.005)
     finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     assert not (tmp_path / "killed" / "model").exists(), "killed before its end"
     assert main(command(collection, base, tmp_path / "killed")) == 0
     for file in ("adapter/adapter_model.safetensors", "model/model.safetensors"):

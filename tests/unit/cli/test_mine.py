@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 
 from ance_ir.eval.runs import read_run
 from tests.command import Run
+from tests.processes import start_command
 from tests.tiny import WORDS, cross_encoder
 
 LONG_WORDS = list(dict.fromkeys(word for word in WORDS if len(word) > 4))[:30]
@@ -107,14 +105,14 @@ def test_a_killed_process_is_resumed_and_writes_the_same_file(collection: Path, 
     told = ["mine", "--dataset", collection, "--system", "bm25", "--format", "tevatron", "--filter-teacher", tmp_path / "teacher"]
     assert run(*told, "--out", tmp_path / "whole.jsonl")[0] == 0
     out = tmp_path / "killed.jsonl"
-    command = [sys.executable, "-m", "ance_ir", *map(str, told), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+    process = start_command(*told, "--out", out)
     first = out.with_name("killed.jsonl.mining") / "block-000000.npz"
     until = time.monotonic() + 240
-    while not first.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    while not first.exists() and process.is_alive() and time.monotonic() < until:
+        time.sleep(0.005)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it ended before it was killed"
     assert not out.exists()
     written = first.stat().st_mtime_ns
     status, _, err = run(*told, "--out", out, "--depth", "199")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing.forkserver
 import os
 import pickle
 import signal
@@ -26,12 +25,6 @@ from tests.training_jobs import tokenize_until_killed
 
 RNG = np.random.default_rng(0)
 TEXTS: list[Text] = [" ".join(RNG.choice(WORDS, size=RNG.integers(0, 40))) for _ in range(200)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _forkserver() -> None:
-    """The one that all tests share."""
-    multiprocessing.forkserver.ensure_running()
 
 
 @pytest.fixture(autouse=True)
