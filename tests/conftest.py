@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -44,11 +45,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty cache folder, also for the processes that tests start."""
-    folder = tmp_path_factory.mktemp("cache")
+    """An empty cache folder, of all workers and the processes that tests start."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANCE_IR_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """In this process; those that tests start, and kill, do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture
@@ -75,6 +85,12 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"ANCE_IR_DATA names {named}, which is not a folder")
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """Let collections of garbage, which statsmodels asks for in each call, pass over the millions of objects that are there by now."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

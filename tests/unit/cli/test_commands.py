@@ -425,24 +425,28 @@ def _train(run: Run, collection: Path, model: Path, out: Path, *more: str) -> tu
 
 
 def test_dev_queries_of_another_dataset(run: Run, collection: Path, model: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(collection, other)
+    other, another = tmp_path / "other", tmp_path / "another"
+    for place in (other, another):
+        shutil.copytree(collection, place)
+    (another / "corpus.jsonl").write_text('{"docno": "d1", "text": "the cat sleeps"}\n')
     status, out, err = _train(run, collection, model, tmp_path / "run", "--negatives", "random", "--dev-dataset", str(other))
     assert status == 0, err
     assert "other, test RR@10" in out
-    for name, expected in (("no-such", "no dataset 'no-such'"), ("python-stdlib", "python-stdlib has others")):
+    for name, expected in (("no-such", "no dataset 'no-such'"), (str(another), f"{another.name} has others")):
         status, _, err = _train(run, collection, model, tmp_path / "x", "--negatives", "random", "--dev-dataset", name)
         assert status == 2
         assert expected in err
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.rehearsal
 @pytest.mark.parametrize("negatives", ["ance", "bm25", "random"])
 def test_train(run: Run, collection: Path, model: Path, tmp_path: Path, negatives: str) -> None:
     status, out, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--dev-split", "test", "--depth", "3")
     assert status == 0, err
     for told in ("refresh at step 0", "refresh at step 2", "test RR@10", "suspected false negatives"):
         assert told in out
+    assert "GiB predicted" in out
     status, _, err = run("index", "--dataset", collection, "--model", tmp_path / "run", "--out", tmp_path / "x.ance")
     assert status == 0, err
     status, _, err = _train(run, collection, model, tmp_path / "run", "--negatives", negatives, "--depth", "3", "--seed", "7")
