@@ -7,12 +7,15 @@ the text of a system), 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import select
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -107,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        with group.make_context(PROGRAM, arguments) as ctx:
+        with _interrupted_everywhere(), group.make_context(PROGRAM, arguments) as ctx:
             group.invoke(ctx)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
@@ -133,6 +136,26 @@ def _run(arguments: list[str]) -> int:
     # Said here, where the error's frames are gone: a progress bar that one of them held has ended its line.
     click.echo(f"{PROGRAM}: " + "\n".join(lines), err=True)
     return status
+
+
+@contextlib.contextmanager
+def _interrupted_everywhere() -> Iterator[None]:
+    """Repeat a Ctrl-C that came while a destructor ran, of a progress bar for one: Python drops what destructors raise."""
+    others = sys.unraisablehook
+
+    def repeat(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            others(dropped)
+            return
+        later = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))  # once the destructor has ended
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = repeat
+    try:
+        yield
+    finally:
+        sys.unraisablehook = others
 
 
 def _refusal(message: str, *more: str) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +180,22 @@ def test_a_bug_shows_its_traceback(error: Exception, as_search: Install) -> None
 def test_a_command_may_choose_its_exit_code(as_search: Install) -> None:
     as_search(lambda: click.get_current_context().exit(3))
     assert main(["search"]) == 3
+
+
+def test_an_interruption_while_a_destructor_runs_is_not_lost(as_search: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    class Bar:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def work() -> None:
+        Bar()
+        time.sleep(20)
+
+    as_search(work)
+    start = time.monotonic()
+    assert main(["search"]) == 130
+    assert time.monotonic() - start < 10
+    assert capsys.readouterr().err == "ance-ir: interrupted\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
