@@ -36,7 +36,8 @@ def converted(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
     frontend = frontends.FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, about branches that padding and length do not take
-        traced = ts_decoder.TorchScriptPythonDecoder(module, example_input=example)  # the frontend keeps no reference to it
+        # without torch's own check, which takes a second trace and never frees it; the frontend keeps no reference to what is traced
+        traced = ts_decoder.TorchScriptPythonDecoder(module, example_input=example, trace_kwargs={"check_trace": False})
         return frontend.convert(frontend.load(traced))
 
 

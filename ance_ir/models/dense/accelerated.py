@@ -7,12 +7,14 @@ tokens of the texts at hand, not what was encoded before, so that the same texts
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import logging
 import threading
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 
 from ance_ir.models.adapters.layers import is_adapted
@@ -21,7 +23,7 @@ from ance_ir.models.compute.packing import packed_weights
 from ance_ir.models.dense.graph import traceable
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.static import StaticBackbone
-from ance_ir.models.dense.tower import Tower
+from ance_ir.models.dense.tower import Compute, Tower
 from ance_ir.models.loading.weights import hash_weights
 
 logger = logging.getLogger(__name__)
@@ -41,28 +43,29 @@ _one_at_a_time = threading.Lock()
 
 
 @contextlib.contextmanager
-def accelerated(tower: Tower, tokens: int) -> Iterator[int]:
-    """Let a tower in evaluation mode compute as fast as it can; yields how many batches it computes at once, each in a thread of its own.
+def accelerated(tower: Tower, tokens: int) -> Iterator[tuple[Compute, int]]:
+    """The fastest way to compute a tower's vectors, and how many batches it computes at once, each in a thread of its own.
 
-    Its weights are read again each time, since training may have changed them.
+    The weights are read again each time, since training may have changed them. Hooks of the tower itself are called as ever.
 
     Args:
-        tower: whose vectors are wanted, without gradients.
+        tower: in evaluation mode; its vectors are wanted without gradients.
         tokens: how many will be encoded.
     """
     if isinstance(tower, Int8Tower):
-        yield tower.streams
+        yield tower, tower.streams
         return
     compiled = _compiled_now(tower) if tokens >= COMPILE_FROM and _compiles(tower) else None
-    if compiled is None:
-        with packed_weights(tower, tokens):
-            yield 1
+    if compiled is not None:
+        yield functools.partial(tower, compute=compiled), compiled.streams
         return
-    tower.forward = compiled  # type: ignore[method-assign]
-    try:
-        yield compiled.streams
-    finally:
-        tower.__dict__.pop("forward", None)
+    with packed_weights(tower, tokens):
+        yield tower, 1
+
+
+def forget_compiled(tower: Tower) -> None:
+    """Free the memory of a tower's compiled copy, of two to three times its weights, since they are about to change."""
+    _compiled.pop(tower, None)
 
 
 def _compiles(tower: Tower) -> bool:
@@ -73,13 +76,25 @@ def _compiles(tower: Tower) -> bool:
         and tower.device.type == "cpu"
         and not isinstance(tower.backbone, StaticBackbone)
         and not is_adapted(tower)
+        and not _altered(tower)
         and not torch.is_autocast_enabled("cpu")
         and len(types) == 1
         and types <= _TOLERANCE.keys()
         and sum(parameter.numel() for parameter in tower.parameters()) <= _LARGEST
         and importlib.util.find_spec("openvino") is not None
-        and (types == {torch.float32} or has_bfloat16())
     )
+
+
+def _altered(tower: Tower) -> bool:
+    """Whether somebody looks on within the tower, or has changed what is computed there, as nothing in its weights shows.
+
+    Hooks of the tower itself are called in any case, and those that transformers may put into its models only collect what is asked for.
+    """
+    for part in tower.modules():
+        hooks = () if part is tower else (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+        if "forward" in part.__dict__ or not all(hook.__module__.startswith("transformers.") for hook in hooks):
+            return True
+    return False
 
 
 def _compiled_now(tower: Tower) -> Compiled | None:
@@ -88,8 +103,11 @@ def _compiled_now(tower: Tower) -> Compiled | None:
         before, compiled = _compiled.get(tower, (None, None))
         if before is not None and compiled is None:
             return None
-        state = (hash_weights(tower.state_dict()), tower.unweighted, tower.separator, torch.get_num_threads())
+        weights = {**tower.state_dict(), **dict(tower.named_buffers())}
+        state = (hash_weights(weights), tower.backbone.config.to_dict(), tower.unweighted, tower.separator, torch.get_num_threads())
         if before != state:
+            del compiled  # so that there are not two of them while the new one is made
+            _compiled.pop(tower, None)
             compiled = _compile(tower)
             _compiled[tower] = (state, compiled)
         return compiled
@@ -98,9 +116,11 @@ def _compiled_now(tower: Tower) -> Compiled | None:
 def _compile(tower: Tower) -> Compiled | None:
     dtype = tower.backbone.dtype
     try:
+        if dtype == torch.bfloat16 and not has_bfloat16():
+            return None
         whole = traceable(tower)
         compiled = Compiled(whole, bfloat16=dtype == torch.bfloat16)
-        off = max(_difference(whole, compiled, *trial) for trial in _trials(whole))
+        off = float(np.max([_difference(whole, compiled, *trial) for trial in _trials(whole)]))  # NaN, if one of them is
     except Exception as error:  # OpenVINO's and the tracer's errors have no root of their own
         logger.info("OpenVINO does not convert this %s, torch computes it: %r", tower.backbone.config.model_type, error)
         return None

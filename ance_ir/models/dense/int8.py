@@ -19,7 +19,7 @@ from ance_ir.errors import ModelError, UsageError
 from ance_ir.models.adapters.layers import is_adapted, merge
 from ance_ir.models.compute.openvino import Compiled
 from ance_ir.models.dense.graph import traceable
-from ance_ir.models.dense.tower import Tower
+from ance_ir.models.dense.tower import Compute, Tower
 from ance_ir.optional import optional
 
 _GROUP = 128
@@ -61,9 +61,9 @@ class Int8Tower(Tower):
         self.separator = tower.separator
         self._compute = compute
 
-    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None, compute: Compute | None = None) -> Tensor:
         """See ``Tower.forward``."""
-        return self._compute(ids_BL, mask_BL)
+        return (compute or self._compute)(ids_BL, mask_BL)
 
     @property
     def streams(self) -> int:

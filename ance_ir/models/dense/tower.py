@@ -6,6 +6,7 @@ Shapes: B sequences, L tokens, H the backbone's width, D dimensions of a vector.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Literal, Self
 
 import torch
@@ -16,6 +17,8 @@ from ance_ir.models.dense.pooling import pool, pooling_names
 from ance_ir.models.loading.backbones import positions
 
 Similarity = Literal["cosine", "dot"]
+Compute = Callable[[Tensor, Tensor | None], Tensor]
+"""From token ids and their mask to vectors, as ``Tower.forward``."""
 Activation = Literal["identity", "tanh", "relu", "gelu"]
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"identity": nn.Identity, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
@@ -197,8 +200,16 @@ class Tower(nn.Module):
         """The most tokens that the backbone has positions for."""
         return positions(self.backbone)
 
-    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
-        """Vectors, ``[B, D]``, of padded token ids and their mask; ``None`` where there is no padding."""
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None, compute: Compute | None = None) -> Tensor:
+        """Vectors, ``[B, D]``.
+
+        Args:
+            ids_BL: padded token ids, int64.
+            mask_BL: their mask, likewise; ``None`` where there is no padding.
+            compute: computes the vectors in place of the tower's modules.
+        """
+        if compute is not None:
+            return compute(ids_BL, mask_BL)
         return self.vectors(self.hidden(ids_BL, mask_BL, self._types(ids_BL)), mask_BL)
 
     def with_separator(self, separator: int | None) -> Self:

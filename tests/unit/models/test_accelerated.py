@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
+import math
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import torch
 
 import ance_ir.models.dense.accelerated as accelerated
+from ance_ir.errors import BrokenDependencyError
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.models.compute.openvino import Compiled
@@ -103,6 +107,64 @@ def test_a_hook_is_called_once_for_each_batch() -> None:
     assert sum(rows) == len(TEXTS)
 
 
+def test_a_hook_within_is_called_and_its_output_counts(used: list[tuple[int, int]]) -> None:
+    model = encoder()
+    before = model.encode_passages(TEXTS)
+    used.clear()
+    with model.passage_tower.backbone.encoder.layer[0].output.register_forward_hook(lambda module, inputs, output: 2 * output):
+        changed = model.encode_passages(TEXTS)
+        np.testing.assert_allclose(changed, by_torch(model, TEXTS), atol=1e-5)
+    assert not used
+    assert np.abs(changed - before).max() > 0.01
+    np.testing.assert_array_equal(model.encode_passages(TEXTS), before)
+
+
+def test_a_compiled_tower_is_gone_with_its_weights_and_with_the_model() -> None:
+    model = encoder()
+    model.encode_passages(TEXTS)
+    first = weakref.ref(accelerated._compiled[model.passage_tower][1])
+    model.passage_tower.backbone.embeddings.word_embeddings.weight.data.add_(1)
+    model.encode_passages(TEXTS)
+    second = weakref.ref(accelerated._compiled[model.passage_tower][1])
+    gc.collect()
+    assert first() is None
+    assert second() is not None
+    accelerated.forget_compiled(model.passage_tower)
+    gc.collect()
+    assert second() is None
+    model.encode_passages(TEXTS)
+    third = weakref.ref(accelerated._compiled[model.passage_tower][1])
+    del model
+    gc.collect()
+    assert third() is None
+
+
+def test_bfloat16_needs_no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = encoder().at_precision("bfloat16")
+
+    def broken() -> bool:
+        raise BrokenDependencyError("openvino", "OpenVINO", ImportError("libtbb.so"))
+
+    monkeypatch.setattr(accelerated, "has_bfloat16", broken)
+    expected = by_torch(model, TEXTS)
+    np.testing.assert_allclose(model.encode_passages(TEXTS), expected, atol=0.05 * np.abs(expected).max())
+
+
+def test_a_conversion_traces_once() -> None:
+    """A second trace, by which torch checks the first one, takes as long, and what torch keeps of it is never freed."""
+    calls: list[int] = []
+
+    class Twice(torch.nn.Module):
+        def forward(self, ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> torch.Tensor:
+            calls.append(len(ids_BL))
+            return 2.0 * ids_BL * mask_BL
+
+    ones = torch.ones((2, 3), dtype=torch.int64)
+    compiled = Compiled(Twice().eval(), bfloat16=False)
+    assert calls == [2]
+    np.testing.assert_array_equal(compiled(ones, None), 2 * ones)
+
+
 def test_few_texts_compile_nothing(used: list[tuple[int, int]]) -> None:
     encoder().encode_passages(TEXTS[:3])
     assert not used
@@ -115,7 +177,7 @@ def test_without_openvino_torch_computes(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_allclose(model.encode_passages(TEXTS), by_torch(model, TEXTS), atol=1e-5)
 
 
-@pytest.mark.parametrize("fault", ["fails", "wrong"])
+@pytest.mark.parametrize("fault", ["fails", "wrong", "NaN"])
 def test_what_does_not_compile_is_computed_by_torch(fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     asked: list[object] = []
 
@@ -127,7 +189,7 @@ def test_what_does_not_compile_is_computed_by_torch(fault: str, monkeypatch: pyt
             super().__init__(module, **options)
 
         def __call__(self, ids_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
-            return super().__call__(ids_BL, mask_BL) + (0 if ids_BL.shape[1] <= 12 else 1e-3)
+            return super().__call__(ids_BL, mask_BL) + (0 if ids_BL.shape[1] <= 12 else 1e-3 if fault == "wrong" else math.nan)
 
     monkeypatch.setattr(accelerated, "Compiled", Faulty)
     model = encoder()
@@ -138,9 +200,13 @@ def test_what_does_not_compile_is_computed_by_torch(fault: str, monkeypatch: pyt
     assert "bert" in caplog.text
 
 
-def test_threads_share_a_compiled_tower() -> None:
+def test_threads_share_a_compiled_tower_and_do_not_see_each_other() -> None:
     model = encoder()
-    alone = model.encode_passages(TEXTS)
+    texts = {len(one): one for one in (TEXTS, TEXTS[:3])}  # those of OpenVINO and of torch
+    alone = {size: model.encode_passages(one) for size, one in texts.items()}
     with ThreadPoolExecutor(4) as threads:
-        for found in threads.map(model.encode_passages, [TEXTS] * 12):
-            np.testing.assert_allclose(found, alone, atol=1e-5)
+        found = threads.map(model.encode_passages, [*texts.values()] * 30)
+        copied = copy.deepcopy(model)
+        for vectors in found:
+            np.testing.assert_array_equal(vectors, alone[len(vectors)])
+    np.testing.assert_array_equal(copied.encode_passages(TEXTS), alone[len(TEXTS)])
