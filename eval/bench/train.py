@@ -118,6 +118,7 @@ class _Work:
         self._device = str(encoder.device)
         self._rows = self._texts(encoder, self._batches(self._settings(batch_size)))
         self._batch_size = batch_size
+        self._routes = {} if encoder.shared else {"anchor": "query", "positive": "document", "negative": "document"}
         encoder.save(folder / "model")
 
     def _settings(self, batch_size: int, *, bfloat16: bool = False) -> TrainingSettings:
@@ -130,17 +131,19 @@ class _Work:
         return Batches(self._queries, negatives, settings)
 
     def _texts(self, encoder: DenseEncoder, batches: Batches) -> dict[str, list[str]]:
+        """What the other reads in all steps: its trainer puts no prompts before texts, so those are in them."""
         rows: dict[str, list[str]] = {"anchor": [], "positive": [], "negative": []}
+        settings = encoder.settings
         for step in range(self._steps):
             for batch in batches.of_step(step):
-                rows["anchor"] += [self._queries.texts[query] for query in batch.queries]
+                rows["anchor"] += [settings.query_prefix + self._queries.texts[query] for query in batch.queries]
                 for column, numbers in (("positive", batch.positives), ("negative", batch.negatives[:, 0])):
-                    texts = [encoder.settings.join(self._store[int(number)]) for number in numbers]
+                    texts = [settings.join(self._store[int(number)]) for number in numbers]
                     if not all(isinstance(text, str) for text in texts):
                         raise UsageError(
                             f"{encoder.name} reads title and text as a pair, which {LIBRARY} does not; give a model that joins them"
                         )
-                    rows[column] += [str(text) for text in texts]
+                    rows[column] += [f"{settings.passage_prefix}{text}" for text in texts]
         return rows
 
     def ours(self, *, bfloat16: bool) -> Steps:
@@ -184,6 +187,7 @@ class _Work:
             lr_scheduler_type="constant",
             bf16=bfloat16,
             use_cpu=self._device == "cpu",
+            router_mapping=self._routes,
             batch_sampler=lambda rows, batch_size, drop_last, **_: BatchSampler(SequentialSampler(rows), batch_size, drop_last),
             logging_steps=1,
             save_strategy="no",

@@ -220,14 +220,18 @@ def test_pipeline(backend: str, reranker: bool, folder: Path, monkeypatch: pytes
     assert asked["ANN total, alone"] == [(1, 1)] * 3
 
 
-def test_train(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"shared": False}, {"text": {"query_prefix": "who: ", "passage_prefix": "a text: "}}], ids=["shared", "two", "prefixes"]
+)
+def test_train(tmp_path: Path, options: dict[str, Any]) -> None:
     """Without dropout the first losses are equal, so that the work is."""
     texts = [" ".join(words) for words in itertools.permutations(WORDS[:8], 4)]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps({"docno": f"d{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
     (tmp_path / "queries.train.tsv").write_text("".join(f"q{i}\t{text[:9]} {i}\n" for i, text in enumerate(texts)))
     (tmp_path / "qrels.train.txt").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(len(texts))))
-    model = encoder(normalize=True)
-    model.query_tower.backbone.config.hidden_dropout_prob = model.query_tower.backbone.config.attention_probs_dropout_prob = 0.0
+    model = encoder(normalize=True, **options)
+    for tower in (model.query_tower, model.passage_tower):
+        tower.backbone.config.hidden_dropout_prob = tower.backbone.config.attention_probs_dropout_prob = 0.0
     model.save(tmp_path / "model")
     found = bench_train(load_dataset(tmp_path), str(tmp_path / "model"), batch_size=4, length=16, steps=3, rounds=1, device="cpu")
     rows = found.set_index("contender")
