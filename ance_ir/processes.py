@@ -32,10 +32,13 @@ def resident_memory() -> float:
     return _status("VmRSS")
 
 
-def forget_peak() -> None:
-    """Look for the peak from now on, where the system does that."""
-    with contextlib.suppress(OSError):
+def forget_peak() -> bool:
+    """Look for the peak from now on; whether the system does that."""
+    try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def _status(name: str) -> float:

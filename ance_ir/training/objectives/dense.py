@@ -17,6 +17,7 @@ from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
 from ance_ir.models.compute.batching import pad
 from ance_ir.models.compute.randomness import seeded
+from ance_ir.models.dense.accelerated import forget_compiled
 from ance_ir.models.dense.tower import Tower
 from ance_ir.training.batches import Batch
 from ance_ir.training.objectives.batch_loss import BatchLoss
@@ -89,6 +90,7 @@ class DenseObjective:
             teacher = AskedTeacher(teacher, queries, store, passages)
         self._frozen = _other_tower(model, train_tower) if train_tower is not None else None
         self.model = model.to_train()
+        self.trained: nn.Module = model if train_tower is None else model.query_tower if train_tower == "query" else model.passage_tower
         self.queries = queries
         self._store = store
         self._passages = passages
@@ -118,6 +120,8 @@ class DenseObjective:
 
     def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
         """See ``Objective.backward``."""
+        for tower in (self.model.query_tower, self.model.passage_tower):
+            forget_compiled(tower)
         if self._frozen is not None:
             self._frozen.eval()
         texts = read_batch(self.model, batch, self.queries, self._store, self._passages, self.world)

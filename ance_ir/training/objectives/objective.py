@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
+from torch import nn
+
 from ance_ir.training.batches import Batch
 from ance_ir.training.queries import TrainingQueries
 from ance_ir.training.run.folder import Model
@@ -16,6 +18,7 @@ class Objective(Protocol[Model]):
 
     Attributes:
         model: trained in place.
+        trained: the part of it that is trained: all of it, or one tower.
         queries: with their positives.
         manifest: its part of the run's manifest.
         world: the processes that a batch is dealt to.
@@ -23,6 +26,7 @@ class Objective(Protocol[Model]):
     """
 
     model: Model
+    trained: nn.Module
     queries: TrainingQueries
     manifest: Mapping[str, Any]
     world: World

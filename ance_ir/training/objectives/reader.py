@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ance_ir.answers import Answers
 from ance_ir.datasets.store.joined import NumberedDocuments
@@ -46,6 +46,7 @@ class ReaderObjective:
         self, model: Reader, queries: TrainingQueries, answers: Sequence[Answers], store: NumberedDocuments, world: World = ALONE
     ) -> None:
         self.model = model.float()  # in half precision small updates would vanish
+        self.trained: nn.Module = self.model
         self.queries = queries
         self.world = world
         self._answers = answers

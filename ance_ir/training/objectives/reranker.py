@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import CrossEncoder
@@ -50,6 +50,7 @@ class RerankerObjective:
             warn_of_old_name(f"the loss {loss!r}", repr(_OLD_NAMES[loss]))
             loss = _OLD_NAMES[loss]
         self.model = model.to_train()
+        self.trained: nn.Module = self.model
         self.queries = queries
         self.world = world
         self._store = store

@@ -76,8 +76,8 @@ def predict_memory(objective: Objective[Any], batches: Sequence[Batch], settings
     try:
         with weightless(model) as storages:
             optimiser = make_optimiser(model, settings, layer_rates(model, settings.layer_decay))
-            for weight in (weight for group in optimiser.param_groups for weight in group["params"]):
-                weight.grad = torch.empty_like(weight)
+            for weight in objective.trained.parameters():
+                weight.grad = torch.empty_like(weight) if weight.requires_grad else None
             update_weights(optimiser, 0)
             for value in (value for state in optimiser.state.values() for value in state.values()):
                 if isinstance(value, torch.Tensor):
@@ -151,9 +151,10 @@ class MemoryWatch:
             there = [value for state in self._optimiser.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
             weights = self._objective.model.parameters()
             self._before = resident_memory() * 2**20 - sum(tensor.nbytes for tensor in (*there, *weights))
-        forget_peak()
+        forgotten = forget_peak()
         yield
-        self._used = max(self._used, peak_memory() * 2**20 - self._before)
+        if forgotten:  # else it may be of something before the step
+            self._used = max(self._used, peak_memory() * 2**20 - self._before)
 
     def report(self) -> dict[str, Any]:
         """What was predicted and what was used, GiB, weights included; what is not known is left out."""

@@ -93,11 +93,11 @@ def weightless(model: nn.Module) -> Iterator[Storages]:
     storages = Storages()
     with FakeTensorMode(allow_non_fake_inputs=True), storages:
         made: dict[int, Tensor] = {}
-        for held, name, tensor in places:
-            if id(tensor) not in made:
-                made[id(tensor)] = _like(tensor, storages)
-            held[name] = made[id(tensor)]
         try:
+            for held, name, tensor in places:
+                if id(tensor) not in made:
+                    made[id(tensor)] = _like(tensor, storages)
+                held[name] = made[id(tensor)]
             yield storages
         finally:
             for held, name, tensor in places:

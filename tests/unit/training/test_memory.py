@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+import ance_ir.models.dense.accelerated as accelerated
 from ance_ir.datasets import Dataset
 from ance_ir.indexes import FirstP
 from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batches
-from ance_ir.training.run import memory
+from ance_ir.training.run import memory, storages
 from ance_ir.training.run.memory import TrainingMemory, predict_memory
 from ance_ir.training.run.storages import weightless
 from ance_ir.world import RehearsedWorld
@@ -22,7 +23,7 @@ from tests.tiny import cross_encoder, encoder
 
 def _predicted(dataset: Dataset, queries: TrainingQueries, **options: Any) -> tuple[TrainingMemory, DenseObjective]:
     settings = TrainingSettings(**{"steps": 9, "batch_size": 4, "negatives": 2, **options.pop("settings", {})})
-    objective = DenseObjective(encoder(), queries, dataset.store(), FirstP(), **options)
+    objective = DenseObjective(options.pop("model", None) or encoder(), queries, dataset.store(), FirstP(), **options)
     batches = Batches(queries, RandomNegatives(queries), settings).of_step(0)
     return predict_memory(objective, batches, settings), objective
 
@@ -68,6 +69,16 @@ def test_of_several_processes_each_reads_its_part_and_sums_the_gradients(
     assert shared.total > alone.weights + alone.optimiser + 2 * gradients, "gradients, and the tensor in which they are summed"
 
 
+@pytest.mark.parametrize("tower", ["query", "passage"])
+def test_of_a_tower_that_is_not_trained_only_the_weights_are_counted(dataset: Dataset, queries: TrainingQueries, tower: str) -> None:
+    found, objective = _predicted(dataset, queries, model=encoder(shared=False), train_tower=tower)
+    trained = getattr(objective.model, f"{tower}_tower")
+    assert found.optimiser == sum(2 * (-(-weight.nbytes // 64) * 64) + 64 for weight in trained.parameters() if weight.requires_grad)
+    both = _predicted(dataset, queries, model=encoder(shared=False))[0]
+    assert found.weights == both.weights
+    assert found.optimiser == both.optimiser / 2
+
+
 def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_fails(
     dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,3 +113,40 @@ def test_what_is_gone_does_not_count() -> None:
             del kept, view
     assert storages.peak["other"] == 4096 + 64
     assert storages.live["other"] == 0
+
+
+def test_a_model_that_cannot_be_rehearsed_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    before, made = [*model.parameters()], storages._like
+
+    def interrupted(tensor: torch.Tensor, of: storages.Storages) -> torch.Tensor:
+        if tensor is before[2]:
+            raise TimeoutError
+        return made(tensor, of)
+
+    monkeypatch.setattr(storages, "_like", interrupted)
+    with pytest.raises(TimeoutError), weightless(model):
+        pass
+    assert all(one is other for one, other in zip(model.parameters(), before, strict=True))
+
+
+def test_a_peak_that_cannot_be_forgotten_is_not_reported(
+    dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "forget_peak", lambda: False)
+    objective = DenseObjective(encoder(), queries, dataset.store(), FirstP())
+    settings = TrainingSettings(steps=1, batch_size=4)
+    Trainer(objective, RandomNegatives(queries), settings, tmp_path / "run", dataset={"name": "tiny"}, verbose=True).train()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["memory"].keys() == {"predicted"}
+
+
+def test_training_frees_what_was_compiled_for_encoding(dataset: Dataset, queries: TrainingQueries, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(accelerated, "COMPILE_FROM", 10)
+    model = encoder()
+    model.encode_passages(queries.texts)
+    assert model.passage_tower in accelerated._compiled
+    settings = TrainingSettings(steps=1, batch_size=4)
+    batch = Batches(queries, RandomNegatives(queries), settings).of_step(0)[0]
+    DenseObjective(model, queries, dataset.store(), FirstP()).backward(batch, 1.0, 1.0)
+    assert model.passage_tower not in accelerated._compiled
