@@ -44,6 +44,6 @@ def _ending(path: Path) -> str:
         compression = compression_of(plain.peek())
         start = (compression.open(path, plain) if compression else plain).peek().lstrip(b"\xef\xbb\xbf \r\n")
     first = start.partition(b"\n")[0]
-    columns = ".tsv" if b"\t" in first else ".csv" if b"," in first else ".txt"
+    columns = ".tsv" if b"\t" in first else ".csv" if b"," in first or b";" in first else ".txt"
     form = next((ending for begins, ending in _FORMS if start.startswith(begins)), columns)
     return f"{form}{compression.ending if compression else ''}"

@@ -22,6 +22,7 @@ class TrainingInstance:
         positive_scores: a teacher's scores of the positives, as many, or none.
         negative_scores: likewise of the negatives.
         prompt: the instruction that belongs to the query; ``""`` if there is none.
+        margins: whether the scores were made of margins, so that they compare with each other alone.
     """
 
     qid: str
@@ -30,6 +31,7 @@ class TrainingInstance:
     positive_scores: tuple[float, ...] = ()
     negative_scores: tuple[float, ...] = ()
     prompt: str = ""
+    margins: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +32,14 @@ class Pairs:
         documents: their numbers, int64 ``[P]``.
         places: of negatives their place among those of their instance, int64 ``[P]``; −1 for positives.
         scores: a teacher's, float32 ``[P]``; NaN where there is none.
+        margins: whether some of them were made of margins, so that they compare with each other alone.
     """
 
     queries: np.ndarray
     documents: np.ndarray
     places: np.ndarray
     scores: np.ndarray
+    margins: bool = False
 
     @classmethod
     def read(
@@ -61,7 +64,7 @@ class Pairs:
                 [queries[instance.qid] for instance in block], [len(instance.positives) + len(instance.negatives) for instance in block]
             )
             pairs = cls.of(asked, found, [place for _, place, _ in rows], [score for _, _, score in rows])
-            blocks.append(pairs.where(found >= 0))
+            blocks.append(replace(pairs.where(found >= 0), margins=any(instance.margins for instance in block)))
         if missing:
             message = "%d documents of %s are not in the corpus (%s); their pairs are left out"
             logger.warning(message, len(missing), name, examples(missing))
@@ -71,13 +74,15 @@ class Pairs:
     def of(cls, queries: npt.ArrayLike, documents: npt.ArrayLike, places: npt.ArrayLike, scores: npt.ArrayLike) -> Pairs:
         """Pairs of P values each."""
         values = {"queries": queries, "documents": documents, "places": places, "scores": scores}
-        return cls(**{part: np.asarray(values[part], dtype) for part, dtype in _PARTS.items()})
+        parts: dict[str, Any] = {part: np.asarray(values[part], dtype) for part, dtype in _PARTS.items()}
+        return cls(**parts)
 
     @classmethod
     def joined(cls, parts: Iterable[Pairs]) -> Pairs:
         """All pairs of several."""
         parts = list(parts)
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _PARTS})
+        values: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PARTS}
+        return cls(**values, margins=any(part.margins for part in parts))
 
     def shifted(self, query: int, document: int) -> Pairs:
         """The same pairs where queries and documents are numbered from these numbers on."""
@@ -85,7 +90,7 @@ class Pairs:
 
     def where(self, chosen: np.ndarray) -> Pairs:
         """Some of the pairs, by a mask ``[P]`` or their rows."""
-        return Pairs(**{part: getattr(self, part)[chosen] for part in _PARTS})
+        return replace(self, **{part: getattr(self, part)[chosen] for part in _PARTS})
 
     def negatives(self, queries: int) -> list[np.ndarray]:
         """Of each of the queries its negatives, int64, each once: the first of each of its instances, then the second, and so on."""

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.files import as_path
 from ance_ir.models import CrossEncoder, PassageScheme
 from ance_ir.training import AskedTeacher, Pairs, ScoredPairs
@@ -31,11 +31,17 @@ def with_scores(data: TrainingData, text: str, model: CrossEncoder | None, passa
     Raises:
         DatasetError: the file is damaged.
         TrainingError: it is neither a run nor training data, or, without a cross-encoder, pairs have no score.
+        UsageError: its scores were made of margins, with which those of a cross-encoder do not compare.
     """
     queries, store = data.queries, data.store
     parts = data.world.lead_first(lambda: _read(text, data.sets))
     pairs = Pairs.joined(part.shifted(start, one.first) for part, start, one in zip(parts, data.sets.starts, data.sets, strict=True))
     name = OWN if text == OWN else as_path(text).name
+    if model is not None and pairs.margins:
+        raise UsageError(
+            f"{name}: its scores were made of margins, with which those of the teacher {model.name} do not compare; "
+            "leave the teacher out, or the scores, so that it is asked for all pairs"
+        )
     asked = AskedTeacher(model, queries, store, passages) if model is not None else None
     teacher = ScoredPairs(queries, store, pairs, f"the teacher's scores in {name}", asked)
     if asked is None:

@@ -18,7 +18,7 @@ def in_threads(work: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def deal(start: int, stop: int, shares: int) -> list[slice]:
-    """Consecutive parts of a range, of equal size but for one."""
+    """Consecutive parts of a range, whose sizes differ by one at most."""
     borders = [start + (stop - start) * share // shares for share in range(shares + 1)]
     return [slice(*borders[share : share + 2]) for share in range(shares)]
 

@@ -45,7 +45,9 @@ def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset 
     try:
         found = _first(ordered, path, name, columns)
     except DatasetError as error:
-        raise DatasetError(f"{error}. Without --column it is read as {without}") from None if without else error
+        if not without:
+            raise
+        raise DatasetError(f"{error}. Without --column it is read as {without}") from None
     if found is not None:
         found.columns = columns
         if without and without != found.layout:

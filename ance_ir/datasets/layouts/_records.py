@@ -255,6 +255,7 @@ class RecordFiles:
                     positive_scores=tuple(sample.positive_scores),
                     negative_scores=tuple(sample.negative_scores),
                     prompt=sample.prompt,
+                    margins=sample.margins,
                 )
 
 

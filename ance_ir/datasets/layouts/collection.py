@@ -109,14 +109,16 @@ def _read_instances(path: Path) -> Iterator[TrainingInstance]:
     """The training instances of a file."""
     for line in lines(path):
         value = line.json()
-        qid, found = line.string(value, "qid"), {name: value.get(name) or [] for name in _LISTS}
+        qid = line.string(value, "qid")
+        found = {name: value.get(name) or [] for name in _LISTS}
         for name, kind in _LISTS.items():
             if not isinstance(found[name], list) or not all(isinstance(one, kind) for one in found[name]):
                 raise line.error(f"a list of {'docnos' if kind is str else 'numbers'} under the key {name!r}")
         scores = [("positives", "positive_scores"), ("negatives", "negative_scores")]
         if bad := [name for of, name in scores if found[name] and len(found[name]) != len(found[of])]:
             raise line.error(f"as many {bad[0]} as documents")
-        yield TrainingInstance(qid=qid, prompt=str(value.get("prompt") or ""), **{name: tuple(values) for name, values in found.items()})
+        given: dict[str, Any] = {name: tuple(values) for name, values in found.items()}
+        yield TrainingInstance(qid=qid, prompt=str(value.get("prompt") or ""), **given)
 
 
 _LISTS: dict[str, Any] = {"positives": str, "negatives": str, "positive_scores": (int, float), "negative_scores": (int, float)}

@@ -17,6 +17,7 @@ from ance_ir.compression import plain_name
 from ance_ir.datasets.file_dataset import FileDataset, Parts
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
+from ance_ir.datasets.tables import find_tables
 from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, MalformedFileError
 from ance_ir.reading import not_utf8, open_binary
@@ -95,9 +96,11 @@ def _docno(folder: Path, path: Path) -> str:
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:
-    if columns or not path.is_dir() or any((path / other).exists() for other in _OF_OTHERS):
+    if not path.is_dir() or any((path / other).exists() for other in _OF_OTHERS) or next(find_texts(path), None) is None:
         return None
-    return TextFolder(path, name) if next(find_texts(path), None) else None
+    if columns and not find_tables(path):
+        raise DatasetError(f"{path} is a folder of texts, which have no columns: {', '.join(map('='.join, columns.items()))}")
+    return None if columns else TextFolder(path, name)
 
 
 LAYOUT = Layout(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weight_files import HEADS, SAVED, read_adapter, read_settings
 from ance_ir.models.loading.weights import hash_weights
 from ance_ir.typed_json import type_fault
+
+logger = logging.getLogger(__name__)
 
 _FOLLOWED = ("LORA",)
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -119,6 +122,11 @@ def find_adapter(name: str) -> Adapter | None:
     if not folder.is_dir() or not (folder / ADAPTER).exists() or any((folder / file).exists() for file in _WEIGHTS):
         return None
     return adapter_in(folder)
+
+
+def warn_of_no_adapter(name: str) -> None:
+    """Say of a model whose adapter was to be added to its weights that it has none."""
+    logger.warning("merge_adapter: %s has no adapter; its weights stay as they are", name)
 
 
 def adapter_in(folder: Path) -> Adapter:

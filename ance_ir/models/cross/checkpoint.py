@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from ance_ir.errors import ModelError
-from ance_ir.models.adapters.folders import Saved, find_adapter
+from ance_ir.models.adapters.folders import Saved, find_adapter, warn_of_no_adapter
 from ance_ir.models.adapters.layers import merge, put_in
 from ance_ir.models.cross.layout import LAYOUTS, Choices, Files, Layout, Parts
 from ance_ir.models.cross.pairs import PairSettings
@@ -31,6 +31,8 @@ def read_cross_encoder(name: str, choices: Choices) -> Checkpoint[PairSettings]:
     adapter = find_adapter(name)
     with reading(name):
         if adapter is None or choices.fresh_head:
+            if choices.merge_adapter and adapter is None:
+                warn_of_no_adapter(name)
             return _read(name, find_folder(name, "reranker", fresh_head=choices.fresh_head, remedy=LAYOUTS[_FRESH].remedy), choices)
         with adapter.over_base() as folder:
             opened = _read(name, find_folder(str(folder), "reranker", fresh_head=False, remedy=LAYOUTS[_FRESH].remedy), choices)

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import read_json, write_json
-from ance_ir.models.adapters.folders import Saved, find_adapter
+from ance_ir.models.adapters.folders import Saved, find_adapter, warn_of_no_adapter
 from ance_ir.models.adapters.layers import merge, put_in
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, find_layout
 from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES, STATIC
@@ -131,6 +131,8 @@ def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
         if choices.merge_adapter:
             merge(opened.query.backbone)
         return replace(opened, layout=f"{opened.layout}, with an adapter over {adapter.base}")
+    if choices.merge_adapter:
+        warn_of_no_adapter(",".join(names))
     return _read(Files(name=",".join(names), paths=tuple(resolve(name) for name in names)), choices)
 
 

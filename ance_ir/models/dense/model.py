@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +34,8 @@ from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.moved import warn_of_old_name
+
+logger = logging.getLogger(__name__)
 
 
 class DenseEncoder(SentenceEncoding):
@@ -224,6 +227,7 @@ class DenseEncoder(SentenceEncoding):
             UsageError: the model was converted to another precision than its checkpoint's.
         """
         if not self.shared:
+            logger.warning("separate_towers: %s has separate towers already, which stay as they are", self.name)
             return self
         self.check_unconverted("given separate towers")
         origin = replace(self.origin, layout=f"{self.origin.layout}, its tower copied", separated=True)

@@ -53,6 +53,7 @@ CONTENTS = {
     "a list": json.dumps(RECORDS).encode(),
     "columns with tabs": "".join(["_id\ttitle\ttext\n", *(f"{one['_id']}\t\t{one['text']}\n" for one in RECORDS)]).encode(),
     "columns with commas": "".join(["_id,title,text\n", *(f'{one["_id"]},,"{one["text"]}"\n' for one in RECORDS)]).encode(),
+    "columns with semicolons": "".join(["_id;title;text\n", *(f'{one["_id"]};;"{one["text"]}"\n' for one in RECORDS)]).encode(),
     "Parquet": parquet(),
     **{f"compressed, {ending}": compress(LINES) for ending, compress in COMPRESS.items()},
     "an archive": zipped({"pets/corpus.jsonl": LINES.replace(b"_id", b"docno"), "pets/queries.tsv": b"q1\twho\n"}),

@@ -334,6 +334,15 @@ DAMAGED: dict[str, tuple[Files, str]] = {
 }
 
 
+def test_a_folder_of_texts_has_no_columns(tmp_path: Path) -> None:
+    folder = write(tmp_path / "x", {"a.md": "a cat", "b/c.txt": "a dog"})
+    with pytest.raises(DatasetError, match=r"texts.*text=body.*--column"):
+        load_dataset(f"{folder}[text=body]")
+    (folder / "rows.csv").write_text("key,body\n1,a bird\n")
+    with pytest.raises(DatasetError, match=r"rows\.csv.*key, body$"):
+        load_dataset(f"{folder}[text=words]")
+
+
 @pytest.mark.parametrize("case", DAMAGED)
 def test_what_cannot_be_read_is_named(case: str, tmp_path: Path) -> None:
     files, named = DAMAGED[case]

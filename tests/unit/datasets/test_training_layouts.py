@@ -167,6 +167,7 @@ def test_margins_of_several_positives_are_put_on_one_scale(tmp_path: Path) -> No
     texts = {document["docno"]: document["text"] for document in dataset.documents()}
     found: dict[str, set[float]] = {}
     for one in dataset.instances("train"):
+        assert one.margins
         if one.qid == text_id("q"):
             docnos, scores = (*one.positives, *one.negatives), (*one.positive_scores, *one.negative_scores)
             for docno, score in zip(docnos, scores, strict=True):

@@ -18,13 +18,13 @@ from ance_ir.cli.main import main
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP
-from ance_ir.models import DenseEncoder, Tower
+from ance_ir.models import CrossEncoder, DenseEncoder, Tower
 from ance_ir.models.dense.transformers import Encoding
 from ance_ir.models.loading.weights import hash_parts
 from ance_ir.models.text.settings import TextSettings, parse_settings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.pipelines import systems
-from tests.tiny import backbone, bert_tokenizer, encoder, roberta_tokenizer
+from tests.tiny import backbone, bert_tokenizer, cross_encoder, encoder, roberta_tokenizer
 
 TEXTS = ["the king", "moon and star of the river", ""]
 PROMPTS = {"web": "Instruct: Find it\nQuery: ", "sts": "the same: ", "document": "passage: "}
@@ -66,6 +66,14 @@ def test_normalize_of_a_bare_backbone(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_vectors_of_length_1_stay_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"normalize=False.*length 1"):
         DenseEncoder.from_pretrained(saved(tmp_path / "x", normalize=True), device="cpu", normalize=False)
+
+
+def test_an_adapter_that_is_not_there_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number, (kind, model) in enumerate(((DenseEncoder, encoder()), (CrossEncoder, cross_encoder()))):
+        model.save(tmp_path / str(number))
+        caplog.clear()
+        kind.from_pretrained(tmp_path / str(number), device="cpu", merge_adapter=True)
+        assert f"merge_adapter: {tmp_path / str(number)}" in caplog.text
 
 
 def test_an_index_opens_a_normalised_model_again(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_what_cannot_be_trained_alone_is_refused(dataset: Dataset, tmp_path: Pat
         encoder().at_precision("bfloat16").with_separate_towers()
 
 
-def test_separate_towers_are_copies(dataset: Dataset) -> None:
+def test_separate_towers_are_copies(dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
     shared = encoder(normalize=True, head=12)
     model = shared.with_separate_towers()
     expected = shared.encode_passages(["a cat"])
@@ -190,7 +190,9 @@ def test_separate_towers_are_copies(dataset: Dataset) -> None:
     np.testing.assert_allclose(model.encode_passages(["a cat"]), expected, atol=1e-5)
     model.query_tower.backbone.embeddings.word_embeddings.weight.data += 1
     np.testing.assert_allclose(model.encode_passages(["a cat"]), expected, atol=1e-5)
+    assert not caplog.messages
     assert model.with_separate_towers() is model
+    assert f"separate_towers: {model.name}" in caplog.text
 
 
 def test_indexes_that_are_kept_are_the_same_files(dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.layouts.collection import DirectoryDataset
-from ance_ir.errors import TrainingError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.indexes import FirstP
 from ance_ir.training import DenseObjective, MinedNegatives, Pairs, ScoredPairs, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batch, Batches
@@ -183,6 +183,27 @@ def test_positives_without_a_score_are_refused_with_their_number(given: Given, t
     assert not (tmp_path / "run").exists()
     manifest = _train(given, tmp_path / "run", str(path), teacher=cross_encoder())
     assert manifest["teacher"]["others"]["fingerprint"] == cross_encoder().fingerprint()
+
+
+@pytest.mark.parametrize("place", ["dataset", "a file"])
+def test_scores_made_of_margins_do_not_mix_with_those_of_a_teacher(
+    given: Given, queries: TrainingQueries, tmp_path: Path, place: str
+) -> None:
+    if place == "dataset":
+        given.given = (*scored(queries)[1:], *scored(queries, margins=True)[:1])
+    store = given.store()
+    rows = [
+        {"query": text, "positive": store[i]["text"], "negative": store[(i + 1) % 36]["text"], "label": 2.5}
+        for text, i in {text: i for i, text in enumerate(queries.texts)}.items()
+    ]
+    path = tmp_path / "margins.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = place if place == "dataset" else str(path)
+    with pytest.raises(UsageError, match=f"{Path(source).name}.*margins.*{cross_encoder().name}"):
+        _train(given, tmp_path / "run", source, teacher=cross_encoder())
+    assert not (tmp_path / "run").exists()
+    if place == "dataset":
+        _train(given, tmp_path / "run", source)
 
 
 def test_queries_without_a_scored_negative_are_refused(given: Given, tmp_path: Path) -> None:
