@@ -60,7 +60,7 @@ def _rows(path: Path, stream: io.BufferedReader[Any], delimiter: str) -> Iterato
                     expected = f"{len(names)} columns ({', '.join(names)})"
                     yield reader.line_num, MalformedFileError(path, reader.line_num, expected, delimiter.join(values)[:200])
                     continue
-                yield reader.line_num, dict(zip(names, values, strict=True))
+                yield reader.line_num, dict(zip(names, values))  # noqa: B905  # checked, and faster so
         except csv.Error as error:
             raise MalformedFileError(path, reader.line_num, "columns, quoted as in CSV files where they are quoted", str(error)) from None
         except UnicodeDecodeError:  # of a piece of the file, in the middle of which the reader is
