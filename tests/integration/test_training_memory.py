@@ -26,7 +26,8 @@ CASES: dict[str, dict[str, Any]] = {
     "frozen layers": {"freeze": 3},
     "accumulation": {"accumulation": 3},
 }
-FAST = {"checkpointed"}
+SLOW = {"float32", "checkpointed", "grad cache", "lora", "weights in bfloat16"}
+"""The others are variations of these, and large."""
 
 
 def job(folder: Path, grad_cache: bool = False, lora: bool = False, **settings: Any) -> None:
@@ -69,7 +70,7 @@ def collection(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in CASES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else pytest.mark.large) for name in CASES])
 def test_the_growth_of_memory_is_predicted(collection: Path, name: str) -> None:
     """Growth: without the weights, which are there before the first step."""
     code = "import sys, json, pathlib; from tests.integration.test_training_memory import job; "
