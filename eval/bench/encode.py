@@ -59,7 +59,7 @@ def bench_encode(
         MissingDependencyError: sentence-transformers is not installed, or what a precision needs.
         UsageError: the model pairs a title with a text, which the others do not know.
     """
-    encoder = DenseEncoder.from_pretrained(model, device=device, passage_length=length).float()
+    encoder = _of_passages(DenseEncoder.from_pretrained(model, device=device, passage_length=length).float())
     place = str(encoder.device)
     offered: Sequence[Precision] = ("bfloat16", "int8")
     chosen = [one for one in offered if (one in precisions if precisions is not None else _can(encoder, one))]
@@ -77,6 +77,13 @@ def bench_encode(
             rows += [{"dataset": dataset.name, "contender": name, **row, "peak MiB": peaks[name]} for name, row in measured.items()]
             bar.update()
     return pd.DataFrame(rows)
+
+
+def _of_passages(encoder: DenseEncoder) -> DenseEncoder:
+    """The encoder with its passage tower alone, which encodes documents, so that all contenders compute that one."""
+    if encoder.shared:
+        return encoder
+    return DenseEncoder(encoder.passage_tower, None, encoder.tokenizer.tokenizer, encoder.settings, name=encoder.name)
 
 
 def _texts(encoder: DenseEncoder, documents: Iterable[Mapping[str, Any]]) -> list[str]:

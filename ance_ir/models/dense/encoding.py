@@ -144,12 +144,13 @@ def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progr
     start = 0
     with torch.inference_mode(), exact_float32(), evaluating(tower), accelerated(tower, sum(lengths)) as (vectors, streams):
 
-        def compute(batch: np.ndarray) -> tuple[np.ndarray, Tensor]:
+        def encoded(batch: np.ndarray) -> tuple[np.ndarray, Tensor]:
             ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
-            padded = lengths[batch[-1]] < ids_BL.shape[1]
-            return batch, vectors(ids_BL, mask_BL if padded else None)
+            shortest = lengths[batch[-1]]
+            compute = vectors if shortest else tower  # where a text has no token, torch alone does not look at the padding
+            return batch, compute(ids_BL, mask_BL if shortest < ids_BL.shape[1] else None)
 
-        for batch, vectors_BD in _at_once(compute, length_sorted_batches(lengths, token_budget(device)), streams):
+        for batch, vectors_BD in _at_once(encoded, length_sorted_batches(lengths, token_budget(device)), streams):
             sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
             order.append(batch)
             start += len(batch)

@@ -144,6 +144,14 @@ def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(found["tokens/s"] / found["texts/s"], tokens_a_text)
 
 
+def test_encode_takes_the_passage_tower_of_two(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)
+    encoder(normalize=True, shared=False).save(tmp_path / "two")
+    found = bench_encode([load_dataset(folder)], str(tmp_path / "two"), documents=9, length=32, rounds=1, precisions=[], device="cpu")
+    assert found["least cosine"].min() > 0.999
+
+
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_graph_takes_the_place_of_torch(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name not in runnable([RUNTIMES[name].precision], "cpu"):

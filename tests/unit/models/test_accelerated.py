@@ -20,6 +20,7 @@ from ance_ir.errors import BrokenDependencyError
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.models.compute.openvino import Compiled
+from ance_ir.models.dense.encoding import encode
 from tests.tiny import WORDS, Kind, encoder
 from tests.unit.models.test_precision import BACKBONES, of_kind
 
@@ -163,6 +164,14 @@ def test_a_conversion_traces_once() -> None:
     compiled = Compiled(Twice().eval(), bfloat16=False)
     assert calls == [2]
     np.testing.assert_array_equal(compiled(ones, None), 2 * ones)
+
+
+def test_a_text_without_any_token_has_the_same_vector_in_every_batch() -> None:
+    tower = encoder(pooling="cls").passage_tower
+    tokens = [[2, *range(40, 40 + length), 3] for length in range(1, 30)]
+    alone = encode(tower, [""], lambda texts: [[]], 0)
+    found = encode(tower, [""] * 30, lambda texts: [*tokens, []], 0)
+    np.testing.assert_allclose(found[-1], alone[0], atol=1e-5)
 
 
 def test_few_texts_compile_nothing(used: list[tuple[int, int]]) -> None:
