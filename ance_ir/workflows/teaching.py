@@ -39,7 +39,7 @@ def with_scores(data: TrainingData, text: str, model: CrossEncoder | None, passa
     name = OWN if text == OWN else as_path(text).name
     if model is not None and pairs.margins:
         raise UsageError(
-            f"{name}: its scores were made of margins, with which those of the teacher {model.name} do not compare; "
+            f"teacher_scores {name}: they were made of margins, with which the scores of the teacher {model.name} do not compare; "
             "leave the teacher out, or the scores, so that it is asked for all pairs"
         )
     asked = AskedTeacher(model, queries, store, passages) if model is not None else None
