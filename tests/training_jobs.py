@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -154,9 +155,9 @@ def index_a_stream(collection: Path, folder: Path, phase: Synchronized[int] | No
 def tokenize_until_killed(told: Connection) -> None:
     """Tokenise by two processes for ever, and say which these are."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
-    with Workers(encoder().tokenizer, FirstP(), 2) as workers:
-        stream = workers.tokenized(itertools.repeat("a cat and a dog"))
-        for _ in range(10_000):
+    with Workers(partial(encoder().tokenizer.cut, scheme=FirstP()), 2) as workers:
+        stream = workers.tokenized(itertools.repeat(["a cat and a dog"] * 20), torch.device("cpu"))
+        for _ in range(500):
             next(stream)
         assert workers._pool is not None
         told.send(list(workers._pool._processes))

@@ -18,14 +18,15 @@ EXAMPLE = """
 Example:
   ance-ir bench search --vectors 20000
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
+  ance-ir bench ingest --dataset msmarco-mini --workers 2
   ance-ir bench pipeline --documents 500 --queries 4
   ance-ir bench train --dataset msmarco-mini --rounds 5
   ance-ir bench mine --dataset msmarco-mini --layers 0 --hn-mine FlagEmbedding/scripts/hn_mine.py
 """
 
 
-@click.command("bench", short_help="Measure search, encoding, pipelines, training and mining", epilog=EXAMPLE)
-@click.argument("what", type=click.Choice(["search", "encode", "pipeline", "train", "mine"]))
+@click.command("bench", short_help="Measure search, encoding, tokenising, pipelines, training and mining", epilog=EXAMPLE)
+@click.argument("what", type=click.Choice(["search", "encode", "ingest", "pipeline", "train", "mine"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: vectors of the corpus.")
 @dataset_options(
     "datasets",
@@ -34,7 +35,12 @@ Example:
     show_default=True,
     help=f"All but search: the documents' dataset; encode: may be repeated. {DATASET}",
 )
-@click.option("--documents", type=click.IntRange(min=1), default=1000, show_default=True, help="encode, pipeline: of each dataset.")
+@click.option(
+    "--documents",
+    type=click.IntRange(min=1),
+    help="encode, ingest, pipeline: the first of each dataset.  [default: 1,000; ingest: 20,000]",
+)
+@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="ingest: processes that tokenise; 0: a thread.")
 @click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="All but search: a folder or a hub name.")
 @click.option("--reranker", help="pipeline: a folder or a hub name.  [default: the model, with a fresh head]")
@@ -63,14 +69,14 @@ Example:
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
 @device_option
-def command(what: str, form: str, **options: Any) -> None:
+def command(what: str, form: str, documents: int | None, **options: Any) -> None:
     """Measure search, encoding, training and mining against the alternatives, and what the parts of a pipeline cost.
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
-    others, Faiss divided by ours. encode, mine: a first round does not count. pipeline: the paper's efficiency table, with the paper's
-    figures. docs/benchmarks.md explains the columns.
+    others, Faiss divided by ours. encode, ingest, mine: a first round does not count. ingest: from documents to vectors on disk with a
+    model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures. docs/benchmarks.md explains the columns.
     """
-    title, found = _BENCHES[what](**options)
+    title, found = _BENCHES[what](documents=documents or (20_000 if what == "ingest" else 1000), **options)
     if form == "json":
         click.echo(found.to_json(orient="records", indent=2, force_ascii=False))
         return
@@ -96,6 +102,18 @@ def _encode(
     title = f"encoding the first {documents:,} documents, {length} tokens, {model}, medians of {rounds} rounds"
     shared: Any = {"documents": documents, "length": length, "rounds": rounds, "device": device, "verbose": True}
     return title, bench_encode([*map(load_dataset, datasets)], model, precisions=precisions or None, **shared)
+
+
+def _ingest(
+    *, datasets: tuple[str, ...], model: str, documents: int, length: int, workers: int, rounds: int, device: str | None, **_: Any
+) -> tuple[str, pd.DataFrame]:
+    from ance_ir import load_dataset
+    from ance_ir.eval.bench import bench_ingest
+
+    dataset = load_dataset(_only(datasets, "ingest"))
+    shared: Any = {"documents": documents, "length": length, "workers": workers, "rounds": rounds, "device": device}
+    about = f"the first {documents:,} documents, {length} tokens, {model} without its model, medians of {rounds} rounds"
+    return f"{dataset.name}, {about}", bench_ingest(dataset, model, **shared)
 
 
 _PIPELINE = ("reranker", "documents", "queries", "length", "backend", "rounds", "device")
@@ -143,6 +161,7 @@ def _only(datasets: tuple[str, ...], what: str) -> str:
 _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "search": _search,
     "encode": _encode,
+    "ingest": _ingest,
     "pipeline": _pipeline,
     "train": _train,
     "mine": _mine,

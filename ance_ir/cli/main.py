@@ -46,7 +46,7 @@ SUMMARIES = {
     "models": "List the published encoders that are known by name",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
-    "bench": "Measure search, encoding, pipelines, training and mining",
+    "bench": "Measure search, encoding, tokenising, pipelines, training and mining",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
 

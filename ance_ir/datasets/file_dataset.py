@@ -13,9 +13,10 @@ import pandas as pd
 from ance_ir.datasets.columns import with_columns
 from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, queries_frame
+from ance_ir.datasets.hashes import hash_of_files
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.screening import Document, Unusable
-from ance_ir.digests import digest_of, hash_files
+from ance_ir.digests import digest_of
 from ance_ir.errors import DatasetNotFoundError
 from ance_ir.files import as_path
 
@@ -99,7 +100,7 @@ class FileDataset(Dataset):
         def named(path: Path) -> str:
             return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
-        return digest_of([hash_files(files, named), self.layout, dict(self.columns)])
+        return digest_of([hash_of_files(files, named), self.layout, dict(self.columns)])
 
     @property
     def corpus_bytes(self) -> int:

@@ -20,7 +20,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -29,17 +29,18 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ance_ir.arrays import growing_array, map_array, save_array
-from ance_ir.datasets import Document, DocumentStore
+from ance_ir.datasets import DocumentStore
 from ance_ir.errors import IndexingError
 from ance_ir.files import atomic_folder, read_json, remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.store.cutting import Cutting
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.indexes.store.snapshot import MANIFEST, write_manifest
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
 from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
-from ance_ir.models.dense.encoding import Blocks, gather
+from ance_ir.models.dense.encoding import Blocks, gather, tokenized
 from ance_ir.models.dense.workers import Workers
 from ance_ir.typed_json import read_typed
 
@@ -74,7 +75,7 @@ class CorpusEncoding:
         passages: how documents are cut.
         dtype: how vectors are stored.
         reuse: an index whose vectors are reused for unchanged documents.
-        workers: processes that tokenise; by default a thread does.
+        workers: processes that read and tokenise; by default a thread does.
         verbose: show progress.
 
     Raises:
@@ -96,7 +97,6 @@ class CorpusEncoding:
         self.folder = folder
         self._store = store
         self._model = model
-        self._passages = passages
         self._encoding = Encoding.of(model, str(passages))
         self._dtype = np.dtype(dtype)
         self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
@@ -105,7 +105,8 @@ class CorpusEncoding:
         self.description = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}
         """Corpus, model and settings, as ``corpus.json`` holds them."""
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
-        self._workers = Workers(model.tokenizer, passages, workers) if workers else None
+        self._cut = Cutting(store=store, tokenizer=model.tokenizer, passages=passages)
+        self._workers = Workers(self._cut, workers) if workers else None
         self._verbose = verbose
         self._bar = tqdm(disable=True)
         self.encoded = 0
@@ -230,19 +231,22 @@ class CorpusEncoding:
     def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
         """Blocks of consecutive documents: vectors ``[passages, D]``, int64 counts of passages, and how many documents were encoded."""
         if self._reuse is None:
-            with contextlib.closing(self._encoded(self._store[number] for number in numbers)) as blocks:
+            with contextlib.closing(self._encoded(np.arange(numbers.start, numbers.stop))) as blocks:
                 yield from ((vectors_PD, counts, len(counts)) for vectors_PD, counts in blocks)
         else:
-            for run in (numbers[start : start + RUN] for start in range(0, len(numbers), RUN)):
-                documents = [self._store[number] for number in run]
-                hashes = self._store.text_hashes[run.start : run.stop]
-                yield self._reuse.complete(documents, hashes, lambda new: gather(self._encoded(new), self._model.dimension))
+            for first in range(numbers.start, numbers.stop, RUN):
+                run = np.arange(first, min(first + RUN, numbers.stop))
+                hashes, encode = self._store.text_hashes[run], partial(self._gathered, first)
+                yield self._reuse.complete(self._store.docnos(run).tolist(), hashes, encode)
 
-    def _encoded(self, documents: Iterable[Document]) -> Blocks:
-        texts = (self._model.settings.join(document) for document in documents)
-        if self._workers is None:
-            return self._model.encode_stream(texts, self._passages)
-        return self._model.encode_tokens(self._workers.tokenized(texts))
+    def _gathered(self, first: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors and counts of documents, by their places after a first one."""
+        return gather(self._encoded(first + places), self._model.dimension)
+
+    def _encoded(self, numbers: np.ndarray) -> Blocks:
+        pieces, device = self._cut.pieces(numbers), self._model.device
+        tokens = tokenized(pieces, self._cut, device) if self._workers is None else self._workers.tokenized(pieces, device)
+        return self._model.encode_tokens(tokens)
 
     def _finish(self) -> None:
         remedy = f"remove {self.folder} and start again"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ance_ir.datasets import Document
 from ance_ir.errors import FingerprintError, IndexingError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.models import Encoding
@@ -54,27 +53,27 @@ class Reuse:
 
     def complete(
         self,
-        documents: Sequence[Document],
+        docnos: Sequence[str],
         hashes: np.ndarray,
-        encode: Callable[[list[Document]], tuple[np.ndarray, np.ndarray]],
+        encode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """Vectors of documents' passages; new and changed documents are encoded.
 
         Args:
-            documents: N of them.
+            docnos: of N documents.
             hashes: of their texts, uint64 ``[N]``.
-            encode: gives vectors and counts of documents that are new.
+            encode: gives vectors and counts of those that are new, by their places, int64.
 
         Returns:
             float32 ``[passages, D]``, how many passages each document has, int64 ``[N]``, and how many documents were encoded.
         """
-        numbers = self._index.numbers([document["docno"] for document in documents])
+        numbers = self._index.numbers(docnos)
         known = numbers >= 0
         known[known] = self._hashes[numbers[known]] == hashes[known]
         new = np.flatnonzero(~known)
-        fresh_PD, fresh_counts = encode([documents[i] for i in new.tolist()])
+        fresh_PD, fresh_counts = encode(new)
         first, old_counts = self._index.table.rows(numbers[known])
-        counts = np.zeros(len(documents), dtype=np.int64)
+        counts = np.zeros(len(docnos), dtype=np.int64)
         counts[known], counts[new] = old_counts, fresh_counts
         old_PD = self._index.vectors.get(rows_of(first, old_counts))
         vectors_PD = np.empty((counts.sum(), self._index.vectors.dimension), dtype=np.float32)

@@ -9,6 +9,7 @@ import pyterrier as pt
 from ance_ir.errors import UsageError
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.encoding import encode_windows, gather
+from ance_ir.models.text.tokens import Tokens
 from ance_ir.pipelines.feedback.base import Feedback
 from ance_ir.ranking import check_queries, finite_vectors
 from ance_ir.settings import integer, of_kind
@@ -51,5 +52,5 @@ class AncePRF(Feedback):
         tokenizer = self.model.tokenizer
         texts = [given_texts(found["text"].head(self.depth)) for found in results]
         read = tokenizer.joined([[query, *given] for query, given in zip(queries["query"], texts, strict=True)], self.length)
-        tokens = ([np.asarray(ids, dtype=np.int32)] for ids in read)
+        tokens = (piece for piece in [Tokens.of([ids] for ids in read)])
         return finite_vectors(queries, gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0])

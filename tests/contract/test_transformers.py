@@ -797,7 +797,7 @@ def test_an_unknown_keyword_is_refused(make: Callable[[Path], Any], tmp_path: Pa
 
 def test_passages_keep_the_place_of_their_documents(world: World) -> None:
     found = (MaxP(8, 3) >> world.model.passages())(FRAME)
-    counts = [len(parts) for parts in world.model.tokenizer.cut(world.model.settings.join_frame(FRAME), MaxP(8, 3))]
+    counts = world.model.tokenizer.cut(world.model.settings.join_frame(FRAME), MaxP(8, 3)).counts_N.tolist()
     assert found["docno"].tolist() == [
         f"{docno}#{number}" for docno, count in zip(FRAME["docno"], counts, strict=True) for number in range(count)
     ]

@@ -20,12 +20,12 @@ from pathlib import Path
 from ance_ir.compression import find_file
 from ance_ir.datasets.contents import Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
+from ance_ir.datasets.hashes import hash_of_files
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._files import file_of_split, of_splits
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_documents, read_json_queries, read_qrels
 from ance_ir.datasets.rows import judged_splits
-from ance_ir.digests import hash_files
 from ance_ir.files import atomic_folder
 from ance_ir.reading import lines
 
@@ -42,7 +42,7 @@ class BeirDataset(FileDataset):
 
     def _hash(self, files: Iterable[Path]) -> str:
         """Hash of the names and contents, as they were hashed before there were other layouts: nothing here is read in two ways."""
-        return hash_files(files)
+        return hash_of_files(files)
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:

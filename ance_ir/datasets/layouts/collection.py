@@ -27,12 +27,12 @@ from typing import Any
 from ance_ir.compression import find_file, plain_name
 from ance_ir.datasets.contents import FIELDS, Contents
 from ance_ir.datasets.file_dataset import FileDataset, Parts
+from ance_ir.datasets.hashes import hash_of_files
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
 from ance_ir.datasets.recognition import hint_folder
-from ance_ir.digests import hash_files
 from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.files import as_path, atomic_folder
 from ance_ir.reading import lines
@@ -90,7 +90,7 @@ class DirectoryDataset(FileDataset):
 
     def _hash(self, files: Iterable[Path]) -> str:
         """Hash of the names and contents, as they were hashed before there were other layouts: nothing here is read in two ways."""
-        return hash_files(files)
+        return hash_of_files(files)
 
     def _missing(self, kind: str, split: str, present: str) -> str:
         return self._hinted(super()._missing(kind, split, present))

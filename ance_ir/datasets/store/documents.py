@@ -118,6 +118,10 @@ class DocumentStore:
     def __iter__(self) -> Iterator[Document]:
         return (self[number] for number in range(len(self)))
 
+    def sizes(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many bytes the documents of B numbers take on disk: ``[B]`` int64."""
+        return self._offsets[numbers + 1] - self._offsets[numbers]
+
     def numbers(self, docnos: Sequence[str]) -> npt.NDArray[np.int64]:
         """The numbers of B docnos: ``[B]`` int64, -1 where unknown."""
         return self.docno_map.numbers(docnos)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -23,21 +23,7 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def token_windows(texts: Iterable[Sequence[np.ndarray]], tokens: int) -> Iterator[list[Sequence[np.ndarray]]]:
-    """Lists of texts that follow one another and whose passages together have at least so many tokens, the last one fewer."""
-    window: list[Sequence[np.ndarray]] = []
-    size = 0
-    for passages in texts:
-        window.append(passages)
-        size += sum(map(len, passages))
-        if size >= tokens:
-            yield window
-            window, size = [], 0
-    if window:
-        yield window
-
-
-def length_sorted_batches(lengths: Sequence[int], token_budget: int) -> Iterator[np.ndarray]:
+def length_sorted_batches(lengths: Sequence[int] | np.ndarray, token_budget: int) -> Iterator[np.ndarray]:
     """Positions of sequences in batches of similar length, longest first.
 
     Longest first, so that running out of memory shows at once. A batch holds at most ``token_budget`` tokens with its padding, and at
@@ -59,18 +45,27 @@ def length_sorted_batches(lengths: Sequence[int], token_budget: int) -> Iterator
 
 
 def pad(sequences: Sequence[Sequence[int] | np.ndarray], pad_id: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Pad token ids on the right; see ``pad_flat``."""
+    lengths_B = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+    return pad_flat(np.fromiter(chain.from_iterable(sequences), dtype=np.int64), lengths_B, pad_id, device)
+
+
+def pad_flat(ids_T: np.ndarray, lengths_B: np.ndarray, pad_id: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Pad token ids on the right. To a GPU they go from pinned memory, and nothing waits for it.
+
+    Args:
+        ids_T: whole numbers, sequence after sequence.
+        lengths_B: tokens of each sequence.
+        pad_id: the token that pads.
+        device: where to.
 
     Returns:
         ids and mask, both int64 ``[B, L]`` with L the longest sequence; the mask is 1 on tokens, 0 on padding.
     """
-    length = max(1, max(map(len, sequences)))
-    ids = np.full((len(sequences), length), pad_id, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = sequence
-        mask[row, : len(sequence)] = 1
-    return _transfer(ids, device), _transfer(mask, device)
+    mask_BL = np.arange(max(1, lengths_B.max())) < lengths_B[:, None]
+    ids_BL = np.full(mask_BL.shape, pad_id, dtype=np.int64)
+    ids_BL[mask_BL] = ids_T
+    return _transfer(ids_BL, device), _transfer(mask_BL.astype(np.int64), device)
 
 
 def _transfer(array: np.ndarray, device: torch.device | str) -> Tensor:

@@ -24,7 +24,7 @@ from ance_ir.models.dense.graph import traceable
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.static import StaticBackbone
 from ance_ir.models.dense.tower import Compute, Tower
-from ance_ir.models.loading.weights import hash_weights
+from ance_ir.models.loading.weights import state_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _compiled_now(tower: Tower) -> Compiled | None:
         if before is not None and compiled is None:
             return None
         weights = {**tower.state_dict(), **dict(tower.named_buffers())}
-        state = (hash_weights(weights), tower.backbone.config.to_dict(), tower.unweighted, tower.separator, torch.get_num_threads())
+        state = (state_of(weights), tower.backbone.config.to_dict(), tower.unweighted, tower.separator, torch.get_num_threads())
         if before != state:
             del compiled  # so that there are not two of them while the new one is made
             _compiled.pop(tower, None)

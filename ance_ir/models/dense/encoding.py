@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from ance_ir.float32 import exact_float32
-from ance_ir.models.compute.batching import length_sorted_batches, pad, token_windows
+from ance_ir.models.compute.batching import length_sorted_batches, pad_flat
 from ance_ir.models.compute.inference import Progress, by_device, evaluating, token_budget
 from ance_ir.models.dense.accelerated import accelerated
 from ance_ir.models.dense.tower import Tower
 from ance_ir.models.text.settings import Text
+from ance_ir.models.text.tokens import Tokens, token_windows
+from ance_ir.ragged import rows_of, starts_of
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -41,8 +43,8 @@ PIECE = 128
 PIECE_CHARACTERS = 1 << 18
 """Characters that are tokenised at once, if that is fewer texts; one text at least."""
 
-LOOK_AHEAD = 8
-"""Pieces that are tokenised before they are needed."""
+LOOK_AHEAD = {"cpu": 8, "cuda": 64}
+"""Pieces that are tokenised before they are needed: about a window of passages, so that the next one is there when a window is done."""
 
 
 def encode(
@@ -64,33 +66,23 @@ def encode(
     Returns:
         float32 ``[texts, D]``, in order.
     """
-    passages = tokenized(texts, lambda piece: [[ids] for ids in tokenize(piece)])
+    passages = tokenized(pieces(texts), lambda piece: Tokens.of([ids] for ids in tokenize(piece)), tower.device)
     return gather(encode_windows(tower, passages, pad_id, progress), tower.dimension)[0]
 
 
-def tokenized(
-    texts: Iterable[SomeText], tokenize: Callable[[list[SomeText]], Iterable[Iterable[Sequence[int]]]]
-) -> Generator[Sequence[np.ndarray]]:
-    """Token ids of the passages of each text, int32, in order; made ahead where the texts are many.
+def tokenized(some: Iterable[T], cut: Callable[[T], Tokens], device: torch.device) -> Generator[Tokens]:
+    """Tokens of pieces of texts, in order; made ahead by a thread where there are several pieces.
 
     Args:
-        texts: read as they are needed.
-        tokenize: passages of each text of a list.
+        some: the pieces; taken as they are needed.
+        cut: makes tokens of a piece.
+        device: where vectors will be computed, which decides how many pieces are cut ahead.
     """
-
-    def cut(piece: list[SomeText]) -> list[list[np.ndarray]]:
-        return as_arrays(tokenize(piece))
-
-    rest = pieces(texts)
+    rest = iter(some)
     first = list(islice(rest, 2))
-    made = ahead(cut, chain(first, rest), LOOK_AHEAD) if len(first) > 1 else (cut(piece) for piece in first)
+    made = ahead(cut, chain(first, rest), by_device(LOOK_AHEAD, device)) if len(first) > 1 else (cut(piece) for piece in first)
     with contextlib.closing(made):
-        yield from chain.from_iterable(made)
-
-
-def as_arrays(texts: Iterable[Iterable[Sequence[int]]]) -> list[list[np.ndarray]]:
-    """Token ids of the passages of each text, int32."""
-    return [[np.asarray(ids, dtype=np.int32) for ids in passages] for passages in texts]
+        yield from made
 
 
 def pieces(texts: Iterable[SomeText]) -> Iterator[list[SomeText]]:
@@ -107,19 +99,18 @@ def pieces(texts: Iterable[SomeText]) -> Iterator[list[SomeText]]:
         yield piece
 
 
-def encode_windows(tower: Tower, texts: Generator[Sequence[np.ndarray]], pad_id: int, progress: Progress | None = None) -> Blocks:
+def encode_windows(tower: Tower, texts: Generator[Tokens], pad_id: int, progress: Progress | None = None) -> Blocks:
     """Vectors of tokenised texts, a block for each window; memory is that of a window and of the longest text.
 
     Args:
         tower: computes them.
-        texts: token ids of the passages of each text; closed in the end.
+        texts: in pieces, which make no difference to windows; closed in the end.
         pad_id: the token that pads.
         progress: called with the number of passages of each batch that is done.
     """
     with contextlib.closing(texts):
         for window in token_windows(texts, by_device(WINDOW_TOKENS, tower.device)):
-            vectors_PD = _encode_window(tower, list(chain.from_iterable(window)), pad_id, progress)
-            yield vectors_PD, np.array([len(passages) for passages in window], dtype=np.int64)
+            yield _encode_window(tower, window, pad_id, progress), window.counts_N
 
 
 def gather(blocks: Blocks, dimension: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,36 +122,37 @@ def gather(blocks: Blocks, dimension: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(vectors), np.concatenate(counts)
 
 
-def _encode_window(tower: Tower, sequences: list[np.ndarray], pad_id: int, progress: Progress | None) -> np.ndarray:
-    """Vectors of token ids, float32 ``[len(sequences), D]``, in the order given.
+def _encode_window(tower: Tower, window: Tokens, pad_id: int, progress: Progress | None) -> np.ndarray:
+    """Vectors of passages, float32 ``[P, D]``, in the order given.
 
     On a GPU nothing waits for a batch: ids come from pinned memory, vectors go to pinned memory, and the host waits once, at the end.
     """
     device = tower.device
     on_gpu = device.type == "cuda"
-    sorted_ND = torch.empty((len(sequences), tower.dimension), dtype=torch.float32, pin_memory=on_gpu)
-    lengths = [len(sequence) for sequence in sequences]
+    lengths_P, starts_P = window.lengths_P, starts_of(window.lengths_P)
+    sorted_PD = torch.empty((len(lengths_P), tower.dimension), dtype=torch.float32, pin_memory=on_gpu)
     order: list[np.ndarray] = []
     start = 0
-    with torch.inference_mode(), exact_float32(), evaluating(tower), accelerated(tower, sum(lengths)) as (vectors, streams):
+    with torch.inference_mode(), exact_float32(), evaluating(tower), accelerated(tower, len(window.ids_T)) as (vectors, streams):
 
         def encoded(batch: np.ndarray) -> tuple[np.ndarray, Tensor]:
-            ids_BL, mask_BL = pad([sequences[i] for i in batch], pad_id, device)
-            shortest = lengths[batch[-1]]
+            ids_T = window.ids_T[rows_of(starts_P[batch], lengths_P[batch])]
+            ids_BL, mask_BL = pad_flat(ids_T, lengths_P[batch], pad_id, device)
+            shortest = lengths_P[batch[-1]]
             compute = vectors if shortest else tower  # where a text has no token, torch alone does not look at the padding
             return batch, compute(ids_BL, mask_BL if shortest < ids_BL.shape[1] else None)
 
-        for batch, vectors_BD in _at_once(encoded, length_sorted_batches(lengths, token_budget(device)), streams):
-            sorted_ND[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
+        for batch, vectors_BD in _at_once(encoded, length_sorted_batches(lengths_P, token_budget(device)), streams):
+            sorted_PD[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
             order.append(batch)
             start += len(batch)
             if progress is not None:
                 progress(len(batch))
     if on_gpu:
         torch.cuda.synchronize(device)
-    vectors_ND = np.empty(sorted_ND.shape, dtype=np.float32)
-    vectors_ND[np.concatenate(order)] = sorted_ND.numpy()
-    return vectors_ND
+    vectors_PD = np.empty(sorted_PD.shape, dtype=np.float32)
+    vectors_PD[np.concatenate(order)] = sorted_PD.numpy()
+    return vectors_PD
 
 
 def _at_once(function: Callable[[T], U], items: Iterable[T], count: int) -> Iterator[U]:

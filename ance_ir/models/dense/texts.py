@@ -8,11 +8,12 @@ import numpy as np
 
 from ance_ir.errors import UsageError
 from ance_ir.models.compute.inference import Progress
-from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather, tokenized
+from ance_ir.models.dense.encoding import Blocks, encode, encode_windows, gather, pieces, tokenized
 from ance_ir.models.dense.tower import Tower
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.text.settings import PassageScheme, Text, TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer
+from ance_ir.models.text.tokens import Tokens
 
 
 class TextEncoding(Pretrained[TextSettings]):
@@ -79,13 +80,14 @@ class TextEncoding(Pretrained[TextSettings]):
         Returns:
             a generator of float32 vectors ``[passages, D]`` and int64 counts ``[documents]``, of documents that follow one another.
         """
-        return self.encode_tokens(tokenized(texts, lambda piece: self.tokenizer.cut(piece, scheme)), progress)
+        tokens = tokenized(pieces(texts), lambda piece: self.tokenizer.cut(piece, scheme), self.device)
+        return self.encode_tokens(tokens, progress)
 
-    def encode_tokens(self, texts: Generator[Sequence[np.ndarray]], progress: Progress | None = None) -> Blocks:
-        """What ``encode_stream`` gives, of texts that ``Workers`` of this encoder's tokeniser cut.
+    def encode_tokens(self, texts: Generator[Tokens], progress: Progress | None = None) -> Blocks:
+        """What ``encode_stream`` gives, of texts that this encoder's tokeniser has cut.
 
         Args:
-            texts: token ids of the passages of each text, int32; closed in the end.
+            texts: in pieces, see ``tokenized``; closed in the end.
             progress: called with the number of passages of each batch that is done.
         """
         return encode_windows(self.passage_tower, texts, self.tokenizer.pad_id, progress)

@@ -56,8 +56,8 @@ def read_batch(
     asked = batch.queries[world.dealt(len(batch.queries))]
     return BatchTexts(
         queries=model.tokenizer.queries([queries.texts[query] for query in asked]),
-        passages=[ids for passages in cut for ids in passages],
-        passages_U=world.gather_counts(np.array([len(passages) for passages in cut]), len(documents_U)),
+        passages=[ids for passages in cut.lists() for ids in passages],
+        passages_U=world.gather_counts(cut.counts_N, len(documents_U)),
         positive_B=places[: len(batch.queries)],
         negative_BN=places[len(batch.queries) :].reshape(batch.negatives.shape),
         allowed_BU=np.stack([~np.isin(documents_U, queries.excluded[query]) for query in batch.queries]),

@@ -281,6 +281,24 @@ def test_bench_encode(form: str, run: Run, collection: Path, model: Path, monkey
         assert json.loads(out)[0]["texts/s"] == 1234.5
 
 
+def test_bench_ingest(run: Run, collection: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def bench(dataset: Dataset, model: str, **options: Any) -> pd.DataFrame:
+        asked.append(options)
+        return pd.DataFrame([{"stage": "reading", "passages/s": 149033.2, "÷ library": 23.04}])
+
+    monkeypatch.setattr("ance_ir.eval.bench.bench_ingest", bench)
+    told = ("--dataset", collection, "--model", model, "--length", "16", "--workers", "3")
+    status, out, err = run("bench", "ingest", *told)
+    assert status == 0, err
+    assert out.splitlines()[-1].split() == ["reading", "149,033", "23.04"]
+    run("bench", "ingest", *told, "--documents", "7")
+    assert [(one["documents"], one["length"], one["workers"]) for one in asked] == [(20_000, 16, 3), (7, 16, 3)]
+    status, _, err = run("bench", "ingest", *told, "--dataset", collection)
+    assert (status, "ingest takes one dataset" in err) == (2, True)
+
+
 def test_bench_pipeline(run: Run, collection: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 

@@ -15,12 +15,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertModel
 
 import ance_ir.eval.bench.encode as encode
+import ance_ir.eval.bench.ingest as ingest
 import ance_ir.eval.bench.pipeline as pipeline
 import ance_ir.eval.bench.rounds as rounds
 import ance_ir.eval.bench.search as search
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
-from ance_ir.eval.bench import bench_encode, bench_pipeline, bench_search, bench_train
+from ance_ir.eval.bench import bench_encode, bench_ingest, bench_pipeline, bench_search, bench_train
 from ance_ir.eval.bench.contenders import open_contender, our_name, rival
 from ance_ir.eval.bench.graphs import RUNTIMES, runnable
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
@@ -166,6 +167,20 @@ def test_a_graph_takes_the_place_of_torch(name: str, folder: Path, monkeypatch: 
     least = {"float32": 1 - 1e-6, "bfloat16": 0.999, "int8": 0.98}[RUNTIMES[name].precision]
     assert (found * expected).sum(1).min() > least
     assert np.abs(found - expected).max() < 1e-5 or RUNTIMES[name].precision != "float32"
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_ingest(pairs: bool, folder: Path) -> None:
+    encoder(text={"title_pair": pairs}).save(folder / "reading")
+    with (folder / "corpus.jsonl").open("a") as stream:
+        stream.write("\n" + json.dumps({"docno": "titled", "title": "cat", "text": "the cat"}))
+    found = bench_ingest(load_dataset(folder), str(folder / "reading"), documents=51, length=8, workers=0, rounds=1, device="cpu")
+    assert found["stage"].tolist()[2:4] == [ingest.LIBRARY, ingest.TOKENISING]
+    assert len(found) == 7
+    assert found["passages/s"].min() > 0
+    rates = found.set_index("stage")
+    assert rates.loc[ingest.LIBRARY, "÷ library"] == 1
+    np.testing.assert_allclose(rates["÷ library"], rates["passages/s"] / rates.loc[ingest.LIBRARY, "passages/s"])
 
 
 def test_operations_are_those_that_torch_counts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ance_ir.datasets import Document
+from ance_ir.datasets import Document, DocumentStore
 from ance_ir.errors import DatasetError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, index_documents
-from ance_ir.indexes.store import corpus
+from ance_ir.indexes.store import corpus, cutting
 from ance_ir.indexes.store.corpus import CorpusEncoding
+from ance_ir.indexes.store.cutting import Cutting
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.dense import encoding
 from tests.index_jobs import index_in_little_memory
@@ -219,3 +221,32 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, kind: str) -> None
     assert parts == 1
     assert text + vectors > 200
     assert held < (text + vectors) / 3
+
+
+def test_documents_are_read_where_they_are_tokenised(tmp_path: Path, model: DenseEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "PIECE", 3)
+    expected = index_documents(tmp_path / "thread", model, stream(), MaxP(8, 3))
+
+    def here(self: DocumentStore, number: int) -> Document:
+        raise AssertionError(f"document {number} is read in this process")
+
+    monkeypatch.setattr(DocumentStore, "__getitem__", here)
+    found = index_documents(tmp_path / "process", model, stream(), MaxP(8, 3), workers=1)
+    np.testing.assert_array_equal(vectors(found), vectors(expected))
+    assert found.manifest == expected.manifest
+
+
+def test_pieces_hold_few_documents_and_few_long_ones(tmp_path: Path, model: DenseEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = RNG.integers(1, 300, size=50)
+    store = DocumentStore.build(({"docno": str(number), "text": "x" * size} for number, size in enumerate(sizes)), tmp_path / "store")
+    monkeypatch.setattr(cutting, "PIECE", 5)
+    monkeypatch.setattr(cutting, "PIECE_CHARACTERS", 700)
+    numbers = RNG.permutation(50)[:40]
+    pieces = list(Cutting(store=store, tokenizer=model.tokenizer, passages=FirstP()).pieces(numbers))
+    assert np.concatenate(pieces).tolist() == numbers.tolist()
+    for piece in pieces[:-1]:
+        length = store.sizes(piece)
+        assert len(piece) == 5 or length.sum() >= 700
+        assert len(piece) <= 5 and length[:-1].sum() < 700
+    assert {len(piece) == 5 for piece in pieces[:-1]} == {True, False}
+    assert store.sizes(numbers).tolist() == [len(json.dumps(store[number])) + 1 for number in numbers.tolist()]

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ance_ir.models.compute.batching import WINDOW, chunks, length_sorted_batches, pad, token_windows
+from ance_ir.models.compute.batching import WINDOW, chunks, length_sorted_batches, pad
 
 
 @given(st.lists(st.integers(0, 700), max_size=200), st.integers(1, 3000))
@@ -41,17 +40,3 @@ def test_padding_is_on_the_right_and_masked() -> None:
     assert ids.tolist() == [[5, 6, 7], [8, 1, 1], [1, 1, 1]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
     assert str(ids.dtype) == str(mask.dtype) == "torch.int64"
-
-
-@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=3), max_size=60), st.integers(1, 100))
-def test_windows_hold_every_text_in_order(lengths: list[list[int]], tokens: int) -> None:
-    texts = [[np.full(length, place) for length in passages] for place, passages in enumerate(lengths)]
-    windows = list(token_windows(iter(texts), tokens))
-    assert [id(one) for window in windows for one in window] == [id(one) for one in texts]
-    assert all(windows)
-
-    def size(window: list[Any]) -> int:
-        return sum(len(passage) for passages in window for passage in passages)
-
-    for window in windows[:-1]:
-        assert size(window) >= tokens > size(window[:-1])

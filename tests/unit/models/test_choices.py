@@ -167,7 +167,7 @@ def test_the_end_of_texts_is_chosen(tmp_path: Path) -> None:
     for token, ends in (("", []), ("[MASK]", ["[MASK]"]), (None, ["[SEP]"])):
         changed = model.with_settings(end_token=token)
         assert names(changed.tokenizer.passages(["the king"])[0]) == ["[CLS]", "the", "king", *ends]
-        cut = changed.tokenizer.cut(["the king of the river and the queen"], FirstP(6))[0][0]
+        cut = changed.tokenizer.cut(["the king of the river and the queen"], FirstP(6)).lists()[0][0]
         assert len(cut) == 6 and names(cut)[-len(ends) :] == (ends or names(cut))
         changed.save(tmp_path / f"x{token}")
         assert DenseEncoder.from_pretrained(tmp_path / f"x{token}", device="cpu").fingerprint() == changed.fingerprint()

@@ -92,7 +92,7 @@ def test_documents_are_encoded_passage_by_passage(scheme: PassageScheme) -> None
     model = encoder(head=16)
     done: list[int] = []
     vectors, counts = model.encode_documents(TEXTS, scheme, done.append)
-    passages = model.tokenizer.cut(TEXTS, scheme)
+    passages = model.tokenizer.cut(TEXTS, scheme).lists()
     assert counts.tolist() == [len(parts) for parts in passages]
     assert sum(done) == len(vectors) == counts.sum()
     expected = []

@@ -136,7 +136,7 @@ def test_a_stream_is_encoded_block_by_block(monkeypatch: pytest.MonkeyPatch) -> 
         assert of_texts.tolist() == counts[done : done + len(of_texts)].tolist()
         done += len(of_texts)
         blocks.append(block)
-        assert len(read) <= done + 5 * (encoding.LOOK_AHEAD + 3)
+        assert len(read) <= done + 5 * (encoding.LOOK_AHEAD["cpu"] + 3)
     assert done == len(TEXTS)
     assert len(blocks) > 20
     np.testing.assert_array_equal(np.concatenate(blocks), vectors)

@@ -422,4 +422,4 @@ def test_a_tokeniser_that_cuts_at_the_beginning_is_said(tmp_path: Path, caplog: 
     change(folder / "tokenizer_config.json", truncation_side="left")
     model, text = opened(folder), "the king of the river " * 20 + "queen"
     assert "truncation_side" in caplog.text
-    assert model.tokenizer.passages([text]) == [model.tokenizer.cut([text], FirstP(model.settings.passage_length))[0][0]]
+    assert model.tokenizer.passages([text]) == [model.tokenizer.cut([text], FirstP(model.settings.passage_length)).lists()[0][0]]

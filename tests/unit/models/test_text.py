@@ -43,9 +43,8 @@ def passage(*words: str) -> list[int]:
 
 
 def cut(text: str, scheme: PassageScheme, kind: Kind = "bert", **options: Any) -> list[list[int]]:
-    return TextTokenizer(tokenizer_of(kind), TextSettings(**{"query_length": 16, "passage_length": 32, **options}), POSITIONS).cut(
-        [text], scheme
-    )[0]
+    tokenizer = TextTokenizer(tokenizer_of(kind), TextSettings(**{"query_length": 16, "passage_length": 32, **options}), POSITIONS)
+    return tokenizer.cut([text], scheme).lists()[0]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def test_tokens_are_those_of_the_tokeniser(kind: Kind, prefix: str, lower_case: 
         assert method([text]) == [expected]
         assert len(expected) <= length
         assert method(["the", text, ""])[1] == expected
-    assert tokenizer.queries([]) == tokenizer.passages([]) == tokenizer.cut([], FirstP()) == []
+    assert tokenizer.queries([]) == tokenizer.passages([]) == tokenizer.cut([], FirstP()).lists() == []
 
 
 def test_lower_casing_reaches_a_tokeniser_that_keeps_case() -> None:
@@ -143,8 +142,8 @@ def test_texts_are_cut_at_the_given_number_of_characters() -> None:
     limited = TextTokenizer(bert_tokenizer(), TextSettings(passage_length=60, fields=("text",)), POSITIONS)
     assert limited.settings.max_characters == 10_000
     assert limited.passages([text]) == limited.passages([text[:10_000]]) == [passage("[UNK]")]
-    assert limited.cut([text], FirstP()) == [[passage("[UNK]")]]
-    assert limited.cut([text], SlidingWindow()) == [[passage("[UNK]", "cat", "dog")]]
+    assert limited.cut([text], FirstP()).lists() == [[passage("[UNK]")]]
+    assert limited.cut([text], SlidingWindow()).lists() == [[passage("[UNK]", "cat", "dog")]]
     unlimited = TextTokenizer(bert_tokenizer(), TextSettings(passage_length=60, max_characters=None), POSITIONS)
     assert unlimited.passages([text]) == [passage("[UNK]", "cat", "dog")]
 
@@ -214,7 +213,7 @@ def test_first_p_is_what_the_model_makes_of_a_whole_passage(text: str, length: i
     shorter = TextTokenizer(
         tokenizer_of(kind), TextSettings(passage_length=length, lower_case=lower_case, passage_prefix=prefix), POSITIONS
     )
-    assert tokenizer.cut([text], FirstP(length))[0] == shorter.passages([text])
+    assert tokenizer.cut([text], FirstP(length)).lists()[0] == shorter.passages([text])
 
 
 @given(ANY_TEXT, st.integers(3, 20), st.integers(1, 6), st.integers(1, 25), st.sampled_from(["bert", "roberta"]))
@@ -264,17 +263,17 @@ def test_pairs_are_those_of_the_tokeniser(title: str, text: str, length: int, ki
     expected = tokenizer_of(kind)(*columns, truncation=True, max_length=length)["input_ids"][0]
     assert tokenizer.passages([(title, text)]) == [expected]
     assert tokenizer.passages([text, (title, text), ""])[1] == expected
-    assert tokenizer.cut([(title, text)], FirstP()) == [[expected]]
-    assert tokenizer.cut(["the", (title, text), "a"], FirstP())[1] == [expected]
+    assert tokenizer.cut([(title, text)], FirstP()).lists() == [[expected]]
+    assert tokenizer.cut(["the", (title, text), "a"], FirstP()).lists()[1] == [expected]
 
 
 def test_every_passage_of_a_pair_begins_with_its_title() -> None:
     tokenizer = TextTokenizer(bert_tokenizer(), TITLED, POSITIONS)
-    assert tokenizer.cut([("the moon", "cat dog bird fish tree")], MaxP(8, 4)) == [
+    assert tokenizer.cut([("the moon", "cat dog bird fish tree")], MaxP(8, 4)).lists() == [
         [[*passage("the", "moon"), *tokens("cat", "dog", "bird"), SEP], [*passage("the", "moon"), *tokens("fish", "tree"), SEP]]
     ]
-    assert tokenizer.cut([("the moon", "")], MaxP(8, 4)) == [[[*passage("the", "moon"), SEP]]]
-    long_title = tokenizer.cut([(TEN, "cat dog bird fish tree")], MaxP(9, 3))[0]
+    assert tokenizer.cut([("the moon", "")], MaxP(8, 4)).lists() == [[[*passage("the", "moon"), SEP]]]
+    long_title = tokenizer.cut([(TEN, "cat dog bird fish tree")], MaxP(9, 3)).lists()[0]
     assert long_title == [
         [*passage("cat", "dog", "bird"), *tokens(word, other, third), SEP] for word, other, third in [("cat", "dog", "bird")]
     ] + [[*passage("cat", "dog", "bird"), *tokens("fish", "tree"), SEP]]
@@ -285,12 +284,12 @@ def test_a_pair_of_very_long_texts_is_cut_at_the_given_number_of_characters(kind
     tokenizer = TextTokenizer(tokenizer_of(kind), TITLED, POSITIONS)
     title, text = "cat " * 25_000, "a" * 9_999 + " dog"
     expected = tokenizer_of(kind)(title[:10_000], text[:10_000], truncation=True, max_length=32)["input_ids"]
-    assert tokenizer.passages([(title, text)]) == tokenizer.cut([(title, text)], FirstP())[0] == [expected]
+    assert tokenizer.passages([(title, text)]) == tokenizer.cut([(title, text)], FirstP()).lists()[0] == [expected]
 
 
 def test_a_pair_that_leaves_no_room_is_refused() -> None:
     tokenizer = TextTokenizer(tokenizer_of("roberta"), TITLED, POSITIONS)
-    assert len(tokenizer.cut([("cat", "dog")], FirstP(5))[0][0]) == 5
+    assert len(tokenizer.cut([("cat", "dog")], FirstP(5)).lists()[0][0]) == 5
     with pytest.raises(UsageError, match="passages of 4 tokens leave no room for text"):
         tokenizer.cut([("cat", "dog")], FirstP(4))
 

@@ -6,23 +6,27 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import ance_ir.models.dense.encoding as encoding
 from ance_ir.errors import IndexingError, UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow
 from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.models.dense.encoding import gather
+from ance_ir.models.dense.encoding import gather, pieces
 from ance_ir.models.dense.workers import Workers
 from ance_ir.models.text.settings import Text
+from ance_ir.models.text.tokens import Tokens
 from tests.processes import CONTEXT, start
 from tests.tiny import WORDS, encoder
 from tests.training_jobs import tokenize_until_killed
 
+CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 TEXTS: list[Text] = [" ".join(RNG.choice(WORDS, size=RNG.integers(0, 40))) for _ in range(200)]
 
@@ -33,8 +37,12 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(encoding.WINDOW_TOKENS, "cpu", 300)
 
 
-def encoded(model: DenseEncoder, texts: list[Text], workers: Workers) -> tuple[np.ndarray, np.ndarray]:
-    return gather(model.encode_tokens(workers.tokenized(texts)), model.dimension)
+def cutting(model: DenseEncoder, scheme: PassageScheme) -> Callable[[list[Text]], Tokens]:
+    return partial(model.tokenizer.cut, scheme=scheme)
+
+
+def encoded(model: DenseEncoder, texts: list[Text], workers: Workers[list[Text]]) -> tuple[np.ndarray, np.ndarray]:
+    return gather(model.encode_tokens(workers.tokenized(pieces(texts), CPU)), model.dimension)
 
 
 def running(processes: set[int]) -> set[int]:
@@ -57,7 +65,7 @@ def wait_for_the_end_of(processes: set[int]) -> None:
         time.sleep(0.01)
 
 
-def pids(workers: Workers) -> set[int]:
+def pids(workers: Workers[list[Text]]) -> set[int]:
     assert workers._pool is not None
     return set(workers._pool._processes)
 
@@ -67,7 +75,7 @@ def test_processes_change_no_bit(count: int) -> None:
     texts = [*TEXTS, "", "größe 日本 \ud800", *(("a cat", text) for text in TEXTS[:20] if isinstance(text, str))]
     for scheme in (FirstP(8), MaxP(8, 3), SlidingWindow(8, 3)):
         model = encoder(text={"title_pair": True, "lower_case": True, "passage_prefix": "passage: "} if count == 1 else {})
-        with Workers(model.tokenizer, scheme, count) as workers:
+        with Workers(cutting(model, scheme), count) as workers:
             for some in (texts, [], texts[:1]):
                 vectors, counts = encoded(model, some, workers)
                 expected, expected_counts = model.encode_documents(some, scheme)
@@ -86,10 +94,10 @@ def test_no_more_texts_are_read_than_are_tokenised_ahead() -> None:
             read.append(text)
             yield text
 
-    with Workers(model.tokenizer, FirstP(), 2) as workers:
-        stream = workers.tokenized(reading())
+    with Workers(cutting(model, FirstP()), 2) as workers:
+        stream = workers.tokenized(pieces(reading()), CPU)
         next(stream)
-        assert len(read) <= 3 * (encoding.LOOK_AHEAD + 2)
+        assert len(read) <= 3 * (encoding.LOOK_AHEAD["cpu"] + 2)
         stream.close()
 
 
@@ -103,15 +111,15 @@ class Failing:
 
 
 def test_an_error_of_a_worker_is_shown() -> None:
-    with pytest.raises(ZeroDivisionError, match="in the worker"), Workers(encoder().tokenizer, Failing(), 2) as workers:
-        list(workers.tokenized(TEXTS))
-    with pytest.raises(UsageError, match="passages of 500 tokens"), Workers(encoder().tokenizer, FirstP(500), 2) as workers:
-        list(workers.tokenized(TEXTS))
+    with pytest.raises(ZeroDivisionError, match="in the worker"), Workers(cutting(encoder(), Failing()), 2) as workers:
+        list(workers.tokenized(pieces(TEXTS), CPU))
+    with pytest.raises(UsageError, match="passages of 500 tokens"), Workers(cutting(encoder(), FirstP(500)), 2) as workers:
+        list(workers.tokenized(pieces(TEXTS), CPU))
 
 
 def test_a_worker_that_is_killed_is_told_of() -> None:
-    with Workers(encoder().tokenizer, FirstP(), 2) as workers:
-        stream = workers.tokenized(TEXTS)
+    with Workers(cutting(encoder(), FirstP()), 2) as workers:
+        stream = workers.tokenized(pieces(TEXTS), CPU)
         next(stream)
         for process in pids(workers):
             os.kill(process, signal.SIGKILL)
@@ -135,10 +143,10 @@ def test_workers_end_with_their_parent(how: signal.Signals) -> None:
 @pytest.mark.parametrize("count", [-1, 0])
 def test_fewer_than_one_is_refused(count: int) -> None:
     with pytest.raises(UsageError, match=f"at least 1 process tokenises, not {count}"):
-        Workers(encoder().tokenizer, FirstP(), count)
+        Workers(cutting(encoder(), FirstP()), count)
 
 
 @pytest.mark.parametrize("scheme", [FirstP(), MaxP(8, 3), SlidingWindow(8, 3)], ids=repr)
 def test_what_a_worker_is_given_can_be_pickled(scheme: PassageScheme) -> None:
-    tokenizer, sent = pickle.loads(pickle.dumps((encoder("roberta").tokenizer, scheme)))  # noqa: S301
-    assert tokenizer.cut(TEXTS, sent) == encoder("roberta").tokenizer.cut(TEXTS, scheme)
+    sent = pickle.loads(pickle.dumps(cutting(encoder("roberta"), scheme)))  # noqa: S301
+    assert sent(TEXTS).lists() == encoder("roberta").tokenizer.cut(TEXTS, scheme).lists()

@@ -16,7 +16,8 @@ from ance_ir.errors import AnceError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, index_corpus, index_documents
 from ance_ir.indexes.store import corpus
 from ance_ir.indexes.store.corpus import CorpusEncoding
-from ance_ir.models import DenseEncoder
+from ance_ir.indexes.store.cutting import Cutting
+from ance_ir.models.text.tokens import Tokens
 from tests.tiny import encoder
 
 
@@ -29,14 +30,13 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each text was encoded."""
     counted: Counter[str] = Counter()
-    encode = DenseEncoder.encode_stream
+    cut = Cutting.__call__
 
-    def counting(self: DenseEncoder, texts: Any, *arguments: Any) -> Any:
-        told = list(texts)
-        counted.update(told)
-        return encode(self, told, *arguments)
+    def counting(self: Cutting, numbers: np.ndarray) -> Tokens:
+        counted.update(self.store[number]["text"] for number in numbers.tolist())
+        return cut(self, numbers)
 
-    monkeypatch.setattr(DenseEncoder, "encode_stream", counting)
+    monkeypatch.setattr(Cutting, "__call__", counting)
     return counted
 
 

@@ -16,6 +16,7 @@ from ance_ir.errors import FingerprintError, UsageError
 from ance_ir.files import read_json
 from ance_ir.indexes import AnceIndex, FirstP, index_documents
 from ance_ir.indexes.mining import AnnMiner
+from ance_ir.indexes.store.cutting import Cutting
 from ance_ir.models import DenseEncoder
 from ance_ir.training import DenseObjective, MinedNegatives, TrainingQueries, TrainingSettings, read_metrics
 from ance_ir.training.batches import Batch
@@ -29,20 +30,15 @@ BATCH = Batch(queries=np.array([1, 4]), positives=np.array([1, 4]), negatives=np
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many texts each encoding of documents, but for those of batches, has read."""
+    """How many documents each encoding of a part of a corpus has read."""
     counts: list[int] = []
-    real = DenseEncoder.encode_stream
+    real = Cutting.pieces
 
-    def counting(self: DenseEncoder, texts: Any, *rest: Any) -> Any:
-        def counted() -> Iterator[Any]:
-            counts.append(0)
-            for text in texts:
-                counts[-1] += 1
-                yield text
+    def counting(self: Cutting, numbers: np.ndarray) -> Iterator[np.ndarray]:
+        counts.append(len(numbers))
+        return real(self, numbers)
 
-        return real(self, counted(), *rest)
-
-    monkeypatch.setattr(DenseEncoder, "encode_stream", counting)
+    monkeypatch.setattr(Cutting, "pieces", counting)
     return counts
 
 
