@@ -26,10 +26,11 @@ from ance_ir.models.export.writing import export_folder, write_graphs
 from ance_ir.models.loading.backbones import depths, keep_layers
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import SETTINGS
+from ance_ir.models.loading.hashing import hash_weights, while_unchanged
 from ance_ir.models.loading.provenance import Training
 from ance_ir.models.loading.saving import model_folder
 from ance_ir.models.loading.source import hub_name
-from ance_ir.models.loading.weights import hash_weights, some, state_of
+from ance_ir.models.loading.weights import some
 from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
 from ance_ir.notebooks import html_table
@@ -61,7 +62,6 @@ class Pretrained(Adaptable, Generic[S]):
         self.name = name
         self.origin = origin if origin is not None else Origin()
         self.conversion = conversion
-        self._hashed_in: tuple[str, Mapping[str, str]] | None = None
 
     def _backbones(self) -> list[PreTrainedModel]:
         """The distinct backbones."""
@@ -271,13 +271,8 @@ class Pretrained(Adaptable, Generic[S]):
         return []
 
     def _hashes(self) -> Mapping[str, str]:
-        """Hashes of the weights before a conversion; they are not hashed again while they stay as they are."""
-        if self.conversion is not None:
-            return self.conversion.hashes
-        state = state_of(self.state_dict())
-        if self._hashed_in is None or self._hashed_in[0] != state:
-            self._hashed_in = (state, self._hash_weights())
-        return self._hashed_in[1]
+        """Hashes of the weights before a conversion."""
+        return while_unchanged(self, self._hash_weights) if self.conversion is None else self.conversion.hashes
 
     def _hash_weights(self) -> dict[str, str]:
         """Hash (128 bits, hexadecimal) of the weights' names, types and values, and those of parts that the family tells apart."""

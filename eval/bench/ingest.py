@@ -40,7 +40,8 @@ class Free(Tower):
     """
 
     def __init__(self, dimension: int, device: torch.device) -> None:
-        super().__init__(StaticBackbone(StaticConfig(1, dimension)).to(device), pooling="mean")
+        super().__init__(StaticBackbone(StaticConfig(1, dimension)), pooling="mean")
+        self.to(device)
         self._one_1D = torch.ones(1, dimension, device=device)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
@@ -113,9 +114,9 @@ def _stages(
     cut = Cutting(store=store, tokenizer=free.tokenizer, passages=FirstP())
     pieces = list(cut.pieces(np.arange(len(store))))
     texts = [[_clean(free.tokenizer, free.settings.join(store[number])) for number in piece.tolist()] for piece in pieces]
-    library, cutting, sending = (
-        stack.enter_context(Workers(made, 1)) for made in (_Library(free.tokenizer, texts), cut, _Sending([*map(cut, pieces)]))
-    )
+    library = stack.enter_context(Workers(_Library(free.tokenizer, texts), 1))
+    cutting = stack.enter_context(Workers(cut, 1))
+    sending = stack.enter_context(Workers(_Sending([*map(cut, pieces)]), 1))
     places = range(len(pieces))
     vectors_PD = np.ones((len(store), free.dimension), dtype=np.float32)
     return {

@@ -20,28 +20,29 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Generator
-from functools import partial
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from ance_ir.arrays import growing_array, map_array, save_array
+from ance_ir.arrays import map_array
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import IndexingError
 from ance_ir.files import atomic_folder, read_json, remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.store.cutting import Cutting
+from ance_ir.indexes.store.parts import Blocks, Part, claimed_parts, write_part
 from ance_ir.indexes.store.reuse import Reuse
 from ance_ir.indexes.store.snapshot import MANIFEST, write_manifest
 from ance_ir.indexes.store.table import DocumentTable
-from ance_ir.indexes.store.vectors import Shard, VectorType, checked_vectors
+from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
-from ance_ir.models.dense.encoding import Blocks, gather, tokenized
+from ance_ir.models.dense.encoding import gather, tokenized
 from ance_ir.models.dense.workers import Workers
+from ance_ir.models.text.tokens import Tokens
 from ance_ir.typed_json import read_typed
 
 PARTS, LEAST, MOST = 16, 256, 8192
@@ -50,19 +51,10 @@ PARTS, LEAST, MOST = 16, 256, 8192
 MOST_PARTS = 256
 """… but never more parts than this: each is a shard, a file that is mapped whenever the index is open."""
 
-RUN = 512
-"""Documents that are looked up together in an index whose vectors are reused."""
-
 POLL = 0.05
 """Seconds between two looks at the work of other processes."""
 
 logger = logging.getLogger(__name__)
-
-
-class _Part(TypedDict):
-    shard: Shard
-    largest_norm: float
-    encoded: int
 
 
 class CorpusEncoding:
@@ -126,9 +118,21 @@ class CorpusEncoding:
     def help(self) -> None:
         """Encode free parts, if the work has begun and is the same."""
         if self._begun() and not self.built():
-            with self._workers or contextlib.nullcontext():
-                for part in range(self._parts):
-                    self._take(part)
+            self.take(range(self._parts))
+
+    def take(self, parts: Iterable[int]) -> int:
+        """Encode those of some parts that are neither complete nor in another process's hands; returns how many."""
+        taken = 0
+        with self._workers or contextlib.nullcontext(), contextlib.closing(self._encoded(parts)) as encoded:
+            for part, blocks in encoded:
+                try:
+                    self._write(part, blocks)
+                except FileNotFoundError:
+                    if self._begun():
+                        raise
+                    break  # the work was abandoned in the meantime
+                taken += 1
+        return taken
 
     def lead(self) -> AnceIndex:
         """Encode, wait for parts that others encode, and write the index; an index that is complete is opened.
@@ -144,11 +148,10 @@ class CorpusEncoding:
             return index
         self.begin()
         total = len(self._store)
-        bar = tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose)
-        with bar as self._bar, self._workers or contextlib.nullcontext():
+        with tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose) as self._bar:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
                 self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
-                if not sum(self._take(part) for part in missing):
+                if not self.take(missing):
                     time.sleep(POLL)
                     if not self._begun():
                         raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
@@ -190,68 +193,49 @@ class CorpusEncoding:
     def _complete(self, part: int) -> bool:
         return (self.folder / f"part-{part:05d}.json").exists()
 
-    def _take(self, part: int) -> bool:
-        """Encode a part unless it is complete or another process has it; returns whether it was encoded here."""
+    def _claim(self, part: int) -> contextlib.ExitStack | None:
+        """The lock of a part; ``None`` where it is complete or another process has it."""
         if self._complete(part):
-            return False
+            return None
         with contextlib.ExitStack() as stack:
             try:
                 ours = stack.enter_context(held_lock(self.folder / f"part-{part:05d}.lock"))
             except FileNotFoundError:  # the work was abandoned in the meantime
-                return False
+                return None
             # in this order: the files that mark complete parts are removed only once there is a manifest
             if not ours or self._complete(part) or AnceIndex(self.folder).built() or not self._begun():
-                return False
-            self._encode(part)
-            return True
+                return None
+            return stack.pop_all()
 
-    def _encode(self, part: int) -> None:
-        path = self.folder / f"vectors-{part:05d}.npy"
-        counts: list[np.ndarray] = []
-        largest, encoded = 0.0, 0
-        blocks = self._blocks(self._documents(part))
-        with contextlib.closing(blocks), growing_array(path, self._model.dimension, self._dtype) as append:
-            for block_PD, block_counts, block_encoded in blocks:
-                first = self._documents(part).start + sum(len(before) for before in counts)
-                vectors_PD, norm = checked_vectors(block_PD, self._dtype, partial(self._docno, first, np.cumsum(block_counts)))
-                append(vectors_PD)
-                counts.append(block_counts)
-                largest, encoded = max(largest, norm), encoded + block_encoded
-                self._bar.update(len(block_counts))
-        passages = np.concatenate(counts)
-        save_array(self.folder / f"counts-{part:05d}.npy", passages)
-        shard = Shard.of(path, int(passages.sum()))
-        summary = {"shard": dataclasses.asdict(shard), "largest_norm": largest, "encoded": encoded}
-        write_json(self.folder / f"part-{part:05d}.json", summary)
+    def _write(self, part: int, blocks: Blocks) -> None:
+        first, form = self._documents(part).start, (self._model.dimension, self._dtype)
+        write_part(self.folder, part, first, blocks, *form, lambda number: str(self._store.docnos(number)), self._bar.update)
 
-    def _docno(self, first: int, ends: np.ndarray, row: int) -> str:
-        """The docno of a row of a block; ``first`` is the block's first document, ``ends`` are the ends of its documents."""
-        return str(self._store[first + int(np.searchsorted(ends, row, "right"))]["docno"])
-
-    def _blocks(self, numbers: range) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
-        """Blocks of consecutive documents: vectors ``[passages, D]``, int64 counts of passages, and how many documents were encoded."""
+    def _encoded(self, parts: Iterable[int]) -> Generator[tuple[int, Blocks]]:
+        """Those of the parts that are free, each with its vectors."""
         if self._reuse is None:
-            with contextlib.closing(self._encoded(np.arange(numbers.start, numbers.stop))) as blocks:
-                yield from ((vectors_PD, counts, len(counts)) for vectors_PD, counts in blocks)
-        else:
-            for first in range(numbers.start, numbers.stop, RUN):
-                run = np.arange(first, min(first + RUN, numbers.stop))
-                hashes, encode = self._store.text_hashes[run], partial(self._gathered, first)
-                yield self._reuse.complete(self._store.docnos(run).tolist(), hashes, encode)
+            claims = claimed_parts(parts, self._claim, lambda part: self._cut.pieces(_array(self._documents(part))), self._tokens)
+            with contextlib.closing(claims):
+                for part, tokens in claims:
+                    yield part, ((vectors_PD, counts, len(counts)) for vectors_PD, counts in self._model.encode_tokens(tokens))
+            return
+        for part in parts:
+            if (lock := self._claim(part)) is not None:
+                with lock:
+                    yield part, self._reuse.blocks(self._store, _array(self._documents(part)), self._vectors)
 
-    def _gathered(self, first: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors and counts of documents, by their places after a first one."""
-        return gather(self._encoded(first + places), self._model.dimension)
+    def _vectors(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of documents and how many passages each has."""
+        return gather(self._model.encode_tokens(self._tokens(self._cut.pieces(numbers))), self._model.dimension)
 
-    def _encoded(self, numbers: np.ndarray) -> Blocks:
-        pieces, device = self._cut.pieces(numbers), self._model.device
-        tokens = tokenized(pieces, self._cut, device) if self._workers is None else self._workers.tokenized(pieces, device)
-        return self._model.encode_tokens(tokens)
+    def _tokens(self, pieces: Iterator[np.ndarray]) -> Generator[Tokens]:
+        device = self._model.device
+        return tokenized(pieces, self._cut, device) if self._workers is None else self._workers.tokenized(pieces, device)
 
     def _finish(self) -> None:
         remedy = f"remove {self.folder} and start again"
         paths = [self.folder / f"part-{part:05d}.json" for part in range(self._parts)]
-        parts = [read_typed(path, _Part, error=IndexingError, remedy=remedy) for path in paths]
+        parts = [read_typed(path, Part, error=IndexingError, remedy=remedy) for path in paths]
         self.encoded = sum(part["encoded"] for part in parts)
         sizes = ((self.folder / f"counts-{part:05d}.npy", len(self._documents(part))) for part in range(self._parts))
         counts = np.concatenate([map_array(path, "int64", (size,), error=IndexingError, remedy=remedy) for path, size in sizes])
@@ -282,6 +266,10 @@ class CorpusEncoding:
     def built(self) -> bool:
         """Whether the index is complete."""
         return self._begun() and AnceIndex(self.folder).built()
+
+
+def _array(numbers: range) -> np.ndarray:
+    return np.arange(numbers.start, numbers.stop)
 
 
 def _linked(source: str, target: str) -> None:

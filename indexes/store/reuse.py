@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
 
 import numpy as np
 
+from ance_ir.datasets import DocumentStore
 from ance_ir.errors import FingerprintError, IndexingError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.models import Encoding
 from ance_ir.ragged import rows_of
+
+RUN = 512
+"""Documents that are looked up together."""
 
 
 class Reuse:
@@ -51,32 +55,34 @@ class Reuse:
                 "titles and texts has); encode all documents"
             )
 
-    def complete(
-        self,
-        docnos: Sequence[str],
-        hashes: np.ndarray,
-        encode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-    ) -> tuple[np.ndarray, np.ndarray, int]:
+    def blocks(
+        self, store: DocumentStore, numbers: np.ndarray, encode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    ) -> Generator[tuple[np.ndarray, np.ndarray, int]]:
         """Vectors of documents' passages; new and changed documents are encoded.
 
         Args:
-            docnos: of N documents.
-            hashes: of their texts, uint64 ``[N]``.
-            encode: gives vectors and counts of those that are new, by their places, int64.
+            store: of the documents.
+            numbers: theirs, int64.
+            encode: gives vectors and counts of documents by their numbers, int64.
 
         Returns:
-            float32 ``[passages, D]``, how many passages each document has, int64 ``[N]``, and how many documents were encoded.
+            a generator, of N documents after N documents: float32 ``[passages, D]``, how many passages each has, int64 ``[N]``, and how
+            many were encoded.
         """
-        numbers = self._index.numbers(docnos)
-        known = numbers >= 0
-        known[known] = self._hashes[numbers[known]] == hashes[known]
-        new = np.flatnonzero(~known)
-        fresh_PD, fresh_counts = encode(new)
-        first, old_counts = self._index.table.rows(numbers[known])
-        counts = np.zeros(len(docnos), dtype=np.int64)
-        counts[known], counts[new] = old_counts, fresh_counts
-        old_PD = self._index.vectors.get(rows_of(first, old_counts))
-        vectors_PD = np.empty((counts.sum(), self._index.vectors.dimension), dtype=np.float32)
-        from_old = np.repeat(known, counts)
-        vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD
-        return vectors_PD, counts, len(new)
+        for run in np.split(numbers, range(RUN, len(numbers), RUN)):
+            known_N, first, old_counts = self._found(store, run)
+            fresh_PD, fresh_counts = encode(run[~known_N])
+            counts = np.zeros(len(run), dtype=np.int64)
+            counts[known_N], counts[~known_N] = old_counts, fresh_counts
+            old_PD = self._index.vectors.get(rows_of(first, old_counts))
+            vectors_PD = np.empty((counts.sum(), self._index.vectors.dimension), dtype=np.float32)
+            from_old = np.repeat(known_N, counts)
+            vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD
+            yield vectors_PD, counts, int((~known_N).sum())
+
+    def _found(self, store: DocumentStore, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which documents the index has unchanged, and of these the first rows and how many."""
+        here = self._index.numbers(store.docnos(numbers).tolist())
+        known = here >= 0
+        known[known] = self._hashes[here[known]] == store.text_hashes[numbers[known]]
+        return known, *self._index.table.rows(here[known])

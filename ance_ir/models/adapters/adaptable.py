@@ -15,8 +15,8 @@ from ance_ir.models.adapters.layers import is_adapted, load, put_in_new, write
 from ance_ir.models.adapters.lora import Lora
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import SETTINGS, write_ours
+from ance_ir.models.loading.hashing import hash_weights
 from ance_ir.models.loading.saving import model_folder
-from ance_ir.models.loading.weights import hash_weights
 
 
 class Adaptable(nn.Module):

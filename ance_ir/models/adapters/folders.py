@@ -20,9 +20,9 @@ from ance_ir.errors import ModelError
 from ance_ir.files import write_json
 from ance_ir.models.loading.backbones import keep_layers
 from ance_ir.models.loading.family import ADAPTER, SETTINGS
+from ance_ir.models.loading.hashing import hash_weights
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.loading.weight_files import HEADS, SAVED, read_adapter, read_settings
-from ance_ir.models.loading.weights import hash_weights
 from ance_ir.typed_json import type_fault
 
 logger = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from ance_ir.models.dense.graph import traceable
 from ance_ir.models.dense.int8 import Int8Tower
 from ance_ir.models.dense.static import StaticBackbone
 from ance_ir.models.dense.tower import Compute, Tower
-from ance_ir.models.loading.weights import state_of
+from ance_ir.models.loading.hashing import state_of
 
 logger = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.family import write_ours
+from ance_ir.models.loading.hashing import hash_parts
 from ance_ir.models.loading.source import absolute, expanded
-from ance_ir.models.loading.weights import hash_parts
 from ance_ir.models.text.prompts import NO_PROMPTS, Prompts, check_prompts
 from ance_ir.models.text.settings import TextSettings
 from ance_ir.models.text.tokenizing import TextTokenizer

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -206,49 +205,6 @@ def build_backbone(config: PretrainedConfig, weights: Mapping[str, Tensor], wher
     if not any(re.search(r"(^|\.)pooler\.", name) for name in weights) and getattr(model, "pooler", None) is not None:
         model.pooler = None  # type: ignore[assignment]
     return model, unused
-
-
-def hash_weights(weights: Mapping[str, Tensor]) -> str:
-    """Hash (128 bits, hexadecimal) of the names, types and values of weights, independent of their order."""
-    return hash_parts([weights])[0]
-
-
-def hash_parts(parts: Sequence[Mapping[str, Tensor]]) -> list[str]:
-    """For each part the hash of its weights and of those of the parts before it; each is read once."""
-    digest, found = hashlib.blake2b(digest_size=16), []
-    for part in parts:
-        for name, tensor in sorted(part.items()):
-            digest.update(_head(name, tensor))
-            digest.update(_bytes(tensor.detach()))
-        found.append(digest.hexdigest())
-    return found
-
-
-def state_of(weights: Mapping[str, Tensor]) -> str:
-    """Tells weights from what they were before, in this process: a hash of the sums of their rows, each eight bytes read as a number.
-
-    It takes a small part of the time of ``hash_weights``, and of weights on a GPU only the sums are fetched. Other orders of the numbers
-    of a row may be the same to it.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(weights.items()):
-        digest.update(_head(name, tensor))
-        digest.update(_bytes(_sums(tensor.detach().contiguous())))
-    return digest.hexdigest()
-
-
-def _sums(tensor: Tensor) -> Tensor:
-    """Of each row; the tensor itself where it has none, or does not lie in memory in eights of bytes."""
-    whole = all(count * tensor.itemsize % 8 == 0 for count in (*tensor.shape[-1:], tensor.storage_offset()))
-    return tensor.view(torch.int64).sum(-1) if tensor.ndim > 1 and whole else tensor
-
-
-def _head(name: str, tensor: Tensor) -> bytes:
-    return f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
-
-
-def _bytes(tensor: Tensor) -> Any:
-    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b""
 
 
 def some(names: list[str] | tuple[str, ...], most: int = 5) -> str:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import TruncationStrategy
-from transformers.utils import PaddingStrategy
+from transformers.utils.generic import PaddingStrategy
 
 from ance_ir.digests import digest_of
 from ance_ir.errors import ModelError, UsageError

@@ -15,6 +15,7 @@ from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, index_docume
 from ance_ir.indexes.store import corpus, updates
 from ance_ir.indexes.store.additions import LOCK
 from ance_ir.indexes.store.corpus import CorpusEncoding
+from ance_ir.indexes.store.parts import Blocks
 from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder
 from tests.tiny import WORDS, encoder
@@ -89,22 +90,22 @@ def test_an_addition_that_was_broken_off_goes_on(tmp_path: Path, model: DenseEnc
     monkeypatch.setattr(corpus, "LEAST", 2)
     index = index_documents(tmp_path / "x", model, iter(documents(0, 5)), FirstP())
     encoded = []
-    encode = CorpusEncoding._encode
+    write = CorpusEncoding._write
 
-    def breaking(self: CorpusEncoding, part: int) -> None:
+    def breaking(self: CorpusEncoding, part: int, blocks: Blocks) -> None:
         if len(encoded) == 3:
             raise KeyboardInterrupt
         encoded.append(part)
-        encode(self, part)
+        write(self, part, blocks)
 
     with monkeypatch.context() as patched:
-        patched.setattr(CorpusEncoding, "_encode", breaking)
+        patched.setattr(CorpusEncoding, "_write", breaking)
         with pytest.raises(KeyboardInterrupt):
             add_documents(index, model, iter(documents(5, 15)))
     assert len(AnceIndex(tmp_path / "x")) == 5
     with monkeypatch.context() as patched:
         patched.setattr(updates, "add", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        patched.setattr(CorpusEncoding, "_encode", lambda self, part: (encoded.append(part), encode(self, part))[1])
+        patched.setattr(CorpusEncoding, "_write", lambda self, part, blocks: (encoded.append(part), write(self, part, blocks))[1])
         with pytest.raises(KeyboardInterrupt):
             add_documents(index, model, iter(documents(5, 15)))
     assert sorted(encoded) == [0, 1, 2, 3, 4], "each part is encoded once"

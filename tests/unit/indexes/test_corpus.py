@@ -14,7 +14,7 @@ import pytest
 from ance_ir.datasets import Document, DocumentStore
 from ance_ir.errors import DatasetError, IndexingError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, SlidingWindow, index_documents
-from ance_ir.indexes.store import corpus, cutting
+from ance_ir.indexes.store import corpus, cutting, reuse
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.indexes.store.cutting import Cutting
 from ance_ir.models import DenseEncoder, PassageScheme
@@ -197,7 +197,7 @@ def test_parts_are_few_enough_to_be_mapped_at_once(
 
 
 def test_unchanged_documents_are_taken_from_an_index(tmp_path: Path, model: DenseEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "RUN", 3)
+    monkeypatch.setattr(reuse, "RUN", 3)
     before = index_documents(tmp_path / "before", model, stream(), MaxP(8, 3))
     changed = [{"docno": "new", "text": "a small red bird"}, *(dict(document) for document in DOCUMENTS[:30]), *DOCUMENTS[31:]]
     changed[12]["text"] = "the queen runs and the king sleeps " * 4

@@ -20,7 +20,7 @@ from ance_ir.errors import PointedError, UsageError
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.models import CrossEncoder, DenseEncoder, Tower
 from ance_ir.models.dense.transformers import Encoding
-from ance_ir.models.loading.weights import hash_parts
+from ance_ir.models.loading.hashing import hash_parts
 from ance_ir.models.text.settings import TextSettings, parse_settings
 from ance_ir.models.text.tokenizing import TextTokenizer
 from ance_ir.pipelines import systems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -85,22 +86,23 @@ def test_work_goes_on_at_the_complete_parts(dataset: Dataset, tmp_path: Path, se
     with monkeypatch.context() as patched:
         left = [6]
 
-        def breaking(*arguments: Any) -> bool:
+        def breaking(*arguments: Any) -> None:
             left[0] -= 1
             if left[0] < 0:
                 raise KeyboardInterrupt
-            return bool(take(*arguments))
+            write(*arguments)
 
-        take = CorpusEncoding._take
-        patched.setattr(CorpusEncoding, "_take", breaking)
+        write = CorpusEncoding._write
+        patched.setattr(CorpusEncoding, "_write", breaking)
         with pytest.raises(KeyboardInterrupt):
             CorpusEncoding(tmp_path / "a.ance", store, model, FirstP()).lead()
-    assert sum(seen.values()) == 24
+    assert sum(seen.values()) >= 24
+    seen.clear()
     assert not AnceIndex(tmp_path / "a.ance").built()
     CorpusEncoding(tmp_path / "a.ance", store, model, FirstP()).lead()
-    assert sum(seen.values()) == 38
+    assert sum(seen.values()) == 38 - 24
     CorpusEncoding(tmp_path / "a.ance", store, model, FirstP()).lead()
-    assert sum(seen.values()) == 38, "an index that is complete is opened"
+    assert sum(seen.values()) == 38 - 24, "an index that is complete is opened"
 
 
 def test_parts_of_another_model_are_not_taken(dataset: Dataset, tmp_path: Path, seen: Counter[str]) -> None:
@@ -198,14 +200,14 @@ def test_a_helper_that_comes_late_leaves_the_index_alone(dataset: Dataset, tmp_p
     folder, store = tmp_path / "a.ance", dataset.store()
     helper, lead = (CorpusEncoding(folder, store, encoder(), FirstP()) for _ in range(2))
     lead.begin()
-    take = CorpusEncoding._take
+    claim = CorpusEncoding._claim
 
-    def late(self: CorpusEncoding, part: int) -> bool:
+    def late(self: CorpusEncoding, part: int) -> ExitStack | None:
         if self is helper and part == 0:
             lead.lead()
-        return take(self, part)
+        return claim(self, part)
 
-    monkeypatch.setattr(CorpusEncoding, "_take", late)
+    monkeypatch.setattr(CorpusEncoding, "_claim", late)
     helper.help()
     AnceIndex(folder).verify()
     assert not [path for pattern in ("part-*", "counts-*") for path in folder.glob(pattern) if path.suffix != ".lock"]
@@ -213,13 +215,13 @@ def test_a_helper_that_comes_late_leaves_the_index_alone(dataset: Dataset, tmp_p
 
 def test_a_leader_whose_folder_is_removed_says_so(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = CorpusEncoding(tmp_path / "a.ance", dataset.store(), encoder(), FirstP())
-    take = CorpusEncoding._take
+    claim = CorpusEncoding._claim
 
-    def removing(self: CorpusEncoding, part: int) -> bool:
+    def removing(self: CorpusEncoding, part: int) -> ExitStack | None:
         if part == 3 and self.folder.exists():
             shutil.rmtree(self.folder)
-        return take(self, part)
+        return claim(self, part)
 
-    monkeypatch.setattr(CorpusEncoding, "_take", removing)
+    monkeypatch.setattr(CorpusEncoding, "_claim", removing)
     with pytest.raises(IndexingError, match="was removed while the corpus was encoded"):
         work.lead()
