@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from ance_ir.indexes.store.cutting import Cutting
 from ance_ir.indexes.store.vectors import Shard, checked_vectors
 from ance_ir.models import DenseEncoder, Tower
 from ance_ir.models.dense.static import StaticBackbone, StaticConfig
+from ance_ir.models.dense.tower import Compute
 from ance_ir.models.dense.workers import Workers
 from ance_ir.models.text.settings import Text
 from ance_ir.models.text.tokenizing import TextTokenizer
@@ -44,7 +46,7 @@ class Free(Tower):
         self.to(device)
         self._one_1D = torch.ones(1, dimension, device=device)
 
-    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None) -> Tensor:
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None, compute: Compute | None = None) -> Tensor:
         """Ones, ``[B, D]``."""
         return self._one_1D.expand(len(ids_BL), -1)
 
@@ -69,6 +71,17 @@ class _Sending:
 
     def __call__(self, place: int) -> Tokens:
         return self.pieces[place]
+
+
+@dataclass(frozen=True)
+class _Any:
+    """In a process: one of several ways to cut, by its name."""
+
+    ways: Mapping[str, Callable[[Any], Tokens]]
+
+    def __call__(self, named: tuple[str, Any]) -> Tokens:
+        name, piece = named
+        return self.ways[name](piece)
 
 
 def bench_ingest(
@@ -114,17 +127,23 @@ def _stages(
     cut = Cutting(store=store, tokenizer=free.tokenizer, passages=FirstP())
     pieces = list(cut.pieces(np.arange(len(store))))
     texts = [[_clean(free.tokenizer, free.settings.join(store[number])) for number in piece.tolist()] for piece in pieces]
-    library = stack.enter_context(Workers(_Library(free.tokenizer, texts), 1))
-    cutting = stack.enter_context(Workers(cut, 1))
-    sending = stack.enter_context(Workers(_Sending([*map(cut, pieces)]), 1))
-    places = range(len(pieces))
+    ways: dict[str, Callable[[Any], Tokens]] = {
+        "library": _Library(free.tokenizer, texts),
+        "ours": cut,
+        "there already": _Sending([*map(cut, pieces)]),
+    }
+    process = stack.enter_context(Workers(_Any(ways), 1))
+
+    def made(way: str, some: Iterable[Any]) -> Generator[Tokens]:
+        return process.tokenized(((way, piece) for piece in some), free.device)
+
     vectors_PD = np.ones((len(store), free.dimension), dtype=np.float32)
     return {
         "documents to disk": lambda: DocumentStore.build(documents, folder / "again"),
         "reading": lambda: [[free.settings.join(store[number]) for number in piece.tolist()] for piece in pieces],
-        LIBRARY: lambda: _exhaust(library.tokenized(places, free.device)),
-        TOKENISING: lambda: _exhaust(cutting.tokenized(pieces, free.device)),
-        "feeding the model, 1 process": lambda: _exhaust(free.encode_tokens(sending.tokenized(places, free.device))),
+        LIBRARY: lambda: _exhaust(made("library", range(len(pieces)))),
+        TOKENISING: lambda: _exhaust(made("ours", pieces)),
+        "feeding the model, 1 process": lambda: _exhaust(free.encode_tokens(made("there already", range(len(pieces))))),
         "vectors to disk": lambda: _write(vectors_PD, folder / "vectors.npy"),
         f"all but documents to disk, {_by(workers)}": lambda: index_corpus(
             folder / "x.ance", free, store, FirstP(), overwrite=True, workers=workers

@@ -169,9 +169,8 @@ def test_a_graph_takes_the_place_of_torch(name: str, folder: Path, monkeypatch: 
     assert np.abs(found - expected).max() < 1e-5 or RUNTIMES[name].precision != "float32"
 
 
-@pytest.mark.parametrize("pairs", [False, True])
-def test_ingest(pairs: bool, folder: Path) -> None:
-    encoder(text={"title_pair": pairs}).save(folder / "reading")
+def test_ingest(folder: Path) -> None:
+    encoder(text={"title_pair": True}).save(folder / "reading")
     with (folder / "corpus.jsonl").open("a") as stream:
         stream.write("\n" + json.dumps({"docno": "titled", "title": "cat", "text": "the cat"}))
     found = bench_ingest(load_dataset(folder), str(folder / "reading"), documents=51, length=8, workers=0, rounds=1, device="cpu")
