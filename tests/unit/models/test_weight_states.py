@@ -18,6 +18,7 @@ CHANGES: dict[str, Callable[[Tensor], object]] = {
     "in place": lambda weight: weight.detach().mul_(2),
     "one bit of one number": lambda weight: weight.detach().reshape(-1).view(torch.uint8)[-1:].bitwise_xor_(1),
     "rows change places": lambda weight: weight.data.copy_(weight.data.flip(0).clone()),
+    "columns change places": lambda weight: weight.data.copy_(weight.data.roll(8 // weight.itemsize, -1)),
     "another type": lambda weight: setattr(weight, "data", weight.data.double()),
 }
 
@@ -26,8 +27,8 @@ CHANGES: dict[str, Callable[[Tensor], object]] = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64], ids=str)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_shows(shape: tuple[int, ...], dtype: torch.dtype, change: str) -> None:
-    if not shape and change == "rows change places":
-        pytest.skip("it has no rows")
+    if not shape and "change places" in change:
+        pytest.skip("there is one number")
     torch.manual_seed(0)
     weight = torch.nn.Parameter((torch.randn(shape) * 100).to(dtype), requires_grad=False)
     before = state_of({"w": weight})
