@@ -50,6 +50,8 @@ class Batches:
         self.negatives = negatives
         self.settings = settings
         self._set_of = self._drawn_sets() if queries.sets else None
+        self._orders: dict[int, tuple[int, np.ndarray]] = {}
+        """Of each set the pass that a batch last came from, and its order."""
 
     def _drawn_sets(self) -> tuple[np.ndarray, np.ndarray]:
         """The set of each batch of the run, and how many batches of that set come before it."""
@@ -75,11 +77,17 @@ class Batches:
         own, size = self.queries.parts[which].queries, self.settings.batch_size
         places = earlier * size + np.arange(size)
         passes, within = np.divmod(places, len(own))
-        seed = [self.settings.seed, _ORDER]
-        of_set = [which] if which else []  # so that the order of a run's only set is what it was before there could be several
-        orders = {one: np.random.default_rng([*seed, one, *of_set]).permutation(len(own)) for one in set(passes.tolist())}
-        found = [orders[one][place] for one, place in zip(passes.tolist(), within, strict=True)]
-        return own.start + np.array(found, dtype=np.int64)
+        return own.start + np.concatenate([self._order(which, one)[within[passes == one]] for one in np.unique(passes).tolist()])
+
+    def _order(self, which: int, one: int) -> np.ndarray:
+        """The order of a set's queries in a pass, int64; it is kept while batches come from that pass."""
+        kept, order = self._orders.get(which, (None, None))
+        if order is None or kept != one:
+            of_set = [which] if which else []  # so that the order of a run's only set is what it was before there could be several
+            generator = np.random.default_rng([self.settings.seed, _ORDER, one, *of_set])
+            order = generator.permutation(len(self.queries.parts[which].queries))
+            self._orders[which] = one, order
+        return order
 
     def _batch(self, queries: np.ndarray, source: NegativeSource, generator: np.random.Generator) -> Batch:
         positives = np.array([generator.choice(self.queries.positives[query]) for query in queries], dtype=np.int64)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
+import pytest
 
 from ance_ir.training import RandomNegatives, TrainingQueries, TrainingSettings
-from ance_ir.training.batches import Batches
+from ance_ir.training.batches import _ORDER, Batches
 
 
 def _batches(queries: TrainingQueries, **settings: int) -> Batches:
@@ -17,6 +21,23 @@ def test_each_pass_visits_every_query_once(queries: TrainingQueries) -> None:
     visited = np.concatenate([batch.queries for step in range(6) for batch in batches.of_step(step)])
     assert sorted(visited[:24]) == sorted(visited[24:]) == list(range(24))
     assert (visited[:24] != visited[24:]).any()
+
+
+def test_all_queries_are_put_in_order_once_a_pass_and_not_once_a_batch(queries: TrainingQueries, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: Counter[int] = Counter()
+    seeded = np.random.default_rng
+
+    def counting(seed: list[int]) -> Any:
+        if seed[1] == _ORDER:
+            drawn[seed[2]] += 1
+        return seeded(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", counting)
+    batches = _batches(queries, batch_size=5)
+    visited = np.concatenate([batches.of_step(step)[0].queries for step in range(10)])
+    assert drawn == {0: 1, 1: 1, 2: 1}
+    for one in range(2):
+        assert (visited[24 * one : 24 * (one + 1)] == seeded([42, _ORDER, one]).permutation(24)).all()
 
 
 def test_a_step_does_not_depend_on_the_steps_before(queries: TrainingQueries) -> None:
