@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ance_ir.errors import AnceError, DatasetError
-from ance_ir.files import atomic_open
+from ance_ir.files import atomic_open, naming
+
+_SCRATCH = 1 << 20
+"""Values that are written together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,3 +168,20 @@ def growing_array(path: Path | str, columns: int, dtype: np.dtype[Any]) -> Itera
         yield append
         stream.seek(0)
         head()
+
+
+def scratch_array(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], value: float) -> np.ndarray:
+    """An array full of a value, in a file without a name: it need not fit into memory, and its space is free once nobody has the array.
+
+    Raises:
+        OSError: there is not enough space; all that the array needs is taken at once.
+    """
+    left = math.prod(shape)
+    if not left:
+        return np.empty(shape, dtype)
+    block = np.full(min(left, _SCRATCH), value, dtype)
+    with naming(folder), tempfile.TemporaryFile(dir=folder) as stream:
+        while left:
+            left -= stream.write(block[:left].data) // dtype.itemsize
+        stream.flush()
+        return np.frombuffer(mmap.mmap(stream.fileno(), 0), dtype).reshape(shape)

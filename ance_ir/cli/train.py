@@ -89,6 +89,14 @@ Example:
 @click.option("--warm-up-until", type=int, metavar="STEP", help="When --negatives follow.  [default: at the first refresh after step 0]")
 @candidate_options
 @click.option(
+    "--mining-backend",
+    default="exact",
+    show_default=True,
+    metavar="BACKEND",
+    help="How a refresh searches: exact, or a family of approximate search as `ance-ir search --backend` takes it (hnsw+sq8, ivf+sq8), "
+    "whose share of the candidates of exact search is reported.",
+)
+@click.option(
     "--rotation", type=int, default=1, show_default=True, help="Number of parts of the queries; each refresh mines for one of them."
 )
 @click.option("--inferencers", type=int, help="Processes that mine while training continues; 0: only those started elsewhere.")
@@ -196,7 +204,7 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
     inferencers = _devices(options.pop("inferencers"), options.pop("inferencer_devices"))
     if inferencers and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads_per_process(inferencers))
-    filters = {"teacher": options.pop("filter_teacher"), "teacher_margin": options.pop("filter_teacher_margin")}
+    mining = {"teacher": "filter_teacher", "teacher_margin": "filter_teacher_margin", "backend": "mining_backend"}
     teacher, dev_dataset = options.pop("teacher"), options.pop("dev_dataset")
     return settings_from(
         DenseTraining,
@@ -204,7 +212,7 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
         passages=parse_passages(passages),
         dev_dataset=load_dataset(dev_dataset) if dev_dataset else None,
         teacher=CrossEncoder.from_pretrained(teacher, device=device) if teacher else None,
-        mining=settings_from(Mining, options, **filters),
+        mining=settings_from(Mining, options, **{name: options.pop(option) for name, option in mining.items()}),
         inferencers=inferencers,
     )
 

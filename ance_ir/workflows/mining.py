@@ -28,6 +28,7 @@ class Mining(Brief):
 
     Attributes:
         draw: see ``AnnNegatives``.
+        backend: see ``AnnMiner``; ``exact``, or a family of approximate search: ``hnsw+sq8``, ``ivf+sq8``, …
         rotation: see ``AnnMiner``.
         skip: see ``Filters``.
         max_score: likewise.
@@ -39,6 +40,7 @@ class Mining(Brief):
     """
 
     draw: Draw = "uniform"
+    backend: str = "exact"
     rotation: int = 1
     skip: int = 0
     max_score: float | None = None
@@ -54,7 +56,7 @@ class Mining(Brief):
         refresh = manifest["refresh"]
         teacher = refresh["teacher"]["name"] if refresh["teacher"] else None
         kept = {name: refresh[name] for name in ("rotation", "skip", "margin", "teacher_margin")}
-        kept |= {name: refresh.get(name) for name in ("max_score", "relative_margin")}  # which runs have where they are set
+        kept |= {name: refresh[name] for name in ("max_score", "relative_margin", "backend") if name in refresh}  # where they are set
         return cls(teacher=teacher, reuse=reuse, **kept)
 
     def filters(self, device: str | None) -> Filters:
@@ -102,6 +104,7 @@ class Mining(Brief):
                 passages,
                 depth=depth,
                 filters=filters,
+                backend=self.backend,
                 rotation=self.rotation,
                 evaluate=_evaluator(dev) if dev and corpus is corpora[0] else None,
                 reuse=AnceIndex(self.reuse) if self.reuse else None,

@@ -22,9 +22,8 @@ from ance_ir.training import TrainingQueries
 TOP = 100
 """Depth of the ranking in which the paper's figure 7 counts training negatives."""
 
-_BLOCK = 1024
 _RESULTS = 1 << 22
-"""Most queries that are searched together; most results that are held for them."""
+"""Most results that are held for queries that are searched together: the vectors are read for each such block of queries."""
 
 _PAIRS = 1 << 16
 """Pairs of a query and a positive that are scored together."""
@@ -115,24 +114,23 @@ class DenseRanker:
             TrainingError: a document was found that the corpus does not hold.
         """
         queries = self._queries
-        excluded = np.array([len(queries.excluded[query]) for query in asked])
-        asked = asked[np.argsort(excluded, kind="stable")]  # so that queries that exclude many make only their own block search deeper
+        depths = count + np.array([len(queries.excluded[query]) for query in asked])
+        order = np.argsort(depths, kind="stable")
+        asked, depths = asked[order], depths[order]
         start = 0
         while start < len(asked):
-            size = min(_BLOCK, len(asked) - start)
-            while size > 1 and size * (count + len(queries.excluded[asked[start + size - 1]])) > _RESULTS:
-                size //= 2
-            block = asked[start : start + size]
+            end = int(np.searchsorted(depths, 2 * depths[start], side="right"))  # no query is searched twice as deep as it need be
+            end = min(end, start + max(1, _RESULTS // int(depths[end - 1])))
+            block, depth = asked[start:end], int(depths[end - 1])
             began = time.perf_counter()
             vectors_BD = self._model.encode_queries([queries.texts[query] for query in block])
-            depth = count + len(queries.excluded[block[-1]])
             scores_BF, found_BF = self._index.search_vectors(vectors_BD, depth, self._searcher, self._aggregation)
             seconds = time.perf_counter() - began
             found_BF = self._of_corpus(found_BF)
             found_BF, scores_BF, taken = without_excluded(queries, block, found_BF, scores_BF, count)
             positive_R = self._positives(vectors_BD, block)
             yield Allowed(queries=block, found_BF=found_BF, scores_BF=scores_BF, positive_R=positive_R, excluded=taken, seconds=seconds)
-            start += size
+            start = end
 
     def _of_corpus(self, found_BF: np.ndarray) -> np.ndarray:
         """The numbers in the corpus of documents of the index."""

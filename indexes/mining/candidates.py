@@ -1,15 +1,17 @@
 """From a ranking to the candidates for negatives: a window of it, as far as the filters let it pass.
 
-Shapes: B queries of a block, K candidates, R positives of all of them.
+Shapes: Q queries, B of a block, K candidates, R positives of all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from ance_ir.arrays import scratch_array
 from ance_ir.datasets import DocumentStore
 from ance_ir.indexes.mining.allowed import Allowed, compact, positives_of
 from ance_ir.indexes.mining.filters import Filters
@@ -73,3 +75,9 @@ class Candidates:
             suspected=suspected,
             taken=taken,
         )
+
+
+def without_candidates(folder: Path, queries: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates and scores of Q queries that have none yet, int32 and float32 ``[Q, depth]``, in unnamed files in a folder."""
+    shape = (queries, depth)
+    return scratch_array(folder, shape, np.dtype(np.int32), -1), scratch_array(folder, shape, np.dtype(np.float32), -np.inf)

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from ance_ir.indexes.mining.ann_miner import AnnMiner
+from ance_ir.indexes.mining.candidates import without_candidates
 from ance_ir.models import DenseEncoder
 from ance_ir.training import MinedNegatives
 
-_SUMS = ("encode_seconds", "search_seconds", "mine_seconds", "queries_without_candidates", "documents_encoded")
-_MEANS = ("candidates", "suspected_false_negatives", "mean_negative_score", "overlap_with_previous")
+_SUMS = ("encode_seconds", "build_seconds", "search_seconds", "mine_seconds", "queries_without_candidates", "documents_encoded")
+_MEANS = ("candidates", "suspected_false_negatives", "mean_negative_score", "overlap_with_previous", "recall_of_exact")
 
 
 class JoinedMiner:
@@ -52,7 +53,7 @@ class JoinedMiner:
             own = _of_corpus(folder, number)
             miner.mine(model, own, step, None if previous is None else self._part(previous, number))
             found.append(MinedNegatives.read(own))
-        self._joined(found).publish(folder)
+        self._joined(found, folder).publish(folder)
         if not self.settings["keep_indexes"]:
             for old in folder.parent.glob("step-*/corpus-*"):
                 if old.parent != folder:
@@ -64,10 +65,9 @@ class JoinedMiner:
         candidates_QK = np.where(candidates_QK < 0, -1, candidates_QK - self._firsts[number])
         return replace(mined, candidates_QK=candidates_QK, scores_QK=np.asarray(mined.scores_QK[self._rows[number]]))
 
-    def _joined(self, parts: Sequence[MinedNegatives]) -> MinedNegatives:
+    def _joined(self, parts: Sequence[MinedNegatives], folder: Path) -> MinedNegatives:
         total, depth = sum(map(len, self._rows)), max(part.candidates_QK.shape[1] for part in parts)
-        candidates_QK = np.full((total, depth), -1, dtype=np.int32)
-        scores_QK = np.full((total, depth), -np.inf, dtype=np.float32)
+        candidates_QK, scores_QK = without_candidates(folder, total, depth)
         tops = []
         for part, rows, first in zip(parts, self._rows, self._firsts, strict=True):
             width = part.candidates_QK.shape[1]

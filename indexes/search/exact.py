@@ -15,13 +15,11 @@ from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes.search.products import as_tensor, inner_products
 from ance_ir.indexes.search.searcher import TieOrder, noise, settle_order, settled_scores, usable_queries
 from ance_ir.indexes.search.threads import deal, in_threads
-from ance_ir.indexes.search.top import RunningTop, Settle, held_rows
+from ance_ir.indexes.search.top import RunningTop, Settle, held_rows, least_room
 from ance_ir.indexes.store.vectors import VectorStore
 
 MEMORY_BUDGET = 512 << 20
 
-_QUERIES = 1024
-"""Most queries that are searched while the vectors are read once."""
 _PART = (256, 1024)
 """Most queries that are multiplied together, where many hits are asked for, and where few are: a product rearranges the block's vectors,
 which takes as long for any number of queries."""
@@ -39,7 +37,8 @@ _CONVERTED = 16 << 20
 _SHARE = 64
 """Least queries whose scores a thread compares."""
 _HELD, _WORKED = 12, 70
-"""Bytes for each place of a query in ``RunningTop``, and for each place of those multiplied together, while scores are compared."""
+"""Bytes for each place of a query in ``RunningTop``, and for each place of those multiplied together, while scores are compared.
+Half the memory budget is for places, the other half for a block."""
 
 
 class ExactSearcher:
@@ -83,7 +82,7 @@ class ExactSearcher:
         rows_QK = np.empty((len(queries_QD), k), dtype=np.int64)
         if not k:
             return scores_QK, rows_QK
-        step = max(1, min(_QUERIES, self.memory_budget // 2 // ((_HELD + _WORKED) * held_rows(k))))
+        step = self._queries_at_once(k)
         done = 0
         for start in range(0, len(queries_QD), step):
             for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
@@ -96,12 +95,13 @@ class ExactSearcher:
 
     def _search_together(self, queries_QD: np.ndarray, noise_Q: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Hits of consecutive parts of the queries; every block is read once, and multiplied with each part."""
-        together = min(len(queries_QD), max(_PART[0], min(_PART[1], _HITS // k)))
+        together = min(len(queries_QD), _together(k))
         parts = [slice(start, min(start + together, len(queries_QD))) for start in range(0, len(queries_QD), together)]
         size = min(self._rows_of_block(len(queries_QD), together), len(self.store))
+        room = min(size, max(least_room(k), self.memory_budget // 2 // (_HELD * len(queries_QD)) - held_rows(k)))
         shares = [self._shares(part) for part in parts]
         tops = {
-            share.start: RunningTop(k, size, noise_Q[share], self._settle(queries_QD[share], k)) for of_part in shares for share in of_part
+            share.start: RunningTop(k, room, noise_Q[share], self._settle(queries_QD[share], k)) for of_part in shares for share in of_part
         }
         on_device_QD = as_tensor(queries_QD).to(self.device)
         for first, vectors in self.store.blocks(size):
@@ -132,6 +132,11 @@ class ExactSearcher:
         settle_order(self.store, queries_QD, scores_QF, rows_QF, self.tie_order)
         return scores_QF[:, :k], rows_QF[:, :k]
 
+    def _queries_at_once(self, k: int) -> int:
+        """Queries that are searched while the vectors are read once."""
+        half, held, worked = self.memory_budget // 2, _HELD * (held_rows(k) + least_room(k)), _WORKED * held_rows(k)
+        return max(1, half // (held + worked), (half - worked * _together(k)) // held)
+
     def _rows_of_block(self, queries: int, together: int) -> int:
         """Rows of a block, where ``together`` of the queries are multiplied at a time.
 
@@ -143,7 +148,7 @@ class ExactSearcher:
             most = min(most, _CONVERTED // (4 * self.store.dimension))
         elif self.device.type == "cpu" and queries == 1:
             most, copied = len(self.store), 0
-        fit = self.memory_budget // 2 // (_HELD * queries + _WORKED * together + copied)
+        fit = self.memory_budget // 2 // (_WORKED * together + copied)
         return max(least, min(most, max(_LONG, _SCORES.get(self.device.type, _SCORES_ELSEWHERE) // together), fit))
 
     def _settle(self, queries_QD: np.ndarray, k: int) -> Settle:
@@ -153,3 +158,8 @@ class ExactSearcher:
             return scores[best], rows[best]
 
         return settle
+
+
+def _together(k: int) -> int:
+    """Most queries that are multiplied together where k hits are asked for."""
+    return max(_PART[0], min(_PART[1], _HITS // k))

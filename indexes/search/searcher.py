@@ -76,8 +76,12 @@ def measured_noise(store: VectorStore, queries_QD: np.ndarray, scores_QK: np.nda
 
 def largest_scores(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
     """What no score of a query exceeds, float64 ``[Q]``."""
-    queries_QD = queries_QD.astype(np.float64)
-    largest_Q: np.ndarray = store.largest_norm * np.sqrt(np.vecdot(queries_QD, queries_QD))
+    squares_Q = np.empty(len(queries_QD))
+    step = max(1, _CHUNK // store.dimension)
+    for start in range(0, len(queries_QD), step):
+        part_QD = queries_QD[start : start + step].astype(np.float64)
+        squares_Q[start : start + step] = np.vecdot(part_QD, part_QD)
+    largest_Q: np.ndarray = store.largest_norm * np.sqrt(squares_Q)
     return largest_Q
 
 

@@ -15,8 +15,13 @@ Settle = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def held_rows(k: int) -> int:
-    """How many rows are kept for a query between two blocks, at most."""
+    """How many rows are kept for a query when its places have run out, at most."""
     return 3 * k + 64
+
+
+def least_room(k: int) -> int:
+    """Places beyond these that let most blocks pass without running out."""
+    return max(k, 512)
 
 
 class RunningTop:
@@ -28,16 +33,16 @@ class RunningTop:
 
     Args:
         k: hits that are asked for.
-        block: rows of the largest block.
+        room: places for each query beyond ``held_rows(k)``, at least 1; a block that has more rows above a cut is taken in by halves.
         noise_Q: float32 ``[Q]``; a row whose score is lower than another's by more than this comes after it.
         settle: chooses the best k of many rows.
     """
 
-    def __init__(self, k: int, block: int, noise_Q: np.ndarray, settle: Settle) -> None:
+    def __init__(self, k: int, room: int, noise_Q: np.ndarray, settle: Settle) -> None:
         self._k = k
         self._noise_Q = noise_Q
         self._settle = settle
-        self._scores_QC = np.empty((len(noise_Q), held_rows(k) + block), dtype=np.float32)
+        self._scores_QC = np.empty((len(noise_Q), held_rows(k) + room), dtype=np.float32)
         self._rows_QC = np.empty(self._scores_QC.shape, dtype=np.int64)
         self._filled_Q = np.zeros(len(noise_Q), dtype=np.int64)
         self._width = 0
@@ -52,8 +57,13 @@ class RunningTop:
             self._raise_cuts(scores_QN[:, :some])
         queries_n, columns_n, values_n = _above(scores_QN, self._cuts_Q)
         counts_Q = np.bincount(queries_n, minlength=len(self._filled_Q))
-        if int((self._filled_Q + counts_Q).max()) > self._scores_QC.shape[1]:
+        if self._is_too_much(counts_Q):
             self._compact()
+        if self._is_too_much(counts_Q):
+            half = columns // 2
+            self.add(scores_QN[:, :half], rows if isinstance(rows, int) else rows[:half])
+            self.add(scores_QN[:, half:], rows + half if isinstance(rows, int) else rows[half:])
+            return
         self._append(queries_n, counts_Q, values_n, columns_n + rows if isinstance(rows, int) else rows[columns_n])
         self._since_raised += len(values_n)
         if 2 * self._since_raised > self._k * len(self._filled_Q):
@@ -69,6 +79,9 @@ class RunningTop:
         scores_QF, rows_QF = np.take_along_axis(scores_QW, order_QF, 1), np.take_along_axis(self._rows_QC, order_QF, 1)
         rows_QF[scores_QF == -np.inf] = -1
         return scores_QF, rows_QF
+
+    def _is_too_much(self, counts_Q: np.ndarray) -> bool:
+        return int((self._filled_Q + counts_Q).max()) > self._scores_QC.shape[1]
 
     def _append(self, queries_n: np.ndarray, counts_Q: np.ndarray, values_n: np.ndarray, rows_n: np.ndarray) -> None:
         places_n = np.arange(len(queries_n)) + np.repeat(self._filled_Q - np.cumsum(counts_Q) + counts_Q, counts_Q)

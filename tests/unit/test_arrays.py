@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ance_ir.arrays import growing_array, map_array, map_bytes, save_array
+from ance_ir.arrays import growing_array, map_array, map_bytes, save_array, scratch_array
 from ance_ir.errors import IndexingError
 
 
@@ -105,3 +106,29 @@ def test_an_array_that_grows_takes_its_own_rows_alone(tmp_path: Path) -> None:
         ):
             append(rows)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (5, 7), (3, 700_001)])
+def test_a_scratch_array_is_full_of_its_value_and_leaves_nothing(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    array = scratch_array(tmp_path, shape, np.dtype(np.float32), -np.inf)
+    assert array.shape == shape
+    assert array.dtype == np.float32
+    assert (array == -np.inf).all()
+    array[1:] = 2
+    assert (array[1:] == 2).all()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+def test_a_scratch_array_takes_its_space_at_once(tmp_path: Path) -> None:
+    """Otherwise a disk that fills up later would end the process without a message."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            scratch_array(tmp_path, (1 << 16, 5), np.dtype(np.int32), -1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path)

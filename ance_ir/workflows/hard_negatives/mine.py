@@ -6,8 +6,9 @@ Shapes: B queries of a block, N negatives of each, R positives of all of them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,18 +28,19 @@ from ance_ir.indexes.mining.filters import FILTERS
 from ance_ir.models.compute.precision import Precision
 from ance_ir.pipelines import Systems
 from ance_ir.pipelines.fingerprint import fingerprint
+from ance_ir.pipelines.systems.stages import OpenModels
 from ance_ir.ragged import rows_of, starts_of
 from ance_ir.training import TrainingQueries
 from ance_ir.training.negatives.source import draw_places
 from ance_ir.workflows.hard_negatives.blocks import Block, Blocks
-from ance_ir.workflows.hard_negatives.rankers import ranker_of
+from ance_ir.workflows.hard_negatives.rankers import ranker_of, usual_exclusions
 from ance_ir.workflows.hard_negatives.report import NEAREST, MiningReport, Suspect
 from ance_ir.workflows.hard_negatives.settings import HardNegatives
 from ance_ir.workflows.pairs import pairs_of_file
 
 logger = logging.getLogger(__name__)
 
-_QUICK, _SLOW = 1024, 64
+_QUICK, _SLOW = 1 << 14, 64
 """Queries of a block: of an index, and of a pipeline or with a cross-encoder, where a block may take minutes."""
 
 
@@ -86,14 +88,12 @@ def mine_negatives(
     how = dataclasses.replace(how or HardNegatives(), **options)
     store = dataset.store(verbose)
     queries = TrainingQueries.load(dataset, store, split)
-    name = system if isinstance(system, str) else repr(system)
-    if isinstance(system, str):
-        most = how.filters.skip + how.depth + max(map(len, queries.excluded))
-        systems = Systems(dataset, num_results=most, device=device, model=model, precision=precision, pipelines=pipelines, verbose=verbose)
-        name, system = systems.parse(system)
+    depth = how.filters.skip + how.depth
+    opened = _opened(system, dataset, device=device, model=model, precision=precision, pipelines=pipelines, verbose=verbose)
+    name, pipeline = opened(depth + usual_exclusions(queries))
     other = None if compare_with is None else _negatives_of(str(compare_with), queries, store)
-    ranker = ranker_of(system, name, dataset, store, queries)
-    made_by = fingerprint(system) if work is not None else None
+    ranker = ranker_of(lambda results: opened(results)[1], depth, name, dataset, store, queries)
+    made_by = fingerprint(pipeline) if work is not None else None
     if work is not None and made_by is None:
         logger.warning("%s: it cannot be known whether this is the same system the next time; if it is interrupted, mining restarts", name)
         work = None
@@ -102,6 +102,14 @@ def mine_negatives(
     return MinedRecords(
         store=store, queries=queries, ranker=ranker, how=how, blocks=blocks, manifest=manifest, other=other, verbose=verbose
     )
+
+
+def _opened(system: str | pt.Transformer, dataset: Dataset, **options: Any) -> Callable[[int], tuple[str, pt.Transformer]]:
+    """From how many documents are wanted to the name of a system and its pipeline; those of a text share their models."""
+    if not isinstance(system, str):
+        return lambda results: (repr(system), system)
+    models = OpenModels()
+    return functools.cache(lambda results: Systems(dataset, num_results=results, models=models, **options).parse(system))
 
 
 def _negatives_of(text: str, queries: TrainingQueries, store: DocumentStore) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -29,24 +29,34 @@ _DOCUMENTS = 1 << 16
 """Documents whose numbers are looked up together."""
 
 
-def ranker_of(pipeline: pt.Transformer, name: str, dataset: Dataset, store: DocumentStore, queries: TrainingQueries) -> Ranker:
+Pipelines = Callable[[int], pt.Transformer]
+"""From how many documents are wanted to a pipeline that returns at least so many for a query, if there are so many."""
+
+
+def usual_exclusions(queries: TrainingQueries) -> int:
+    """What 99 of 100 queries exclude at most; the others are searched deeper, each as deep as it needs."""
+    return int(np.quantile([len(excluded) for excluded in queries.excluded], 0.99, method="higher"))
+
+
+def ranker_of(pipelines: Pipelines, depth: int, name: str, dataset: Dataset, store: DocumentStore, queries: TrainingQueries) -> Ranker:
     """What ranks documents for training queries as a pipeline does.
 
     Args:
-        pipeline: from queries to documents.
+        pipelines: from queries to documents.
+        depth: documents that are wanted of each query, without those that it excludes.
         name: the system's, for errors.
         dataset: what is searched.
         store: its documents.
         queries: the training queries.
     """
-    stages = _stages(pipeline)
+    stages = _stages(pipelines(depth + usual_exclusions(queries)))
     if (retriever := _dense(stages[0])) is not None and len(stages) == 1:
         index, aggregation = retriever.index, parse_aggregation(retriever.aggregation)
         numbers, places = _numbers(index, store)
         return DenseRanker(
             index, retriever.model, queries, backend=retriever.backend, aggregation=aggregation, numbers=numbers, places=places
         )
-    return PipelineRanker(pipeline, _scorer(stages, dataset), name, store, queries)
+    return PipelineRanker(pipelines, _scorer(stages, dataset), name, store, queries)
 
 
 def _stages(pipeline: pt.Transformer) -> tuple[pt.Transformer, ...]:
@@ -84,7 +94,7 @@ class PipelineRanker:
     """The rankings of a pipeline.
 
     Args:
-        pipeline: from queries to documents.
+        pipelines: from queries to documents.
         scorer: scores given documents as the pipeline does, if anything can: positives that it does not find.
         name: the system's, for errors.
         store: the documents.
@@ -92,13 +102,14 @@ class PipelineRanker:
     """
 
     def __init__(
-        self, pipeline: pt.Transformer, scorer: pt.Transformer | None, name: str, store: DocumentStore, queries: TrainingQueries
+        self, pipelines: Pipelines, scorer: pt.Transformer | None, name: str, store: DocumentStore, queries: TrainingQueries
     ) -> None:
-        self._pipeline = pipeline
+        self._pipelines = pipelines
         self._scorer = scorer
         self._name = name
         self._store = store
         self._queries = queries
+        self._usual = usual_exclusions(queries)
 
     def allowed(self, asked: np.ndarray, count: int) -> Iterator[Allowed]:
         """See ``Ranker``.
@@ -106,29 +117,31 @@ class PipelineRanker:
         Raises:
             TrainingError: a document was found that the corpus does not hold.
         """
-        for start in range(0, len(asked), _BLOCK):
-            block = asked[start : start + _BLOCK]
-            began = time.perf_counter()
-            rows, numbers, scores, places = self._ranked(block)
-            positive_R = self._positives(block, rows, numbers, scores)
-            found_BF = np.full((len(block), int(places.max(initial=0)) + 1), -1, dtype=np.int64)
-            scores_BF = np.full(found_BF.shape, -np.inf, dtype=np.float32)
-            found_BF[rows, places], scores_BF[rows, places] = numbers, scores
-            found_BF, scores_BF, excluded = without_excluded(self._queries, block, found_BF, scores_BF, count)
-            yield Allowed(
-                queries=block,
-                found_BF=found_BF,
-                scores_BF=scores_BF,
-                positive_R=positive_R,
-                excluded=excluded,
-                seconds=time.perf_counter() - began,
-            )
+        excluded = np.array([len(self._queries.excluded[query]) for query in asked])
+        deeper = 2 ** np.ceil(np.log2(np.maximum(excluded, 1))).astype(np.int64)  # so that there are few depths
+        extra = np.where(excluded <= self._usual, self._usual, deeper)
+        for one in np.unique(extra).tolist():
+            pipeline, alike = self._pipelines(count + one), asked[extra == one]
+            for start in range(0, len(alike), _BLOCK):
+                yield self._allowed(pipeline, alike[start : start + _BLOCK], count)
 
-    def _ranked(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _allowed(self, pipeline: pt.Transformer, block: np.ndarray, count: int) -> Allowed:
+        """The rankings of a block of queries."""
+        began = time.perf_counter()
+        rows, numbers, scores, places = self._ranked(pipeline, block)
+        positive_R = self._positives(block, rows, numbers, scores)
+        found_BF = np.full((len(block), int(places.max(initial=0)) + 1), -1, dtype=np.int64)
+        scores_BF = np.full(found_BF.shape, -np.inf, dtype=np.float32)
+        found_BF[rows, places], scores_BF[rows, places] = numbers, scores
+        found_BF, scores_BF, excluded = without_excluded(self._queries, block, found_BF, scores_BF, count)
+        seconds = time.perf_counter() - began
+        return Allowed(queries=block, found_BF=found_BF, scores_BF=scores_BF, positive_R=positive_R, excluded=excluded, seconds=seconds)
+
+    def _ranked(self, pipeline: pt.Transformer, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of each result its query's row in the block, its document's number, its score, float32, and its place from 0."""
         qids = [self._queries.qids[query] for query in block]
         frame = pd.DataFrame({"qid": qids, "query": [self._queries.texts[query] for query in block]}, dtype=object)
-        found = check_run(self._pipeline.transform(frame))
+        found = check_run(pipeline.transform(frame))
         numbers = self._store.numbers(found["docno"].tolist())
         if (numbers < 0).any():
             raise not_in_corpus(self._name, found["docno"].iloc[int(np.argmin(numbers))])

@@ -10,6 +10,7 @@ from ance_ir.workflows.runs.logged import LoggedRun
 
 _SECONDS = {
     "encode_seconds": "encoding s",
+    "build_seconds": "building s",
     "search_seconds": "search s",
     "mine_seconds": "mining s",
     "waited_seconds": "waited s",
@@ -20,7 +21,11 @@ _FOUND = {
     "suspected_false_negatives": "suspected false",
     "overlap_with_previous": "overlap: previous",
     "overlap_with_top_100": "overlap: top 100",
+    "recall_of_exact": "recall of exact",
 }
+_OF_BACKENDS = {"build_seconds", "recall_of_exact"}
+"""Figures of approximate search, shown where there are any."""
+
 SUMMARY_LEGEND = (
     "loss and grad norm: means of the last twentieth of the steps; first wait: for the first negatives; "
     "waited: share of the time since in which training waited for others; pairs/s and steps/s: without these waits"
@@ -40,10 +45,11 @@ def refresh_table(run: LoggedRun) -> Table:
     dev = {evaluated["step"]: evaluated for evaluated in run.dev}
     measures = measures_of(run)
     rows = []
+    left_out = _OF_BACKENDS.difference(*run.refreshes)
     for refresh in run.refreshes:
         row = {"used from step": str(refresh["step"]), "mined at": str(refresh.get("mined_at", NOTHING))}
-        row |= {title: _seconds(refresh.get(name)) for name, title in _SECONDS.items()}
-        row |= {title: number(refresh.get(name)) for name, title in _FOUND.items()}
+        row |= {title: _seconds(refresh.get(name)) for name, title in _SECONDS.items() if name not in left_out}
+        row |= {title: number(refresh.get(name)) for name, title in _FOUND.items() if name not in left_out}
         evaluated = dev.get(refresh.get("mined_at"), {})
         rows.append(row | {measure: number(evaluated.get(measure)) for measure in measures})
     return table_of(rows, left=0)

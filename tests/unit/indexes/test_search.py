@@ -16,6 +16,7 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
+from ance_ir.indexes.search import exact
 from ance_ir.indexes.search.exact import ExactSearcher
 from ance_ir.indexes.search.products import inner_products
 from ance_ir.indexes.search.searcher import TieOrder, VectorSearcher, largest_scores, measured_noise, noise
@@ -170,6 +171,35 @@ def test_scores_that_rise_throughout_the_corpus() -> None:
     """Each block is better than all before it, so that every row is a candidate once."""
     vectors = np.linspace(-1, 1, 40_000, dtype=np.float32)[:, None] * np.array([[1, 2]], dtype=np.float32)
     check("exact", vectors, np.array([[1, 1], [-1, 0], [2, -1]], dtype=np.float32), 300, memory_budget=1)
+
+
+@pytest.mark.parametrize("kind", ["rising", "random", "few"])
+def test_blocks_that_have_more_candidates_than_there_is_place_for(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(exact, "least_room", lambda k: 1)
+    rng = np.random.default_rng(8)
+    vectors = rng.normal(size=(3000, 2)).astype(np.float32)
+    if kind == "rising":
+        vectors = np.linspace(-1, 1, 3000, dtype=np.float32)[:, None] * np.array([[1, 2]], dtype=np.float32)
+    elif kind == "few":
+        vectors = vectors[rng.integers(0, 5, 3000)]
+    check("exact", vectors, np.array([[1, 1], [-1, 0], [2, -1]], dtype=np.float32), 20, memory_budget=1)
+
+
+def test_vectors_are_read_once_for_as_many_queries_as_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    vectors, queries = rng.normal(size=(300, 4)).astype(np.float32), rng.normal(size=(5000, 4)).astype(np.float32)
+    store = make_store(tmp_path, vectors)
+    read = []
+    blocks = store.blocks
+    monkeypatch.setattr(store, "blocks", lambda rows: read.append(rows) or blocks(rows))
+    found = []
+    for budget, times in ((512 << 20, 1), (16 << 20, 5)):
+        read.clear()
+        found.append(ExactSearcher(store, lambda rows: rows, memory_budget=budget).search(queries, 20)[1])
+        assert 1 <= len(read) <= times
+    assert len(read) > 1
+    np.testing.assert_array_equal(found[0], brute_force(vectors, queries, np.arange(300), 20)[1])
+    np.testing.assert_array_equal(found[1], found[0])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])

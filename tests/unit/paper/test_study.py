@@ -155,7 +155,7 @@ def test_overlap_is_that_of_the_batches_that_were_trained_on(
 ) -> None:
     monkeypatch.setattr(study_overlap, "TOP", 12)
     monkeypatch.setattr(study_overlap, "SAMPLE", sample)
-    monkeypatch.setattr(allowed, "_BLOCK", 3)
+    monkeypatch.setattr(allowed, "_RESULTS", 50)
     seen: list[Batch] = []
     backward = DenseObjective.backward
 

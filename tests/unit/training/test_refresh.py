@@ -96,7 +96,7 @@ def test_a_refresh_is_logged_with_the_step_that_used_it_first(make: Make, tmp_pa
 def test_overlap_with_the_first_of_the_ranking(
     make: Make, tmp_path: Path, queries: TrainingQueries, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ance_ir.indexes.mining.ann_miner.TOP", 6)
+    monkeypatch.setattr("ance_ir.indexes.mining.search.TOP", 6)
     store = dataset.store()
     AnnMiner(queries, store, FirstP(), depth=38).mine(encoder(), tmp_path / "probe", 0, None)
     ranking = MinedNegatives.read(tmp_path / "probe").candidates_QK

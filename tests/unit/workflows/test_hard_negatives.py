@@ -24,8 +24,10 @@ from ance_ir.indexes.mining import Filters
 from ance_ir.indexes.mining.allowed import DenseRanker
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import Systems
+from ance_ir.training import TrainingQueries
 from ance_ir.workflows import HardNegatives, MinedRecords, mine_negatives, write_negatives
 from ance_ir.workflows.hard_negatives import mine
+from ance_ir.workflows.hard_negatives.rankers import ranker_of
 from tests.tiny import WORDS, cross_encoder, encoder
 
 NOUNS, VERBS, COLOURS = WORDS[21:27], ("runs", "sleeps", "sings", "swims"), ("red", "green", "blue", "small")
@@ -245,6 +247,39 @@ def test_suspects_are_those_nearest_to_the_positive(dataset: Dataset, index: Anc
     assert first.negative == record.negatives[0]
     assert first.positive["docno"] == record.positives[int(np.argmax(record.positive_scores))]["docno"]
     assert all(part in str(first) for part in (first.query, first.negative["docno"], first.positive["text"]))
+
+
+def test_only_queries_that_exclude_many_documents_are_searched_deep_by_a_pipeline(dataset: Dataset) -> None:
+    store, total = dataset.store(), 150
+    own = [np.arange(60) if query == 40 else np.arange(query % 3) for query in range(total)]
+    queries = TrainingQueries(
+        qids=[f"q{query}" for query in range(total)],
+        texts=["dog"] * total,
+        positives=[found[:1] for found in own],
+        excluded=own,
+        documents=len(store),
+    )
+    asked: list[tuple[int, int]] = []
+
+    class InOrder(pt.Transformer):
+        def __init__(self, results: int) -> None:
+            self.results = results
+
+        def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
+            asked.append((len(frame), self.results))
+            docnos = store.docnos(np.arange(min(self.results, len(store))))
+            found = [(qid, docno, -rank, rank) for qid in frame["qid"] for rank, docno in enumerate(docnos)]
+            return pd.DataFrame(found, columns=["qid", "docno", "score", "rank"])
+
+    ranker = ranker_of(InOrder, 5, "in order", dataset, store, queries)
+    rankings = {
+        int(query): row
+        for ranked in ranker.allowed(np.arange(total), 5)
+        for query, row in zip(ranked.queries, ranked.found_BF, strict=True)
+    }
+    assert sorted(asked) == [(1, 5 + 64), (21, 7), (64, 7), (64, 7)]
+    for query in range(total):
+        assert rankings[query][:5].tolist() == list(range(len(own[query]), len(own[query]) + 5))
 
 
 def interrupted(mined: MinedRecords, after: int) -> list[TrainingRecord]:

@@ -115,6 +115,10 @@ def test_a_row_for_each_refresh(tmp_path: Path) -> None:
         "nDCG@10": "0.3000",
     }
     assert (found[3]["mined at"], found[3]["waited s"], found[3]["mean score"], found[3]["RR@10"]) == ("20", "1,234.6", "–", "0.4000")
+    lines[30]["refresh"] |= {"build_seconds": 7.0, "recall_of_exact": 0.9512}
+    write_lines(folder, lines)
+    approximate = rows(refresh_table(read(folder)[0]))
+    assert [(row["building s"], row["recall of exact"]) for row in approximate[3:]] == [("–", "–"), ("7.0", "0.9512")]
     assert not refresh_table(read(write_logged_run(tmp_path / "random", negatives="random"))[0]).rows
 
 
