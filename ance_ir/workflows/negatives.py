@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
+import pyterrier as pt
 
 from ance_ir.errors import PointedError, TrainingError, UsageError
 from ance_ir.eval.runs import read_run
 from ance_ir.pipelines import Systems
 from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
 from ance_ir.pipelines.systems.parser import parse_mixture
+from ance_ir.pipelines.systems.stages import OpenModels
 from ance_ir.pipelines.systems.tree import Source, Stage
 from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, Pairs
 from ance_ir.training.negatives.from_ranking import candidates_of_run
+from ance_ir.workflows.hard_negatives.rankers import ranker_of
 from ance_ir.workflows.sets import TrainingSet, TrainingSets
 
 logger = logging.getLogger(__name__)
@@ -104,12 +108,26 @@ class NamedNegatives:
         return self._of_candidates([self._found(one, source, text) for one in self.sets], name)
 
     def _found(self, one: TrainingSet, source: Source, text: str) -> list[np.ndarray]:
-        """What a system finds for the queries of a set."""
-        # some of what is found will be excluded; the depth counts what is left
-        most_excluded = max(len(excluded) for excluded in one.queries.excluded)
-        system = Systems(one.dataset, num_results=self.depth + most_excluded, device=self.device).of_tree(source.tree, text)
-        found = system.transform(one.dataset.queries(one.split))
-        return candidates_of_run(one.queries, found, one.store, source.text)
+        """What a system finds for the queries of a set.
+
+        Raises:
+            TrainingError: nothing, or documents that the corpus does not hold.
+        """
+        models = OpenModels()
+
+        @functools.cache
+        def pipeline(results: int) -> pt.Transformer:
+            return Systems(one.dataset, num_results=results, device=self.device, models=models).of_tree(source.tree, text)
+
+        ranker = ranker_of(pipeline, self.depth, source.text, one.dataset, one.store, one.queries, positives=False)
+        found, total = [np.zeros(0, dtype=np.int64)] * len(one.queries), 0
+        for ranked in ranker.allowed(np.arange(len(one.queries)), self.depth):
+            for query, numbers in zip(ranked.queries.tolist(), ranked.found_BF, strict=True):
+                found[query] = numbers[numbers >= 0]
+            total += ranked.excluded + int((ranked.found_BF >= 0).sum())
+        if not total:
+            raise TrainingError(f"{source.text} finds nothing for any of the {len(found)} training queries")
+        return found
 
     def _of_candidates(self, found: Sequence[Sequence[np.ndarray]], name: str) -> CandidateNegatives:
         """The source that draws from candidates of each set's queries, in the set's own numbers."""

@@ -38,7 +38,16 @@ def usual_exclusions(queries: TrainingQueries) -> int:
     return int(np.quantile([len(excluded) for excluded in queries.excluded], 0.99, method="higher"))
 
 
-def ranker_of(pipelines: Pipelines, depth: int, name: str, dataset: Dataset, store: DocumentStore, queries: TrainingQueries) -> Ranker:
+def ranker_of(
+    pipelines: Pipelines,
+    depth: int,
+    name: str,
+    dataset: Dataset,
+    store: DocumentStore,
+    queries: TrainingQueries,
+    *,
+    positives: bool = True,
+) -> Ranker:
     """What ranks documents for training queries as a pipeline does.
 
     Args:
@@ -48,6 +57,7 @@ def ranker_of(pipelines: Pipelines, depth: int, name: str, dataset: Dataset, sto
         dataset: what is searched.
         store: its documents.
         queries: the training queries.
+        positives: whether the scores of positives that a pipeline does not find are of use; its last stage is asked for them.
     """
     stages = _stages(pipelines(depth + usual_exclusions(queries)))
     if (retriever := _dense(stages[0])) is not None and len(stages) == 1:
@@ -56,7 +66,7 @@ def ranker_of(pipelines: Pipelines, depth: int, name: str, dataset: Dataset, sto
         return DenseRanker(
             index, retriever.model, queries, backend=retriever.backend, aggregation=aggregation, numbers=numbers, places=places
         )
-    return PipelineRanker(pipelines, _scorer(stages, dataset), name, store, queries)
+    return PipelineRanker(pipelines, _scorer(stages, dataset) if positives else None, name, store, queries)
 
 
 def _stages(pipeline: pt.Transformer) -> tuple[pt.Transformer, ...]:

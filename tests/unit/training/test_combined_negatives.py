@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import UsageError
+from ance_ir.errors import TrainingError, UsageError
 from ance_ir.pipelines.systems.parser import parse_mixture
 from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.training import InBatchNegatives, MixedNegatives, NegativeSource, RandomNegatives, TrainingQueries, TwoStageNegatives
@@ -141,6 +142,12 @@ def test_a_name_with_a_sign_is_split_only_outside_brackets() -> None:
     assert [source.text for source in parse_mixture("bm25+dpr", names).sources] == ["bm25", "dpr"]
     assert [source.text for source in parse_mixture("mix(bm25+dpr, 3*random)", names).sources] == ["bm25+dpr", "random"]
     assert parse_mixture("(bm25+dpr)+random", names).sources[0].tree == Stage("bm25+dpr")
+
+
+def test_a_system_that_finds_nothing_is_no_source(dataset: Dataset, queries: TrainingQueries) -> None:
+    sets = TrainingSets.open([dataset], ["train"]).with_queries([replace(queries, texts=["xyzzy"] * len(queries))])
+    with pytest.raises(TrainingError, match="bm25 .* 24 training queries"):
+        NamedNegatives(sets, depth=5, device="cpu").make("bm25")
 
 
 def test_a_run_file_is_a_source(named: NamedNegatives, queries: TrainingQueries, tmp_path: Path) -> None:
