@@ -146,7 +146,7 @@ def test_a_name_with_a_sign_is_split_only_outside_brackets() -> None:
 
 def test_a_system_that_finds_nothing_is_no_source(dataset: Dataset, queries: TrainingQueries) -> None:
     sets = TrainingSets.open([dataset], ["train"]).with_queries([replace(queries, texts=["xyzzy"] * len(queries))])
-    with pytest.raises(TrainingError, match="bm25 .* 24 training queries"):
+    with pytest.raises(TrainingError, match=r"bm25 .* 24 training queries"):
         NamedNegatives(sets, depth=5, device="cpu").make("bm25")
 
 
