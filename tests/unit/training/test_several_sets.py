@@ -175,10 +175,12 @@ def _train(datasets: Any, folder: Path, steps: int = 6, **options: Any) -> dict[
 
 
 def test_several_corpora_are_mined_each_with_its_own_queries(dataset: Dataset, other: Dataset, tmp_path: Path) -> None:
-    manifest = _train([dataset, other], tmp_path / "run", weights=(1, 2), dev_split="test", warm_up="random", warm_up_until=2)
+    how: dict[str, Any] = {"dev_split": "test", "warm_up": "random", "warm_up_until": 2, "mining": Mining(backend="ivf1")}
+    manifest = _train([dataset, other], tmp_path / "run", weights=(1, 2), **how)
     assert [(one["split"], one["weight"]) for one in manifest["dataset"]["sets"]] == [("train", 1), ("train", 2)]
     refreshes = [line["refresh"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl") if "refresh" in line]
     assert [one["documents_encoded"] for one in refreshes] == [50, 50, 50]
+    assert [one["recall_of_exact"] for one in refreshes] == [1, 1, 1]
     mined = np.load(tmp_path / "run" / "negatives" / "step-000004" / "candidates.npy")
     assert ((mined[:24] >= 0) & (mined[:24] < 38)).all()
     assert (mined[24:] >= 38).all()
