@@ -21,7 +21,7 @@ def held_rows(k: int) -> int:
 
 def least_room(k: int) -> int:
     """Places beyond these that let most blocks pass without running out."""
-    return max(k, 512)
+    return max(k, 256)
 
 
 class RunningTop:
