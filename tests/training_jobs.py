@@ -21,6 +21,7 @@ from ance_ir.datasets import load_dataset
 from ance_ir.files import write_json
 from ance_ir.indexes import FirstP, MaxP, index_documents
 from ance_ir.indexes.mining import AnnMiner
+from ance_ir.indexes.mining.search import CandidateSearch
 from ance_ir.indexes.store import corpus
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.models import DenseEncoder
@@ -73,7 +74,7 @@ def _announce(phase: Synchronized[int] | None) -> None:
     announced(Trainer, "_step", TRAINING)
     announced(TrainingRun, "save", PUBLISHING)
     announced(CorpusEncoding, "lead", MINING)
-    announced(AnnMiner, "_search", MINING)
+    announced(CandidateSearch, "search", MINING)
     announced(MinedNegatives, "publish", PUBLISHING)
 
 
