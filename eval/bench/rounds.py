@@ -15,12 +15,12 @@ _REST = 0.2
 _TURN = 0.1
 
 
-def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round; they run in turn, after one round that does not count."""
+def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] | None = None) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, by a clock; they run in turn, after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for counted in range(rounds + 1):
         for name, run in contenders.items():
-            lasted = _seconds(run)
+            lasted = _seconds(run, clock)
             if counted:
                 seconds[name].append(lasted)
     return seconds
@@ -44,12 +44,13 @@ def alternate_short(contenders: Mapping[str, Callable[[], Any]], rounds: int) ->
     return seconds
 
 
-def _seconds(run: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+def _seconds(run: Callable[[], Any], clock: Callable[[], float] | None = None) -> float:
+    clock = clock or time.perf_counter
+    began = clock()
     run()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
