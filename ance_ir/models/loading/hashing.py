@@ -58,8 +58,10 @@ def _sums(tensor: Tensor) -> Tensor:
     if tensor.ndim < 2 or not tensor.numel() or tensor.shape[-1] * tensor.itemsize % 8:
         return tensor
     aligned = tensor if tensor.storage_offset() * tensor.itemsize % 8 == 0 else tensor.clone()
-    words_RW = aligned.reshape(-1).view(torch.int64).reshape(-1, tensor.shape[-1] * tensor.itemsize // 8)
-    return torch.cat([words_RW.sum(1), words_RW.sum(0)])
+    words_RW: Any = aligned.reshape(-1).view(torch.int64).reshape(-1, tensor.shape[-1] * tensor.itemsize // 8)
+    if tensor.device.type == "cpu":
+        words_RW = words_RW.numpy()  # which adds whole numbers ten times as fast
+    return torch.cat([torch.as_tensor(words_RW.sum(axis)) for axis in (1, 0)])
 
 
 def _head(name: str, tensor: Tensor) -> bytes:
