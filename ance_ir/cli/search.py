@@ -65,7 +65,8 @@ Example:
     metavar="BACKEND",
     default="exact",
     show_default=True,
-    help="Search method of INDEX: exact, tuned, or a family of Faiss indexes with options, such as ivf+sq8,nprobe=64; its parts are "
+    help="Search method of INDEX: exact, tuned, ray[://HOST:PORT] (exact, on the nodes of a cluster), or a family of Faiss indexes with "
+    "options, such as ivf+sq8,nprobe=64; its parts are "
     f"{', '.join(FAISS_PARTS)} (docs/indexes.md).",
 )
 @click.option(

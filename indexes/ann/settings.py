@@ -2,12 +2,12 @@
 
 A backend is a family and options, with commas between them::
 
-    BACKEND = exact | tuned | FAMILY[,NAME=VALUE]…
+    BACKEND = exact | tuned | ray[://HOST:PORT] | FAMILY[,NAME=VALUE]…
     FAMILY  = PART[+PART]… | faiss:FACTORY
 
 Each part is a module of ``parts``; they are written in any order, at most one of each kind. Numbers that are left out are chosen for the
 corpus. FACTORY is a string of Faiss's ``index_factory``, commas and all. Similarity is always the inner product. ``exact`` is our own
-exact search, ``tuned`` what ``ance-ir index tune`` chose.
+exact search, ``tuned`` what ``ance-ir index tune`` chose, ``ray`` exact search on the nodes of a cluster (``cluster.searcher``).
 
 =================== =========================== =========================================== ==========================================
 option              for                         is                                          default
@@ -35,6 +35,7 @@ from typing import TypedDict
 from ance_ir import registries
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.indexes.ann.parts._part import KINDS, Part, Structure
+from ance_ir.indexes.cluster.connection import check_cluster, is_cluster
 from ance_ir.registry import Registry
 from ance_ir.typed_json import read_typed
 
@@ -157,7 +158,7 @@ def known_backends() -> str:
     """All that a backend may be, for messages and help texts."""
     parts = ", ".join(f"{name}{part.takes if part.needed else f'[{part.takes}]' if part.takes else ''}" for name, part in PARTS.items())
     options = " ".join(f",{option}=N" for option in _OPTIONS)
-    return f"a backend is exact, tuned, or a family: {parts}, joined by + (ivf+sq8), or faiss:FACTORY; after it {options}"
+    return f"a backend is exact, tuned, ray[://HOST:PORT], a family: {parts}, joined by + (ivf+sq8), or faiss:FACTORY; after it {options}"
 
 
 def _read_parts(family: str) -> dict[str, int | None]:
@@ -230,7 +231,9 @@ def checked_backend(text: str) -> str:
     Raises:
         UsageError: there is none of that name.
     """
-    if text not in ("exact", "tuned"):
+    if is_cluster(text):
+        check_cluster(text)
+    elif text not in ("exact", "tuned"):
         parse_backend(text)
     return text
 

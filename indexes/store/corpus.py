@@ -15,22 +15,23 @@ The process that leads writes the index around the parts: manifest, docnos, offs
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import logging
-import os
 import shutil
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from ance_ir.arrays import map_array
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import IndexingError
-from ance_ir.files import atomic_folder, read_json, remove_leftovers, write_json
+from ance_ir.files import atomic_folder, linked_copy, read_json, remove_leftovers, write_json
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.store.cutting import Cutting
 from ance_ir.indexes.store.parts import Blocks, Part, claimed_parts, write_part
@@ -51,14 +52,14 @@ PARTS, LEAST, MOST = 16, 256, 8192
 MOST_PARTS = 256
 """… but never more parts than this: each is a shard, a file that is mapped whenever the index is open."""
 
-POLL = 0.05
+POLL = 0.2
 """Seconds between two looks at the work of other processes."""
 
 logger = logging.getLogger(__name__)
 
 
 class CorpusEncoding:
-    """Encodes all documents of a store into an index.
+    """Encodes all documents of a store into an index. Pickled, the work goes on in any process that sees the same folders.
 
     Args:
         folder: the index's.
@@ -134,8 +135,11 @@ class CorpusEncoding:
                 taken += 1
         return taken
 
-    def lead(self) -> AnceIndex:
+    def lead(self, encode: Callable[[list[int]], int] | None = None) -> AnceIndex:
         """Encode, wait for parts that others encode, and write the index; an index that is complete is opened.
+
+        Args:
+            encode: encodes some or all of the parts it is given, wherever that is, and returns how many; by default ``take``.
 
         Raises:
             IndexingError: a vector is not finite, or the folder was removed in the meantime.
@@ -147,11 +151,11 @@ class CorpusEncoding:
             self.encoded = index.manifest["documents_encoded"] if ours else 0
             return index
         self.begin()
-        total = len(self._store)
+        encode, total = encode or self.take, len(self._store)
         with tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose) as self._bar:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
                 self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
-                if not self.take(missing):
+                if not encode(missing):
                     time.sleep(POLL)
                     if not self._begun():
                         raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
@@ -172,7 +176,7 @@ class CorpusEncoding:
             return False
         shutil.rmtree(self.folder, ignore_errors=True)
         with atomic_folder(self.folder, MANIFEST) as ours:
-            shutil.copytree(folder, ours, copy_function=_linked, dirs_exist_ok=True)
+            shutil.copytree(folder, ours, copy_function=linked_copy, dirs_exist_ok=True)
         return True
 
     def _begun(self) -> bool:
@@ -267,14 +271,22 @@ class CorpusEncoding:
         """Whether the index is complete."""
         return self._begun() and AnceIndex(self.folder).built()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a process elsewhere: without the progress bar, and with the model in main memory."""
+        model = self._model if self._model.device.type == "cpu" else copy.deepcopy(self._model).to("cpu")
+        return {**self.__dict__, "folder": self.folder.absolute(), "_model": model, "_bar": tqdm(disable=True)}
+
+    def to(self, device: str | torch.device) -> None:
+        """Compute on another device."""
+        self._model = self._model.to(device)
+
+    def unseen(self) -> Path | None:
+        """A folder of the work that is not here, or not the same, in a process elsewhere; ``None`` where all are."""
+        documents = DocumentStore.is_complete(self._store.folder) and self._store.fingerprint == self.description["corpus"]
+        seen = {self.folder: self._begun(), self._store.folder: documents}
+        seen |= {self._reuse.index.folder: self._reuse.index.built()} if self._reuse is not None else {}
+        return next((folder for folder, whole in seen.items() if not whole), None)
+
 
 def _array(numbers: range) -> np.ndarray:
     return np.arange(numbers.start, numbers.stop)
-
-
-def _linked(source: str, target: str) -> None:
-    """Give a file, which is only ever replaced, a second name; a copy where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

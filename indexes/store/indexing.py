@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ance_ir.datasets import DocumentStore, OnError
 from ance_ir.files import as_path
 from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.cluster.connection import connect
+from ance_ir.indexes.cluster.encoding import PartTasks
 from ance_ir.indexes.store.corpus import POLL, CorpusEncoding
 from ance_ir.indexes.store.workspace import Workspace
 from ance_ir.models import DenseEncoder, PassageScheme
@@ -25,11 +28,13 @@ def index_corpus(
     *,
     overwrite: bool = False,
     world: World = ALONE,
+    cluster: str | None = None,
     **options: Any,
 ) -> AnceIndex:
     """Encode the documents of a store into an index; if interrupted, the same call resumes after the last complete part.
 
-    The work is done in a folder next to the index (``x.ance.building``), which takes the index's place when it is complete.
+    The work is done in a folder next to the index (``x.ance.building``), which takes the index's place when it is complete. Processes that
+    make the same call at the same time, on one machine or on several that see the folder, share the parts.
 
     Args:
         path: the index's folder.
@@ -37,26 +42,34 @@ def index_corpus(
         store: the corpus.
         passages: how documents are cut.
         overwrite: whether an existing index may be replaced.
-        world: the processes that share the work.
+        world: the processes that share the work, unless a cluster does it.
+        cluster: the Ray cluster on whose nodes parts are encoded, ``"ray"`` or ``"ray://HOST:PORT"``; see ``cluster.connection``. They see
+            the folders of the index and of the store under the same paths as this process.
         **options: of ``CorpusEncoding``.
 
     Raises:
-        IndexingError: there is an index at the path, or a vector is not finite.
-        UsageError: there is something other than an index at the path.
+        IndexingError: there is an index at the path, or a vector is not finite, or no cluster answers, or a node does not see a folder.
+        UsageError: there is something other than an index at the path, or the text names no cluster.
+        MissingDependencyError: a cluster is named and Ray is not installed.
     """
     space = Workspace(as_path(path), "building")
     space.check(overwrite=overwrite)
     check_passages(model, passages)
+    if cluster is not None:
+        connect(cluster)  # before anything is written
+    work = CorpusEncoding(space.index, store, model, passages, **options)
     with contextlib.ExitStack() as stack:
         if world.leads:
-            stack.enter_context(space.claimed())
-        work = CorpusEncoding(space.index, store, model, passages, **options)
+            stack.enter_context(space.claimed(partial(_help, work) if cluster is None else None))
         if world.broadcast(int(world.leads and space.has_placed(work.description))):
             if world.leads:
                 space.remove()
         else:
             space.check(overwrite=overwrite)
-            _share(work, world)
+            if cluster is not None:
+                work.lead(PartTasks(cluster, work, cores=1 + options.get("workers", 0)))
+            else:
+                _share(work, world)
             if world.leads:
                 space.put_in_place()
         world.wait()
@@ -72,9 +85,13 @@ def _share(work: CorpusEncoding, world: World) -> None:
         work.lead()
     else:
         while not work.built():
-            work.help()
-            time.sleep(POLL)
+            _help(work)
     world.wait()
+
+
+def _help(work: CorpusEncoding) -> None:
+    work.help()
+    time.sleep(POLL)
 
 
 def index_documents(

@@ -37,9 +37,7 @@ class Reuse:
                 f"not by {encoding.model} ({encoding.fingerprint[:12]}) with {encoding.passages}: weights, layers, text settings such as "
                 "lengths, and passages must be the same for its vectors to be reused"
             )
-        self._index = index
-        assert index.table.text_hashes is not None
-        self._hashes = index.table.text_hashes
+        self.index = index
 
     @staticmethod
     def check(index: AnceIndex) -> None:
@@ -74,15 +72,17 @@ class Reuse:
             fresh_PD, fresh_counts = encode(run[~known_N])
             counts = np.zeros(len(run), dtype=np.int64)
             counts[known_N], counts[~known_N] = old_counts, fresh_counts
-            old_PD = self._index.vectors.get(rows_of(first, old_counts))
-            vectors_PD = np.empty((counts.sum(), self._index.vectors.dimension), dtype=np.float32)
+            old_PD = self.index.vectors.get(rows_of(first, old_counts))
+            vectors_PD = np.empty((counts.sum(), self.index.vectors.dimension), dtype=np.float32)
             from_old = np.repeat(known_N, counts)
             vectors_PD[from_old], vectors_PD[~from_old] = old_PD, fresh_PD
             yield vectors_PD, counts, int((~known_N).sum())
 
     def _found(self, store: DocumentStore, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Which documents the index has unchanged, and of these the first rows and how many."""
-        here = self._index.numbers(store.docnos(numbers).tolist())
+        here = self.index.numbers(store.docnos(numbers).tolist())
         known = here >= 0
-        known[known] = self._hashes[here[known]] == store.text_hashes[numbers[known]]
-        return known, *self._index.table.rows(here[known])
+        text_hashes = self.index.table.text_hashes
+        assert text_hashes is not None
+        known[known] = text_hashes[here[known]] == store.text_hashes[numbers[known]]
+        return known, *self.index.table.rows(here[known])

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -43,6 +43,7 @@ class Workspace:
         self.folder = target.with_name(f"{target.name}.{kind}")
         self.documents = self.folder / "documents"
         self.index = self.folder / "index"
+        self._found = _inode(target)
 
     def check(self, *, overwrite: bool) -> None:
         """Refuse to build where there is an index or something else, except for an index that this workspace has just put there.
@@ -72,9 +73,13 @@ class Workspace:
             remove_folder(self.index)
 
     @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Begin, and hold the folder for this process; waits for another one. An error before any part is encoded removes the folder."""
-        with alone(self.folder, "building an index"):
+    def claimed(self, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
+        """Begin, and hold the folder for this process. An error before any part is encoded removes the folder.
+
+        Args:
+            meanwhile: called again and again while another process holds it; by default this one only waits.
+        """
+        with alone(self.folder, "building an index", meanwhile):
             self.begin()
             try:
                 yield
@@ -90,13 +95,14 @@ class Workspace:
         self.remove()
 
     def has_placed(self, description: dict[str, Any]) -> bool:
-        """Whether a process that was killed since has put the same index in its place.
+        """Whether another process has put the same index in its place: one that was killed since, or one that this one has waited for.
 
         Args:
             description: of the index; see ``CorpusEncoding.description``.
         """
         path = self.target / "corpus.json"
-        return self._has_placed() and path.exists() and bool(read_json(path) == description)
+        placed = self._has_placed() or _inode(self.target) != self._found
+        return placed and path.exists() and bool(read_json(path) == description)
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -107,4 +113,9 @@ class Workspace:
         if not (sign.exists() and self.target.exists()):
             return False
         placed = read_typed(sign, _Placing, error=IndexingError, remedy=f"remove {self.folder}")
-        return bool(self.target.stat().st_ino == placed["inode"])
+        return bool(_inode(self.target) == placed["inode"])
+
+
+def _inode(folder: Path) -> int | None:
+    """By which a folder is told from another that takes its place."""
+    return folder.stat().st_ino if folder.exists() else None

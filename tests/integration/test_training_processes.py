@@ -24,6 +24,23 @@ pytestmark = pytest.mark.slow  # tests/unit/training has the same without proces
 ANCE_IR = [sys.executable, "-m", "ance_ir"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
+TWO_MACHINES = """
+unshare --net true || exit 77
+unshare --net sh -c '
+    ip link set lo up
+    unshare --net sleep 300 &
+    other=$!
+    trap "kill $other" EXIT
+    while [ "$(readlink /proc/$other/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+    ip link add name here type veth peer name there netns $other || exit 77
+    ip addr add 10.1.0.1/24 dev here && ip link set here up
+    nsenter --target $other --net sh -c "ip link set lo up; ip addr add 10.1.0.2/24 dev there; ip link set there up"
+    GLOO_SOCKET_IFNAME=there PET_NODE_RANK=1 nsenter --target $other --net "$0" "$@" &
+    GLOO_SOCKET_IFNAME=here PET_NODE_RANK=0 "$0" "$@" && wait $!
+' "$0" "$@"
+"""
+"""Runs a command twice at the same time, on two machines as far as the network goes: each has an address, and a wire joins them."""
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
@@ -69,6 +86,20 @@ def test_torchrun_trains_as_one_process_does(told: list[str], environment: dict[
     two = _run([*TORCHRUN, "-m", "ance_ir", "train", *told, *more, "--out", tmp_path / "two"], environment)
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("trained model:") == 1, "one process speaks for all"
+    assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_two_machines_train_as_one_process_does(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    more = ["--steps", "6", "--refresh-every", "3", "--no-dropout", "--negatives", "in-batch+ance", "--device", "cpu"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    torchrun += ["--master-addr", "10.1.0.1", "--master-port", "29500"]
+    two = _run(["sh", "-c", TWO_MACHINES, *torchrun, "-m", "ance_ir", "train", *told, *more, "--out", tmp_path / "two"], environment)
+    if two.returncode == 77:
+        pytest.skip(f"no two networks here: {two.stderr.strip()}")
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("trained model:") == 1
+    alone = _run([*ANCE_IR, "train", *told, *more, "--out", tmp_path / "one"], environment)
+    assert alone.returncode == 0, alone.stderr
     assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,12 @@ Example:
     "later uses of this collection.  [default: the previous choice for it, else raise]",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that tokenise; 0: a thread.")
+@click.option(
+    "--cluster",
+    metavar="ray[://HOST:PORT]",
+    help="Encode on the nodes of a Ray cluster: on their GPUs, or on their cores. ray: the cluster that this machine is a node of. All "
+    "nodes must see the folders of OUT and of the cache (docs/scale.md).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing index.")
 @text_options
 @precision_option
@@ -62,6 +69,7 @@ def command(
     reuse: str | None,
     on_error: OnError | None,
     workers: int,
+    cluster: str | None,
     overwrite: bool,
     query_length: int | None,
     passage_length: int | None,
@@ -78,6 +86,8 @@ def command(
     from ance_ir.indexes.store.workspace import Workspace
 
     Workspace(out, "building").check(overwrite=overwrite)
+    if cluster is not None:
+        device = _on_cluster(cluster, device)
     world, device = join(device)
     scheme = parse_passages(passages)
     collection = load_dataset(dataset)
@@ -93,6 +103,7 @@ def command(
         workers=workers,
         overwrite=overwrite,
         world=world,
+        cluster=cluster,
         verbose=world.leads,
     )
     world.leave()
@@ -100,6 +111,18 @@ def command(
         return
     click.echo(f"{len(index):,} documents, {len(index.vectors):,} vectors of {index.vectors.dimension} dimensions in {out}")
     click.echo(f"next: {_next(collection, shlex.quote(dataset), out)}")
+
+
+def _on_cluster(cluster: str, device: str | None) -> str:
+    """The device of this process, which computes nothing itself, once it is connected."""
+    from ance_ir.indexes.cluster.connection import connect
+
+    if device is not None:
+        raise click.UsageError("--device does not go with --cluster, which computes on GPUs where its nodes have them")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise click.UsageError("--cluster does not go with torchrun; start one process, Ray starts the others")
+    connect(cluster)
+    return "cpu"
 
 
 def _next(collection: Dataset, dataset: str, out: Path) -> str:

@@ -203,4 +203,4 @@ class DocnoMap:
         return map_array(self.folder / "docno_order.npy", "int64", (len(self._hashes),), remedy=_REMEDY)
 
     def __getstate__(self) -> dict[str, Path]:
-        return {"folder": self.folder}
+        return {"folder": self.folder.absolute()}

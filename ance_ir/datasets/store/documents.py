@@ -178,7 +178,7 @@ class DocumentStore:
         return map_bytes(self.folder / "documents.jsonl", remedy=_REMEDY)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "docno_map": self.docno_map}
+        return {"folder": self.folder.absolute(), "docno_map": self.docno_map}
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ance_ir.indexes import AnceIndex, FirstP, MaxP, add_documents, index_corpus
 from ance_ir.indexes.store import corpus
 from ance_ir.indexes.store.corpus import CorpusEncoding
 from ance_ir.indexes.store.cutting import Cutting
+from ance_ir.models import DenseEncoder
 from ance_ir.models.text.tokens import Tokens
 from tests.tiny import encoder
 
@@ -182,6 +183,52 @@ def test_an_index_that_is_refused_leaves_nothing(dataset: Dataset, tmp_path: Pat
         with pytest.raises(AnceError):
             index_documents(tmp_path / "x.ance", spoilt, documents, FirstP())
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_that_make_the_same_call_share_the_parts(
+    dataset: Dataset, tmp_path: Path, seen: Counter[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a SLURM array starts them: nobody says who leads."""
+    store, made = dataset.store(), []
+
+    def build(model: DenseEncoder) -> None:
+        made.append(index_corpus(tmp_path / "x.ance", model, store, FirstP()))
+
+    threads = [threading.Thread(target=build, args=(encoder(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [len(index) for index in made] == [38, 38, 38]
+    assert sum(seen.values()) == 38
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.ance"]
+    AnceIndex(tmp_path / "x.ance").verify()
+    assert sum("helping" in record.getMessage() for record in caplog.records) == 2
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, IndexingError])
+def test_who_helped_leads_once_the_leader_has_failed(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: Any) -> None:
+    store, leading, finish = dataset.store(), threading.Event(), CorpusEncoding._finish
+    model, another = encoder(), encoder()
+
+    def failing(self: CorpusEncoding) -> None:
+        if not leading.is_set():
+            leading.set()
+            raise ends
+        finish(self)
+
+    monkeypatch.setattr(CorpusEncoding, "_finish", failing)
+
+    def lead() -> None:
+        with pytest.raises(ends):
+            index_corpus(tmp_path / "x.ance", model, store, FirstP())
+
+    first = threading.Thread(target=lead)
+    first.start()
+    index = index_corpus(tmp_path / "x.ance", another, store, FirstP()) if leading.wait(30) else None
+    first.join(30)
+    assert index is not None
+    assert len(index) == 38
 
 
 def test_parts_of_something_else_are_removed_with_a_word(
