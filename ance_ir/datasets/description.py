@@ -16,7 +16,7 @@ from ance_ir.datasets.dataset import Dataset
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.screening import EMPTY, Document, Unusable
 from ance_ir.datasets.store.docnos import hash_text
-from ance_ir.errors import DatasetNotFoundError
+from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.notices import examples
 
 
@@ -71,8 +71,11 @@ def describe(dataset: Dataset, *, verbose: bool = False) -> Description:
 
     Raises:
         MalformedFileError: queries or judgements cannot be read; documents that cannot are counted.
+        DatasetError: there are no documents, or none can be read.
     """
     corpus = count_documents(dataset, verbose) if isinstance(dataset, FileDataset) else None
+    if corpus is not None and not corpus.documents:
+        raise DatasetError("; ".join([f"{dataset.source} holds no documents", *_odd_documents(corpus)]))
     rows, odd, query = [], list(_odd_documents(corpus)) if corpus else [], ""
     for split in dataset.splits:
         if (counts := dataset.catalogued(split)) is not None:

@@ -16,6 +16,7 @@ A name without SPLIT belongs to ``test``. Compressed files are recognised by the
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +34,9 @@ from ance_ir.datasets.layout import Layout
 from ance_ir.datasets.layouts._writing import write_columns, write_json_lines
 from ance_ir.datasets.parsing import read_answers, read_documents, read_qrels, read_queries
 from ance_ir.datasets.recognition import hint_folder
-from ance_ir.errors import DatasetError, DatasetNotFoundError
+from ance_ir.datasets.rows import document_columns
+from ance_ir.datasets.tables import open_table
+from ance_ir.errors import DatasetError, DatasetNotFoundError, MalformedFileError
 from ance_ir.files import as_path, atomic_folder
 from ance_ir.reading import lines
 
@@ -126,9 +129,18 @@ _READERS: dict[str, Any] = {"queries": read_queries, "qrels": read_qrels, "answe
 
 
 def _open(path: Path, name: str, columns: Mapping[str, str]) -> DirectoryDataset | None:
-    if columns or not path.is_dir() or find_file(path, "corpus.jsonl") is None:
-        return None
-    return DirectoryDataset(path, name)
+    corpus = find_file(path, "corpus.jsonl") if path.is_dir() and not columns else None
+    return None if corpus is None or _is_of_others(path, corpus) else DirectoryDataset(path, name)
+
+
+def _is_of_others(folder: Path, corpus: Path) -> bool:
+    """Whether the first document has its id under another name, as Tevatron's corpora have, and there are no queries of ours."""
+    if any((part := _PART.fullmatch(plain_name(path.name))) and part["part"] == "queries" for path in folder.iterdir()):
+        return False
+    with contextlib.suppress(MalformedFileError):  # which reading says
+        found = document_columns(open_table(corpus).first())
+        return found is not None and found.docno not in (None, "docno")
+    return False
 
 
 def _write(contents: Contents, out: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ance_ir.datasets import describe, load_dataset
+from ance_ir.errors import DatasetError
 
 
 def test_counts_and_splits(collection: Path) -> None:
@@ -36,3 +39,10 @@ def test_nothing_is_odd_in_a_sound_collection(collection: Path) -> None:
     (collection / "qrels.txt").write_text("q1 0 d1 1\nq2 0 3 1\n", encoding="utf-8")
     (collection / "corpus.jsonl").write_text('{"docno": "d1", "text": "x"}\n{"docno": "3", "text": "y"}\n', encoding="utf-8")
     assert describe(load_dataset(collection)).odd == ()
+
+
+@pytest.mark.parametrize(("corpus", "named"), [("", "no documents"), ('{"text": "x"}\n{"text": "y"}\n', "2 documents: .*, line 1: .*'docno'")])
+def test_no_documents_that_can_be_read_are_an_error(collection: Path, corpus: str, named: str) -> None:
+    (collection / "corpus.jsonl").write_text(corpus, encoding="utf-8")
+    with pytest.raises(DatasetError, match=named):
+        describe(load_dataset(collection))

@@ -190,6 +190,26 @@ EXAMPLES: dict[str, tuple[str, Callable[[], Files], list[dict[str, str]], dict[s
         [CATS, titled(DOGS, title="Dogs")],
         {},
     ),
+    "a corpus of Tevatron": (
+        "records",
+        lambda: {
+            "corpus.jsonl": lines(*({"docid": one["docno"], "title": "", "text": one["text"]} for one in (CATS, DOGS))),
+            "README.md": "about",
+        },
+        [CATS, DOGS],
+        {},
+    ),
+    "a corpus of BEIR": ("records", lambda: {"corpus.jsonl": lines(*of_beir("_id", CATS, DOGS))}, [CATS, DOGS], {}),
+    "a file of Pyserini with BEIR's name": (
+        "pyserini",
+        lambda: {
+            "corpus.jsonl": lines(*({"id": one["docno"], "contents": one["text"]} for one in (CATS, DOGS))),
+            "topics.dev.tsv": TSV,
+            "qrels.dev.txt": TREC,
+        },
+        [CATS, DOGS],
+        {"dev": True},
+    ),
     "records of Arrow": (
         "records",
         lambda: {"data-00000-of-00001.arrow": arrow(CATS, DOGS), "state.json": "{}", "dataset_info.json": "{}"},
@@ -320,6 +340,10 @@ DAMAGED: dict[str, tuple[Files, str]] = {
     "a file twice": ({"collection.tsv": "7\tx\n", "collection.tsv.gz": gzip.compress(b"7\tx\n")}, "collection.tsv and collection.tsv.gz"),
     "a split twice": ({"collection.tsv": "7\tx\n", "qrels.dev.tsv": "", "qrels.dev.tsv.gz": gzip.compress(b"x")}, "'dev'"),
     "judgements without queries": ({"a.jsonl": lines(CATS), "qrels.csv": "query-id,corpus-id\n1,7\n"}, "no file of queries"),
+    "BEIR's folder without queries": (
+        {"corpus.jsonl": lines(*of_beir("_id", CATS)), "qrels/test.tsv": "query-id\tcorpus-id\tscore\n1\t7\t1\n"},
+        "no file of queries",
+    ),
     "a table of another kind": ({"a.jsonl": lines(CATS), "b.csv": "x,y\n1,2\n"}, "b.csv.*x, y"),
     "a label that is none": (
         {"a.jsonl": lines(CATS), "queries.csv": "qid,text\n1,x\n", "qrels.csv": "query-id,corpus-id,score\n1,7,much\n"},
