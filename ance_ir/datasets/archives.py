@@ -60,7 +60,7 @@ def unpacked(path: Path) -> Path:
         _remove_others(place, folder)
 
     make_once(folder, (folder / _MARKER).exists, make, "unpacking an archive")
-    return _inner(folder)
+    return innermost(folder / "content")
 
 
 def _sign(path: Path) -> list[Any]:
@@ -106,14 +106,13 @@ def unpack(path: Path, folder: Path) -> Path:
                 with target.open("xb") as written:
                     shutil.copyfileobj(stream, written)
         write_json(temporary / _MARKER, _about(path.resolve()))
-    return _inner(folder)
+    return innermost(folder / "content")
 
 
-def _inner(folder: Path) -> Path:
-    inner = folder / "content"
-    while len(entries := [entry for entry in inner.iterdir() if not entry.name.startswith(".")]) == 1 and entries[0].is_dir():
-        inner = entries[0]
-    return inner
+def innermost(folder: Path) -> Path:
+    """The only folder in a folder, and so on, down to one that holds anything else than one folder."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+    return innermost(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder
 
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ance_ir import registries
 from ance_ir.compression import find_file
+from ance_ir.datasets.archives import innermost
 from ance_ir.datasets.contents import FIELDS
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layout import Layout
@@ -78,7 +79,7 @@ def _check_unmixed(folder: Path) -> None:
 def _has_inner(folder: Path) -> bool:
     """Whether a folder in the folder is in a layout of its own, so that one without marks must not take its files for parts."""
     marks = [mark for layout in LAYOUTS.values() for mark in layout.marks]
-    inner = (child for child in folder.iterdir() if child.is_dir() and child.name not in _PARTS)
+    inner = {child for child in folder.iterdir() if child.is_dir() and child.name not in _PARTS} | {innermost(folder)} - {folder}
     return any(find_file(child, mark) for child in inner for mark in marks)
 
 

@@ -7,11 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ance_ir.compression import plain_name
 from ance_ir.datasets.contents import Contents, LossError
 from ance_ir.datasets.instances import TrainingInstance, TrainingRecord
 from ance_ir.datasets.screening import Document
-from ance_ir.datasets.tables import is_table
 from ance_ir.errors import UsageError
 from ance_ir.files import atomic_folder, atomic_open
 
@@ -31,13 +29,13 @@ def write_json_lines(path: Path, values: Iterable[Mapping[str, Any] | Sequence[A
 
 
 def check_ending(path: Path, endings: Collection[str], what: str) -> None:
-    """Refuse to write a file under a name that promises another form; one that promises none is allowed.
+    """Refuse to write a file under a name by which it would not be recognised; one without an ending is allowed.
 
     Raises:
-        UsageError: it does.
+        UsageError: it has another ending.
     """
     plain = Path(path.name.removesuffix(".gz"))
-    if plain.suffix not in ("", *endings) and (is_table(plain) or plain_name(plain.name) != plain.name):
+    if plain.suffix not in ("", *endings):
         raise UsageError(f"{path.name}: what is written is {what}; give a name in {', '.join(endings)}, with .gz or without")
 
 

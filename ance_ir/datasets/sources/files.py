@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ance_ir.datasets.archives import is_archive, unpacked
+from ance_ir.datasets.archives import innermost, is_archive, unpacked
 from ance_ir.datasets.columns import split_columns
 from ance_ir.datasets.file_dataset import FileDataset
 from ance_ir.datasets.layouts import open_path
@@ -32,6 +32,8 @@ def _open(name: str) -> FileDataset | None:
         return DirectoryDataset(path, called)  # which says what is missing
     if not tables:
         raise DatasetNotFoundError(f"{path} is in none of the layouts; `ance-ir layouts` lists them")
+    if path.is_dir() and (inner := innermost(path)) != path and open_path(inner, inner.name, columns) is not None:
+        raise DatasetNotFoundError(f"{path} is in none of the layouts, but the folder in it is: give {inner}")
     names = list(open_table(tables[0]).first())
     if not names:
         raise DatasetNotFoundError(f"{tables[0]} holds no records")

@@ -10,6 +10,7 @@ import io
 import logging
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
     """The rows of a file whose first line names the columns. One with more or fewer columns is an error after which others are read.
 
+    Another delimiter than the usual one is reported where more than the first row is read, by which files are only recognised.
+
     Args:
         path: the file.
         delimiter: what separates columns, unless it is not in the first line.
@@ -32,16 +35,18 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Entry]:
     """
     csv.field_size_limit(1 << 30)
     with open_binary(path) as stream:
-        yield from _rows(path, stream, _delimiter(path, stream, delimiter))
+        found = _delimiter(stream, delimiter)
+        rows = _rows(path, stream, found)
+        yield from islice(rows, 1)
+        if found != delimiter:
+            logger.warning("%s has %s between its columns, not %s; it is read so", path, _DELIMITERS[found], _DELIMITERS[delimiter])
+        yield from rows
 
 
-def _delimiter(path: Path, stream: io.BufferedReader[Any], usual: str) -> str:
+def _delimiter(stream: io.BufferedReader[Any], usual: str) -> str:
     """What separates the columns of a file."""
     names = re.split(rb"[\r\n]", stream.peek(1).lstrip(b"\r\n"), maxsplit=1)[0]
-    found = next((name for name in (usual, *_DELIMITERS) if name.encode() in names), usual)
-    if found != usual:
-        logger.warning("%s has %s between its columns, not %s; it is read so", path, _DELIMITERS[found], _DELIMITERS[usual])
-    return found
+    return next((name for name in (usual, *_DELIMITERS) if name.encode() in names), usual)
 
 
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}

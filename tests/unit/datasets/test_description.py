@@ -41,7 +41,9 @@ def test_nothing_is_odd_in_a_sound_collection(collection: Path) -> None:
     assert describe(load_dataset(collection)).odd == ()
 
 
-@pytest.mark.parametrize(("corpus", "named"), [("", "no documents"), ('{"text": "x"}\n{"text": "y"}\n', "2 documents: .*, line 1: .*'docno'")])
+@pytest.mark.parametrize(
+    ("corpus", "named"), [("", "no documents"), ('{"text": "x"}\n{"text": "y"}\n', "2 documents: .*, line 1: .*'docno'")]
+)
 def test_no_documents_that_can_be_read_are_an_error(collection: Path, corpus: str, named: str) -> None:
     (collection / "corpus.jsonl").write_text(corpus, encoding="utf-8")
     with pytest.raises(DatasetError, match=named):

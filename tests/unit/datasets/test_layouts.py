@@ -251,6 +251,13 @@ def test_each_is_recognised_and_read_whole(example: tuple[FileDataset, str, list
     assert (again.layout, again.fingerprint, list(again.documents())) == (layout, dataset.fingerprint, documents)
 
 
+def test_a_folder_in_a_folder_is_named(tmp_path: Path) -> None:
+    inner = write(tmp_path / "outer" / "a" / "pets", EXAMPLES["msmarco-passage"][1]())
+    write(tmp_path / "outer", {".DS_Store": "x", "__MACOSX/a/._x": "x"})
+    with pytest.raises(DatasetNotFoundError, match=re.escape(str(inner))):
+        load_dataset(tmp_path / "outer")
+
+
 def test_changes_change_the_fingerprints(example: tuple[FileDataset, str, list[dict[str, str]], dict[str, bool]]) -> None:
     dataset = example[0]
     before = dataset.fingerprint, dataset.corpus_fingerprint

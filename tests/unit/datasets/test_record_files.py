@@ -87,6 +87,8 @@ def test_blank_lines_in_files_of_columns_are_no_rows(tmp_path: Path, name: str) 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
 def test_the_line_of_names_says_what_separates_columns(tmp_path: Path, name: str, delimiter: str, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / name).write_text(f'\n"id"{delimiter}text\n1{delimiter}"a, b; c\td"\n')
+    assert open_table(tmp_path / name).first() == {"id": "1", "text": "a, b; c\td"}
+    assert not caplog.text  # where a file is only recognised
     assert [values for _, values in open_table(tmp_path / name)] == [{"id": "1", "text": "a, b; c\td"}]
     assert (name in caplog.text) == (delimiter != {"x.csv": ",", "x.tsv": "\t"}[name])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,9 @@ def test_a_file_holds_one_split_and_its_name_says_which(layout: str, source: Pat
         convert(load_dataset(source), layout, path, drop=drops_of_file(layout), splits=["dev"])
         assert path.read_bytes()[:2] == b"\x1f\x8b"
         assert load_dataset(path).splits == (split,)
-    with pytest.raises(UsageError, match="parquet"):
-        convert(load_dataset(source), layout, tmp_path / "x.parquet", drop=drops_of_file(layout), splits=["dev"])
+    for name in ("x.parquet", "x.txt", "x.txt.gz"):  # under which it would not be recognised
+        with pytest.raises(UsageError, match=re.escape(name)):
+            convert(load_dataset(source), layout, tmp_path / name, drop=drops_of_file(layout), splits=["dev"])
 
 
 def test_tuples_of_different_lengths_become_triplets_and_come_back_whole(tmp_path: Path) -> None:
