@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ance_ir.indexes import FirstP
@@ -29,6 +29,7 @@ def test_tokens_are_those_of_the_lists(texts: list[list[list[int]]], place: int)
 
 
 @given(TOKENS, st.integers(1, 40), st.integers(1, 9))
+@example([[[1, 2]], [[3]], [[4, 5]]], 2, 1)
 def test_windows_hold_every_text_in_order_however_they_come(texts: list[list[list[int]]], tokens: int, size: int) -> None:
     windows = [one.lists() for one in token_windows((Tokens.of(texts[i : i + size]) for i in range(0, len(texts), size)), tokens)]
     assert [passages for window in windows for passages in window] == texts
