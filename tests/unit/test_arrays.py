@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +121,24 @@ def test_a_scratch_array_is_full_of_its_value_and_leaves_nothing(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
-def test_a_scratch_array_takes_its_space_at_once(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the number of blocks of a file")
+def test_a_scratch_array_takes_its_space_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a disk that fills up later would end the process without a message."""
+    opened, files = tempfile.TemporaryFile, []
+
+    def remembered(**options: Any) -> Any:
+        stream = opened(**options)
+        files.append(os.dup(stream.fileno()))
+        return stream
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", remembered)
+    array = scratch_array(tmp_path, (1 << 16, 5), np.dtype(np.int32), 0)
+    assert os.fstat(files[0]).st_blocks * 512 >= array.nbytes
+    os.close(files[0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+def test_where_there_is_no_space_for_a_scratch_array_its_folder_is_named(tmp_path: Path) -> None:
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
