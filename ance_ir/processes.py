@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -20,6 +21,11 @@ from typing import Any
 def usable_cpus() -> int:
     """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_seconds() -> float:
+    """Time that processors have worked for this process, its threads, and its children that have ended."""
+    return time.process_time() + sum(os.times()[2:4])
 
 
 def peak_memory() -> float:

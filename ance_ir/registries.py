@@ -23,6 +23,7 @@ FEEDBACKS = Registry[Any]("feedback", "ance_ir.pipelines.feedback.kinds", "FEEDB
 FUSIONS = Registry[Any]("fusion", "ance_ir.pipelines.fusion.named", "FUSION")
 INDEX_FORMATS = Registry[Any]("index format", "ance_ir.indexes.formats.vectors", "FORMAT")
 LOSSES = Registry[Any]("loss", "ance_ir.training.objectives.losses", "loss")
+MACHINES = DataFiles("machine", "ance_ir.workflows.planning.machines")
 MEASURES = Registry[Any]("measure", "ance_ir.eval.measures.own", "MEASURE")
 MODEL_FAMILIES = DataFiles("family of models", "ance_ir.models.dense.families")
 NEGATIVES = Registry[Any]("negatives", "ance_ir.training.negatives.named", "make")

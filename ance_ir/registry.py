@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import pkgutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -96,8 +97,11 @@ class Registry(Mapping[str, T], Generic[T]):
         return f"Registry({self.kind}: {', '.join(self)})"
 
 
+_READERS: Mapping[str, Callable[[str], Any]] = {".json": json.loads, ".toml": tomllib.loads}
+
+
 class DataFiles(Mapping[str, Path]):
-    """The TOML files of a package, by their names without ``.toml``; each says under ``describes``, in a line, what it holds.
+    """The TOML and JSON files of a package, by their names without the ending; each says under ``describes``, in a line, what it holds.
 
     Args:
         kind: what a file is, for messages: ``"benchmark"``.
@@ -110,7 +114,7 @@ class DataFiles(Mapping[str, Path]):
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        return {path.stem: path for path in sorted(_folder(self.package).glob("*.toml"), key=lambda path: path.stem)}
+        return {path.stem: path for path in sorted(_folder(self.package).iterdir(), key=lambda path: path.stem) if path.suffix in _READERS}
 
     def __getitem__(self, name: str) -> Path:
         return self._files[name]
@@ -125,7 +129,8 @@ class DataFiles(Mapping[str, Path]):
 
     def summary(self, name: str) -> str:
         """What a file holds, in a line."""
-        return str(tomllib.loads(self[name].read_text(encoding="utf-8"))["describes"])
+        path = self[name]
+        return str(_READERS[path.suffix](path.read_text(encoding="utf-8"))["describes"])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)

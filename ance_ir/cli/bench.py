@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,12 +23,13 @@ Example:
   ance-ir bench pipeline --documents 500 --queries 4
   ance-ir bench train --dataset msmarco-mini --rounds 5
   ance-ir bench mine --dataset msmarco-mini --layers 0 --hn-mine FlagEmbedding/scripts/hn_mine.py
+  ance-ir bench units
 """
 
 
-@click.command("bench", short_help="Measure search, encoding, tokenising, pipelines, training and mining", epilog=EXAMPLE)
-@click.argument("what", type=click.Choice(["search", "encode", "ingest", "pipeline", "train", "mine"]))
-@click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search: vectors of the corpus.")
+@click.command("bench", short_help="Measure search, encoding, tokenising, pipelines, training, mining, and units of work", epilog=EXAMPLE)
+@click.argument("what", type=click.Choice(["search", "encode", "ingest", "pipeline", "train", "mine", "units"]))
+@click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, units: vectors.")
 @dataset_options(
     "datasets",
     multiple=True,
@@ -38,7 +40,7 @@ Example:
 @click.option(
     "--documents",
     type=click.IntRange(min=1),
-    help="encode, ingest, pipeline: the first of each dataset.  [default: 1,000; ingest: 20,000]",
+    help="encode, ingest, pipeline, units: the first of each dataset.  [default: 1,000; ingest: 20,000]",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="ingest: processes that tokenise; 0: a thread.")
 @click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
@@ -58,13 +60,21 @@ Example:
 @click.option("--steps", type=click.IntRange(min=2), default=4, show_default=True, help="train: of a turn; the first does not count.")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine: documents of a ranking.")
 @click.option("--negatives-per-query", type=click.IntRange(min=1), default=7, show_default=True, help="mine: drawn from these.")
-@click.option("--layers", type=int, metavar="N", help="train, mine: keep only the first N layers of the model; 0: its embeddings alone.")
+@click.option(
+    "--layers", type=int, metavar="N", help="train, mine, units: keep only the first N layers of the model; 0: its embeddings alone."
+)
 @click.option(
     "--hn-mine",
     "script",
     type=UserPath(exists=True, dir_okay=False),
     metavar="FILE",
     help="mine: FlagEmbedding's scripts/hn_mine.py, which is run; without it that miner does not take part.",
+)
+@click.option(
+    "--out",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    help="units: where to write them.  [default: in the cache, for all later plans and estimates]",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
@@ -75,6 +85,7 @@ def command(what: str, form: str, documents: int | None, **options: Any) -> None
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
     others, Faiss divided by ours. encode, ingest, mine: a first round does not count. ingest: from documents to vectors on disk with a
     model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures. docs/benchmarks.md explains the columns.
+    units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
     """
     title, found = _BENCHES[what](documents=documents or (20_000 if what == "ingest" else 1000), **options)
     if form == "json":
@@ -152,6 +163,23 @@ def _mine(*, datasets: tuple[str, ...], model: str, negatives_per_query: int, **
     return f"{dataset.name}, {about.format(negatives=negatives_per_query, **options)}{left_out}", found
 
 
+_UNITS = ("documents", "vectors", "layers", "device")
+
+
+def _units(*, datasets: tuple[str, ...], model: str, out: Path | None, **options: Any) -> tuple[str, pd.DataFrame]:
+    import pandas as pd
+
+    from ance_ir import load_dataset
+    from ance_ir.workflows.planning.machine import own_units
+    from ance_ir.workflows.planning.units import measure_units
+
+    path = out or own_units()
+    found = measure_units(load_dataset(_only(datasets, "units")), model, verbose=True, **{name: options[name] for name in _UNITS})
+    found.write(path)
+    rows = [{"of one": cost.unit, "seconds": cost.seconds, "bytes": cost.bytes} for cost in found.costs.values()]
+    return f"{found.describes}; written to {path}", pd.DataFrame(rows)
+
+
 def _only(datasets: tuple[str, ...], what: str) -> str:
     if len(datasets) > 1:
         raise click.UsageError(f"{what} takes one dataset")
@@ -165,6 +193,7 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "pipeline": _pipeline,
     "train": _train,
     "mine": _mine,
+    "units": _units,
 }
 
 
@@ -173,4 +202,6 @@ def _cell(value: object) -> str:
         return str(value)
     if math.isnan(value):
         return "–"
+    if 0 < abs(value) < 0.005:
+        return f"{value:.2e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}" if 0.9 < value <= 1 else f"{value:.2f}"

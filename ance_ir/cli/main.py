@@ -46,7 +46,8 @@ SUMMARIES = {
     "models": "List the published encoders that are known by name",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
-    "bench": "Measure search, encoding, tokenising, pipelines, training and mining",
+    "plan": "Say what a job will need: hours, disk, memory, money",
+    "bench": "Measure search, encoding, tokenising, pipelines, training, mining, and units of work",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
 

@@ -25,12 +25,14 @@ from ance_ir.training import (
     NegativeSchedule,
     NegativeSource,
     Teacher,
+    Trainer,
     TrainingSettings,
     TwoStageNegatives,
 )
 from ance_ir.workflows.dev import DevQueries, described
 from ance_ir.workflows.inferencer import inferencer_processes
 from ance_ir.workflows.mining import Mining
+from ance_ir.workflows.planning.estimates import Estimate, announced, estimate_training
 from ance_ir.workflows.sets import one_or_more
 from ance_ir.workflows.teaching import with_scores
 from ance_ir.workflows.training import DatasetTraining, TrainingData, opened, settings_of
@@ -168,8 +170,7 @@ def train_on_dataset(
         dev = DevQueries.of(data.dataset, how.dev_split, how.dev_dataset)
         data.warn_of_shared_queries(dev)
         data, teacher = _taught(data, how)
-        make = data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature)
-        schedule = how.schedule(make, settings)
+        schedule = how.schedule(data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature), settings)
         trainer = data.trainer(
             _objective(data, how, model, teacher, schedule, settings),
             schedule,
@@ -182,7 +183,8 @@ def train_on_dataset(
             verbose=verbose,
             tensorboard=tensorboard,
         )
-        return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev)))
+        with announced(_estimate(data, how, trainer) if say else None, say):
+            return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev)))
 
 
 def _place(data: TrainingData, how: DenseTraining, dev: DevQueries | None) -> dict[str, Any]:
@@ -281,6 +283,14 @@ def _miner(
         keep_indexes=how.keep_indexes,
         verbose=verbose,
     )
+
+
+def _estimate(data: TrainingData, how: DenseTraining, trainer: Trainer[DenseEncoder]) -> Estimate | None:
+    """What the run will take; ``None`` where it is resumed, or another process says it."""
+    if not data.world.leads or trainer.run.finished or trainer.run.checkpoints():
+        return None
+    mined = None if how.inferencers is not None else trainer.negatives
+    return estimate_training(trainer, data.store, how.passages, mined, depth=how.depth)
 
 
 def _line(step: int, report: dict[str, Any], dev: DevQueries | None) -> str:

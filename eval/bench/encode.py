@@ -20,9 +20,10 @@ from ance_ir.datasets import Dataset
 from ance_ir.errors import UsageError
 from ance_ir.eval.bench.contenders import Contender, names, open_contender, rival
 from ance_ir.eval.bench.rounds import OURS, alternate, medians, ratio
-from ance_ir.eval.bench.work import operations, products
+from ance_ir.eval.bench.work import products
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.precision import Precision
+from ance_ir.models.dense.size import Size
 from ance_ir.processes import peak_memory
 
 
@@ -72,7 +73,7 @@ def bench_encode(
             texts = _texts(encoder, itertools.islice(dataset.usable_documents(), documents))
             contenders = dict(open_contender(name, checkpoint, length, place, texts) for name in contending)
             lengths = [len(ids) for ids in encoder.tokenizer.passages(texts)]
-            measured = _measure(contenders, texts, lengths, rounds, operations(encoder.passage_tower, lengths), place)
+            measured = _measure(contenders, texts, lengths, rounds, Size.of(encoder.passage_tower).operations(lengths), place)
             peaks = {name: _peak(name, checkpoint, length, place, texts) for name in contenders}
             rows += [{"dataset": dataset.name, "contender": name, **row, "peak MiB": peaks[name]} for name, row in measured.items()]
             bar.update()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,8 +85,10 @@ def command(
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
+    from ance_ir.workflows.planning.estimates import announced, estimate_indexing
 
-    Workspace(out, "building").check(overwrite=overwrite)
+    space = Workspace(out, "building")
+    space.check(overwrite=overwrite)
     if cluster is not None:
         device = _on_cluster(cluster, device)
     world, device = join(device)
@@ -93,19 +96,22 @@ def command(
     collection = load_dataset(dataset)
     encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
     store = world.lead_first(lambda: collection.store(verbose=world.leads, on_error=on_error))
-    index = index_corpus(
-        out,
-        encoder,
-        store,
-        scheme,
-        dtype=dtype,
-        reuse=AnceIndex(reuse) if reuse else None,
-        workers=workers,
-        overwrite=overwrite,
-        world=world,
-        cluster=cluster,
-        verbose=world.leads,
-    )
+    fresh = world.leads and cluster is None and reuse is None and not space.index.exists()
+    estimate = estimate_indexing(encoder, store, scheme, dtype=dtype, processes=world.size) if fresh else None
+    with announced(estimate, partial(click.echo, err=True)):
+        index = index_corpus(
+            out,
+            encoder,
+            store,
+            scheme,
+            dtype=dtype,
+            reuse=AnceIndex(reuse) if reuse else None,
+            workers=workers,
+            overwrite=overwrite,
+            world=world,
+            cluster=cluster,
+            verbose=world.leads,
+        )
     world.leave()
     if not world.leads:
         return

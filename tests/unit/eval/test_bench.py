@@ -25,9 +25,9 @@ from ance_ir.eval.bench import bench_encode, bench_ingest, bench_pipeline, bench
 from ance_ir.eval.bench.contenders import open_contender, our_name, rival
 from ance_ir.eval.bench.graphs import RUNTIMES, runnable
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
-from ance_ir.eval.bench.work import operations
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
+from ance_ir.models.dense.size import Size
 from ance_ir.processes import peak_memory
 from tests.tiny import WORDS, cross_encoder, encoder
 
@@ -191,7 +191,7 @@ def test_operations_are_those_that_torch_counts() -> None:
         tower.backbone.set_attn_implementation("eager")
         tower(torch.ones(1, 20, dtype=torch.int64), None)
     pooler = 2 * tower.backbone.pooler.dense.weight.numel()
-    assert operations(tower, [20]) == counted.get_total_flops() - pooler
+    assert Size.of(tower).operations([20]) == counted.get_total_flops() - pooler
 
 
 def test_memory_is_that_of_a_process_of_its_own(folder: Path) -> None:
