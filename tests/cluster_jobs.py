@@ -21,13 +21,15 @@ import ray
 from ray.cluster_utils import Cluster
 
 from ance_ir.cli.main import main
-from ance_ir.datasets import Document, DocumentStore
+from ance_ir.datasets import Dataset, Document, DocumentStore, load_dataset
 from ance_ir.errors import AnceError
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
 from ance_ir.indexes.cluster.connection import connect
 from ance_ir.indexes.cluster.encoding import PartTasks
+from ance_ir.indexes.mining import AnnMiner
 from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.indexes.store import corpus
+from ance_ir.training import MinedNegatives, TrainingQueries
 from tests.tiny import WORDS, encoder
 
 PARTS, SIZE = 15, 4
@@ -120,6 +122,18 @@ def index_and_lose(folder: Path, cluster: Cluster, lost: Any, store: DocumentSto
     }
 
 
+def mine(folder: Path, dataset: Dataset) -> dict[str, Any]:
+    """What is mined on one machine and on two nodes."""
+    store, model = dataset.store(), encoder(head=8)
+    queries = TrainingQueries.load(dataset, store)
+    found = {}
+    for backend in ("exact", "ray"):
+        AnnMiner(queries, store, FirstP(), depth=9, backend=backend).mine(model, folder / backend, 0, None)
+        mined = MinedNegatives.read(folder / backend)
+        found[backend] = {"candidates": mined.candidates_QK.tolist(), "report": sorted(mined.report)}
+    return found
+
+
 def commands(folder: Path, cluster: Cluster) -> dict[str, Any]:
     """The command, in processes of their own that connect by address."""
     address, corpus.LEAST = f"ray://{cluster.address}", 256
@@ -177,6 +191,8 @@ def work(folder: Path) -> None:
     store = DocumentStore.build(documents, folder / "store")
     (folder / "collection").mkdir()
     (folder / "collection" / "corpus.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in documents), encoding="utf-8")
+    (folder / "collection" / "queries.train.tsv").write_text("q0\tthe dog\nq1\ta fish\n", encoding="utf-8")
+    (folder / "collection" / "qrels.train.txt").write_text("q0 0 d0 1\nq1 0 d1 1\n", encoding="utf-8")
     encoder(head=8).save(folder / "model")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "_system_config": QUICK})
     try:
@@ -184,7 +200,8 @@ def work(folder: Path) -> None:
         connect(f"ray://{cluster.address}")
         ranking = Ranking(folder, store)
         searching: dict[str, Any] = {"exact": ranking("exact"), "ray": ranking("ray"), "nodes": holding_nodes()}
-        found: dict[str, Any] = {"indexing": index_and_lose(folder, cluster, other, store), "searching": searching}
+        found: dict[str, Any] = {"searching": searching, "mining": mine(folder / "mined", load_dataset(folder / "collection"))}
+        found["indexing"] = index_and_lose(folder, cluster, other, store)
         searching["lost"] = ranking("ray")
         found["commands"] = commands(folder, cluster)
         found["not seen"] = not_seen(folder, cluster, store)

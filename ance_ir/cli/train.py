@@ -94,7 +94,7 @@ Example:
     show_default=True,
     metavar="BACKEND",
     help="How a refresh searches: exact, or a family of approximate search as `ance-ir search --backend` takes it (hnsw+sq8, ivf+sq8), "
-    "whose share of the candidates of exact search is reported.",
+    "whose share of the candidates of exact search is reported; ray[://HOST:PORT]: exact, on a cluster, which encodes the corpus as well.",
 )
 @click.option(
     "--rotation", type=int, default=1, show_default=True, help="Number of parts of the queries; each refresh mines for one of them."

@@ -238,6 +238,11 @@ def checked_backend(text: str) -> str:
     return text
 
 
+def is_exact(backend: str) -> bool:
+    """Whether a backend finds what exact search finds, by its name."""
+    return backend == "exact" or is_cluster(backend)
+
+
 def resolve(folder: Path, backend: str) -> FaissSettings | None:
     """How the index in a folder is to be searched; ``None`` stands for exact search.
 

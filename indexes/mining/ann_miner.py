@@ -19,6 +19,8 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.ann.settings import checked_backend
+from ance_ir.indexes.cluster.connection import is_cluster
+from ance_ir.indexes.cluster.encoding import PartTasks
 from ance_ir.indexes.mining.filters import Filters
 from ance_ir.indexes.mining.search import CandidateSearch
 from ance_ir.indexes.store.corpus import CorpusEncoding
@@ -46,7 +48,7 @@ class AnnMiner:
         depth: how many *documents* of the ranking are candidates, not counting those that a query excludes.
         filters: which candidates are safe; by default all.
         backend: how the index is searched, see ``SearchableIndex.searcher``; for a family of Faiss's, each refresh builds one and reports
-            how many of the candidates of exact search it finds, on a sample of the queries.
+            how many of the candidates of exact search it finds, on a sample of the queries. A Ray cluster encodes the corpus as well.
         rotation: each refresh mines for one of so many parts of the queries in turn (the first for all); the others keep their candidates.
         evaluate: called with a new index and the model; its figures join the report, and the corpus is encoded only once.
         reuse: an index that the initial model made of an earlier state of the corpus.
@@ -89,6 +91,7 @@ class AnnMiner:
         self._store = store
         self._passages = passages
         self._candidates = CandidateSearch(queries, store, depth=depth, filters=filters, backend=backend, verbose=verbose)
+        self._cluster = backend if is_cluster(backend) else None
         self._rotation = rotation
         self._evaluate = evaluate
         self._reuse = reuse
@@ -114,7 +117,7 @@ class AnnMiner:
         began = time.perf_counter()
         encoding = self._encoding(model, folder)
         any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
-        index = encoding.lead()
+        index = encoding.lead(PartTasks(self._cluster, encoding, cores=1) if self._cluster else None)
         encoded = time.perf_counter()
         chosen = np.arange(len(self._queries))
         serial = 0

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.indexes.ance_index import AnceIndex
+from ance_ir.indexes.ann.settings import is_exact
 from ance_ir.indexes.mining.allowed import TOP, Allowed, DenseRanker
 from ance_ir.indexes.mining.candidates import Candidates, without_candidates
 from ance_ir.indexes.mining.filters import Filters
@@ -79,7 +80,7 @@ class CandidateSearch:
             candidates_QK[block, :width], scores_QK[block, :width] = candidates.found_BK, candidates.scores_BK
             _take(ranked, sample_S, found_SF)
         approximate: dict[str, Any] = {}
-        if self._backend != "exact":
+        if not is_exact(self._backend):
             exact_SF = self._exactly(model, index, sample_S)
             approximate = {"build_seconds": round(built, 2), "recall_of_exact": self._recall(exact_SF, found_SF)}
             found_SF = exact_SF
