@@ -28,7 +28,7 @@ from ance_ir.workflows.planning.stages import stages, step_counts
 from ance_ir.workflows.planning.unit_searches import random_vectors
 from ance_ir.workflows.planning.units import measure_units
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.large
 
 MODEL, LAYERS = "all-MiniLM-L6-v2", 1
 ASKED, RESULTS = 300, 100
