@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyterrier as pt
+import pytest
 import torch
 
 from ance_ir.datasets import DocumentStore
@@ -257,6 +258,9 @@ KINDS = {
     ),
     "training run": Kind(before=_nothing, work=_train, state=_trained_state, resumes=True, left=("run.lock",)),
 }
+
+KIND_NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "BM25 index" else name for name in KINDS]
+"""Their names; PISA, in a process of its own, takes a second each time."""
 
 
 def end_at_worst(name: str, folder: Path, collection: Path, most: int) -> None:

@@ -214,6 +214,7 @@ NFCORPUS = Path(os.environ.get("ANCE_IR_DATA", "")) / "nfcorpus"
 
 
 @pytest.mark.skipif(not os.environ.get("ANCE_IR_DATA") or not NFCORPUS.exists(), reason="nfcorpus is not there")
+@pytest.mark.slow
 def test_nfcorpus_in_beirs_layout(tmp_path: Path) -> None:
     loader = pytest.importorskip("beir.datasets.data_loader")
     pytest.importorskip("mteb")

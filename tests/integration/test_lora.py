@@ -135,6 +135,7 @@ def test_resumed_exactly_after_being_killed(collection: Path, tmp_path: Path) ->
     assert main(command(collection, base, tmp_path / "killed")) == 0, "an ended run is opened again"
 
 
+@pytest.mark.slow
 def test_with_an_inferencer(collection: Path, tmp_path: Path) -> None:
     base = write_language_model(tmp_path / "base")
     assert main(command(collection, base, tmp_path / "run", "--inferencers", "1")) == 0

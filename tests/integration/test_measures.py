@@ -29,7 +29,7 @@ MEASURES = ["RR@10", "nDCG@10", "AP(rel=2)", "R(rel=2)@1000", "AP", "Judged@10",
 Case = tuple[pd.DataFrame, pd.DataFrame]
 
 
-@pytest.fixture(scope="module", params=["vaswani", "nfcorpus", "traps"])
+@pytest.fixture(scope="module", params=["vaswani", pytest.param("nfcorpus", marks=pytest.mark.slow), "traps"])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A run and qrels."""
     if request.param == "traps":

@@ -26,7 +26,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("after", [0.0, 0.3])
+@pytest.mark.parametrize("after", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_interrupting_an_index(material: Path, tmp_path: Path, after: float) -> None:
     told = ["index", "--dataset", str(material / "collection"), "--model", str(material / "model"), "--out", str(tmp_path / "x.ance")]
     process = subprocess.Popen(

@@ -19,6 +19,7 @@ import ance_ir.eval.bench.ingest as ingest
 import ance_ir.eval.bench.pipeline as pipeline
 import ance_ir.eval.bench.rounds as rounds
 import ance_ir.eval.bench.search as search
+import ance_ir.eval.bench.work as work
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.bench import bench_encode, bench_ingest, bench_pipeline, bench_search, bench_train
@@ -124,6 +125,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine can do is measured in milliseconds."""
+    monkeypatch.setattr(work, "_SIZE", 256)
+
+
 def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)
@@ -194,6 +201,7 @@ def test_operations_are_those_that_torch_counts() -> None:
     assert Size.of(tower).operations([20]) == counted.get_total_flops() - pooler
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(folder: Path) -> None:
     held = np.ones(64 << 20, dtype=np.float32)  # 256 MiB, which the other process does not hold
     assert peak_memory() > held.nbytes / 2**20

@@ -70,7 +70,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("count", "k", "budget"), [(1, 100, 1), pytest.param(700, 1000, 32, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "k", "budget"), [(1, 100, 1), (700, 1000, 32)])
 def test_no_more_memory_than_the_budget(folder: Path, count: int, k: int, budget: int) -> None:
     store = VectorStore(folder, json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
     rng = np.random.default_rng(1)

@@ -99,6 +99,7 @@ def test_settings_that_do_not_fit_are_refused(tiny: tuple[Path, Path], changes: 
         _settings(tiny, **changes)
 
 
+@pytest.mark.slow
 def test_every_scheme_of_the_paper(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     settings = _settings(tiny, schemes=SCHEMES)

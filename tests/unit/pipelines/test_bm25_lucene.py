@@ -194,6 +194,7 @@ def run(code: str, tmp_path: Path, **environment: str) -> subprocess.CompletedPr
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=120)
 
 
+@pytest.mark.slow
 def test_java_starts_whatever_the_environment_says_and_spares_the_process(tmp_path: Path) -> None:
     old = java_at(tmp_path / "old", "17.0.1")
     code = """

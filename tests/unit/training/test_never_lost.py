@@ -21,7 +21,7 @@ from tests.processes import CONTEXT, MINING, PUBLISHING, TRAINING, kill_in, star
 from tests.training_jobs import encode_part_by_part, index_a_stream, infer, train, train_asynchronously
 
 PHASES = {"training": TRAINING, "mining": MINING, "publishing": PUBLISHING}
-KILLS = 12
+KILLS = 8
 
 
 def _weights(folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ance_ir.pipelines import BM25Index
 from ance_ir.training import TrainingRun
 from tests.processes import start
 from tests.tiny import cross_encoder, encoder, reader
-from tests.worst_instants import KINDS, fill
+from tests.worst_instants import KIND_NAMES, fill
 
 Mount = Callable[[Path, str], None]
 
@@ -165,7 +165,7 @@ def test_paths_from_outside_may_begin_with_the_home_folder(
     assert not list(elsewhere.iterdir())
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", KIND_NAMES)
 @pytest.mark.parametrize("left", [(8_192,), pytest.param((0, 4_096, 65_536), marks=pytest.mark.large)], ids=["little", "less and more"])
 def test_a_full_disk_is_named_and_costs_nothing(name: str, left: tuple[int, ...], mount: Mount, collection: Path, tmp_path: Path) -> None:
     """What was there is there whole or the new one is; when there is room again, the same call ends as it should."""

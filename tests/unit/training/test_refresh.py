@@ -276,6 +276,7 @@ def test_an_inferencer_notices_that_the_trainer_is_silent_or_failed(
         _inferencer(dataset, queries, tmp_path / "run", patience=20).work()
 
 
+@pytest.mark.slow
 def test_another_inferencer_takes_the_place_of_one_that_leads(collection: Path, tmp_path: Path) -> None:
     folder, phase = tmp_path / "run", CONTEXT.Value("i", 0)
     trainer = start(train_asynchronously, collection, folder, None, {"steps": 150})
