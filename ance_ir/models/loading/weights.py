@@ -227,6 +227,9 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 str(folder), config=config, local_files_only=True, trust_remote_code=False
             )
+            _ = tokenizer.pad_token_id, tokenizer.mask_token_id, tokenizer.unk_token_id
+    except RecursionError:  # transformers takes the unknown token for it, which is not there either
+        raise ModelError(f"{folder}: the tokeniser names special tokens that are not in its vocabulary") from None
     except Exception as error:  # the tokenisers' own code and the parsers below it raise anything
         raise ModelError(f"{folder}: the tokeniser does not load: {error}") from error
     if tokenizer.truncation_side != "right":
