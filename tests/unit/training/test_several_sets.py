@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import ance_ir.indexes.mining.joined as joined
 from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.datasets.store.joined import JoinedDocuments
 from ance_ir.errors import TrainingError, UsageError
@@ -172,6 +173,14 @@ def _train(datasets: Any, folder: Path, steps: int = 6, **options: Any) -> dict[
     how = DenseTraining(**{"passages": FirstP(), "depth": 5, **options})
     train_on_dataset(datasets, encoder(), folder, settings, how)
     return TrainingRun(folder).manifest
+
+
+def test_figures_of_several_corpora_are_means_over_queries_and_sums() -> None:
+    reports = [
+        {"recall_of_exact": 1.0, "build_seconds": 1.5, "candidates": None},
+        {"recall_of_exact": 0.5, "build_seconds": 2, "candidates": 4},
+    ]
+    assert joined._report(reports, [10, 30]) == {"recall_of_exact": 0.625, "build_seconds": 3.5, "candidates": 4}
 
 
 def test_several_corpora_are_mined_each_with_its_own_queries(dataset: Dataset, other: Dataset, tmp_path: Path) -> None:
