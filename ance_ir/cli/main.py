@@ -143,13 +143,15 @@ def _run(arguments: list[str]) -> int:
 def _interrupted_everywhere() -> Iterator[None]:
     """Repeat a Ctrl-C that came while a destructor ran, of a progress bar for one: Python drops what destructors raise."""
     others = sys.unraisablehook
+    pending: list[threading.Timer] = []
 
     def repeat(dropped: sys.UnraisableHookArgs) -> None:
         if not isinstance(dropped.exc_value, KeyboardInterrupt):
             others(dropped)
             return
-        later = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))  # once the destructor has ended
+        later = threading.Timer(0.1, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))  # once the destructor has ended
         later.daemon = True
+        pending.append(later)
         later.start()
 
     sys.unraisablehook = repeat
@@ -157,6 +159,8 @@ def _interrupted_everywhere() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = others
+        for later in pending:
+            later.cancel()
 
 
 def _refusal(message: str, *more: str) -> list[str]:
