@@ -14,7 +14,8 @@ AnceError
 │   ├── DamagedIndexError     an index folder that is incomplete or altered
 │   └── FingerprintError      an index built with another model
 ├── TrainingError             a training run that cannot start, continue or resume
-└── EvaluationError           runs, qrels or measures that do not fit together
+├── EvaluationError           runs, qrels or measures that do not fit together
+└── DeviceMemoryError         a device that runs out of memory with small batches too
 
 A message says what was expected, what was found, and what to do. The command line prints it as one line and exits with 2.
 """
@@ -121,3 +122,7 @@ class TrainingError(AnceError):
 
 class EvaluationError(AnceError):
     """Runs, qrels or measures that do not fit together."""
+
+
+class DeviceMemoryError(AnceError):
+    """A device that runs out of memory with small batches too."""
