@@ -35,6 +35,7 @@ Example:
 @click.option("--backend", default="exact", show_default=True, help="What searches them: exact, or a family with hnsw or ivf.")
 @click.option("--queries", type=click.IntRange(min=0), default=0, show_default=True, help="Training queries; 0: none are mined for.")
 @click.option("--depth", type=click.IntRange(min=1), default=200, show_default=True, help="Candidates for negatives of each.")
+@click.option("--mining-backend", default="exact", show_default=True, help="What searches for them, as --backend.")
 @click.option("--steps", type=click.IntRange(min=0), default=0, show_default=True, help="Of training; 0: none.")
 @click.option("--refresh-every", type=click.IntRange(min=1), default=1000, show_default=True, help="Steps between two refreshes.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Queries of a step.")

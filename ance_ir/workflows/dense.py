@@ -290,7 +290,7 @@ def _estimate(data: TrainingData, how: DenseTraining, trainer: Trainer[DenseEnco
     if not data.world.leads or trainer.run.finished or trainer.run.checkpoints():
         return None
     mined = None if how.inferencers is not None else trainer.negatives
-    return estimate_training(trainer, data.store, how.passages, mined, depth=how.depth)
+    return estimate_training(trainer, data.store, how.passages, mined, depth=how.depth, backend=how.mining.backend)
 
 
 def _line(step: int, report: dict[str, Any], dev: DevQueries | None) -> str:

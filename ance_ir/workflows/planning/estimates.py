@@ -14,7 +14,7 @@ from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.dense.size import Size
 from ance_ir.training import NegativeSchedule, Trainer
 from ance_ir.workflows.planning.figures import duration
-from ance_ir.workflows.planning.job import Corpus, Job
+from ance_ir.workflows.planning.job import Corpus, Job, is_planned
 from ance_ir.workflows.planning.machine import Machine
 from ance_ir.workflows.planning.stages import Stage, encoding, mining, step_counts
 
@@ -81,7 +81,13 @@ def estimate_indexing(
 
 
 def estimate_training(
-    trainer: Trainer[DenseEncoder], store: NumberedDocuments, passages: PassageScheme, mined: NegativeSchedule | None, *, depth: int
+    trainer: Trainer[DenseEncoder],
+    store: NumberedDocuments,
+    passages: PassageScheme,
+    mined: NegativeSchedule | None,
+    *,
+    depth: int,
+    backend: str = "exact",
 ) -> Estimate:
     """What a run will take, by a sample of its documents.
 
@@ -91,6 +97,7 @@ def estimate_training(
         passages: how they are cut.
         mined: the run's negatives, if this process mines those that are mined; ``None``: others do.
         depth: candidates of a query.
+        backend: what searches for them; the cost of one that no plan knows is taken for that of exact search.
     """
     model, settings = trainer.model, trainer.settings
     refreshes = sum(mined.at(step).mines for step in range(0, settings.steps, settings.refresh_every)) if mined else 0
@@ -101,6 +108,7 @@ def estimate_training(
         query_tokens=model.settings.query_length,
         queries=len(trainer.batches.queries),
         depth=depth,
+        mining_backend=backend if is_planned(backend) else "exact",
         refreshes=refreshes,
         batch_size=settings.batch_size * settings.accumulation,
         negatives=settings.negatives,

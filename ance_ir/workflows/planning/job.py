@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ance_ir.brief import Brief
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
-from ance_ir.indexes.ann.settings import FaissSettings, parse_backend
+from ance_ir.indexes.ann.settings import FaissSettings, is_exact, parse_backend
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.dense.size import Size
 
@@ -76,6 +76,7 @@ class Job(Brief):
         query_tokens: of a query.
         queries: training queries; 0: nothing is mined and trained.
         depth: candidates of a query.
+        mining_backend: what searches for them, likewise; each refresh builds its file.
         refreshes: how often negatives are mined.
         steps: of training.
         batch_size: queries of a step.
@@ -95,6 +96,7 @@ class Job(Brief):
     query_tokens: int = 12
     queries: int = 0
     depth: int = 200
+    mining_backend: str = "exact"
     refreshes: int = 1
     steps: int = 0
     batch_size: int = 16
@@ -108,8 +110,9 @@ class Job(Brief):
         for name in ("dimension", "query_tokens", "queries", "depth", "refreshes", "steps", "batch_size", "negatives", "results"):
             if getattr(self, name) < least.get(name, 0):
                 raise UsageError(f"{name} is at least {least.get(name, 0)}, not {getattr(self, name)}")
-        if self.backend != "exact" and not (self.faiss.graph or self.faiss.inverted):
-            raise UsageError(f"backend {self.backend}: exact, or a family with hnsw or ivf was expected; nothing else is planned")
+        for backend in (self.backend, self.mining_backend):
+            if not is_planned(backend):
+                raise UsageError(f"backend {backend}: exact, or a family with hnsw or ivf was expected; nothing else is planned")
 
     @property
     def faiss(self) -> FaissSettings:
@@ -119,6 +122,15 @@ class Job(Brief):
 
 BYTES = {"float16": 2, "float32": 4}
 """Of a component of a stored vector."""
+
+
+def is_planned(backend: str) -> bool:
+    """Whether it is known what building and searching such a backend takes.
+
+    Raises:
+        UsageError: there is no such family.
+    """
+    return is_exact(backend) or parse_backend(backend).graph or parse_backend(backend).inverted
 
 
 def find_size(name: str) -> Size:

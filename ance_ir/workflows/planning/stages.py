@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import faiss
 
 from ance_ir.indexes.ann.layers import empty_index, layers
 from ance_ir.indexes.ann.parts.ivf import LEAST_PROBES
 from ance_ir.indexes.ann.recipe import TRAINING_BYTES, recipe_of, training_rows
+from ance_ir.indexes.ann.settings import is_exact
+from ance_ir.indexes.mining.search import SAMPLE
 from ance_ir.indexes.search.exact import MEMORY_BUDGET
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.workflows.planning.job import BYTES, Corpus, Job
@@ -75,7 +77,7 @@ def stages(job: Job, *, gpu: bool) -> Iterator[Stage]:
     yield _documents(job)
     yield _bm25(job)
     yield encoding(job)
-    if job.backend != "exact":
+    if not is_exact(job.backend):
         yield _faiss(job)
     if job.queries and job.refreshes:
         yield mining(job)
@@ -130,9 +132,16 @@ def _encoder(job: Job) -> float:
 
 
 def _faiss(job: Job) -> Stage:
-    rows, size = round(job.corpus.passages), faiss_bytes(job)
-    sample = min(TRAINING_BYTES, 4 * job.dimension * rows) if job.faiss.inverted else 0
-    return Stage(name=f"building {job.faiss.family}", counts=faiss_counts(job, rows), disk=size, memory=PROCESS + size + sample)
+    rows = round(job.corpus.passages)
+    return Stage(
+        name=f"building {job.faiss.family}", counts=faiss_counts(job, rows), disk=faiss_bytes(job), memory=PROCESS + _building(job)
+    )
+
+
+def _building(job: Job) -> float:
+    """Bytes that are held while a Faiss file is built: itself, and the vectors that it learns from."""
+    sample = min(TRAINING_BYTES, 4.0 * job.dimension * job.corpus.passages) if job.faiss.inverted else 0.0
+    return faiss_bytes(job) + sample
 
 
 def faiss_counts(job: Job, rows: int) -> dict[str, float]:
@@ -181,19 +190,19 @@ def _asking(job: Job, queries: float) -> dict[str, float]:
 
 def mining(job: Job) -> Stage:
     """Each refresh encodes the corpus and the queries, searches, and keeps candidates."""
-    once = {
-        **_sum(encoding(job).counts, _asking(job, job.queries)),
-        **_search(job, job.queries, job.depth),
-        "mining.candidate": job.queries * job.depth,
-    }
-    vectors = encoding(job).disk
+    exact, mined = is_exact(job.mining_backend), replace(job, backend=job.mining_backend)
+    searched = [_search(job, job.queries if exact else min(SAMPLE, job.queries), job.depth)]  # a sample tells what was missed
+    if not exact:
+        searched += [faiss_counts(mined, round(job.corpus.passages)), faiss_search(mined, job.queries)]
+    once = _sum(encoding(job).counts, _asking(job, job.queries), *searched, {"mining.candidate": job.queries * job.depth})
     kept = 8.0 * job.queries * job.depth
+    held = PER_QUERY * job.queries + kept + 4 * job.size.weights + PER_DOCUMENT * job.corpus.documents
     return Stage(
         name=f"mining, {job.refreshes} ×",
         counts={name: job.refreshes * count for name, count in once.items()},
         spread=True,
-        disk=vectors + job.refreshes * kept,
-        memory=PROCESS + MEMORY_BUDGET + PER_QUERY * job.queries + kept + 4 * job.size.weights + PER_DOCUMENT * job.corpus.documents,
+        disk=encoding(job).disk + (0.0 if exact else faiss_bytes(mined)) + job.refreshes * kept,
+        memory=PROCESS + held + (MEMORY_BUDGET if exact else max(MEMORY_BUDGET, _building(mined))),
         gpu_memory=max(_encoder(job), 4 * job.size.weights + MEMORY_BUDGET),
     )
 
@@ -222,7 +231,7 @@ def step_counts(job: Job) -> dict[str, float]:
 
 def _evaluation(job: Job) -> Stage:
     rows = job.test_queries * job.results
-    exact = job.backend == "exact"
+    exact = is_exact(job.backend)
     found = _search(job, job.test_queries, job.results) if exact else faiss_search(job, job.test_queries)
     held = MEMORY_BUDGET if exact else faiss_bytes(job)
     return Stage(

@@ -97,6 +97,22 @@ def test_each_refresh_encodes_and_searches_with_every_query() -> None:
     assert once["encoding.passage"] == 10 + 2000
 
 
+@pytest.mark.parametrize(("backend", "searches"), [("hnsw+sq8", "faiss.hnsw_query"), ("ivf16,nprobe=4", "faiss.scan")])
+def test_approximate_mining_builds_and_searches_an_index_at_each_refresh(backend: str, searches: str) -> None:
+    corpus = Corpus.of_mean(5000, 5, FirstP(), 512)
+    asked = {"corpus": corpus, "queries": 100_000, "depth": 5}
+    exact, found, twice = (
+        mining(job(**asked, **more)) for more in ({}, {"mining_backend": backend}, {"mining_backend": backend, "refreshes": 2})
+    )
+    assert twice.counts == {name: 2 * count for name, count in found.counts.items()}
+    assert found.counts["search.product"] == 1000 * 5000 * 64, "a sample is searched exactly"
+    assert exact.counts["search.product"] == 100_000 * 5000 * 64
+    assert found.counts[searches] > 0
+    searched = next(one for one in stages(job(backend=backend, **asked), gpu=False) if one.name.startswith("building"))
+    assert searched.counts.items() <= found.counts.items(), "and built as for evaluation"
+    assert found.disk - exact.disk == searched.disk
+
+
 def test_a_step_is_three_times_the_operations_of_encoding_its_texts() -> None:
     found = step_counts(job(steps=1, batch_size=4, negatives=2))
     size = find_size("1x64")
