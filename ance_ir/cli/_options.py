@@ -154,8 +154,12 @@ def layers_option(command: F) -> F:
 
 def passages_option(command: F) -> F:
     """``--passages``."""
-    text = f"How documents are cut: {'; '.join(map(PASSAGES.summary, PASSAGES))}."
-    return click.option("--passages", default="firstp", show_default=True, metavar="SCHEME", help=text)(command)
+    return click.option("--passages", default="firstp", show_default=True, metavar="SCHEME", help=passages_help())(command)
+
+
+def passages_help() -> str:
+    """What ``--passages`` takes."""
+    return f"How documents are cut: {'; '.join(map(PASSAGES.summary, PASSAGES))}."
 
 
 def precision_option(command: F) -> F:

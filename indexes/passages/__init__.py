@@ -8,8 +8,9 @@ Lengths are tokens of a passage, special tokens included; without one, the model
 """
 
 from ance_ir.indexes.passages._parser import parse_passages
+from ance_ir.indexes.passages.chunks import Chunks
 from ance_ir.indexes.passages.firstp import FirstP
 from ance_ir.indexes.passages.maxp import MaxP
 from ance_ir.indexes.passages.sliding import SlidingWindow
 
-__all__ = ["FirstP", "MaxP", "SlidingWindow", "parse_passages"]
+__all__ = ["Chunks", "FirstP", "MaxP", "SlidingWindow", "parse_passages"]

@@ -24,6 +24,7 @@ class Scheme(pt.Transformer):
     """
 
     whole = False
+    special_once = False
     batch_size = WINDOW
     length = integer_or_none(3)
     """Tokens of a passage, special tokens included."""

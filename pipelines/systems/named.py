@@ -43,7 +43,7 @@ SYSTEMS: Mapping[str, NamedSystem] = {
     "bm25-rm3": _system("bm25[engine=lucene; rm3=yes]", "BM25 with RM3 query expansion (extra lucene)"),
     "ance-firstp": _system("ance[passages=firstp]", "ANCE over the first passages of documents (ANCE, table 1)"),
     "ance-maxp": _system(
-        "ance[model=castorini/ance-msmarco-doc-maxp; passages=maxp:512,4]",
+        "ance[model=castorini/ance-msmarco-doc-maxp; passages=chunks:512,4]",
         "ANCE over up to four passages of a document, scored by the best one (ANCE, table 1)",
     ),
     "ance-dpr": _system("ance[model=castorini/ance-dpr-question-multi; passages=firstp]", "ANCE's two towers for open QA (ANCE, table 3)"),

@@ -15,7 +15,7 @@ from ance_ir.cli._options import (
     dataset_option,
     device_option,
     join,
-    passages_option,
+    passages_help,
     precision_option,
     text_options,
     text_settings,
@@ -37,7 +37,11 @@ Example:
 @dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder: a folder, a training run or a hub name.")
 @click.option("--out", type=UserPath(), required=True, help="The index's folder.")
-@passages_option
+@click.option(
+    "--passages",
+    metavar="SCHEME",
+    help=f"{passages_help()}  [default: as the documents of a published model were cut, else firstp]",
+)
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="How vectors are stored.")
 @click.option(
     "--reuse",
@@ -65,7 +69,7 @@ def command(
     dataset: str,
     model: str,
     out: Path,
-    passages: str,
+    passages: str | None,
     dtype: VectorType,
     reuse: str | None,
     on_error: OnError | None,
@@ -85,6 +89,7 @@ def command(
     from ance_ir import DenseEncoder, load_dataset
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
+    from ance_ir.models.dense.published import find_published
     from ance_ir.workflows.planning.estimates import announced, estimate_indexing
 
     space = Workspace(out, "building")
@@ -92,7 +97,7 @@ def command(
     if cluster is not None:
         device = _on_cluster(cluster, device)
     world, device = join(device)
-    scheme = parse_passages(passages)
+    scheme = parse_passages(passages or find_published(model).passages)
     collection = load_dataset(dataset)
     encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
     store = world.lead_first(lambda: collection.store(verbose=world.leads, on_error=on_error))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 \b
 Example:
-  ance-ir index import indexes/msmarco-doc-maxp --model castorini/ance-msmarco-doc-maxp --passages maxp:512,4 --out maxp.ance
+  ance-ir index import indexes/msmarco-doc-maxp --model castorini/ance-msmarco-doc-maxp --passages chunks:512,4 --out maxp.ance
 """
 
 

@@ -37,19 +37,23 @@ Text = str | tuple[str, str]
 
 
 class PassageScheme(Protocol):
-    """Says how a document is cut into passages. Implementations: ``ance_ir.indexes.FirstP``, ``MaxP``, ``SlidingWindow``."""
+    """Says how a document is cut into passages. Implementations: ``ance_ir.indexes.FirstP``, ``MaxP``, ``SlidingWindow``,
+    ``Chunks``.
+    """
 
     length: int | None
     """Tokens of a passage, special ones included; ``None`` is the model's passage length."""
     whole: bool
     """Whether the scheme covers documents of any length; otherwise ``TextSettings.max_characters`` bounds the work."""
+    special_once: bool
+    """Whether special tokens stand once around a document that is then cut; otherwise around each of its passages."""
 
     def windows(self, tokens: int, room: int) -> list[tuple[int, int]]:
         """Half-open token ranges of the passages of a text.
 
         Args:
-            tokens: the text's length in tokens, special ones excluded.
-            room: tokens of text that fit into a passage in addition to its special tokens.
+            tokens: the text's length in tokens; with ``special_once`` special ones are included.
+            room: tokens that fit into a passage, in addition to special ones that each passage has.
         """
         ...
 

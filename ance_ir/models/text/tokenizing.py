@@ -134,7 +134,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         return self._encode(prefixed, self.settings.passage_length)
 
     def cut(self, texts: Sequence[Text], scheme: PassageScheme) -> Tokens:
-        """Cut texts into passages, each with special tokens of its own.
+        """Cut texts into passages, each with special tokens of its own unless the scheme says otherwise.
 
         Of a pair the second text is cut, and each passage begins with the first one, of which at most half a passage is kept.
         A text without any token gives one passage of special tokens only, so that every document can be found.
@@ -157,9 +157,14 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         return Tokens.of(self._windows(lead, rest, length, scheme) for lead, rest in leads)
 
     def _windows(self, lead: list[int], ids: list[int], length: int, scheme: PassageScheme) -> list[list[int]]:
-        """Passages of ``ids``, each after ``lead``."""
+        """Passages of ``ids``, each after ``lead``, or cut from what begins with it."""
         before = self._before + lead
-        windows = scheme.windows(len(ids), length - len(before) - len(self._after)) or [(0, 0)]
+        around = len(before) + len(self._after)
+        if scheme.special_once:
+            windows = scheme.windows(around + len(ids), length)
+            sequence = before + ids[: windows[-1][1] - around] + self._after
+            return [sequence[start:end] for start, end in windows]
+        windows = scheme.windows(len(ids), length - around) or [(0, 0)]
         return [before + ids[start:end] + self._after for start, end in windows]
 
     @staticmethod

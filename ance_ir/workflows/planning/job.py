@@ -49,9 +49,9 @@ class Corpus:
             passages: how they are cut.
             length: most tokens of a passage, where the scheme does not say.
         """
-        room = (passages.length or length) - SPECIAL
-        cut = passages.windows(round(tokens), room) or [(0, 0)]
-        return cls(documents=documents, tokens=tokens, lengths=[end - start + SPECIAL for start, end in cut])
+        special = 0 if passages.special_once else SPECIAL
+        cut = passages.windows(round(tokens) + SPECIAL - special, (passages.length or length) - special) or [(0, 0)]
+        return cls(documents=documents, tokens=tokens, lengths=[end - start + special for start, end in cut])
 
     @property
     def passages(self) -> float:

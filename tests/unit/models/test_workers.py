@@ -104,7 +104,7 @@ def test_no_more_texts_are_read_than_are_tokenised_ahead() -> None:
 class Failing:
     """A scheme that cannot cut."""
 
-    length, whole = None, False
+    length, whole, special_once = None, False, False
 
     def windows(self, tokens: int, room: int) -> list[tuple[int, int]]:
         raise ZeroDivisionError("in the worker")
