@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, Reader, ReaderSettings, TextSettings, Tower
+from ance_ir.models.dense.static import StaticBackbone, StaticConfig
 from ance_ir.models.reader.text import Layout
 
 Kind = Literal["bert", "roberta"]
@@ -141,6 +142,18 @@ def encoder(kind: Kind = "bert", *, shared: bool = True, seed: int = 0, text: di
     settings = TextSettings(**{"query_length": 16, "passage_length": 32, **(text or {})})
     passage = None if shared else tower(kind, seed=seed + 1, **options)
     return DenseEncoder(tower(kind, seed=seed, **options), passage, tokenizer_of(kind), settings, name="tiny").eval()
+
+
+def static(*, shared: bool = True, seed: int = 0) -> DenseEncoder:
+    """An encoder of static embeddings; its tokeniser adds no special tokens, and has none that pads."""
+    alone = Tokenizer.from_str(bert_tokenizer().backend_tokenizer.to_str())
+    alone.post_processor = None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = [Tower(StaticBackbone(StaticConfig(alone.get_vocab_size(), WIDTH)), pooling="mean") for _ in range(1 if shared else 2)]
+    settings = TextSettings(query_length=16, passage_length=32)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=alone)
+    return DenseEncoder(made[0], None if shared else made[1], tokenizer, settings, name="tiny").eval()
 
 
 _SHAPE = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48, "initializer_range": 0.3}

@@ -9,7 +9,7 @@ import click
 from ance_ir.cli._options import UserPath, listing, text_options, text_settings
 from ance_ir.registries import EXPORT_FORMATS
 
-HELP = f"""Write the encoder or reranker MODEL as a graph for another runtime, with its tokeniser, to the new folder OUT.
+HELP = f"""Write MODEL, of any family, as a graph for another runtime, with its tokeniser, to the new folder OUT.
 
 MODEL is a folder, a training run, a hub name, or two names with a comma between them for towers that are published separately.
 
@@ -19,9 +19,11 @@ Formats:
 
 An encoder's graph takes input_ids and attention_mask (and token_type_ids where the model has them) of any size, with padding on the right,
 and gives sentence_embedding: pooling, head, truncation and normalisation are in it. Of two towers each has a graph, in OUT/query and
-OUT/passage. A reranker's graph gives logits. What was written is compared with the model, and refused where it differs.
+OUT/passage. A reranker's graph gives logits, of one that answers by a token the log-odds; a reader's gives start_logits and end_logits, and
+relevance_logits of DPR's. What was written is compared with the model, and refused where it differs.
 
-sentence-transformers opens OUT with backend="onnx" or "openvino". --query-length, --passage-length and --text are for encoders.
+sentence-transformers opens encoders and rerankers for sequence classification with backend="onnx" or "openvino".
+--query-length, --passage-length and --text are for encoders.
 """
 EXAMPLE = """
 \b

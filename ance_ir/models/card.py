@@ -74,20 +74,20 @@ class Card:
             graph: that tower's, for the example.
         """
         place = model.place if part == "." else f"{model.place}/{part}"
-        output = next(iter(graph.outputs))
-        texts = '["a query"], ["a text"]' if output == "logits" else '["a text"]'
+        inputs = ", ".join(f'"{name}"' for name in graph.inputs)
         tokens = (
             f'from transformers import AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained("{place}")\n'
-            f'inputs = tokenizer({texts}, padding=True, truncation=True, return_tensors="np")\n'
+            f'tokens = tokenizer({graph.call}, padding=True, truncation=True, return_tensors="np")\n'
+            f"inputs = {{name: tokens[name] for name in ({inputs})}}\n"
         )
-        run = form.example.replace(PLACE, place).replace(OUTPUT, output)
+        run = form.example.replace(PLACE, place).replace(OUTPUT, next(iter(graph.outputs)))
         parts = [*self._head(model, form.shown.lower()), "## Usage"]
         parts += [
             "`export.json` has the inputs and outputs of each graph. Texts are read as the settings below say: with their prefixes, cut to "
             "their lengths; padding is on the right.",
             _code(tokens + run),
         ]
-        if self.elsewhere and model.elsewhere:
+        if self.elsewhere and model.elsewhere and graph.elsewhere:
             backend = self.elsewhere.replace(f'"{PLACE}"', f'"{model.place}", backend="{form.shown.lower()}"')
             parts += [f"With {self.library}:", _code(backend)]
         return "\n\n".join([*parts, "## Model", table(model.properties), "Settings:", table(model.settings)]) + "\n"

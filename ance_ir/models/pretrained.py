@@ -191,9 +191,7 @@ class Pretrained(Adaptable, Generic[S]):
             UsageError: there is no such setting, or it cannot have that value.
         """
         settings = self.settings.changed(**changes)
-        names = ", ".join(sorted(name for name in changes if getattr(settings, name) != getattr(self.settings, name)))
-        origin = replace(self.origin, settings=f"{self.origin.settings}; {names} changed by the caller") if names else self.origin
-        return self._remade(settings=settings, origin=origin)
+        return self._remade(settings=settings, origin=self.origin.changed(self.settings, settings))
 
     def _remade(self, **parts: Any) -> Self:
         common = {"settings": self.settings, "name": self.name, "origin": self.origin, "conversion": self.conversion}

@@ -223,6 +223,18 @@ def test_monot5_by_hand(tmp_path: Path, tied: bool, caplog: pytest.LogCaptureFix
     same(model.score(QUERIES, TEXTS), expected)
 
 
+def test_what_the_caller_says_opens_a_model_that_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the usual answers of its type, or those of language models, would be no tokens of it."""
+    said = {"template": "{query} {document} ?", "answers": ("▁yes", "▁no"), "pair_length": 60}
+    folder = write_t5(tmp_path / "t5")
+    model = CrossEncoder.from_pretrained(folder, device="cpu", **said)
+    assert not caplog.records and "answers, pair_length, template changed by the caller" in model.origin.settings
+    same(model.log_odds(QUERIES, TEXTS), CrossEncoder.from_pretrained(folder, device="cpu").with_settings(**said).log_odds(QUERIES, TEXTS))
+    lm = write_language_model(tmp_path / "hf", None, config=LlamaConfig)
+    t5_tokenizer().save_pretrained(lm)
+    assert len(np.unique(CrossEncoder.from_pretrained(lm, device="cpu", **said).log_odds(QUERIES, TEXTS))) > 20
+
+
 def test_bfloat16_weights_are_kept_and_answers_computed_in_float32(tmp_path: Path) -> None:
     folder = write_t5(tmp_path / "t5", dtype=torch.bfloat16)
     lm = write_language_model(tmp_path / "hf", dtype=torch.bfloat16)

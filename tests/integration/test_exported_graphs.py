@@ -22,9 +22,11 @@ from transformers import (
     T5EncoderModel,
 )
 
-from ance_ir.models import DenseEncoder, TextSettings, Tower
+from ance_ir.models import CrossEncoder, DenseEncoder, TextSettings, Tower
 from ance_ir.models.dense.tower import Chain, Cut, Head
-from tests.tiny import POSITIONS, WIDTH, backbone, encoder, tokenizer_of
+from ance_ir.models.reader.text import Layout
+from tests.answering import write_language_model, write_t5
+from tests.tiny import POSITIONS, WIDTH, backbone, encoder, reader, static, tokenizer_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -88,6 +90,7 @@ MODELS: dict[str, Callable[[], DenseEncoder]] = {
         "roberta",
         "weighted-mean",
     ),
+    "static embeddings": static,
     "MiniLM": lambda: DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", passage_length=40),
 }
 
@@ -116,3 +119,37 @@ def test_a_runtime_computes_the_same_vectors(tmp_path: Path, name: str, form: st
             found = graph({key: value for key, value in inputs.items() if key in taken})["sentence_embedding"]
         np.testing.assert_allclose(found, expected[batch], atol=1e-4)
         assert {"input_ids", "attention_mask"} <= taken
+
+
+@pytest.mark.parametrize("write", [write_language_model, write_t5])
+def test_onnx_runtime_computes_the_same_log_odds(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    model = CrossEncoder.from_pretrained(write(tmp_path / "hf"), device="cpu")
+    model.export(tmp_path / "x", "onnx")
+    queries = ["who sings", "cat", "dense retrieval"]
+    for texts in (["the bird sings when the moon is red", "a", ""], ["the small river runs"] * 3):
+        ids, mask, _ = model.tokenizer.pad([pair for (pair,) in model.tokenizer.pairs(queries, texts)])
+        expected = model.log_odds(queries, texts)
+        assert np.ptp(expected) > 1e-2
+        np.testing.assert_allclose(_onnx(tmp_path / "x", ids, mask)[0], expected[:, None], atol=1e-4)
+
+
+@pytest.mark.parametrize("layout", ["dpr", "qa"])
+def test_onnx_runtime_computes_the_same_logits_of_spans(tmp_path: Path, layout: Layout) -> None:
+    model = reader(layout)
+    model.export(tmp_path / "x", "onnx")
+    asked, titles, texts = ["who sings", "a", "cat"], ["the bird", "", "moon"], ["the bird sings when the sun is red", "the moon", "a"]
+    ids, mask, types, text_BL = model.tokenizer.pad([window for (window,) in model.tokenizer.windows(asked, titles, texts)])
+    with torch.inference_mode():
+        expected = model(ids, mask, types, text_BL)
+    found = _onnx(tmp_path / "x", ids, mask, *([] if types is None else [types]))
+    for logits, wanted in zip(found, (expected.start_BL, expected.end_BL), strict=False):
+        np.testing.assert_allclose(logits[text_BL], wanted[text_BL], atol=1e-4)
+    if layout == "dpr":
+        np.testing.assert_allclose(found[2], expected.relevance_B, atol=1e-4)
+
+
+def _onnx(folder: Path, *inputs: torch.Tensor) -> list[np.ndarray]:
+    session = pytest.importorskip("onnxruntime").InferenceSession(folder / "onnx" / "model.onnx")
+    names = [one.name for one in session.get_inputs()]
+    found: list[np.ndarray] = session.run(None, {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
+    return found

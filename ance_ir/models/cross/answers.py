@@ -22,7 +22,7 @@ class AnswerLogits(nn.Linear):
         """Logits, float32 ``[B, 1, C]``, of hidden states ``[B, L, H]``."""
         hidden_BLH = input
         if self.positions_B is not None:
-            hidden_BLH = hidden_BLH[torch.arange(len(hidden_BLH), device=hidden_BLH.device), self.positions_B][:, None]
+            hidden_BLH = hidden_BLH.gather(1, self.positions_B[:, None, None].expand(-1, 1, hidden_BLH.shape[2]))
         bias = None if self.bias is None else self.bias[self.tokens].float()
         with torch.autocast(hidden_BLH.device.type, enabled=False):
             return nn.functional.linear(hidden_BLH.float(), self.weight[self.tokens].float(), bias)

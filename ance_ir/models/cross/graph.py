@@ -1,48 +1,38 @@
-"""A cross-encoder as it is exported: its logits.
+"""A reranker as it is exported: its logits.
 
 Shapes: B pairs, L tokens, C logits.
 """
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from ance_ir.models.export.graph import BATCH, Graph, inputs_of, plain
+from ance_ir.models.cross.pairs import PairTokenizer
+from ance_ir.models.export.graph import BATCH, Computed, Graph, inputs_of
+
+Logits = Callable[[PreTrainedModel, Tensor, Tensor, Tensor | None], Tensor]
+"""Logits ``[B, C]`` of token ids, their mask and, where the model has them, token types, int64 ``[B, L]`` each."""
 
 
-class ClassifierGraph(nn.Module):
-    """A copy of a model for sequence classification.
-
-    Args:
-        classifier: left as it is.
-    """
-
-    def __init__(self, classifier: PreTrainedModel) -> None:
-        super().__init__()
-        self.classifier = copy.deepcopy(classifier).cpu().float().eval()
-        plain(self.classifier)
-
-    def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> tuple[Tensor]:
-        """Logits, ``[B, C]``."""
-        types = {} if types_BL is None else {"token_type_ids": types_BL}
-        return (self.classifier(input_ids=ids_BL, attention_mask=mask_BL, **types).logits,)
-
-
-def graph_of(classifier: PreTrainedModel, longest: int, *, token_types: bool) -> Graph:
-    """The graph of a cross-encoder.
+def graph_of(model: PreTrainedModel, tokenizer: PairTokenizer, compute: Logits, logits: int, *, elsewhere: bool) -> Graph:
+    """The graph of a reranker.
 
     Args:
-        classifier: a model for sequence classification.
-        longest: the most tokens that it takes.
-        token_types: whether it tells query and text apart by token types.
+        model: left as it is.
+        tokenizer: its pairs'.
+        compute: its logits.
+        logits: how many there are.
+        elsewhere: see ``Graph``.
     """
     return Graph(
-        module=ClassifierGraph(classifier),
-        inputs=inputs_of(token_types),
-        outputs={"logits": (BATCH, int(classifier.config.num_labels or 2))},
-        vocabulary=int(classifier.config.vocab_size),
-        longest=longest,
+        module=Computed(model, lambda *inputs: (compute(*inputs),)),
+        inputs=inputs_of(tokenizer.token_types),
+        outputs={"logits": (BATCH, logits)},
+        vocabulary=int(model.config.vocab_size),
+        longest=tokenizer.longest,
+        call=tokenizer.call,
+        elsewhere=elsewhere,
     )

@@ -13,14 +13,15 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir import registries
-from ance_ir.errors import ModelError, UsageError
+from ance_ir.errors import ModelError
 from ance_ir.files import write_json
-from ance_ir.models.cross.pairs import PairSettings, PairTokenizer, Score
+from ance_ir.models.cross.graph import graph_of
+from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import positions
 from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, MODULE, Table, prompts_of, warn_of_unused
 from ance_ir.models.loading.weight_files import architectures, read_settings, read_value, read_weights
-from ance_ir.models.loading.weights import load_config, load_tokenizer
+from ance_ir.models.loading.weights import load_config, load_tokenizer, quiet_transformers
 from ance_ir.registry import Registry
 
 
@@ -131,6 +132,11 @@ class Parts:
     settings: PairSettings
     weights: bool = True
 
+    def write_model(self, folder: Path) -> None:
+        """Write the model, as transformers opens it."""
+        with quiet_transformers():
+            (self.model if self.weights else self.model.config).save_pretrained(folder)
+
 
 class Layout(ABC):
     """A layout.
@@ -197,54 +203,23 @@ class Layout(ABC):
         """Write all but ``ance_ir.json``."""
 
     def graph(self, model: PreTrainedModel, tokenizer: PairTokenizer) -> Graph:
-        """What of a model is exported.
+        """What of a model is exported; here its log-odds, as one logit."""
 
-        Raises:
-            UsageError: models of this layout are not.
-        """
-        raise UsageError(f"rerankers for sequence classification are exported, not a {type(model).__name__}")
+        def compute(model: PreTrainedModel, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None) -> Tensor:
+            return self.log_odds(model, tokenizer, ids_BL, mask_BL, types_BL)[:, None]
+
+        return graph_of(model, tokenizer, compute, 1, elsewhere=False)
+
+    def write_for_export(self, parts: Parts, folder: Path) -> None:
+        """Write what belongs to an exported graph: here the configuration and the tokeniser, since the graph stands for all else."""
+        parts.write_model(folder)
+        parts.tokenizer.save_pretrained(folder)
 
 
 LAYOUTS: Registry[Layout] = registries.RERANKER_LAYOUTS
 
 _NO_LIMIT = 10**6
 _DEFAULT_LENGTH = 512
-
-ACTIVATIONS: dict[Score, str] = {
-    "logit": "torch.nn.modules.linear.Identity",
-    "probability": "torch.nn.modules.activation.Sigmoid",
-    "log-probability": "torch.nn.modules.activation.LogSigmoid",
-}
-"""sentence-transformers' activation functions of one logit, by the scores that they make."""
-
-
-_SCORES: dict[tuple[str, int], Score] = {
-    ("Identity", 1): "logit",
-    ("Identity", 2): "logit",
-    ("Sigmoid", 1): "probability",
-    ("Softmax", 2): "probability",
-    ("LogSigmoid", 1): "log-probability",
-    ("LogSoftmax", 2): "log-probability",
-}
-"""What sentence-transformers' activation functions make of one logit and of two."""
-
-
-def score_of(path: Any, logits: int, folder: Path) -> Score:
-    """What an activation function of sentence-transformers makes of logits; the logit where there is none.
-
-    Raises:
-        ModelError: it is none that is known.
-    """
-    if path is None:
-        return "logit"
-    name = str(path).rsplit(".", 1)[-1]
-    score = _SCORES.get((name, logits))
-    if score is None and logits in (1, 2):
-        raise ModelError(
-            f"{folder}: the activation function {path} over {logits} logits is none of Identity, Sigmoid (of one logit) and "
-            "Softmax (of two); score='logit' opens the checkpoint without it"
-        )
-    return score or "logit"
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

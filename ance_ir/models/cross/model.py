@@ -142,9 +142,10 @@ class CrossEncoder(Pretrained[PairSettings]):
         opened = read_cross_encoder(
             name, Choices(settings=settings, fresh_head=fresh_head is not None, seed=seed, merge_adapter=merge_adapter)
         )
-        model = cls(opened.model, opened.tokenizer, opened.settings, name=absolute(name), origin=opened.origin)
+        read = opened.settings.changed(**settings)  # a template and answers, without which some models cannot be made
+        model = cls(opened.model, opened.tokenizer, read, name=absolute(name), origin=opened.origin.changed(opened.settings, read))
         made = {"fresh_head": fresh_head, "merge_adapter": merge_adapter or None}
-        return model._ready(place, layers, precision, settings, **made)
+        return model._ready(place, layers, precision, {}, **made)
 
     def _backbones(self) -> list[PreTrainedModel]:
         backbone = self.classifier.base_model
@@ -168,7 +169,7 @@ class CrossEncoder(Pretrained[PairSettings]):
 
     def _write_for_export(self, folder: Path) -> dict[str, Graph]:
         graph = self._layout.graph(self.classifier, self.tokenizer)
-        self._layout.write(replace(self._written(), weights=False), folder)
+        self._layout.write_for_export(replace(self._written(), weights=False), folder)
         return {".": graph}
 
     def _write(self, folder: Path) -> None:

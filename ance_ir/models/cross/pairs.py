@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -121,6 +122,11 @@ class PairTokenizer(FastTokenizer[PairSettings]):
         super().__init__(tokenizer, settings, longest, lower_case=settings.lower_case, max_characters=settings.max_characters)
         self.token_types = token_types
 
+    @property
+    def call(self) -> str:
+        """How the tokeniser itself is called for a pair: its arguments, as Python code."""
+        raise NotImplementedError
+
     def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
         """The pairs of each query and text, one for each passage; a text without any token has one, with nothing in it.
 
@@ -176,6 +182,11 @@ class JoinedPairs(PairTokenizer):
         super().__init__(tokenizer, settings, longest, token_types=token_types)
         self._template = PairTemplate.of(self, token_types=token_types)
         self._room(self._length(None))
+
+    @property
+    def call(self) -> str:
+        """See ``PairTokenizer.call``."""
+        return f'[{json.dumps(self.settings.query_prefix + "a query")}], ["a text"]'
 
     def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
         """See ``PairTokenizer.pairs``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,10 +41,17 @@ class PromptedPairs(PairTokenizer):
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PairSettings, longest: int, *, special_tokens: bool) -> None:
         super().__init__(tokenizer, settings, longest)
+        self._special_tokens = special_tokens
         self._before, self._after = self.around() if special_tokens else ([], [])
         (self._example,) = self._read([("a", "a")])
         self._taken = sum(len(self._example.parts[place]) for place in (0, 2, 4))
         self._check_room(self._length(None), self._taken)
+
+    @property
+    def call(self) -> str:
+        """See ``PairTokenizer.call``."""
+        text, _ = self._written(self.settings.query_prefix + "a query", "a text")
+        return f"[{json.dumps(text)}]" + ("" if self._special_tokens else ", add_special_tokens=False")
 
     def pairs(self, queries: Sequence[str], texts: Sequence[str], scheme: PassageScheme | None = None) -> list[list[Pair]]:
         """See ``PairTokenizer.pairs``."""

@@ -212,7 +212,7 @@ def _write_tower(
             save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path / "model.safetensors")
 
     if isinstance(tower.backbone, StaticBackbone):
-        write_static(tower.backbone, tokenizer, settings, folder)
+        write_static(tower.backbone, tokenizer, settings, folder, weights=backbone)
     else:
         with quiet_transformers():
             (tower.backbone if backbone else tower.backbone.config).save_pretrained(folder)

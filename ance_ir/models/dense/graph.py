@@ -10,7 +10,6 @@ import copy
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from ance_ir.errors import UsageError
 from ance_ir.models.dense.layout import longest
 from ance_ir.models.dense.static import StaticBackbone
 from ance_ir.models.dense.tower import Tower
@@ -49,13 +48,7 @@ def traceable(tower: Tower) -> Tower:
 
 
 def graph_of(tower: Tower, tokenizer: PreTrainedTokenizerBase) -> Graph:
-    """The graph of a tower.
-
-    Raises:
-        UsageError: it is a table of static embeddings.
-    """
-    if isinstance(tower.backbone, StaticBackbone):
-        raise UsageError("static embeddings are a table of vectors, of which a text takes the mean: there is no graph to export")
+    """The graph of a tower."""
     config = tower.backbone.config
     return Graph(
         module=TowerGraph(tower),
@@ -63,4 +56,5 @@ def graph_of(tower: Tower, tokenizer: PreTrainedTokenizerBase) -> Graph:
         outputs={"sentence_embedding": (BATCH, tower.dimension), "last_hidden_state": (BATCH, LENGTH, int(config.hidden_size))},
         vocabulary=int(config.vocab_size),
         longest=longest(tokenizer, tower),
+        elsewhere=not isinstance(tower.backbone, StaticBackbone),  # whose runtime is always torch there
     )

@@ -116,9 +116,17 @@ def _table(weights: Mapping[str, Tensor], folder: Path) -> Tensor:
     return table.contiguous()
 
 
-def write_static(backbone: StaticBackbone, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, folder: Path) -> None:
-    """Write a ``StaticEmbedding`` module; case and length are those of its tokeniser, since the module has no settings of its own."""
-    save_file({_WEIGHT: backbone.embedding.weight.detach().cpu().contiguous()}, folder / "model.safetensors")
+def write_static(
+    backbone: StaticBackbone, tokenizer: PreTrainedTokenizerBase, settings: TextSettings, folder: Path, *, weights: bool = True
+) -> None:
+    """Write a ``StaticEmbedding`` module; case and length are those of its tokeniser, since the module has no settings of its own.
+
+    Without its weights, which are in an exported graph then, transformers opens the tokeniser too.
+    """
+    if weights:
+        save_file({_WEIGHT: backbone.embedding.weight.detach().cpu().contiguous()}, folder / "model.safetensors")
+    else:
+        tokenizer.save_pretrained(folder)
     written = copy.deepcopy(tokenizer.backend_tokenizer)
     if settings.lower_case:
         written.normalizer = Normalizers([Lowercase(), *([written.normalizer] if written.normalizer is not None else [])])

@@ -5,7 +5,8 @@ Shapes: B sequences, L tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,8 @@ class Graph:
         outputs: the names of what it gives, the most important one first, and of each one's dimensions, or their sizes.
         vocabulary: how many tokens the model has embeddings for.
         longest: the most tokens that the model takes.
+        call: how a tokeniser is called in examples: its arguments, as Python code.
+        elsewhere: whether the backends of sentence-transformers open the exported folder.
     """
 
     module: nn.Module
@@ -35,6 +38,8 @@ class Graph:
     outputs: Mapping[str, tuple[str | int, ...]]
     vocabulary: int
     longest: int
+    call: str = '["a text"]'
+    elsewhere: bool = True
 
     def example(self, rows: int = 2, columns: int = 8) -> dict[str, Tensor]:
         """Inputs by their names, int64 ``[rows, columns]``: arbitrary tokens, a row shorter than the one before it."""
@@ -58,6 +63,29 @@ class Graph:
 def inputs_of(token_types: bool) -> tuple[str, ...]:
     """The names of a model's inputs."""
     return (IDS, MASK, TYPES) if token_types else (IDS, MASK)
+
+
+Compute = Callable[[PreTrainedModel, Tensor, Tensor, Tensor | None], tuple[Tensor, ...]]
+"""What a model makes of token ids, their mask and, where it has them, token types, int64 ``[B, L]`` each."""
+
+
+class Computed(nn.Module):
+    """A copy of a model, on the CPU and in float32, and what is computed with it.
+
+    Args:
+        model: left as it is.
+        compute: with the copy.
+    """
+
+    def __init__(self, model: PreTrainedModel, compute: Compute) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).cpu().float().eval()
+        plain(self.model)
+        self._compute = compute
+
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The outputs."""
+        return self._compute(self.model, ids_BL, mask_BL, types_BL)
 
 
 def plain(model: PreTrainedModel) -> None:

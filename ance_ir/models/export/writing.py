@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from ance_ir.errors import AnceError, ModelError, UsageError
 from ance_ir.files import as_path, read_json, write_json
 from ance_ir.models.export.format import EXPORT_FORMATS, ExportFormat
-from ance_ir.models.export.graph import Graph
+from ance_ir.models.export.graph import IDS, LENGTH, MASK, Graph
 from ance_ir.models.loading.foreign import EXPORTED
 from ance_ir.models.loading.saving import model_folder
 from ance_ir.optional import optional
@@ -52,7 +53,7 @@ def write_graphs(folder: Path, form: ExportFormat, graphs: Mapping[str, Graph], 
         ModelError: a graph does not convert, or the result computes something else.
     """
     for part, graph in graphs.items():
-        _settle_tokenizer(folder / part / "tokenizer_config.json")
+        _settle_tokenizer(folder / part)
         path = folder / part / form.file
         path.parent.mkdir(parents=True)
         try:
@@ -67,11 +68,14 @@ def write_graphs(folder: Path, form: ExportFormat, graphs: Mapping[str, Graph], 
     write_json(folder / EXPORTED, {**described, "graphs": files})
 
 
-def _settle_tokenizer(path: Path) -> None:
-    """Have a tokeniser pad on the right, as the graph reads, and bear a name that transformers 4 knows too, which the backends of
-    sentence-transformers need.
+def _settle_tokenizer(folder: Path) -> None:
+    """Have a tokeniser pad on the right, as the graph reads, with any token if it has none of its own, and bear a name that transformers 4
+    knows too, which the backends of sentence-transformers need.
     """
+    path = folder / "tokenizer_config.json"
     settings = read_json(path)
+    if settings.get("pad_token") is None:
+        settings["pad_token"] = Tokenizer.from_file(str(folder / "tokenizer.json")).id_to_token(0)
     settings["padding_side"] = "right"
     if settings.get("tokenizer_class") == "TokenizersBackend":
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
@@ -97,12 +101,13 @@ def check(graph: Graph, form: ExportFormat, path: Path) -> None:
         found = run({name: tensor.numpy() for name, tensor in inputs.items()})
         for name, expected in graph.compute(inputs).items():
             wanted = expected.numpy()
-            kept = inputs["attention_mask"].numpy().astype(bool) if wanted.ndim == 3 else np.ones(len(wanted), bool)
+            of_tokens = graph.outputs[name][1:2] == (LENGTH,)
+            kept = inputs[MASK].numpy().astype(bool) if of_tokens else np.ones(len(wanted), bool)
             if found[name].shape != wanted.shape:
                 raise ModelError(f"the {form.shown} graph gives {name} of shape {found[name].shape} and not {wanted.shape}")
             difference = float(np.abs(found[name][kept] - wanted[kept]).max() / max(1.0, np.abs(wanted[kept]).max()))
             if not difference <= _TOLERANCE:
                 raise ModelError(
                     f"the {form.shown} graph computes something else than the model: {name} is off by {difference:.1g} for inputs of shape "
-                    f"{tuple(inputs['input_ids'].shape)}"
+                    f"{tuple(inputs[IDS].shape)}"
                 )

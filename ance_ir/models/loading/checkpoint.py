@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,8 +14,9 @@ from ance_ir.models.loading.family import Family, refuse_other
 from ance_ir.models.loading.foreign import contents, no_checkpoint, refuse_partial
 from ance_ir.models.loading.provenance import Provenance
 from ance_ir.models.loading.source import resolve
+from ance_ir.models.text.settings import Settings
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,12 @@ class Origin:
     adapter: Mapping[str, Any] = field(default_factory=dict)
     over: str = ""
     base: Mapping[str, str] = field(default_factory=dict)
+
+    def changed(self, before: Settings, after: Settings) -> Origin:
+        """With the names of the settings that the caller changed."""
+        old, new = vars(before), vars(after)
+        names = ", ".join(sorted(name for name in new if new[name] != old[name]))
+        return replace(self, settings=f"{self.settings}; {names} changed by the caller") if names else self
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -77,14 +77,16 @@ def load_config(folder: Path, usual: str | None = None) -> PretrainedConfig:
         )
     if model_type is None:  # without this the library would go by the folder's name
         raise ModelError(f'{folder / "config.json"} names no model_type; add it, e.g. "bert"')
+    code = (said.get("auto_map") or {}).get("AutoModel")
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
-        raise ModelError(f"{folder / 'config.json'}: transformers {transformers.__version__} knows no model of the type {model_type!r}")
+        known = f"transformers {transformers.__version__} knows no model of the type {model_type!r}"
+        own = f"; only code of its own does ({code}), and code from a checkpoint is never run" if code else ""
+        raise ModelError(f"{folder / 'config.json'}: {known}{own}")
     try:
         with quiet_transformers():
             config: PretrainedConfig = CONFIG_MAPPING[model_type].from_dict(said)
     except Exception as error:  # the many configuration classes raise anything
         raise ModelError(f"{folder / 'config.json'}: the model's configuration does not load: {error}") from error
-    code = (said.get("auto_map") or {}).get("AutoModel")
     if code:
         logger.warning(
             "%s: config.json names code of its own for the model (%s), which is never run; transformers' own %s takes its place",

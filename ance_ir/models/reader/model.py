@@ -21,11 +21,13 @@ from ance_ir.models.card import Card
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.compute.inference import Progress, in_batches
 from ance_ir.models.compute.precision import Conversion, Precision, keep_in_float32
+from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import has_token_types
 from ance_ir.models.loading.checkpoint import Origin
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.reader.checkpoint import FreshHead, backbone_of, longest, read_reader, write_reader
+from ance_ir.models.reader.graph import graph_of
 from ance_ir.models.reader.text import Layout, ReaderSettings, ReaderTokenizer, Window
 from ance_ir.models.text.pairs import distinct_pairs
 
@@ -160,6 +162,11 @@ class Reader(Pretrained[ReaderSettings]):
     def _facts(self) -> dict[str, str]:
         heads = {"dpr": "start, end and relevance, as DPR's", "qa": "start and end; relevance from their scores"}
         return {"head": heads[self.layout]}
+
+    def _write_for_export(self, folder: Path) -> dict[str, Graph]:
+        self.model.config.save_pretrained(folder)
+        self.tokenizer.tokenizer.save_pretrained(folder)
+        return {".": graph_of(self.model, self.tokenizer)}
 
     def _write(self, folder: Path) -> None:
         write_reader(self.model, self.tokenizer.tokenizer, self.settings, folder)

@@ -97,7 +97,7 @@ class ReaderTokenizer(FastTokenizer[ReaderSettings]):
     ) -> None:
         super().__init__(tokenizer, settings, longest, max_characters=settings.max_characters)
         self._layout = layout
-        self._token_types = token_types
+        self.token_types = token_types
         self._template = PairTemplate.of(self, token_types=token_types)
         template = self._template
         self._room = settings.pair_length - len(template.before) - len(template.between) - len(template.after)
@@ -105,6 +105,14 @@ class ReaderTokenizer(FastTokenizer[ReaderSettings]):
             raise UsageError(f"pairs of {settings.pair_length} tokens are more than the {longest} that the model takes")
         if self._room < 3:
             raise UsageError(f"pairs of {settings.pair_length} tokens leave no room for question, title and text after special tokens")
+
+    @property
+    def call(self) -> str:
+        """How the tokeniser itself is called for a window: its arguments, as Python code."""
+        if self._layout == "qa":
+            return '["a question"], ["a title a text"]'
+        begin, end = self.tokenizer.cls_token, self.tokenizer.sep_token
+        return f'["{begin}a question{end}a title{end}a text"], add_special_tokens=False'
 
     def windows(self, questions: Sequence[str], titles: Sequence[str], texts: Sequence[str]) -> list[list[Window]]:
         """The windows of each question and passage, at least one each; ``""`` stands for no title.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from transformers import AutoTokenizer
 
 from ance_ir.cli.export import command
 from ance_ir.errors import MissingDependencyError, ModelError, UsageError
-from ance_ir.models import CrossEncoder, DenseEncoder, Head
+from ance_ir.models import CrossEncoder, DenseEncoder, Head, Reader
 from ance_ir.models.dense.graph import TowerGraph, graph_of
 from ance_ir.models.export.format import EXPORT_FORMATS
 from ance_ir.models.export.writing import check, write_graphs
-from tests.tiny import cross_encoder, encoder, reader
+from ance_ir.models.pretrained import Pretrained
+from ance_ir.models.reader.text import Layout
+from tests.answering import write_language_model, write_t5
+from tests.tiny import cross_encoder, encoder, reader, static
 
 openvino = pytest.importorskip("openvino")
 
@@ -52,6 +56,43 @@ def test_two_towers_are_two_graphs(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def run(folder: Path, inputs: tuple[Any, ...]) -> dict[str, np.ndarray]:
+    """What the OpenVINO graph in a folder makes of inputs: by their names, in their order, tensors."""
+    graph = openvino.Core().compile_model(folder / "openvino" / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    names = json.loads((folder / "export.json").read_text())["graphs"]["."]["inputs"]
+    found = graph({name: tensor.numpy() for name, tensor in zip(names, inputs, strict=False)})
+    return {port.get_any_name(): found[port] for port in graph.outputs}
+
+
+@pytest.mark.parametrize("layout", ["dpr", "qa"])
+def test_a_reader_gives_the_logits_of_its_tokens(tmp_path: Path, layout: Layout) -> None:
+    model = reader(layout)
+    model.export(tmp_path / "x", "openvino")
+    asked, titles, texts = ["who sings", "a"], ["the bird", ""], ["the bird sings when the sun is red", "the moon"]
+    inputs = model.tokenizer.pad([window for (window,) in model.tokenizer.windows(asked, titles, texts)])
+    found, text_BL = run(tmp_path / "x", tuple(one for one in inputs[:3] if one is not None)), inputs[3].numpy()
+    with torch.inference_mode():
+        expected = model(*inputs)
+    np.testing.assert_allclose(found["start_logits"][text_BL], expected.start_BL.numpy()[text_BL], atol=1e-4)
+    np.testing.assert_allclose(found["end_logits"][text_BL], expected.end_BL.numpy()[text_BL], atol=1e-4)
+    assert ("relevance_logits" in found) == (layout == "dpr")
+    if layout == "dpr":
+        np.testing.assert_allclose(found["relevance_logits"], expected.relevance_B.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_static_embeddings_are_exported(tmp_path: Path, shared: bool) -> None:
+    model = static(shared=shared)
+    model.export(tmp_path / "x", "openvino")
+    assert not list((tmp_path / "x").rglob("*.safetensors"))
+    folder = tmp_path / "x" / ("." if shared else "passage")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    inputs = tokenizer(TEXTS[2:], padding=True, truncation=True, max_length=32, return_tensors="np")
+    graph = openvino.Core().compile_model(folder / "openvino" / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = graph({name: inputs[name] for name in ("input_ids", "attention_mask")})["sentence_embedding"]
+    np.testing.assert_allclose(found, model.encode_passages(TEXTS[2:]), atol=1e-4)
+
+
 def test_a_reranker_gives_its_logits(tmp_path: Path) -> None:
     model = cross_encoder(labels=2)
     model.export(tmp_path / "x", "openvino")
@@ -63,18 +104,43 @@ def test_a_reranker_gives_its_logits(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["two towers", "reranker"])
+EXAMPLES: dict[str, tuple[Callable[[Path], Pretrained[Any]], Callable[[Any], np.ndarray]]] = {
+    "two towers": (lambda _: encoder("roberta", shared=False), lambda model: model.encode_queries(["a text"])),
+    "static": (lambda _: static(), lambda model: model.encode_queries(["a text"])),
+    "reranker": (lambda _: cross_encoder(query_prefix="q: "), lambda model: model.log_odds(["a query"], ["a text"])[:, None]),
+    "language model": (
+        lambda folder: CrossEncoder.from_pretrained(write_language_model(folder), device="cpu"),
+        lambda model: model.log_odds(["a query"], ["a text"])[:, None],
+    ),
+    "T5": (
+        lambda folder: CrossEncoder.from_pretrained(write_t5(folder), device="cpu"),
+        lambda model: model.log_odds(["a query"], ["a text"])[:, None],
+    ),
+    "DPR reader": (lambda _: reader(), lambda model: whole_window(model)),
+    "question answering": (lambda _: reader("qa"), lambda model: whole_window(model)),
+}
+
+
+def whole_window(model: Reader) -> np.ndarray:
+    """Logits of the starts of all tokens."""
+    ids, mask, types, _ = model.tokenizer.pad(model.tokenizer.windows(["a question"], ["a title"], ["a text"])[0])
+    with torch.inference_mode():
+        return model(ids, mask, types, torch.ones_like(ids, dtype=torch.bool)).start_BL.numpy()
+
+
+@pytest.mark.parametrize("family", EXAMPLES)
 def test_the_example_of_a_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str) -> None:
-    model = cross_encoder() if family == "reranker" else encoder("roberta", shared=False)
+    make, expected = EXAMPLES[family]
+    model = make(tmp_path / "hf")
     model.export(tmp_path / "this" / "folder", "openvino")
     card = ModelCard.load(tmp_path / "this" / "folder" / "README.md")
     assert "openvino" in card.data.tags
+    assert ('backend="openvino"' in card.text) == (family in ("two towers", "reranker"))
     code = card.text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(code, names)  # ours, from the card
-    expected = model.log_odds(["a query"], ["a text"])[:, None] if isinstance(model, CrossEncoder) else model.encode_queries(["a text"])
-    np.testing.assert_allclose(names["found"], expected, atol=1e-4)
+    np.testing.assert_allclose(names["found"], expected(model), atol=1e-4)
 
 
 def test_half_precision_is_written_in_float32(tmp_path: Path) -> None:
@@ -117,7 +183,6 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (encoder(), "x", "tflite", "onnx, openvino"),
         (encoder().at_precision("bfloat16"), "x", "onnx", "bfloat16"),
         (encoder().at_precision("int8"), "x", "onnx", "int8"),
-        (reader(), "x", "onnx", "Reader"),
     ):
         with pytest.raises(UsageError, match=word):
             model.export(tmp_path / folder, name)

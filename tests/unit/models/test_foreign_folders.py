@@ -24,6 +24,7 @@ from ance_ir.models.loading.weight_files import read_weights
 from tests.tiny import WIDTH, backbone, bert_tokenizer, cross_encoder, encoder, reader
 
 TEXTS = ["the cat sleeps", "dense retrieval"]
+_DECODER = {"hidden_size": WIDTH, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 200}
 
 
 def bare(folder: Path, rename: Callable[[str], str] = lambda name: name, **config: Any) -> Path:
@@ -246,6 +247,30 @@ def test_configurations_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     (folder / "modules.json").write_bytes(b"\xff[1]")
     assert family_of(folder) is None
     with pytest.raises(ModelError, match=r"modules\.json"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("sentence_transformers", [False, True])
+def test_a_model_that_only_code_of_its_own_computes_is_refused_by_it(tmp_path: Path, sentence_transformers: bool) -> None:
+    """NV-Embed's layout: a Mistral that looks both ways, below a pooling by latent attention, both in the folder's own code."""
+    folder = with_pooling(tmp_path / "x") if sentence_transformers else bare(tmp_path / "x")
+    weights = {f"embedding_model.{name}": tensor for name, tensor in LlamaModel(LlamaConfig(**_DECODER)).state_dict().items()}
+    weights["latent_attention_model.latents"] = torch.zeros(4, WIDTH)
+    save_file(weights, folder / "model.safetensors")
+    code = {"AutoConfig": "configuration_nvembed.NVEmbedConfig", "AutoModel": "modeling_nvembed.NVEmbedModel"}
+    (folder / "modeling_nvembed.py").write_text("raise SystemExit('this is run')\n")
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "nvembed",
+                "architectures": ["NVEmbedModel"],
+                "auto_map": code,
+                "latent_attention_config": {"model_type": "latent_attention"},
+                "text_config": {"model_type": "bidir_mistral", **_DECODER},
+            }
+        )
+    )
+    with pytest.raises(ModelError, match=r"'nvembed'.*modeling_nvembed\.NVEmbedModel"):
         opened(folder)
 
 

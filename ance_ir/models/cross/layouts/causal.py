@@ -10,15 +10,16 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedModel, PreTraine
 
 from ance_ir.errors import ModelError
 from ance_ir.files import write_json
+from ance_ir.models.cross.activations import ACTIVATIONS, score_of
 from ance_ir.models.cross.answers import answer_log_odds, answer_tokens, facts, keep_answers_alone
 from ance_ir.models.cross.chat import chat_of_template, template_of_chat
-from ance_ir.models.cross.layout import ACTIVATIONS, Choices, Files, Layout, Parts, longest, pair_length, score_of, write_sentence_files
+from ance_ir.models.cross.layout import Choices, Files, Layout, Parts, longest, pair_length, write_sentence_files
 from ance_ir.models.cross.pairs import JoinedPairs, PairSettings, PairTokenizer, template_places
 from ance_ir.models.cross.prompted import PromptedPairs
 from ance_ir.models.cross.published import published_settings
 from ance_ir.models.loading.sentence_transformers import CAUSAL_TRANSFORMER, LOGIT_SCORE, PROCESSING
 from ance_ir.models.loading.weight_files import read_settings
-from ance_ir.models.loading.weights import build, quiet_transformers
+from ance_ir.models.loading.weights import build
 
 _SCORE = "LogitScore"
 
@@ -97,8 +98,7 @@ class Causal(Layout):
     def write(self, parts: Parts, folder: Path) -> None:
         """As sentence-transformers 6 opens it, with the template as its chat template, and ``AutoModelForCausalLM``."""
         settings, tokenizer = parts.settings, parts.tokenizer
-        with quiet_transformers():
-            parts.model.save_pretrained(folder)
+        parts.write_model(folder)
         before = tokenizer.chat_template
         if settings.template:
             tokenizer.chat_template = chat_of_template(settings.template, settings.instruction)

@@ -18,15 +18,16 @@ from transformers import (
 from ance_ir.errors import ModelError
 from ance_ir.models.compute.precision import keep_in_float32
 from ance_ir.models.compute.randomness import seeded
+from ance_ir.models.cross.activations import ACTIVATIONS, score_of
 from ance_ir.models.cross.graph import graph_of
-from ance_ir.models.cross.layout import ACTIVATIONS, Choices, Files, Layout, Parts, longest, pair_length, score_of, write_sentence_files
+from ance_ir.models.cross.layout import Choices, Files, Layout, Parts, longest, pair_length, write_sentence_files
 from ance_ir.models.cross.pairs import JoinedPairs, PairSettings, PairTokenizer, Score
 from ance_ir.models.cross.prompted import PromptedPairs
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import has_token_types
 from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER_IN_CONFIG, CROSS_TRANSFORMER
 from ance_ir.models.loading.weight_files import HEADS
-from ance_ir.models.loading.weights import build, quiet_transformers
+from ance_ir.models.loading.weights import build
 
 _MAY_BE_FRESH = rf"{HEADS.pattern}|(.*\.)?pooler\..*"
 
@@ -95,8 +96,7 @@ class Classifier(Layout):
         self, model: PreTrainedModel, tokenizer: PairTokenizer, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None
     ) -> Tensor:
         """The only logit, or the relevant class's less the other's."""
-        types = {} if types_BL is None else {"token_type_ids": types_BL}
-        logits_BC = model(input_ids=ids_BL, attention_mask=mask_BL, **types).logits.float()
+        logits_BC = _logits(model, ids_BL, mask_BL, types_BL)
         relevant = tokenizer.settings.relevant_class
         log_odds_B: Tensor = logits_BC[:, 0] if logits_BC.shape[1] == 1 else logits_BC[:, relevant] - logits_BC[:, 1 - relevant]
         return log_odds_B
@@ -112,8 +112,7 @@ class Classifier(Layout):
         before = getattr(parts.model.config, "sentence_transformers", None)
         parts.model.config.sentence_transformers = {"activation_fn": activation}  # where its versions 4 and 5 look
         try:
-            with quiet_transformers():
-                (parts.model if parts.weights else parts.model.config).save_pretrained(folder)
+            parts.write_model(folder)
         finally:
             parts.model.config.sentence_transformers = before
         parts.tokenizer.save_pretrained(folder)
@@ -121,8 +120,19 @@ class Classifier(Layout):
         write_sentence_files(folder, parts, "sequence-classification", "scores", prompt=prompt, activation=activation)
 
     def graph(self, model: PreTrainedModel, tokenizer: PairTokenizer) -> Graph:
-        """Its logits."""
-        return graph_of(model, tokenizer.longest, token_types=has_token_types(model.config, tokenizer.tokenizer))
+        """Its logits, as sentence-transformers wants them."""
+        return graph_of(model, tokenizer, _logits, int(model.config.num_labels or 2), elsewhere=True)
+
+    def write_for_export(self, parts: Parts, folder: Path) -> None:
+        """As sentence-transformers' backends open it too."""
+        self.write(parts, folder)
+
+
+def _logits(model: PreTrainedModel, ids_BL: Tensor, mask_BL: Tensor, types_BL: Tensor | None) -> Tensor:
+    """Logits, float32 ``[B, C]``."""
+    types = {} if types_BL is None else {"token_type_ids": types_BL}
+    logits_BC: Tensor = model(input_ids=ids_BL, attention_mask=mask_BL, **types).logits.float()
+    return logits_BC
 
 
 def _architecture(weights: Mapping[str, Tensor]) -> str | None:

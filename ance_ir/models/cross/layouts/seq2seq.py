@@ -14,7 +14,7 @@ from ance_ir.models.cross.layout import Choices, Files, Layout, Parts, longest, 
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
 from ance_ir.models.cross.prompted import PromptedPairs
 from ance_ir.models.cross.published import published_settings
-from ance_ir.models.loading.weights import build, quiet_transformers
+from ance_ir.models.loading.weights import build
 
 
 class Seq2Seq(Layout):
@@ -51,7 +51,7 @@ class Seq2Seq(Layout):
     ) -> Tensor:
         """Of the first token that the decoder writes."""
         tokens = answer_tokens(tokenizer.tokenizer, tokenizer.settings.answers)
-        start_B1 = torch.full((len(ids_BL), 1), model.config.decoder_start_token_id, device=ids_BL.device)
+        start_B1 = torch.full_like(ids_BL[:, :1], model.config.decoder_start_token_id)
         return answer_log_odds(model, tokens, None, input_ids=ids_BL, attention_mask=mask_BL, decoder_input_ids=start_B1)
 
     def facts(self, model: PreTrainedModel, settings: PairSettings) -> dict[str, str]:
@@ -60,8 +60,7 @@ class Seq2Seq(Layout):
 
     def write(self, parts: Parts, folder: Path) -> None:
         """As ``AutoModelForSeq2SeqLM`` opens it; sentence-transformers has no such cross-encoder."""
-        with quiet_transformers():
-            parts.model.save_pretrained(folder)
+        parts.write_model(folder)
         parts.tokenizer.save_pretrained(folder)
 
 

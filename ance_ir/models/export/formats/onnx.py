@@ -66,7 +66,7 @@ _EXAMPLE = """
 import onnxruntime
 
 session = onnxruntime.InferenceSession("this/folder/onnx/model.onnx")
-(found,) = session.run(["sentence_embedding"], dict(inputs))
+(found,) = session.run(["sentence_embedding"], inputs)
 """
 
 FORMAT = ExportFormat(

@@ -41,7 +41,7 @@ import openvino
 
 # without the hint it computes in bfloat16 where the processor can
 model = openvino.Core().compile_model("this/folder/openvino/openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-found = model(dict(inputs))["sentence_embedding"]
+found = model(inputs)["sentence_embedding"]
 """
 
 FORMAT = ExportFormat(
