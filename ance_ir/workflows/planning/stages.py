@@ -30,7 +30,7 @@ PER_DOCUMENT = 48
 BM25_BUILDER = 400 << 20
 """Bytes that PISA takes in addition: 1 GiB in all was seen at a million passages, of which it holds 100,000 at a time."""
 
-PER_QUERY = 4_400
+PER_QUERY = 1_000
 """Bytes of memory for a training query: its texts, positives and what it excludes."""
 
 PER_RESULT = 200
