@@ -18,7 +18,7 @@ from ance_ir.digests import digest_of
 from ance_ir.errors import UsageError
 from ance_ir.hub import check_upload, upload
 from ance_ir.models.adapters.adaptable import Adaptable
-from ance_ir.models.adapters.layers import is_adapted, merged
+from ance_ir.models.adapters.layers import merged
 from ance_ir.models.card import PLACE, Card, Model
 from ance_ir.models.compute.precision import Conversion, Precision
 from ance_ir.models.export.graph import Graph
@@ -128,10 +128,7 @@ class Pretrained(Adaptable, Generic[S]):
             OSError: the folder cannot be written.
         """
         self.check_unconverted("saved")
-        if is_adapted(self):
-            with merged(self, folder):
-                return self.save(folder, place=place, licence=licence)
-        with model_folder(folder, SETTINGS) as target:
+        with merged(self, folder), model_folder(folder, SETTINGS) as target:
             self._write(target)
             self.origin.provenance.write(target)
             (target / "README.md").write_text(self.card.filled(self._described(place, licence)), encoding="utf-8")
@@ -145,12 +142,8 @@ class Pretrained(Adaptable, Generic[S]):
             return upload(Path(folder) / "model", name, private=private)
 
     def _write_for_export(self, folder: Path) -> dict[str, Graph]:
-        """Write everything but the backbones' weights; the graphs to be exported, by the folders of their towers.
-
-        Raises:
-            UsageError: the family is not exported.
-        """
-        raise UsageError(f"{self.name}: encoders and rerankers are exported, not a {type(self).__name__}")
+        """Write everything but the backbones' weights; the graphs to be exported, by the folders of their towers."""
+        raise NotImplementedError
 
     def export(self, folder: Path | str, format: str = "onnx") -> None:
         """Write the model as a graph for another runtime, with its tokeniser, as the backends of sentence-transformers open it too.
@@ -163,16 +156,13 @@ class Pretrained(Adaptable, Generic[S]):
             format: one of ``ance_ir.registries.EXPORT_FORMATS``.
 
         Raises:
-            UsageError: there is no such format, something is at the path, the family is not exported, or the model was converted to
-                another precision than its checkpoint's.
+            UsageError: there is no such format, something is at the path, or the model was converted to another precision than its
+                checkpoint's.
             MissingDependencyError: the extra ``export`` is not installed.
             ModelError: the format cannot represent the model.
         """
         self.check_unconverted("exported")
-        if is_adapted(self):
-            with merged(self, folder):
-                return self.export(folder, format)
-        with export_folder(folder, format) as (target, form):
+        with merged(self, folder), export_folder(folder, format) as (target, form):
             graphs = self._write_for_export(target)
             part, graph = next(iter(graphs.items()))
             (target / "README.md").write_text(self.card.exported(self._described(), form, part, graph), encoding="utf-8")

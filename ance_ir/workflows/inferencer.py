@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import time
@@ -80,22 +81,24 @@ def run_inferencer(
 
 
 class _Loading:
-    """Opens checkpoints; of those that are adapters the base is opened once."""
+    """Opens checkpoints; of those that are adapters the base is opened once, and a copy of it is converted where that is asked for."""
 
     def __init__(self, device: str | None, precision: Precision | None) -> None:
-        self._device = device
+        self._device = "cpu" if device is None and precision == "int8" else device
         self._precision = precision
         self._adapted: DenseEncoder | None = None
 
     def __call__(self, checkpoint: Path) -> DenseEncoder:
-        if self._adapted is not None:
-            self._adapted.load_adapter(checkpoint)
-            self._adapted.name = absolute(str(checkpoint))
-            return self._adapted
-        model = DenseEncoder.from_pretrained(checkpoint, device=self._device, precision=self._precision)
-        if is_adapted(model) and model.conversion is None:
-            self._adapted = model
-        return model
+        model = self._adapted
+        if model is None:
+            model = DenseEncoder.from_pretrained(checkpoint, device=self._device)
+            self._adapted = model if is_adapted(model) else None
+        else:
+            model.load_adapter(checkpoint)
+            model.name = absolute(str(checkpoint))
+        if self._precision in (None, model.precision):
+            return model
+        return (copy.deepcopy(model) if is_adapted(model) else model).at_precision(self._precision)
 
 
 def _sets(manifest: Mapping[str, Any], names: list[str], folder: Path | str, verbose: bool) -> TrainingSets:

@@ -164,7 +164,8 @@ class CorpusEncoding:
         return AnceIndex(self.folder)
 
     def adopt(self, folder: Path) -> bool:
-        """Take over a complete index of the same vectors, such as that of a model with another query tower: its files get a second name.
+        """Take over a complete index of the same vectors, such as that of a model with another query tower: its files get a second name,
+        and it is said to be of this model.
 
         Args:
             folder: of the index; need not exist.
@@ -177,6 +178,9 @@ class CorpusEncoding:
         shutil.rmtree(self.folder, ignore_errors=True)
         with atomic_folder(self.folder, MANIFEST) as ours:
             shutil.copytree(folder, ours, copy_function=linked_copy, dirs_exist_ok=True)
+            write_json(ours / "corpus.json", self.description)
+            of_model = {"encoding": dataclasses.asdict(self._encoding), "documents_encoded": 0}
+            write_json(ours / MANIFEST, {**read_json(ours / MANIFEST), **of_model})
         return True
 
     def _begun(self) -> bool:

@@ -21,6 +21,7 @@ from ance_ir.files import read_json, write_json
 from ance_ir.indexes import FirstP, index_documents
 from ance_ir.models import CrossEncoder, DenseEncoder
 from ance_ir.models.adapters.lora import Lora
+from ance_ir.models.compute.precision import Precision
 from ance_ir.training import TrainingSettings
 from ance_ir.workflows import DenseTraining, Mining, RerankerTraining, train_on_dataset, train_reranker_on_dataset
 from ance_ir.workflows.inferencer import _Loading
@@ -143,18 +144,23 @@ def test_with_an_inferencer(collection: Path, tmp_path: Path) -> None:
     assert any("refresh" in line for line in lines)
 
 
-def test_an_inferencer_opens_the_base_once(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_an_inferencer_opens_the_base_once(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision | None
+) -> None:
     base = write_language_model(tmp_path / "base")
     trained(dataset, base, tmp_path / "run")
     read, opens = weight_files._read, []
     monkeypatch.setattr(weight_files, "_read", lambda path: opens.append(path) or read(path))
-    load = _Loading("cpu", None)
+    load = _Loading("cpu", precision)
     steps = [tmp_path / "run" / "checkpoints" / f"step-00000{step}" / "model" for step in (2, 4)]
-    vectors = [load(step).encode_passages(WORDS) for step in steps]
+    models = [(model.fingerprint(), model.encode_passages(WORDS)) for model in map(load, steps)]
     assert opens == [base]
-    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
-    for step, found in zip(steps, vectors, strict=True):
-        np.testing.assert_array_equal(DenseEncoder.from_pretrained(step, device="cpu").encode_passages(WORDS), found)
+    assert np.abs(models[0][1] - models[1][1]).max() > 1e-3
+    for step, (fingerprint, vectors) in zip(steps, models, strict=True):
+        opened = DenseEncoder.from_pretrained(step, device="cpu", precision=precision)
+        assert opened.fingerprint() == fingerprint
+        np.testing.assert_array_equal(opened.encode_passages(WORDS), vectors)
 
 
 def test_an_index_that_an_inferencer_keeps_names_its_checkpoint(dataset: Dataset, tmp_path: Path) -> None:

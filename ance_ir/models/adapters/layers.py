@@ -154,14 +154,17 @@ def merge(model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def merged(model: nn.Module, path: Path | str) -> Iterator[None]:
-    """Have the adapter in the weights meanwhile, in place: a copy of a large model may not fit into memory.
+    """Have the adapter in the weights meanwhile, if there is one, in place: a copy of a large model may not fit into memory.
 
     The weights that an adapter changes are kept in files, from which they are restored to the bit.
 
     Args:
-        model: with an adapter.
+        model: perhaps with an adapter.
         path: next to which there is room for these files.
     """
+    if not is_adapted(model):
+        yield
+        return
     path = as_path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     layers = _adapted_layers(model)

@@ -6,9 +6,11 @@ same negatives, even if others were published meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,7 +112,8 @@ class Refresher:
             return None
         folder = self._run.negatives_folder(step)
         if self._world.leads:
-            self._miner.mine(model, folder, step, self._previous(step))
+            with _named(model, self._run.checkpoint_folder(step) / "model"):
+                self._miner.mine(model, folder, step, self._previous(step))
         else:
             while not MinedNegatives.available(folder):
                 self._miner.help(model, folder)
@@ -222,3 +225,14 @@ class AsynchronousRefresher(Refresher):
                 folder = self._run.folder
                 logger.warning("%s: waiting for the first negatives; `ance-ir inferencer %s` mines them", folder, folder)
             time.sleep(_POLL)
+
+
+@contextlib.contextmanager
+def _named(model: Any, checkpoint: Path) -> Iterator[None]:
+    """Have a model the name of its checkpoint meanwhile, if there is one, by which an index that is kept finds it again."""
+    before = model.name
+    model.name = str(checkpoint.resolve()) if checkpoint.exists() else before
+    try:
+        yield
+    finally:
+        model.name = before

@@ -77,6 +77,22 @@ def test_a_refresh_searches_again_and_encodes_nothing(
     np.testing.assert_allclose(mined.scores_QK, again.scores_QK, rtol=1e-5)
 
 
+def test_kept_indexes_are_of_the_checkpoints_that_searched_them(dataset: Dataset, tmp_path: Path) -> None:
+    model = encoder().with_separate_towers()
+    train(dataset, tmp_path / "run", model, keep_indexes=True)
+    assert model.name == str((tmp_path / "run" / "model").resolve())
+    checkpoints = tmp_path / "run" / "checkpoints"
+    kept = sorted((tmp_path / "run" / "negatives").glob("*/index.ance"))
+    assert [path.parent.name for path in kept] == ["step-000000", "step-000002", "step-000004"]
+    for path in kept:
+        index = AnceIndex(path)
+        index.verify()
+        made = index.manifest["encoding"]
+        assert made["model"] == ("tiny" if path == kept[0] else str((checkpoints / path.parent.name / "model").resolve()))
+        if path != kept[0]:
+            assert index.model(device="cpu").fingerprint() == made["fingerprint"]
+
+
 @pytest.mark.parametrize("corpora", [1, 2])
 def test_an_interrupted_run_ends_the_same(dataset: Dataset, collection: Path, tmp_path: Path, encoded: list[int], corpora: int) -> None:
     datasets = [dataset]
