@@ -25,7 +25,7 @@ from ance_ir.models.cross.checkpoint import layout_of, read_cross_encoder, write
 from ance_ir.models.cross.layout import Choices, Parts
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
 from ance_ir.models.export.graph import Graph
-from ance_ir.models.loading.checkpoint import Origin
+from ance_ir.models.loading.checkpoint import Origin, noting
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.text.pairs import Pair, distinct_pairs
@@ -101,6 +101,7 @@ class CrossEncoder(Pretrained[PairSettings]):
         self.classifier = classifier
 
     @classmethod
+    @noting
     def from_pretrained(
         cls,
         name: str | Path,

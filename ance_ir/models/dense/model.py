@@ -26,7 +26,7 @@ from ance_ir.models.dense.sentences import SentenceEncoding
 from ance_ir.models.dense.tower import Similarity, Tower
 from ance_ir.models.dense.transformers import PassageEncoder, QueryEncoder
 from ance_ir.models.export.graph import Graph
-from ance_ir.models.loading.checkpoint import Origin
+from ance_ir.models.loading.checkpoint import Origin, noting
 from ance_ir.models.loading.family import write_ours
 from ance_ir.models.loading.hashing import hash_parts
 from ance_ir.models.loading.source import absolute, expanded
@@ -85,6 +85,7 @@ class DenseEncoder(SentenceEncoding):
         self._prompts = prompts
 
     @classmethod
+    @noting
     def from_pretrained(
         cls,
         name: str | Path | tuple[str | Path, str | Path],

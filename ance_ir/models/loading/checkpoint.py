@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,6 +16,7 @@ from ance_ir.models.loading.foreign import contents, no_checkpoint, refuse_parti
 from ance_ir.models.loading.provenance import Provenance
 from ance_ir.models.loading.source import resolve
 from ance_ir.models.text.settings import Settings
+from ance_ir.notices import collected
 
 S = TypeVar("S", bound=Settings)
 
@@ -33,6 +35,7 @@ class Origin:
         adapter: of a new adapter, its settings; empty where there is none.
         over: the name of the model that the new adapter is over.
         base: hashes of its weights, by the folder of their adapter.
+        notices: what was warned of while it was opened, for the manifest of a run that trains it.
     """
 
     layout: str = "none"
@@ -44,12 +47,34 @@ class Origin:
     adapter: Mapping[str, Any] = field(default_factory=dict)
     over: str = ""
     base: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def changed(self, before: Settings, after: Settings) -> Origin:
         """With the names of the settings that the caller changed."""
         old, new = vars(before), vars(after)
         names = ", ".join(sorted(name for name in new if new[name] != old[name]))
         return replace(self, settings=f"{self.settings}; {names} changed by the caller") if names else self
+
+
+class _Opened(Protocol):
+    origin: Origin
+
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=_Opened)
+
+
+def noting(opens: Callable[P, M]) -> Callable[P, M]:
+    """Keep in a model's origin what was warned of while it was opened."""
+
+    @functools.wraps(opens)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> M:
+        with collected() as notices:
+            model = opens(*args, **kwargs)
+        model.origin = replace(model.origin, notices=tuple(notices))
+        return model
+
+    return wrapped
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

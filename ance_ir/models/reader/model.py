@@ -23,7 +23,7 @@ from ance_ir.models.compute.inference import Progress, in_batches
 from ance_ir.models.compute.precision import Conversion, Precision, keep_in_float32
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import has_token_types
-from ance_ir.models.loading.checkpoint import Origin
+from ance_ir.models.loading.checkpoint import Origin, noting
 from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.reader.checkpoint import FreshHead, backbone_of, longest, read_reader, write_reader
@@ -116,6 +116,7 @@ class Reader(Pretrained[ReaderSettings]):
         self.layout = layout
 
     @classmethod
+    @noting
     def from_pretrained(
         cls,
         name: str | Path,

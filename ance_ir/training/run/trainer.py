@@ -55,8 +55,8 @@ class Trainer(Generic[Model]):
         inferencers: mine meanwhile, with checkpoints; ``None``: the trainer mines, and training waits.
         evaluate: called before each checkpoint is written, and at the end, with the number of steps done; what it returns joins that
             step's line in the log.
-        notices: what was warned of before; read again at the end, so that it may grow. It goes into the manifest, with what training
-            itself warns of.
+        notices: what was warned of before; read again at the end, so that it may grow. It goes into the manifest, with what was warned
+            of while the model was opened, and what training itself warns of.
         verbose: show progress, and the memory of a step, as predicted before the first and as used; the prediction may take seconds.
         tensorboard: write the log for TensorBoard as well.
 
@@ -118,7 +118,7 @@ class Trainer(Generic[Model]):
                 every = settings.refresh_every if inferencers is None else settings.checkpoint_every or settings.refresh_every
                 mining = {"every": None, "evaluates": False} if miner is None else {"every": every, "evaluates": miner.evaluates}
                 warn_of_settings(objective, negatives, settings, **mining)
-            self.run.note([*notices, *found])
+            self.run.note([*self.model.origin.notices, *notices, *found])
 
     def __repr__(self) -> str:
         return f"Trainer({self.model.name!r}, {self.negatives.name} negatives, {str(self.run.folder)!r})"

@@ -99,6 +99,15 @@ def test_the_card_has_what_training_itself_noted(collection: Path, tmp_path: Pat
     assert len(read_json(tmp_path / "run" / "model" / "training.json")["notices"]) == len(noted)
 
 
+def test_what_was_warned_of_while_a_model_was_opened_is_noted(collection: Path, tmp_path: Path) -> None:
+    backbone().save_pretrained(tmp_path / "bare")
+    bert_tokenizer().save_pretrained(tmp_path / "bare")
+    model = DenseEncoder.from_pretrained(tmp_path / "bare", device="cpu", layers=1)
+    train_on_dataset(load_dataset(collection), model.with_settings(query_length=8), tmp_path / "run", SETTINGS, negatives="random")
+    for file in ("run.json", "model/training.json"):
+        assert any("pooling" in notice and "assumed" in notice for notice in read_json(tmp_path / "run" / file)["notices"])
+
+
 def test_base_and_datasets_of_the_hub() -> None:
     manifest = {
         "settings": {"steps": 1, "negatives": 2},
