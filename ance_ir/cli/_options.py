@@ -13,7 +13,7 @@ import click
 from ance_ir import registries
 from ance_ir.cli._standard_input import DASH, standard_input
 from ance_ir.registries import PASSAGES
-from ance_ir.registry import Registry
+from ance_ir.registry import DataFiles, Registry
 
 if TYPE_CHECKING:
     from ance_ir.datasets import Dataset
@@ -209,7 +209,7 @@ def settings_from(kind: type[T], options: dict[str, Any], **others: Any) -> T:
     return kind(**{name: options.pop(name) for name in named}, **others)
 
 
-def listing(entries: Registry[Any], names: Iterable[str] | None = None) -> str:
+def listing(entries: Registry[Any] | DataFiles, names: Iterable[str] | None = None) -> str:
     """The names and summaries of a registry, or of some of its entries, as a paragraph of a help text that keeps its lines."""
     names = list(entries if names is None else names)
     width = max(14, *(len(name) + 2 for name in names))

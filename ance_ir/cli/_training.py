@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 WEIGHTS = ("float32", "bfloat16")
 """Those of ``TrainingSettings``, written here so that no help imports torch."""
 
+SELECT = ("best", "last")
+"""Likewise."""
+
 
 def optimisation_options(command: F) -> F:
     """The options of every training run that are called like fields of ``TrainingSettings``, ``--no-dropout``, and ``--weights``, which
@@ -51,6 +54,21 @@ def optimisation_options(command: F) -> F:
         click.option("--gradient-checkpointing", is_flag=True, help="Less memory, more time."),
         click.option("--seed", type=int, default=42, show_default=True, help="Seed of all random numbers."),
         click.option("--no-dropout", is_flag=True, help="Switch the model's dropout off."),
+    )
+
+
+def selection_options(command: F) -> F:
+    """The options of training runs that may be evaluated on dev queries, called like fields of ``TrainingSettings``."""
+    return with_options(
+        command,
+        click.option(
+            "--select",
+            type=click.Choice(SELECT),
+            default="best",
+            show_default=True,
+            help="Which model is saved, of those evaluated on the dev queries: the best by the first measure, or the last.",
+        ),
+        click.option("--stop-after", type=int, metavar="N", help="End the run after N evaluations without gain on the dev queries."),
     )
 
 

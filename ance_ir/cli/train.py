@@ -29,12 +29,16 @@ from ance_ir.cli._options import (
     text_settings,
     training_sets_options,
 )
-from ance_ir.cli._training import optimisation_options
-from ance_ir.registries import DISTILLATIONS, LOSSES, NEGATIVES
+from ance_ir.cli._recipes import announcement, completed, recipe_options, scaled
+from ance_ir.cli._training import optimisation_options, selection_options
+from ance_ir.registries import DISTILLATIONS, LOSSES, NEGATIVES, RECIPES
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from ance_ir.training import TrainingSettings
     from ance_ir.workflows import DenseTraining
+    from ance_ir.workflows.recipes import Recipe
 
 HELP = f"""Train a dense retriever. After an interruption, the same command resumes the run and ends with the same result.
 
@@ -60,6 +64,10 @@ Losses that learn from a --teacher, too:
 
 {listing(DISTILLATIONS)}
 
+Recipes (--recipe) set the other options as those of published models:
+
+{listing(RECIPES)}
+
 torchrun --nproc-per-node 4 -m ance_ir train … trains with four processes; --batch-size is that of all together.
 """
 EXAMPLE = """
@@ -72,6 +80,7 @@ Example:
 
 @click.command("train", short_help="Train a dense retriever", help=HELP, epilog=EXAMPLE)
 @training_sets_options
+@recipe_options
 @click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh: of the first --dataset.")
 @dev_dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
@@ -104,6 +113,7 @@ Example:
 @click.option("--reuse", metavar="INDEX", help="An index of --model over an earlier state of the corpus; encode only what is new, first.")
 @passages_option
 @optimisation_options
+@selection_options
 @click.option("--negatives-per-query", type=int, default=1, show_default=True, help="Negatives drawn for each query.")
 @click.option(
     "--loss", type=click.Choice([*LOSSES, *DISTILLATIONS]), help="See above.  [default: nll with in-batch negatives, else pairwise-nll]"
@@ -153,6 +163,8 @@ Example:
 @device_option
 def command(
     dataset: tuple[str, ...],
+    recipe: Recipe | None,
+    scale: Fraction | None,
     model: str,
     head: Any,
     layers: int | None,
@@ -172,7 +184,13 @@ def command(
     from ance_ir import DenseEncoder
     from ance_ir.workflows import train_on_dataset
 
+    if recipe is not None:
+        text = completed(recipe, text)
+    if scale is not None:
+        scaled(options, scale)
     world, device = join(device)
+    if recipe is not None and world.leads:
+        click.echo(announcement(recipe))
     taken = text_settings(query_length, passage_length, text)
     encoder = DenseEncoder.from_pretrained(model, fresh_head=head, seed=options["seed"], device=device, layers=layers, **taken)
     if separate_towers:

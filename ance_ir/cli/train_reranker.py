@@ -21,7 +21,7 @@ from ance_ir.cli._options import (
     tensorboard_option,
     training_sets_options,
 )
-from ance_ir.cli._training import pair_options, pair_settings
+from ance_ir.cli._training import pair_options, pair_settings, selection_options
 from ance_ir.registries import LOSSES
 
 HELP = f"""Train a reranker: a cross-encoder that is to score a query's positive above its negatives.
@@ -57,6 +57,7 @@ Example:
 )
 @lora_option
 @pair_options
+@selection_options
 @click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: half of a pair's]")
 @tensorboard_option
 @device_option

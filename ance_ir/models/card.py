@@ -131,12 +131,12 @@ def _made(title: str, origin: Provenance) -> str:
 
 
 def _results(training: Training, task: str) -> list[Any]:
-    """The newest evaluation, as the hub's ``model-index`` has it; where it came before the last step, its names say so."""
+    """The model's evaluation, as the hub's ``model-index`` has it; where only an earlier one was evaluated, its names say so."""
     from huggingface_hub import EvalResult
 
     if not training.dev:
         return []
-    last = training.dev[-1]
+    last = next((one for one in training.dev if one["step"] == training.steps), training.dev[-1])
     name, _, split = training.dev_name.rpartition(", ")
     hub = next((one["hub"] for one in training.datasets if one["name"] == name and "hub" in one), None)
     after = "" if last["step"] == training.steps else f", after {last['step']} of {training.steps} steps"

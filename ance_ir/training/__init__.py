@@ -23,11 +23,12 @@ from ance_ir.training.refresh.mined import MinedNegatives
 from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.refresh.processes import Inferencers
 from ance_ir.training.run.folder import TrainingRun
+from ance_ir.training.run.manifest import environment
 from ance_ir.training.run.metrics import read_metrics
 from ance_ir.training.run.optimisers import OPTIMISERS
 from ance_ir.training.run.schedules import SCHEDULES
 from ance_ir.training.run.settings import TrainingSettings
-from ance_ir.training.run.trainer import Trainer, environment
+from ance_ir.training.run.trainer import Trainer
 
 __getattr__ = moved(
     __name__,

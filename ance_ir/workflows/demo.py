@@ -60,6 +60,7 @@ class DemoSettings(Brief):
             temperature=0.05,
             refresh_every=max(1, -(-self.steps // 2)),
             dropout=False,
+            select="last",  # what is evaluated meanwhile are the test queries
             seed=self.seed,
         )
 

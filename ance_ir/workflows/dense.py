@@ -296,4 +296,5 @@ def _estimate(data: TrainingData, how: DenseTraining, trainer: Trainer[DenseEnco
 def _line(step: int, report: dict[str, Any], dev: DevQueries | None) -> str:
     shown = {name.replace("_", " "): value for name, value in report.items() if name not in ("mined_at", "refresh", "dev")}
     shown |= {f"{dev.name if dev else ''} {name}": value for name, value in report.get("dev", {}).items()}
-    return f"refresh at step {step}: {', '.join(f'{name} {value:.4g}' for name, value in shown.items() if value is not None)}"
+    when = "refresh at" if "mined_at" in report else "after"
+    return f"{when} step {step}: {', '.join(f'{name} {value:.4g}' for name, value in shown.items() if value is not None)}"

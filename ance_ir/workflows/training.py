@@ -126,7 +126,12 @@ class TrainingData:
             folder: of the run.
             described: what else the manifest says of the dataset.
             parts: see ``Trainer``.
+
+        Raises:
+            UsageError: the run is to end where nothing is gained, and there are no dev queries.
         """
+        if settings.stop_after is not None and not (described or {}).get("dev_split"):
+            raise UsageError(f"stop_after {settings.stop_after} counts evaluations without gain, and there are none: name a dev_split")
         dataset = {**self.sets.described, **(described or {})}
         return Trainer(
             objective,

@@ -115,9 +115,7 @@ class AnnMiner:
         if MinedNegatives.available(folder):
             return
         began = time.perf_counter()
-        encoding = self._encoding(model, folder)
-        any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
-        index = encoding.lead(PartTasks(self._cluster, encoding, cores=1) if self._cluster else None)
+        encoding, index = self._index(model, folder)
         encoded = time.perf_counter()
         chosen = np.arange(len(self._queries))
         serial = 0
@@ -133,6 +131,20 @@ class AnnMiner:
         if not self._keep_indexes:
             for old in self._earlier(folder):
                 shutil.rmtree(old, ignore_errors=True)
+
+    def measure(self, model: DenseEncoder, folder: Path, *, leads: bool) -> Mapping[str, float]:
+        """Encode and evaluate; see ``Miner.measure``."""
+        assert self._evaluate is not None
+        if leads:
+            return self._evaluate(self._index(model, folder)[1], model)
+        self.help(model, folder)
+        return {}
+
+    def _index(self, model: DenseEncoder, folder: Path) -> tuple[CorpusEncoding, AnceIndex]:
+        """The corpus, encoded by the model."""
+        encoding = self._encoding(model, folder)
+        any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
+        return encoding, encoding.lead(PartTasks(self._cluster, encoding, cores=1) if self._cluster else None)
 
     def _earlier(self, folder: Path) -> list[Path]:
         """The indexes of the other refreshes of this corpus, the newest first."""

@@ -59,6 +59,11 @@ class JoinedMiner:
                 if old.parent != folder:
                     shutil.rmtree(old, ignore_errors=True)
 
+    def measure(self, model: DenseEncoder, folder: Path, *, leads: bool) -> Mapping[str, float]:
+        """Encode the corpus of the dev queries, and evaluate; see ``Miner.measure``."""
+        number, miner = next((number, miner) for number, miner in enumerate(self._miners) if miner.evaluates)
+        return miner.measure(model, _of_corpus(folder, number), leads=leads)
+
     def _part(self, mined: MinedNegatives, number: int) -> MinedNegatives:
         """What was mined for the queries of a corpus, in its own numbers."""
         candidates_QK = np.asarray(mined.candidates_QK[self._rows[number]])

@@ -36,3 +36,16 @@ class Miner(Protocol[Model_contra]):
     def help(self, model: Model_contra, folder: Path) -> None:
         """Do what can be done for the process that mines into a folder, and return."""
         ...
+
+    def measure(self, model: Model_contra, folder: Path, *, leads: bool) -> Mapping[str, float]:
+        """Evaluate a model without mining; may only be called if ``evaluates``.
+
+        Args:
+            model: as it is.
+            folder: of this evaluation alone.
+            leads: whether this process measures; others do what can be done for it, and return.
+
+        Returns:
+            The measures; for a process that does not lead, nothing.
+        """
+        ...

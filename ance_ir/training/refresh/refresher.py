@@ -15,17 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from ance_ir.errors import TrainingError
+from ance_ir.files import write_json
 from ance_ir.training.batches import Batches
 from ance_ir.training.refresh.mined import MinedNegatives
 from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.refresh.processes import Inferencers
 from ance_ir.training.refresh.switches import Switches
 from ance_ir.training.run.folder import TrainingRun
+from ance_ir.typed_json import read_typed
 from ance_ir.world import World
 
 logger = logging.getLogger(__name__)
 
 _NONE = -1
+_MEASURES = "dev.json"
+"""The dev measures of the last model, in the folder of its step."""
 _POLL = 0.05
 _LOOK = 0.2
 """Seconds between two looks for new negatives."""
@@ -57,6 +62,11 @@ class Refresher:
     def settings(self) -> Mapping[str, Any] | None:
         """For the run's manifest."""
         return {"kind": self.kind, **self._miner.settings} if self._miner is not None else None
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether dev queries are evaluated with each refresh."""
+        return self._miner is not None and self._miner.evaluates
 
     def start(self, run: TrainingRun, done: int, reached: int) -> None:
         """Continue after ``done`` steps with the negatives that were in use.
@@ -99,6 +109,31 @@ class Refresher:
         report["waited_seconds"] = round(self._waited + time.perf_counter() - began, 3)
         self._waited = 0.0
         return report
+
+    def measure(self, step: int, model: Any) -> dict[str, float]:
+        """Evaluate the dev queries, all processes together; the index that this takes is removed. May only be called if ``evaluates``.
+
+        Args:
+            step: how many steps were done, all of them.
+            model: after them.
+
+        Returns:
+            The measures, in the leading process; nothing in others.
+        """
+        assert self._miner is not None
+        folder = self._run.negatives_folder(step)
+        done = folder / _MEASURES
+        if self._world.leads and not done.exists():
+            write_json(done, self._miner.measure(model, folder, leads=True))
+        while not self._world.leads and not done.exists():
+            self._miner.measure(model, folder, leads=False)
+            time.sleep(_POLL)
+        self._world.wait()
+        if not self._world.leads:
+            return {}
+        MinedNegatives.remove(folder)
+        measures: dict[str, float] = read_typed(done, dict[str, float], error=TrainingError, remedy="remove it")
+        return measures
 
     def oldest_needed(self, checkpoint: int) -> int:
         """The oldest negatives that a run resumed from a checkpoint needs, by the step of their model."""

@@ -97,25 +97,31 @@ def warn_of_settings(
     if len(mining) == 1:
         message = "negatives are mined once, at step %d, and never refreshed: the run ends after %d steps, a refresh comes every %d"
         logger.warning(message, mining[0], steps, every)
-    if evaluates and steps <= every:
+    if evaluates and steps <= every and settings.select == "last":
         message = "the dev queries are evaluated before the first step alone: the run ends after %d steps, an evaluation comes every %d"
         logger.warning(message, steps, every)
 
 
-def report_on_run(run: TrainingRun, steps: int, best: Best) -> None:
-    """Note, after the last step, which model is saved; warn of a better one, and of steps in which nothing was learnt.
+def report_on_run(run: TrainingRun, done: int, saved: int, best: Best) -> None:
+    """Note, after the last step, which model is saved; say so if it is another than the last or the best one; warn of steps in which
+    nothing was learnt.
 
     Args:
         run: its log is complete.
-        steps: of the run.
+        done: steps of the run.
+        saved: steps of the model that is saved.
         best: of its evaluations.
     """
-    run.note_saved(steps, best.step)
+    run.record(saved={"step": saved, "best_on_dev": best.step})
     if best.step is not None and best.last is not None and best.values[best.step] > best.values[best.last]:
-        message = "saved is the model after step %d, the last; on dev the one after step %d was better (%s %.4f, after step %d %.4f): %s"
         values = (best.measure, best.values[best.step], best.last, best.values[best.last])
-        logger.warning(message, steps, best.step, *values, run.checkpoint_folder(best.step) / "model")
+        if saved == best.step:
+            message = "saved is the model after step %d of %d, the best on dev (%s %.4f, after step %d %.4f)"
+            logger.warning(message, saved, done, *values)
+        else:
+            message = "saved is the model after step %d, the last; on dev that after step %d was better (%s %.4f, after step %d %.4f): %s"
+            logger.warning(message, saved, best.step, *values, run.checkpoint_folder(best.step) / "model")
     idle = [line["step"] for line in read_metrics(run.folder / "metrics.jsonl") if line.get("without_negatives")]
     if idle:
         message = "in %d of %d steps nothing was learnt: a batch's queries shared their relevant documents, and none had a negative (%s)"
-        logger.warning(message, len(idle), steps, examples(idle))
+        logger.warning(message, len(idle), done, examples(idle))

@@ -119,21 +119,13 @@ class TrainingRun:
         if now != before:
             add_to_manifest(self._manifest, notices=now)
 
-    def note_saved(self, step: int, best: int | None) -> None:
-        """Add to the manifest which step's model was saved, and which step's was the best on the dev queries.
+    def record(self, **noted: Any) -> None:
+        """Add to the manifest what the run found: which model it ``saved``, the ``memory`` of a step.
 
         Raises:
             TrainingError: it cannot be written.
         """
-        add_to_manifest(self._manifest, saved={"step": step, "best_on_dev": best})
-
-    def note_memory(self, memory: Mapping[str, Any]) -> None:
-        """Add to the manifest what memory was predicted, and what was used.
-
-        Raises:
-            TrainingError: it cannot be written.
-        """
-        add_to_manifest(self._manifest, memory=memory)
+        add_to_manifest(self._manifest, **noted)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -270,12 +262,21 @@ class TrainingRun:
         if not checkpoints:
             return 0
         step, folder = checkpoints[-1]
+        self.load_checkpoint(step, model)
+        load_optimiser(optimiser, folder / "optimiser.safetensors")
+        return step
+
+    def load_checkpoint(self, step: int, model: Trainable) -> None:
+        """Give the model the weights that it had after so many steps.
+
+        Raises:
+            TrainingError: they cannot be read.
+        """
+        folder = self.checkpoint_folder(step)
         try:
             _load_weights(model, folder / "model")
         except AnceError as error:
             raise TrainingError(f"{folder} cannot be read ({error}); delete it to resume from the one before") from error
-        load_optimiser(optimiser, folder / "optimiser.safetensors")
-        return step
 
     def load_trained(self, model: Trainable) -> None:
         """Give the model the weights that the ended run left."""

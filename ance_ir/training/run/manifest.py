@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy
+import torch
+import transformers
 from safetensors import SafetensorError
 
+from ance_ir import __version__
 from ance_ir.errors import TrainingError
 from ance_ir.files import write_json
 from ance_ir.typed_json import read_typed
@@ -18,6 +23,12 @@ NOTED = ("memory", "notices", "saved")
 """What a manifest holds in addition to the run's settings."""
 
 _OF_FINGERPRINTS = " (a fingerprint changes with the content, and where another version of ance_ir reads the same files in another way)"
+
+
+def environment() -> dict[str, str]:
+    """Versions of what computes."""
+    versions = {"ance_ir": __version__, "python": platform.python_version(), "torch": torch.__version__}
+    return {**versions, "transformers": transformers.__version__, "numpy": numpy.__version__}
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -73,6 +73,11 @@ class Best:
             if value > (float("-inf") if self.step is None else self.values[self.step]):
                 self.step = step
 
+    @property
+    def without_gain(self) -> int:
+        """How many of the evaluated checkpoints came after the best one."""
+        return sum(step > self.step for step in self.values) if self.step is not None else 0
+
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a log; a last one that a crash cut off is left out. Empty where there is none.

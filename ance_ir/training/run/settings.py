@@ -12,6 +12,10 @@ from ance_ir.registries import OPTIMISERS, SCHEDULES
 
 WEIGHTS = ("float32", "bfloat16")
 """The types in which weights are trained."""
+SELECT = ("best", "last")
+"""Which model a run leaves, of those that were evaluated on dev queries."""
+_LATER = {"later": True}
+"""Of a setting that older runs do not name; they had its default."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -41,6 +45,9 @@ class TrainingSettings(Brief):
         weights: the type of the weights and their gradients: ``"float32"``, or ``"bfloat16"``, which takes 4 bytes a weight less; each
             update is then computed in float32 and rounded up or down by chance, and the optimiser's state stays in float32.
         gradient_checkpointing: keep each layer's input only, and compute the rest again for the gradients: less memory, more time.
+        select: the model that the run leaves where dev queries are evaluated: ``"best"`` of those that were evaluated, by the first
+            measure, the last one included; or ``"last"``.
+        stop_after: end the run once so many evaluations in a row have brought no gain; ``None``: never.
         seed: of everything random.
     """
 
@@ -62,8 +69,10 @@ class TrainingSettings(Brief):
     keep_checkpoints: int = 2
     dropout: bool = True
     bfloat16: bool = False
-    weights: str = "float32"
+    weights: str = dataclasses.field(default="float32", metadata=_LATER)
     gradient_checkpointing: bool = False
+    select: str = dataclasses.field(default="best", metadata=_LATER)
+    stop_after: int | None = dataclasses.field(default=None, metadata=_LATER)
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -72,14 +81,16 @@ class TrainingSettings(Brief):
                 raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
         if self.negatives < 0:
             raise UsageError(f"negatives is at least 0, not {self.negatives}")
-        if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise UsageError(f"checkpoint_every is at least 1, not {self.checkpoint_every}")
+        for name in ("checkpoint_every", "stop_after"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
         for name in ("learning_rate", "clip", "temperature"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is above 0, not {getattr(self, name)}")
         OPTIMISERS.check(self.optimiser)
         SCHEDULES.check(self.schedule)
         check_choice("type of weights", self.weights, WEIGHTS)
+        check_choice("model to select", self.select, SELECT)
         if self.gradient_checkpointing and not self.dropout:
             raise UsageError("gradient checkpointing saves memory only while dropout is on; leave one of the two out")
         if not 0 <= self.warm_up_steps <= self.steps:
@@ -92,5 +103,6 @@ class TrainingSettings(Brief):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """All of them, but for ``weights`` at its default, which older runs do not name."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "weights" or value != "float32"}
+        """All of them, but for those of ``_LATER`` at their defaults."""
+        fields = dataclasses.fields(self)
+        return {one.name: getattr(self, one.name) for one in fields if not one.metadata or getattr(self, one.name) != one.default}

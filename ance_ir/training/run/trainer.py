@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic
 
-import numpy
 import torch
-import transformers
 from tqdm.auto import tqdm
 
-from ance_ir import __version__
 from ance_ir.errors import TrainingError
 from ance_ir.models.loading.provenance import Training
 from ance_ir.notices import collected
@@ -29,6 +25,7 @@ from ance_ir.training.run.board import summary_writer
 from ance_ir.training.run.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.run.folder import Model, TrainingRun
 from ance_ir.training.run.layers import frozen, layer_rates
+from ance_ir.training.run.manifest import environment
 from ance_ir.training.run.memory import MemoryWatch, lean
 from ance_ir.training.run.metrics import Best, read_metrics
 from ance_ir.training.run.optimisation import checkpoint_gradients, learning_rate, make_optimiser, set_learning_rate
@@ -127,10 +124,10 @@ class Trainer(Generic[Model]):
         """Train to the end.
 
         Args:
-            on_refresh: called after each refresh with the step and its report.
+            on_refresh: called after each refresh with the step and its report, and with the evaluation of the last model.
 
         Returns:
-            The trained model, also saved in the run's folder.
+            The model that the run leaves (``settings.select``), also saved in its folder.
 
         Raises:
             TrainingError: the loss is not a number, or a checkpoint cannot be read.
@@ -157,14 +154,14 @@ class Trainer(Generic[Model]):
         if self.run.finished:
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
-            self._describe_model(self.settings.steps)
+            self._describe_model(self.run.manifest.get("saved", {}).get("step", self.settings.steps))
             if self.tensorboard and self.world.leads:
                 self.run.open_log(self.settings.steps, tensorboard=True).close()
             return
         optimiser = make_optimiser(self.model, self.settings, layer_rates(self.model, self.settings.layer_decay))
-        done = self.run.load(self.model, optimiser)
-        if done:
-            logger.info("resuming after step %d of %s", done, self.run.folder)
+        begun = self.run.load(self.model, optimiser)
+        if begun:
+            logger.info("resuming after step %d of %s", begun, self.run.folder)
         logged = read_metrics(self.run.folder / "metrics.jsonl")
         best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
         self.world.wait()
@@ -173,29 +170,44 @@ class Trainer(Generic[Model]):
                 self._save(0, optimiser)
             state = "failed"
             stack.callback(lambda: self.refresher.stop(state))
-            self.refresher.start(self.run, done, reached)  # which settles the logged steps, before the log is cut back
+            self.refresher.start(self.run, begun, reached)  # which settles the logged steps, before the log is cut back
             log = None
             if self.world.leads:
-                log = stack.enter_context(contextlib.closing(self.run.open_log(done, tensorboard=self.tensorboard)))
+                log = stack.enter_context(contextlib.closing(self.run.open_log(begun, tensorboard=self.tensorboard)))
             watch = MemoryWatch(self.objective, self.settings, optimiser)
-            for step, line in self._lines(done, optimiser, on_refresh, best, watch):
+            for done, line in self._lines(begun, optimiser, on_refresh, best, watch):
                 if log is not None:
                     log.write(line)
-                if self._due(step + 1) and step + 1 < self.settings.steps and self.world.leads:
-                    self._save(step + 1, optimiser)
+                if self._due(done) and done < self.settings.steps and self.world.leads:
+                    self._save(done, optimiser)
                     kept = {best.step, self.run.task, *self.run.published()[-1:]}
                     self.run.prune(self.settings.keep_checkpoints, kept, self.refresher.oldest_needed)
+            saved = self._choose(done, best)
             if self.world.leads:
                 if memory := watch.report():
-                    self.run.note_memory(memory)
-                report_on_run(self.run, self.settings.steps, best)
+                    self.run.record(memory=memory)
+                report_on_run(self.run, done, saved, best)
                 self._note(found)
-                self._describe_model(self.settings.steps)
+                self._describe_model(saved)
                 self.run.save_trained(self.model)
             state = "ended"
 
+    @property
+    def measures_last(self) -> bool:
+        """Whether the last model is evaluated too, for which its corpus is encoded once more."""
+        return self.settings.select == "best" and self.refresher.evaluates
+
+    def _choose(self, done: int, best: Best) -> int:
+        """Give the model the weights that the run leaves; returns after how many steps they were so."""
+        saved = self.world.broadcast(done if self.settings.select == "last" or best.step is None else best.step)
+        if saved != done:
+            self.run.load_checkpoint(saved, self.model)
+        return saved
+
     def _save(self, done: int, optimiser: torch.optim.Optimizer) -> None:
-        """Write a checkpoint, whose card says how it was trained so far, and not how the model that the run began with was."""
+        """Write a checkpoint unless it is there; its card says how it was trained so far, and not how the first model of the run was."""
+        if self.run.checkpoint_folder(done).exists():
+            return
         if done:
             self._describe_model(done)
         self.run.save(done, self.model, optimiser)
@@ -208,6 +220,11 @@ class Trainer(Generic[Model]):
         """Whether a checkpoint follows after so many steps."""
         return done % (self.settings.checkpoint_every or self.settings.refresh_every) == 0 or done == self.settings.steps
 
+    def _gives_up(self, best: Best) -> bool:
+        """Whether the run ends before its last step, because nothing was gained for so long; the leading process decides."""
+        patience = self.settings.stop_after
+        return patience is not None and bool(self.world.broadcast(int(best.without_gain >= patience)))
+
     def _lines(
         self,
         done: int,
@@ -216,7 +233,7 @@ class Trainer(Generic[Model]):
         best: Best,
         watch: MemoryWatch,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Each step that is left, once it is done, and what is logged of it."""
+        """After each step that is left, how many are done, and what is logged; what is evaluated after the last has a line of its own."""
         settings, refresher = self.settings, self.refresher
         pairs = settings.batch_size * settings.accumulation
         with tqdm(
@@ -226,28 +243,37 @@ class Trainer(Generic[Model]):
                 report = refresher.prepare(step, self.model)
                 if report and on_refresh is not None:
                     on_refresh(step, {"staleness": step - report["mined_at"], **report})
-                dev = report.pop("dev", None)
-                if dev is not None:
-                    best.take({"dev": {"step": report["mined_at"], **dev}})
-                    if best.step == step and self.world.leads and not self.run.checkpoint_folder(step).exists():
+                dev = {"dev": {"step": report["mined_at"], **report.pop("dev")}} if "dev" in report else {}
+                if dev:
+                    best.take(dev)
+                    if best.step == step and self.world.leads:
                         self._save(step, optimiser)
+                    if self._gives_up(best):
+                        yield step, {"step": step, **dev}
+                        return
                 if step == done and self.verbose:
                     watch.predict(self.negatives.at(step))
                 with watch.step():
-                    line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs}
+                    line: dict[str, Any] = {**self._step(step, optimiser), "pairs": pairs, **dev}
                 if refresher.mined_at is not None and self.negatives.at(step).mines:
                     line["staleness"] = step - refresher.mined_at
                 if report:
                     line["refresh"] = report
-                if dev is not None:
-                    line["dev"] = {"step": report["mined_at"], **dev}
                 if self.evaluate is not None and self._due(step + 1) and self.world.leads:
                     line["dev"] = {"step": step + 1, **self.evaluate(step + 1)}
                 best.take(line)
                 bar.update()
                 shown = {"loss": f"{line['loss']:.4f}", "grad": f"{line['grad_norm']:.3f}", "pairs/s": f"{pairs / line['seconds']:.1f}"}
                 bar.set_postfix(shown | ({"stale": line["staleness"]} if "staleness" in line else {}))
-                yield step, line
+                yield step + 1, line
+                if self._due(step + 1) and self._gives_up(best):
+                    return
+        if self.measures_last and (measures := refresher.measure(settings.steps, self.model)):
+            dev = {"dev": {"step": settings.steps, **measures}}
+            best.take(dev)
+            if on_refresh is not None:
+                on_refresh(settings.steps, {"dev": measures})
+            yield settings.steps, {"step": settings.steps, **dev}
 
     def _step(self, step: int, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
         """One optimiser step; what is logged of it."""
@@ -269,9 +295,3 @@ class Trainer(Generic[Model]):
         if all(batch.without_negatives(self.objective.queries) for batch in batches):
             line["without_negatives"] = True
         return {**line, "tokens": self.world.sum(done.tokens), "seconds": round(seconds, 4)}
-
-
-def environment() -> dict[str, str]:
-    """Versions of what computes."""
-    versions = {"ance_ir": __version__, "python": platform.python_version(), "torch": torch.__version__}
-    return {**versions, "transformers": transformers.__version__, "numpy": numpy.__version__}

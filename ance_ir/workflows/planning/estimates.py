@@ -115,7 +115,7 @@ def estimate_training(
     )
     machine = Machine.at_hand(gpu=model.device.type == "cuda")
     steps = Stage(name="training", counts={name: settings.steps * count for name, count in step_counts(job).items()})
-    parts = [steps, mining(job)] if refreshes else [steps]
+    parts = [steps, *([mining(job)] if refreshes else []), *([encoding(job)] if trainer.measures_last else [])]
     seconds = sum(machine.seconds(part.counts) for part in parts) / trainer.world.size
     return Estimate(seconds=seconds, disk=sum(part.disk for part in parts), source=_source(machine))
 

@@ -69,7 +69,8 @@ class LoggedRun:
     def state(self) -> str:
         """How far it was, and how long ago."""
         if self.ended:
-            return f"ended, {self.steps:,} steps"
+            early = f" of {self.steps:,}" if 0 < self.done < self.steps else ""
+            return f"ended, {self.done or self.steps:,}{early} steps"
         if not self.lines:
             return f"no step yet of {self.steps:,}"
         return f"step {self.done:,} of {self.steps:,}, {_ago(self.age or 0.0)}"
@@ -98,7 +99,7 @@ class LoggedRun:
     @property
     def done(self) -> int:
         """How many steps are in its log."""
-        return int(self.lines[-1]["step"]) + 1 if self.lines else 0
+        return int(self.lines[-1]["step"]) + ("loss" in self.lines[-1]) if self.lines else 0
 
     @property
     def refreshes(self) -> list[dict[str, Any]]:

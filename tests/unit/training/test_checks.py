@@ -123,7 +123,7 @@ def test_what_will_be_otherwise_than_meant_is_said_before(dataset: Dataset, quer
     assert "3 steps" in once["notices"][0]
     assert "notices" not in trainer(dataset, queries, tmp_path / "twice", AnnNegatives(queries), miner=miner, steps=3).run.manifest
     evaluated = AnnMiner(queries, dataset.store(), FirstP(), evaluate=lambda *_: {"RR@10": 0.0})
-    dev = trainer(dataset, queries, tmp_path / "dev", RandomNegatives(queries), miner=evaluated, steps=2).run.manifest
+    dev = trainer(dataset, queries, tmp_path / "dev", RandomNegatives(queries), miner=evaluated, steps=2, select="last").run.manifest
     assert ["dev" in notice for notice in dev["notices"]] == [True]
     large = trainer(dataset, some(queries, 3), tmp_path / "large", RandomNegatives(queries)).run.manifest
     assert ["batch of 4" in notice for notice in large["notices"]] == [True]
@@ -134,9 +134,8 @@ def test_another_model_that_was_better_on_dev_is_named(
     dataset: Dataset, queries: TrainingQueries, tmp_path: Path, values: list[float], best: int
 ) -> None:
     objective = RerankerObjective(cross_encoder(), queries, dataset.store())
-    one = trainer(
-        dataset, queries, tmp_path, RandomNegatives(queries), objective=objective, evaluate=lambda step: {"RR@10": values[step - 1]}
-    )
+    told_to = {"objective": objective, "evaluate": lambda step: {"RR@10": values[step - 1]}, "select": "last"}
+    one = trainer(dataset, queries, tmp_path, RandomNegatives(queries), **told_to)
     one.train()
     told = manifest(tmp_path)
     assert told["saved"] == {"step": 4, "best_on_dev": best}

@@ -86,7 +86,7 @@ def test_training_is_evaluated_on_another_dataset(
     assert manifest["dataset"]["dev_dataset"] == {"name": "asked", "fingerprint": asked.fingerprint}
     assert manifest["environment"]["place"]["dev_dataset"] == asked.source
     logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["dev"]["step"] for line in logged if "dev" in line] == [0, 2]
+    assert [line["dev"]["step"] for line in logged if "dev" in line] == [0, 2, 4]
     with pytest.raises(TrainingError, match="dev_dataset"):
         train_on_dataset(dataset, encoder(), run, SETTINGS, dev_split="test")
     train_on_dataset(dataset, encoder(), run, SETTINGS, dev_dataset=asked)  # which is complete
