@@ -59,7 +59,7 @@ class BatchSize:
         return self.run(compute)
 
     def _too_little(self, error: RuntimeError) -> DeviceMemoryError:
-        reason = ". ".join(" ".join(str(error).split()).split(". ")[:3])  # torch's message continues with advice for programmers
+        reason = ". ".join(" ".join(str(error).split()).split(". ")[:3]).rstrip(".")  # advice for programmers follows
         return DeviceMemoryError(
             f"out of memory, even with batches of {self.size:,} {self._unit}: {reason}. "
             "Free the device's memory (nvidia-smi lists who uses it), or take another device (--device cpu)"

@@ -193,7 +193,12 @@ class TorchWorld(World):
 
 def join_world(device: torch.device) -> World:
     """The processes that torchrun started with this one; a single one if it did not."""
-    return TorchWorld(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ALONE
+    return TorchWorld(device) if started_together() > 1 else ALONE
+
+
+def started_together() -> int:
+    """How many processes torchrun started, this one included; 1 if it did not start it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def own_device(name: str | None) -> str | None:
@@ -202,7 +207,7 @@ def own_device(name: str | None) -> str | None:
     Raises:
         UsageError: one GPU is named for all of them, or LOCAL_RANK is not set.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not torch.cuda.is_available() or name == "cpu":
+    if started_together() == 1 or not torch.cuda.is_available() or name == "cpu":
         return name
     if name not in (None, "cuda"):
         raise UsageError(f"each of several processes has a GPU of its own; leave the device out, or say cuda, not {name}")

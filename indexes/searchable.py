@@ -18,8 +18,10 @@ from ance_ir.indexes.ann.settings import TUNED, resolve
 from ance_ir.indexes.cluster.connection import is_cluster
 from ance_ir.indexes.info import IndexInfo, index_info
 from ance_ir.indexes.search.aggregation import MAX, Aggregation, First, score_pairs
+from ance_ir.indexes.search.device import exact_searcher
+from ance_ir.indexes.search.device_vectors import DeviceVectors
 from ance_ir.indexes.search.documents import search_documents
-from ance_ir.indexes.search.exact import MEMORY_BUDGET, ExactSearcher
+from ance_ir.indexes.search.exact import MEMORY_BUDGET
 from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.store.snapshot import MANIFEST, Snapshot, faiss_folder
 from ance_ir.indexes.store.table import DocumentTable
@@ -52,7 +54,7 @@ class SearchableIndex:
 
     def reopen(self) -> None:
         """See the changes that other processes have made since the index was opened."""
-        for name in ("_opened", "_faiss", "_clusters"):
+        for name in ("_opened", "_faiss", "_held", "_clusters"):
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
@@ -123,7 +125,8 @@ class SearchableIndex:
                 The Faiss index is built when it is first asked for; a cluster's processes hold the vectors until the index is closed.
             first_passages: find only the first passage of each document.
             memory_budget: of exact search; see ``ExactSearcher``.
-            device: where to compute; Faiss uses a GPU where the one that is installed can.
+            device: where to compute. A GPU keeps the vectors for as long as the opened index, if they fit (see ``DeviceVectors``); Faiss
+                uses one where the Faiss that is installed can.
 
         Raises:
             UsageError: there is no such backend.
@@ -142,7 +145,8 @@ class SearchableIndex:
         settings = resolve(self.folder, backend)
         searchable = self.table.first_passages if first_passages else self.table.searchable
         if settings is None:
-            return ExactSearcher(self.vectors, self.table.tie_order, searchable=searchable, memory_budget=memory_budget, device=device)
+            options = {"searchable": searchable, "memory_budget": memory_budget}
+            return exact_searcher(self.vectors, self.table.tie_order, device=device, held=self._held, **options)
         from ance_ir.indexes.ann.build import open_faiss
         from ance_ir.indexes.ann.searcher import FaissSearcher
 
@@ -154,6 +158,11 @@ class SearchableIndex:
     @cached_property
     def _clusters(self) -> dict[tuple[Any, ...], ClusterSearcher]:
         """Searchers on clusters, by cluster and options."""
+        return {}
+
+    @cached_property
+    def _held(self) -> dict[str, DeviceVectors]:
+        """The vectors on devices other than the CPU."""
         return {}
 
     @cached_property

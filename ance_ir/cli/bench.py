@@ -18,6 +18,7 @@ EXAMPLE = """
 \b
 Example:
   ance-ir bench search --vectors 20000
+  ance-ir bench search --vectors 1000000 --device cuda
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
   ance-ir bench ingest --dataset msmarco-mini --workers 2
   ance-ir bench pipeline --documents 500 --queries 4
@@ -83,9 +84,9 @@ def command(what: str, form: str, documents: int | None, **options: Any) -> None
     """Measure search, encoding, training and mining against the alternatives, and what the parts of a pipeline cost.
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
-    others, Faiss divided by ours. encode, ingest, mine: a first round does not count. ingest: from documents to vectors on disk with a
-    model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures. docs/benchmarks.md explains the columns.
-    units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
+    others, Faiss divided by ours; on a GPU next to torch with vectors that are there. encode, ingest, mine: a first round does not count.
+    ingest: from documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the paper's
+    figures. docs/benchmarks.md explains the columns. units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
     """
     title, found = _BENCHES[what](documents=documents or (20_000 if what == "ingest" else 1000), **options)
     if form == "json":
@@ -97,9 +98,13 @@ def command(what: str, form: str, documents: int | None, **options: Any) -> None
     click.echo(f"{title}\n\n{table.to_text() if form == 'text' else table.to_markdown()}")
 
 
-def _search(*, vectors: int, rounds: int, **_: Any) -> tuple[str, pd.DataFrame]:
-    from ance_ir.eval.bench import bench_search, left_out
+def _search(*, vectors: int, rounds: int, device: str | None, **_: Any) -> tuple[str, pd.DataFrame]:
+    from ance_ir.eval.bench import bench_device_search, bench_search, left_out
+    from ance_ir.models.compute.device import find_device
 
+    if device is not None and (place := find_device(device)).type != "cpu":
+        title = f"exact search on {device}, {vectors:,} vectors, median milliseconds of {rounds} rounds"
+        return title, bench_device_search(place, vectors=vectors, rounds=rounds, verbose=True)
     title = f"exact search, {vectors:,} vectors, median milliseconds of {rounds} rounds{left_out()}"
     return title, bench_search(vectors=vectors, rounds=rounds, verbose=True)
 

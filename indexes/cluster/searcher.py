@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from ance_ir.indexes.cluster.connection import connect, explained, not_seen, on_this_node
-from ance_ir.indexes.search.exact import ExactSearcher
-from ance_ir.indexes.search.searcher import order_hits, usable_queries
+from ance_ir.indexes.search.device import exact_searcher
+from ance_ir.indexes.search.searcher import VectorSearcher, order_hits, usable_queries
 from ance_ir.indexes.store.snapshot import Snapshot
 from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.processes import usable_cpus
@@ -111,14 +111,14 @@ class _Holder:
         return sum(shard["rows"] for shard in self._manifest["shards"][: self._shards.start])
 
     @cached_property
-    def _searcher(self) -> ExactSearcher:
+    def _searcher(self) -> VectorSearcher:
         opened = Snapshot.open(self._folder) if self._folder.is_dir() else None
         if opened is None or opened.manifest != self._manifest:
             raise not_seen(self._folder)
         store = VectorStore(self._folder, {**self._manifest, "shards": self._manifest["shards"][self._shards]})
         searchable = opened.table.first_passages if self._first_passages else opened.table.searchable
         own = slice(self._row, self._row + len(store))
-        return ExactSearcher(
+        return exact_searcher(
             store,
             lambda rows: opened.table.tie_order(rows + self._row),
             searchable=None if searchable is None else searchable[own],

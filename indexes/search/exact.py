@@ -1,4 +1,4 @@
-"""Exact search: blocked matrix products over the vectors on disk, within a memory budget.
+"""Exact search on a CPU: blocked matrix products over the vectors on disk, within a memory budget.
 
 Shapes: Q queries, N rows of a block, D dimensions, K hits, F hits before the last are cut off.
 """
@@ -11,9 +11,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes.search.products import as_tensor, inner_products
-from ance_ir.indexes.search.searcher import TieOrder, noise, settle_order, settled_scores, usable_queries
+from ance_ir.indexes.search.searcher import TieOrder, check_hits, noise, settle_order, settled_scores, usable_queries
 from ance_ir.indexes.search.threads import deal, in_threads
 from ance_ir.indexes.search.top import RunningTop, Settle, held_rows, least_room
 from ance_ir.indexes.store.vectors import VectorStore
@@ -27,13 +26,12 @@ _HITS = 1 << 17
 """Hits of the queries that are multiplied together; for more, their places no longer stay in a CPU's cache."""
 _ROWS = (256, 16_384)
 """Least and most rows of a block, where there are several queries."""
-_SCORES = {"cpu": 1 << 21}
-_SCORES_ELSEWHERE = 1 << 24
-"""Scores of a block: as many as stay in a CPU's cache; other devices need more work."""
+_SCORES = 1 << 21
+"""Scores of a block: as many as stay in a CPU's cache."""
 _LONG = 4096
 """Rows of a block that many queries may have though their scores do not stay there: shorter products are slower."""
 _CONVERTED = 16 << 20
-"""Bytes of a block that is converted to float32 on a CPU; they stay in its cache too."""
+"""Bytes of a block that is converted to float32; they stay in the cache too."""
 _SHARE = 64
 """Least queries whose scores a thread compares."""
 _HELD, _WORKED = 12, 70
@@ -48,9 +46,8 @@ class ExactSearcher:
         store: the vectors.
         tie_order: orders rows with equal scores.
         searchable: bool ``[rows]``, whether a row may be found; None where all may.
-        memory_budget: bytes that a search may allocate in addition to its result, and as many again on another device; a few MiB are
-            always taken. Pages of the vectors' files that the system caches, and drops when memory is short, are not counted.
-        device: where the products are computed.
+        memory_budget: bytes that a search may allocate in addition to its result; a few MiB are always taken. Pages of the vectors'
+            files that the system caches, and drops when memory is short, are not counted.
     """
 
     def __init__(
@@ -60,13 +57,11 @@ class ExactSearcher:
         *,
         searchable: np.ndarray | None = None,
         memory_budget: int = MEMORY_BUDGET,
-        device: str | torch.device = "cpu",
     ) -> None:
         self.store = store
         self.tie_order = tie_order
         self.searchable = searchable
         self.memory_budget = memory_budget
-        self.device = torch.device(device)
         self._findable = len(store) if searchable is None else int(np.count_nonzero(searchable))
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,8 +82,7 @@ class ExactSearcher:
         for start in range(0, len(queries_QD), step):
             for scores, rows in self._search_together(queries_QD[start : start + step], noise_Q[start : start + step], k):
                 part = slice(done, done + len(scores))
-                if scores.shape[1] < k or not np.isfinite(scores).all():
-                    raise DamagedIndexError(f"{self.store.folder}: vectors that are not finite; `ance-ir index verify` names altered files")
+                check_hits(self.store, scores, k)
                 scores_QK[part], rows_QK[part] = scores, rows
                 done = part.stop
         return scores_QK, rows_QK
@@ -103,7 +97,7 @@ class ExactSearcher:
         tops = {
             share.start: RunningTop(k, room, noise_Q[share], self._settle(queries_QD[share], k)) for of_part in shares for share in of_part
         }
-        on_device_QD = as_tensor(queries_QD).to(self.device)
+        asked_QD = as_tensor(queries_QD)
         for first, vectors in self.store.blocks(size):
             rows: int | np.ndarray = first
             found_N = None if self.searchable is None else np.asarray(self.searchable[first : first + len(vectors)])
@@ -111,20 +105,19 @@ class ExactSearcher:
                 rows, vectors, found_N = first + np.flatnonzero(found_N), vectors[found_N], None
             if not len(vectors):
                 continue
-            block_ND = as_tensor(vectors).to(self.device).float()
+            block_ND = as_tensor(vectors).float()
             for part, of_part in zip(parts, shares, strict=True):
-                scores_QN = inner_products(on_device_QD[part], block_ND)
+                scores_QN = inner_products(asked_QD[part], block_ND)
                 if found_N is not None:
-                    scores_QN[:, torch.from_numpy(~found_N).to(self.device)] = -torch.inf
+                    scores_QN[:, torch.from_numpy(~found_N)] = -torch.inf
                 each = zip(of_part, scores_QN.split([share.stop - share.start for share in of_part]), strict=True)
                 in_threads([partial(tops[share.start].add, scores_RN, rows) for share, scores_RN in each])
         for of_part in shares:
             yield from in_threads([partial(self._hits, queries_QD[share], tops[share.start], k) for share in of_part])
 
     def _shares(self, part: slice) -> list[slice]:
-        """The queries of a part, dealt to the threads that compare their scores; another device compares them itself."""
-        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        return deal(part.start, part.stop, max(1, min(threads, (part.stop - part.start) // _SHARE)))
+        """The queries of a part, dealt to the threads that compare their scores."""
+        return deal(part.start, part.stop, max(1, min(torch.get_num_threads(), (part.stop - part.start) // _SHARE)))
 
     def _hits(self, queries_QD: np.ndarray, top: RunningTop, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best k of some queries, once all blocks have gone by."""
@@ -140,16 +133,16 @@ class ExactSearcher:
     def _rows_of_block(self, queries: int, together: int) -> int:
         """Rows of a block, where ``together`` of the queries are multiplied at a time.
 
-        Stored float32 vectors are not copied, unless they are needed on another device.
+        Stored float32 vectors are not copied.
         """
         least, most = _ROWS
         copied = 8 * self.store.dimension
-        if self.device.type == "cpu" and self.store.dtype != np.float32:
+        if self.store.dtype != np.float32:
             most = min(most, _CONVERTED // (4 * self.store.dimension))
-        elif self.device.type == "cpu" and queries == 1:
+        elif queries == 1:
             most, copied = len(self.store), 0
         fit = self.memory_budget // 2 // (_WORKED * together + copied)
-        return max(least, min(most, max(_LONG, _SCORES.get(self.device.type, _SCORES_ELSEWHERE) // together), fit))
+        return max(least, min(most, max(_LONG, _SCORES // together), fit))
 
     def _settle(self, queries_QD: np.ndarray, k: int) -> Settle:
         def settle(query: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ance_ir.errors import UsageError
+from ance_ir.errors import DamagedIndexError, UsageError
 from ance_ir.indexes.store.vectors import VectorStore
 
 TieOrder = Callable[[np.ndarray], np.ndarray]
@@ -96,6 +96,16 @@ def usable_queries(store: VectorStore, queries_QD: np.ndarray) -> np.ndarray:
     if len(refused):
         raise UsageError(f"query vector {refused[0]} has values that are not finite, or too large for float32 scores")
     return queries_QD
+
+
+def check_hits(store: VectorStore, scores_QK: np.ndarray, k: int) -> None:
+    """Refuse what search for k rows cannot bring where all vectors are finite.
+
+    Raises:
+        DamagedIndexError: says how to find the file.
+    """
+    if scores_QK.shape[1] < k or not np.isfinite(scores_QK).all():
+        raise DamagedIndexError(f"{store.folder}: vectors that are not finite; `ance-ir index verify` names altered files")
 
 
 def settled_scores(store: VectorStore, queries_QD: np.ndarray, query_n: np.ndarray, rows_n: np.ndarray) -> np.ndarray:

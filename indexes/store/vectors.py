@@ -163,17 +163,20 @@ class VectorStore:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and vectors as stored, ``[≤ rows, D]``, of consecutive blocks; most end where their shards end."""
+    def blocks(self, rows: int, first: int = 0, end: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and vectors as stored, ``[≤ rows, D]``, of consecutive blocks, of all rows or those from ``first`` up to ``end``.
+
+        Most end where their shards end.
+        """
+        end = len(self) if end is None else end
         least = min(rows, _JOINED)
-        last = 0
-        while last < len(self):
-            first = last
+        while first < end:
             end_of_shard = int(self._starts[np.searchsorted(self._starts, first, side="right")])
-            last = min(first + rows, max(end_of_shard, min(first + least, len(self))))  # only joined blocks are copies
+            last = min(first + rows, max(end_of_shard, first + least), end)  # only joined blocks are copies
             shards = range(np.searchsorted(self._starts, first, side="right") - 1, np.searchsorted(self._starts, last))
             parts = [self._maps[shard][max(0, first - self._starts[shard]) : last - self._starts[shard]] for shard in shards]
             yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
+            first = last
 
     def get(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of the given rows, float32 ``[len(rows), D]``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from functools import partial
 from pathlib import Path
@@ -127,10 +126,11 @@ def command(
 def _on_cluster(cluster: str, device: str | None) -> str:
     """The device of this process, which computes nothing itself, once it is connected."""
     from ance_ir.indexes.cluster.connection import connect
+    from ance_ir.world import started_together
 
     if device is not None:
         raise click.UsageError("--device does not go with --cluster, which computes on GPUs where its nodes have them")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if started_together() > 1:
         raise click.UsageError("--cluster does not go with torchrun; start one process, Ray starts the others")
     connect(cluster)
     return "cpu"

@@ -20,7 +20,7 @@ from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.mining import Filters
 from ance_ir.indexes.mining.allowed import DenseRanker
 from ance_ir.indexes.mining.candidates import Candidates
-from ance_ir.indexes.search.exact import ExactSearcher
+from ance_ir.indexes.search.device import exact_searcher
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 from ance_ir.models import DenseEncoder
 from ance_ir.training import TrainingQueries
@@ -40,7 +40,7 @@ def search_costs(rows: int, encoder: DenseEncoder, folder: Path, watch: Stopwatc
     """Exact search of random vectors of the encoder's dimension."""
     store = random_vectors(rows, encoder.dimension, folder / "searched")
     queries_QD = store.get(np.arange(_ASKED))
-    searcher = ExactSearcher(store, lambda found: found, device=encoder.device)
+    searcher = exact_searcher(store, lambda found: found, device=encoder.device)
     components = rows * encoder.dimension
     one, many, deep = (watch(searcher.search, queries_QD[:count], k) for count, k in ((1, _FEW), (_ASKED, _FEW), (_ASKED, _MANY)))
     return {

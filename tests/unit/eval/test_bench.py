@@ -22,7 +22,7 @@ import ance_ir.eval.bench.search as search
 import ance_ir.eval.bench.work as work
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
-from ance_ir.eval.bench import bench_encode, bench_ingest, bench_pipeline, bench_search, bench_train
+from ance_ir.eval.bench import bench_device_search, bench_encode, bench_ingest, bench_pipeline, bench_search, bench_train
 from ance_ir.eval.bench.contenders import open_contender, our_name, rival
 from ance_ir.eval.bench.graphs import RUNTIMES, runnable
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
@@ -90,6 +90,17 @@ def test_search() -> None:
     assert (found["ours ÷ best"] - found["ance_ir"] / best).abs().max() < 1e-9
     assert (found["faiss ÷ ours"] - found["faiss"] / found["ance_ir"]).abs().max() < 1e-9
     assert (found["recall"] == 1).all()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_search_on_a_device() -> None:
+    found = bench_device_search("cpu", vectors=1500, dimension=8, queries=(1, 3), depths=(10, 1000), rounds=1)
+    settings = [list(row) for row in itertools.product(["float32", "float16"], [1, 3], [10, 1000])]
+    assert found[["type", "queries", "k"]].to_numpy().tolist() == settings
+    assert (found["held ÷ torch"] - found["held"] / found["torch"]).abs().max() < 1e-9
+    rates = 1500 * 8 * np.where(found["type"] == "float32", 4, 2) / found["sent"]
+    assert (rates / found["sent ÷ bus"]).std() < 1e-6 * (rates / found["sent ÷ bus"]).mean()
+    assert (found["as on a CPU"] == 1).all()
 
 
 def test_contenders_of_search_find_the_best(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,14 +17,17 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes.ann.build import open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
-from ance_ir.indexes.search import exact
+from ance_ir.indexes.search import device_vectors, exact
+from ance_ir.indexes.search.device import DeviceSearcher
+from ance_ir.indexes.search.device_vectors import DeviceVectors
 from ance_ir.indexes.search.exact import ExactSearcher
 from ance_ir.indexes.search.products import inner_products
 from ance_ir.indexes.search.searcher import TieOrder, VectorSearcher, largest_scores, measured_noise, noise
 from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 
-Backend = Literal["exact", "faiss"]
-BACKENDS: list[Backend] = ["exact", "faiss"]
+Backend = Literal["exact", "faiss", "sent", "held"]
+BACKENDS: list[Backend] = ["exact", "faiss", "sent", "held"]
+"""``sent`` and ``held`` are searches by a device, to which vectors are sent, or which holds them in two parts."""
 
 
 def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32", shard_rows: int = 1 << 20) -> VectorStore:
@@ -35,8 +39,17 @@ def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32",
 def make_searcher(backend: Backend, store: VectorStore, tie_order: TieOrder, **options: Any) -> VectorSearcher:
     if backend == "exact":
         return ExactSearcher(store, tie_order, **options)
+    if backend != "faiss":
+        return DeviceSearcher(device_vectors_of(store, held=backend == "held"), tie_order, **options)
     flat = parse_backend("flat")
     return FaissSearcher(open_faiss(store, store.folder, flat), store, tie_order, flat)
+
+
+def device_vectors_of(store: VectorStore, *, held: bool) -> DeviceVectors:
+    """Vectors on the CPU as GPUs have them, two if they hold them."""
+    cpu = torch.device("cpu")
+    with mock.patch.object(device_vectors, "_choices", lambda _: [[cpu, cpu]]):
+        return DeviceVectors(store, cpu, hold=held)
 
 
 def brute_force(vectors: np.ndarray, queries: np.ndarray, ties: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +129,7 @@ def test_blocks_smaller_than_the_corpus(backend: Backend, k: int, kind: str) -> 
     elif kind == "equal":
         vectors = np.repeat(vectors[:1], 3500, axis=0)
     queries = rng.normal(size=(2, 6)).astype(np.float32)
-    check(backend, vectors, queries, k, shard_rows=2500, **({"memory_budget": 1} if backend == "exact" else {}))
+    check(backend, vectors, queries, k, shard_rows=2500, **({} if backend == "faiss" else {"memory_budget": 1}))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
