@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from ance_ir.errors import DamagedIndexError
+from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.search import device, device_vectors
-from ance_ir.indexes.search.device import DeviceSearcher, exact_searcher
+from ance_ir.indexes.search.device import DeviceSearcher
 from ance_ir.indexes.search.device_vectors import DeviceVectors
 from ance_ir.indexes.search.exact import ExactSearcher
 from ance_ir.indexes.search.products import of_halves
@@ -181,20 +182,25 @@ def test_vectors_that_are_not_finite_are_damage(hold: bool, tmp_path: Path) -> N
         DeviceSearcher(DeviceVectors(store, CPU, hold=hold), lambda rows: rows).search(np.ones((1, 4), dtype=np.float32), 3)
 
 
-def test_vectors_stay_for_the_next_searcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "DeviceVectors", lambda store, _: DeviceVectors(store, CPU, hold=True))
-    store = make_store(tmp_path, np.ones((50, 4), dtype=np.float32))
-    held: dict[str, DeviceVectors] = {}
-    for name in ("cuda:0", "cuda:0", "cuda:1"):
-        searcher = exact_searcher(store, lambda rows: rows, device=name, held=held)
-        assert isinstance(searcher, DeviceSearcher)
-    assert isinstance(exact_searcher(store, lambda rows: rows, device="cpu", held=held), ExactSearcher)
-    assert list(held) == ["cuda:0", "cuda:1"]
-    gone = weakref.ref(held["cuda:1"].resident[0][1])
-    held.clear()
-    assert gone() is not None
-    del searcher
-    assert gone() is None, "a GPU's memory is not for the collector of garbage to free"
+def test_vectors_stay_as_long_as_the_opened_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[DeviceVectors]] = []
+
+    def make(store: VectorStore, _: str) -> DeviceVectors:
+        vectors = DeviceVectors(store, CPU, hold=True)
+        made.append(weakref.ref(vectors))
+        return vectors
+
+    monkeypatch.setattr(device, "DeviceVectors", make)
+    index = AnceIndex(tmp_path / "x.ance").index([{"docno": str(number), "doc_vec": np.eye(4)[number]} for number in range(4)])
+    searchers = [index.searcher(device=name) for name in ("cuda:0", "cuda:0", "cuda:1", "cpu")]
+    assert [type(searcher) for searcher in searchers] == [*[DeviceSearcher] * 3, ExactSearcher]
+    np.testing.assert_array_equal(index.search_vectors(np.eye(4, dtype=np.float32), 1, searchers[0])[1], np.arange(4)[:, None])
+    assert len(made) == 2
+    del searchers
+    assert all(one() is not None for one in made)
+    index.reopen()
+    assert all(one() is None for one in made), "a GPU's memory is not for the collector of garbage to free"
+    assert isinstance(index.searcher(device="cuda:0"), DeviceSearcher) and len(made) == 3
 
 
 @pytest.mark.parametrize("size", [1e-28, 1e-6, 1.0, 3e4, 1e30])
