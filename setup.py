@@ -76,7 +76,7 @@ setup(
     },
     install_requires=[
         "click>=8.2",
-        "faiss-cpu>=1.13",
+        "faiss-cpu>=1.14.2",
         "ir_datasets>=0.6.3",
         "ir_measures>=0.4.3",
         "jinja2>=3.1.6",
@@ -104,7 +104,7 @@ setup(
         "export": EXPORT,
         "flex": FLEX,
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
-        "gpu": ["faiss-gpu-cu12>=1.13"],
+        "gpu": ["faiss-gpu-cu12>=1.14.1"],
         # Other people's evaluation, with our models and systems.
         "harness": HARNESS,
         "int8": INT8,

@@ -2,7 +2,8 @@
 
 ``<slug>.json`` next to ``<slug>.index`` is written last and says that it is complete. The index is trained on a sample drawn uniformly over
 all vectors, with a fixed seed, then filled block by block: the same vectors make the same index (except for a graph that several threads
-fill; OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, and the training sample or a block.
+fill; OMP_NUM_THREADS=1 fills it in order). Memory: the index itself, of an inverted file a piece of it (``filling``), and the training
+sample or a block.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import Any, NotRequired, TypedDict
 
 import faiss
 import numpy as np
-from tqdm.auto import tqdm
 
 from ance_ir import __version__
 from ance_ir.digests import digest_bytes
 from ance_ir.errors import DamagedIndexError
-from ance_ir.files import atomic_path, write_json
-from ance_ir.indexes.ann.files import read_faiss
+from ance_ir.files import atomic_path, temporary_folder, write_json
+from ance_ir.indexes.ann.files import read_faiss, write_faiss
+from ance_ir.indexes.ann.filling import fill, join_pieces
 from ance_ir.indexes.ann.layers import empty_index, layers, train
 from ance_ir.indexes.ann.recipe import Recipe, recipe_of, training_rows
 from ance_ir.indexes.ann.settings import FaissSettings
@@ -34,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 SEED = 42
 """Seed of the training sample; Faiss's own seeds are constants too."""
-
-_BLOCK_BYTES = 64 << 20
 
 _TRIED, _ABOUT = 1_000, 1e-2
 """Rows whose lengths are measured, and how much one may differ from 1: vectors of bfloat16, stored in float16, differ slightly."""
@@ -50,7 +49,7 @@ class _Made(TypedDict):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaissFile:
-    """A Faiss index in memory.
+    """A Faiss index, mapped or in memory.
 
     Attributes:
         index: Faiss's index of rows 0 … ``rows`` − 1 of the store.
@@ -86,29 +85,28 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, ve
         UsageError: the family does not go with the vectors' dimension, or with inner products.
     """
     path, described = faiss_paths(folder, settings)
-    index, made = _make(store, settings, verbose=verbose)
-    described.unlink(missing_ok=True)
-    with atomic_path(path) as temporary:
-        try:
-            faiss.write_index(index, str(temporary))
-        except RuntimeError as error:  # the only error that Faiss has
-            raise OSError(errno.ENOSPC, f"Faiss could not write it ({error})", str(path)) from error
-    write_json(described, {**made, "bytes": path.stat().st_size})
+    began = time.perf_counter()
+    with atomic_path(path) as temporary, temporary_folder(path) as scratch:
+        index, pieces, made = _make(store, settings, scratch, verbose=verbose)
+        if pieces:
+            join_pieces(index, pieces, temporary)
+        else:
+            write_faiss(index, temporary)
+        described.unlink(missing_ok=True)
+    seconds = round(time.perf_counter() - began, 3)
+    write_json(described, {**made, "build_seconds": seconds, "bytes": path.stat().st_size})
 
 
-def _make(store: VectorStore, settings: FaissSettings, *, verbose: bool) -> tuple[Any, dict[str, Any]]:
-    """A Faiss index of all vectors in memory, and its description."""
+def _make(store: VectorStore, settings: FaissSettings, folder: Path | None, *, verbose: bool) -> tuple[Any, list[Path], dict[str, Any]]:
+    """A Faiss index of all vectors; its pieces, where a folder for them is given and it is large; and its description."""
     began = time.perf_counter()
     recipe = recipe_of(settings, len(store), store.dimension, unit=_are_unit(store))
     logger.info("building %s (%s) over %d vectors", settings.family, recipe.factory, len(store))
     index = empty_index(recipe, store.dimension, settings)
     sample = 0 if index.is_trained else _train(index, store, recipe)
     trained = time.perf_counter()
-    with tqdm(total=len(store), desc=f"building {settings.family}", unit=" vectors", disable=not verbose) as bar:
-        for _, vectors in store.blocks(max(1, _BLOCK_BYTES // (4 * store.dimension))):
-            index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-            bar.update(len(vectors))
-    return index, {
+    pieces = fill(index, store, folder, shown=f"building {settings.family}" if verbose else None)
+    return index, pieces, {
         "family": settings.family,
         "factory": recipe.factory,
         "first_dimensions": recipe.first,
@@ -191,7 +189,7 @@ def _unwritten(store: VectorStore, folder: Path, settings: FaissSettings, error:
         "%s cannot be written (%s), so %s is built in memory each time; build it once where the index is writable",
         *(path, error.strerror, settings.family),
     )
-    index, made = _make(store, settings, verbose=verbose)
+    index, _, made = _make(store, settings, None, verbose=verbose)
     return index, {**made, "bytes": faiss.serialize_index(index).nbytes}
 
 

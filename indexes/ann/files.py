@@ -1,8 +1,9 @@
-"""Reading Faiss's files."""
+"""Reading and writing Faiss's files."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ _LIMITS = ("deserialization_vector_byte_limit", "deserialization_loop_limit")
 
 
 def read_faiss(path: Path) -> Any:
-    """The Faiss index in a file, loaded rather than mapped: on a truncated file that is mapped, Faiss ends the process.
+    """The Faiss index in a file, which is mapped: vectors, codes, lists and graphs are read as they are searched, and processes share them.
+
+    Codes of 4 bits that Faiss scans in blocks (``PQ8x4fs``) are loaded.
 
     Raises:
         OSError: there is no such file.
@@ -37,15 +40,15 @@ def read_faiss(path: Path) -> Any:
 def _read(path: Path, limit: int) -> Any:
     with _limited(limit):
         try:
-            return faiss.read_index(str(path))
+            return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except (RuntimeError, MemoryError) as error:
             raise ValueError(str(error).rstrip().rpartition("\n")[2][-200:]) from error
 
 
 @contextlib.contextmanager
 def _limited(limit: int) -> Iterator[None]:
-    """While entered, Faiss allocates at most so many bytes in one step, even if a file asks for more; older versions have no limit."""
-    before = {name: getattr(faiss, f"get_{name}")() for name in _LIMITS if hasattr(faiss, f"get_{name}")}
+    """While entered, Faiss allocates at most so many bytes in one step, even if a file asks for more."""
+    before = {name: getattr(faiss, f"get_{name}")() for name in _LIMITS}
     try:
         for name in before:
             getattr(faiss, f"set_{name}")(limit)
@@ -53,3 +56,15 @@ def _limited(limit: int) -> Iterator[None]:
     finally:
         for name, one in before.items():
             getattr(faiss, f"set_{name}")(one)
+
+
+def write_faiss(index: Any, path: Path) -> None:
+    """Write a Faiss index.
+
+    Raises:
+        OSError: Faiss could not write it.
+    """
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # the only error that Faiss has
+        raise OSError(errno.ENOSPC, f"Faiss could not write it ({error})", str(path)) from error

@@ -168,7 +168,7 @@ class FaissSearcher:
     def _can_select(self) -> bool:
         """Whether Faiss leaves rows out itself; it cannot on a GPU, nor for every family."""
         if self.file.on_gpu is not None or any(isinstance(layer, faiss.IndexIVFAdditiveQuantizer) for layer in layers(self.file.index)):
-            return False  # additive quantisers cannot, and before Faiss 1.14 trying ends the process
+            return False  # additive quantisers cannot
         self._selects = True
         try:
             self._ask(np.zeros((1, self.store.dimension), dtype=np.float32), 1)

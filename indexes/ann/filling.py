@@ -1,0 +1,105 @@
+"""Filling a Faiss index with the vectors of a store; inverted files that are larger than memory in pieces, which are joined in one file.
+
+That file is the one that Faiss writes of an index filled in memory: what precedes the lists, their sizes, then the codes and ids of each.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from faiss.contrib.inspect_tools import get_invlist, get_invlist_sizes
+from tqdm.auto import tqdm
+
+from ance_ir.indexes.ann.files import read_faiss, write_faiss
+from ance_ir.indexes.ann.layers import layers
+from ance_ir.indexes.store.vectors import VectorStore
+
+_PIECE_BYTES = 512 << 20
+"""Of codes and ids that are in memory while an inverted file is filled."""
+
+_BLOCK_BYTES = 64 << 20
+
+
+def fill(index: Any, store: VectorStore, folder: Path | None, *, shown: str | None = None) -> list[Path]:
+    """Add all vectors of a store to a trained index that is empty.
+
+    Args:
+        index: the index.
+        store: the vectors.
+        folder: for pieces; without it, all stays in memory.
+        shown: what a bar of progress says; no bar by default.
+
+    Returns:
+        The pieces that were written, for ``join_pieces``, while the index keeps none of its vectors; empty where all are in memory.
+    """
+    pieces: list[Path] = []
+    rows = _rows_of_piece(index) if folder is not None else None
+    held = 0
+    with tqdm(total=len(store), desc=shown, unit=" vectors", disable=shown is None) as bar:
+        for first, vectors in store.blocks(max(1, _BLOCK_BYTES // (4 * store.dimension))):
+            index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+            bar.update(len(vectors))
+            held += len(vectors)
+            last = first + len(vectors) == len(store)
+            if folder is not None and rows is not None and (pieces if last else held >= rows):
+                pieces.append(folder / f"{len(pieces)}.index")
+                write_faiss(index, pieces[-1])
+                _empty_lists(_last(index))
+                held = 0
+    return pieces
+
+
+def join_pieces(index: Any, pieces: Sequence[Path], path: Path) -> None:
+    """Write an index whose lists are in pieces; takes the memory of one list, and twice the index's size on disk.
+
+    Args:
+        index: as ``fill`` left it.
+        pieces: from ``fill``.
+        path: of the file.
+    """
+    last = _last(index)
+    opened = [read_faiss(piece) for piece in pieces]
+    lists = [_last(one).invlists for one in opened]
+    sizes = np.sum([get_invlist_sizes(one) for one in lists], axis=0, dtype=np.uint64)
+    with path.open("wb") as stream:
+        stream.write(faiss.serialize_index(index).tobytes().removesuffix(_no_lists(last)))
+        stream.write(_head_of_lists(last, b"full", last.nlist) + sizes.tobytes())
+        for number in range(last.nlist):
+            parts = [get_invlist(one, number) for one in lists]
+            stream.writelines(codes.tobytes() for _, codes in parts)
+            stream.writelines(ids.tobytes() for ids, _ in parts)
+
+
+def _rows_of_piece(index: Any) -> int | None:
+    """How many vectors a piece of an empty index holds; ``None`` where it is no inverted file, or where its file does not end with its lists."""
+    last = _last(index)
+    if not isinstance(last, faiss.IndexIVF) or not faiss.serialize_index(index).tobytes().endswith(_no_lists(last)):
+        return None
+    return max(1, _PIECE_BYTES // (last.code_size + 8))
+
+
+def _last(index: Any) -> Any:
+    *_, last = layers(index)
+    return last
+
+
+def _empty_lists(layer: Any) -> None:
+    """Drop the vectors of an inverted file, which goes on counting them."""
+    lists = faiss.ArrayInvertedLists(layer.nlist, layer.code_size)
+    layer.replace_invlists(lists, True)
+    lists.this.disown()
+
+
+def _no_lists(layer: Any) -> bytes:
+    """How the file of an inverted file without vectors ends."""
+    return _head_of_lists(layer, b"sprs", 0)
+
+
+def _head_of_lists(layer: Any, form: bytes, sizes: int) -> bytes:
+    """What precedes the sizes of lists in a file: ``full``, of every list, or ``sprs``, of those that are not empty."""
+    return struct.pack("<4sQQ4sQ", b"ilar", layer.nlist, layer.code_size, form, sizes)

@@ -1,0 +1,138 @@
+"""Faiss files: mapped instead of loaded, and inverted files that are filled in pieces."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from ance_ir.errors import DamagedIndexError
+from ance_ir.indexes.ann import filling
+from ance_ir.indexes.ann.build import build_faiss, faiss_paths, open_faiss
+from ance_ir.indexes.ann.searcher import FaissSearcher
+from ance_ir.indexes.ann.settings import parse_backend
+from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
+from ance_ir.processes import _status
+from tests.processes import CONTEXT, start
+
+ROWS, DIMENSION = 3000, 32
+INVERTED = ["ivf20", "ivf20+sq8", "ivf20+rabitq", "opq4+ivf20", "pca8+ivf20+fp16", "matryoshka8+ivf20", "faiss:IVF8_HNSW8,Flat", "faiss:IVF8,RQ2x6"]
+OTHERS = ["flat", "sq8", "rabitq", "hnsw8", "hnsw8+sq8", "faiss:IVF8,PQ8x4fs", "faiss:IVF8,Flat,RFlat"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> VectorStore:
+    folder = tmp_path_factory.mktemp("store")
+    writer = VectorWriter(folder, shard_bytes=300 * DIMENSION * 4)
+    writer.append(np.random.default_rng(0).normal(size=(ROWS, DIMENSION)).astype(np.float32))
+    return VectorStore(folder, writer.finish())
+
+
+@pytest.fixture
+def one_thread() -> Any:
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("family", [*INVERTED, *OTHERS])
+def test_a_file_that_is_joined_from_pieces_is_that_of_an_index_in_memory(
+    family: str, store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of families whose lists can be joined; all others stay in memory."""
+    settings = parse_backend(family)
+    build_faiss(store, tmp_path / "whole", settings)
+    monkeypatch.setattr(filling, "_BLOCK_BYTES", 4 * DIMENSION * 100)
+    monkeypatch.setattr(filling, "_PIECE_BYTES", 20_000)
+    pieces: list[Path] = []
+    joined = filling.join_pieces
+
+    def counted(index: Any, written: list[Path], path: Path) -> None:
+        pieces.extend(written)
+        joined(index, written, path)
+
+    monkeypatch.setattr("ance_ir.indexes.ann.build.join_pieces", counted)
+    build_faiss(store, tmp_path / "joined", settings)
+    whole, made = (faiss_paths(tmp_path / name, settings)[0] for name in ("whole", "joined"))
+    assert made.read_bytes() == whole.read_bytes()
+    assert (len(pieces) > 2) == (family in INVERTED)
+    assert {path.name for path in made.parent.iterdir()} == {made.name, f"{settings.slug}.json"}
+
+
+def test_no_more_than_a_piece_is_held(store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever vectors are added, and at the end, when nothing is."""
+    held: list[int] = []
+    inner = faiss.IndexIVFScalarQuantizer.add
+
+    def add(index: Any, vectors: np.ndarray) -> None:
+        inner(index, vectors)
+        held.append(index.invlists.compute_ntotal())
+
+    monkeypatch.setattr(faiss.IndexIVFScalarQuantizer, "add", add)
+    monkeypatch.setattr(filling, "_BLOCK_BYTES", 4 * DIMENSION * 100)
+    monkeypatch.setattr(filling, "_PIECE_BYTES", 500 * (DIMENSION + 8))
+    settings = parse_backend("ivf20+sq8")
+    build_faiss(store, tmp_path, settings)
+    assert len(held) == ROWS / 100
+    assert max(held) == 500
+    assert open_faiss(store, tmp_path, settings).index.ntotal == ROWS
+
+
+def _anonymous(paths: list[str], grown: Any) -> None:
+    """MiB that this process alone holds more of once each index is read and has been searched."""
+    faiss.omp_set_num_threads(1)
+    for number, path in enumerate(paths):
+        before = _status("RssAnon")
+        index = filling.read_faiss(Path(path))
+        index.search(np.ones((1, index.d), dtype=np.float32), 5)
+        grown[number] = _status("RssAnon") - before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_files_are_mapped(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(8000, 256)).astype(np.float32)
+    writer = VectorWriter(tmp_path)
+    writer.append(vectors)
+    store = VectorStore(tmp_path, writer.finish())
+    paths = []
+    for family in ("flat", "sq8", "ivf8", "ivf8+sq8", "ivf8+rabitq", "hnsw4", "pca250+ivf8"):
+        settings = parse_backend(family)
+        build_faiss(store, tmp_path, settings)
+        paths.append(faiss_paths(tmp_path, settings)[0])
+    grown = CONTEXT.Array("d", len(paths))
+    process = start(_anonymous, [*map(str, paths)], grown)
+    process.join()
+    assert process.exitcode == 0
+    for path, mebibytes in zip(paths, grown, strict=True):
+        assert mebibytes < 0.4 + path.stat().st_size / 2**20 / 4, path.name
+
+
+@pytest.mark.parametrize("family", [*INVERTED, *OTHERS])
+def test_a_file_that_was_cut_is_refused(family: str, store: VectorStore, tmp_path: Path) -> None:
+    """At any place; Faiss would end the process when it reads what is not there."""
+    settings = parse_backend(family)
+    build_faiss(store, tmp_path, settings)
+    path, _ = faiss_paths(tmp_path, settings)
+    whole = path.read_bytes()
+    for kept in (0, 3, 40, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(DamagedIndexError, match=path.name):
+            open_faiss(store, tmp_path, settings)
+
+
+def test_a_searcher_keeps_what_it_has_opened(store: VectorStore, tmp_path: Path) -> None:
+    """Though the file is built again, or removed."""
+    settings = parse_backend("ivf20+sq8,nprobe=20,rescore=3000")
+    searcher = FaissSearcher(open_faiss(store, tmp_path, settings), store, lambda rows: rows, settings)
+    queries = store.get(np.arange(5))
+    before = searcher.search(queries, 10)[1]
+    build_faiss(store, tmp_path, settings)
+    np.testing.assert_array_equal(searcher.search(queries, 10)[1], before)
+    faiss_paths(tmp_path, settings)[0].unlink()
+    np.testing.assert_array_equal(searcher.search(queries, 10)[1], before)
