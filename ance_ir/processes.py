@@ -38,6 +38,11 @@ def resident_memory() -> float:
     return _status("VmRSS")
 
 
+def anonymous_memory() -> float:
+    """Memory of this process that is not that of files, MiB; NaN where the system does not say."""
+    return _status("RssAnon")
+
+
 def forget_peak() -> bool:
     """Look for the peak from now on; whether the system does that."""
     try:

@@ -19,6 +19,7 @@ EXAMPLE = """
 Example:
   ance-ir bench search --vectors 20000
   ance-ir bench search --vectors 1000000 --device cuda
+  ance-ir bench ann --dataset msmarco-mini --documents 20000 --layers 0
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
   ance-ir bench ingest --dataset msmarco-mini --workers 2
   ance-ir bench pipeline --documents 500 --queries 4
@@ -28,8 +29,12 @@ Example:
 """
 
 
-@click.command("bench", short_help="Measure search, encoding, tokenising, pipelines, training, mining, and units of work", epilog=EXAMPLE)
-@click.argument("what", type=click.Choice(["search", "encode", "ingest", "pipeline", "train", "mine", "units"]))
+@click.command(
+    "bench",
+    short_help="Measure search, encoding, tokenising, pipelines, training, mining, and units of work",
+    epilog=EXAMPLE,
+)
+@click.argument("what", type=click.Choice(["search", "ann", "encode", "ingest", "pipeline", "train", "mine", "units"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, units: vectors.")
 @dataset_options(
     "datasets",
@@ -41,13 +46,13 @@ Example:
 @click.option(
     "--documents",
     type=click.IntRange(min=1),
-    help="encode, ingest, pipeline, units: the first of each dataset.  [default: 1,000; ingest: 20,000]",
+    help="ann, encode, ingest, pipeline, units: the first of each dataset.  [default: 1,000; ingest: 20,000; ann: 100,000]",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="ingest: processes that tokenise; 0: a thread.")
 @click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="All but search: a folder or a hub name.")
 @click.option("--reranker", help="pipeline: a folder or a hub name.  [default: the model, with a fresh head]")
-@click.option("--queries", type=click.IntRange(min=1), default=8, show_default=True, help="pipeline: number of queries.")
+@click.option("--queries", type=click.IntRange(min=1), help="pipeline, ann: number of queries.  [default: 8; ann: 500]")
 @click.option("--backend", default="hnsw", show_default=True, help="pipeline: what searches the vectors (docs/indexes.md).")
 @click.option(
     "--precision",
@@ -56,13 +61,17 @@ Example:
     type=click.Choice(PRECISIONS),
     help="encode: a precision to measure in addition to float32; may be repeated.  [default: all available]",
 )
-@click.option("--split", default="train", show_default=True, help="train, mine: the queries.")
+@click.option("--split", help="train, mine, ann: the queries.  [default: train; ann: the first split]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="train: queries of a step.")
 @click.option("--steps", type=click.IntRange(min=2), default=4, show_default=True, help="train: of a turn; the first does not count.")
-@click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine: documents of a ranking.")
+@click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine, ann: documents of a ranking.")
+@click.option("--recall", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="ann: share of the exact ones to be found.")
+@click.option(
+    "--contender", "contenders", multiple=True, help="ann: one of the table's; may be repeated.  [default: all that are installed]"
+)
 @click.option("--negatives-per-query", type=click.IntRange(min=1), default=7, show_default=True, help="mine: drawn from these.")
 @click.option(
-    "--layers", type=int, metavar="N", help="train, mine, units: keep only the first N layers of the model; 0: its embeddings alone."
+    "--layers", type=int, metavar="N", help="ann, train, mine, units: keep only the first N layers of the model; 0: its embeddings alone."
 )
 @click.option(
     "--hn-mine",
@@ -80,15 +89,17 @@ Example:
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
 @device_option
-def command(what: str, form: str, documents: int | None, **options: Any) -> None:
+def command(what: str, form: str, **options: Any) -> None:
     """Measure search, encoding, training and mining against the alternatives, and what the parts of a pipeline cost.
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
-    others, Faiss divided by ours; on a GPU next to torch with vectors that are there. encode, ingest, mine: a first round does not count.
-    ingest: from documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the paper's
-    figures. docs/benchmarks.md explains the columns. units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
+    others, Faiss divided by ours; on a GPU next to torch with vectors that are there. ann: approximate search by ours, Faiss, hnswlib and
+    usearch, with the effort that finds --recall of the exact hits. encode, ingest, mine: a first round does not count. ingest: from
+    documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures.
+    docs/benchmarks.md explains the columns. units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
     """
-    title, found = _BENCHES[what](documents=documents or (20_000 if what == "ingest" else 1000), **options)
+    defaults = {**_DEFAULTS, **_DEFAULTS_OF.get(what, {})}
+    title, found = _BENCHES[what](**{name: defaults.get(name) if value is None else value for name, value in options.items()})
     if form == "json":
         click.echo(found.to_json(orient="records", indent=2, force_ascii=False))
         return
@@ -96,6 +107,13 @@ def command(what: str, form: str, documents: int | None, **options: Any) -> None
 
     table = Table(header=list(found.columns), rows=[[*map(_cell, row)] for row in found.itertuples(index=False, name=None)])
     click.echo(f"{title}\n\n{table.to_text() if form == 'text' else table.to_markdown()}")
+
+
+_DEFAULTS = {"documents": 1000, "queries": 8, "split": "train"}
+_DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
+    "ann": {"documents": 100_000, "queries": 500, "split": None},
+    "ingest": {"documents": 20_000},
+}
 
 
 def _search(*, vectors: int, rounds: int, device: str | None, **_: Any) -> tuple[str, pd.DataFrame]:
@@ -130,6 +148,19 @@ def _ingest(
     shared: Any = {"documents": documents, "length": length, "workers": workers, "rounds": rounds, "device": device}
     about = f"the first {documents:,} documents, {length} tokens, {model} without its model, medians of {rounds} rounds"
     return f"{dataset.name}, {about}", bench_ingest(dataset, model, **shared)
+
+
+_ANN = ("documents", "queries", "split", "recall", "contenders", "length", "layers", "rounds", "device")
+
+
+def _ann(*, datasets: tuple[str, ...], model: str, depth: int, **options: Any) -> tuple[str, pd.DataFrame]:
+    from ance_ir import load_dataset
+    from ance_ir.eval.bench import bench_ann
+
+    dataset = load_dataset(_only(datasets, "ann"))
+    found = bench_ann(dataset, model, k=depth, verbose=True, **{name: options[name] for name in _ANN})
+    about = "the first {documents:,} documents, {queries:,} queries, recall@{k} of {recall:g}, medians of {rounds} rounds"
+    return f"{dataset.name}, {model}, {about.format(k=depth, **options)}", found
 
 
 _PIPELINE = ("reranker", "documents", "queries", "length", "backend", "rounds", "device")
@@ -193,6 +224,7 @@ def _only(datasets: tuple[str, ...], what: str) -> str:
 
 _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "search": _search,
+    "ann": _ann,
     "encode": _encode,
     "ingest": _ingest,
     "pipeline": _pipeline,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ance_ir.eval.tuning.measure import Timing
+from ance_ir.indexes.ann.settings import parse_backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,11 @@ class Measured:
     timing: Timing
     build_seconds: float
     memory_bytes: int
+
+    @property
+    def family(self) -> str:
+        """What was built: the backend without its options."""
+        return "exact" if self.backend == "exact" else parse_backend(self.backend).family
 
     def beats(self, other: Measured) -> bool:
         """Whether this is nowhere worse than another in recall, median latency and memory, and somewhere better."""
@@ -51,7 +57,8 @@ class Tuning:
         queries: how many were measured.
         documents: of the index.
         threads: that a search may use.
-        skipped: families that could not be built, and why.
+        seconds: what tuning took.
+        skipped: families that were not built, or not measured with all their settings, and why.
     """
 
     measured: Sequence[Measured]
@@ -60,6 +67,7 @@ class Tuning:
     queries: int
     documents: int
     threads: int
+    seconds: float
     skipped: Mapping[str, str]
 
     def __repr__(self) -> str:
@@ -80,4 +88,4 @@ class Tuning:
     def summary(self) -> dict[str, Any]:
         """The choice and its purpose."""
         purpose = {"k": self.k, "asked_recall": self.target, "queries": self.queries, "documents": self.documents, "threads": self.threads}
-        return {**self.chosen.values(), **purpose}
+        return {**self.chosen.values(), **purpose, "seconds": round(self.seconds, 3), "tried": [one.backend for one in self.measured]}

@@ -5,6 +5,7 @@ Shapes: Q queries, D dimensions, K documents.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from ance_ir.indexes.search.searcher import VectorSearcher
 
 _PAIRS = 1 << 16
 """Pairs of a query and a document that are scored at once."""
+
+_LEAST = 10
+"""Searches for single queries that are measured, however long they take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +57,12 @@ class Reference:
         return hits / self._exact_QK.size
 
 
-def timed(index: AnceIndex, queries_QD: np.ndarray, k: int, searcher: VectorSearcher, rounds: int) -> tuple[np.ndarray, Timing]:
+def timed(
+    index: AnceIndex, queries_QD: np.ndarray, k: int, searcher: VectorSearcher, rounds: int, seconds: float = math.inf
+) -> tuple[np.ndarray, Timing]:
     """Search for all queries, then again, then for each alone, some rounds long; the first search does not count.
+
+    Searches for queries alone end after so many seconds, when ten were made or more.
 
     Returns:
         Document numbers, int64 ``[Q, K]``, and the times; of a query alone the median of the rounds.
@@ -63,13 +71,15 @@ def timed(index: AnceIndex, queries_QD: np.ndarray, k: int, searcher: VectorSear
     began = time.perf_counter()
     index.search_vectors(queries_QD, k, searcher)
     together = time.perf_counter() - began
-    alone_RQ = np.empty((rounds, len(queries_QD)))
-    for number in range(rounds):
-        for query in range(len(queries_QD)):
-            began = time.perf_counter()
-            index.search_vectors(queries_QD[query : query + 1], k, searcher)
-            alone_RQ[number, query] = 1000 * (time.perf_counter() - began)
-    alone_Q = np.median(alone_RQ, axis=0)
+    alone_RQ = np.full((rounds, len(queries_QD)), np.nan)
+    until = time.perf_counter() + seconds
+    for made, place in enumerate(np.ndindex(alone_RQ.shape)):
+        began = time.perf_counter()
+        if began > until and made >= _LEAST:
+            break
+        index.search_vectors(queries_QD[place[1] : place[1] + 1], k, searcher)
+        alone_RQ[place] = 1000 * (time.perf_counter() - began)
+    alone_Q = np.nanmedian(alone_RQ[:, ~np.isnan(alone_RQ[0])], axis=0)
     return found_QK, Timing(
         median_ms=float(np.median(alone_Q)),
         p99_ms=float(np.quantile(alone_Q, 0.99)),

@@ -15,7 +15,6 @@ from ance_ir.eval.report.strokes import look
 from ance_ir.eval.tables import Table
 from ance_ir.eval.tuning.choice import Measured, Tuning
 from ance_ir.files import as_path, atomic_open, atomic_path
-from ance_ir.indexes.ann.settings import parse_backend
 
 Form = Literal["text", "markdown", "csv", "json"]
 
@@ -100,7 +99,7 @@ def plot_tuning(tuning: Tuning, path: Path | str) -> None:
     largest = max(one.memory_bytes for one in tuning.measured)
     for one in sorted(tuning.measured, key=lambda one: -one.memory_bytes):
         best = one in front
-        colour, shape = looks[_family(one)]
+        colour, shape = looks[one.family]
         axes.scatter(
             one.timing.median_ms,
             one.recall,
@@ -132,13 +131,9 @@ def plot_tuning(tuning: Tuning, path: Path | str) -> None:
         figure.savefig(temporary, format="png", dpi=150)
 
 
-def _family(one: Measured) -> str:
-    return "exact" if one.backend == "exact" else parse_backend(one.backend).family
-
-
 def _looks(tuning: Tuning) -> dict[str, tuple[str, str]]:
     """Colour and shape of each family's marks."""
-    families = [family for family in dict.fromkeys(map(_family, tuning.measured)) if family != "exact"]
+    families = [family for family in dict.fromkeys(one.family for one in tuning.measured) if family != "exact"]
     looks = {family: (look(number)[0], "os^Dv"[number // 7 % 5]) for number, family in enumerate(families)}
     return {"exact": ("#808080", "P"), **looks}
 

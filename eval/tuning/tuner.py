@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
 import faiss
@@ -22,6 +24,8 @@ from ance_ir.indexes.ann.settings import TUNED, FaissSettings
 from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.store.snapshot import faiss_folder
 
+_OVER = "the time was over"
+
 
 def tune(
     index: AnceIndex,
@@ -32,6 +36,7 @@ def tune(
     backends: Sequence[str] = (),
     rounds: int = 3,
     keep: bool = False,
+    seconds: float = math.inf,
     device: str = "cpu",
     verbose: bool = False,
 ) -> Tuning:
@@ -48,18 +53,21 @@ def tune(
         backends: see ``trial_settings``.
         rounds: searches for each query alone; their median counts.
         keep: keep the Faiss files of all settings tried.
+        seconds: after which nothing else is begun: what is built and measured then is completed, unless a family would take longer to
+            build. Exact search is always measured; families come in the order of ``backends``, or the cheapest first.
         device: where to search.
         verbose: show progress.
 
     Raises:
         UsageError: no queries, a number out of range, or an unknown backend.
     """
-    if not len(queries_QD) or rounds < 1 or not 0 <= recall <= 1:
-        found = f"{len(queries_QD)} queries, {rounds} rounds and a recall of {recall}"
-        raise UsageError(f"expected at least 1 query, at least 1 round and a recall from 0 to 1, not {found}")
+    if not len(queries_QD) or rounds < 1 or not 0 <= recall <= 1 or not seconds > 0:
+        found = f"{len(queries_QD)} queries, {rounds} rounds, a recall of {recall} and {seconds} seconds"
+        raise UsageError(f"expected at least 1 query, at least 1 round, a recall from 0 to 1 and more than 0 seconds, not {found}")
+    began = time.monotonic()
     trials = Trials(index.folder / faiss_folder(index.manifest))
     tried = trial_settings(len(index.vectors), index.vectors.dimension, k, backends)
-    measured, skipped = _measure_all(index, queries_QD, k, rounds, tried, trials, device, verbose)
+    measured, skipped = _measure_all(index, queries_QD, k, rounds, tried, trials, seconds, device, verbose)
     tuning = Tuning(
         measured=measured,
         k=k,
@@ -67,6 +75,7 @@ def tune(
         queries=len(queries_QD),
         documents=len(index),
         threads=faiss.omp_get_max_threads(),
+        seconds=time.monotonic() - began,
         skipped=skipped,
     )
     write_json(index.folder / TUNED, {**tuning.summary(), "ance_ir": __version__, "faiss": faiss.__version__})
@@ -81,32 +90,43 @@ def _measure_all(
     rounds: int,
     tried: Sequence[Sequence[FaissSettings]],
     trials: Trials,
+    seconds: float,
     device: str,
     verbose: bool,
 ) -> tuple[list[Measured], dict[str, str]]:
-    """Measure exact search and all settings; returns also the families that could not be built, and why."""
+    """Measure exact search and all settings; returns also the families that were not built or measured, and why."""
     store = index.vectors
+    count = 1 + sum(map(len, tried))
+    until = time.monotonic() + seconds
     exact = index.searcher("exact", device=device)
     reference = Reference(index, queries_QD, k, exact)
 
-    def measure(backend: str, searcher: VectorSearcher, seconds: float, size: int) -> Measured:
-        found_QK, timing = timed(index, queries_QD, k, searcher, rounds)
-        return Measured(backend=backend, recall=reference.recall(found_QK), timing=timing, build_seconds=seconds, memory_bytes=size)
+    def measure(backend: str, searcher: VectorSearcher, build_seconds: float, size: int) -> Measured:
+        found_QK, timing = timed(index, queries_QD, k, searcher, rounds, seconds / 2 / count)
+        recall = reference.recall(found_QK)
+        return Measured(backend=backend, recall=recall, timing=timing, build_seconds=build_seconds, memory_bytes=size)
 
     skipped: dict[str, str] = {}
-    with tqdm(total=1 + sum(map(len, tried)), desc="tuning", unit=" settings", disable=not verbose) as bar:
+    with tqdm(total=count, desc="tuning", unit=" settings", disable=not verbose) as bar:
         measured = [measure("exact", exact, 0.0, len(store) * store.dimension * store.dtype.itemsize)]
         bar.update()
         for members in tried:
-            bar.set_postfix_str(members[0].family)
+            family = members[0].family
+            bar.set_postfix_str(family)
+            if time.monotonic() > until:
+                skipped[family] = _OVER
+                continue
             trials.begin(members[0])
             try:
-                file = open_faiss(store, trials.folder, members[0], device=device)
+                file = open_faiss(store, trials.folder, members[0], device=device, until=until)
             except IndexingError as error:
-                skipped[members[0].family] = str(error)
+                skipped[family] = str(error)
                 bar.update(len(members))
                 continue
-            for settings in members:
+            for number, settings in enumerate(members):
+                if time.monotonic() > until:
+                    skipped[family] = f"{_OVER} after {number} of {len(members)} settings"
+                    break
                 searcher = FaissSearcher(file, store, index.table.tie_order, settings, index.table.searchable)
                 measured.append(measure(str(settings), searcher, file.seconds, file.size))
                 bar.update()

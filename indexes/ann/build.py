@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class _Made(TypedDict):
     rows: int
     build_seconds: float
     vectors: NotRequired[str | None]
+    bytes: NotRequired[int]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,23 +73,24 @@ def faiss_paths(folder: Path, settings: FaissSettings) -> tuple[Path, Path]:
     return folder / f"{settings.slug}.index", folder / f"{settings.slug}.json"
 
 
-def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, verbose: bool = False) -> None:
+def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, until: float = math.inf, verbose: bool = False) -> None:
     """Write the Faiss index of all vectors, whole or not at all; an existing one is replaced.
 
     Args:
         store: the vectors.
         folder: of the index's Faiss files.
         settings: the family.
+        until: when it must be done, by ``time.monotonic``.
         verbose: show progress.
 
     Raises:
-        IndexingError: there are too few vectors to train it.
+        IndexingError: there are too few vectors to train it, or it would not be done in time.
         UsageError: the family does not go with the vectors' dimension, or with inner products.
     """
     path, described = faiss_paths(folder, settings)
     began = time.perf_counter()
     with atomic_path(path) as temporary, temporary_folder(path) as scratch:
-        index, pieces, made = _make(store, settings, scratch, verbose=verbose)
+        index, pieces, made = _make(store, settings, scratch, until=until, verbose=verbose)
         if pieces:
             join_pieces(index, pieces, temporary)
         else:
@@ -97,7 +100,9 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, ve
     write_json(described, {**made, "build_seconds": seconds, "bytes": path.stat().st_size})
 
 
-def _make(store: VectorStore, settings: FaissSettings, folder: Path | None, *, verbose: bool) -> tuple[Any, list[Path], dict[str, Any]]:
+def _make(
+    store: VectorStore, settings: FaissSettings, folder: Path | None, *, until: float, verbose: bool
+) -> tuple[Any, list[Path], dict[str, Any]]:
     """A Faiss index of all vectors; its pieces, where a folder for them is given and it is large; and its description."""
     began = time.perf_counter()
     recipe = recipe_of(settings, len(store), store.dimension, unit=_are_unit(store))
@@ -105,21 +110,25 @@ def _make(store: VectorStore, settings: FaissSettings, folder: Path | None, *, v
     index = empty_index(recipe, store.dimension, settings)
     sample = 0 if index.is_trained else _train(index, store, recipe)
     trained = time.perf_counter()
-    pieces = fill(index, store, folder, shown=f"building {settings.family}" if verbose else None)
-    return index, pieces, {
-        "family": settings.family,
-        "factory": recipe.factory,
-        "first_dimensions": recipe.first,
-        "normalized": recipe.normalize,
-        "rows": len(store),
-        "vectors": _checksum(store, len(store)),
-        "dimension": store.dimension,
-        "trained_on": sample,
-        "train_seconds": round(trained - began, 3),
-        "build_seconds": round(time.perf_counter() - began, 3),
-        "faiss": faiss.__version__,
-        "ance_ir": __version__,
-    }
+    pieces = fill(index, store, folder, until=until, shown=f"building {settings.family}" if verbose else None)
+    return (
+        index,
+        pieces,
+        {
+            "family": settings.family,
+            "factory": recipe.factory,
+            "first_dimensions": recipe.first,
+            "normalized": recipe.normalize,
+            "rows": len(store),
+            "vectors": _checksum(store, len(store)),
+            "dimension": store.dimension,
+            "trained_on": sample,
+            "train_seconds": round(trained - began, 3),
+            "build_seconds": round(time.perf_counter() - began, 3),
+            "faiss": faiss.__version__,
+            "ance_ir": __version__,
+        },
+    )
 
 
 def _train(index: Any, store: VectorStore, recipe: Recipe) -> int:
@@ -131,7 +140,15 @@ def _train(index: Any, store: VectorStore, recipe: Recipe) -> int:
     return size
 
 
-def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, device: str = "cpu", verbose: bool = False) -> FaissFile:
+def open_faiss(
+    store: VectorStore,
+    folder: Path,
+    settings: FaissSettings,
+    *,
+    device: str = "cpu",
+    until: float = math.inf,
+    verbose: bool = False,
+) -> FaissFile:
     """Read the Faiss index of a family, which is built first if it does not exist.
 
     Args:
@@ -139,9 +156,11 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
         folder: of the index's Faiss files.
         settings: the family.
         device: ``"cuda"`` or ``"cuda:N"`` to search on a GPU, where the Faiss that is installed can.
+        until: when it must be built, by ``time.monotonic``.
         verbose: show progress while it is built.
 
     Raises:
+        IndexingError: see ``build_faiss``.
         DamagedIndexError: Faiss cannot read it, or it holds other vectors.
     """
     path, described = faiss_paths(folder, settings)
@@ -149,12 +168,12 @@ def open_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, dev
         folder.mkdir(parents=True, exist_ok=True)
         with held_lock(folder / f"{settings.slug}.lock", wait=True):  # another process may be building it
             if not described.exists() or not _fits(store, *_read(path, described)):
-                build_faiss(store, folder, settings, verbose=verbose)
+                build_faiss(store, folder, settings, until=until, verbose=verbose)
             index, made = _read(path, described)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        index, made = _unwritten(store, folder, settings, error, verbose=verbose)
+        index, made = _unwritten(store, folder, settings, error, until=until, verbose=verbose)
     rows, family, seconds = int(made["rows"]), made["family"], float(made["build_seconds"])
     if (family, index.ntotal, index.d) != (settings.family, rows, store.dimension) or rows > len(store):
         raise DamagedIndexError(
@@ -178,7 +197,9 @@ def _fits(store: VectorStore, index: Any, made: dict[str, Any]) -> bool:
     return not like or made.get("vectors") == _checksum(store, made["rows"])
 
 
-def _unwritten(store: VectorStore, folder: Path, settings: FaissSettings, error: OSError, *, verbose: bool) -> tuple[Any, dict[str, Any]]:
+def _unwritten(
+    store: VectorStore, folder: Path, settings: FaissSettings, error: OSError, *, until: float, verbose: bool
+) -> tuple[Any, dict[str, Any]]:
     """The Faiss index of a folder that is not writable: the existing one, else one built in memory."""
     path, described = faiss_paths(folder, settings)
     if described.exists():
@@ -189,15 +210,17 @@ def _unwritten(store: VectorStore, folder: Path, settings: FaissSettings, error:
         "%s cannot be written (%s), so %s is built in memory each time; build it once where the index is writable",
         *(path, error.strerror, settings.family),
     )
-    index, _, made = _make(store, settings, None, verbose=verbose)
+    index, _, made = _make(store, settings, None, until=until, verbose=verbose)
     return index, {**made, "bytes": faiss.serialize_index(index).nbytes}
 
 
 def _read(path: Path, described: Path) -> tuple[Any, dict[str, Any]]:
     made: dict[str, Any] = read_typed(described, _Made, error=DamagedIndexError, remedy=f"remove it and {path.name}")
     try:
+        size = path.stat().st_size
+        if size != made.setdefault("bytes", size):  # what lies behind a mapped file's end would end the process
+            raise ValueError(f"{size:,} bytes instead of {made['bytes']:,}")
         index = read_faiss(path)
-        made["bytes"] = path.stat().st_size
     except (OSError, ValueError) as error:
         raise DamagedIndexError(f"{path}: Faiss cannot read it ({error}); remove it and {described.name}") from error
     return index, made

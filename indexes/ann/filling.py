@@ -5,7 +5,9 @@ That file is the one that Faiss writes of an index filled in memory: what preced
 
 from __future__ import annotations
 
+import math
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 from faiss.contrib.inspect_tools import get_invlist, get_invlist_sizes
 from tqdm.auto import tqdm
 
+from ance_ir.errors import IndexingError
 from ance_ir.indexes.ann.files import read_faiss, write_faiss
 from ance_ir.indexes.ann.layers import layers
 from ance_ir.indexes.store.vectors import VectorStore
@@ -25,19 +28,24 @@ _PIECE_BYTES = 512 << 20
 _BLOCK_BYTES = 64 << 20
 
 
-def fill(index: Any, store: VectorStore, folder: Path | None, *, shown: str | None = None) -> list[Path]:
+def fill(index: Any, store: VectorStore, folder: Path | None, *, until: float = math.inf, shown: str | None = None) -> list[Path]:
     """Add all vectors of a store to a trained index that is empty.
 
     Args:
         index: the index.
         store: the vectors.
         folder: for pieces; without it, all stays in memory.
+        until: when it must be done, by ``time.monotonic``.
         shown: what a bar of progress says; no bar by default.
 
     Returns:
         The pieces that were written, for ``join_pieces``, while the index keeps none of its vectors; empty where all are in memory.
+
+    Raises:
+        IndexingError: it would not be done in time, judged by the vectors that were added.
     """
     pieces: list[Path] = []
+    began = time.monotonic()
     rows = _rows_of_piece(index) if folder is not None else None
     held = 0
     with tqdm(total=len(store), desc=shown, unit=" vectors", disable=shown is None) as bar:
@@ -45,8 +53,10 @@ def fill(index: Any, store: VectorStore, folder: Path | None, *, shown: str | No
             index.add(np.ascontiguousarray(vectors, dtype=np.float32))
             bar.update(len(vectors))
             held += len(vectors)
-            last = first + len(vectors) == len(store)
-            if folder is not None and rows is not None and (pieces if last else held >= rows):
+            done = first + len(vectors)
+            if began + (time.monotonic() - began) * len(store) / done > until:
+                raise IndexingError(f"it would not have been built in time: {done:,} of {len(store):,} vectors were added")
+            if folder is not None and rows is not None and (pieces if done == len(store) else held >= rows):
                 pieces.append(folder / f"{len(pieces)}.index")
                 write_faiss(index, pieces[-1])
                 _empty_lists(_last(index))
@@ -76,11 +86,11 @@ def join_pieces(index: Any, pieces: Sequence[Path], path: Path) -> None:
 
 
 def _rows_of_piece(index: Any) -> int | None:
-    """How many vectors a piece of an empty index holds; ``None`` where it is no inverted file, or where its file does not end with its lists."""
+    """Vectors in a piece of an empty index; ``None`` where it is no inverted file, or one whose file does not end with its lists."""
     last = _last(index)
     if not isinstance(last, faiss.IndexIVF) or not faiss.serialize_index(index).tobytes().endswith(_no_lists(last)):
         return None
-    return max(1, _PIECE_BYTES // (last.code_size + 8))
+    return max(1, _PIECE_BYTES // (int(last.code_size) + 8))
 
 
 def _last(index: Any) -> Any:

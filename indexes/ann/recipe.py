@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ance_ir.errors import UsageError
-from ance_ir.indexes.ann.parts._part import Corpus
+from ance_ir.indexes.ann.parts._part import KINDS, Corpus
 from ance_ir.indexes.ann.settings import PARTS, FaissSettings
 
 TRAINING_BYTES = 1 << 30
@@ -51,12 +51,14 @@ def recipe_of(settings: FaissSettings, rows: int, dimension: int, *, unit: bool 
     if kept > dimension:
         raise UsageError(f"{settings.family}: the vectors have {dimension} dimensions")
     corpus = Corpus(rows=rows, kept=kept, sample=training_rows(rows, dimension, lists=rows))
+    words = {"rotation": "".join(PARTS[name].rotation(corpus) for name in settings.parts)}
     try:
-        words = [PARTS[name].factory(corpus, number) for name, number in settings.parts.items()]
+        words |= {PARTS[name].kind: PARTS[name].factory(corpus, number) for name, number in settings.parts.items()}
     except UsageError as error:
         raise UsageError(f"{settings.family}: {error}") from None
-    first = kept if "" in words else None
-    return Recipe(factory=",".join(filter(None, words)), first=first, normalize=unit and first is not None)
+    first = kept if words.get("dimensions") == "" else None
+    factory = ",".join(words[kind] for kind in KINDS if words.get(kind))
+    return Recipe(factory=factory, first=first, normalize=unit and first is not None)
 
 
 def training_rows(rows: int, dimension: int, lists: int) -> int:

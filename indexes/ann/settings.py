@@ -16,7 +16,8 @@ option              for                         is                              
 ``efSearch``        ``hnsw``                    candidates held while searching             128
 ``efConstruction``  ``hnsw``                    candidates held while building              100
 ``rescore``         all                         how many of the first rows are scored       max(100, 2k) where the storage or the
-                                                again with the vectors; 0: none             dimensions lose something, otherwise none
+                                                again with the vectors; 0: none             dimensions lose something (RaBitQ: 5k),
+                                                                                            otherwise none
 =================== =========================== =========================================== ==========================================
 
 Examples: ``ivf``; ``hnsw,efSearch=64``; ``opq48+ivf1024,nprobe=64,rescore=500``; ``matryoshka64+flat``; ``faiss:IVF256,SQ6,nprobe=16``.
@@ -126,13 +127,14 @@ class FaissSettings:
     def lossless(self) -> bool:
         """Whether Faiss's scores are inner products of the vectors as they are, but for rounding."""
         if self.factory is None:
-            return all(PARTS[name].lossless for name in self.parts)
+            return not any(PARTS[name].rescored for name in self.parts)
         return all(re.fullmatch(r"(IVF\d+(_HNSW\d*)?|HNSW\d*(_Flat)?|R?Flat)", part) for part in self.factory.split(","))
 
     def rescored(self, k: int) -> int:
         """How many of the first rows are scored again with the vectors when k are asked for; 0 where none is."""
         if self.rescore is None:
-            return 0 if self.lossless else max(100, 2 * k)
+            times = max(PARTS[name].rescored for name in self.parts) if self.factory is None else Part.rescored
+            return 0 if self.lossless else max(100, times * k)
         return max(self.rescore, k) if self.rescore else 0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ EXAMPLE = """
 \b
 Example:
   ance-ir index tune stdlib.ance --dataset python-stdlib --split dev --out tuning
-  ance-ir index tune stdlib.ance --queries mine.tsv --backend ivf --backend hnsw+sq8,rescore=200
+  ance-ir index tune stdlib.ance --queries mine.tsv --backend ivf --backend hnsw+sq8,rescore=200 --time-budget 10
   ance-ir search stdlib.ance "parse a date from a string" --backend tuned
 """
 
@@ -50,6 +51,13 @@ Example:
     help="A family to try; options given with it are not varied. May be repeated.  [default: families that suit the index's size]",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Searches of each query alone; the median counts.")
+@click.option(
+    "--time-budget",
+    "minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="After so long nothing else is begun; the cheapest families come first, or those of --backend in their order.",
+)
 @click.option("--keep", is_flag=True, help="Keep the Faiss files of all families that were tried.")
 @click.option("--out", type=UserPath(file_okay=False), metavar="FOLDER", help="Write all measurements and a plot there.")
 @click.option(
@@ -73,6 +81,7 @@ def command(
     recall: float,
     backends: tuple[str, ...],
     rounds: int,
+    minutes: float | None,
     keep: bool,
     out: Path | None,
     form: Form,
@@ -104,12 +113,15 @@ def command(
         backends=backends,
         rounds=rounds,
         keep=keep,
+        seconds=math.inf if minutes is None else 60 * minutes,
         device=str(encoder.device),
         verbose=True,
     )
     click.echo(tuning_as(tuning, form))
+    families = dict.fromkeys(one.family for one in tuning.measured)
+    click.echo(f"tried {len(tuning.measured)} settings of {', '.join(families)} in {tuning.seconds:,.0f} s", err=True)
     for family, reason in tuning.skipped.items():
-        click.echo(f"not built: {family}: {reason}", err=True)
+        click.echo(f"left out: {family}: {reason}", err=True)
     written = f"; written: {', '.join(map(str, write_tuning(tuning, out)))}" if out is not None else ""
     click.echo(f"chosen for recall@{num_results} of {recall:g}, used by --backend tuned: {tuning.chosen.backend}{written}", err=True)
 

@@ -55,8 +55,10 @@ class Part:
         takes: the name of its number in documentation; empty if it takes none.
         needed: whether the number is required.
         bounds: the smallest and the largest number.
-        lossless: whether Faiss's scores remain inner products of the vectors as they are.
+        rescored: how many times as many rows as are asked for are scored again with the vectors, by default; 0 where Faiss's scores remain
+            inner products of the vectors as they are.
         storage: for a rotation, the storage that goes with it and has the same number.
+        rotation: for a storage, gives the word of a rotation that its codes need, in the same string.
         refuses: parts that it cannot be joined with, each with the reason.
     """
 
@@ -65,8 +67,9 @@ class Part:
     takes: str = ""
     needed: bool = False
     bounds: tuple[int, int] = (1, 9_999_999)
-    lossless: bool = False
+    rescored: int = 2
     storage: str = ""
+    rotation: Callable[[Corpus], str] = lambda corpus: ""
     refuses: Mapping[str, str] = field(default_factory=dict)
 
 

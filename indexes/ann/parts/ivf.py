@@ -27,7 +27,7 @@ def _search(layer: Any, request: Request) -> Any:
 PART = Structure(
     kind="structure",
     takes="LISTS",
-    lossless=True,
+    rescored=0,
     factory=_factory,
     word="IVF",
     attribute="nprobe",

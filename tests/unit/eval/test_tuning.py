@@ -17,11 +17,11 @@ from ance_ir.cli.index.tune import command
 from ance_ir.errors import IndexingError, UsageError
 from ance_ir.eval import tuning
 from ance_ir.eval.tuning import Measured, Tuning, plot_tuning, tune, tuner, tuning_table, write_tuning
-from ance_ir.eval.tuning.measure import Reference, Timing
+from ance_ir.eval.tuning.measure import Reference, Timing, timed
 from ance_ir.eval.tuning.trial_settings import trial_settings
 from ance_ir.files import read_json
 from ance_ir.indexes import AnceIndex, MaxP, index_documents
-from ance_ir.indexes.ann import build
+from ance_ir.indexes.ann import build, filling
 from ance_ir.indexes.ann.settings import parse_backend, resolve
 from tests.tiny import encoder
 
@@ -55,7 +55,7 @@ def measured(backend: str, recall: float, median: float, memory: int) -> Measure
 
 
 def tuned(*rows: Measured, target: float = 0.95) -> Tuning:
-    return Tuning(measured=rows, k=10, target=target, queries=50, documents=10_000, threads=2, skipped={"opq": "too few"})
+    return Tuning(measured=rows, k=10, target=target, queries=50, documents=10_000, threads=2, seconds=3.5, skipped={"opq": "too few"})
 
 
 # what is tried
@@ -252,11 +252,76 @@ def test_a_family_that_cannot_be_built_is_left_out(index: AnceIndex, queries: np
     assert "Faiss cannot train IVF900,Flat on 500 vectors" in found.skipped["ivf900"]
 
 
+class Clock:
+    """A clock that moves whenever it is looked at."""
+
+    def __init__(self, now: list[float], step: float) -> None:
+        self.now, self.step = now, step
+
+    def monotonic(self) -> float:
+        self.now[0] += self.step
+        return self.now[0]
+
+
+OVER = "the time was over"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tried", "left_out"),
+    [
+        (5, ["exact"], {"sq8": OVER, "flat": OVER, "hnsw": OVER}),
+        (50, ["exact"], {"sq8": "100 of 500", "flat": OVER, "hnsw": OVER}),
+        (195, ["exact", "sq8,rescore=0"], {"sq8": f"{OVER} after 1 of 3", "flat": OVER, "hnsw": OVER}),
+        (225, ["exact", "sq8,rescore=0", "sq8,rescore=20", "sq8,rescore=50"], {"flat": "100 of 500", "hnsw": OVER}),
+        (9999, ["exact", "sq8,rescore=0", "sq8,rescore=20", "sq8,rescore=50", "flat", "hnsw,efSearch=40"], {}),
+    ],
+)
+def test_a_budget_of_time(
+    seconds: float, tried: list[str], left_out: dict[str, str], index: AnceIndex, queries: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To search takes 10 seconds; to build, 30, and 30 more for each 100 vectors."""
+    now, inner = [0.0], tuner.timed
+
+    def timed(*arguments: Any) -> Any:
+        now[0] += 10
+        return inner(*arguments)
+
+    monkeypatch.setattr(tuner, "timed", timed)
+    monkeypatch.setattr(tuner, "time", Clock(now, 0))
+    monkeypatch.setattr(filling, "time", Clock(now, 30))
+    monkeypatch.setattr(filling, "_BLOCK_BYTES", 4 * DIMENSION * 100)
+    found = tune(index, queries, k=10, backends=["sq8", "flat", "hnsw,efSearch=40"], rounds=1, seconds=seconds)
+    assert read_json(index.folder / "search.json")["tried"] == [one.backend for one in found.measured] == tried
+    assert found.skipped.keys() == left_out.keys()
+    assert all(reason in found.skipped[family] for family, reason in left_out.items())
+    assert found.seconds == now[0]
+
+
+def test_single_searches_end_after_their_time(index: AnceIndex, queries: np.ndarray) -> None:
+    """Those made count, ten at least."""
+    inner, searched = index.searcher(), []
+
+    class Searcher:
+        store = inner.store
+
+        def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+            searched.append(len(queries_QD))
+            return inner.search(queries_QD, k)
+
+    for seconds, alone in ((0.0, 10), (9999.0, 3 * len(queries))):
+        searched.clear()
+        found, timing = timed(index, queries, 5, Searcher(), 3, seconds)
+        assert searched == [len(queries)] * 2 + [1] * alone
+        assert 0 < timing.median_ms <= timing.p99_ms
+        np.testing.assert_array_equal(found, index.search_vectors(queries, 5)[1])
+
+
 def test_what_cannot_be_meant_is_refused(index: AnceIndex, queries: np.ndarray) -> None:
     for options, asked, given in (
         ({"rounds": 0}, queries, "0 rounds"),
         ({"recall": 1.1}, queries, r"1\.1"),
         ({}, queries[:0], "0 queries"),
+        ({"seconds": 0}, queries, "0 seconds"),
     ):
         with pytest.raises(UsageError, match=given):
             tune(index, asked, **options)
@@ -389,5 +454,6 @@ def test_mistakes_of_the_command(collection: Path, built: Path, monkeypatch: pyt
 def test_a_family_that_is_left_out_is_told(collection: Path, built: Path) -> None:
     result = CliRunner().invoke(command, [str(built), "--dataset", str(collection), "-k", "3", "--rounds", "1", "--backend", "ivf900"])
     assert result.exit_code == 0, result.output
-    assert "not built: ivf900: Faiss cannot train IVF900,Flat" in result.stderr
+    assert "left out: ivf900: Faiss cannot train IVF900,Flat" in result.stderr
+    assert "tried 1 settings of exact in" in result.stderr
     assert "used by --backend tuned: exact" in result.stderr

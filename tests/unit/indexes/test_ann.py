@@ -27,7 +27,9 @@ from ance_ir.registries import FAISS_PARTS
 ROWS = 700
 DIMENSION = 16
 
-FAMILIES = ["flat", "ivf", "hnsw", "fp16", "sq8", "pq", "opq", "ivf+fp16", "ivf+sq8", "ivf+pq", "opq+ivf+pq", "hnsw+sq8", "hnsw+fp16"]
+ALONE = ["flat", "ivf", "hnsw", "fp16", "sq8", "rabitq", "pq", "opq"]
+JOINED = ["ivf+fp16", "ivf+rabitq2", "ivf+sq8", "ivf+pq", "opq+ivf+pq", "hnsw+sq8", "hnsw+fp16"]
+FAMILIES = [*ALONE, *JOINED]
 SHORTER = ["pca8", "pca8+ivf", "pca8+opq+ivf", "matryoshka8", "matryoshka8+hnsw", "matryoshka8+ivf+sq8"]
 OTHERS = [
     "IVF8,PQ8x4fs",
@@ -109,6 +111,10 @@ def recall(found: np.ndarray, expected: np.ndarray) -> float:
         ("opq+ivf+pq48", "opq48+ivf", "OPQ48,IVF256,PQ48"),
         ("pca64+ivf", "pca64+ivf", "PCA64,IVF256,Flat"),
         ("pca100+opq", "pca100+opq", "PCA100,OPQ25,PQ25"),
+        ("rabitq", "rabitq", "RR768,RaBitQ2"),
+        ("rabitq1+ivf", "ivf+rabitq1", "RR768,IVF256,RaBitQ"),
+        ("ivf64+rabitq2+pca100", "pca100+ivf64+rabitq2", "PCA100,RR100,IVF64,RaBitQ2"),
+        ("matryoshka64+rabitq4", "matryoshka64+rabitq4", "RR64,RaBitQ4"),
         ("matryoshka64", "matryoshka64+flat", "Flat"),
         ("ivf,rescore=0,nprobe=3", "ivf,nprobe=3,rescore=0", "IVF256,Flat"),
         ("hnsw,efConstruction=200", "hnsw,efConstruction=200", "HNSW32,Flat"),
@@ -141,6 +147,8 @@ def test_names_and_what_faiss_is_told(text: str, written: str, factory: str) -> 
         ("faiss:HNSW1,Flat", "2 to 1024"),
         ("faiss:IVF4_HNSW1,Flat", "2 to 1024"),
         ("hnsw+pq", "hnsw .*pq.*hnsw"),
+        ("hnsw+rabitq", "rabitq .*hnsw.*ivf"),
+        ("rabitq10", "rabitq .*1 to 9.*10"),
         ("flat,nprobe=3", "flat.*nprobe .*ivf"),
         ("faiss:HNSW32,nprobe=3", "HNSW32.*nprobe .*ivf"),
         ("ivf,efSearch=3", "ivf.*efSearch .*hnsw"),
@@ -180,7 +188,7 @@ def test_every_part_is_complete(name: str) -> None:
 
 
 def test_every_family_of_parts_is_read_in_any_order_or_refused() -> None:
-    parts = ["pca8", "matryoshka8", "opq", "ivf", "hnsw", "flat", "fp16", "sq8", "pq"]
+    parts = ["pca8", "matryoshka8", "opq", "ivf", "hnsw", "flat", "fp16", "sq8", "rabitq", "pq"]
     read = 0
     for count in (1, 2, 3, 4):
         for chosen in itertools.combinations(parts, count):
@@ -709,7 +717,7 @@ def test_a_family_is_read_once(tmp_path: Path, vectors: np.ndarray, monkeypatch:
     index = filled(tmp_path / "x", vectors)
     read: list[str] = []
     inner = faiss.read_index
-    monkeypatch.setattr(faiss, "read_index", lambda path: read.append(path) or inner(path))
+    monkeypatch.setattr(faiss, "read_index", lambda path, *flags: read.append(path) or inner(path, *flags))
     for backend in ("ivf", "ivf,nprobe=3", "ivf,rescore=9", "flat", "faiss"):
         index.searcher(backend)
     assert len(read) == 2
