@@ -70,6 +70,7 @@ setup(
         "ance_ir": ["py.typed"],
         "ance_ir.eval.across": ["*.html"],
         "ance_ir.eval.benchmarks": ["*.toml"],
+        "ance_ir.eval.published": ["*.toml"],
         "ance_ir.eval.report": ["*.css", "*.html", "*.js"],
         "ance_ir.models.dense.families": ["*.toml"],
         "ance_ir.workflows.planning.machines": ["*.json"],

@@ -30,6 +30,7 @@ NEGATIVES = Registry[Any]("negatives", "ance_ir.training.negatives.named", "make
 OPTIMISERS = Registry[Any]("optimiser", "ance_ir.training.run.optimisers", "make")
 PASSAGES = Registry[Any]("passage scheme", "ance_ir.indexes.passages", "SCHEME")
 POOLINGS = Registry[Any]("pooling", "ance_ir.models.dense.poolings", "POOLING")
+PUBLICATIONS = DataFiles("publication", "ance_ir.eval.published")
 RECIPES = DataFiles("recipe", "ance_ir.workflows.recipes")
 RERANKER_LAYOUTS = Registry[Any]("layout of rerankers", "ance_ir.models.cross.layouts", "LAYOUT")
 RUN_FORMATS = Registry[Any]("format of runs", "ance_ir.eval.runs.formats", "FORMAT")

@@ -23,13 +23,14 @@ from ance_ir.eval.measures import (
     required_evidence,
 )
 from ance_ir.eval.on_dataset import evaluate_on_dataset
+from ance_ir.eval.published import PublishedFigure, published_on, published_table
 from ance_ir.eval.report import write_report
 from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
 from ance_ir.eval.runs.dataset_runs import RunRetriever, dataset_runs
 from ance_ir.eval.runs.kept import KeptRuns
 from ance_ir.eval.searching import RunFile, SystemRun, search_index, search_on_dataset
 from ance_ir.eval.significance import compare
-from ance_ir.eval.suites import SUITES, Suite, find_suite, suite_of
+from ance_ir.eval.suites import SUITES, Suite, find_suite, published_for, suite_of
 from ance_ir.eval.tables import Table
 from ance_ir.eval.tuning.weights import TunedWeights, tune_weights
 from ance_ir.moved import moved
@@ -50,6 +51,7 @@ __all__ = [
     "Hole",
     "KeptRuns",
     "Overlap",
+    "PublishedFigure",
     "RUN_FORMATS",
     "Ranking",
     "RunFile",
@@ -75,6 +77,9 @@ __all__ = [
     "format_example",
     "mean_values",
     "parse_measures",
+    "published_for",
+    "published_on",
+    "published_table",
     "queries_won",
     "read_run",
     "report_on_dataset",

@@ -12,6 +12,7 @@ from ance_ir.datasets import Dataset, FileDataset
 from ance_ir.errors import AnceError, DatasetNotFoundError
 from ance_ir.eval.doctor import Finding, Findings, diagnose
 from ance_ir.eval.evaluation import Evaluation
+from ance_ir.eval.published import published_on, published_table
 from ance_ir.eval.report import write_report
 from ance_ir.eval.suites import Suite
 
@@ -74,7 +75,17 @@ def report_on_dataset(
     except (AnceError, OSError) as error:
         logger.warning("the page shows docnos in place of the documents' texts: %s", error)
         store = None
-    write_report(path, evaluation, dataset.queries(split), title=title, store=store, findings=findings, relevant=suite.threshold)
+    figures = published_on(dataset, split)
+    write_report(
+        path,
+        evaluation,
+        dataset.queries(split),
+        title=title,
+        store=store,
+        findings=findings,
+        relevant=suite.threshold,
+        published=published_table(figures) if figures else None,
+    )
 
 
 def _at_hand(dataset: Dataset) -> bool:

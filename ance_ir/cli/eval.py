@@ -175,7 +175,7 @@ def _evaluate_one(
 ) -> None:
     """Evaluate systems on one dataset."""
     from ance_ir import load_dataset
-    from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, suite_of
+    from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, published_on, published_table, suite_of
     from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.processes import usable_cpus
 
@@ -192,8 +192,8 @@ def _evaluate_one(
 
     say = partial(click.echo, err=form != "text")
     _save_and_show(found, out, form, {**settings, "k": options["num_results"] or used.depth})
-    if chosen is None and (published := used.published_table()):
-        say(f"\n{published.to_text()}")
+    if published := published_on(source, split):
+        say(f"\n{published_table(published).to_text()}")
     _examine(found, source, split, used, out, report, say)
 
 

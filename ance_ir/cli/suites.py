@@ -20,12 +20,14 @@ def command(form: str) -> None:
     """
     from dataclasses import asdict
 
-    from ance_ir.eval import SUITES, parse_measures, required_evidence
+    from ance_ir.eval import SUITES, parse_measures, published_for, published_table, required_evidence
 
+    published = {suite.name: published_for(suite) for suite in SUITES.values()}
     if form == "json":
         import json
 
-        click.echo(json.dumps([asdict(suite) for suite in SUITES.values()], indent=2, ensure_ascii=False))
+        rows = [{**asdict(suite), "published": list(map(asdict, published[suite.name]))} for suite in SUITES.values()]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for suite in SUITES.values():
         click.echo(f"{suite.name}: {suite.describes}\n  measures {' '.join(suite.measures)}")
@@ -39,6 +41,6 @@ def command(form: str) -> None:
             click.echo(f"  rerank setting: candidates % {suite.candidates} >> SYSTEM")
         if suite.needs:
             click.echo(f"  needs {suite.needs}")
-        if published := suite.published_table():
-            click.echo("\n".join(f"    {line}" for line in published.to_text().splitlines()))
+        if figures := published[suite.name]:
+            click.echo("\n".join(f"    {line}" for line in published_table(figures).to_text().splitlines()))
         click.echo()

@@ -19,6 +19,7 @@ from ance_ir.eval.report.contents import contents, to_script
 from ance_ir.eval.report.frame import part, render
 from ance_ir.eval.report.sections import curves, differences
 from ance_ir.eval.report.strokes import ink, stroke
+from ance_ir.eval.tables import Table
 from ance_ir.files import atomic_open
 
 _SCRIPTS = ("base.js", "chart.js", "rankings.js", "queries.js")
@@ -33,6 +34,7 @@ def write_report(
     store: DocumentStore | None = None,
     findings: Sequence[Finding] = (),
     relevant: int = 1,
+    published: Table | None = None,
 ) -> None:
     """Write a page of all figures, the doctor's findings, and each query with the systems' rankings.
 
@@ -44,6 +46,7 @@ def write_report(
         store: the documents, whose texts are shown; those that it does not hold are shown by their docno.
         findings: from ``diagnose``.
         relevant: labels from this on are relevant.
+        published: figures of others for the same queries.
     """
 
     def texts(docnos: Sequence[str]) -> list[Mapping[str, str] | None]:
@@ -66,6 +69,7 @@ def write_report(
         inks={system: ink(number) for number, system in enumerate(strokes)},
         differences=differences(evaluation),
         findings=findings,
+        published=published,
         figures=curves(evaluation, relevant),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

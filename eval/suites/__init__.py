@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from ance_ir import registries
 from ance_ir.choices import check_choice
-from ance_ir.datasets import Dataset, FileDataset, counts_itself
+from ance_ir.datasets import Dataset, counts_itself
 from ance_ir.errors import DatasetNotFoundError
-from ance_ir.eval.suites._suite import PublishedFigure, Suite
+from ance_ir.eval.published import PublishedFigure, published_figures
+from ance_ir.eval.suites._suite import Suite
 
-__all__ = ["PublishedFigure", "SUITES", "Suite", "find_suite", "suite_of"]
+__all__ = ["SUITES", "Suite", "find_suite", "published_for", "suite_of"]
 
 SUITES: Mapping[str, Suite] = {suite.name: suite for suite in registries.SUITES.values()}
 
@@ -29,17 +30,13 @@ def find_suite(name: str) -> Suite:
 def suite_of(dataset: Dataset, split: str = "test") -> Suite:
     """The suite of a dataset: its own, or a general one, for judgements if the split has any, else for answers.
 
-    It has published figures only where they were measured on exactly these queries.
-
     Raises:
         DatasetNotFoundError: there is no such split, or it has neither judgements nor answers, or they cannot be downloaded; says what is
             needed and how large that is.
     """
     name = dataset.queries_name(split)
-    suite = _suite_for(name) or _suite_for(dataset.name)
-    if suite is not None:
-        same = re.fullmatch(suite.published_on or suite.datasets, name)
-        return suite if same and not isinstance(dataset, FileDataset) else replace(suite, published=())
+    if suite := _suite_for(name) or _suite_for(dataset.name):
+        return suite
     try:
         dataset.qrels(split)
         return replace(SUITES["judged"], counts_itself=counts_itself(dataset.name))
@@ -49,6 +46,11 @@ def suite_of(dataset: Dataset, split: str = "test") -> Suite:
         except DatasetNotFoundError:
             raise error from None
         return SUITES["answered"]
+
+
+def published_for(suite: Suite) -> tuple[PublishedFigure, ...]:
+    """The figures that are published for the datasets of a suite."""
+    return tuple(figure for figure in published_figures() if _suite_for(figure.dataset) is suite)
 
 
 def _suite_for(name: str) -> Suite | None:

@@ -1,15 +1,8 @@
-"""The base of suites, and published figures."""
+"""The base of suites."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-
-from ance_ir.eval.tables import NOTHING, Table
-
-PAPER = "Xiong et al. 2021"
-PYSERINI = "Pyserini"
-DPR = "Karpukhin et al. 2020"
 
 MSMARCO = "the passages of MS MARCO (1.1 GB to download, 2.9 GB unpacked)"
 DOCUMENTS = "the documents of MS MARCO (8.5 GB to download, 22 GB unpacked)"
@@ -18,22 +11,7 @@ WIKIPEDIA = "DPR's 21 million passages of Wikipedia (4.7 GB to download, 13 GB u
 COVERAGE = ("Coverage@1", "Coverage@5", "Coverage@20", "Coverage@100")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PublishedFigure:
-    """Values that others report for a system.
-
-    Attributes:
-        system: its name in their table.
-        values: by measure.
-        source: the publication.
-    """
-
-    system: str
-    values: Mapping[str, float]
-    source: str
-
-
-_LONG = ("describes", "datasets", "published", "published_on", "needs")
+_LONG = ("describes", "datasets", "needs")
 """Fields that ``repr`` leaves out."""
 
 
@@ -52,8 +30,6 @@ class Suite:
             authors say so.
         k1: of BM25, where the system does not set it.
         b: of BM25, likewise.
-        published: figures to compare with, on the full collection.
-        published_on: regular expression of the datasets whose queries these figures were measured on; empty for all of ``datasets``.
         candidates: how many of the candidates that come with the queries are reranked in the rerank setting; 0 where there is none.
         needs: what is downloaded, and how large it is.
         counts_itself: whether a result counts whose docno is the query's qid; false where queries are documents (ArguAna, Quora).
@@ -70,8 +46,6 @@ class Suite:
     passages: str = "firstp"
     k1: float = 0.9
     b: float = 0.4
-    published: tuple[PublishedFigure, ...] = ()
-    published_on: str = ""
     candidates: int = 0
     needs: str = ""
     judged_in_part: bool = False
@@ -82,25 +56,3 @@ class Suite:
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         changed = [f"{name}={value!r}" for name, (value, default) in values.items() if value != default and name not in _LONG]
         return f"Suite({', '.join(changed)})"
-
-    def published_table(self) -> Table | None:
-        """The published figures; ``None`` where there are none."""
-        if not self.published:
-            return None
-        measures = list(dict.fromkeys(measure for figure in self.published for measure in figure.values))
-        rows = [
-            [figure.system, figure.source, *(str(figure.values[measure]) if measure in figure.values else NOTHING for measure in measures)]
-            for figure in self.published
-        ]
-        return Table(header=["published, full collection", "source", *measures], rows=rows, left=2)
-
-
-def figures(source: str, values: Mapping[str, Mapping[str, float]]) -> tuple[PublishedFigure, ...]:
-    """The figures of a publication, from values by system and measure."""
-    return tuple(PublishedFigure(system=system, values=of, source=source) for system, of in values.items())
-
-
-def table_1(retrieval: Mapping[str, float], rerank: Mapping[str, float]) -> tuple[PublishedFigure, ...]:
-    """The paper's Table 1: nDCG@10 of full retrieval, and of reranking BM25's top 100."""
-    ndcg = {**retrieval, **{f"{system} (rerank)": value for system, value in rerank.items()}}
-    return figures(PAPER, {system: {"nDCG@10": value} for system, value in ndcg.items()})

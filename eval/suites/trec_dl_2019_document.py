@@ -1,6 +1,6 @@
 """TREC Deep Learning 2019, documents."""
 
-from ance_ir.eval.suites._suite import DOCUMENTS, Suite, table_1
+from ance_ir.eval.suites._suite import DOCUMENTS, Suite
 
 SUITE = Suite(
     name="trec-dl-2019/document",
@@ -10,10 +10,6 @@ SUITE = Suite(
     depth=100,
     passages="maxp:512,4",
     candidates=100,
-    published=table_1(
-        {"BM25": 0.519, "DPR": 0.557, "ANCE FirstP": 0.615, "ANCE MaxP": 0.628},
-        {"BERT": 0.646, "DPR": 0.629, "ANCE FirstP": 0.641, "ANCE MaxP": 0.671},
-    ),
     judged_in_part=True,
     needs=f"{DOCUMENTS}, queries and judgements (0.3 MB)",
 )

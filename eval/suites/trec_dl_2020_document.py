@@ -10,6 +10,5 @@ SUITE = replace(
     name="trec-dl-2020/document",
     describes="TREC Deep Learning 2020, documents: 45 queries, labels 0 to 3, of which 1 and more are relevant to binary measures",
     datasets="msmarco-document/trec-dl-2020(/judged)?",
-    published=(),
     needs=f"{DOCUMENTS}, queries and judgements (0.2 MB)",
 )

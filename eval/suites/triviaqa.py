@@ -1,6 +1,6 @@
 """TriviaQA over Wikipedia."""
 
-from ance_ir.eval.suites._suite import COVERAGE, DPR, PAPER, WIKIPEDIA, Suite, figures
+from ance_ir.eval.suites._suite import COVERAGE, WIKIPEDIA, Suite
 
 SUITE = Suite(
     name="triviaqa",
@@ -8,16 +8,5 @@ SUITE = Suite(
     datasets="(triviaqa|trivia-qa|dpr-w100/trivia-qa)/(dev|train)|triviaqa/test",
     measures=COVERAGE,
     depth=100,
-    published=(
-        *figures(DPR, {"DPR, single task": {"Coverage@20": 0.794, "Coverage@100": 0.850}}),
-        *figures(
-            PAPER,
-            {
-                "ANCE, single task": {"Coverage@20": 0.803, "Coverage@100": 0.853},
-                "ANCE, multi task": {"Coverage@20": 0.803, "Coverage@100": 0.852},
-            },
-        ),
-    ),
-    published_on="triviaqa(/test)?",
     needs=f"{WIKIPEDIA}, and the test questions (a file of 1.4 MB)",
 )

@@ -1,0 +1,126 @@
+"""Reads publications from TOML files.
+
+::
+
+    describes = "Pyserini"                 # what tables call it
+    source = "https://…"                   # where it states these figures
+
+    [[tables]]
+    dataset = "msmarco-passage/dev/small"  # the id of whose queries they are
+    measures = ["RR@10", "R@1000"]
+
+    [tables.systems]
+    "ANCE FirstP" = [0.3301, 0.9587]       # a value for each measure
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ance_ir.datasets import Dataset, FileDataset
+from ance_ir.errors import DatasetError
+from ance_ir.eval.tables import Table, table_of
+from ance_ir.registries import PUBLICATIONS
+from ance_ir.typed_json import type_fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFigure:
+    """Values that others report for a system.
+
+    Attributes:
+        publication: the name of its file.
+        source: what tables call the publication.
+        dataset: the id of the queries.
+        system: its name in the publication.
+        values: by measure.
+    """
+
+    publication: str
+    source: str
+    dataset: str
+    system: str
+    values: dict[str, float]
+
+    def is_on(self, queries: str) -> bool:
+        """Whether it is of queries of this name; a split ``judged`` or ``test`` has those of the id above it that count."""
+        return queries in (self.dataset, f"{self.dataset}/judged", f"{self.dataset}/test")
+
+
+class _Table(TypedDict):
+    dataset: str
+    measures: list[str]
+    systems: dict[str, list[float]]
+
+
+class _File(TypedDict):
+    describes: str
+    source: str
+    tables: list[_Table]
+
+
+@cache
+def published_figures() -> tuple[PublishedFigure, ...]:
+    """All of them, by publication."""
+    return tuple(figure for path in PUBLICATIONS.values() for figure in read_publication(path))
+
+
+def published_on(dataset: Dataset, split: str = "test") -> tuple[PublishedFigure, ...]:
+    """The figures that are published for a split's queries; none for a folder of one's own, which may hold a sample of the documents."""
+    if isinstance(dataset, FileDataset):
+        return ()
+    queries = dataset.queries_name(split)
+    return tuple(figure for figure in published_figures() if figure.is_on(queries))
+
+
+def published_table(figures: Sequence[PublishedFigure]) -> Table:
+    """Figures as a table: of the queries of one dataset a row for each system with all measures, else a row for each dataset with the first
+    measure of each system.
+    """
+    if len({figure.dataset for figure in figures}) == 1:
+        rows = [{"published, full collection": figure.system, "source": figure.source, **_shown(figure.values)} for figure in figures]
+        return table_of(rows, left=2)
+    measure = next(iter(figures[0].values))
+    by_dataset: dict[str, dict[str, str]] = {}
+    for figure in figures:
+        row = by_dataset.setdefault(figure.dataset, {f"published {measure}": figure.dataset})
+        row.setdefault(figure.system, _shown(figure.values)[measure])
+    return table_of(list(by_dataset.values()))
+
+
+def _shown(values: dict[str, float]) -> dict[str, str]:
+    return {measure: str(value) for measure, value in values.items()}
+
+
+def read_publication(path: Path) -> list[PublishedFigure]:
+    """The figures in a file; what several tables say of a system on the same queries is one figure.
+
+    Raises:
+        DatasetError: the file is none of a publication, or gives a value twice.
+    """
+    try:
+        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: expected TOML, {error}") from error
+    if fault := type_fault(content, _File):
+        raise DatasetError(f"{path}: {fault}")
+    found: dict[tuple[str, str], PublishedFigure] = {}
+    for table in content["tables"]:
+        for system, values in table["systems"].items():
+            place = f"{path}: {system} on {table['dataset']}"
+            if len(values) != len(table["measures"]):
+                raise DatasetError(f"{place}: expected {len(table['measures'])} values, found {len(values)}")
+            figure = found.setdefault(
+                (table["dataset"], system),
+                PublishedFigure(publication=path.stem, source=content["describes"], dataset=table["dataset"], system=system, values={}),
+            )
+            for measure, value in zip(table["measures"], values, strict=True):
+                if measure in figure.values:
+                    raise DatasetError(f"{place}: {measure} is given twice")
+                figure.values[measure] = value
+    return list(found.values())
