@@ -44,6 +44,9 @@ class UserPath(click.Path):
 
 DATASET = "A file or folder, a name under $ANCE_IR_DATA, python-stdlib, or an ir_datasets id (or alias)."
 
+HELD_OUT = "train:N holds out N training queries"
+"""Of ``--dev-split``."""
+
 PRECISIONS = ("float32", "bfloat16", "int8")
 """Those of ``ance_ir.models.compute.precision``, written here so that no help imports torch."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ance_ir.cli._options import UserPath, dataset_option, dev_dataset_option, device_option, given, layers_option, numbers
+from ance_ir.cli._options import HELD_OUT, UserPath, dataset_option, dev_dataset_option, device_option, given, layers_option, numbers
 
 EXAMPLE = """
 \b
@@ -39,7 +39,7 @@ def command() -> None:
 @click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` changes to B; a refresh is due then.")
 @click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")
 @click.option("--split", default="train", show_default=True, help="The queries to train on.")
-@click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on as well.  [default: dev, where there is one]")
+@click.option("--dev-split", metavar="SPLIT", help=f"Queries to evaluate on as well; {HELD_OUT}.  [default: dev, where there is one]")
 @dev_dataset_option
 @click.option("--test-split", default="test", show_default=True, help="Queries to evaluate on.")
 @click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: the model's]")

@@ -12,6 +12,7 @@ import click
 from ance_ir.cli._lora import lora_option
 from ance_ir.cli._mining import candidate_options
 from ance_ir.cli._options import (
+    HELD_OUT,
     dev_dataset_option,
     device_option,
     join,
@@ -81,7 +82,7 @@ Example:
 @click.command("train", short_help="Train a dense retriever", help=HELP, epilog=EXAMPLE)
 @training_sets_options
 @recipe_options
-@click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each refresh: of the first --dataset.")
+@click.option("--dev-split", metavar="SPLIT", help=f"Queries to evaluate on at each refresh, of the first --dataset; {HELD_OUT}.")
 @dev_dataset_option
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @click.option("--head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's models on a bare backbone.")

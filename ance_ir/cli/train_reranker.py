@@ -10,6 +10,7 @@ import click
 
 from ance_ir.cli._lora import lora_option
 from ance_ir.cli._options import (
+    HELD_OUT,
     dev_dataset_option,
     device_option,
     given,
@@ -43,7 +44,7 @@ Example:
 
 @click.command("train-reranker", short_help="Train a reranker (cross-encoder)", help=HELP, epilog=EXAMPLE)
 @training_sets_options
-@click.option("--dev-split", metavar="SPLIT", help="Queries to evaluate on at each checkpoint, reranking what BM25 finds.")
+@click.option("--dev-split", metavar="SPLIT", help=f"Queries to evaluate on at each checkpoint, reranking what BM25 finds; {HELD_OUT}.")
 @dev_dataset_option
 @click.option("--dev-depth", type=int, default=20, show_default=True, help="Documents to rerank for each of these queries.")
 @click.option("--fresh-head", is_flag=True, help="Begin with a new classification head: on a backbone, or in place of the checkpoint's.")

@@ -42,9 +42,10 @@ class Material:
         self._device = device
         self.dataset = load_dataset(settings.dataset)
         self.store = self.dataset.store()
-        self.sets = TrainingSets.open([self.dataset], [settings.split])
-        self.queries = self.sets.queries
         self.dev = DevQueries.of(self.dataset, settings.dev_split, load_dataset(settings.dev_dataset) if settings.dev_dataset else None)
+        sets = TrainingSets.open([self.dataset], [settings.split])
+        self.sets = sets if self.dev is None else self.dev.left(sets)
+        self.queries = self.sets.queries
         test = DevQueries(dataset=self.dataset, split=settings.test_split)
         dev = self.dev or (DevQueries(dataset=self.dataset, split="dev") if self.dataset.has_split("dev") else test)
         self._judged = {evaluated.name: evaluated.judged() for evaluated in dict.fromkeys((dev, test))}

@@ -73,7 +73,8 @@ class StudySettings(Brief):
         warm_up_share: the share of the steps after which a scheme ``A -> B`` changes to B, at a step with a refresh.
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on.
-        dev_split: queries to evaluate on in addition to those of the test; ``None``: ``dev`` where the dataset has it.
+        dev_split: queries to evaluate on in addition to those of the test, or ``SPLIT:N`` for N training queries that are held out;
+            ``None``: ``dev`` where the dataset has it.
         dev_dataset: whose dev queries, over the same documents; its name; ``None``: those of ``dataset``. See ``DevQueries.of``.
         test_split: queries that the expectations are tested on.
         query_length: tokens of a query; ``None``: the model's.
@@ -110,7 +111,7 @@ class StudySettings(Brief):
             self.training(seed)
         if self.depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {self.depth}")
-        if self.dev_split == self.test_split and self.dev_dataset is None:
+        if (self.dev_split or "").partition(":")[0] == self.test_split and self.dev_dataset is None:
             raise UsageError(f"dev and test queries are both of the split {self.test_split!r}; name two, or leave dev_split out")
         warmed = [scheme for scheme in map(Scheme.parse, self.schemes) if scheme.warm_up is not None]
         if warmed and (not 0 < self.until < self.steps or self.until % self.refresh_every):

@@ -87,6 +87,7 @@ class Trial:
             passages=PASSAGES,
             depth=settings.depth,
             split=settings.split,
+            held_out=material.dev.asked if material.dev is not None and material.dev.held_out is not None else None,
             warm_up=None if self.scheme.warm_up is None else with_mix(self.scheme.warm_up),
             warm_up_until=None if self.scheme.warm_up is None else settings.until,
             say=say,

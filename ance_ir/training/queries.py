@@ -107,15 +107,23 @@ class TrainingQueries:
     def of_corpus(self, documents: range) -> tuple[np.ndarray, TrainingQueries]:
         """The queries of a corpus: their numbers, int64, and themselves, as one set whose documents are numbered within the corpus."""
         found = np.concatenate([np.arange(one.queries.start, one.queries.stop) for one in self.parts if one.documents == documents])
-        rows = found.tolist()
-        own = TrainingQueries(
-            qids=[self.qids[row] for row in rows],
-            texts=[self.texts[row] for row in rows],
-            positives=[self.positives[row] - documents.start for row in rows],
-            excluded=[self.excluded[row] - documents.start for row in rows],
+        own = self.rows(found.tolist())
+        return found, dataclasses.replace(
+            own,
+            positives=[positives - documents.start for positives in own.positives],
+            excluded=[excluded - documents.start for excluded in own.excluded],
             documents=len(documents),
         )
-        return found, own
+
+    def rows(self, rows: Sequence[int]) -> TrainingQueries:
+        """Some of the queries, as one set."""
+        return TrainingQueries(
+            qids=[self.qids[row] for row in rows],
+            texts=[self.texts[row] for row in rows],
+            positives=[self.positives[row] for row in rows],
+            excluded=[self.excluded[row] for row in rows],
+            documents=self.documents,
+        )
 
     @property
     def parts(self) -> tuple[QuerySet, ...]:

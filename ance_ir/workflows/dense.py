@@ -47,6 +47,7 @@ class DenseTraining(DatasetTraining):
         negatives: see ``DatasetTraining``: ``"ance"``, ``"mix(bm25, random)"``, …
         depth: likewise.
         split: likewise.
+        held_out: likewise.
         passages: how documents are cut.
         dev_split: queries to evaluate on at each refresh, with the vectors that it made; where no negatives are mined, the corpus is
             encoded for this alone.
@@ -168,7 +169,7 @@ def train_on_dataset(
     how = settings_of(DenseTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
         dev = DevQueries.of(data.dataset, how.dev_split, how.dev_dataset)
-        data.warn_of_shared_queries(dev)
+        data = data.evaluated_on(dev)
         data, teacher = _taught(data, how)
         schedule = how.schedule(data.negatives(model.device, dense=True, draw=how.mining.draw, temperature=settings.temperature), settings)
         trainer = data.trainer(
@@ -268,9 +269,7 @@ def _miner(
         Reuse(AnceIndex(how.mining.reuse), Encoding.of(model, str(how.passages)))
     if not (dev or mines):
         if how.inferencers is not None:
-            raise UsageError(
-                f"inferencers mine, and evaluate on a dev split; with {how.negatives} negatives and no dev split they have nothing to do"
-            )
+            raise UsageError(f"inferencers mine and evaluate; with {how.negatives} negatives and no dev split they have nothing to do")
         return None
     for device in how.inferencers or ():
         find_device(device)

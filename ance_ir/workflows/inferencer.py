@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import sys
 import time
@@ -66,12 +67,15 @@ def run_inferencer(
     manifest = run.manifest
     if (manifest.get("refresh") or {}).get("kind") != "asynchronous":
         raise TrainingError(f"{folder}: this run takes no negatives from inferencers; train with --inferencers")
-    sets = _sets(manifest, [dataset] if isinstance(dataset, str) else list(dataset or ()), folder, verbose)
+    opened = _sets(manifest, [dataset] if isinstance(dataset, str) else list(dataset or ()), folder, verbose)
+    dev = DevQueries.of_run(manifest, opened.sets[0].dataset, dev_dataset)
+    held_out = DevQueries.of(opened.sets[0].dataset, manifest["dataset"].get("held_out"), None)
+    sets = functools.reduce(lambda sets, one: one.left(sets) if one else sets, (dev, held_out), opened)
     miner = Mining.of_run(manifest, manifest["environment"]["place"]["reuse"]).miner(
         sets,
         parse_passages(manifest["passages"]),
         depth=manifest["refresh"]["depth"],
-        dev=DevQueries.of_run(manifest, sets.sets[0].dataset, dev_dataset),
+        dev=dev,
         device=str(find_device(device)),
         keep_indexes=manifest["refresh"]["keep_indexes"],
         verbose=verbose,

@@ -79,7 +79,7 @@ def train_reranker_on_dataset(
     how = settings_of(RerankerTraining, how, options)
     with opened(dataset, how, world, verbose=verbose) as data:
         dev = DevQueries.of(data.dataset, how.dev_split, how.dev_dataset)
-        data.warn_of_shared_queries(dev)
+        data = data.evaluated_on(dev)
         if how.lora is not None:
             model.add_adapter(how.lora, settings.seed)
         objective = RerankerObjective(model, data.queries, data.store, how.loss, world)

@@ -10,6 +10,7 @@ from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.datasets.store.joined import JoinedDocuments, NumberedDocuments
 from ance_ir.digests import digest_of
 from ance_ir.errors import TrainingError, UsageError
+from ance_ir.eval.rankings import same_text
 from ance_ir.notices import examples
 from ance_ir.training import TrainingQueries
 
@@ -95,6 +96,20 @@ class TrainingSets:
         weights = [one.weight for one in self.queries.sets]
         joined = TrainingQueries.joined(queries, [one.first for one in self.sets], weights or None)
         return TrainingSets(sets=tuple(replace(one, queries=own) for one, own in zip(self.sets, queries, strict=True)), queries=joined)
+
+    def without(self, texts: Collection[str]) -> TrainingSets:
+        """The same sets without the queries of some texts, each as ``same_text`` has it.
+
+        Raises:
+            TrainingError: a set has no other queries.
+        """
+        left = []
+        for one in self.sets:
+            rows = [row for row, text in enumerate(one.queries.texts) if same_text(text) not in texts]
+            if not rows:
+                raise TrainingError(f"{one.dataset.name}, split {one.split!r}: all of its queries are held out; none is left to train on")
+            left.append(one.queries.rows(rows))
+        return self.with_queries(left)
 
     @property
     def corpora(self) -> list[TrainingSet]:

@@ -50,7 +50,7 @@ def _evaluated(dataset: Dataset, split: str, dev: DevQueries | None, named: bool
     """The texts of the dev queries and of the test queries, after the name of their split."""
     of = f"{dataset.name}, " if named else ""
     if dev is not None:
-        yield dev.name if dev.apart else f"{of}{dev.split}", dev.dataset.queries(dev.split)["query"]
+        yield dev.name if dev.apart else f"{of}{dev.asked}", dev.queries()["query"]
         if dev.split == "test" and not dev.apart:
             return
     if dataset.has_split("test") and not _called_test(dataset, split):

@@ -33,6 +33,7 @@ class DatasetTraining(Brief):
         depth: documents of a ranking that negatives are drawn from.
         split: the queries to train on; of several datasets a split for each, or one for all.
         weights: of several datasets, see ``TrainingSets.open``.
+        held_out: ``SPLIT:N``: queries of the first dataset that are left out as those of such a dev split are, without being evaluated.
 
     Raises:
         UsageError: the depth is below 1.
@@ -42,6 +43,7 @@ class DatasetTraining(Brief):
     depth: int = 100
     split: str | Sequence[str] = "train"
     weights: Sequence[float] = ()
+    held_out: str | None = None
 
     def __post_init__(self) -> None:
         if self.depth < 1:
@@ -97,6 +99,16 @@ class TrainingData:
         named = NamedNegatives(self.sets, depth=self.how.depth, device=str(device), **options)
         return lambda text: self.world.lead_first(lambda: named.make(text))
 
+    def apart_from(self, dev: DevQueries | None) -> TrainingData:
+        """The same data without the queries that are held out for evaluation."""
+        return self if dev is None else dataclasses.replace(self, sets=dev.left(self.sets))
+
+    def evaluated_on(self, dev: DevQueries | None) -> TrainingData:
+        """The same data without the queries that are held out; warns of others that are asked again where the model is evaluated."""
+        data = self.apart_from(dev)
+        data.warn_of_shared_queries(dev)
+        return data
+
     def warn_of_shared_queries(self, dev: DevQueries | None = None) -> None:
         """Warn of training queries that are asked again where the model is evaluated, or in the test queries of any of the datasets."""
         if not self.world.leads:
@@ -132,7 +144,8 @@ class TrainingData:
         """
         if settings.stop_after is not None and not (described or {}).get("dev_split"):
             raise UsageError(f"stop_after {settings.stop_after} counts evaluations without gain, and there are none: name a dev_split")
-        dataset = {**self.sets.described, **(described or {})}
+        held_out = {"held_out": self.how.held_out} if self.how.held_out is not None else {}
+        dataset = {**self.sets.described, **held_out, **(described or {})}
         return Trainer(
             objective,
             negatives,
@@ -158,4 +171,5 @@ def opened(datasets: Dataset | Sequence[Dataset], how: DatasetTraining, world: W
         for dataset in several:
             world.lead_first(functools.partial(dataset.store, verbose=verbose))
         sets = TrainingSets.open(several, splits, how.weights, verbose=verbose)
-        yield TrainingData(sets=sets, how=how, world=world, notices=notices)
+        data = TrainingData(sets=sets, how=how, world=world, notices=notices)
+        yield data.apart_from(DevQueries.of(data.dataset, how.held_out, None))

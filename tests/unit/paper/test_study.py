@@ -87,6 +87,7 @@ def test_what_a_scheme_says() -> None:
         ({"steps": 0}, "steps is at least 1"),
         ({"depth": 0}, "at least 1 document"),
         ({"test_split": "dev", "dev_split": "dev"}, "both of the split 'dev'"),
+        ({"dev_split": "test:5"}, "both of the split 'test'"),
         ({"warm_up_share": 0.3}, "bm25 -> ance: .* at step 2 of 8"),
         ({"warm_up_share": 1.0}, "would end at step 8 of 8"),
         ({"warm_up_share": 0.0}, "would end at step 0 of 8"),
@@ -301,3 +302,15 @@ def test_dev_queries_of_another_dataset(tiny: tuple[Path, Path], tmp_path: Path)
     (other / "qrels.dev.txt").write_text("q1 0 d1 1\n")
     with pytest.raises(TrainingError, match="dev_dataset changed"):
         _check_fingerprints(Material(_settings(tiny, dev_dataset=str(other)), "cpu"), tmp_path)
+
+
+def test_dev_queries_that_are_held_out_are_not_trained_on(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    settings = _settings(tiny, schemes=("random",), seeds=(1,), dev_split="train:5")
+    material = Material(settings, "cpu")
+    assert material.splits == ("train:5", "test")
+    assert material.dev is not None
+    assert set(material.dev.queries()["query"]).isdisjoint(material.queries.texts)
+    results, _ = _study(settings, tmp_path / "study")
+    assert results["queries"] == {"train:5": 5, "test": 26}
+    trained = json.loads(next((tmp_path / "study").rglob("run.json")).read_text())["dataset"]
+    assert (trained["split"], trained["held_out"]) == ("train", "train:5")
