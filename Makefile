@@ -1,6 +1,6 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-large test-lowest check record results bench notebooks
+.PHONY: help setup demo test test-slow test-large test-lowest check record results bench notebooks gpu-check gpu-wheels
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -61,6 +61,37 @@ bench: setup ## search and encoding beside the alternatives, and what a pipeline
 	$(VENV)/bin/ance-ir bench encode
 	$(VENV)/bin/ance-ir bench pipeline
 
+# A GPU is often lent for minutes, on a machine without a network. What comes with torch and transformers is not fetched, nor what only
+# figures of significance (scipy, statsmodels) and BM25 need.
+GPU_WHEELS := .gpu-wheels
+GPU_SITE := .gpu-site
+GPU_NEEDS := beautifulsoup4 certifi charset-normalizer click Deprecated dill faiss-cpu hypothesis idna iniconfig ir_datasets ir_measures \
+	lz4 more-itertools packaging pandas pluggy Pygments pytest python-dateutil pyterrier requests six sortedcontainers soupsieve tzdata \
+	urllib3 wrapt
+GPU_TESTS = $(sort tests/gpu $(shell grep -rl --include='test_*.py' 'mark\.gpu' tests))
+OUT ?= gpu-check
+ifneq ($(wildcard $(GPU_WHEELS)/.),)
+GPU_PYTHON = PYTHONPATH=$(CURDIR):$(CURDIR)/$(GPU_SITE) $(PYTHON)
+gpu-check: $(GPU_SITE)/.installed
+else
+GPU_PYTHON = $(VENV)/bin/python
+gpu-check: setup
+endif
+
+gpu-check: SHELL := bash
+gpu-check: .SHELLFLAGS := -o pipefail -c
+gpu-check: ## the tests that need a GPU, and what it does next to what it should: OUT/tests.txt, OUT/figures.jsonl (6 minutes)
+	@mkdir -p $(OUT); status=0; \
+	$(GPU_PYTHON) -m pytest -v -p no:cacheprovider -m gpu $(GPU_TESTS) $(ARGS) | tee $(OUT)/tests.txt || status=1; \
+	$(GPU_PYTHON) -m ance_ir bench gpu --out $(OUT)/figures.jsonl | tee $(OUT)/figures.txt || status=1; exit $$status
+
+gpu-wheels: ## what gpu-check needs on a machine without a network, where torch and transformers are: make gpu-wheels PYTHON=3.12
+	rm -rf $(GPU_WHEELS)
+	python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: -c constraints.txt -d $(GPU_WHEELS) \
+		--implementation cp --python-version $(if $(filter 3.%,$(PYTHON)),$(PYTHON),3.12) --platform any --platform manylinux2014_x86_64 \
+		$(foreach glibc,5 12 17 24 26 27 28 31 34,--platform manylinux_2_$(glibc)_x86_64) $(GPU_NEEDS)
+	@du -sh $(GPU_WHEELS)
+
 notebooks: setup ## run the notebooks and save them with their outputs; ARGS="notebooks/quick_start.ipynb" for one
 	$(VENV)/bin/python -m tests.notebooks $(ARGS)
 
@@ -83,6 +114,11 @@ notebooks: setup ## run the notebooks and save them with their outputs; ARGS="no
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,$(EXTRAS)]'
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps pyserini # for its jar
+	@touch $@
+
+$(GPU_SITE)/.installed: $(GPU_WHEELS)
+	rm -rf $(GPU_SITE)
+	$(PYTHON) -m pip install -q --disable-pip-version-check --no-index --no-deps --target $(GPU_SITE) $(GPU_WHEELS)/*.whl
 	@touch $@
 
 # The lowest version of everything that setup.py names, the newest of what these need. Torch by itself first: its processor-only build

@@ -10,8 +10,6 @@ from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import permutation_test, ttest_1samp, wilcoxon
-from statsmodels.stats.multitest import multipletests
 
 from ance_ir.choices import check_choice
 from ance_ir.errors import EvaluationError
@@ -95,8 +93,14 @@ def compare(
             differences = rounded(both["ours"] - both["theirs"], scale)
             rows.append((system, measure, differences.mean(), _p(differences.to_numpy(), test, seed), *counts))
     table = pd.DataFrame(rows, columns=[column for column in _COLUMNS if column != "p_corrected"])
-    corrected = multipletests(table["p"], method=correction)[1] if rows else np.array([])
-    return table.assign(p_corrected=corrected)[_COLUMNS]
+    return table.assign(p_corrected=_corrected(table["p"], correction) if rows else np.array([]))[_COLUMNS]
+
+
+def _corrected(p: pd.Series[float], correction: Correction) -> np.ndarray:
+    from statsmodels.stats.multitest import multipletests  # slow to import, and large, as scipy is
+
+    corrected: np.ndarray = multipletests(p, method=correction)[1]
+    return corrected
 
 
 def _check_values(per_query: Mapping[str, pd.DataFrame], weights: Mapping[str, pd.DataFrame] | None) -> None:
@@ -214,6 +218,8 @@ def _p(differences: np.ndarray, test: Test, seed: int) -> float:
     """Probability of differences as large as these by chance; 1 where there is no difference."""
     if len(differences) < 2 or not differences.any():
         return 1.0
+    from scipy.stats import permutation_test, ttest_1samp, wilcoxon
+
     if test == "randomisation":
         batch = max(1, _BATCH // len(differences))
         rng = np.random.default_rng(seed)
@@ -253,4 +259,4 @@ def compare_pairs(per_query: Mapping[str, pd.DataFrame], pairs: Sequence[tuple[s
     if not tables:
         return pd.DataFrame(columns=[*_COLUMNS, "baseline"])
     table = pd.concat(tables, ignore_index=True)
-    return table.assign(p_corrected=multipletests(table["p"], method="holm")[1])
+    return table.assign(p_corrected=_corrected(table["p"], "holm"))

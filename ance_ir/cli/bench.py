@@ -14,6 +14,8 @@ from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, dataset_options,
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ance_ir.eval.bench.gpu.figures import Figure
+
 EXAMPLE = """
 \b
 Example:
@@ -25,16 +27,17 @@ Example:
   ance-ir bench pipeline --documents 500 --queries 4
   ance-ir bench train --dataset msmarco-mini --rounds 5
   ance-ir bench mine --dataset msmarco-mini --layers 0 --hn-mine FlagEmbedding/scripts/hn_mine.py
+  ance-ir bench gpu --out figures.jsonl
   ance-ir bench units
 """
 
 
 @click.command(
     "bench",
-    short_help="Measure search, encoding, tokenising, pipelines, training, mining, and units of work",
+    short_help="Measure search, encoding, tokenising, pipelines, training, mining, a GPU, units of work",
     epilog=EXAMPLE,
 )
-@click.argument("what", type=click.Choice(["search", "ann", "encode", "ingest", "pipeline", "train", "mine", "units"]))
+@click.argument("what", type=click.Choice(["search", "ann", "encode", "ingest", "pipeline", "train", "mine", "gpu", "units"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, units: vectors.")
 @dataset_options(
     "datasets",
@@ -84,7 +87,8 @@ Example:
     "--out",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="units: where to write them.  [default: in the cache, for all later plans and estimates]",
+    help="units: where to write them.  [default: in the cache, for all later plans and estimates]  gpu: a file that gets a line of JSON "
+    "for each figure as it comes.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
@@ -96,7 +100,8 @@ def command(what: str, form: str, **options: Any) -> None:
     others, Faiss divided by ours; on a GPU next to torch with vectors that are there. ann: approximate search by ours, Faiss, hnswlib and
     usearch, with the effort that finds --recall of the exact hits. encode, ingest, mine: a first round does not count. ingest: from
     documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures.
-    docs/benchmarks.md explains the columns. units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
+    docs/benchmarks.md explains the columns. gpu: encoding, search and training on a card, next to what it could do, with bars.
+    units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
     """
     defaults = {**_DEFAULTS, **_DEFAULTS_OF.get(what, {})}
     title, found = _BENCHES[what](**{name: defaults.get(name) if value is None else value for name, value in options.items()})
@@ -199,6 +204,15 @@ def _mine(*, datasets: tuple[str, ...], model: str, negatives_per_query: int, **
     return f"{dataset.name}, {about.format(negatives=negatives_per_query, **options)}{left_out}", found
 
 
+def _gpu(*, out: Path | None, device: str | None, **_: Any) -> tuple[str, pd.DataFrame]:
+    from ance_ir.eval.bench import bench_gpu
+
+    def report(figure: Figure) -> None:
+        click.echo("  ".join(filter(None, map(_cell, figure.row().values()))), err=True)
+
+    return "a GPU, next to its own rates and to what others do on it", bench_gpu(device, out=out, report=report)
+
+
 _UNITS = ("documents", "vectors", "layers", "device")
 
 
@@ -230,6 +244,7 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "pipeline": _pipeline,
     "train": _train,
     "mine": _mine,
+    "gpu": _gpu,
     "units": _units,
 }
 

@@ -6,7 +6,6 @@ import math
 from typing import NamedTuple
 
 import pandas as pd
-from scipy.stats import t
 
 from ance_ir.eval.significance import CONFIDENCE
 
@@ -34,5 +33,7 @@ def average(values: pd.Series[float]) -> Average:
     mean, count = float(values.mean(skipna=False)), len(values)
     if count < 2:
         return Average(mean, math.nan, math.nan)
+    from scipy.stats import t  # slow to import
+
     half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std(skipna=False) / math.sqrt(count))
     return Average(mean, mean - half, mean + half)

@@ -1,11 +1,22 @@
-"""Benchmarks of search, encoding, the way to it, pipelines and training, in rounds in which the contenders take turns."""
+"""Benchmarks of search, encoding, the way to it, pipelines and training, in rounds in which the contenders take turns; and of a GPU."""
 
 from ance_ir.eval.bench.ann import bench_ann
 from ance_ir.eval.bench.device_search import bench_device_search
 from ance_ir.eval.bench.encode import bench_encode
+from ance_ir.eval.bench.gpu import bench_gpu
 from ance_ir.eval.bench.ingest import bench_ingest
 from ance_ir.eval.bench.pipeline import bench_pipeline
 from ance_ir.eval.bench.search import bench_search, left_out
 from ance_ir.eval.bench.train import bench_train
 
-__all__ = ["bench_ann", "bench_device_search", "bench_encode", "bench_ingest", "bench_pipeline", "bench_search", "bench_train", "left_out"]
+__all__ = [
+    "bench_ann",
+    "bench_device_search",
+    "bench_encode",
+    "bench_gpu",
+    "bench_ingest",
+    "bench_pipeline",
+    "bench_search",
+    "bench_train",
+    "left_out",
+]

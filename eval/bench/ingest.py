@@ -97,7 +97,7 @@ def bench_ingest(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = DocumentStore.build(some, folder / "store")
-        with _on_one_core(), contextlib.ExitStack() as stack:
+        with on_one_core(), contextlib.ExitStack() as stack:
             alone = alternate(_stages(free, some, store, folder, stack), rounds, time.process_time)
         together = {_by(workers): lambda: index_corpus(folder / "x.ance", free, store, FirstP(), overwrite=True, workers=workers)}
         by_clock = alternate(together, rounds)
@@ -137,7 +137,7 @@ def _exhaust(stream: Iterable[object]) -> None:
 
 
 @contextlib.contextmanager
-def _on_one_core() -> Iterator[None]:
+def on_one_core() -> Iterator[None]:
     """While entered, the library does not spread texts over cores."""
     name = "TOKENIZERS_PARALLELISM"
     before = os.environ.get(name)

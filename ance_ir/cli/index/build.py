@@ -53,7 +53,11 @@ Example:
     help="Documents that cannot be used (not JSON, not UTF-8, a repeated docno, no text): stop at the first, or skip them, now and in all "
     "later uses of this collection.  [default: the previous choice for it, else raise]",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that tokenise; 0: a thread.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that tokenise; 0: a thread.  [default: with a GPU and many documents one for each processor, else 0]",
+)
 @click.option(
     "--cluster",
     metavar="ray[://HOST:PORT]",
@@ -72,7 +76,7 @@ def command(
     dtype: VectorType,
     reuse: str | None,
     on_error: OnError | None,
-    workers: int,
+    workers: int | None,
     cluster: str | None,
     overwrite: bool,
     query_length: int | None,
@@ -89,6 +93,7 @@ def command(
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
     from ance_ir.models.dense.published import find_published
+    from ance_ir.models.dense.workers import workers_for
     from ance_ir.workflows.planning.estimates import announced, estimate_indexing
 
     space = Workspace(out, "building")
@@ -110,7 +115,7 @@ def command(
             scheme,
             dtype=dtype,
             reuse=AnceIndex(reuse) if reuse else None,
-            workers=workers,
+            workers=workers_for(encoder.device, len(store)) if workers is None else workers,
             overwrite=overwrite,
             world=world,
             cluster=cluster,

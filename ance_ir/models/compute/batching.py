@@ -65,9 +65,10 @@ def pad_flat(ids_T: np.ndarray, lengths_B: np.ndarray, pad_id: int, device: torc
     mask_BL = np.arange(max(1, lengths_B.max())) < lengths_B[:, None]
     ids_BL = np.full(mask_BL.shape, pad_id, dtype=np.int64)
     ids_BL[mask_BL] = ids_T
-    return _transfer(ids_BL, device), _transfer(mask_BL.astype(np.int64), device)
+    return transferred(ids_BL, device), transferred(mask_BL.astype(np.int64), device)
 
 
-def _transfer(array: np.ndarray, device: torch.device | str) -> Tensor:
+def transferred(array: np.ndarray, device: torch.device | str) -> Tensor:
+    """An array as a tensor on a device; to a GPU it goes from pinned memory, and nothing waits for it."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor.to(device)

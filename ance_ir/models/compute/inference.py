@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
+from ance_ir.device_memory import BatchSize
 from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.batching import length_sorted_batches
 from ance_ir.models.compute.packing import packed_weights
@@ -41,12 +43,18 @@ def in_batches(
         model: what ``read`` computes with.
         lengths: tokens of each sequence.
         device: where the model is.
-        read: given the positions of a batch's sequences, int64, reads them.
+        read: given the positions of a batch's sequences, int64, reads them; again, in parts, where memory ran out.
         progress: called with the number of sequences that a batch has finished.
     """
     with torch.inference_mode(), exact_float32(), evaluating(model), packed_weights(model, sum(lengths)):
-        for batch in length_sorted_batches(lengths, token_budget(device)):
-            read(batch)
+        size, lengths_N = BatchSize(token_budget(device), "tokens"), np.asarray(lengths, dtype=np.int64)
+
+        def read_in_parts(batch: np.ndarray, tokens: int) -> None:
+            for part in length_sorted_batches(lengths_N[batch], tokens):
+                read(batch[part])
+
+        for batch in length_sorted_batches(lengths_N, size.size):
+            size.run(partial(read_in_parts, batch))
             if progress is not None:
                 progress(len(batch))
 

@@ -18,11 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ance_ir.device_memory import BatchSize
 from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.batching import length_sorted_batches, pad_flat
 from ance_ir.models.compute.inference import Progress, by_device, evaluating, token_budget
 from ance_ir.models.dense.accelerated import accelerated
 from ance_ir.models.dense.tower import Tower
+from ance_ir.models.dense.unpadded import unpadded, unpads
 from ance_ir.models.text.settings import Text
 from ance_ir.models.text.tokens import Tokens, token_windows
 from ance_ir.ragged import rows_of, starts_of
@@ -42,6 +44,9 @@ PIECE = 128
 
 PIECE_CHARACTERS = 1 << 18
 """Characters that are tokenised at once, if that is fewer texts; one text at least."""
+
+_WIDTH, _LARGER = 768, 4
+"""Of the backbone for which a GPU's batches were chosen, and how many times as large others are at most."""
 
 LOOK_AHEAD = {"cpu": 8, "cuda": 64}
 """Pieces that are tokenised before they are needed: about a window of passages, so that the next one is there when a window is done."""
@@ -108,9 +113,16 @@ def encode_windows(tower: Tower, texts: Generator[Tokens], pad_id: int, progress
         pad_id: the token that pads.
         progress: called with the number of passages of each batch that is done.
     """
+    device, size = tower.device, BatchSize(batch_tokens(tower), "tokens")
+    launched: deque[tuple[Callable[[], np.ndarray], np.ndarray]] = deque()
     with contextlib.closing(texts):
-        for window in token_windows(texts, by_device(WINDOW_TOKENS, tower.device)):
-            yield _encode_window(tower, window, pad_id, progress), window.counts_N
+        for window in token_windows(texts, by_device(WINDOW_TOKENS, device)):
+            launched.append((_launch(tower, window, pad_id, size, progress), window.counts_N))
+            if len(launched) > (device.type == "cuda"):  # which has another window to compute while this one is put in order
+                vectors, counts = launched.popleft()
+                yield vectors(), counts
+    for vectors, counts in launched:
+        yield vectors(), counts
 
 
 def gather(blocks: Blocks, dimension: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,10 +134,10 @@ def gather(blocks: Blocks, dimension: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(vectors), np.concatenate(counts)
 
 
-def _encode_window(tower: Tower, window: Tokens, pad_id: int, progress: Progress | None) -> np.ndarray:
-    """Vectors of passages, float32 ``[P, D]``, in the order given.
+def _launch(tower: Tower, window: Tokens, pad_id: int, size: BatchSize, progress: Progress | None) -> Callable[[], np.ndarray]:
+    """Compute the vectors of a window's passages; what comes back waits for them, float32 ``[P, D]``, in the order given.
 
-    On a GPU nothing waits for a batch: ids come from pinned memory, vectors go to pinned memory, and the host waits once, at the end.
+    On a GPU nothing waits for a batch: ids come from pinned memory, vectors go to pinned memory.
     """
     device = tower.device
     on_gpu = device.type == "cuda"
@@ -135,24 +147,43 @@ def _encode_window(tower: Tower, window: Tokens, pad_id: int, progress: Progress
     start = 0
     with torch.inference_mode(), exact_float32(), evaluating(tower), accelerated(tower, len(window.ids_T)) as (vectors, streams):
 
-        def encoded(batch: np.ndarray) -> tuple[np.ndarray, Tensor]:
-            ids_T = window.ids_T[rows_of(starts_P[batch], lengths_P[batch])]
-            ids_BL, mask_BL = pad_flat(ids_T, lengths_P[batch], pad_id, device)
-            shortest = lengths_P[batch[-1]]
+        def computed(batch: np.ndarray) -> Tensor:
+            lengths_B = lengths_P[batch]
+            ids_T = window.ids_T[rows_of(starts_P[batch], lengths_B)]
+            if unpads(tower, lengths_B):
+                return unpadded(tower, ids_T, lengths_B)
+            shortest = lengths_B[-1]
+            ids_BL, mask_BL = pad_flat(ids_T, lengths_B, pad_id, device)
             compute = vectors if shortest else tower  # where a text has no token, torch alone does not look at the padding
-            return batch, compute(ids_BL, mask_BL if shortest < ids_BL.shape[1] else None)
+            return compute(ids_BL, mask_BL if shortest < ids_BL.shape[1] else None)
 
-        for batch, vectors_BD in _at_once(encoded, length_sorted_batches(lengths_P, token_budget(device)), streams):
+        def encoded(batch: np.ndarray) -> tuple[np.ndarray, Tensor]:
+            parts = size.run(lambda tokens: [computed(batch[part]) for part in length_sorted_batches(lengths_P[batch], tokens)])
+            return batch, parts[0] if len(parts) == 1 else torch.cat(parts)
+
+        for batch, vectors_BD in _at_once(encoded, length_sorted_batches(lengths_P, size.size), streams):
             sorted_PD[start : start + len(batch)].copy_(vectors_BD, non_blocking=on_gpu)
             order.append(batch)
             start += len(batch)
             if progress is not None:
                 progress(len(batch))
-    if on_gpu:
-        torch.cuda.synchronize(device)
-    vectors_PD = np.empty(sorted_PD.shape, dtype=np.float32)
-    vectors_PD[np.concatenate(order)] = sorted_PD.numpy()
-    return vectors_PD
+    done = torch.cuda.current_stream(device).record_event() if on_gpu else None
+
+    def in_order() -> np.ndarray:
+        if done is not None:
+            done.synchronize()
+        vectors_PD = np.empty(sorted_PD.shape, dtype=np.float32)
+        vectors_PD[np.concatenate(order)] = sorted_PD.numpy()
+        return vectors_PD
+
+    return in_order
+
+
+def batch_tokens(tower: Tower) -> int:
+    """Tokens of a batch. On a GPU those of a small backbone are larger, so that it computes no faster than they are made."""
+    budget = token_budget(tower.device)
+    times = (_WIDTH / int(tower.backbone.config.hidden_size)) ** 2
+    return int(budget * min(max(times, 1), _LARGER)) if tower.device.type == "cuda" else budget
 
 
 def _at_once(function: Callable[[T], U], items: Iterable[T], count: int) -> Iterator[U]:

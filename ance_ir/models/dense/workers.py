@@ -20,9 +20,12 @@ from ance_ir.errors import IndexingError, UsageError
 from ance_ir.models.compute.inference import by_device
 from ance_ir.models.dense.encoding import LOOK_AHEAD, ahead
 from ance_ir.models.text.tokens import Tokens
-from ance_ir.processes import process_pool
+from ance_ir.processes import process_pool, usable_cpus
 
 P = TypeVar("P")
+
+_WORTH = 20_000
+"""Texts that a GPU encodes in about the time that processes take to start."""
 
 _cutter: Callable[[Any], Tokens]
 """In a worker: what it cuts with."""
@@ -73,6 +76,18 @@ class Workers(Generic[P]):
             raise IndexingError(
                 "a process that tokenises was ended from outside, perhaps because memory ran out; try again with fewer, or without"
             ) from error
+
+
+def workers_for(device: torch.device, texts: int) -> int:
+    """How many processes to tokenise with: on a GPU one for each processor, if the texts are worth starting them; otherwise none.
+
+    Args:
+        device: where vectors will be computed.
+        texts: how many there are.
+    """
+    if device.type != "cuda" or texts < _WORTH:
+        return 0
+    return usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share the processors
 
 
 def _begin(cut: Callable[[Any], Tokens]) -> None:

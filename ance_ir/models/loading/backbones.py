@@ -77,8 +77,13 @@ def positions(backbone: nn.Module) -> int:
     embeddings = getattr(getattr(backbone, "embeddings", None), "position_embeddings", None)
     if not isinstance(embeddings, nn.Embedding):
         return int(getattr(backbone.config, "max_position_embeddings", None) or 10**9)
-    # RoBERTa's positions begin after its padding index
-    return embeddings.num_embeddings - (0 if embeddings.padding_idx is None else embeddings.padding_idx + 1)
+    return embeddings.num_embeddings - first_position(backbone)
+
+
+def first_position(backbone: nn.Module) -> int:
+    """The number of the first token's position: RoBERTa's begin after its padding index."""
+    padding = getattr(getattr(getattr(backbone, "embeddings", None), "position_embeddings", None), "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def _find(backbone: nn.Module, place: str) -> nn.Module | None:

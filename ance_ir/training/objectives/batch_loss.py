@@ -9,13 +9,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
+from ance_ir.models.compute.batching import transferred
 from ance_ir.models.dense.tower import Similarity
+from ance_ir.ragged import owners_of
 from ance_ir.training.negatives.source import InBatch
 from ance_ir.training.objectives.distillations import DISTILLATIONS
 from ance_ir.training.objectives.losses import LOSSES
@@ -93,9 +94,9 @@ class BatchLoss:
             in_batch: which of the batch's other documents are negatives as well.
             taught_BK: the teacher's scores of the positives, in column 0, and of the drawn negatives, where there is a teacher.
         """
-        owner_P = torch.from_numpy(np.repeat(np.arange(len(texts.passages_U)), texts.passages_U)).to(query_BD.device)
+        owner_P = transferred(owners_of(texts.passages_U), query_BD.device)
         scores = [self._scores(query_BD, passage_PD, owner_P, len(texts.passages_U), dimension) for dimension in self._weights]
-        allowed_BU = torch.from_numpy(texts.allowed_BU).to(query_BD.device)
+        allowed_BU = transferred(texts.allowed_BU, query_BD.device)
         if self._in_batch_margin is not None and in_batch != "none":
             allowed_BU = allowed_BU & ~too_near(texts, scores[-1].detach(), self._in_batch_margin)
         directions = [rows_of_queries, rows_of_positives] if self._symmetric and in_batch != "none" else [rows_of_queries]

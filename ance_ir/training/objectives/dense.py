@@ -15,10 +15,11 @@ from ance_ir.choices import check_choice
 from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.errors import UsageError
 from ance_ir.models import CrossEncoder, DenseEncoder, PassageScheme
-from ance_ir.models.compute.batching import pad
+from ance_ir.models.compute.batching import pad, transferred
 from ance_ir.models.compute.randomness import seeded
 from ance_ir.models.dense.accelerated import forget_compiled
 from ance_ir.models.dense.tower import Tower
+from ance_ir.models.dense.unpadded import unpadded, unpads
 from ance_ir.training.batches import Batch
 from ance_ir.training.objectives.batch_loss import BatchLoss
 from ance_ir.training.objectives.scoring import BatchTexts, in_parts, read_batch, similar_lengths
@@ -118,7 +119,7 @@ class DenseObjective:
         twin._teacher = Unasked() if self._teacher is not None else None
         return twin
 
-    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[Tensor, int]:
         """See ``Objective.backward``."""
         for tower in (self.model.query_tower, self.model.passage_tower):
             forget_compiled(tower)
@@ -132,9 +133,9 @@ class DenseObjective:
         loss = self._loss_of(batch, texts, query_BD, passage_PD, temperature)
         if loss.requires_grad:  # unless this process has no text of the tower that is trained
             (loss * share).backward()
-        return float(loss.detach()), texts.tokens
+        return loss.detach(), texts.tokens
 
-    def _backward_in_parts(self, batch: Batch, texts: BatchTexts, temperature: float, share: float) -> float:
+    def _backward_in_parts(self, batch: Batch, texts: BatchTexts, temperature: float, share: float) -> Tensor:
         """The vectors without their graph, the loss's gradients on them, then part by part with the graph."""
         seed = int(torch.randint(2**62, ()))  # of the dropout, the same both times
         sides = [(self.model.query_tower, texts.queries), (self.model.passage_tower, texts.passages)]
@@ -147,22 +148,26 @@ class DenseObjective:
                 continue
             assert leaf.grad is not None
             for part in similar_lengths([len(sequence) for sequence in sequences], self.model.device):
-                self._part(tower, sequences, part, seed).backward(leaf.grad[torch.from_numpy(part).to(leaf.device)])
-        return float(loss.detach())
+                self._part(tower, sequences, part, seed).backward(leaf.grad[transferred(part, leaf.device)])
+        return loss.detach()
 
-    def _encode(self, tower: nn.Module, sequences: list[list[int]], seed: int | None = None) -> Tensor:
+    def _encode(self, tower: Tower, sequences: list[list[int]], seed: int | None = None) -> Tensor:
         """Vectors, ``[len(sequences), D]``; with a seed, each part's dropout is one that can be repeated."""
         if not sequences:  # fewer documents than processes
             return torch.zeros((0, self.model.dimension), device=self.model.device)
         lengths = [len(sequence) for sequence in sequences]
         return in_parts(lambda part: self._part(tower, sequences, part, seed), lengths, self.model.device)
 
-    def _part(self, tower: nn.Module, sequences: list[list[int]], part: np.ndarray, seed: int | None) -> Tensor:
+    def _part(self, tower: Tower, sequences: list[list[int]], part: np.ndarray, seed: int | None) -> Tensor:
         with contextlib.ExitStack() as stack:
             if seed is not None:
                 stack.enter_context(seeded(seed + int(part[0]), self.model.device))
             stack.enter_context(torch.set_grad_enabled(torch.is_grad_enabled() and tower is not self._frozen))
-            vectors: Tensor = tower(*pad([sequences[i] for i in part], self.model.tokenizer.pad_id, self.model.device))
+            chosen = [sequences[i] for i in part]
+            lengths_B = np.array([*map(len, chosen)])
+            if unpads(tower, lengths_B):
+                return unpadded(tower, np.concatenate(chosen), lengths_B).float()
+            vectors: Tensor = tower(*pad(chosen, self.model.tokenizer.pad_id, self.model.device))
         return vectors.float()
 
     def _loss_of(self, batch: Batch, texts: BatchTexts, query_BD: Tensor, passage_PD: Tensor, temperature: float) -> Tensor:
@@ -180,7 +185,7 @@ class DenseObjective:
             raise UsageError(f"{self.manifest['loss']} learns from drawn negatives, and none are drawn; add random, bm25 or ance negatives")
         own = self.world.dealt(len(batch.queries))
         documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
-        scores_bK = torch.from_numpy(self._teacher.scores(batch.queries[own], documents_bK)).to(self.model.device)
+        scores_bK = transferred(self._teacher.scores(batch.queries[own], documents_bK), self.model.device)
         return self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
 
 

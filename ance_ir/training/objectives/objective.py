@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from ance_ir.training.batches import Batch
 from ance_ir.training.queries import TrainingQueries
@@ -32,7 +32,7 @@ class Objective(Protocol[Model]):
     world: World
     in_batch: bool
 
-    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[Tensor, int]:
         """Add the gradients of a batch's loss to those of the model; of several processes each adds its part.
 
         Args:
@@ -41,7 +41,7 @@ class Objective(Protocol[Model]):
             share: the gradients are multiplied by it.
 
         Returns:
-            The loss of the whole batch, and the number of tokens that this process read.
+            The loss of the whole batch, without gradient, on the model's device, and the number of tokens that this process read.
         """
         ...
 

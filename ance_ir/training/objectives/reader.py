@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ance_ir.answers import Answers
 from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import Reader
+from ance_ir.models.compute.batching import transferred
 from ance_ir.models.reader.model import SpanLogits
 from ance_ir.models.reader.text import Window
 from ance_ir.training.batches import Batch
@@ -60,7 +61,7 @@ class ReaderObjective:
         twin.world = world
         return twin
 
-    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[Tensor, int]:
         """See ``Objective.backward``; the temperature is relevance's."""
         own = self.world.dealt(len(batch.queries))
         documents_bK = np.concatenate([batch.positives[own, None], batch.negatives[own]], axis=1)
@@ -75,13 +76,13 @@ class ReaderObjective:
 
         rows = in_parts(read, lengths, model.device).view(*documents_bK.shape, 2)
         held_bK[:, 0] = False  # the positive stays
-        relevance_bK = rows[:, :, 0].masked_fill(torch.from_numpy(held_bK).to(model.device), -torch.inf)
+        relevance_bK = rows[:, :, 0].masked_fill(transferred(held_bK, model.device), -torch.inf)
         shown_b = torch.tensor([bool(found) for found in spans[:: documents_bK.shape[1]]], device=model.device)
         one = np.ones(len(batch.queries), dtype=np.int64)
         relevance_BK, span_B, shown_B = (self.world.gather(each, one) for each in (relevance_bK, rows[:, 0, 1], shown_b.long()))
         loss = nll(relevance_BK[:, 0], relevance_BK[:, 1:]) - span_B.sum() / shown_B.sum().clamp(min=1)
         (loss * share).backward()
-        return float(loss.detach()), sum(lengths)
+        return loss.detach(), sum(lengths)
 
     def _windows(self, queries: np.ndarray, documents_bK: np.ndarray) -> tuple[list[Window], list[list[tuple[int, int]]], np.ndarray]:
         """The window to read of each query and document, the spans that are answers there, and which texts hold one, bool ``[b, K]``."""

@@ -66,7 +66,7 @@ class RerankerObjective:
         twin.world = world
         return twin
 
-    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[float, int]:
+    def backward(self, batch: Batch, temperature: float, share: float) -> tuple[Tensor, int]:
         """See ``Objective.backward``."""
         model, tokenizer = self.model, self.model.tokenizer
         own = self.world.dealt(len(batch.queries))
@@ -85,4 +85,4 @@ class RerankerObjective:
         scores_BK = self.world.gather(scores_bK, np.ones(len(batch.queries), dtype=np.int64))
         loss = self._loss(scores_BK[:, 0], scores_BK[:, 1:])
         (loss * share).backward()
-        return float(loss.detach()), sum(lengths)
+        return loss.detach(), sum(lengths)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ance_ir.datasets.store.joined import NumberedDocuments
 from ance_ir.models import DenseEncoder, PassageScheme
-from ance_ir.models.compute.batching import length_sorted_batches
+from ance_ir.models.compute.batching import length_sorted_batches, transferred
 from ance_ir.training.batches import Batch
 from ance_ir.training.negatives.source import InBatch
 from ance_ir.training.queries import TrainingQueries
@@ -80,9 +80,9 @@ def too_near(texts: BatchTexts, scores_BU: Tensor, margin: float) -> Tensor:
         scores_BU: without their gradients.
         margin: see above.
     """
-    positive_B1 = scores_BU.gather(1, torch.from_numpy(texts.positive_B).to(scores_BU.device)[:, None])
+    positive_B1 = scores_BU.gather(1, transferred(texts.positive_B, scores_BU.device)[:, None])
     near_BU = scores_BU > positive_B1 - margin
-    return near_BU.scatter(1, torch.from_numpy(texts.negative_BN).to(scores_BU.device), False)
+    return near_BU.scatter(1, transferred(texts.negative_BN, scores_BU.device), False)
 
 
 def rows_of_queries(texts: BatchTexts, scores_BU: Tensor, allowed_BU: Tensor, in_batch: InBatch) -> tuple[Tensor, Tensor]:
@@ -95,8 +95,8 @@ def rows_of_queries(texts: BatchTexts, scores_BU: Tensor, allowed_BU: Tensor, in
         in_batch: which of these are, in addition to those that were drawn.
     """
     device = scores_BU.device
-    positive_B = scores_BU.gather(1, torch.from_numpy(texts.positive_B).to(device)[:, None])[:, 0]
-    drawn_BN = scores_BU.gather(1, torch.from_numpy(texts.negative_BN).to(device))
+    positive_B = scores_BU.gather(1, transferred(texts.positive_B, device)[:, None])[:, 0]
+    drawn_BN = scores_BU.gather(1, transferred(texts.negative_BN, device))
     if in_batch == "none":
         return positive_B, drawn_BN
     others_BU = scores_BU.masked_fill(~allowed_BU, -torch.inf)
@@ -116,7 +116,7 @@ def rows_of_positives(texts: BatchTexts, scores_BU: Tensor, allowed_BU: Tensor, 
         allowed_BU: which documents of the batch may be negatives.
         in_batch: all such queries, or the one that scores highest.
     """
-    positive_B = torch.from_numpy(texts.positive_B).to(scores_BU.device)
+    positive_B = transferred(texts.positive_B, scores_BU.device)
     others_BB = scores_BU.masked_fill(~allowed_BU, -torch.inf)[:, positive_B].T
     own_B = scores_BU.gather(1, positive_B[:, None])[:, 0]
     return own_B, others_BB if in_batch == "all" else others_BB.max(1, keepdim=True).values
@@ -140,4 +140,4 @@ def in_parts(forward: Callable[[np.ndarray], Tensor], lengths: Sequence[int], de
     """
     parts = similar_lengths(lengths, device)
     rows = torch.cat([forward(part) for part in parts])
-    return rows[torch.from_numpy(np.argsort(np.concatenate(parts))).to(device)]
+    return rows[transferred(np.argsort(np.concatenate(parts)), device)]

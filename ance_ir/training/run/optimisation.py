@@ -57,12 +57,12 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
     return settings.learning_rate * SCHEDULES[settings.schedule](left)
 
 
-def gradient_norms(model: nn.Module) -> dict[str, float]:
+def gradient_norms(model: nn.Module) -> dict[str, Tensor]:
     """Norms of the gradients of parts of the model: its embeddings, each third of its layers, and the rest (paper, figure 8).
 
-    Of separate towers both are counted together.
+    Of separate towers both are counted together. The norms are float32 on the model's device.
     """
-    squares: dict[str, list[Tensor]] = {}
+    norms_of: dict[str, list[Tensor]] = {}
     layers = [int(found[1]) for name, _ in model.named_parameters() if (found := _LAYER.search(name))]
     count = max(layers, default=-1) + 1
     for name, parameter in model.named_parameters():
@@ -75,8 +75,8 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
             part = f"layers {first}-{last}" if first < last else f"layer {first}"
         else:
             part = "embeddings" if "embeddings" in name else "head"
-        squares.setdefault(part, []).append(parameter.grad.detach().float().square().sum())
-    return {part: float(torch.stack(values).sum().sqrt()) for part, values in squares.items()}
+        norms_of.setdefault(part, []).append(torch.linalg.vector_norm(parameter.grad.detach(), dtype=torch.float32))
+    return {part: torch.linalg.vector_norm(torch.stack(norms)) for part, norms in norms_of.items()}
 
 
 def checkpoint_gradients(model: nn.Module) -> None:

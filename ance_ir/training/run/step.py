@@ -74,22 +74,25 @@ def take_step(
     model, world = objective.model, objective.world
     optimiser.zero_grad(set_to_none=True)
     model.train(settings.dropout)
-    total, tokens = 0.0, 0
+    losses, tokens = [], 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(seeded(dropout, model.device))
         stack.enter_context(torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bfloat16))
         for batch in batches:
             loss, read = objective.backward(batch, settings.temperature, 1 / len(batches))
-            total += loss / len(batches)
+            losses.append(loss)
             tokens += read
     model.eval()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     world.sum_gradients(parameters)
+    norms = gradient_norms(model)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+    # the one time in a step that a GPU is waited for: whether it diverged must be known before the weights change
+    values = torch.stack([value.float() for value in (norm, *norms.values(), *losses)]).tolist()
+    total = sum(loss / len(batches) for loss in values[1 + len(norms) :])
     if not math.isfinite(total):
         raise Diverged("loss", total)
-    norms = gradient_norms(model)
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
-    if not math.isfinite(norm):
-        raise Diverged("gradient's norm", norm)
+    if not math.isfinite(values[0]):
+        raise Diverged("gradient's norm", values[0])
     update_weights(optimiser, rounding)
-    return Step(loss=total, norm=norm, norms=norms, tokens=tokens)
+    return Step(loss=total, norm=values[0], norms=dict(zip(norms, values[1:], strict=False)), tokens=tokens)
