@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ance_ir.indexes.ann.parts.hnsw import held_candidates
 from ance_ir.indexes.ann.recipe import recipe_of
 from ance_ir.indexes.ann.settings import FaissSettings, parse_backend
 
 _FEW = 5000
 """With fewer vectors, only families are tried that need no lists and no codes of several dimensions."""
 
-_FAMILIES = ("flat", "sq8", "ivf", "ivf+sq8", "opq+ivf", "hnsw", "hnsw+sq8")
+_FAMILIES = ("flat", "sq8", "ivf+sq8", "ivf+rabitq", "ivf", "hnsw+sq8", "hnsw", "opq+ivf")
+"""The cheapest to build first."""
+
 _FAMILIES_OF_FEW = ("flat", "sq8", "hnsw")
 _SHARES = (64, 32, 16, 8, 4, 2)
-_EF_SEARCH = (32, 64, 128, 256, 512)
+_LEAST_HELD = 64
 _DEPTHS = (0, 2, 5)
 
 
 def trial_settings(rows: int, dimension: int, k: int, backends: Sequence[str] = ()) -> list[list[FaissSettings]]:
     """The settings to try, a list for each Faiss index that is built.
 
-    Probed are a 64th, a 32nd … a half of the lists; graphs hold 32, 64 … 512 candidates while searching, and at least as many as they are
-    to find; of what is lossy no rows, 2k and 5k are re-scored.
+    Probed are a 64th, a 32nd … a half of the lists; graphs hold 64, 128 … candidates while searching, up to twice the default or more, and
+    at least as many as they are to find; of what is lossy no rows, 2k and 5k are re-scored.
 
     Args:
         rows: vectors of the index.
@@ -47,7 +51,7 @@ def _varied(settings: FaissSettings, rows: int, dimension: int, k: int) -> Itera
     for depth in [times * k for times in _DEPTHS] if varied else [settings.rescore]:
         deeper = replace(settings, rescore=depth)
         for nprobe in _probes(settings, rows, dimension):
-            for ef_search in _held(settings, max(k, deeper.rescored(k))):
+            for ef_search in _held(settings, rows, max(k, deeper.rescored(k))):
                 yield replace(deeper, nprobe=nprobe, ef_search=ef_search)
 
 
@@ -59,7 +63,8 @@ def _probes(settings: FaissSettings, rows: int, dimension: int) -> list[int | No
     return list(dict.fromkeys(max(1, int(lists[1]) // share) for share in _SHARES))
 
 
-def _held(settings: FaissSettings, fetched: int) -> list[int | None]:
+def _held(settings: FaissSettings, rows: int, fetched: int) -> list[int | None]:
     if not settings.graph or settings.ef_search is not None:
         return [settings.ef_search]
-    return list(dict.fromkeys(max(held, fetched) for held in _EF_SEARCH))
+    doublings = range(math.ceil(math.log2(2 * held_candidates(rows) / _LEAST_HELD)) + 1)
+    return list(dict.fromkeys(max(_LEAST_HELD << number, fetched) for number in doublings))

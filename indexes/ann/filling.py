@@ -22,7 +22,7 @@ from ance_ir.indexes.ann.files import read_faiss, write_faiss
 from ance_ir.indexes.ann.layers import layers
 from ance_ir.indexes.store.vectors import VectorStore
 
-_PIECE_BYTES = 512 << 20
+PIECE_BYTES = 512 << 20
 """Of codes and ids that are in memory while an inverted file is filled."""
 
 _BLOCK_BYTES = 64 << 20
@@ -90,7 +90,7 @@ def _rows_of_piece(index: Any) -> int | None:
     last = _last(index)
     if not isinstance(last, faiss.IndexIVF) or not faiss.serialize_index(index).tobytes().endswith(_no_lists(last)):
         return None
-    return max(1, _PIECE_BYTES // (int(last.code_size) + 8))
+    return max(1, PIECE_BYTES // (int(last.code_size) + 8))
 
 
 def _last(index: Any) -> Any:

@@ -36,7 +36,7 @@ UNITS = {
     "search.result": "query and vector found",
     "faiss.hnsw": "component of a vector and halving of their number",
     "faiss.ivf": "component of a vector and list",
-    "faiss.hnsw_query": "component of a query and halving of the number of vectors",
+    "faiss.hnsw_query": "component of a query, candidate held and halving of the number of vectors",
     "faiss.scan": "component of a vector that is compared",
     "mining.candidate": "query and candidate for a negative",
     "training.operation": "floating-point operation, forwards and backwards",

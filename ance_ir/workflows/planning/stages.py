@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 
 import faiss
 
+from ance_ir.indexes.ann.filling import PIECE_BYTES
 from ance_ir.indexes.ann.layers import empty_index, layers
-from ance_ir.indexes.ann.parts.ivf import LEAST_PROBES
+from ance_ir.indexes.ann.parts.hnsw import held_candidates
+from ance_ir.indexes.ann.parts.ivf import probed_lists
 from ance_ir.indexes.ann.recipe import TRAINING_BYTES, recipe_of, training_rows
 from ance_ir.indexes.ann.settings import is_exact
 from ance_ir.indexes.mining.search import SAMPLE
@@ -139,9 +141,10 @@ def _faiss(job: Job) -> Stage:
 
 
 def _building(job: Job) -> float:
-    """Bytes that are held while a Faiss file is built: itself, and the vectors that it learns from."""
-    sample = min(TRAINING_BYTES, 4.0 * job.dimension * job.corpus.passages) if job.faiss.inverted else 0.0
-    return faiss_bytes(job) + sample
+    """Bytes that are held while a Faiss file is built: a graph, or a piece of an inverted file and the vectors that it learns from."""
+    if not job.faiss.inverted:
+        return faiss_bytes(job)
+    return min(PIECE_BYTES, faiss_bytes(job)) + min(TRAINING_BYTES, 4.0 * job.dimension * job.corpus.passages)
 
 
 def faiss_counts(job: Job, rows: int) -> dict[str, float]:
@@ -248,14 +251,9 @@ def faiss_search(job: Job, queries: float) -> dict[str, float]:
     """Search of a Faiss file, with its defaults."""
     rows = round(job.corpus.passages)
     if job.faiss.graph:
-        return {"faiss.hnsw_query": queries * job.dimension * math.log2(max(2, rows))}
+        return {"faiss.hnsw_query": queries * job.dimension * held_candidates(rows) * math.log2(max(2, rows))}
     lists = _lists(job, rows)
-    return {"faiss.scan": queries * job.dimension * (lists + rows * faiss_probes(lists) / lists)}
-
-
-def faiss_probes(lists: int) -> int:
-    """Lists that a search reads by default."""
-    return min(lists, max(LEAST_PROBES, lists // 16))
+    return {"faiss.scan": queries * job.dimension * (lists + rows * probed_lists(lists) / lists)}
 
 
 def _sum(*counts: Mapping[str, float]) -> dict[str, float]:

@@ -14,6 +14,8 @@ from ance_ir.eval import evaluate
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann.build import build_faiss, open_faiss
 from ance_ir.indexes.ann.layers import layers
+from ance_ir.indexes.ann.parts.hnsw import held_candidates
+from ance_ir.indexes.ann.parts.ivf import probed_lists
 from ance_ir.indexes.ann.recipe import training_rows
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
@@ -25,7 +27,7 @@ from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 from ance_ir.models import DenseEncoder
 from ance_ir.training import TrainingQueries
 from ance_ir.workflows.planning.measuring import Found, Stopwatch
-from ance_ir.workflows.planning.stages import KMEANS, faiss_probes
+from ance_ir.workflows.planning.stages import KMEANS
 
 _INNER = 32
 """Dimensions in which random vectors differ, as those of texts do in few."""
@@ -67,8 +69,8 @@ def faiss_costs(rows: int, encoder: DenseEncoder, folder: Path, watch: Stopwatch
     return {
         "faiss.hnsw": (built["hnsw+sq8"] / (rows * store.dimension * halvings), 0.0),
         "faiss.ivf": (built["ivf+sq8"] / ((rows + KMEANS * trained) * store.dimension * lists), 0.0),
-        "faiss.hnsw_query": (searched["hnsw+sq8"] / halvings, 0.0),
-        "faiss.scan": (searched["ivf+sq8"] / (lists + rows * faiss_probes(lists) / lists), 0.0),
+        "faiss.hnsw_query": (searched["hnsw+sq8"] / (held_candidates(rows) * halvings), 0.0),
+        "faiss.scan": (searched["ivf+sq8"] / (lists + rows * probed_lists(lists) / lists), 0.0),
     }
 
 

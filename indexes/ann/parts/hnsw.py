@@ -8,16 +8,21 @@ from typing import Any
 
 from ance_ir.indexes.ann.parts._part import Request, Structure
 
-EF_SEARCH = 128
+_LEAST_HELD = 128
 EF_CONSTRUCTION = 100
 
 _DISTANCES = "Faiss compares pq codes in a graph by distance, not by inner product; use hnsw+sq8 or ivf+pq"
 
 
+def held_candidates(rows: int) -> int:
+    """How many candidates a search of so many rows holds by default: enough for a recall@100 of .95, see docs/scale.md."""
+    return max(_LEAST_HELD, round(8 * math.cbrt(rows)))
+
+
 def _search(layer: Any, request: Request) -> Any:
     import faiss
 
-    held = max(request.options.get("efSearch") or EF_SEARCH, request.count)
+    held = max(request.options.get("efSearch") or held_candidates(request.rows), request.count)
     if request.share < 1:  # rows that may not be found take places among those that are held
         held = min(math.ceil(held / max(request.share, 1e-9)), request.rows)
     return faiss.SearchParametersHNSW(efSearch=held, **request.selecting)

@@ -49,7 +49,7 @@ def test_a_file_that_is_joined_from_pieces_is_that_of_an_index_in_memory(
     settings = parse_backend(family)
     monkeypatch.setattr(filling, "_BLOCK_BYTES", 4 * DIMENSION * 100)
     build_faiss(store, tmp_path / "whole", settings)
-    monkeypatch.setattr(filling, "_PIECE_BYTES", 10_000)
+    monkeypatch.setattr(filling, "PIECE_BYTES", 10_000)
     pieces: list[Path] = []
     joined = filling.join_pieces
 
@@ -76,7 +76,7 @@ def test_no_more_than_a_piece_is_held(store: VectorStore, tmp_path: Path, monkey
 
     monkeypatch.setattr(faiss.IndexIVFScalarQuantizer, "add", add)
     monkeypatch.setattr(filling, "_BLOCK_BYTES", 4 * DIMENSION * 100)
-    monkeypatch.setattr(filling, "_PIECE_BYTES", 500 * (DIMENSION + 8))
+    monkeypatch.setattr(filling, "PIECE_BYTES", 500 * (DIMENSION + 8))
     settings = parse_backend("ivf20+sq8")
     build_faiss(store, tmp_path, settings)
     assert len(held) == ROWS / 100
