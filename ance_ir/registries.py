@@ -12,6 +12,7 @@ from ance_ir.registry import DataFiles, Registry
 
 BENCHMARKS = DataFiles("benchmark", "ance_ir.eval.benchmarks")
 BM25_ENGINES = Registry[Any]("BM25 engine", "ance_ir.pipelines.bm25.engines", "ENGINE")
+BOARDS = Registry[Any]("board", "ance_ir.training.run.boards", "BOARD")
 CHECKPOINT_LAYOUTS = Registry[Any]("checkpoint layout", "ance_ir.models.dense.layouts", "LAYOUT")
 CHECKS = Registry[Any]("check of the doctor", "ance_ir.eval.doctor.checks", "check")
 DATASET_SOURCES = Registry[Any]("dataset source", "ance_ir.datasets.sources", "SOURCE")

@@ -12,7 +12,7 @@ import click
 
 from ance_ir import registries
 from ance_ir.cli._standard_input import DASH, standard_input
-from ance_ir.registries import PASSAGES
+from ance_ir.registries import BOARDS, PASSAGES
 from ance_ir.registry import DataFiles, Registry
 
 if TYPE_CHECKING:
@@ -144,9 +144,30 @@ def device_option(command: F) -> F:
     return click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, …  [default: a GPU where there is one]")(command)
 
 
-def tensorboard_option(command: F) -> F:
-    """``--tensorboard``."""
-    return click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard too, into OUT/tensorboard.")(command)
+def report_options(command: F) -> F:
+    """``--report-to``, and ``--tensorboard``, which is short for one of its values."""
+    boards = "; ".join(f"{name}: {BOARDS.summary(name)}" for name in BOARDS)
+    return with_options(
+        command,
+        click.option(
+            "--report-to",
+            type=click.Choice(list(BOARDS)),
+            multiple=True,
+            callback=lambda ctx, param, value: tuple(dict.fromkeys((*value, *ctx.meta.get(_REPORT_TO, ())))),
+            help=f"Write the log there as well; may be repeated. {boards}.",
+        ),
+        click.option(
+            "--tensorboard",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=lambda ctx, param, value: ctx.meta.update({_REPORT_TO: ("tensorboard",)} if value else {}),
+            help="The same as --report-to tensorboard.",
+        ),
+    )
+
+
+_REPORT_TO = "ance_ir.report_to"
 
 
 def layers_option(command: F) -> F:

@@ -24,8 +24,8 @@ from ance_ir.cli._options import (
     or_standard_input,
     out_option,
     passages_option,
+    report_options,
     settings_from,
-    tensorboard_option,
     text_options,
     text_settings,
     training_sets_options,
@@ -160,7 +160,7 @@ Example:
 @click.option("--checkpoint-every", type=int, help="Steps between two checkpoints.  [default: at each refresh]")
 @lora_option
 @text_options
-@tensorboard_option
+@report_options
 @device_option
 def command(
     dataset: tuple[str, ...],
@@ -175,7 +175,7 @@ def command(
     query_length: int | None,
     passage_length: int | None,
     text: tuple[str, ...],
-    tensorboard: bool,
+    report_to: tuple[str, ...],
     device: str | None,
     **options: Any,
 ) -> None:
@@ -206,7 +206,7 @@ def command(
         world=world,
         say=tqdm.write,
         verbose=True,
-        tensorboard=tensorboard,
+        report_to=report_to,
     )
     following = f"ance-ir index --dataset {shlex.quote(dataset[0])} --model {out} --passages {passages} --out {out}.ance"
     leave(world, f"trained model: {trained.name}", f"next: {following}")

@@ -14,8 +14,8 @@ from ance_ir.cli._options import (
     join,
     leave,
     opened_datasets,
+    report_options,
     settings_from,
-    tensorboard_option,
     training_sets_options,
 )
 from ance_ir.cli._training import pair_options, pair_settings
@@ -37,7 +37,7 @@ Example:
 )
 @pair_options
 @click.option("--max-answer-length", type=int, metavar="N", help="Tokens of an answer.  [default: the model's]")
-@tensorboard_option
+@report_options
 @device_option
 def command(
     dataset: tuple[str, ...],
@@ -46,7 +46,7 @@ def command(
     out: Path,
     pair_length: int | None,
     max_answer_length: int | None,
-    tensorboard: bool,
+    report_to: tuple[str, ...],
     device: str | None,
     **options: Any,
 ) -> None:
@@ -62,7 +62,5 @@ def command(
     how, settings = settings_from(ReaderTraining, options), pair_settings(options)
     lengths = given(pair_length=pair_length, max_answer_length=max_answer_length)
     reader = Reader.from_pretrained(model, device=device, fresh_head=fresh_head, seed=settings.seed, **lengths)
-    trained = train_reader_on_dataset(
-        opened_datasets(dataset), reader, out, settings, how, world=world, verbose=True, tensorboard=tensorboard
-    )
+    trained = train_reader_on_dataset(opened_datasets(dataset), reader, out, settings, how, world=world, verbose=True, report_to=report_to)
     leave(world, f"trained reader: {trained.name}", f"next: ance-ir read --dataset {shlex.quote(dataset[0])} --reader {out}")

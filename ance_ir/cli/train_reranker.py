@@ -18,8 +18,8 @@ from ance_ir.cli._options import (
     leave,
     listing,
     opened_datasets,
+    report_options,
     settings_from,
-    tensorboard_option,
     training_sets_options,
 )
 from ance_ir.cli._training import pair_options, pair_settings, selection_options
@@ -60,7 +60,7 @@ Example:
 @pair_options
 @selection_options
 @click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: half of a pair's]")
-@tensorboard_option
+@report_options
 @device_option
 def command(
     dataset: tuple[str, ...],
@@ -69,7 +69,7 @@ def command(
     out: Path,
     pair_length: int | None,
     query_length: int | None,
-    tensorboard: bool,
+    report_to: tuple[str, ...],
     device: str | None,
     dev_dataset: str | None,
     **options: Any,
@@ -85,7 +85,7 @@ def command(
     lengths = given(pair_length=pair_length, query_length=query_length)
     reranker = CrossEncoder.from_pretrained(model, device=device, fresh_head="logit" if fresh_head else None, seed=settings.seed, **lengths)
     trained = train_reranker_on_dataset(
-        opened_datasets(dataset), reranker, out, settings, how, world=world, say=click.echo, verbose=True, tensorboard=tensorboard
+        opened_datasets(dataset), reranker, out, settings, how, world=world, say=click.echo, verbose=True, report_to=report_to
     )
     following = (
         f'ance-ir eval --dataset {shlex.quote(dataset[0])} --system bm25 --system "reranked=bm25 % 100 >> {path_word(out)}" --baseline bm25'

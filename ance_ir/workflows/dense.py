@@ -136,7 +136,7 @@ def train_on_dataset(
     world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
-    tensorboard: bool = False,
+    report_to: Sequence[str] = (),
     **options: Any,
 ) -> DenseEncoder:
     """Train a dense encoder on a dataset's queries; an interrupted run is resumed.
@@ -151,7 +151,7 @@ def train_on_dataset(
         world: the processes that train together.
         say: called with a line about each refresh.
         verbose: show progress.
-        tensorboard: write the log for TensorBoard as well.
+        report_to: see ``Trainer``.
         options: fields of ``how``, instead of it or changed in it.
 
     Returns:
@@ -182,7 +182,7 @@ def train_on_dataset(
             miner=_miner(data, how, dev, model, schedule, settings, verbose),
             inferencers=_inferencers(data, how, dev, folder),
             verbose=verbose,
-            tensorboard=tensorboard,
+            report_to=report_to,
         )
         with announced(_estimate(data, how, trainer) if say else None, say):
             return trainer.train(None if say is None else lambda step, report: say(_line(step, report, dev)))

@@ -36,7 +36,7 @@ def train_reader_on_dataset(
     *,
     world: World = ALONE,
     verbose: bool = False,
-    tensorboard: bool = False,
+    report_to: Sequence[str] = (),
     **options: Any,
 ) -> Reader:
     """Train a reader on a dataset's questions; an interrupted run is resumed.
@@ -51,7 +51,7 @@ def train_reader_on_dataset(
         how: what is trained on.
         world: the processes that train together.
         verbose: show progress.
-        tensorboard: write the log for TensorBoard as well.
+        report_to: see ``Trainer``.
         options: fields of ``how``, instead of it or changed in it.
 
     Returns:
@@ -70,7 +70,7 @@ def train_reader_on_dataset(
         answers = [of_query for _, of_set in found for of_query in of_set]
         objective = ReaderObjective(reader, data.queries, answers, data.store, world)
         negatives = data.negatives(reader.device)(how.negatives)
-        return data.trainer(objective, negatives, settings, folder, verbose=verbose, tensorboard=tensorboard).train()
+        return data.trainer(objective, negatives, settings, folder, verbose=verbose, report_to=report_to).train()
 
 
 def answered(queries: TrainingQueries, dataset: Dataset, store: DocumentStore, split: str) -> tuple[TrainingQueries, list[Answers]]:

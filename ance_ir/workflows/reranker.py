@@ -52,7 +52,7 @@ def train_reranker_on_dataset(
     world: World = ALONE,
     say: Callable[[str], object] | None = None,
     verbose: bool = False,
-    tensorboard: bool = False,
+    report_to: Sequence[str] = (),
     **options: Any,
 ) -> CrossEncoder:
     """Train a reranker on a dataset's queries; an interrupted run is resumed.
@@ -66,7 +66,7 @@ def train_reranker_on_dataset(
         world: the processes that train together.
         say: called with a line about each evaluation.
         verbose: show progress.
-        tensorboard: write the log for TensorBoard as well.
+        report_to: see ``Trainer``.
         options: fields of ``how``, instead of it or changed in it.
 
     Returns:
@@ -85,7 +85,7 @@ def train_reranker_on_dataset(
         objective = RerankerObjective(model, data.queries, data.store, how.loss, world)
         negatives = data.negatives(model.device)(how.negatives)
         evaluator = _evaluator(dev, model, how.dev_depth, say) if dev and world.leads else None
-        shown = {"verbose": verbose, "tensorboard": tensorboard}
+        shown = {"verbose": verbose, "report_to": report_to}
         return data.trainer(objective, negatives, settings, folder, described=described(dev), evaluate=evaluator, **shown).train()
 
 

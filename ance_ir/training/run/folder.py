@@ -7,7 +7,7 @@ runs/x/negatives/task.json          which checkpoint inferencers mine with
 runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step
 runs/x/progress.json                a heartbeat for inferencers
-runs/x/tensorboard/                 the log for TensorBoard, if requested
+runs/x/tensorboard/, wandb/         what boards keep there, if any were requested
 runs/x/adapter/                     the trained adapter alone, of a run that trained one
 runs/x/model/                       the trained model; the sign that it ended
 """
@@ -18,7 +18,7 @@ import contextlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -282,9 +282,9 @@ class TrainingRun:
         """Give the model the weights that the ended run left."""
         _load_weights(model, self.adapter_folder if model.origin.adapter else self.model_folder)
 
-    def open_log(self, step: int, *, tensorboard: bool = False) -> MetricsLog:
-        """The log, cut back to the steps before ``step``; on request what is written to it goes to TensorBoard's folder too."""
-        return MetricsLog(self.folder / "metrics.jsonl", step, self.folder / "tensorboard" if tensorboard else None)
+    def open_log(self, step: int, report_to: Sequence[str] = ()) -> MetricsLog:
+        """The log, cut back to the steps before ``step``; what is written to it goes to these boards too."""
+        return MetricsLog(self.folder / "metrics.jsonl", step, report_to)
 
 
 def _step(folder: Path) -> int:

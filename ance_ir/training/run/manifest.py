@@ -58,7 +58,7 @@ def write_or_compare_manifest(
     now = json.loads(json.dumps(settings))
     before = read_manifest(path) if path.exists() else None
     if before is not None:
-        differences = _differences(_decisive(before), _decisive(now))
+        differences = _differences(decisive(before), decisive(now))
         if differences:
             hint = _OF_FINGERPRINTS if any("fingerprint was" in difference for difference in differences) else ""
             raise TrainingError(f"{path.parent} holds {what} with other settings: {'; '.join(differences)}{hint}; {remedy}")
@@ -89,8 +89,17 @@ def explained(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a run this one: its settings, without where it is run and what was noted since."""
     return {key: value for key, value in manifest.items() if key not in ("environment", *NOTED)}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a manifest by names with dots between them."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from ance_ir.errors import TrainingError
 from ance_ir.files import atomic_open
-from ance_ir.training.run.board import Board
+from ance_ir.registries import BOARDS
 from ance_ir.typed_json import type_fault
 
 
@@ -20,27 +20,33 @@ class _Line(TypedDict):
 
 
 class MetricsLog:
-    """Appends a JSON line a step, and writes it to a board, if there is to be one."""
+    """Appends a JSON line a step, and writes it to boards, if there are to be any.
 
-    def __init__(self, path: Path, step: int, board: Path | None = None) -> None:
+    Args:
+        path: of the log, in the run's folder.
+        step: the first that will be written; the log is cut back to those before.
+        boards: names of ``BOARDS``.
+    """
+
+    def __init__(self, path: Path, step: int, boards: Sequence[str] = ()) -> None:
         kept = [line for line in read_metrics(path) if line["step"] < step]
         with atomic_open(path) as stream:
             stream.writelines(json.dumps(line) + "\n" for line in kept)
-        self._board = Board(board, step, kept) if board is not None else None
+        self._boards = [BOARDS[name].open(path.parent, step, kept) for name in boards]
         self._stream = path.open("a", encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append a line; it is in the file when this returns."""
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
-        if self._board is not None:
-            self._board.write(line)
+        for board in self._boards:
+            board.write(line)
 
     def close(self) -> None:
         """Close the files."""
         self._stream.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards:
+            board.close()
 
 
 class Best:

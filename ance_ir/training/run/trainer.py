@@ -15,13 +15,13 @@ from tqdm.auto import tqdm
 from ance_ir.errors import TrainingError
 from ance_ir.models.loading.provenance import Training
 from ance_ir.notices import collected
+from ance_ir.registries import BOARDS
 from ance_ir.training.batches import Batches
 from ance_ir.training.negatives.source import NegativeSchedule
 from ance_ir.training.objectives.objective import Objective
 from ance_ir.training.refresh.miner import Miner
 from ance_ir.training.refresh.processes import Inferencers
 from ance_ir.training.refresh.refresher import AsynchronousRefresher, Refresher
-from ance_ir.training.run.board import summary_writer
 from ance_ir.training.run.checks import check_run, report_on_run, warn_of_settings
 from ance_ir.training.run.folder import Model, TrainingRun
 from ance_ir.training.run.layers import frozen, layer_rates
@@ -55,12 +55,12 @@ class Trainer(Generic[Model]):
         notices: what was warned of before; read again at the end, so that it may grow. It goes into the manifest, with what was warned
             of while the model was opened, and what training itself warns of.
         verbose: show progress, and the memory of a step, as predicted before the first and as used; the prediction may take seconds.
-        tensorboard: write the log for TensorBoard as well.
+        report_to: where the log is written as well, names of ``BOARDS``: ``tensorboard``, ``wandb``, ``mlflow``.
 
     Raises:
         TrainingError: the folder holds another run, or the model's weights are not finite.
         UsageError: settings under which there would be nothing to learn from.
-        MissingDependencyError: tensorboard is wanted and not installed.
+        MissingDependencyError: what the log is to be written with is not installed.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Trainer(Generic[Model]):
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         notices: Sequence[str] = (),
         verbose: bool = False,
-        tensorboard: bool = False,
+        report_to: Sequence[str] = (),
     ) -> None:
-        if tensorboard and objective.world.leads:
-            summary_writer()
-        self.tensorboard = tensorboard
+        for name in report_to if objective.world.leads else ():
+            BOARDS.find(name).check()
+        self.report_to = report_to
         self.objective = objective
         self.model = objective.model
         self.world = objective.world
@@ -155,8 +155,8 @@ class Trainer(Generic[Model]):
             logger.info("%s has ended already", self.run.folder)
             self.run.load_trained(self.model)
             self._describe_model(self.run.manifest.get("saved", {}).get("step", self.settings.steps))
-            if self.tensorboard and self.world.leads:
-                self.run.open_log(self.settings.steps, tensorboard=True).close()
+            if self.report_to and self.world.leads:
+                self.run.open_log(self.settings.steps + 1, self.report_to).close()
             return
         optimiser = make_optimiser(self.model, self.settings, layer_rates(self.model, self.settings.layer_decay))
         begun = self.run.load(self.model, optimiser)
@@ -173,7 +173,7 @@ class Trainer(Generic[Model]):
             self.refresher.start(self.run, begun, reached)  # which settles the logged steps, before the log is cut back
             log = None
             if self.world.leads:
-                log = stack.enter_context(contextlib.closing(self.run.open_log(begun, tensorboard=self.tensorboard)))
+                log = stack.enter_context(contextlib.closing(self.run.open_log(begun, self.report_to)))
             watch = MemoryWatch(self.objective, self.settings, optimiser)
             for done, line in self._lines(begun, optimiser, on_refresh, best, watch):
                 if log is not None:

@@ -59,7 +59,7 @@ def agrees(log: Path, board: Path) -> bool:
 
 def write(folder: Path, first: int, last: int, *, board: bool = True, late: int = 0) -> None:
     """Write steps to a log; what is evaluated becomes known ``late`` steps later."""
-    log = MetricsLog(folder / "metrics.jsonl", first, folder / "tensorboard" if board else None)
+    log = MetricsLog(folder / "metrics.jsonl", first, ("tensorboard",) if board else ())
     for step in range(first, last):
         line = logged_line(step, 40)
         if "dev" in line:
@@ -101,7 +101,7 @@ def test_a_board_that_comes_later_begins_with_the_log(tmp_path: Path) -> None:
 
 
 def test_a_line_is_in_the_files_when_it_is_written(tmp_path: Path) -> None:
-    log = MetricsLog(tmp_path / "metrics.jsonl", 0, tmp_path / "tensorboard")
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0, ["tensorboard"])
     for step in range(3):
         log.write(logged_line(step, 40))
         assert [found for found, _ in scalars(tmp_path / "tensorboard" / "train")["loss"]][-1] == step
@@ -119,7 +119,7 @@ def test_a_run_that_was_broken_off_has_a_board_without_doubles(
             TrainingSettings(steps=12, batch_size=4, learning_rate=1e-3, refresh_every=4),
             tmp_path / "run",
             dataset={"name": "tiny"},
-            tensorboard=tensorboard,
+            report_to=("tensorboard",) if tensorboard else (),
         )
 
     with pytest.raises(Interrupted):
@@ -141,7 +141,7 @@ def test_without_tensorboard_nothing_is_begun(
             TrainingSettings(steps=1),
             tmp_path / "run",
             dataset={"name": "tiny"},
-            tensorboard=True,
+            report_to=["tensorboard"],
         )
     assert not (tmp_path / "run").exists()
 
@@ -154,7 +154,7 @@ def test_a_run_that_has_ended_is_written_to_the_board_on_request(tmp_path: Path,
             TrainingSettings(steps=4, batch_size=4),
             tmp_path / "run",
             dataset={},
-            tensorboard=tensorboard,
+            report_to=("tensorboard",) if tensorboard else (),
         ).train()
     assert len(scalars(tmp_path / "run" / "tensorboard" / "train")["loss"]) == 4
     assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) == 4

@@ -1,4 +1,4 @@
-"""The values of a log as scalars for TensorBoard.
+"""TensorBoard, from files in the run's folder.
 
 runs/x/tensorboard/train/     what each step logged, at that step
 runs/x/tensorboard/dev/       dev measures, at the number of steps that the model had been trained
@@ -6,14 +6,15 @@ runs/x/tensorboard/dev/       dev measures, at the number of steps that the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ance_ir.optional import optional
+from ance_ir.training.run.boards._board import BoardKind, Lines, parts
 
 
-def summary_writer() -> Any:
+def _summary_writer() -> Any:
     """PyTorch's class that writes for TensorBoard.
 
     Raises:
@@ -24,14 +25,11 @@ def summary_writer() -> Any:
     return optional("torch.utils.tensorboard", **reasons).SummaryWriter
 
 
-class Board:
-    """Writes the lines of a log for TensorBoard.
-
-    What was written of steps that are done again is hidden, so that no step has two values. Where there is no board yet, it begins with
-    the steps that the log holds.
+class TensorBoard:
+    """Writes the lines of a log for TensorBoard. What was written of steps that are done again is hidden.
 
     Args:
-        folder: of the board.
+        run: the run's folder.
         step: the first that will be written.
         kept: the lines of the steps before.
 
@@ -39,14 +37,14 @@ class Board:
         MissingDependencyError: tensorboard is not installed.
     """
 
-    def __init__(self, folder: Path, step: int, kept: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._folder = folder
-        self._writer = summary_writer()
+    def __init__(self, run: Path, step: int, kept: Lines) -> None:
+        self._folder = run / "tensorboard"
+        self._writer = _summary_writer()
         self._next = {"train": step, "dev": 1 + max((line["dev"]["step"] for line in kept if "dev" in line), default=-1)}
         self._open: dict[str, Any] = {}
-        if folder.exists():
+        if self._folder.exists():
             for part in self._next:
-                if (folder / part).exists():
+                if (self._folder / part).exists():
                     self._part(part)
         else:
             self._next = dict.fromkeys(self._next, 0)
@@ -65,9 +63,8 @@ class Board:
             writer.close()
 
     def _add(self, line: Mapping[str, Any]) -> None:
-        values_of_step = {name: value for name, value in line.items() if name not in ("step", "dev")}
-        for part, values, step in (("train", values_of_step, line["step"]), ("dev", line.get("dev", {}), line.get("dev", {}).get("step"))):
-            for name, value in _numbers(values):
+        for part, step, values in parts(line):
+            for name, value in values.items():
                 self._part(part).add_scalar(name, value, step)
 
     def _part(self, part: str) -> Any:
@@ -77,10 +74,4 @@ class Board:
         return self._open[part]
 
 
-def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers in objects within objects, by names with slashes between them."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and name != "step":
-            yield f"{prefix}{name}", float(value)
+BOARD = BoardKind(check=_summary_writer, open=TensorBoard)
