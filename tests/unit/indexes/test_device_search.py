@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from ance_ir.errors import DamagedIndexError
 from ance_ir.indexes import AnceIndex
+from ance_ir.indexes.mining.allowed import DenseRanker
 from ance_ir.indexes.search import device, device_vectors
 from ance_ir.indexes.search.device import DeviceSearcher
 from ance_ir.indexes.search.device_vectors import DeviceVectors
@@ -21,6 +23,8 @@ from ance_ir.indexes.search.exact import ExactSearcher
 from ance_ir.indexes.search.products import of_halves
 from ance_ir.indexes.search.searcher import noise
 from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
+from ance_ir.training import TrainingQueries
+from tests.tiny import encoder
 
 CPU = torch.device("cpu")
 
@@ -182,7 +186,9 @@ def test_vectors_that_are_not_finite_are_damage(hold: bool, tmp_path: Path) -> N
         DeviceSearcher(DeviceVectors(store, CPU, hold=hold), lambda rows: rows).search(np.ones((1, 4), dtype=np.float32), 3)
 
 
-def test_vectors_stay_as_long_as_the_opened_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[DeviceVectors]]:
+    """The CPU plays every GPU; the vectors that were put there."""
     made: list[weakref.ref[DeviceVectors]] = []
 
     def make(store: VectorStore, _: str) -> DeviceVectors:
@@ -191,16 +197,50 @@ def test_vectors_stay_as_long_as_the_opened_index(tmp_path: Path, monkeypatch: p
         return vectors
 
     monkeypatch.setattr(device, "DeviceVectors", make)
-    index = AnceIndex(tmp_path / "x.ance").index([{"docno": str(number), "doc_vec": np.eye(4)[number]} for number in range(4)])
+    return made
+
+
+def make_index(folder: Path, vectors: np.ndarray) -> AnceIndex:
+    return AnceIndex(folder / "x.ance").index([{"docno": f"d{number}", "doc_vec": vector} for number, vector in enumerate(vectors)])
+
+
+def test_vectors_stay_as_long_as_the_opened_index(gpu: list[weakref.ref[DeviceVectors]], tmp_path: Path) -> None:
+    index = make_index(tmp_path, np.eye(4, dtype=np.float32))
     searchers = [index.searcher(device=name) for name in ("cuda:0", "cuda:0", "cuda:1", "cpu")]
     assert [type(searcher) for searcher in searchers] == [*[DeviceSearcher] * 3, ExactSearcher]
     np.testing.assert_array_equal(index.search_vectors(np.eye(4, dtype=np.float32), 1, searchers[0])[1], np.arange(4)[:, None])
-    assert len(made) == 2
+    assert len(gpu) == 2
     del searchers
-    assert all(one() is not None for one in made)
+    assert all(one() is not None for one in gpu)
     index.reopen()
-    assert all(one() is None for one in made), "a GPU's memory is not for the collector of garbage to free"
-    assert isinstance(index.searcher(device="cuda:0"), DeviceSearcher) and len(made) == 3
+    assert all(one() is None for one in gpu), "a GPU's memory is not for the collector of garbage to free"
+    assert isinstance(index.searcher(device="cuda:0"), DeviceSearcher) and len(gpu) == 3
+
+
+def test_retrieval_and_mining_search_where_the_model_is(
+    gpu: list[weakref.ref[DeviceVectors]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors, queries = close_vectors(300, 16), close_vectors(20, 16, seed=11)
+    index, model = make_index(tmp_path, vectors), encoder(head=16)
+    asked = pd.DataFrame({"qid": [str(number) for number in range(20)], "query": "", "query_vec": list(queries)})
+    own = [np.array([number]) for number in range(20)]
+    training = TrainingQueries(qids=[*asked["qid"]], texts=[""] * 20, positives=own, excluded=own, documents=300)
+
+    def found() -> tuple[pd.DataFrame, np.ndarray]:
+        (ranked,) = DenseRanker(index, model, training).allowed(np.arange(20), 10)
+        return index.retriever(model, 10, check=False).transform(asked), ranked.found_BF
+
+    monkeypatch.setattr(model, "encode_queries", lambda texts: queries[: len(texts)])
+    on_cpu = found()
+    assert not gpu
+    monkeypatch.setattr(type(model), "device", torch.device("cuda:0"))
+    searched: list[int] = []
+    search = DeviceSearcher.search
+    monkeypatch.setattr(DeviceSearcher, "search", lambda self, some, k: searched.append(k) or search(self, some, k))
+    on_gpu = found()
+    assert len(gpu) == 1 and searched == [11, 10]
+    pd.testing.assert_frame_equal(on_gpu[0], on_cpu[0])
+    np.testing.assert_array_equal(on_gpu[1], on_cpu[1])
 
 
 @pytest.mark.parametrize("size", [1e-28, 1e-6, 1.0, 3e4, 1e30])
