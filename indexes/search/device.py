@@ -50,8 +50,8 @@ class DeviceSearcher:
         vectors: where they are.
         tie_order: orders rows with equal scores.
         searchable: bool ``[rows]``, whether a row may be found; None where all may.
-        memory_budget: bytes that a search may allocate on the host, and up to twice as many on each device, in addition to its result and
-            to vectors that stay; a few MiB are always taken.
+        memory_budget: bytes that a search may allocate on the host, and as many on each device, in addition to its result and to vectors
+            that stay; a few MiB are always taken.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class DeviceSearcher:
         self._hidden = None if searchable is None else torch.from_numpy(~np.asarray(searchable))
         self._findable = len(self.store) if searchable is None else int(np.count_nonzero(searchable))
         self._memory_budget = memory_budget
-        self._scores = BatchSize(max(_LEAST, memory_budget // _SCORE), "scores")
+        self._scores = BatchSize(max(_LEAST, memory_budget // 2 // _SCORE), "scores")
         self._on_cpu = ExactSearcher(self.store, tie_order, searchable=searchable, memory_budget=memory_budget)
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -157,7 +157,7 @@ def test_a_device_that_runs_out_of_memory_takes_smaller_blocks(
         return products(queries_QD, block_ND)
 
     monkeypatch.setattr(device, "inner_products", short)
-    searcher = DeviceSearcher(DeviceVectors(store, CPU, hold=hold), lambda rows: rows, memory_budget=2 << 20)
+    searcher = DeviceSearcher(DeviceVectors(store, CPU, hold=hold), lambda rows: rows, memory_budget=4 << 20)
     for _ in range(2):
         np.testing.assert_array_equal(searcher.search(queries, 50)[1], ExactSearcher(store, lambda rows: rows).search(queries, 50)[1])
     assert sum(scores > 100_000 for scores in tried) == 1
