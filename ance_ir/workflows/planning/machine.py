@@ -120,13 +120,16 @@ class Machine:
         """The machine in a file.
 
         Raises:
-            UsageError: it holds something else, or lacks a cost.
+            UsageError: it holds something else, lacks a cost, or has one of another unit, from another version.
         """
         remedy = "`ance-ir bench units` writes one"
         found = read_typed(path, cls, error=UsageError, remedy=remedy)
         if missing := [name for name in UNITS if name not in found["costs"]]:
             raise UsageError(f"{path}: expected the cost of {missing[0]} ({UNITS[missing[0]]}), found none; {remedy}")
         named = {field.name for field in dataclasses.fields(Cost)}
+        for name, unit in UNITS.items():
+            if (others := found["costs"][name]["unit"]) != unit:
+                raise UsageError(f"{path}: expected the cost of {name} for a {unit}, found one for a {others}; measure again: {remedy}")
         costs = {name: Cost(**{key: one for key, one in cost.items() if key in named}) for name, cost in found["costs"].items()}
         return cls(**{field.name: found[field.name] for field in dataclasses.fields(cls) if field.name != "costs"}, costs=costs)
 

@@ -184,6 +184,10 @@ def test_unit_costs_are_written_and_read(tmp_path: Path) -> None:
     machine().write(path)
     assert Machine.find(str(path)) == machine()
     told = json.loads(path.read_text())
+    told["costs"]["faiss.scan"]["unit"] = "vector"
+    path.write_text(json.dumps(told))
+    with pytest.raises(UsageError, match=r"units\.json.*faiss\.scan.*a vector"):
+        Machine.find(str(path))
     del told["costs"]["faiss.scan"]
     path.write_text(json.dumps(told))
     with pytest.raises(UsageError, match=r"units\.json.*faiss\.scan"):
