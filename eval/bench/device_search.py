@@ -26,7 +26,7 @@ from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 HELD, SENT, TORCH = "held", "sent", "torch"
 _TYPES: tuple[VectorType, ...] = ("float32", "float16")
 _CHECKED = 8
-_COPIED = 256 << 20
+_COPIED = 64 << 20
 
 
 def bench_device_search(

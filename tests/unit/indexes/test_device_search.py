@@ -29,8 +29,8 @@ from tests.tiny import encoder
 CPU = torch.device("cpu")
 
 
-def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32") -> VectorStore:
-    writer = VectorWriter(folder, dtype, shard_bytes=1 << 17)
+def make_store(folder: Path, vectors: np.ndarray, dtype: VectorType = "float32", shard_bytes: int = 1 << 17) -> VectorStore:
+    writer = VectorWriter(folder, dtype, shard_bytes)
     writer.append(vectors)
     return VectorStore(folder, writer.finish())
 
@@ -268,7 +268,7 @@ def tf32(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="module", params=["float32", "float16"])
 def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[VectorStore, np.ndarray, np.ndarray]:
     """100,000 vectors, 1,000 queries and their best 1,000 rows as the CPU finds them."""
-    store = make_store(tmp_path_factory.mktemp("large"), close_vectors(100_000, 384), request.param)
+    store = make_store(tmp_path_factory.mktemp("large"), close_vectors(100_000, 384), request.param, shard_bytes=32 << 20)
     queries = close_vectors(1000, 384, seed=10)
     return store, queries, ExactSearcher(store, lambda rows: -rows).search(queries, 1000)[1]
 
@@ -292,3 +292,17 @@ def test_several_gpus_rank_as_one(large: tuple[VectorStore, np.ndarray, np.ndarr
     vectors = DeviceVectors(store, "cuda")
     assert len(vectors.resident) == torch.cuda.device_count()
     np.testing.assert_array_equal(DeviceSearcher(vectors, lambda rows: -rows).search(queries, 1000)[1], expected)
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_others_have_filled(large: tuple[VectorStore, np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture) -> None:
+    store, queries, expected = large
+    vectors = DeviceVectors(store, "cuda:0", hold=True)
+    searcher = DeviceSearcher(vectors, lambda rows: -rows, memory_budget=4 << 30)
+    searcher.search(queries[:16], 10)  # the libraries take what they need
+    torch.cuda.empty_cache()
+    room = (350 if store.dtype == np.float32 else 700) << 20  # for a third of the scores; those of float16 vectors come in two parts
+    filler = torch.empty(torch.cuda.mem_get_info("cuda:0")[0] - room, dtype=torch.uint8, device="cuda:0")
+    assert not DeviceVectors(store, "cuda:0").resident
+    np.testing.assert_array_equal(searcher.search(queries, 1000)[1], expected)
+    assert len(filler) and "out of memory" in caplog.text
