@@ -88,7 +88,7 @@ gpu-check: ## the tests that need a GPU, and what it does next to what it should
 gpu-wheels: ## what gpu-check needs on a machine without a network, where torch and transformers are: make gpu-wheels PYTHON=3.12
 	rm -rf $(GPU_WHEELS)
 	python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: -c constraints.txt -d $(GPU_WHEELS) \
-		--implementation cp --python-version $(if $(filter 3.%,$(PYTHON)),$(PYTHON),3.12) --platform any --platform manylinux2014_x86_64 \
+		--implementation cp --python-version $(if $(filter 3.%,$(PYTHON)),$(PYTHON),3.12).9 --platform any --platform manylinux2014_x86_64 \
 		$(foreach glibc,5 12 17 24 26 27 28 31 34,--platform manylinux_2_$(glibc)_x86_64) $(GPU_NEEDS)
 	@du -sh $(GPU_WHEELS)
 

@@ -95,6 +95,7 @@ def test_pairs_that_do_not_fit_are_read_in_parts(device: torch.device, caplog: p
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("device", [torch.device("cuda")])
 def test_memory_that_runs_out(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     model = encoder().to("cuda")
     expected = model.encode_passages(TEXTS)
@@ -112,6 +113,7 @@ def test_memory_that_runs_out(caplog: pytest.LogCaptureFixture, monkeypatch: pyt
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("device", [torch.device("cuda")])
 def test_nothing_waits_for_a_batch(tmp_path: Path) -> None:
     encoder().save(tmp_path)
     model = DenseEncoder.from_pretrained(tmp_path, device="cuda", precision="bfloat16")
