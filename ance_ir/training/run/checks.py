@@ -102,17 +102,21 @@ def warn_of_settings(
         logger.warning(message, steps, every)
 
 
-def report_on_run(run: TrainingRun, done: int, saved: int, best: Best) -> None:
-    """Note, after the last step, which model is saved; say so if it is another than the last or the best one; warn of steps in which
-    nothing was learnt.
+def report_on_run(run: TrainingRun, settings: TrainingSettings, done: int, saved: int, best: Best) -> None:
+    """Note, after the last step, which model is saved; say so if it is another than the last or the best one, or if the run ended early;
+    warn of steps in which nothing was learnt.
 
     Args:
         run: its log is complete.
-        done: steps of the run.
+        settings: of the run.
+        done: how many steps were done.
         saved: steps of the model that is saved.
         best: of its evaluations.
     """
     run.record(saved={"step": saved, "best_on_dev": best.step})
+    if done < settings.steps:
+        message = "training ended after step %d of %d: %d evaluations brought no gain over that after step %s"
+        logger.warning(message, done, settings.steps, best.without_gain, best.step)
     if best.step is not None and best.last is not None and best.values[best.step] > best.values[best.last]:
         values = (best.measure, best.values[best.step], best.last, best.values[best.last])
         if saved == best.step:

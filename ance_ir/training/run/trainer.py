@@ -186,7 +186,7 @@ class Trainer(Generic[Model]):
             if self.world.leads:
                 if memory := watch.report():
                     self.run.record(memory=memory)
-                report_on_run(self.run, done, saved, best)
+                report_on_run(self.run, self.settings, done, saved, best)
                 self._note(found)
                 self._describe_model(saved)
                 self.run.save_trained(self.model)

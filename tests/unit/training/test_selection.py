@@ -109,6 +109,7 @@ def test_a_run_that_gains_nothing_more_ends(make: Make, tmp_path: Path) -> None:
     assert [line["step"] for line in lines if "loss" in line] == list(range(12))
     assert _dev(run) == [0, 4, 8, 12]
     assert _saved(run) == {"step": 4, "best_on_dev": 4}
+    assert any("12 of 40" in notice for notice in json.loads((run / "run.json").read_text())["notices"])
     (logged,) = read_training_runs([run])
     assert (logged.state, logged.done) == ("ended, 12 of 40 steps", 12)
     before = timeless_lines(run)
