@@ -75,6 +75,7 @@ setup(
         "ance_ir.eval.published": ["*.toml"],
         "ance_ir.eval.report": ["*.css", "*.html", "*.js"],
         "ance_ir.models.dense.families": ["*.toml"],
+        "ance_ir.paper.reproductions": ["*.toml"],
         "ance_ir.workflows.planning.machines": ["*.json"],
         "ance_ir.workflows.recipes": ["*.toml"],
         "ance_ir.workflows.runs": ["*.html"],

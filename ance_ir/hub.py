@@ -1,7 +1,8 @@
-"""Uploads to the Hugging Face hub."""
+"""The Hugging Face hub: uploads, and what lies in its cache."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -14,7 +15,32 @@ LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write
 
 
 class HubError(AnceError):
-    """The hub did not take an upload."""
+    """The hub did not take an upload, or what came from it is damaged."""
+
+
+def hub_cache() -> Path:
+    """The folder in which downloads from the hub are kept."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def check_blobs(snapshot: Path) -> None:
+    """Check the large files of a repository in the hub's cache, which are named by their checksums.
+
+    Args:
+        snapshot: its folder; of another folder nothing is checked.
+
+    Raises:
+        HubError: a file is damaged.
+    """
+    for link in sorted(snapshot.rglob("*")):
+        blob = link.resolve()
+        if link.is_symlink() and re.fullmatch("[0-9a-f]{64}", blob.name):
+            with blob.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != blob.name:
+                raise HubError(f"{link}: the checksum {blob.name} was expected, found {found}: remove {blob}, and fetch it again")
 
 
 def check_upload(name: str) -> None:
