@@ -184,8 +184,10 @@ def fetch(wanted: Sequence[Step], say: Callable[[str], object]) -> None:
             step.run()
         except (DownloadError, DatasetNotFoundError, ModelError) as error:
             missing.append(f"{error}{f'. Or put {step.by_hand}' if step.by_hand else ''}")
+    if len(missing) > 1:
+        missing = [f"({number}) {one}" for number, one in enumerate(missing, start=1)]
     if missing:
-        raise DownloadError(f"{len(missing)} things are missing: " + "; ".join(f"({n}) {one}" for n, one in enumerate(missing, 1)))
+        raise DownloadError("; ".join(missing))
 
 
 def unfinished(wanted: Sequence[Step]) -> list[Step]:

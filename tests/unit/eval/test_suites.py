@@ -53,11 +53,12 @@ def test_the_suites_of_other_collections(tmp_path: Path) -> None:
 
 
 def test_published_figures_are_of_the_full_collections_test_queries(tmp_path: Path) -> None:
-    folder = tmp_path / "trec-dl-2019"
-    folder.mkdir()
-    (folder / "corpus.jsonl").write_text('{"docno": "d", "text": "t"}\n', encoding="utf-8")
-    sample = load_dataset(folder)
-    assert (suite_of(sample).name, published_on(sample)) == ("trec-dl-2019/passage", ())
+    for name, suite in (("trec-dl-2019", "trec-dl-2019/passage"), ("nq", "nq")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "corpus.jsonl").write_text('{"docno": "d", "text": "t"}\n', encoding="utf-8")
+        sample = load_dataset(folder)
+        assert (suite_of(sample).name, published_on(sample)) == (suite, ())
     assert published_on(load_dataset("msmarco-passage"), "dev/small")
     assert published_on(load_dataset("msmarco-passage"), "dev/2") == ()
 

@@ -23,6 +23,7 @@ from ance_ir.eval import parse_measures
 from ance_ir.eval.published import published_figures
 from ance_ir.eval.suites import SUITES
 from ance_ir.hub import HubError, check_blobs
+from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.paper.reproduction.catalogue import find_reproductions, read_reproduction
 from ance_ir.paper.reproduction.comparison import Comparison, decimals
@@ -31,7 +32,7 @@ from ance_ir.paper.reproduction.planned import encoded_bytes, hours
 from ance_ir.workflows.planning.machine import Machine
 from tests.catalogue import PASSAGES, open_catalogue, write_home
 from tests.command import Run
-from tests.published import DIMENSION, ance_weights, into_cache, write_ance
+from tests.published import DIMENSION, ance_weights, dpr_encoders, into_cache, write_ance, write_bert, write_dpr_file
 from tests.serving import Served, serving
 
 MODEL = "castorini/ance-msmarco-passage"
@@ -89,14 +90,18 @@ def archive(places: None) -> bytes:
     """Pyserini's: a Faiss index that Faiss wrote, and the docids."""
     index = faiss.IndexFlatIP(DIMENSION)
     index.add(DenseEncoder.from_pretrained(MODEL).encode_passages(list(PASSAGES)))
-    files = {"index": faiss.serialize_index(index).tobytes(), "docid": "".join(f"{number}\n" for number in range(len(PASSAGES))).encode()}
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, content in files.items():
+    return packed(faiss.serialize_index(index).tobytes(), "".join(f"{number}\n" for number in range(len(PASSAGES))).encode())
+
+
+def packed(index: bytes, docid: bytes) -> bytes:
+    """A Faiss folder in an archive."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, content in {"index": index, "docid": docid}.items():
             member = tarfile.TarInfo(f"faiss-flat.stand-in/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    return made.getvalue()
 
 
 @pytest.fixture
@@ -147,6 +152,75 @@ def test_from_nothing_to_a_verdict(tmp_path: Path, served: Served, run: Run) -> 
     status, again, _ = run("reproduce", *asked)
     assert (status, len(served.asked)) == (0, before), "nothing is fetched twice"
     assert "within 1: yes" in again
+
+
+ENCODED = """
+describes = "a stand-in"
+source = "tests"
+model = "{model}"
+model_bytes = 1_000_000
+
+[corpus]
+documents = 12
+tokens = 10
+download = 1000
+disk = 1000
+
+[[figures]]
+name = "all"
+dataset = "{dataset}"
+queries = 1
+system = "{system}"
+published = [{{ publication = "xiong-2021", system = "{published}", tolerance = 1.0 }}]
+"""
+
+
+def test_documents_that_are_encoded_here(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "encoded.toml"
+    values = {"model": MODEL, "dataset": "msmarco-passage/dev/small", "published": "ANCE FirstP"}
+    path.write_text(ENCODED.format(system="ance[model={model}]", **values))
+    status, shown, said = run("reproduce", path, "--out", tmp_path / "out")
+    assert status == 0, said
+    assert "within 1: yes" in shown
+    log = (tmp_path / "out" / "encoded" / "all" / "log.md").read_text()
+    assert "vectors: made here" in log
+    ours = next(line for line in log.splitlines() if line.startswith("| RR@10")).split("|")[4].strip()
+    assert ours == decimals(round(reciprocal_rank(), 4))
+
+
+def test_a_checkpoint_that_is_put_there_by_hand(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCE_IR_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "nq-test.qa.csv").write_text("what turns light into energy\t['plants']\n")
+    path = tmp_path / "single.toml"
+    system = "ance[model={model}; passages=firstp]"
+    path.write_text(ENCODED.format(model="https://127.0.0.1/nq.cp", dataset="nq", system=system, published="ANCE, single task"))
+    asked = path, "--out", tmp_path / "out"
+    status, _, said = run("reproduce", *asked)
+    checkpoint = tmp_path / "out" / "single" / "nq.cp"
+    assert status == 2
+    assert str(checkpoint) in said and "https://127.0.0.1/nq.cp" in said
+    backbone = str(write_bert(tmp_path / "bert"))
+    write_dpr_file(checkpoint, dpr_encoders(), told={"pretrained_model_cfg": backbone})
+    status, shown, said = run("reproduce", *asked)
+    assert status == 0, said
+    assert shown.count("within 1: yes") == 2, "Coverage@20 and @100, of 12 documents"
+    rows = [line.split("|") for line in (checkpoint.parent / "all" / "log.md").read_text().splitlines() if "Coverage@" in line]
+    assert [row[4].strip() for row in rows[:2]] == ["1", "1"], "one of all documents holds the answer"
+
+
+def test_vectors_of_passages(tmp_path: Path, served: Served, run: Run) -> None:
+    ids = "".join(f"{number // 2}#{number % 2}\n" for number in range(len(PASSAGES)))
+    with tarfile.open(fileobj=io.BytesIO(served.content)) as tar:
+        index = tar.extractfile("faiss-flat.stand-in/index")
+        assert index is not None
+        served.content = packed(index.read(), ids.encode())
+    path = described(tmp_path, served)
+    path.write_text(path.read_text().replace(f"dimension = {DIMENSION}", f'dimension = {DIMENSION}\npassages = "maxp"'))
+    status, _, said = run("reproduce", path, "--out", tmp_path / "out")
+    assert status == 0, said
+    found = AnceIndex(tmp_path / "out" / "stand-in" / "index.ance")
+    assert (found.manifest["most_passages"], len(found)) == (2, len(PASSAGES) // 2)
 
 
 def test_a_download_that_another_process_resumes(tmp_path: Path, served: Served, run: Run) -> None:
