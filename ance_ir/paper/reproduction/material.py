@@ -177,7 +177,7 @@ def fetch(wanted: Sequence[Step], say: Callable[[str], object]) -> None:
     missing: list[str] = []
     for step in todo:
         if missing and step.by_hand:
-            missing.append(step.by_hand)
+            missing.append(f"put {step.by_hand}")
             continue
         say(step.does)
         try:
