@@ -40,7 +40,7 @@ def command(run: Path, with_parent: bool, **options: Any) -> None:
         threading.Thread(target=_end_with_input, daemon=True).start()
     from ance_ir.workflows import run_inferencer
 
-    run_inferencer(run, **options, say=click.echo, verbose=sys.stderr.isatty())
+    run_inferencer(run, **options, say=click.echo, workers=None, verbose=sys.stderr.isatty())
 
 
 def _end_with_input() -> None:

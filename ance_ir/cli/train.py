@@ -231,7 +231,7 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
         passages=parse_passages(passages),
         dev_dataset=load_dataset(dev_dataset) if dev_dataset else None,
         teacher=CrossEncoder.from_pretrained(teacher, device=device) if teacher else None,
-        mining=settings_from(Mining, options, **{name: options.pop(option) for name, option in mining.items()}),
+        mining=settings_from(Mining, options, workers=None, **{name: options.pop(option) for name, option in mining.items()}),
         inferencers=inferencers,
     )
 

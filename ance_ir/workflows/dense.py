@@ -260,7 +260,7 @@ def _miner(
         UsageError: settings of mining, or inferencers, without anything to mine or to evaluate.
     """
     mines = any(schedule.at(step).mines for step in (0, settings.steps - 1))
-    ignored = [one.name for one in dataclasses.fields(how.mining) if getattr(how.mining, one.name) != one.default]
+    ignored = [one.name for one in dataclasses.fields(how.mining) if getattr(how.mining, one.name) != one.default and one.compare]
     if ignored and not mines:
         raise UsageError(f"{', '.join(ignored)}: only ance negatives are mined, the negatives are {schedule.name}")
     if how.mining.reuse is not None and settings.weights != "float32":

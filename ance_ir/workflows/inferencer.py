@@ -39,6 +39,7 @@ def run_inferencer(
     precision: Precision | None = None,
     patience: float = 600.0,
     say: Callable[[str], object],
+    workers: int | None = 0,
     verbose: bool = False,
 ) -> None:
     """Mine negatives with a run's newest checkpoint until its training ends.
@@ -51,6 +52,7 @@ def run_inferencer(
         precision: what to encode in; by default the checkpoint's own.
         patience: seconds without a run, or a heartbeat of its trainer, after which this ends.
         say: called with a line about each thing done.
+        workers: see ``AnnMiner``.
         verbose: show progress.
 
     Raises:
@@ -71,7 +73,7 @@ def run_inferencer(
     dev = DevQueries.of_run(manifest, opened.sets[0].dataset, dev_dataset)
     held_out = DevQueries.of(opened.sets[0].dataset, manifest["dataset"].get("held_out"), None)
     sets = functools.reduce(lambda sets, one: one.left(sets) if one else sets, (dev, held_out), opened)
-    miner = Mining.of_run(manifest, manifest["environment"]["place"]["reuse"]).miner(
+    miner = Mining.of_run(manifest, manifest["environment"]["place"]["reuse"], workers).miner(
         sets,
         parse_passages(manifest["passages"]),
         depth=manifest["refresh"]["depth"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ance_ir.brief import Brief
@@ -37,6 +37,7 @@ class Mining(Brief):
         teacher: the name of the filters' cross-encoder.
         teacher_margin: see ``Filters``.
         reuse: an index of the model to start with, over an earlier state of the corpus; its folder.
+        workers: see ``AnnMiner``; they change no result.
     """
 
     draw: Draw = "uniform"
@@ -49,15 +50,16 @@ class Mining(Brief):
     teacher: str | None = None
     teacher_margin: float = 0.0
     reuse: str | None = None
+    workers: int | None = field(default=0, compare=False)
 
     @classmethod
-    def of_run(cls, manifest: Mapping[str, Any], reuse: str | None) -> Mining:
+    def of_run(cls, manifest: Mapping[str, Any], reuse: str | None, workers: int | None = 0) -> Mining:
         """The settings of a run's trainer, without ``draw``: only the trainer draws."""
         refresh = manifest["refresh"]
         teacher = refresh["teacher"]["name"] if refresh["teacher"] else None
         kept = {name: refresh[name] for name in ("rotation", "skip", "margin", "teacher_margin")}
         kept |= {name: refresh[name] for name in ("max_score", "relative_margin", "backend") if name in refresh}  # where they are set
-        return cls(teacher=teacher, reuse=reuse, **kept)
+        return cls(teacher=teacher, reuse=reuse, workers=workers, **kept)
 
     def filters(self, device: str | None) -> Filters:
         """The filters of candidates, their cross-encoder on a device."""
@@ -109,6 +111,7 @@ class Mining(Brief):
                 evaluate=_evaluator(dev) if dev and corpus is corpora[0] else None,
                 reuse=AnceIndex(self.reuse) if self.reuse else None,
                 keep_indexes=keep_indexes,
+                workers=self.workers,
                 verbose=verbose,
             )
 

@@ -54,6 +54,7 @@ class AnnMiner:
         reuse: an index that the initial model made of an earlier state of the corpus.
         keep_indexes: keep all indexes; by default each refresh removes those before it. Where the passage tower is not trained they are
             the same files.
+        workers: processes that read and tokenise the corpus, see ``CorpusEncoding``.
         verbose: show progress.
     """
 
@@ -70,6 +71,7 @@ class AnnMiner:
         evaluate: Callable[[AnceIndex, DenseEncoder], dict[str, float]] | None = None,
         reuse: AnceIndex | None = None,
         keep_indexes: bool = False,
+        workers: int | None = 0,
         verbose: bool = False,
     ) -> None:
         if depth < 1:
@@ -98,6 +100,7 @@ class AnnMiner:
         if reuse is not None:
             Reuse.check(reuse)
         self._keep_indexes = keep_indexes
+        self._workers = workers
         self._verbose = verbose
         self._work: CorpusEncoding | None = None
 
@@ -158,5 +161,5 @@ class AnnMiner:
             reuse = self._reuse
             if reuse is not None and not Encoding.of(model, str(self._passages)).same_model(reuse.manifest["encoding"]):
                 reuse = None  # training has changed the model
-            self._work = CorpusEncoding(path, self._store, model, self._passages, reuse=reuse, verbose=self._verbose)
+            self._work = CorpusEncoding(path, self._store, model, self._passages, reuse=reuse, workers=self._workers, verbose=self._verbose)
         return self._work

@@ -42,7 +42,7 @@ from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.locks import held_lock
 from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.dense.encoding import gather, tokenized
-from ance_ir.models.dense.workers import Workers
+from ance_ir.models.dense.workers import Workers, workers_for
 from ance_ir.models.text.tokens import Tokens
 from ance_ir.typed_json import read_typed
 
@@ -68,7 +68,8 @@ class CorpusEncoding:
         passages: how documents are cut.
         dtype: how vectors are stored.
         reuse: an index whose vectors are reused for unchanged documents.
-        workers: processes that read and tokenise; by default a thread does.
+        workers: processes that read and tokenise, as many as ``workers_for`` says for ``None``; by default a thread does. Processes import
+            the main module, which must bear that.
         verbose: show progress.
 
     Raises:
@@ -84,7 +85,7 @@ class CorpusEncoding:
         *,
         dtype: VectorType = "float32",
         reuse: AnceIndex | None = None,
-        workers: int = 0,
+        workers: int | None = 0,
         verbose: bool = False,
     ) -> None:
         self.folder = folder
@@ -99,6 +100,7 @@ class CorpusEncoding:
         """Corpus, model and settings, as ``corpus.json`` holds them."""
         self._reuse = Reuse(reuse, self._encoding) if reuse is not None else None
         self._cut = Cutting(store=store, tokenizer=model.tokenizer, passages=passages)
+        workers = workers_for(model.device, len(store)) if workers is None else workers
         self._workers = Workers(self._cut, workers) if workers else None
         self._verbose = verbose
         self._bar = tqdm(disable=True)

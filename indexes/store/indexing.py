@@ -67,7 +67,7 @@ def index_corpus(
         else:
             space.check(overwrite=overwrite)
             if cluster is not None:
-                work.lead(PartTasks(cluster, work, cores=1 + options.get("workers", 0)))
+                work.lead(PartTasks(cluster, work, cores=1 + (options.get("workers") or 0)))
             else:
                 _share(work, world)
             if world.leads:

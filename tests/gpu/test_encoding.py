@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import ance_ir.indexes.store.corpus as corpus
 import ance_ir.models.compute.inference as inference
 import ance_ir.models.dense.encoding as encoding
+from ance_ir.datasets import Dataset
 from ance_ir.errors import DeviceMemoryError
-from ance_ir.indexes import SlidingWindow
+from ance_ir.indexes import FirstP, SlidingWindow
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.unpadded import unpads
 from ance_ir.models.dense.workers import workers_for
@@ -132,3 +134,16 @@ def test_processes_tokenise_for_a_gpu_alone(device: torch.device, monkeypatch: p
     assert workers_for(device, 100) == 0, "which takes less time than to start processes"
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert workers_for(device, 10**6) == alone // 2
+
+
+@pytest.mark.parametrize("workers", [None, 0])
+def test_a_corpus_is_tokenised_by_as_many(
+    device: torch.device, workers: int | None, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.device] = []
+    monkeypatch.setattr(corpus, "workers_for", lambda device, texts: asked.append(device) or 1)
+    model, store = encoder().to(device), dataset.store()
+    started: list[int] = []
+    monkeypatch.setattr(corpus, "Workers", lambda cut, count: started.append(count))
+    corpus.CorpusEncoding(tmp_path / "x.ance", store, model, FirstP(), workers=workers)
+    assert (asked, started) == (([model.device], [1]) if workers is None else ([], []))

@@ -93,7 +93,6 @@ def command(
     from ance_ir.indexes import AnceIndex, index_corpus, parse_passages
     from ance_ir.indexes.store.workspace import Workspace
     from ance_ir.models.dense.published import find_published
-    from ance_ir.models.dense.workers import workers_for
     from ance_ir.workflows.planning.estimates import announced, estimate_indexing
 
     space = Workspace(out, "building")
@@ -115,7 +114,7 @@ def command(
             scheme,
             dtype=dtype,
             reuse=AnceIndex(reuse) if reuse else None,
-            workers=workers_for(encoder.device, len(store)) if workers is None else workers,
+            workers=workers,
             overwrite=overwrite,
             world=world,
             cluster=cluster,
