@@ -261,8 +261,10 @@ def test_float16_products_of_float32_queries(size: float, tmp_path: Path) -> Non
 @pytest.fixture(params=["highest", "high", "medium"])
 def tf32(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_float32_matmul_precision(request.param)
+    torch.backends.cuda.matmul.allow_fp16_accumulation = request.param == "medium"
     yield
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_fp16_accumulation = False
 
 
 @pytest.fixture(scope="module", params=["float32", "float16"])
