@@ -23,7 +23,7 @@ from ance_ir.eval.measures import (
     required_evidence,
 )
 from ance_ir.eval.on_dataset import evaluate_on_dataset
-from ance_ir.eval.published import PublishedFigure, published_on, published_table
+from ance_ir.eval.published import PublishedFigure, published_on, published_table, published_tables
 from ance_ir.eval.report import write_report
 from ance_ir.eval.runs import RUN_FORMATS, read_run, write_passages, write_run
 from ance_ir.eval.runs.dataset_runs import RunRetriever, dataset_runs
@@ -80,6 +80,7 @@ __all__ = [
     "published_for",
     "published_on",
     "published_table",
+    "published_tables",
     "queries_won",
     "read_run",
     "report_on_dataset",

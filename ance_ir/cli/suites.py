@@ -20,7 +20,7 @@ def command(form: str) -> None:
     """
     from dataclasses import asdict
 
-    from ance_ir.eval import SUITES, parse_measures, published_for, published_table, required_evidence
+    from ance_ir.eval import SUITES, parse_measures, published_for, published_tables, required_evidence
 
     published = {suite.name: published_for(suite) for suite in SUITES.values()}
     if form == "json":
@@ -41,6 +41,6 @@ def command(form: str) -> None:
             click.echo(f"  rerank setting: candidates % {suite.candidates} >> SYSTEM")
         if suite.needs:
             click.echo(f"  needs {suite.needs}")
-        if figures := published[suite.name]:
-            click.echo("\n".join(f"    {line}" for line in published_table(figures).to_text().splitlines()))
+        for table in published_tables(published[suite.name]):
+            click.echo("\n".join(f"    {line}" for line in table.to_text().splitlines()))
         click.echo()

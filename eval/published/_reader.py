@@ -24,7 +24,7 @@ from typing import Any, TypedDict
 
 from ance_ir.datasets import Dataset, FileDataset
 from ance_ir.errors import DatasetError
-from ance_ir.eval.tables import Table, table_of
+from ance_ir.eval.tables import NOTHING, Table, table_of
 from ance_ir.registries import PUBLICATIONS
 from ance_ir.typed_json import type_fault
 
@@ -79,22 +79,37 @@ def published_on(dataset: Dataset, split: str = "test") -> tuple[PublishedFigure
 
 
 def published_table(figures: Sequence[PublishedFigure]) -> Table:
-    """Figures as a table: of the queries of one dataset a row for each system with all measures, else a row for each dataset with the first
+    """Figures of the queries of one dataset: a row for each system."""
+    named = [{"published, full collection": figure.system, "source": figure.source} for figure in figures]
+    rows = [{**name, **shown} for name, shown in zip(named, _shown(figures), strict=True)]
+    return table_of(rows, left=2)
+
+
+def published_tables(figures: Sequence[PublishedFigure]) -> list[Table]:
+    """Figures as tables: one of the queries of one dataset; else one for each publication, in which a row is a dataset, with the first
     measure of each system.
     """
     if len({figure.dataset for figure in figures}) == 1:
-        rows = [{"published, full collection": figure.system, "source": figure.source, **_shown(figure.values)} for figure in figures]
-        return table_of(rows, left=2)
-    measure = next(iter(figures[0].values))
-    by_dataset: dict[str, dict[str, str]] = {}
+        return [published_table(figures)]
+    found = []
+    for source in dict.fromkeys(figure.source for figure in figures):
+        own = [figure for figure in figures if figure.source == source]
+        measure = next(iter(own[0].values))
+        rows: dict[str, dict[str, str]] = {}
+        for figure, shown in zip(own, _shown(own), strict=True):
+            row = rows.setdefault(figure.dataset, {f"{source}, {measure}": figure.dataset})
+            row[figure.system] = shown.get(measure, NOTHING)
+        found.append(table_of(list(rows.values())))
+    return found
+
+
+def _shown(figures: Sequence[PublishedFigure]) -> list[dict[str, str]]:
+    """The values of figures, those of a publication with as many decimals as it has at most."""
+    decimals: dict[str, int] = {}
     for figure in figures:
-        row = by_dataset.setdefault(figure.dataset, {f"published {measure}": figure.dataset})
-        row.setdefault(figure.system, _shown(figure.values)[measure])
-    return table_of(list(by_dataset.values()))
-
-
-def _shown(values: dict[str, float]) -> dict[str, str]:
-    return {measure: str(value) for measure, value in values.items()}
+        most = max(len(str(value).partition(".")[2]) for value in figure.values.values())
+        decimals[figure.source] = max(most, decimals.get(figure.source, 0))
+    return [{measure: f"{value:.{decimals[one.source]}f}" for measure, value in one.values.items()} for one in figures]
 
 
 def read_publication(path: Path) -> list[PublishedFigure]:
