@@ -48,7 +48,7 @@ SUMMARIES = {
     "study": "Compare negatives as the paper does",
     "reproduce": "Reproduce published figures with the released checkpoints",
     "plan": "Say what a job will need: hours, disk, memory, money",
-    "bench": "Measure search, encoding, tokenising, pipelines, training, mining, and units of work",
+    "bench": "Measure search, encoding, tokenising, pipelines, training, mining, a GPU, units of work",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
 
