@@ -71,19 +71,20 @@ GPU_NEEDS := beautifulsoup4 certifi charset-normalizer click Deprecated dill fai
 GPU_TESTS = $(sort tests/gpu $(shell grep -rl --include='test_*.py' 'mark\.gpu' tests))
 OUT ?= gpu-check
 ifneq ($(wildcard $(GPU_WHEELS)/.),)
-GPU_PYTHON = PYTHONPATH=$(CURDIR):$(CURDIR)/$(GPU_SITE) $(PYTHON)
+GPU_PYTHON = PYTHONPATH=$(CURDIR):$(CURDIR)/$(GPU_SITE) timeout $(1) $(PYTHON)
 gpu-check: $(GPU_SITE)/.installed
 else
-GPU_PYTHON = $(VENV)/bin/python
+GPU_PYTHON = timeout $(1) $(VENV)/bin/python
 gpu-check: setup
 endif
 
 gpu-check: SHELL := bash
 gpu-check: .SHELLFLAGS := -o pipefail -c
-gpu-check: ## the tests that need a GPU, and what it does next to what it should: OUT/tests.txt, OUT/figures.jsonl (6 minutes)
+gpu-check: export PYTHONUNBUFFERED := 1
+gpu-check: ## the tests that need a GPU, and what it does next to what it should: OUT/tests.txt, OUT/figures.jsonl (6 minutes at most)
 	@mkdir -p $(OUT); status=0; \
-	$(GPU_PYTHON) -m pytest -v -p no:cacheprovider -m gpu $(GPU_TESTS) $(ARGS) | tee $(OUT)/tests.txt || status=1; \
-	$(GPU_PYTHON) -m ance_ir bench gpu --out $(OUT)/figures.jsonl | tee $(OUT)/figures.txt || status=1; exit $$status
+	$(call GPU_PYTHON,120) -m pytest -v -p no:cacheprovider -m gpu $(GPU_TESTS) $(ARGS) | tee $(OUT)/tests.txt || status=1; \
+	$(call GPU_PYTHON,240) -m ance_ir bench gpu --out $(OUT)/figures.jsonl | tee $(OUT)/figures.txt || status=1; exit $$status
 
 gpu-wheels: ## what gpu-check needs on a machine without a network, where torch and transformers are: make gpu-wheels PYTHON=3.12
 	rm -rf $(GPU_WHEELS)

@@ -14,7 +14,7 @@ import ance_ir.models.dense.encoding as encoding
 import ance_ir.training.objectives.dense as dense
 from ance_ir.models import DenseEncoder, Tower
 from ance_ir.models.compute.batching import pad_flat
-from ance_ir.models.dense.unpadded import UNPADDED, Sequences, unpadded, unpads
+from ance_ir.models.dense.unpadded import UNPADDED, Sequences, _flash, unpadded, unpads
 from tests.tiny import WORDS, encoder
 
 LENGTHS = np.array([7, 3, 20, 1, 20])
@@ -71,6 +71,16 @@ def test_gradients_are_those_of_padded_batches(checkpointing: bool) -> None:
     assert found[0].keys() == found[1].keys()
     for name in found[0]:
         torch.testing.assert_close(found[0][name], found[1][name], atol=1e-4, rtol=1e-3)
+
+
+def test_torchs_flash_attention_takes_what_it_is_given() -> None:
+    """Without a GPU it computes nothing, but says whether it takes these arguments, and has gradients."""
+    meta = torch.device("meta")
+    query, key, value = (torch.empty((LENGTHS.sum(), 2, 16), dtype=torch.bfloat16, device=meta, requires_grad=True) for _ in range(3))
+    attended = _flash(query, key, value, Sequences.of(LENGTHS, meta), 0.1, None)
+    assert attended.shape == query.shape
+    attended.sum().backward()
+    assert query.grad is not None and value.grad is not None
 
 
 def test_tokens_are_counted_within_their_sequence() -> None:
