@@ -25,6 +25,7 @@ from ance_ir.eval.suites import SUITES
 from ance_ir.hub import HubError, check_blobs
 from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
+from ance_ir.paper.reproduction import material
 from ance_ir.paper.reproduction.catalogue import find_reproductions, read_reproduction
 from ance_ir.paper.reproduction.comparison import Comparison, decimals
 from ance_ir.paper.reproduction.listing import left_out
@@ -67,6 +68,13 @@ dataset = "msmarco-passage/dev/small"
 queries = 1
 system = "{{index}}[prf=average:3]"
 published = [{{ publication = "pyserini", system = "ANCE FirstP, average feedback" }}]
+
+[[figures]]
+name = "rerank"
+dataset = "msmarco-passage/dev/small"
+queries = 1
+system = "candidates % 100 >> {{index}}"
+published = [{{ publication = "pyserini", system = "ANCE FirstP" }}]
 """
 
 
@@ -147,7 +155,9 @@ def test_from_nothing_to_a_verdict(tmp_path: Path, served: Served, run: Run) -> 
     ):
         assert fact in log
     assert log.startswith("# stand-in/dev: 2 of 4 figures reproduced") == ("within .0005: yes" not in log)
-    assert sorted(path.name for path in place.iterdir()) == ["average", "dev", "index.ance"], "archive and unpacked files are gone"
+    assert sorted(path.name for path in place.iterdir()) == ["average", "dev", "index.ance", "rerank"], (
+        "archive and unpacked files are gone"
+    )
     before = len(served.asked)
     status, again, _ = run("reproduce", *asked)
     assert (status, len(served.asked)) == (0, before), "nothing is fetched twice"
@@ -235,6 +245,19 @@ def test_a_download_that_another_process_resumes(tmp_path: Path, served: Served,
     served.status = 0
     assert run("reproduce", *asked)[0] == 0
     assert set(served.asked) == {100}
+
+
+def test_an_import_that_is_interrupted(tmp_path: Path, served: Served, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    asked = described(tmp_path, served), "--out", tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(material, "import_index", interrupted)
+        assert run("reproduce", *asked)[0] == 130
+    assert not (tmp_path / "out" / "stand-in" / "vectors.tar.gz").exists(), "what is unpacked makes room"
+    assert run("reproduce", *asked)[0] == 0
+    assert served.asked == [0], "what is unpacked is not fetched again"
 
 
 def test_vectors_that_are_damaged(tmp_path: Path, served: Served, run: Run) -> None:
