@@ -62,7 +62,7 @@ def steps(reproduction: Reproduction, folder: Path, device: str | None, *, verbo
         device: where models compute.
         verbose: show progress.
     """
-    for figure in reproduction.figures:
+    for figure in {(figure.dataset, figure.queries): figure for figure in reproduction.figures}.values():
         yield _questions(figure)
     if reproduction.model:
         yield _checkpoint(reproduction, folder, device)
@@ -132,20 +132,24 @@ def _vectors(reproduction: Reproduction, vectors: Vectors, folder: Path, device:
     index, archive = index_path(folder, reproduction), folder / reproduction.name / "vectors.tar.gz"
     unpacked = archive.with_name("unpacked")
 
+    def done() -> bool:
+        return AnceIndex(index).built() and not unpacked.exists()
+
     def make() -> None:
         if not (unpacked.exists() or archive.exists()):
             download(vectors.url, archive, size=vectors.bytes, md5=vectors.md5, verbose=verbose)
         if not unpacked.exists():
             unpack(archive, unpacked)
         archive.unlink(missing_ok=True)
-        import_index(
-            index,
-            innermost(unpacked / "content"),
-            format="pyserini-faiss",
-            model=DenseEncoder.from_pretrained(reproduction.model, device=device),
-            passages=parse_passages(vectors.passages) if vectors.passages else None,
-            verbose=verbose,
-        )
+        if not AnceIndex(index).built():
+            import_index(
+                index,
+                innermost(unpacked / "content"),
+                format="pyserini-faiss",
+                model=DenseEncoder.from_pretrained(reproduction.model, device=device),
+                passages=parse_passages(vectors.passages) if vectors.passages else None,
+                verbose=verbose,
+            )
         remove_folder(unpacked)
 
     def space() -> Space:
@@ -158,8 +162,8 @@ def _vectors(reproduction: Reproduction, vectors: Vectors, folder: Path, device:
 
     return Step(
         does=f"vectors from {vectors.url} ({size(vectors.bytes)}, md5 {vectors.md5}), imported into {index}",
-        run=lambda: make_once(index, AnceIndex(index).built, make, "fetching vectors"),
-        done=AnceIndex(index).built,
+        run=lambda: make_once(index, done, make, "fetching vectors"),
+        done=done,
         space=space,
         by_hand=f"{vectors.url} ({size(vectors.bytes)}, md5 {vectors.md5}) as {partial_of(archive)}, where it is checked",
     )

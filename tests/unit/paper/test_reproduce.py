@@ -155,9 +155,8 @@ def test_from_nothing_to_a_verdict(tmp_path: Path, served: Served, run: Run) -> 
     ):
         assert fact in log
     assert log.startswith("# stand-in/dev: 2 of 4 figures reproduced") == ("within .0005: yes" not in log)
-    assert sorted(path.name for path in place.iterdir()) == ["average", "dev", "index.ance", "rerank"], (
-        "archive and unpacked files are gone"
-    )
+    kept = ["average", "dev", "index.ance", "rerank"]
+    assert sorted(path.name for path in place.iterdir()) == kept, "archive and unpacked files are gone"
     before = len(served.asked)
     status, again, _ = run("reproduce", *asked)
     assert (status, len(served.asked)) == (0, before), "nothing is fetched twice"
@@ -252,12 +251,15 @@ def test_an_import_that_is_interrupted(tmp_path: Path, served: Served, run: Run,
         raise KeyboardInterrupt
 
     asked = described(tmp_path, served), "--out", tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(material, "import_index", interrupted)
-        assert run("reproduce", *asked)[0] == 130
-    assert not (tmp_path / "out" / "stand-in" / "vectors.tar.gz").exists(), "what is unpacked makes room"
+    place = tmp_path / "out" / "stand-in"
+    for step in ("import_index", "remove_folder"):
+        with monkeypatch.context() as patch:
+            patch.setattr(material, step, interrupted)
+            assert run("reproduce", *asked)[0] == 130
+        assert not (place / "vectors.tar.gz").exists(), "the archive makes room once it is unpacked"
     assert run("reproduce", *asked)[0] == 0
     assert served.asked == [0], "what is unpacked is not fetched again"
+    assert not (place / "unpacked").exists()
 
 
 def test_vectors_that_are_damaged(tmp_path: Path, served: Served, run: Run) -> None:
