@@ -53,8 +53,8 @@ def tune(
         backends: see ``trial_settings``.
         rounds: searches for each query alone; their median counts.
         keep: keep the Faiss files of all settings tried.
-        seconds: after which nothing else is begun: what is built and measured then is completed, unless a family would take longer to
-            build. Exact search is always measured; families come in the order of ``backends``, or the cheapest first.
+        seconds: after which nothing else is begun; a family that would take longer to build is given up. Exact search is always
+            measured; families come in the order of ``backends``, or the cheapest first, and each may use its share of what is left.
         device: where to search.
         verbose: show progress.
 
@@ -110,10 +110,11 @@ def _measure_all(
     with tqdm(total=count, desc="tuning", unit=" settings", disable=not verbose) as bar:
         measured = [measure("exact", exact, 0.0, len(store) * store.dimension * store.dtype.itemsize)]
         bar.update()
-        for members in tried:
-            family = members[0].family
+        for place, members in enumerate(tried):
+            family, began = members[0].family, time.monotonic()
+            share = began + (until - began) / (len(tried) - place)
             bar.set_postfix_str(family)
-            if time.monotonic() > until:
+            if began > until:
                 skipped[family] = _OVER
                 continue
             trials.begin(members[0])
@@ -124,7 +125,7 @@ def _measure_all(
                 bar.update(len(members))
                 continue
             for number, settings in enumerate(members):
-                if time.monotonic() > until:
+                if time.monotonic() > (share if number else until):
                     skipped[family] = f"{_OVER} after {number} of {len(members)} settings"
                     break
                 searcher = FaissSearcher(file, store, index.table.tie_order, settings, index.table.searchable)

@@ -16,7 +16,7 @@ option              for                         is                              
 ``efSearch``        ``hnsw``                    candidates held while searching             8·∛vectors, at least 128
 ``efConstruction``  ``hnsw``                    candidates held while building              100
 ``rescore``         all                         how many of the first rows are scored       max(100, 2k) where the storage or the
-                                                again with the vectors; 0: none             dimensions lose something (RaBitQ: 5k),
+                                                again with the vectors; 0: none             dimensions lose something (codes: 5k),
                                                                                             otherwise none
 =================== =========================== =========================================== ==========================================
 

@@ -34,8 +34,8 @@ def _store(folder: Path, rows: int, dimension: int) -> VectorStore:
 @pytest.mark.parametrize(
     ("rows", "dimension"),
     [
-        (6000, 48),
-        pytest.param(60_000, 96, marks=pytest.mark.slow),
+        (3000, 32),
+        pytest.param(30_000, 64, marks=pytest.mark.slow),
         pytest.param(1_000_000, 384, marks=pytest.mark.large),
     ],
 )

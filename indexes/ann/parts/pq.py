@@ -14,4 +14,4 @@ def _factory(corpus: Corpus, number: int | None) -> str:
     return f"PQ{size}" if bits == 8 else f"PQ{size}x{bits}"
 
 
-PART = Part(kind="storage", takes="BYTES", factory=_factory)
+PART = Part(kind="storage", takes="BYTES", rescored=5, factory=_factory)

@@ -276,7 +276,8 @@ OVER = "the time was over"
         (5, ["exact"], {"sq8": OVER, "flat": OVER, "hnsw": OVER}),
         (50, ["exact"], {"sq8": "100 of 500", "flat": OVER, "hnsw": OVER}),
         (195, ["exact", "sq8,rescore=0"], {"sq8": f"{OVER} after 1 of 3", "flat": OVER, "hnsw": OVER}),
-        (225, ["exact", "sq8,rescore=0", "sq8,rescore=20", "sq8,rescore=50"], {"flat": "100 of 500", "hnsw": OVER}),
+        (400, ["exact", "sq8,rescore=0", "flat"], {"sq8": f"{OVER} after 1 of 3", "hnsw": "100 of 500"}),
+        (700, ["exact", "sq8,rescore=0", "sq8,rescore=20", "sq8,rescore=50", "flat", "hnsw,efSearch=40"], {}),
         (9999, ["exact", "sq8,rescore=0", "sq8,rescore=20", "sq8,rescore=50", "flat", "hnsw,efSearch=40"], {}),
     ],
 )
