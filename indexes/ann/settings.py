@@ -13,7 +13,7 @@ exact search, ``tuned`` what ``ance-ir index tune`` chose, ``ray`` exact search 
 option              for                         is                                          default
 =================== =========================== =========================================== ==========================================
 ``nprobe``          ``ivf``                     lists that are searched                     4·√lists, at least 32
-``efSearch``        ``hnsw``                    candidates held while searching             8·∛vectors, at least 128
+``efSearch``        ``hnsw``                    candidates held while searching             9·∛vectors, at least 128
 ``efConstruction``  ``hnsw``                    candidates held while building              100
 ``rescore``         all                         how many of the first rows are scored       max(100, 2k) where the storage or the
                                                 again with the vectors; 0: none             dimensions lose something (codes: 5k),

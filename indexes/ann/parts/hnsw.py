@@ -16,7 +16,7 @@ _DISTANCES = "Faiss compares pq codes in a graph by distance, not by inner produ
 
 def held_candidates(rows: int) -> int:
     """How many candidates a search of so many rows holds by default: enough for a recall@100 of .95, see docs/scale.md."""
-    return max(_LEAST_HELD, round(8 * math.cbrt(rows)))
+    return max(_LEAST_HELD, round(9 * math.cbrt(rows)))
 
 
 def _search(layer: Any, request: Request) -> Any:

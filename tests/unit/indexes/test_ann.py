@@ -361,7 +361,7 @@ def test_more_probes_and_candidates_find_more(tmp_path: Path) -> None:
 
     assert found("ivf,nprobe=1") < found("ivf,nprobe=8") < found("ivf,nprobe=64") < 1 == found("ivf,nprobe=9999")
     assert found("ivf") == found("ivf,nprobe=40") > 0.94
-    assert found("hnsw,efSearch=1") < found("hnsw,efSearch=32") < found("hnsw") == found("hnsw,efSearch=128")
+    assert found("hnsw,efSearch=1") < found("hnsw,efSearch=32") < found("hnsw") == found("hnsw,efSearch=143")
     assert found("pq3,rescore=0") < found("pq3,rescore=20") < found("pq3") == found("pq3,rescore=100")
     assert found("hnsw") > 0.9
 
