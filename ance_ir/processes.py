@@ -43,6 +43,28 @@ def anonymous_memory() -> float:
     return _status("RssAnon")
 
 
+@contextlib.contextmanager
+def watched_memory() -> Iterator[list[float]]:
+    """While entered, collects ``anonymous_memory``, from the first moment to the last."""
+    seen, ended = [anonymous_memory()], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_OFTEN):
+            seen.append(anonymous_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        watcher.join()
+        seen.append(anonymous_memory())
+
+
+_OFTEN = 0.005
+
+
 def forget_peak() -> bool:
     """Look for the peak from now on; whether the system does that."""
     try:

@@ -5,12 +5,10 @@ Shapes: N vectors, Q queries, D dimensions, K hits.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +23,12 @@ from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.optional import optional
-from ance_ir.processes import anonymous_memory
+from ance_ir.processes import watched_memory
 
 Search = Callable[[np.ndarray, int, int], np.ndarray]
 """From queries, float32 ``[Q, D]``, k and effort to the rows found, int64 ``[Q, K]``."""
 
 _BLOCK = 1 << 14
-_OFTEN = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +141,11 @@ def build(name: str, index: Path) -> Built:
     """Build a contender in this process, where it stays."""
     store = AnceIndex(index).vectors
     scratch = tempfile.mkdtemp(dir=index.parent)
-    before = anonymous_memory()
-    with _watched() as most:
+    with watched_memory() as seen:
         began = time.perf_counter()
         _held["search"], size = CONTENDERS[name].build(store, Path(scratch))
         seconds = time.perf_counter() - began
-    return Built(seconds=seconds, peak=max(most) - before, memory=anonymous_memory() - before + size / 2**20)
+    return Built(seconds=seconds, peak=max(seen) - seen[0], memory=seen[-1] - seen[0] + size / 2**20)
 
 
 def search(queries_QD: np.ndarray, k: int, effort: int) -> np.ndarray:
@@ -166,22 +162,3 @@ def seconds_of(queries_QD: np.ndarray, k: int, effort: int, alone: bool) -> floa
         search(part, k, effort)
         taken.append(time.perf_counter() - began)
     return float(np.median(taken))
-
-
-@contextlib.contextmanager
-def _watched() -> Iterator[list[float]]:
-    """While entered, collects the memory of this process."""
-    seen, ended = [anonymous_memory()], threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_OFTEN):
-            seen.append(anonymous_memory())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        watcher.join()
-        seen.append(anonymous_memory())
