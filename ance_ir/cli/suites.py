@@ -44,3 +44,6 @@ def command(form: str) -> None:
         for table in published_tables(published[suite.name]):
             click.echo("\n".join(f"    {line}" for line in table.to_text().splitlines()))
         click.echo()
+    click.echo("Published figures are stated in")
+    for source, place in dict.fromkeys((figure.source, figure.stated_in) for figures in published.values() for figure in figures):
+        click.echo(f"  {source}: {place}")

@@ -36,6 +36,7 @@ class PublishedFigure:
     Attributes:
         publication: the name of its file.
         source: what tables call the publication.
+        stated_in: where it states this.
         dataset: the id of the queries.
         system: its name in the publication.
         values: by measure.
@@ -43,6 +44,7 @@ class PublishedFigure:
 
     publication: str
     source: str
+    stated_in: str
     dataset: str
     system: str
     values: dict[str, float]
@@ -130,10 +132,9 @@ def read_publication(path: Path) -> list[PublishedFigure]:
             place = f"{path}: {system} on {table['dataset']}"
             if len(values) != len(table["measures"]):
                 raise DatasetError(f"{place}: expected {len(table['measures'])} values, found {len(values)}")
-            figure = found.setdefault(
-                (table["dataset"], system),
-                PublishedFigure(publication=path.stem, source=content["describes"], dataset=table["dataset"], system=system, values={}),
-            )
+            about = {"publication": path.stem, "source": content["describes"], "stated_in": content["source"]}
+            new = PublishedFigure(**about, dataset=table["dataset"], system=system, values={})
+            figure = found.setdefault((table["dataset"], system), new)
             for measure, value in zip(table["measures"], values, strict=True):
                 if measure in figure.values:
                     raise DatasetError(f"{place}: {measure} is given twice")
