@@ -36,7 +36,6 @@ def job(folder: Path, grad_cache: bool = False, lora: bool = False, **settings: 
     from ance_ir.indexes import FirstP
     from ance_ir.models import DenseEncoder
     from ance_ir.models.adapters.lora import Lora
-    from ance_ir.processes import blocks_given_back
     from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
 
     dataset = load_dataset(folder / "collection")
@@ -52,8 +51,7 @@ def job(folder: Path, grad_cache: bool = False, lora: bool = False, **settings: 
         dataset={"name": "words"},
         verbose=True,
     )
-    with blocks_given_back(1 << 20):  # what the C library keeps is not predicted
-        trainer.train()
+    trainer.train()
     weights = sum(weight.nbytes for weight in model.parameters()) / 2**30
     print(json.dumps({**trainer.run.manifest["memory"], "weights": weights}))
 

@@ -15,7 +15,7 @@ from ance_ir.indexes import FirstP
 from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batches
 from ance_ir.training.run import memory, storages
-from ance_ir.training.run.memory import TrainingMemory, predict_memory
+from ance_ir.training.run.memory import TrainingMemory, predict_memory, with_kept
 from ance_ir.training.run.storages import weightless
 from ance_ir.world import RehearsedWorld
 from tests.tiny import cross_encoder, encoder
@@ -102,6 +102,17 @@ def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_
     monkeypatch.setattr(memory, "take_step", fails)
     assert trained("b").keys() == {"used"}
     assert "cannot be predicted (no such operator)" in capsys.readouterr().out
+
+
+def test_what_the_c_library_keeps_is_predicted_where_memory_is_not_saved(dataset: Dataset, queries: TrainingQueries) -> None:
+    settings = TrainingSettings(steps=1, batch_size=4)
+    found, objective = _predicted(dataset, queries)
+    usual = with_kept(found, objective, settings)
+    assert usual.kept > 0.1 * found.activations
+    assert usual.total == found.total + usual.kept
+    for saving in ({"gradient_checkpointing": True}, {"weights": "bfloat16"}):
+        assert with_kept(found, objective, TrainingSettings(steps=1, batch_size=4, **saving)) == found
+    assert with_kept(found, _predicted(dataset, queries, grad_cache=True)[1], settings) == found
 
 
 def test_what_is_gone_does_not_count() -> None:
