@@ -213,4 +213,4 @@ def gradients(collection: Path, name: str, out: Path, rank: int, size: int, port
     world.sum_gradients(objective.model.parameters())
     found = {key: parameter.grad.numpy() for key, parameter in objective.model.named_parameters() if parameter.grad is not None}
     np.savez(out / f"{size}-{rank}.npz", **found)
-    write_json(out / f"{size}-{rank}.json", {"loss": loss, "tokens": world.sum(tokens)})
+    write_json(out / f"{size}-{rank}.json", {"loss": float(loss), "tokens": world.sum(tokens)})
