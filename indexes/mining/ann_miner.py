@@ -5,6 +5,7 @@ The corpus is searched by ``CandidateSearch``; the parts that several processes 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
@@ -146,7 +147,8 @@ class AnnMiner:
     def _index(self, model: DenseEncoder, folder: Path) -> tuple[CorpusEncoding, AnceIndex]:
         """The corpus, encoded by the model."""
         encoding = self._encoding(model, folder)
-        any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
+        with contextlib.suppress(FileNotFoundError):  # another process that mines may be removing them
+            any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
         return encoding, encoding.lead(PartTasks(self._cluster, encoding, cores=1) if self._cluster else None)
 
     def _earlier(self, folder: Path) -> list[Path]:

@@ -29,8 +29,8 @@ from ance_ir.world import World
 logger = logging.getLogger(__name__)
 
 _NONE = -1
-_MEASURES = "dev.json"
-"""The dev measures of the last model, in the folder of its step."""
+_LAST, _MEASURES = "negatives/last", "dev.json"
+"""Where the last model is evaluated, which inferencers that are still mining leave alone, and its dev measures."""
 _POLL = 0.05
 _LOOK = 0.2
 """Seconds between two looks for new negatives."""
@@ -110,18 +110,17 @@ class Refresher:
         self._waited = 0.0
         return report
 
-    def measure(self, step: int, model: Any) -> dict[str, float]:
+    def measure(self, model: Any) -> dict[str, float]:
         """Evaluate the dev queries, all processes together; the index that this takes is removed. May only be called if ``evaluates``.
 
         Args:
-            step: how many steps were done, all of them.
-            model: after them.
+            model: after the last step.
 
         Returns:
             The measures, in the leading process; nothing in others.
         """
         assert self._miner is not None
-        folder = self._run.negatives_folder(step)
+        folder = self._run.folder / _LAST
         done = folder / _MEASURES
         if self._world.leads and not done.exists():
             write_json(done, self._miner.measure(model, folder, leads=True))

@@ -3,6 +3,7 @@
 runs/x/run.json                     the run's settings, see ``manifest``; the sign that it began
 runs/x/checkpoints/step-000100/     model and optimiser after so many steps; the newest ones, and the best
 runs/x/negatives/step-000100/       what was mined with that model
+runs/x/negatives/last/              the dev measures of the last model
 runs/x/negatives/task.json          which checkpoint inferencers mine with
 runs/x/switches.json                from which step on which negatives were used
 runs/x/metrics.jsonl                a line a step

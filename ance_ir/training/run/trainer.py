@@ -268,7 +268,7 @@ class Trainer(Generic[Model]):
                 yield step + 1, line
                 if self._due(step + 1) and self._gives_up(best):
                     return
-        if self.measures_last and (measures := refresher.measure(settings.steps, self.model)):
+        if self.measures_last and (measures := refresher.measure(self.model)):
             dev = {"dev": {"step": settings.steps, **measures}}
             best.take(dev)
             if on_refresh is not None:

@@ -97,7 +97,7 @@ def test_the_model_that_a_run_leaves(
     assert described["steps"] == saved
     assert [one["step"] for one in described["dev"]] == evaluated, "the whole trajectory"
     assert ("after" in (run / "model" / "README.md").read_text().split("---")[1]) == (select == "last")
-    assert not list(run.glob("negatives/step-000012/*.ance"))
+    assert [path.name for path in run.glob("negatives/last/*")] == ["dev.json"] * (select == "best"), "no index stays"
     again = make(iter([])).train() if select == "best" else make(iter([]), select="last").train()
     assert _same(again, run / "model"), "a run that has ended gives what it left"
 
@@ -140,6 +140,14 @@ def test_the_last_model_is_evaluated_where_inferencers_mine(make: Make, dataset:
     assert _dev(run)[-1] == 40
     assert _saved(run) == {"step": 40, "best_on_dev": 40}
     assert _same(trained, run / "model")
+
+
+def test_a_refresh_leaves_the_last_evaluation_alone(dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:
+    """An inferencer may end a refresh, and tidy up, while the trainer evaluates the last model."""
+    miner, folder = _miner(dataset, queries, iter([0.1, 0.2])), tmp_path / "negatives"
+    assert miner.measure(encoder(), folder / "last", leads=True) == {"RR@10": 0.1}
+    miner.mine(encoder(), folder / "step-000004", 4, None)
+    assert (folder / "last" / "index.ance").exists()
 
 
 def test_a_reranker_is_selected_likewise(dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:
