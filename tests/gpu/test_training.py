@@ -96,9 +96,9 @@ def test_bfloat16_learns(device: torch.device, dataset: Dataset, queries: Traini
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
 
 
-def test_the_optimiser_of_a_gpu_updates_many_weights_at_once(device: torch.device) -> None:
+def test_the_optimiser_updates_many_weights_at_once(device: torch.device) -> None:
     optimiser = make_optimiser(encoder().to(device), TrainingSettings(steps=1))
-    assert bool(optimiser.defaults["fused"]) == (device.type == "cuda")
+    assert optimiser.defaults["fused"]
 
 
 def test_one_process_of_a_group_trains_as_one_alone(device: torch.device, dataset: Dataset, queries: TrainingQueries) -> None:
@@ -135,7 +135,7 @@ class _Reads(TorchDispatchMode):
 
 
 def test_a_step_reads_no_number_before_the_end(dataset: Dataset, queries: TrainingQueries, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU, without padding, as on a GPU; the optimiser of a CPU counts steps there, that of a GPU on it."""
+    """On a CPU, without padding, as on a GPU; what the optimiser reads on a CPU, it does not on a GPU."""
     monkeypatch.setattr(dense, "unpads", lambda tower, lengths: True)
     monkeypatch.setattr(step_module, "update_weights", lambda optimiser, seed: None)
     steps = Steps(torch.device("cpu"), dataset, queries, accumulation=2)
