@@ -57,5 +57,5 @@ def index_info(opened: Snapshot) -> IndexInfo:
         rows["encoded in"] = encoding["precision"]
     vectors = len(store) * store.dimension
     rows["memory, exact"] = f"{human(MEMORY_BUDGET)} at most, and fast where {human(vectors * store.dtype.itemsize)} of page cache are free"
-    rows["memory, Faiss flat"] = human(vectors * 4)
+    rows["memory, Faiss flat"] = f"{human(vectors * 4)} of page cache"
     return IndexInfo(opened.folder, rows)

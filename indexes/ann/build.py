@@ -220,7 +220,7 @@ def _read(path: Path, described: Path) -> tuple[Any, dict[str, Any]]:
         size = path.stat().st_size
         if size != made.setdefault("bytes", size):  # what lies behind a mapped file's end would end the process
             raise ValueError(f"{size:,} bytes instead of {made['bytes']:,}")
-        index = read_faiss(path)
+        index = read_faiss(path, mapped=True)
     except (OSError, ValueError) as error:
         raise DamagedIndexError(f"{path}: Faiss cannot read it ({error}); remove it and {described.name}") from error
     return index, made

@@ -17,10 +17,11 @@ quantisers, and a matrix for each change of dimensions, which cutting and normal
 _LIMITS = ("deserialization_vector_byte_limit", "deserialization_loop_limit")
 
 
-def read_faiss(path: Path) -> Any:
-    """The Faiss index in a file, which is mapped: vectors, codes, lists and graphs are read as they are searched, and processes share them.
+def read_faiss(path: Path, *, mapped: bool = False) -> Any:
+    """The Faiss index in a file.
 
-    Codes of 4 bits that Faiss scans in blocks (``PQ8x4fs``) are loaded.
+    A mapped one is read as it is searched, vectors, codes, lists and graphs, and processes share it; only codes of 4 bits that Faiss
+    scans in blocks (``PQ8x4fs``) are loaded. That is for our own files: of those that others altered, mapping can end the process.
 
     Raises:
         OSError: there is no such file.
@@ -29,7 +30,7 @@ def read_faiss(path: Path) -> Any:
     limit = path.stat().st_size
     while True:
         try:
-            return _read(path, limit)
+            return _read(path, limit, faiss.IO_FLAG_MMAP_IFC if mapped else 0)
         except ValueError as error:
             more = next((most for word, most in _COUNTED.items() if word in str(error)), 0)
             if more <= limit:
@@ -37,10 +38,10 @@ def read_faiss(path: Path) -> Any:
             limit = more
 
 
-def _read(path: Path, limit: int) -> Any:
+def _read(path: Path, limit: int, flags: int) -> Any:
     with _limited(limit):
         try:
-            return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+            return faiss.read_index(str(path), flags)
         except (RuntimeError, MemoryError) as error:
             raise ValueError(str(error).rstrip().rpartition("\n")[2][-200:]) from error
 

@@ -73,7 +73,7 @@ def join_pieces(index: Any, pieces: Sequence[Path], path: Path) -> None:
         path: of the file.
     """
     last = _last(index)
-    opened = [read_faiss(piece) for piece in pieces]
+    opened = [read_faiss(piece, mapped=True) for piece in pieces]
     lists = [_last(one).invlists for one in opened]
     sizes = np.sum([get_invlist_sizes(one) for one in lists], axis=0, dtype=np.uint64)
     with path.open("wb") as stream:

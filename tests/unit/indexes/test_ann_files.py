@@ -89,7 +89,7 @@ def _anonymous(paths: list[str], grown: Any) -> None:
     faiss.omp_set_num_threads(1)
     for number, path in enumerate(paths):
         before = anonymous_memory()
-        index = filling.read_faiss(Path(path))
+        index = filling.read_faiss(Path(path), mapped=True)
         index.search(np.ones((1, index.d), dtype=np.float32), 5)
         grown[number] = anonymous_memory() - before
 

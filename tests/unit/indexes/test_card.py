@@ -45,7 +45,7 @@ def test_what_an_index_says_of_itself(index: AnceIndex) -> None:
     assert told["vectors"] == "5 × 8 float16, in 1 shard"
     assert told["cut by"] == "maxp:8,3"
     assert told["lengths"] == "queries 16, passages 32 tokens"
-    assert told["memory, Faiss flat"] == "160 B"
+    assert told["memory, Faiss flat"] == "160 B of page cache"
     assert told["fingerprint"] == index.model(device="cpu").fingerprint()
     assert "deleted" not in told
     index.delete(["b"])
