@@ -14,6 +14,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 from huggingface_hub import ModelCard
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from ance_ir.cli.export import command
@@ -104,12 +106,20 @@ def test_a_reranker_gives_its_logits(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], expected, atol=1e-4)
 
 
+def beginning(folder: Path) -> Path:
+    """The folder, its tokeniser with a token before each text, which a template does not want."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.post_processor = TemplateProcessing(single="<|im_end|> $A", special_tokens=[("<|im_end|>", 2)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
 EXAMPLES: dict[str, tuple[Callable[[Path], Pretrained[Any]], Callable[[Any], np.ndarray]]] = {
     "two towers": (lambda _: encoder("roberta", shared=False), lambda model: model.encode_queries(["a text"])),
     "static": (lambda _: static(), lambda model: model.encode_queries(["a text"])),
     "reranker": (lambda _: cross_encoder(query_prefix="q: "), lambda model: model.log_odds(["a query"], ["a text"])[:, None]),
     "language model": (
-        lambda folder: CrossEncoder.from_pretrained(write_language_model(folder), device="cpu"),
+        lambda folder: CrossEncoder.from_pretrained(beginning(write_language_model(folder)), device="cpu"),
         lambda model: model.log_odds(["a query"], ["a text"])[:, None],
     ),
     "T5": (
