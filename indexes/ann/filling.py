@@ -54,7 +54,7 @@ def fill(index: Any, store: VectorStore, folder: Path | None, *, until: float = 
             bar.update(len(vectors))
             held += len(vectors)
             done = first + len(vectors)
-            if began + (time.monotonic() - began) * len(store) / done > until:
+            if done < len(store) and began + (time.monotonic() - began) * len(store) / done > until:
                 raise IndexingError(f"it would not have been built in time: {done:,} of {len(store):,} vectors were added")
             if folder is not None and rows is not None and (pieces if done == len(store) else held >= rows):
                 pieces.append(folder / f"{len(pieces)}.index")
