@@ -35,8 +35,8 @@ BM25_BUILDER = 400 << 20
 PER_QUERY = 1_000
 """Bytes of memory for a training query: its texts, positives and what it excludes."""
 
-PER_RESULT = 200
-"""Bytes of memory for a row of a run."""
+PER_RESULT = 440
+"""Bytes of memory for a row of a run, while it is evaluated: itself, and what is made of it."""
 
 RESULTS_TOGETHER = 1 << 21
 """Results, of all queries for which the vectors are read once; about as many as exact search holds in its memory."""
