@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ def read_faiss(path: Path, *, mapped: bool = False) -> Any:
     """The Faiss index in a file.
 
     A mapped one is read as it is searched, vectors, codes, lists and graphs, and processes share it; only codes of 4 bits that Faiss
-    scans in blocks (``PQ8x4fs``) are loaded. That is for our own files: of those that others altered, mapping can end the process.
+    scans in blocks (``PQ8x4fs``) are loaded. Faiss maps on Linux alone; elsewhere the whole file is loaded. That is for our own files: of
+    those that others altered, mapping can end the process.
 
     Raises:
         OSError: there is no such file.
@@ -30,7 +32,7 @@ def read_faiss(path: Path, *, mapped: bool = False) -> Any:
     limit = path.stat().st_size
     while True:
         try:
-            return _read(path, limit, faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+            return _read(path, limit, faiss.IO_FLAG_MMAP_IFC if mapped and sys.platform == "linux" else 0)
         except ValueError as error:
             more = next((most for word, most in _COUNTED.items() if word in str(error)), 0)
             if more <= limit:

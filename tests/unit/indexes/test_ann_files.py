@@ -114,6 +114,20 @@ def test_files_are_mapped(tmp_path: Path) -> None:
         assert mebibytes < 0.2 + path.stat().st_size / 2**20 / 4, path.name
 
 
+@pytest.mark.parametrize(("platform", "mapped"), [("linux", True), ("darwin", False), ("win32", False)])
+def test_files_are_loaded_where_faiss_does_not_map(
+    platform: str, mapped: bool, store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_faiss(store, tmp_path, parse_backend("flat"))
+    path, _ = faiss_paths(tmp_path, parse_backend("flat"))
+    flags: list[int] = []
+    read = faiss.read_index
+    monkeypatch.setattr(faiss, "read_index", lambda name, flag: flags.append(flag) or read(name, 0))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert filling.read_faiss(path, mapped=True).ntotal == ROWS
+    assert flags == [faiss.IO_FLAG_MMAP_IFC if mapped else 0]
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("family", [*INVERTED, *OTHERS])
 def test_a_file_that_was_cut_is_refused(family: str, store: VectorStore, tmp_path: Path) -> None:
