@@ -161,7 +161,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         before = self._before + lead
         around = len(before) + len(self._after)
         if scheme.special_once:
-            windows = scheme.windows(around + len(ids), length)
+            windows = scheme.windows(around + len(ids), length) or [(0, 0)]
             sequence = before + ids[: windows[-1][1] - around] + self._after
             return [sequence[start:end] for start, end in windows]
         windows = scheme.windows(len(ids), length - around) or [(0, 0)]

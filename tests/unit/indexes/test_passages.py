@@ -10,6 +10,7 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, MaxP, SlidingWindow, parse_passages
 from ance_ir.models import PassageScheme
 from ance_ir.registries import PASSAGES
+from tests.tiny import WORDS, static
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,11 @@ def test_every_scheme_is_complete(name: str) -> None:
 def test_arguments_that_cannot_be_meant_are_refused(make: Callable[[], PassageScheme], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", PASSAGES)
+def test_a_document_without_tokens_is_a_passage(name: str) -> None:
+    """Also where the tokeniser adds no special ones."""
+    vectors, counts = static().encode_documents(["", " ".join(WORDS * 4), ""], PASSAGES[name]())
+    assert counts[0] == counts[2] == 1 <= counts[1]
+    assert vectors.shape[0] == counts.sum()
