@@ -249,5 +249,5 @@ def _on_gpu(index: Any, device: str) -> Any:
     try:
         return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), int(number or 0), index)
     except RuntimeError as error:
-        logger.info("searched on the CPU, as Faiss does not move the index to a GPU: %s", error)
+        logger.warning("searched on the CPU, as Faiss does not move the index to a GPU: %s", error)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -656,7 +657,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield moved
 
 
-def test_a_gpu_is_used_where_there_is_one(gpu: list[int], tmp_path: Path, queries: np.ndarray) -> None:
+def test_a_gpu_is_used_where_there_is_one(gpu: list[int], tmp_path: Path, queries: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
     vectors = np.random.default_rng(0).normal(size=(3000, DIMENSION)).astype(np.float32)
     store = make_store(tmp_path, vectors)
     for device, settings in (("cuda:1", parse_backend("ivf,nprobe=999")), ("cuda", parse_backend("sq8,rescore=3000"))):
@@ -666,8 +667,9 @@ def test_a_gpu_is_used_where_there_is_one(gpu: list[int], tmp_path: Path, querie
             found = FaissSearcher(file, store, ties, settings, allowed).search(queries, k)[1]
             np.testing.assert_array_equal(found, brute_force(vectors, queries, k, allowed)[1])
         assert (file.on_gpu.searches > 0) == (device == "cuda:1")  # 3,000 rows are more than it finds
-    assert gpu == [1, 0]
+    assert gpu == [1, 0] and not caplog.records
     assert open_faiss(store, tmp_path, parse_backend("hnsw"), device="cuda").on_gpu is None
+    assert [(record.levelno, "not implemented on GPU" in record.getMessage()) for record in caplog.records] == [(logging.WARNING, True)]
     assert open_faiss(store, tmp_path, parse_backend("ivf"), device="cpu").on_gpu is None
 
 
