@@ -36,8 +36,8 @@ _ROWS = 1 << 20
 _BLOCK = 16
 """The memory budget divided by this are the bytes that are sent at once; as many are pinned, twice."""
 
-_LEAST = 1 << 16
-"""Scores of a block that are always taken."""
+_LEAST, _LEAST_SENT = 1 << 16, 4 << 20
+"""Scores of a block that are always taken, and bytes that are sent at once at least, unless that many scores need fewer."""
 
 _SHARE = 64
 """Least queries whose hits a thread settles."""
@@ -51,7 +51,7 @@ class DeviceSearcher:
         tie_order: orders rows with equal scores.
         searchable: bool ``[rows]``, whether a row may be found; None where all may.
         memory_budget: bytes that a search may allocate on the host, and as many on each device, in addition to its result and to vectors
-            that stay; a few MiB are always taken.
+            that stay; a few MiB are always taken, and a byte for each row where some may not be found.
     """
 
     def __init__(
@@ -68,7 +68,8 @@ class DeviceSearcher:
         self._hidden = None if searchable is None else torch.from_numpy(~np.asarray(searchable))
         self._findable = len(self.store) if searchable is None else int(np.count_nonzero(searchable))
         self._memory_budget = memory_budget
-        self._scores = BatchSize(max(_LEAST, memory_budget // 2 // _SCORE), "scores")
+        self._most = max(_LEAST, memory_budget // 2 // _SCORE)
+        self._scores = vectors.sizes.setdefault(memory_budget, BatchSize(self._most, "scores"))
         self._on_cpu = ExactSearcher(self.store, tie_order, searchable=searchable, memory_budget=memory_budget)
 
     def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,15 +116,17 @@ class DeviceSearcher:
     def _best(self, queries_BD: np.ndarray, width: int, scores: int) -> tuple[np.ndarray, np.ndarray]:
         """The best rows of each query by a device's products, sorted, ``[B, F]``; with so many scores of a block at most."""
         together = min(len(queries_BD), _TOGETHER)
-        rows = max(1, min(_ROWS, scores // together))
+        rows = min(_ROWS, self._most // together)
         if not self._vectors.resident:
-            rows = min(rows, max(_LEAST // together, self._memory_budget // _BLOCK // (self.store.dimension * self.store.dtype.itemsize)))
+            row = self.store.dimension * self.store.dtype.itemsize
+            rows = min(rows, max(min(_LEAST // together, _LEAST_SENT // row), self._memory_budget // _BLOCK // row))
+        rows = max(1, rows * scores // self._most)  # whatever bounds them, smaller after a device ran out of memory
         tops = []
         for device, blocks in self._vectors.parts(rows):
             tops.append(top := _Top(queries_BD, width, device))
+            hidden = None if self._hidden is None else self._hidden.to(device)
             for first, block_ND in blocks:
-                hidden_N = None if self._hidden is None else self._hidden[first : first + len(block_ND)].to(device)
-                top.add(block_ND, first, hidden_N, together)
+                top.add(block_ND, first, None if hidden is None else hidden[first : first + len(block_ND)], together)
         scores_BF = torch.cat([top.scores_BF.to(self._vectors.device) for top in tops], dim=1)
         rows_BF = torch.cat([top.rows_BF.to(self._vectors.device) for top in tops], dim=1)
         scores_BF, rows_BF = _chosen(scores_BF, rows_BF, width)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ance_ir.device_memory import BatchSize
 from ance_ir.indexes.search.products import as_tensor
 from ance_ir.indexes.search.threads import deal
 from ance_ir.indexes.store.vectors import VectorStore
@@ -46,11 +47,13 @@ class DeviceVectors:
         store: the vectors.
         device: where what was found is joined.
         resident: first row and vectors as stored, ``[rows, D]``, of what is held on each device; empty if they do not fit.
+        sizes: of the blocks of its searchers, by their memory budget: one that is too large is made smaller for all of them.
     """
 
     def __init__(self, store: VectorStore, device: str | torch.device, *, hold: bool | None = None) -> None:
         self.store = store
         self.device = torch.device(device)
+        self.sizes: dict[int, BatchSize] = {}
         devices = next((some for some in _choices(self.device) if (_fit(store, some) if hold is None else hold)), [])
         shares = deal(0, len(store), max(1, len(devices)))
         try:

@@ -143,25 +143,59 @@ def test_where_vectors_are_held(
 
 
 @HOLD
+@pytest.mark.parametrize(("count", "fitting", "budget"), [(30, 100_000, 4 << 20), (1, 20_000, 64 << 20)])
 def test_a_device_that_runs_out_of_memory_takes_smaller_blocks(
-    hold: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hold: bool, count: int, fitting: int, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = make_store(tmp_path, close_vectors(40_000, 8))
-    queries = close_vectors(30, 8, seed=8)
+    """Once for all searchers of the vectors, also where a block of one query has as many rows as a block ever has."""
+    store = make_store(tmp_path, close_vectors(40_000, 8), shard_bytes=1 << 21)
+    queries = close_vectors(count, 8, seed=8)
     products, tried = device.inner_products, []
 
     def short(queries_QD: torch.Tensor, block_ND: torch.Tensor) -> torch.Tensor:
         tried.append(scores := len(queries_QD) * len(block_ND))
-        if scores > 100_000:
+        if scores > fitting:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return products(queries_QD, block_ND)
 
     monkeypatch.setattr(device, "inner_products", short)
-    searcher = DeviceSearcher(DeviceVectors(store, CPU, hold=hold), lambda rows: rows, memory_budget=4 << 20)
+    monkeypatch.setattr(device, "_ROWS", 1 << 16)
+    vectors = DeviceVectors(store, CPU, hold=hold)
     for _ in range(2):
+        searcher = DeviceSearcher(vectors, lambda rows: rows, memory_budget=budget)
         np.testing.assert_array_equal(searcher.search(queries, 50)[1], ExactSearcher(store, lambda rows: rows).search(queries, 50)[1])
-    assert sum(scores > 100_000 for scores in tried) == 1
+    assert sum(scores > fitting for scores in tried) == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_few_queries_are_sent_no_more_than_the_budget_and_a_few_mebibytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path, np.random.default_rng(5).normal(size=(400, 4096)).astype(np.float32))
+    read: list[int] = []
+    blocks = store.blocks
+    monkeypatch.setattr(store, "blocks", lambda rows, *rest: read.append(rows) or blocks(rows, *rest))
+    for count in (1, 5):
+        DeviceSearcher(DeviceVectors(store, CPU), lambda rows: rows, memory_budget=1).search(np.ones((count, 4096), dtype=np.float32), 3)
+    assert read and max(read) * 4096 * 4 <= 4 << 20
+
+
+@HOLD
+def test_which_rows_may_be_found_is_sent_once_to_a_device(hold: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In front of all blocks: none waits for it."""
+    store = make_store(tmp_path, close_vectors(3000, 8))
+    searcher = DeviceSearcher(DeviceVectors(store, CPU, hold=hold), lambda rows: rows, searchable=np.arange(3000) % 2 == 0)
+    monkeypatch.setattr(device, "_ROWS", 100)
+    happened: list[str] = []
+    to, add = torch.Tensor.to, device._Top.add
+
+    def sent(tensor: torch.Tensor, *place: Any, **how: Any) -> torch.Tensor:
+        if tensor.dtype == torch.bool:
+            happened.append("sent")
+        return to(tensor, *place, **how)
+
+    monkeypatch.setattr(torch.Tensor, "to", sent)
+    monkeypatch.setattr(device._Top, "add", lambda *given: happened.append("searched") or add(*given))
+    searcher.search(close_vectors(1, 8, seed=8), 5)
+    assert happened == ["sent", *["searched"] * 30]
 
 
 def test_what_does_not_fit_after_all_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
