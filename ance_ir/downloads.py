@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -19,8 +21,12 @@ from ance_ir.files import naming
 PARTIAL = ".part"
 """What the name of a file that is not whole ends with."""
 
-TRIES = 3
-"""How often a connection is opened in turn without a byte coming from it."""
+_WAITS = (1, 10, 60)
+"""Seconds before a connection is opened again, by how many in turn brought no byte."""
+
+_UNREACHED = {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENETUNREACH}
+_LATER = {408, 429}
+"""What servers below 500 answer that may be otherwise next time: that it took too long, or that there were too many requests."""
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60
@@ -66,16 +72,18 @@ def partial_of(path: Path) -> Path:
 
 def _fetch(url: str, partial: Path, size: int, bar: tqdm[Any]) -> None:
     """Fetch what is missing, in as many connections as it takes; a byte too much ends it."""
-    have, left = _size(partial), TRIES
+    have, failed = _size(partial), 0
     bar.update(have)
     while have < size:
         reason = _connect(url, partial, have, size, bar)
         before, have = have, _size(partial)
-        left = TRIES if have > before else left - 1
-        if not left:
+        failed = 0 if have > before else failed + 1
+        if failed > len(_WAITS):
             raise DownloadError(f"{url} cannot be fetched ({reason}); {have:,} of {size:,} bytes are there, and the same command resumes")
-        if have < size:
-            time.sleep(TRIES - left)
+        if failed:
+            bar.set_postfix_str(f"{reason}; again in {_WAITS[failed - 1]} s")
+            time.sleep(_WAITS[failed - 1])
+            bar.set_postfix_str("")
 
 
 def _connect(url: str, partial: Path, have: int, size: int, bar: tqdm[Any]) -> str:
@@ -94,12 +102,14 @@ def _connect(url: str, partial: Path, have: int, size: int, bar: tqdm[Any]) -> s
             stream.flush()
             os.fsync(stream.fileno())
     except urllib.error.HTTPError as error:
-        if error.code < 500:
+        if error.code < 500 and error.code not in _LATER:
             raise DownloadError(f"{url} cannot be fetched: the server answers {error.code} ({error.reason})") from None
         return f"the server answers {error.code}"
     except urllib.error.URLError as error:
         return f"it is not reached: {error.reason}"
-    except (HTTPException, TimeoutError, ConnectionError) as error:
+    except (HTTPException, OSError) as error:  # a full disk is one, too
+        if not isinstance(error, (HTTPException, TimeoutError, ConnectionError, ssl.SSLError)) and error.errno not in _UNREACHED:
+            raise
         return f"{type(error).__name__}: {error}"
     return "the connection ended early"
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import ssl
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +28,11 @@ def served() -> Iterator[Served]:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that were waited, which takes no time."""
+    waited: list[float] = []
+    monkeypatch.setattr(downloads.time, "sleep", waited.append)
+    return waited
 
 
 def test_a_file_that_is_whole_at_once(tmp_path: Path, served: Served) -> None:
@@ -34,11 +41,66 @@ def test_a_file_that_is_whole_at_once(tmp_path: Path, served: Served) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["x"]
 
 
-def test_connections_that_break_are_opened_again(tmp_path: Path, served: Served) -> None:
+def test_connections_that_break_are_opened_again(tmp_path: Path, served: Served, waits: list[float]) -> None:
     served.cut = 3000
     download(served.url, tmp_path / "x", **RIGHT)
     assert (tmp_path / "x").read_bytes() == CONTENT
-    assert served.asked == [0, 3000, 6000, 9000]
+    assert served.asked == [0, 3000, 6000, 9000] and not waits
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, errors: list[Exception | None]) -> None:
+    """Let reading from one connection after the other fail so, or not."""
+    connect, left = urllib.request.urlopen, iter(errors)
+
+    def connected(*asked: Any, **how: Any) -> Any:
+        response = connect(*asked, **how)
+        if error := next(left, None):
+
+            def read(_: int) -> bytes:
+                raise error
+
+            response.read = read
+        return response
+
+    monkeypatch.setattr(urllib.request, "urlopen", connected)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ssl.SSLError("record layer failure"),
+        *(OSError(number, "") for number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNRESET, errno.ETIMEDOUT)),
+    ],
+    ids=str,
+)
+def test_a_network_that_fails_is_waited_for(
+    error: OSError, tmp_path: Path, served: Served, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer each time; from the shortest time again after a byte has come."""
+    served.cut = 6000
+    failing(monkeypatch, [error, error, None, error])
+    download(served.url, tmp_path / "x", **RIGHT)
+    assert (tmp_path / "x").read_bytes() == CONTENT and waits == [1, 10, 1]
+    (tmp_path / "x").unlink()
+    failing(monkeypatch, [error] * 9)
+    with pytest.raises(DownloadError, match=type(error).__name__):
+        download(served.url, tmp_path / "x", **RIGHT)
+    assert waits[3:] == [1, 10, 60]
+
+
+def test_a_full_disk_is_not_waited_for(tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, [OSError(errno.ENOSPC, "No space left on device")])
+    with pytest.raises(OSError, match="No space left"):
+        download(served.url, tmp_path / "x", **RIGHT)
+    assert served.asked == [0]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_server_that_is_busy_is_asked_again(status: int, tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.status = status
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: setattr(served, "status", 0))
+    download(served.url, tmp_path / "x", **RIGHT)
+    assert (tmp_path / "x").read_bytes() == CONTENT and served.asked == [0, 0]
 
 
 def test_another_process_resumes(tmp_path: Path, served: Served) -> None:
