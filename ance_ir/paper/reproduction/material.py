@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ance_ir.datasets import load_dataset
+from ance_ir.datasets import IrDataset, QuestionFile, load_dataset
 from ance_ir.datasets.archives import innermost, unpack
 from ance_ir.downloads import DownloadError, download, partial_of
 from ance_ir.errors import DatasetNotFoundError, ModelError, UsageError
@@ -115,7 +115,7 @@ def _corpus(reproduction: Reproduction, corpus: Texts, *, verbose: bool) -> Step
         import ir_datasets
 
         return (
-            (ir_datasets.util.home_path(), corpus.download + corpus.disk),
+            (ir_datasets.util.home_path(), max(0, corpus.download + corpus.disk - _there(named))),
             (cache_folder(), corpus.disk + encoded_bytes(reproduction)),
         )
 
@@ -126,6 +126,22 @@ def _corpus(reproduction: Reproduction, corpus: Texts, *, verbose: bool) -> Step
         space=space,
         by_hand=f"the documents of {named} ({size(corpus.download)}) where ir_datasets keeps them",
     )
+
+
+def _there(named: str) -> int:
+    """Bytes of a dataset's documents that ``ir_datasets`` has, as after an interruption; it uses no file that is not whole."""
+    import ir_datasets
+
+    try:
+        dataset = load_dataset(named)
+    except DatasetNotFoundError:  # its step says so
+        return 0
+    dataset = dataset.corpus if isinstance(dataset, QuestionFile) else dataset
+    if not isinstance(dataset, IrDataset):
+        return 0
+    folder = ir_datasets.util.home_path() / ir_datasets.docs_parent_id(dataset.identifier)
+    files = (*folder.glob("*"), *folder.glob("*.pklz4/*"))  # queries and judgements have folders of their own
+    return sum(file.stat().st_size for file in files if file.is_file() and ".tmp" not in file.name)
 
 
 def _vectors(reproduction: Reproduction, vectors: Vectors, folder: Path, device: str | None, *, verbose: bool) -> Step:

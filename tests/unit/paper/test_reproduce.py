@@ -295,6 +295,33 @@ def test_too_little_disk_is_refused_before_anything_is_fetched(
     assert "0.9 GB" in shown
 
 
+@pytest.mark.parametrize(("dataset", "corpus"), [("msmarco-passage/dev/small", "msmarco-passage"), ("nq", "dpr-w100")])
+def test_documents_that_are_there_need_no_room(dataset: str, corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupted run needs what is missing; a file that ir_datasets had begun, it begins again."""
+    monkeypatch.setenv("ANCE_IR_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "nq-test.qa.csv").write_text("what turns light into energy\t['plants']\n")
+    (tmp_path / "x.toml").write_text(ENCODED.format(model=MODEL, dataset=dataset, system="{model}", published="ANCE FirstP"))
+
+    def needed() -> int:
+        (step,) = (one for one in material.steps(read_reproduction(tmp_path / "x.toml"), tmp_path, "cpu", verbose=False) if one.by_hand)
+        ((place, amount), _) = step.space()
+        assert place == tmp_path / "home"
+        return amount
+
+    folder = tmp_path / "home" / corpus
+    shutil.rmtree(folder)
+    folder.mkdir()
+    whole = needed()
+    assert 2000 - len("v2") <= whole <= 2000, "ir_datasets notes its version there"
+    for name, there in {"docs.tsv.tmp0": 0, "dev/queries.tsv": 0, "docs.tsv": 300, "docs.pklz4/bin": 600, "more": 900}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(300))
+        assert needed() == whole - there, name
+    (folder / "more").write_bytes(bytes(9000))
+    assert needed() == 0
+
+
 def test_a_dry_run_says_all_and_fetches_nothing(tmp_path: Path, served: Served, run: Run) -> None:
     path = described(tmp_path, served)
     status, shown, _ = run("reproduce", path, "--out", tmp_path / "out", "--dry-run")
