@@ -142,4 +142,5 @@ def inferencer_processes(folder: Path, datasets: Sequence[str], dev: DevQueries 
     environment.setdefault("OMP_NUM_THREADS", str(threads_per_process(devices)))
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):  # torchrun's, for the trainers
         environment.pop(name, None)
+    environment["LOCAL_WORLD_SIZE"] = str(len(devices))  # they share the processors
     return Inferencers(commands, folder / "inferencers", environment)

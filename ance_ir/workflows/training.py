@@ -172,4 +172,7 @@ def opened(datasets: Dataset | Sequence[Dataset], how: DatasetTraining, world: W
             world.lead_first(functools.partial(dataset.store, verbose=verbose))
         sets = TrainingSets.open(several, splits, how.weights, verbose=verbose)
         data = TrainingData(sets=sets, how=how, world=world, notices=notices)
-        yield data.apart_from(DevQueries.of(data.dataset, how.held_out, None))
+        held_out = DevQueries.of(data.dataset, how.held_out, None)
+        if held_out is not None and held_out.held_out is None:
+            raise UsageError(f"held_out={how.held_out!r}: a split and a number of its queries were expected, such as 'train:200'")
+        yield data.apart_from(held_out)

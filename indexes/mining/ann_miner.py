@@ -18,6 +18,7 @@ import numpy as np
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
+from ance_ir.files import remove_folder
 from ance_ir.indexes.ance_index import AnceIndex
 from ance_ir.indexes.ann.settings import checked_backend
 from ance_ir.indexes.cluster.connection import is_cluster
@@ -134,7 +135,8 @@ class AnnMiner:
         replace(mined, report=report).publish(folder)
         if not self._keep_indexes:
             for old in self._earlier(folder):
-                shutil.rmtree(old, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    remove_folder(old)
 
     def measure(self, model: DenseEncoder, folder: Path, *, leads: bool) -> Mapping[str, float]:
         """Encode and evaluate; see ``Miner.measure``."""
@@ -147,13 +149,14 @@ class AnnMiner:
     def _index(self, model: DenseEncoder, folder: Path) -> tuple[CorpusEncoding, AnceIndex]:
         """The corpus, encoded by the model."""
         encoding = self._encoding(model, folder)
-        with contextlib.suppress(FileNotFoundError):  # another process that mines may be removing them
+        with contextlib.suppress(FileNotFoundError, shutil.Error):  # another process that mines may be removing them
             any(encoding.adopt(index) for index in self._earlier(folder))  # where the passage tower is not trained
         return encoding, encoding.lead(PartTasks(self._cluster, encoding, cores=1) if self._cluster else None)
 
     def _earlier(self, folder: Path) -> list[Path]:
         """The indexes of the other refreshes of this corpus, the newest first."""
-        refresh = folder.parent if folder.parent.name.startswith("step-") else folder  # of several corpora each has a folder within
+        several = folder.parent.name.startswith(("step-", "last"))  # corpora, each of which has a folder within
+        refresh = folder.parent if several else folder
         others = sorted(refresh.parent.glob("step-*"), reverse=True)
         return [other / folder.relative_to(refresh) / _INDEX for other in others if other != refresh]
 

@@ -24,7 +24,7 @@ from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.datasets.loader import TextLoader
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.eval.runs.dataset_runs import RunRetriever
-from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
+from ance_ir.indexes import AnceIndex, Chunks, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
 from ance_ir.pipelines import AncePRF, AveragePRF, Excluded, ReciprocalRankFusion, RocchioPRF, WeightedSum, WithoutExcluded, WithoutItself
 from ance_ir.pipelines.bm25 import RM3, BM25Index
@@ -157,6 +157,7 @@ OF_RESULTS = ("docno", "score", "rank", "topic", "source")
 CASES = {
     "FirstP": Case(make=lambda _: FirstP(8), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"length": 9}),
     "MaxP": Case(make=lambda _: MaxP(8, 3), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"count": 4}),
+    "Chunks": Case(make=lambda _: Chunks(8, 3), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"count": 4}),
     "SlidingWindow": Case(
         make=lambda _: SlidingWindow(8, 3), frame=FRAME, inputs=[["docno", "text"]], adds=["passages"], change={"stride": 4}
     ),
@@ -806,7 +807,7 @@ def test_passages_keep_the_place_of_their_documents(world: World) -> None:
     assert {encoding.fingerprint for encoding in found["encoding"]} == {world.model.fingerprint()}
 
 
-@pytest.mark.parametrize("scheme", [FirstP(8), MaxP(8, 3), SlidingWindow(8, 3)], ids=repr)
+@pytest.mark.parametrize("scheme", [FirstP(8), MaxP(8, 3), Chunks(8, 3), SlidingWindow(8, 3)], ids=repr)
 def test_a_scheme_can_be_pickled(scheme: pt.Transformer) -> None:
     assert pickle.loads(pickle.dumps(scheme)) == scheme  # noqa: S301
 

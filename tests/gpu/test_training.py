@@ -181,8 +181,10 @@ def test_a_run_that_was_broken_off_ends_the_same(device: torch.device, dataset: 
     found = _trainer(device, dataset, queries, tmp_path / "b").train()
     losses = [[line["loss"] for line in read_metrics(tmp_path / name / "metrics.jsonl")] for name in "ab"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
-    for one, other in zip(expected.state_dict().values(), found.state_dict().values(), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-2, rtol=1e-2)
+    begun = encoder().to(device).state_dict()
+    for name, one in expected.state_dict().items():
+        off, moved = (found.state_dict()[name] - one).norm(), (begun[name] - one).norm()
+        assert off <= (0.2 * moved if device.type == "cuda" else 0), name
 
 
 def test_an_inferencer_mines_on_the_device(device: torch.device, dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from ance_ir.device_memory import is_out_of_memory
 from ance_ir.models.compute.batching import transferred
 from ance_ir.models.dense.tower import Tower
 from ance_ir.models.loading.backbones import first_position
@@ -183,6 +184,8 @@ def _has_flash(device: torch.device, dtype: torch.dtype, size: int) -> bool:
         try:
             off = (_flash(query, key, value, sequences, 0.0, None) - _one_by_one(query, key, value, sequences, 0.0, None)).abs().max()
         except (RuntimeError, TypeError, AttributeError) as error:
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise
             logger.info("texts are padded on %s, which has no flash attention: %s", device, error)
             return False
         return float(off) < _TOLERANCE

@@ -87,7 +87,7 @@ def workers_for(device: torch.device, texts: int) -> int:
     """
     if device.type != "cuda" or texts < _WORTH:
         return 0
-    return usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share the processors
+    return max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # torchrun's processes share the processors
 
 
 def _begin(cut: Callable[[Any], Tokens]) -> None:

@@ -15,10 +15,9 @@ from ance_ir.models.loading.family import Family, refuse_other
 from ance_ir.models.loading.foreign import contents, no_checkpoint, refuse_partial
 from ance_ir.models.loading.provenance import Provenance
 from ance_ir.models.loading.source import resolve
-from ance_ir.models.text.settings import Settings
 from ance_ir.notices import collected
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class Origin:
     base: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
-    def changed(self, before: Settings, after: Settings) -> Origin:
+    def changed(self, before: object, after: object) -> Origin:
         """With the names of the settings that the caller changed."""
         old, new = vars(before), vars(after)
         names = ", ".join(sorted(name for name in new if new[name] != old[name]))

@@ -141,6 +141,7 @@ class DenseObjective:
         sides = [(self.model.query_tower, texts.queries), (self.model.passage_tower, texts.passages)]
         with torch.no_grad():
             leaves = [self._encode(tower, sequences, seed).requires_grad_() for tower, sequences in sides]
+        torch.clear_autocast_cache()  # of weights without a graph, which some versions of torch would take again
         loss = self._loss_of(batch, texts, leaves[0], leaves[1], temperature)
         (loss * share).backward()
         for (tower, sequences), leaf in zip(sides, leaves, strict=True):

@@ -76,11 +76,12 @@ class Inferencer(Generic[Model]):
             task = self._next() if leads else self._run.task
             if task is None or MinedNegatives.published(self._run.negatives_folder(task)):
                 return False
+            if leads:
+                self._run.set_task(task)  # first, so that the trainer keeps the checkpoint
             model = self._model(task)
-            if model is None:
+            if model is None or not self._run.checkpoint_folder(task).exists():
                 return False
             if leads:
-                self._run.set_task(task)
                 began = time.perf_counter()
                 self._miner.mine(model, self._run.negatives_folder(task), task, self._previous(task))
                 self._say(f"mined with the model after {task} steps, in {time.perf_counter() - began:.1f} s")

@@ -228,6 +228,13 @@ class AsynchronousRefresher(Refresher):
             if state == "ended":
                 self._run.remove_unfinished()
 
+    def measure(self, model: Any) -> dict[str, float]:
+        """See ``Refresher.measure``; the inferencers, which have nothing left to do, end before."""
+        if self._world.leads:
+            self._run.beat(self._step, "ended")
+            self._inferencers.stop()
+        return super().measure(model)
+
     def _decide(self, step: int, model: Any) -> int | None:
         self._step = step
         found = self._newest(step) if self._world.leads else _NONE

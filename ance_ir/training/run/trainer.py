@@ -163,7 +163,7 @@ class Trainer(Generic[Model]):
         if begun:
             logger.info("resuming after step %d of %s", begun, self.run.folder)
         logged = read_metrics(self.run.folder / "metrics.jsonl")
-        best, reached = Best(logged), max((line["step"] for line in logged), default=-1)
+        best, reached = Best(line for line in logged if line["step"] < begun), max((line["step"] for line in logged), default=-1)
         self.world.wait()
         with contextlib.ExitStack() as stack:
             if self.world.leads and self.refresher.needs_first_checkpoint and not self.run.checkpoints():
@@ -199,8 +199,11 @@ class Trainer(Generic[Model]):
 
     def _choose(self, done: int, best: Best) -> int:
         """Give the model the weights that the run leaves; returns after how many steps they were so."""
-        saved = self.world.broadcast(done if self.settings.select == "last" or best.step is None else best.step)
-        if saved != done:
+        saved = done if self.settings.select == "last" or best.step is None else best.step
+        if saved != done and self.world.leads and not self.run.checkpoint_folder(saved).exists():
+            logger.warning("%s: the best model, after step %d, is gone; the last one is saved", self.run.folder, saved)
+            saved = done
+        if (saved := self.world.broadcast(saved)) != done:
             self.run.load_checkpoint(saved, self.model)
         return saved
 

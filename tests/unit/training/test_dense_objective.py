@@ -165,6 +165,18 @@ def test_grad_cache_gives_the_same_gradients(
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-5 * largest)
 
 
+def test_grad_cache_trains_all_layers_in_bfloat16(dataset: Dataset, queries: TrainingQueries) -> None:
+    """Autocast keeps the weights that it converted, those without a graph, too."""
+    model = encoder().eval()
+    norms = []
+    for cached in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            DenseObjective(model, queries, dataset.store(), FirstP(), loss="nll", grad_cache=cached).backward(draw(queries), 1.0, 1.0)
+        norms.append({name: float(weight.grad.norm()) for name, weight in model.named_parameters() if weight.grad is not None})
+    assert norms[1] == pytest.approx(norms[0], rel=0.1, abs=1e-2 * max(norms[0].values()))
+
+
 def test_grad_cache_meets_the_same_dropout_twice(dataset: Dataset, queries: TrainingQueries) -> None:
     model = encoder().train()
     objective = DenseObjective(model, queries, dataset.store(), FirstP(), grad_cache=True)

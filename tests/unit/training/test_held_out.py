@@ -49,6 +49,11 @@ def test_what_is_held_out_is_not_trained_on(dataset: Dataset) -> None:
         assert left.excluded[row].tolist() == sets.queries.excluded[rows[qid]].tolist()
 
 
+def test_what_is_held_out_without_being_evaluated_has_a_number(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'train'.*train:200"):
+        train_on_dataset(dataset, encoder(), tmp_path, SETTINGS, negatives="random", held_out="train")
+
+
 def test_more_are_held_out_in_addition(dataset: Dataset) -> None:
     """The choice is by hash, so that it depends neither on the order of the queries nor on how many are chosen."""
     few, more = (set(held_out(dataset, f"train:{count}").judged()[0]["query"]) for count in (2, 5))

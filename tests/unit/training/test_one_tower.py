@@ -77,6 +77,17 @@ def test_a_refresh_searches_again_and_encodes_nothing(
     np.testing.assert_allclose(mined.scores_QK, again.scores_QK, rtol=1e-5)
 
 
+def test_an_index_that_another_process_removes_meanwhile_is_made_again(
+    dataset: Dataset, tmp_path: Path, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanished(source: str, target: str) -> None:
+        raise FileNotFoundError(2, "No such file or directory", source)
+
+    monkeypatch.setattr("ance_ir.indexes.store.corpus.linked_copy", vanished)
+    train(dataset, tmp_path / "run")
+    assert sum(encoded) == 3 * DOCUMENTS
+
+
 def test_kept_indexes_are_of_the_checkpoints_that_searched_them(dataset: Dataset, tmp_path: Path) -> None:
     model = encoder().with_separate_towers()
     train(dataset, tmp_path / "run", model, keep_indexes=True)

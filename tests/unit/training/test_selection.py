@@ -119,6 +119,30 @@ def test_a_run_that_gains_nothing_more_ends(make: Make, tmp_path: Path) -> None:
     assert _saved(run)["step"] == 4
 
 
+def test_a_resumed_run_does_not_count_evaluations_that_are_still_to_come(make: Make, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    make(iter([0.1, 0.9, 0.3, 0.2]), stop_after=2).train()
+    before = timeless_lines(run)
+    assert [line["step"] for line in read_metrics(run / "metrics.jsonl") if "loss" in line] == list(range(12))
+    shutil.rmtree(run / "model")  # killed before it was written, and resumed after step 8
+    make(iter([]), stop_after=2).train()
+    assert timeless_lines(run) == before
+    assert not any("ended after" in notice for notice in json.loads((run / "run.json").read_text())["notices"])
+
+
+def test_where_the_best_checkpoint_is_gone_the_last_model_is_saved(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    make(iter([0.1, 0.9, 0.3, 0.4])).train()
+    for gone in ("model", "checkpoints/step-000004"):
+        shutil.rmtree(run / gone)
+    trained = make(iter([])).train()
+    assert _saved(run)["step"] == 12
+    assert _same(trained, run / "model")
+    assert "after step 4, is gone" in caplog.text
+
+
 @pytest.mark.parametrize("gain", [1, 3])
 def test_a_run_that_gains_does_not_end(make: Make, tmp_path: Path, gain: int) -> None:
     values = iter([0.1, *([0.1] * (gain - 1)), *[0.2 + 0.1 * place for place in range(20)]])
@@ -126,8 +150,17 @@ def test_a_run_that_gains_does_not_end(make: Make, tmp_path: Path, gain: int) ->
     assert len([line for line in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in line]) == 24
 
 
-def test_the_last_model_is_evaluated_where_inferencers_mine(make: Make, dataset: Dataset, queries: TrainingQueries, tmp_path: Path) -> None:
-    run = tmp_path / "run"
+def test_the_last_model_is_evaluated_where_inferencers_mine(
+    make: Make, dataset: Dataset, queries: TrainingQueries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, states = tmp_path / "run", []
+    measure = AnnMiner.measure
+
+    def watched(self: AnnMiner, *arguments: Any, **options: Any) -> Any:
+        states.append(TrainingRun(run).progress()["state"])
+        return measure(self, *arguments, **options)
+
+    monkeypatch.setattr(AnnMiner, "measure", watched)
     trainer = make(iter([5.0]), Inferencers([], tmp_path / "inferencers"), steps=40)
     miner = _miner(dataset, queries, iter([0.1] * 20))
     inferencer = Inferencer(
@@ -137,6 +170,7 @@ def test_the_last_model_is_evaluated_where_inferencers_mine(make: Make, dataset:
     thread.start()
     trained = trainer.train()
     thread.join(60)
+    assert states == ["ended"], "or inferencers would wait for a sign of life"
     assert _dev(run)[-1] == 40
     assert _saved(run) == {"step": 40, "best_on_dev": 40}
     assert _same(trained, run / "model")

@@ -94,8 +94,12 @@ class MLflow:
 
     def close(self) -> None:
         """Say that the run has ended, or failed."""
-        if not self._failed:
+        if self._failed:
+            return
+        try:
             self._client.set_terminated(self._id, "FINISHED" if sys.exc_info()[0] is None else "FAILED")
+        except self._library.exceptions.MlflowException as error:
+            logger.warning("mlflow: %s", error)
 
 
 BOARD = BoardKind(check=_library, open=MLflow)

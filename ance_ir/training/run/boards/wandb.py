@@ -45,20 +45,20 @@ class WeightsAndBiases:
     def __init__(self, run: Path, step: int, kept: Lines) -> None:
         library, path = _library(), run / "wandb.json"
         begun = path.exists()
-        if not begun:
-            write_json(path, {"id": secrets.token_hex(4)})
+        name = read_typed(path, _Identity, error=TrainingError, remedy="remove it")["id"] if begun else secrets.token_hex(4)
         try:
             self._run = library.init(
                 dir=str(run),
                 project=os.environ.get("WANDB_PROJECT", "ance_ir"),
                 name=os.environ.get("WANDB_NAME", run.name),
-                id=read_typed(path, _Identity, error=TrainingError, remedy="remove it")["id"],
+                id=name,
                 resume="allow",
                 config=decisive(read_manifest(run / "run.json")),
                 settings=library.Settings(console="off"),
             )
         except library.Error as error:
             raise TrainingError(f"wandb: {error}; `wandb login`, or WANDB_MODE=offline, may help") from error
+        write_json(path, {"id": name})
         self._run.define_metric("dev/*", step_metric="dev/step")
         for line in () if begun else kept:
             self.write(line)
