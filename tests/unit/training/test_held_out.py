@@ -50,7 +50,7 @@ def test_what_is_held_out_is_not_trained_on(dataset: Dataset) -> None:
 
 
 def test_what_is_held_out_without_being_evaluated_has_a_number(dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'train'.*train:200"):
+    with pytest.raises(UsageError, match=r"'train'.*train:200"):
         train_on_dataset(dataset, encoder(), tmp_path, SETTINGS, negatives="random", held_out="train")
 
 

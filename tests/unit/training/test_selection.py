@@ -130,9 +130,7 @@ def test_a_resumed_run_does_not_count_evaluations_that_are_still_to_come(make: M
     assert not any("ended after" in notice for notice in json.loads((run / "run.json").read_text())["notices"])
 
 
-def test_where_the_best_checkpoint_is_gone_the_last_model_is_saved(
-    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_where_the_best_checkpoint_is_gone_the_last_model_is_saved(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = tmp_path / "run"
     make(iter([0.1, 0.9, 0.3, 0.4])).train()
     for gone in ("model", "checkpoints/step-000004"):
