@@ -84,7 +84,7 @@ def build_faiss(store: VectorStore, folder: Path, settings: FaissSettings, *, un
         verbose: show progress.
 
     Raises:
-        IndexingError: there are too few vectors to train it, or it would not be done in time.
+        IndexingError: there are too few vectors to train it, it would not be done in time, or the disk has no room for it; see ``fill``.
         UsageError: the family does not go with the vectors' dimension, or with inner products.
     """
     path, described = faiss_paths(folder, settings)

@@ -6,6 +6,7 @@ That file is the one that Faiss writes of an index filled in memory: what preced
 from __future__ import annotations
 
 import math
+import shutil
 import struct
 import time
 from collections.abc import Sequence
@@ -42,7 +43,8 @@ def fill(index: Any, store: VectorStore, folder: Path | None, *, until: float = 
         The pieces that were written, for ``join_pieces``, while the index keeps none of its vectors; empty where all are in memory.
 
     Raises:
-        IndexingError: it would not be done in time, judged by the vectors that were added.
+        IndexingError: it would not be done in time, judged by the vectors that were added; or the disk has no room for the pieces and the
+            file that they are joined in.
     """
     pieces: list[Path] = []
     began = time.monotonic()
@@ -57,6 +59,8 @@ def fill(index: Any, store: VectorStore, folder: Path | None, *, until: float = 
             if done < len(store) and began + (time.monotonic() - began) * len(store) / done > until:
                 raise IndexingError(f"it would not have been built in time: {done:,} of {len(store):,} vectors were added")
             if folder is not None and rows is not None and (pieces if done == len(store) else held >= rows):
+                if not pieces:
+                    _check_room(index, len(store), folder)
                 pieces.append(folder / f"{len(pieces)}.index")
                 write_faiss(index, pieces[-1])
                 _empty_lists(_last(index))
@@ -91,6 +95,15 @@ def _rows_of_piece(index: Any) -> int | None:
     if not isinstance(last, faiss.IndexIVF) or not faiss.serialize_index(index).tobytes().endswith(_no_lists(last)):
         return None
     return max(1, PIECE_BYTES // (int(last.code_size) + 8))
+
+
+def _check_room(index: Any, rows: int, folder: Path) -> None:
+    needed, free = 2 * rows * (int(_last(index).code_size) + 8), shutil.disk_usage(folder).free
+    if needed > free:
+        raise IndexingError(
+            f"{folder.parent}: {needed / 1e9:,.1f} GB of disk are needed to build it in pieces, {free / 1e9:,.1f} GB are free; make room, "
+            "or choose a family with smaller codes (+sq8, pq)"
+        )
 
 
 def _last(index: Any) -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
-from ance_ir.errors import DamagedIndexError
+from ance_ir.errors import DamagedIndexError, IndexingError
 from ance_ir.indexes.ann import filling
 from ance_ir.indexes.ann.build import build_faiss, faiss_paths, open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
@@ -82,6 +85,26 @@ def test_no_more_than_a_piece_is_held(store: VectorStore, tmp_path: Path, monkey
     assert len(held) == ROWS / 100
     assert max(held) == 500
     assert open_faiss(store, tmp_path, settings).index.ntotal == ROWS
+
+
+@pytest.mark.parametrize(("missing", "piece"), [(0, 500), (1, 500), (ROWS * DIMENSION, ROWS)])
+def test_pieces_without_room_for_them_are_refused(
+    missing: int, piece: int, store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the file that they are joined in; before one is written, and not built in memory instead."""
+    monkeypatch.setattr(filling, "_BLOCK_BYTES", 4 * DIMENSION * 100)
+    monkeypatch.setattr(filling, "PIECE_BYTES", piece * (DIMENSION + 8))
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=2 * ROWS * (DIMENSION + 8) - missing))
+    written: list[Path] = []
+    write = filling.write_faiss
+    monkeypatch.setattr(filling, "write_faiss", lambda index, path: written.append(path) or write(index, path))
+    settings = parse_backend("ivf20+sq8")
+    if missing and piece < ROWS:
+        with pytest.raises(IndexingError, match=re.escape(str(tmp_path))):
+            open_faiss(store, tmp_path, settings)
+        assert not written
+    else:
+        assert open_faiss(store, tmp_path, settings).index.ntotal == ROWS
 
 
 def _anonymous(paths: list[str], grown: Any) -> None:
