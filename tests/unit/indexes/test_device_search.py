@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ import pytest
 import torch
 
 from ance_ir.errors import DamagedIndexError
+from ance_ir.float32 import exact_float32
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.mining.allowed import DenseRanker
 from ance_ir.indexes.search import device, device_vectors
 from ance_ir.indexes.search.device import DeviceSearcher
 from ance_ir.indexes.search.device_vectors import DeviceVectors
 from ance_ir.indexes.search.exact import ExactSearcher
-from ance_ir.indexes.search.products import of_halves
+from ance_ir.indexes.search.products import inner_products, of_halves
 from ance_ir.indexes.search.searcher import noise
 from ance_ir.indexes.store.vectors import VectorStore, VectorType, VectorWriter
 from ance_ir.training import TrainingQueries
@@ -307,6 +309,27 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     store = make_store(tmp_path_factory.mktemp("large"), close_vectors(100_000, 384), request.param, shard_bytes=32 << 20)
     queries = close_vectors(1000, 384, seed=10)
     return store, queries, ExactSearcher(store, lambda rows: -rows).search(queries, 1000)[1]
+
+
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dimension", [768, 4096])
+def test_products_of_halves_are_within_the_noise(dimension: int, where: str, tmp_path: Path, tf32: None) -> None:
+    """Of vectors that are nearly parallel: all that is added up has one sign, and so may the errors. On a CPU by the same steps."""
+    rng = np.random.default_rng(12)
+    for name, direction in {"even": np.ones(dimension), "uneven": rng.normal(size=dimension)}.items():
+        vectors = (direction + 0.01 * rng.normal(size=(1000, dimension))).astype(np.float16)
+        queries = (direction + 0.01 * rng.normal(size=(100, dimension))).astype(np.float32)
+        exact = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+        allowed = noise(make_store(tmp_path / name, vectors, "float16"), queries)[:, None]
+        asked, block = torch.from_numpy(queries).to(where), torch.from_numpy(vectors).to(where)
+        for count in (1, 16, 100):
+            with exact_float32():
+                found = inner_products(asked[:count], block) if where == "cuda" else of_halves(asked[:count], partial(_product, block))
+            assert (np.abs(found.cpu().numpy() - exact[:count]) < allowed[:count]).all(), f"{name} {count}"
+
+
+def _product(block_ND: torch.Tensor, halves_PD: torch.Tensor) -> torch.Tensor:
+    return halves_PD.float() @ block_ND.float().T
 
 
 @pytest.mark.gpu
