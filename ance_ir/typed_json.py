@@ -1,4 +1,4 @@
-"""JSON whose type is checked.
+"""JSON, and TOML, whose type is checked.
 
 Types are written as annotations: ``TypedDict`` and dataclasses for objects, ``list[…]``, ``tuple[…, …]``, ``dict[str, …]``, ``Literal``,
 unions, and Python's scalars. Whole numbers have 64 bits, others are finite, and UTF-8 can encode the strings.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import tomllib
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -41,6 +42,27 @@ def read_typed(path: Path, kind: Any, *, error: type[AnceError], remedy: str) ->
     if found := type_fault(value, kind):
         raise error(f"{path}: {found}; {remedy}")
     return value
+
+
+def read_typed_toml(path: Path, kind: Any, *, error: type[AnceError]) -> Any:
+    """The content of a TOML file.
+
+    Args:
+        path: the file.
+        kind: the type of its table, which may have more keys.
+        error: the class to raise.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        error: it is no TOML, or its content has another type.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise error(f"{path}: expected TOML, {fault}") from fault
+    if found := type_fault(content, kind):
+        raise error(f"{path}: {found}")
+    return content
 
 
 def type_fault(value: Any, kind: Any, name: str = "") -> str:

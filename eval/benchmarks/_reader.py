@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
 from ance_ir.registries import BENCHMARKS
-from ance_ir.typed_json import type_fault
+from ance_ir.typed_json import read_typed_toml
 
 _ENDING = ".toml"
 
@@ -119,13 +118,9 @@ def benchmark_of(datasets: Sequence[Dataset | str], splits: Sequence[str]) -> Be
 
 def _read(path: Path) -> Benchmark:
     try:
-        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: Any = read_typed_toml(path, _File, error=DatasetError)
     except FileNotFoundError:
         raise DatasetNotFoundError(f"{path}: there is no such file; known benchmarks: {', '.join(BENCHMARKS)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: expected TOML, {error}") from error
-    if fault := type_fault(content, _File):
-        raise DatasetError(f"{path}: {fault}")
     _check_keys(path, content, _File)
     for entry in content["collections"]:
         _check_keys(path, entry, _Entry)

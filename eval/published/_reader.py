@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +25,7 @@ from ance_ir.datasets import Dataset, FileDataset
 from ance_ir.errors import DatasetError
 from ance_ir.eval.tables import NOTHING, Table, table_of
 from ance_ir.registries import PUBLICATIONS
-from ance_ir.typed_json import type_fault
+from ance_ir.typed_json import read_typed_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +119,7 @@ def read_publication(path: Path) -> list[PublishedFigure]:
     Raises:
         DatasetError: the file is none of a publication, or gives a value twice.
     """
-    try:
-        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: expected TOML, {error}") from error
-    if fault := type_fault(content, _File):
-        raise DatasetError(f"{path}: {fault}")
+    content: Any = read_typed_toml(path, _File, error=DatasetError)
     found: dict[tuple[str, str], PublishedFigure] = {}
     for table in content["tables"]:
         for system, values in table["systems"].items():

@@ -14,7 +14,6 @@ Each family is a TOML file of ``ance_ir/models/dense/families``::
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -22,7 +21,7 @@ from typing import Any, Literal, TypedDict
 from ance_ir.errors import ModelError
 from ance_ir.models.dense.tower import Similarity
 from ance_ir.registries import MODEL_FAMILIES
-from ance_ir.typed_json import type_fault
+from ance_ir.typed_json import read_typed_toml, type_fault
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,12 +73,7 @@ def read_family(path: Path) -> dict[str, Published]:
     Raises:
         ModelError: the file is none of a family.
     """
-    try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"{path}: expected TOML, {error}") from error
-    if fault := type_fault(content, _File):
-        raise ModelError(f"{path}: {fault}")
+    content: dict[str, Any] = read_typed_toml(path, _File, error=ModelError)
     shared = {"family": path.stem, **content}
     models = shared.pop("models")
     merged = {name: {**shared, **own, "text": {**shared.get("text", {}), **own.get("text", {})}} for name, own in models.items()}

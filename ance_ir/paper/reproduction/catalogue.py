@@ -31,7 +31,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +41,7 @@ from ance_ir.errors import UsageError
 from ance_ir.eval.published import PublishedFigure, published_figures
 from ance_ir.files import as_path
 from ance_ir.registries import REPRODUCTIONS
-from ance_ir.typed_json import type_fault
+from ance_ir.typed_json import read_typed_toml
 
 _ENDING = ".toml"
 
@@ -214,13 +213,9 @@ def read_reproduction(path: Path) -> Reproduction:
         UsageError: there is no such file, or it holds something else.
     """
     try:
-        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: Any = read_typed_toml(path, Reproduction, error=UsageError)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: expected TOML, {error}") from error
-    if fault := type_fault(content, Reproduction):
-        raise UsageError(f"{path}: {fault}")
     try:
         figures = [
             Figure(**{**figure, "published": tuple(Expected(**one) for one in figure["published"])}) for figure in content["figures"]

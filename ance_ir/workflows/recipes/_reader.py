@@ -14,14 +14,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from ance_ir.errors import UsageError
 from ance_ir.registries import RECIPES
-from ance_ir.typed_json import type_fault
+from ance_ir.typed_json import read_typed_toml
 
 
 class _Option(TypedDict):
@@ -64,9 +63,7 @@ def read_recipe(name: str) -> Recipe:
         UsageError: there is none of this name, or its file is none of a recipe.
     """
     path = RECIPES.find(name)
-    content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    if fault := type_fault(content, _File):
-        raise UsageError(f"{path}: {fault}")
+    content: dict[str, Any] = read_typed_toml(path, _File, error=UsageError)
     options: dict[str, _Option] = content["options"]
     return Recipe(
         name=name,
