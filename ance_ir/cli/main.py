@@ -46,6 +46,7 @@ SUMMARIES = {
     "models": "List the published encoders that are known by name",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
+    "paper": "Make the paper's analyses, each with table, picture and verdict",
     "reproduce": "Reproduce published figures with the released checkpoints",
     "plan": "Say what a job will need: hours, disk, memory, money",
     "bench": "Measure search, encoding, tokenising, pipelines, training, mining, a GPU, units of work",

@@ -12,7 +12,7 @@ import pandas as pd
 from ance_ir.eval.evaluation import SIGNIFICANT
 from ance_ir.eval.significance import compare_pairs
 
-Verdict = Literal["holds", "does not hold", "no significant difference"]
+Verdict = Literal["holds", "does not hold", "no significant difference", "not testable here"]
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]
 """By system and name, a value for each seed."""
 
@@ -48,6 +48,23 @@ class Outcome:
         return f"- {self.expected}: **{self.verdict}** ({self.figures})"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """That one system has higher values than another.
+
+    Attributes:
+        expected: a sentence.
+        higher: the one.
+        lower: the other.
+        alike: the claim is that they do not differ.
+    """
+
+    expected: str
+    higher: str
+    lower: str
+    alike: bool = False
+
+
 def expectations(per_query: Mapping[str, pd.DataFrame], numbers: Numbers, documents: int) -> list[Outcome]:
     """Test what the schemes of a study allow to test.
 
@@ -62,26 +79,48 @@ def expectations(per_query: Mapping[str, pd.DataFrame], numbers: Numbers, docume
 def _measures(per_query: Mapping[str, pd.DataFrame]) -> list[Outcome]:
     """ANCE > BM25 + random > BM25 ~ random (table 1), by paired tests over queries."""
     ordered = [*((name, MIXED) for name in ANCE), (MIXED, "bm25"), ("bm25", "random")]
-    pairs = [(better, worse) for better, worse in ordered if better in per_query and worse in per_query]
+    claims = [
+        Claim(expected=f"{higher} is {'about as good as' if alike else 'better than'} {lower}", higher=higher, lower=lower, alike=alike)
+        for higher, lower, alike in [(*pair, pair == ordered[-1]) for pair in ordered if per_query.keys() >= set(pair)]
+    ]
+    return tested(per_query, claims)
+
+
+def tested(per_query: Mapping[str, pd.DataFrame], claims: Sequence[Claim]) -> list[Outcome]:
+    """Test claims by paired t-tests over queries, Holm-corrected over all of them.
+
+    Args:
+        per_query: by system, a value for each query, a frame of one column as ``evaluate`` returns it; all over the same queries.
+        claims: about pairs of them.
+    """
+    rows = compare_pairs(per_query, [(claim.higher, claim.lower) for claim in claims]).to_dict("records")
     outcomes = []
-    for (better, worse), row in zip(pairs, compare_pairs(per_query, pairs).to_dict("records"), strict=True):
-        significant = row["p_corrected"] < SIGNIFICANT
-        alike = (better, worse) == ordered[-1]
-        verdict: Verdict
-        if alike:
-            verdict = "does not hold" if significant else "holds"
-        else:
-            verdict = "no significant difference" if not significant else "holds" if row["difference"] > 0 else "does not hold"
-        means = [per_query[name][row["measure"]].mean() for name in (better, worse)]
+    for claim, row in zip(claims, rows, strict=True):
+        means = [per_query[name][row["measure"]].mean() for name in (claim.higher, claim.lower)]
         outcomes.append(
             Outcome(
-                expected=f"{better} is {'about as good as' if alike else 'better than'} {worse}",
-                verdict=verdict,
+                expected=claim.expected,
+                verdict=verdict_of(row["difference"], row["p_corrected"], alike=claim.alike),
                 figures=f"{row['measure']} {means[0]:.4f} and {means[1]:.4f}, difference {row['difference']:+.4f}, "
-                f"p {row['p_corrected']:.2g} of a paired t-test over {len(per_query[better]):,} queries, Holm-corrected over {len(pairs)}",
+                f"p {row['p_corrected']:.2g} of a paired t-test over {len(per_query[claim.higher]):,} queries, "
+                f"Holm-corrected over {len(claims)}",
             )
         )
     return outcomes
+
+
+def verdict_of(difference: float, p: float, *, alike: bool = False) -> Verdict:
+    """What a test says of the claim that a difference is above 0, or that there is none.
+
+    Args:
+        difference: what was found.
+        p: its probability by chance.
+        alike: whether the claim is that there is none.
+    """
+    significant = p < SIGNIFICANT
+    if alike:
+        return "does not hold" if significant else "holds"
+    return "no significant difference" if not significant else "holds" if difference > 0 else "does not hold"
 
 
 def _norms(numbers: Numbers) -> list[Outcome]:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ance_ir.eval.report.pictures import matplotlib, new_figure
 from ance_ir.eval.report.strokes import BLACK, look
 from ance_ir.files import atomic_path
-from ance_ir.optional import optional
 
 _MANY = 500
 """A line of more points is drawn without a mark at each, and its dots go into an SVG as a picture."""
@@ -85,7 +85,7 @@ def panel_svg(panel: Panel, names: Sequence[str], number: int) -> str:
     figure = new_figure(4.4, 3.0)
     _draw(figure.subplots(), panel, names)
     stream = io.StringIO()
-    with _matplotlib().rc_context({"svg.fonttype": "none", "svg.hashsalt": "ance_ir"}):
+    with matplotlib().rc_context({"svg.fonttype": "none", "svg.hashsalt": "ance_ir"}):
         figure.savefig(stream, format="svg", transparent=True, dpi=150, metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].replace(BLACK, "currentColor")
@@ -131,24 +131,11 @@ def _draw(axes: Any, panel: Panel, names: Sequence[str]) -> dict[str, Any]:
     return handles
 
 
-def _matplotlib(module: str = "") -> Any:
-    return optional(f"matplotlib{module and '.'}{module}", needed_for="a figure", remedy="pip install 'ance_ir[report]'")
-
-
 def _plain_numbers() -> Any:
     """A formatter of logarithmic ticks that writes 0.5, not 5e-01."""
-    kind = _matplotlib("ticker").LogFormatter
+    kind = matplotlib("ticker").LogFormatter
 
     def label(self: Any, value: float, place: int | None = None) -> str:
         return f"{value:g}" if kind.__call__(self, value, place) else ""
 
     return type("PlainNumbers", (kind,), {"__call__": label})()
-
-
-def new_figure(width: float, height: float) -> Any:
-    """A new figure, outside pyplot's global state."""
-    backend = _matplotlib("backends.backend_agg")
-    figure = _matplotlib("figure").Figure(figsize=(width, height), layout="constrained")
-    backend.FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    return figure

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ance_ir.eval.report.panels import new_figure
+from ance_ir.eval.report.pictures import new_figure
 from ance_ir.eval.report.strokes import look
 from ance_ir.eval.tables import Table
 from ance_ir.eval.tuning.choice import Measured, Tuning

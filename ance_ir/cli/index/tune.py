@@ -94,7 +94,7 @@ def command(
     written into the index: --backend tuned uses it. The Faiss files of the others are removed. If interrupted, the same command builds
     nothing twice.
     """
-    from ance_ir.eval.report.panels import new_figure
+    from ance_ir.eval.report.pictures import new_figure
     from ance_ir.eval.tuning import tune, tuning_as, write_tuning
     from ance_ir.indexes import AnceIndex
 

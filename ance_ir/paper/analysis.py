@@ -1,0 +1,185 @@
+"""What an analysis of the paper is: what it needs, how it measures, and how it shows what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyterrier as pt
+
+from ance_ir.datasets import Dataset
+from ance_ir.errors import EvaluationError, UsageError
+from ance_ir.eval import Evaluation, KeptRuns, Table, evaluate_on_dataset, suite_of
+from ance_ir.eval.on_dataset import parser_for
+from ance_ir.eval.report.pictures import Picture
+from ance_ir.files import write_json
+from ance_ir.indexes import DenseRetriever
+from ance_ir.paper.expectations import Outcome
+from ance_ir.pipelines import Systems
+from ance_ir.typed_json import read_typed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a user gives to an analysis.
+
+    Attributes:
+        dataset: whose documents and queries.
+        folder: of this analysis.
+        split: the queries.
+        given: by the names of options without their dashes, texts: ``systems`` as ``ance-ir eval`` takes them, ``runs`` of training, …
+        queries: how many at most, drawn at random; ``None``: as many as the analysis takes by itself.
+        seed: of everything that is drawn.
+        device: where models compute.
+        verbose: show progress.
+    """
+
+    dataset: Dataset
+    folder: Path
+    split: str = "test"
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    queries: int | None = None
+    seed: int = 42
+    device: str | None = None
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.queries is not None and self.queries < 1:
+            raise UsageError(f"queries is at least 1, not {self.queries}")
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides what is found, in what JSON can hold."""
+        given = {name: list(texts) for name, texts in self.given.items() if texts}
+        told = {"split": self.split, **given, "queries": self.queries, "seed": self.seed}
+        return {"dataset": self.dataset.name, "fingerprint": self.dataset.fingerprint, **told}
+
+    def texts(self, option: str) -> tuple[str, ...]:
+        """What was given for an option."""
+        return self.given.get(option, ())
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, which JSON can hold, kept in ``parts/NAME.json``: an interrupted analysis makes only what is not there."""
+        path = self.folder / "parts" / f"{name}.json"
+        if not path.exists():
+            write_json(path, make())
+        return read_typed(path, Any, error=EvaluationError, remedy="remove the file")
+
+    def drawn(self, qids: Iterable[str], most: int) -> list[str]:
+        """Of these qids as many as were asked for, or ``most``, drawn at random, in their order."""
+        qids = list(qids)
+        count = min(len(qids), self.queries or most)
+        return [qids[place] for place in np.sort(np.random.default_rng(self.seed).choice(len(qids), count, replace=False))]
+
+    def evaluated(self, measures: Sequence[str], *, num_results: int | None = None, baseline: str | None = None) -> Evaluation:
+        """An evaluation of the systems; runs that were made before are used again.
+
+        Args:
+            measures: their names; none: those of the dataset's suite.
+            num_results: documents a query; by default the suite's depth.
+            baseline: with which the others are compared; by default the first.
+        """
+        return evaluate_on_dataset(
+            self.dataset,
+            self.texts("system"),
+            split=self.split,
+            measures=measures,
+            num_results=num_results,
+            device=self.device,
+            kept=KeptRuns(self.folder / "runs"),
+            baseline=baseline or self.names()[0],
+            verbose=self.verbose,
+        )
+
+    def names(self) -> list[str]:
+        """The names of the systems."""
+        return list(self._parser().read_all(self.texts("system")))
+
+    def pipelines(self, num_results: int) -> dict[str, pt.Transformer]:
+        """The systems by name, with so many documents a query."""
+        return self._parser(num_results).parse_all(self.texts("system"))
+
+    def dense(self, text: str, num_results: int = 1000) -> tuple[str, DenseRetriever]:
+        """The name of a system and what it retrieves with: an index and its model.
+
+        Raises:
+            UsageError: it is no dense retriever alone.
+        """
+        name, pipeline = self._parser(num_results).parse(text)
+        while not isinstance(pipeline, DenseRetriever):
+            if (inner := getattr(pipeline, "retriever", None)) is None:
+                raise UsageError(f"{text}: an index alone was expected (x.ance, or ance[model=…]), whose vectors are looked at")
+            pipeline = inner
+        return name, pipeline
+
+    @cached_property
+    def bm25(self) -> pt.Transformer:
+        """BM25 over the dataset, its first 100 documents."""
+        return self._parser(100).parse("bm25")[1]
+
+    def _parser(self, num_results: int = 1000) -> Systems:
+        suite = suite_of(self.dataset, self.split)
+        return parser_for(self.dataset, self.split, suite, {}, None, num_results=num_results, device=self.device, verbose=self.verbose)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """An option that an analysis takes.
+
+    Attributes:
+        what: is expected there, in a phrase.
+        least: how many of them; 0: it may be left out.
+    """
+
+    what: str
+    least: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What was found, for people.
+
+    Attributes:
+        tables: by caption.
+        outcomes: of the claim's tests.
+        picture: of it.
+        texts: paragraphs in Markdown below the tables.
+    """
+
+    tables: Mapping[str, Table]
+    outcomes: Sequence[Outcome]
+    picture: Picture
+    texts: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One analysis of the paper; the first line of its module's docstring is the claim.
+
+    Attributes:
+        covers: the paper's tables and figures.
+        needs: by the name of an option without its dashes.
+        measure: finds what JSON can hold, with string keys.
+        show: presents that, as it was read again.
+    """
+
+    covers: str
+    needs: Mapping[str, Need]
+    measure: Callable[[Asked], dict[str, Any]]
+    show: Callable[[Mapping[str, Any]], Shown]
+
+    def check(self, name: str, asked: Asked) -> None:
+        """Refuse what does not go with the analysis.
+
+        Raises:
+            UsageError: an option that it needs was not given often enough, or one that it does not take was given.
+        """
+        for option, need in self.needs.items():
+            if (count := len(asked.texts(option))) < need.least:
+                raise UsageError(f"{name} needs --{option}: {need.what}; {count or 'none'} given")
+        for option, texts in asked.given.items():
+            if texts and option not in self.needs:
+                raise UsageError(f"{name} takes no --{option}; it takes {', '.join(f'--{one}' for one in self.needs) or 'none'}")
