@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from ance_ir.arrays import map_array
 from ance_ir.datasets import DocumentStore
@@ -44,6 +43,7 @@ from ance_ir.models import DenseEncoder, Encoding, PassageScheme
 from ance_ir.models.dense.encoding import gather, tokenized
 from ance_ir.models.dense.workers import Workers, workers_for
 from ance_ir.models.text.tokens import Tokens
+from ance_ir.progress import Progress, Told
 from ance_ir.typed_json import read_typed
 
 PARTS, LEAST, MOST = 16, 256, 8192
@@ -71,6 +71,7 @@ class CorpusEncoding:
         workers: processes that read and tokenise, as many as ``workers_for`` says for ``None``; by default a thread does. Processes import
             the main module, which must bear that.
         verbose: show progress.
+        told: is told the progress.
 
     Raises:
         UsageError: a negative number of processes.
@@ -87,6 +88,7 @@ class CorpusEncoding:
         reuse: AnceIndex | None = None,
         workers: int | None = 0,
         verbose: bool = False,
+        told: Told | None = None,
     ) -> None:
         self.folder = folder
         self._store = store
@@ -102,8 +104,7 @@ class CorpusEncoding:
         self._cut = Cutting(store=store, tokenizer=model.tokenizer, passages=passages)
         workers = workers_for(model.device, len(store)) if workers is None else workers
         self._workers = Workers(self._cut, workers) if workers else None
-        self._verbose = verbose
-        self._bar = tqdm(disable=True)
+        self._verbose, self._told, self._progress = verbose, told, Progress()
         self.encoded = 0
         """Documents encoded by all processes; known once the index is written."""
 
@@ -154,14 +155,14 @@ class CorpusEncoding:
             return index
         self.begin()
         encode, total = encode or self.take, len(self._store)
-        with tqdm(total=total, desc="encoding", unit=" documents", disable=not self._verbose) as self._bar:
+        with Progress(total, "encoding", "documents", shown=self._verbose, told=self._told) as self._progress:
             while missing := [part for part in range(self._parts) if not self._complete(part)]:
-                self._bar.update(total - sum(len(self._documents(part)) for part in missing) - self._bar.n)
+                self._progress.update(total - sum(len(self._documents(part)) for part in missing) - self._progress.done)
                 if not encode(missing):
                     time.sleep(POLL)
                     if not self._begun():
                         raise IndexingError(f"{self.folder} was removed while the corpus was encoded")
-            self._bar.update(total - self._bar.n)
+            self._progress.update(total - self._progress.done)
         self._finish()
         return AnceIndex(self.folder)
 
@@ -219,7 +220,7 @@ class CorpusEncoding:
 
     def _write(self, part: int, blocks: Blocks) -> None:
         first, form = self._documents(part).start, (self._model.dimension, self._dtype)
-        write_part(self.folder, part, first, blocks, *form, lambda number: str(self._store.docnos(number)), self._bar.update)
+        write_part(self.folder, part, first, blocks, *form, lambda number: str(self._store.docnos(number)), self._progress.update)
 
     def _encoded(self, parts: Iterable[int]) -> Generator[tuple[int, Blocks]]:
         """Those of the parts that are free, each with its vectors."""
@@ -278,9 +279,9 @@ class CorpusEncoding:
         return self._begun() and AnceIndex(self.folder).built()
 
     def __getstate__(self) -> dict[str, Any]:
-        """For a process elsewhere: without the progress bar, and with the model in main memory."""
+        """For a process elsewhere: without the progress, and with the model in main memory."""
         model = self._model if self._model.device.type == "cpu" else copy.deepcopy(self._model).to("cpu")
-        return {**self.__dict__, "folder": self.folder.absolute(), "_model": model, "_bar": tqdm(disable=True)}
+        return {**self.__dict__, "folder": self.folder.absolute(), "_model": model, "_told": None, "_progress": Progress()}
 
     def to(self, device: str | torch.device) -> None:
         """Compute on another device."""

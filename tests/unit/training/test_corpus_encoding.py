@@ -62,6 +62,20 @@ def test_the_index_is_that_of_one_stream(dataset: Dataset, tmp_path: Path, schem
     index.verify()
 
 
+def test_progress_is_told_from_where_the_work_was_left(dataset: Dataset, tmp_path: Path) -> None:
+    folder, store = tmp_path / "a.ance", dataset.store()
+    begun = CorpusEncoding(folder, store, encoder(), FirstP())
+    begun.begin()
+    begun.take([0, 4])
+    told: list[tuple[int, int]] = []
+    CorpusEncoding(folder, store, encoder(), FirstP(), told=lambda done, total: told.append((done, total))).lead()
+    done = [count for count, _ in told]
+    assert {total for _, total in told} == {38}
+    assert done[:2] == [0, 8]
+    assert done[-1] == 38
+    assert done == sorted(done) and len(set(done)) >= 9
+
+
 def test_nobody_encodes_what_another_has(dataset: Dataset, tmp_path: Path, seen: Counter[str]) -> None:
     folder, store = tmp_path / "a.ance", dataset.store()
     lead = CorpusEncoding(folder, store, encoder(), FirstP())
