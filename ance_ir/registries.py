@@ -32,6 +32,7 @@ NEGATIVES = Registry[Any]("negatives", "ance_ir.training.negatives.named", "make
 OPTIMISERS = Registry[Any]("optimiser", "ance_ir.training.run.optimisers", "make")
 PASSAGES = Registry[Any]("passage scheme", "ance_ir.indexes.passages", "SCHEME")
 POOLINGS = Registry[Any]("pooling", "ance_ir.models.dense.poolings", "POOLING")
+PROTOCOLS = Registry[Any]("protocol", "ance_ir.serve.protocols", "ROUTER")
 PUBLICATIONS = DataFiles("publication", "ance_ir.eval.published")
 RECIPES = DataFiles("recipe", "ance_ir.workflows.recipes")
 REPRODUCTIONS = DataFiles("reproduction", "ance_ir.paper.reproductions")

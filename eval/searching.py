@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.datasets import Dataset, counts_itself
+from ance_ir.datasets import Dataset
 from ance_ir.datasets.ids import clean_queries
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.eval.on_dataset import parser_for
@@ -21,7 +21,7 @@ from ance_ir.eval.runs import RUN_FORMATS, write_passages, write_run
 from ance_ir.eval.runs.checks import check_run
 from ance_ir.eval.runs.files import check_tag
 from ance_ir.eval.runs.metadata import measured, run_metadata, write_metadata
-from ance_ir.eval.suites import SUITES, Suite, suite_of
+from ance_ir.eval.suites import suite_to_search
 from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex
 from ance_ir.models.compute.precision import Precision
@@ -136,7 +136,7 @@ def search_on_dataset(
     """
     queries = check_queries(queries)
     settings: Any = {"device": device, "model": model, "precision": precision, "num_results": num_results, "verbose": verbose}
-    _, pipeline = parser_for(dataset, split, _suite(dataset, split), pipelines, None, **settings).parse(system)
+    _, pipeline = parser_for(dataset, split, suite_to_search(dataset, split), pipelines, None, **settings).parse(system)
     return _run(pipeline, queries)
 
 
@@ -194,14 +194,6 @@ def _run(pipeline: pt.Transformer, queries: pd.DataFrame) -> SystemRun:
     with measured() as resources:
         results = pipeline.transform(queries)
     return SystemRun(pipeline=pipeline, run=check_run(results), queries=queries, resources=resources)
-
-
-def _suite(dataset: Dataset, split: str) -> Suite:
-    """The dataset's own suite; where nothing is judged, the general one."""
-    try:
-        return suite_of(dataset, split)
-    except DatasetNotFoundError:
-        return replace(SUITES["judged"], counts_itself=counts_itself(dataset.name))
 
 
 def _answers(queries: pd.DataFrame, dataset: Dataset, split: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from ance_ir.errors import DatasetNotFoundError
 from ance_ir.eval.published import PublishedFigure, published_figures
 from ance_ir.eval.suites._suite import Suite
 
-__all__ = ["SUITES", "Suite", "find_suite", "published_for", "suite_of"]
+__all__ = ["SUITES", "Suite", "find_suite", "published_for", "suite_of", "suite_to_search"]
 
 SUITES: Mapping[str, Suite] = {suite.name: suite for suite in registries.SUITES.values()}
 
@@ -46,6 +46,14 @@ def suite_of(dataset: Dataset, split: str = "test") -> Suite:
         except DatasetNotFoundError:
             raise error from None
         return SUITES["answered"]
+
+
+def suite_to_search(dataset: Dataset, split: str = "test") -> Suite:
+    """The suite of a dataset; where nothing is judged, the general one."""
+    try:
+        return suite_of(dataset, split)
+    except DatasetNotFoundError:
+        return replace(SUITES["judged"], counts_itself=counts_itself(dataset.name))
 
 
 def published_for(suite: Suite) -> tuple[PublishedFigure, ...]:

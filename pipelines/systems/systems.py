@@ -20,7 +20,7 @@ from ance_ir.pipelines.systems.named import NAMES, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.stages import OpenModels, Stages
-from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted
+from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted, shown
 
 
 class Systems:
@@ -120,6 +120,26 @@ class Systems:
         """
         return self._make(tree, text, first=True)
 
+    def stages(self, system: System) -> list[tuple[str, pt.Transformer]]:
+        """The stages of a system, each with its text: run one after another they are its pipeline.
+
+        Args:
+            system: one of ``read_all``.
+
+        Raises:
+            UsageError: see ``parse``.
+        """
+        tree = system.tree
+        if isinstance(tree, Stage) and self._is_named(tree):
+            with pointing(system.text, tree.place):
+                tree = expand(tree)
+        parts = tree.stages if isinstance(tree, Chain) else (tree,)
+        return [(shown(part), self._make(part, system.text, first=place == 0)) for place, part in enumerate(parts)]
+
+    def _is_named(self, stage: Stage) -> bool:
+        """Whether a stage is a whole system, and no pipeline of the user's own."""
+        return stage.path is None and stage.word not in self._pipelines and stage.word.lower() in SYSTEMS
+
     def _read(self, text: str) -> System:
         return parse(text, {*NAMES, *self._pipelines})
 
@@ -178,7 +198,7 @@ class Systems:
                 if stage.options:
                     raise UsageError(f"{stage.word} is a pipeline of your own, which takes no options")
                 return self._pipelines[stage.word]
-            if stage.path is None and stage.word.lower() in SYSTEMS:
+            if self._is_named(stage):
                 return self._make(expand(stage), text, first=first)
             return self._stages.open(stage, text, retrieves=first)
 

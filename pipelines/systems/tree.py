@@ -157,3 +157,26 @@ def stages_of(node: Node) -> list[Stage]:
 
     map_stages(node, collect)
     return found
+
+
+def shown(node: Node) -> str:
+    """The text of a tree, options included; paths stand as they were written, without quotes."""
+    match node:
+        case Stage():
+            options = "; ".join(f"{option.name}={option.value}" for option in node.options)
+            return f"{node.word}[{options}]" if options else node.word
+        case Call():
+            return f"{node.function}({', '.join(map(shown, node.arguments))})"
+        case Sum():
+            return " + ".join(map(_bracketed, node.terms))
+        case Chain():
+            return " >> ".join(map(shown, node.stages))
+        case Weighted():
+            return f"{node.weight:g} * {_bracketed(node.system)}"
+        case Cut():
+            return f"{_bracketed(node.system)} % {node.depth}"
+
+
+def _bracketed(node: Node) -> str:
+    """The text of a part that binds tighter than what it stands in."""
+    return f"({shown(node)})" if isinstance(node, Sum | Chain) else shown(node)

@@ -139,14 +139,8 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         Of a pair the second text is cut, and each passage begins with the first one, of which at most half a passage is kept.
         A text without any token gives one passage of special tokens only, so that every document can be found.
         """
-        length = scheme.length or self.settings.passage_length
-        if length > self.longest:
-            raise UsageError(f"passages of {length} tokens are more than the {self.longest} that the model takes")
+        length, alone = self._room(scheme)
         prefix = self.settings.passage_prefix
-        alone = self.bare([self.clean(prefix)])[0] if prefix else []
-        between = len(self._between) if self.settings.title_pair else 0
-        if length - len(self._before) - between - len(self._after) <= len(alone):
-            raise UsageError(f"passages of {length} tokens leave no room for text after special tokens and prefix")
         titles = iter(self.bare([self.clean(prefix + text[0]) for text in texts if isinstance(text, tuple)]))
         texts_alone = [text[1] if isinstance(text, tuple) else prefix + text for text in texts]
         encoded = self.bare([self.clean(text, cut=not scheme.whole) for text in texts_alone])
@@ -156,6 +150,46 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         )
         return Tokens.of(self._windows(lead, rest, length, scheme) for lead, rest in leads)
 
+    def spans(self, text: Text, scheme: PassageScheme) -> list[tuple[int, int]]:
+        """Where the passages lie that ``cut`` makes of a text: half-open ranges of its characters, of a pair those of the second text.
+
+        They are exact unless the text changes its length where it is lower-cased here.
+        """
+        length, alone = self._room(scheme)
+        before = "" if isinstance(text, tuple) else self.settings.passage_prefix
+        body = self.clean(text[1] if isinstance(text, tuple) else before + text, cut=not scheme.whole)
+        self.bare([])  # it sets the tokeniser, which others share, to cut nothing
+        encoded = self.tokenizer.backend_tokenizer.encode_batch([body], add_special_tokens=False)[0]
+        if isinstance(text, tuple):
+            title = self.bare([self.clean(self.settings.passage_prefix + text[0])])[0]
+            lead, rest = self._lead_of_pair(title, encoded.ids, length)
+        else:
+            lead, rest = self._lead(alone, encoded.ids)
+        places = encoded.offsets[len(encoded.ids) - len(rest) :]
+        ranges = [places[start:end] for start, end in self._ranges(lead, rest, length, scheme)]
+        return [(max(part[0][0] - len(before), 0), part[-1][1] - len(before)) if part else (0, 0) for part in ranges]
+
+    def _room(self, scheme: PassageScheme) -> tuple[int, list[int]]:
+        """Tokens of a passage, special ones included, and those of the prefix."""
+        length = scheme.length or self.settings.passage_length
+        if length > self.longest:
+            raise UsageError(f"passages of {length} tokens are more than the {self.longest} that the model takes")
+        prefix = self.settings.passage_prefix
+        alone = self.bare([self.clean(prefix)])[0] if prefix else []
+        between = len(self._between) if self.settings.title_pair else 0
+        if length - len(self._before) - between - len(self._after) <= len(alone):
+            raise UsageError(f"passages of {length} tokens leave no room for text after special tokens and prefix")
+        return length, alone
+
+    def _ranges(self, lead: list[int], ids: list[int], length: int, scheme: PassageScheme) -> list[tuple[int, int]]:
+        """The ranges of ``ids`` that the passages hold, half-open, each after ``lead``, or cut from what begins with it."""
+        first = len(self._before) + len(lead)
+        around = first + len(self._after)
+        if not scheme.special_once:
+            return scheme.windows(len(ids), length - around) or [(0, 0)]
+        windows = scheme.windows(around + len(ids), length) or [(0, 0)]
+        return [(max(start - first, 0), min(max(end - first, 0), len(ids))) for start, end in windows]
+
     def _windows(self, lead: list[int], ids: list[int], length: int, scheme: PassageScheme) -> list[list[int]]:
         """Passages of ``ids``, each after ``lead``, or cut from what begins with it."""
         before = self._before + lead
@@ -164,8 +198,7 @@ class TextTokenizer(FastTokenizer[TextSettings]):
             windows = scheme.windows(around + len(ids), length) or [(0, 0)]
             sequence = before + ids[: windows[-1][1] - around] + self._after
             return [sequence[start:end] for start, end in windows]
-        windows = scheme.windows(len(ids), length - around) or [(0, 0)]
-        return [before + ids[start:end] + self._after for start, end in windows]
+        return [before + ids[start:end] + self._after for start, end in self._ranges(lead, ids, length, scheme)]
 
     @staticmethod
     def _lead(prefix: list[int], ids: list[int]) -> tuple[list[int], list[int]]:

@@ -1,0 +1,140 @@
+"""Requests that wait are computed together: the worker of one system, or of several that share a model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from ance_ir.errors import AnceError
+from ance_ir.serve.limits import Limits
+from ance_ir.serve.refusals import Refusal
+
+logger = logging.getLogger(__name__)
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+Run = Callable[[Sequence[Q]], Sequence[A]]
+"""Answers several requests, one answer each, in their order; each as if it were alone."""
+
+GATHER = 0.002
+"""Seconds that a batch waits for as many requests as the one before it had: their clients are about to ask again."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A request that waits."""
+
+    run: Run[Any, Any]
+    asked: Any
+    answer: asyncio.Future[Any]
+
+
+class Worker:
+    """A thread that answers requests, those of one kind that wait together in one call.
+
+    Models and engines are used by one thread at a time, so systems that share one share their worker.
+
+    Args:
+        limits: of requests that wait, and that are computed together.
+        name: of the thread.
+    """
+
+    def __init__(self, limits: Limits, name: str) -> None:
+        self._limits = limits
+        self._queue: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._last = 1
+        self._seconds = 0.0  # that a batch takes, the mean over recent ones
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
+
+    async def ask(self, run: Run[Q, A], asked: Q) -> A:
+        """The answer to a request, computed together with others that wait for the same ``run``.
+
+        Raises:
+            Refusal: too many wait, the server ends, or the answer takes too long.
+        """
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        with self._changed:
+            if self._closed:
+                raise Refusal(503, "the server is shutting down", retry_after=1)
+            if len(self._queue) >= self._limits.waiting:
+                raise Refusal(503, f"{len(self._queue)} requests wait already; ask again later", retry_after=self._until_free())
+            self._queue.append(_Waiting(run, asked, answer))
+            self._changed.notify()
+        try:
+            return await asyncio.wait_for(answer, self._limits.seconds)
+        except TimeoutError:
+            message = f"no answer within {self._limits.seconds:g} s; ask again later, or for fewer documents"
+            raise Refusal(503, message, retry_after=self._until_free()) from None
+
+    def close(self) -> None:
+        """Answer those that wait, and take no more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _until_free(self) -> int:
+        """Seconds, at least 1, until those that wait now are answered."""
+        return max(1, math.ceil(self._seconds * len(self._queue) / self._limits.together))
+
+    def _work(self) -> None:
+        while batch := self._next():
+            started = time.perf_counter()
+            answers = _answers(batch)
+            self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)
+            for loop in {one.answer.get_loop() for one in batch}:
+                given = [(one.answer, answer) for one, answer in zip(batch, answers, strict=True) if one.answer.get_loop() is loop]
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(_give, given)
+
+    def _next(self) -> list[_Waiting]:
+        """The requests to answer next; none once the worker is closed and nobody waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closed)
+            self._changed.wait_for(lambda: len(self._queue) >= self._last or self._closed, GATHER)
+            batch: list[_Waiting] = []
+            others: list[_Waiting] = []
+            while self._queue and len(batch) < self._limits.together:
+                one = self._queue.popleft()
+                if not one.answer.cancelled():
+                    (batch if not batch or one.run == batch[0].run else others).append(one)
+            self._queue.extendleft(reversed(others))
+            self._last = len(batch)
+            done = self._closed and not self._queue
+        return batch if batch or done else self._next()
+
+
+def _answers(batch: Sequence[_Waiting]) -> Sequence[Any]:
+    """The answers, or the errors in their place."""
+    try:
+        return batch[0].run([one.asked for one in batch])
+    except Exception as error:
+        if len(batch) == 1:
+            return [error]
+        if not isinstance(error, AnceError):
+            logger.exception("%d requests together failed; each is tried alone", len(batch))
+        return [answer for one in batch for answer in _answers([one])]
+
+
+def _give(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, answer in answers:
+        if not future.done():
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(cast(Any, answer))

@@ -1,0 +1,30 @@
+"""What the routes of all protocols share: the server that they ask, and how answers become JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from ance_ir.serve.server import Server
+
+
+class Json(Response):
+    """An answer as JSON; lone surrogates, which UTF-8 cannot hold, become question marks."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of an answer."""
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+async def _server(request: Request) -> Server:
+    server: Server = request.app.state.server
+    return server
+
+
+Serving = Annotated[Server, Depends(_server)]
+"""The server, as an argument of a route."""

@@ -1,0 +1,60 @@
+"""A few words of a document around those of the query."""
+
+from __future__ import annotations
+
+import re
+
+LENGTH = 240
+"""Characters of a snippet, without the dots."""
+_LOOKED_AT = 50_000
+_MATCHES = 500
+_WORD = re.compile(r"\w+")
+
+
+def snippet(text: str, query: str, start: int = 0, end: int | None = None) -> str:
+    """The part of a text that has most of a query's words; its beginning where none occurs. White space becomes blanks.
+
+    Args:
+        text: the whole text.
+        query: its words are sought, in any case, the beginnings of longer words included.
+        start: where in the text to look, in characters.
+        end: up to where.
+    """
+    end = min(len(text) if end is None else end, start + _LOOKED_AT)
+    first = _best_place(text, query, start, end)
+    last = min(first + LENGTH, end)
+    if first > start:
+        first = _after_blank(text, first, last)
+    if last < len(text):
+        last = _before_blank(text, first, last)
+    shown = " ".join(text[first:last].split())
+    return f"{'… ' if first > 0 else ''}{shown}{' …' if last < len(text.rstrip()) else ''}"
+
+
+def _best_place(text: str, query: str, start: int, end: int) -> int:
+    """The beginning of the window with most distinct words of the query, the first of several."""
+    words = sorted({word.lower() for word in _WORD.findall(query) if len(word) > 1}, key=len, reverse=True)[:64]
+    if not words:
+        return start
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})", re.IGNORECASE)
+    matches = [(found.start(), found[0].lower()) for found, _ in zip(pattern.finditer(text, start, end), range(_MATCHES), strict=False)]
+    best, most = start, 0
+    for place, (begin, _) in enumerate(matches):
+        held: set[str] = set()
+        for at, word in matches[place:]:
+            if at >= begin + LENGTH * 3 // 4:
+                break
+            held.add(word)
+        if len(held) > most:
+            best, most = begin, len(held)
+    return max(start, min(best - LENGTH // 8, end - LENGTH))
+
+
+def _after_blank(text: str, first: int, last: int) -> int:
+    blank = text.find(" ", first, min(first + LENGTH // 8, last))
+    return first if blank < 0 else blank + 1
+
+
+def _before_blank(text: str, first: int, last: int) -> int:
+    blank = text.rfind(" ", max(first, last - LENGTH // 8), last + 1)
+    return last if blank <= first else blank
