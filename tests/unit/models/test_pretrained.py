@@ -43,7 +43,8 @@ def test_open_opens_every_family(tmp_path: Path, model: Any) -> None:
     again = models.open(tmp_path / "x", device="cpu")
     assert type(again) is type(model) and again.fingerprint() == model.fingerprint()
     assert again.origin.settings == "ance_ir.json" and again.unused == ()
-    np.testing.assert_array_equal(results(again), results(model))
+    # On some processors the last digit of a product depends on where the weights lie in memory, and a mapped file is not aligned.
+    np.testing.assert_allclose(results(again), results(model), rtol=1e-6)
 
 
 def test_open_takes_a_bare_backbone_for_an_encoder(tmp_path: Path) -> None:
