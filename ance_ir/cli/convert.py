@@ -26,6 +26,8 @@ EXAMPLE = """
 \b
 Example:
   ance-ir convert python-stdlib --format beir --out stdlib-beir
+  ance-ir convert msmarco-mini --format collection --split train:5000 --split dev \\
+                  --documents 15000 --out msmarco-part
   ance-ir convert train.jsonl --format flagembedding --drop docno --drop qid --out flag.jsonl
 """
 
@@ -35,12 +37,24 @@ Example:
 @column_option
 @click.option("--format", "layout", required=True, metavar="LAYOUT", help="The layout to write; see above.")
 @click.option("--out", type=UserPath(), required=True, help="The file or folder to write; it must not exist.")
-@click.option("--split", "splits", multiple=True, metavar="SPLIT", help="Write this split alone; may be repeated.  [default: all]")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="SPLIT",
+    help="Write this split alone, or SPLIT:N: N of its queries; may be repeated.  [default: all]",
+)
+@click.option(
+    "--documents",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Write N documents: those the queries are about, and others.  [default: all]",
+)
 @click.option("--drop", multiple=True, metavar="FIELD", help="Leave this out: docno, title, url, corpus, …; may be repeated.")
-def command(source: str, layout: str, out: Path, splits: tuple[str, ...], drop: tuple[str, ...]) -> None:
+def command(source: str, layout: str, out: Path, splits: tuple[str, ...], drop: tuple[str, ...], documents: int | None) -> None:
     """Write a collection or training data in another layout."""
     from ance_ir import load_dataset
     from ance_ir.datasets import convert
 
-    convert(load_dataset(source), layout, out, drop=drop, splits=splits, verbose=True)
+    convert(load_dataset(source), layout, out, drop=drop, splits=splits, documents=documents, verbose=True)
     click.echo(f"{out} ({layout}); look at it with: ance-ir info {out}")

@@ -183,3 +183,35 @@ def test_answers_of_which_there_are_none_are_no_loss(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps([record, record | {"question": "what", "answers": ["a cat"]}]))
     with pytest.raises(LossError, match="--drop answers"):
         convert(load_dataset(tmp_path / "x.json"), "tevatron", tmp_path / "u.jsonl")
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Twenty documents, five training queries about two of them each, and a test query."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text("".join(json.dumps({"docno": f"d{i}", "text": f"text {i}"}) + "\n" for i in range(20)))
+    (folder / "queries.train.tsv").write_text("".join(f"q{i}\tquery {i}\n" for i in range(5)))
+    (folder / "qrels.train.txt").write_text("".join(f"q{i} 0 d{i} 1\nq{i} 0 d{i + 5} 2\nq{i} 0 d{i + 10} 0\n" for i in range(5)))
+    (folder / "queries.tsv").write_text("t0\ttest\n")
+    (folder / "qrels.txt").write_text("t0 0 d19 1\n")
+    return folder
+
+
+def test_a_part_holds_what_its_queries_are_about(many: Path, tmp_path: Path) -> None:
+    whole = load_dataset(many)
+    found = {}
+    for documents in (5, 9, None):
+        convert(whole, "collection", tmp_path / f"part-{documents}", splits=["train:2", "test"], documents=documents)
+        part = load_dataset(tmp_path / f"part-{documents}")
+        qids = list(part.queries("train")["qid"])
+        assert len(qids) == 2 and part.splits == ("test", "train") and list(part.queries()["qid"]) == ["t0"]
+        qrels = whole.qrels("train")
+        assert part.qrels("train").to_dict("list") == qrels[qrels["qid"].isin(qids)].to_dict("list")
+        found[documents] = [document["docno"] for document in part.documents()]
+        assert {f"d{int(qid[1:]) + of}" for qid in qids for of in (0, 5)} | {"d19"} <= set(found[documents])
+    assert [len(found[documents]) for documents in (5, 9, None)] == [5, 9, 20]
+    assert set(found[5]) < set(found[9]) and found[9] == [docno for docno in found[None] if docno in found[9]]
+    for options, error in (({"documents": 4}, "5 documents; 4"), ({"splits": ["train:0"]}, "at least 1"), ({"splits": ["nope:3"]}, "nope")):
+        with pytest.raises((UsageError, DatasetNotFoundError), match=error):
+            convert(whole, "collection", tmp_path / "none", **{"splits": ["train:2", "test"], **options})
