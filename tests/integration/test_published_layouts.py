@@ -338,7 +338,7 @@ def test_bare_backbones(tmp_path: Path, kind: str, task: str, head: Any, caplog:
     assert again.fingerprint() == model.fingerprint()
 
 
-def test_a_fresh_head_is_seeded_and_for_bare_backbones_only(tmp_path: Path) -> None:
+def test_a_fresh_head_is_seeded_and_for_backbones_without_one_of_the_papers(tmp_path: Path) -> None:
     write_bert(tmp_path / "x")
     before = torch.random.get_rng_state()
     first, same_seed, other = (
@@ -347,6 +347,13 @@ def test_a_fresh_head_is_seeded_and_for_bare_backbones_only(tmp_path: Path) -> N
     assert torch.equal(before, torch.random.get_rng_state())
     assert first.fingerprint() == same_seed.fingerprint() != other.fingerprint()
     assert first.similarity == "dot"
+    modules = [
+        {"idx": i, "name": str(i), "path": "", "type": f"sentence_transformers.models.{kind}"}
+        for i, kind in enumerate(("Transformer", "Normalize"))
+    ]
+    (tmp_path / "x" / "modules.json").write_text(json.dumps(modules))
+    of_modules = DenseEncoder.from_pretrained(tmp_path / "x", fresh_head="ance", seed=1, device="cpu")
+    assert of_modules.fingerprint() == first.fingerprint()
     write_ance(tmp_path / "ance", ance_weights())
     with pytest.raises(ModelError, match=r"a fresh head was asked for, but this is no bare backbone \(ANCE\)"):
         DenseEncoder.from_pretrained(tmp_path / "ance", fresh_head="ance")

@@ -9,7 +9,7 @@ from ance_ir.models.loading.weights import build_backbone, load_config, load_tok
 from ance_ir.models.text.settings import TextSettings
 
 
-def _open(files: Files, choices: Choices) -> DenseCheckpoint:
+def open_backbone(files: Files, choices: Choices) -> DenseCheckpoint:
     """With a fresh head of the paper's models over position 0, or with the pooling and similarity chosen, by default mean and cosine.
 
     Heads of other tasks are left out.
@@ -45,5 +45,5 @@ LAYOUT = Layout(
     sign="config.json, and none of the others",
     order=7,
     recognises=lambda files: files.has("config.json"),
-    open=_open,
+    open=open_backbone,
 )

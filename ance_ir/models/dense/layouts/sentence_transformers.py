@@ -10,7 +10,8 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
-from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Layout, check_fit, longest
+from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout, check_fit, longest
+from ance_ir.models.dense.layouts.backbone import open_backbone
 from ance_ir.models.dense.modules import MODULES, STATIC, Modules, checked, joined, read_pooling, read_routes, read_steps
 from ance_ir.models.dense.pooling import pooling_names
 from ance_ir.models.dense.static import read_static
@@ -140,6 +141,10 @@ def _text_settings(prompts: Mapping[str, str], usual: str, query: _Read, passage
     )
 
 
-LAYOUT = Layout(
-    sign="modules.json", order=3, recognises=lambda files: files.has(MODULES), open=lambda files, choices: open_folder(files.path, choices)
-)
+def _open(files: Files, choices: Choices) -> DenseCheckpoint:
+    """As the folder says; or its backbone with a fresh head, in the place of all modules after it."""
+    bare = choices.fresh_head is not None and files.has("config.json")
+    return open_backbone(files, choices) if bare else open_folder(files.path, choices)
+
+
+LAYOUT = Layout(sign="modules.json", order=3, recognises=lambda files: files.has(MODULES), open=_open)
