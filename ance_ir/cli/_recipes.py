@@ -29,13 +29,18 @@ def recipe_options(command: F) -> F:
             callback=_read,
             help="Settings with which a published model was trained; see above. Options that are given as well replace them.",
         ),
-        click.option(
-            "--scale",
-            metavar="1/N",
-            callback=lambda ctx, param, value: value and _scale(value),
-            help="Multiply all numbers of steps by this, for a trial: --steps, --warm-up-steps, --refresh-every, …",
-        ),
+        scale_option,
     )
+
+
+def scale_option(command: F) -> F:
+    """``--scale``."""
+    return click.option(
+        "--scale",
+        metavar="1/N",
+        callback=lambda ctx, param, value: value and _scale(value),
+        help="Multiply all numbers of steps by this, for a trial: --steps, --warm-up-steps, --refresh-every, …",
+    )(command)
 
 
 def _read(ctx: click.Context, param: click.Parameter, value: str | None) -> Recipe | None:

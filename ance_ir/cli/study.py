@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ance_ir.cli._options import HELD_OUT, UserPath, dataset_option, dev_dataset_option, device_option, given, layers_option, numbers
+from ance_ir.cli._recipes import scale_option
+from ance_ir.registries import OPTIMISERS
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 EXAMPLE = """
 \b
@@ -32,8 +37,15 @@ def command() -> None:
 @click.option("--seeds", default="3", show_default=True, metavar="N|A,B,…", help="How many (from 42 on), or which.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="The encoder to start from: a folder or a hub name.")
 @layers_option
+@click.option(
+    "--head", "fresh_head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's on its backbone; scores are dot products."
+)
+@click.option(
+    "--warm-up", multiple=True, metavar="SOURCE:STEPS:RATE", help="Train it with these negatives first, once for all; may be repeated."
+)
 @click.option("--steps", type=int, default=160, show_default=True, help="Optimiser steps of a run.")
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Queries per batch.")
+@click.option("--optimiser", type=click.Choice(list(OPTIMISERS)), default="adamw", show_default=True, help="Optimiser.")
 @click.option("--learning-rate", type=float, default=5e-5, show_default=True, help="Its peak, after a tenth of the steps.")
 @click.option("--refresh-every", type=int, metavar="N", help="Steps between two minings of negatives.  [default: a quarter of them]")
 @click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` changes to B; a refresh is due then.")
@@ -44,12 +56,24 @@ def command() -> None:
 @click.option("--test-split", default="test", show_default=True, help="Queries to evaluate on.")
 @click.option("--query-length", type=int, metavar="N", help="Tokens of a query.  [default: the model's]")
 @click.option("--passage-length", type=int, metavar="N", help="Tokens of a document, its first ones.  [default: the model's]")
+@scale_option
 @click.option("--keep", is_flag=True, help="Keep models, checkpoints and indexes; by default only figures and logs stay.")
 @device_option
 def negatives(
-    out: Path, schemes: tuple[str, ...], seeds: str, steps: int, refresh_every: int | None, keep: bool, device: str | None, **settings: Any
+    out: Path,
+    schemes: tuple[str, ...],
+    seeds: str,
+    steps: int,
+    refresh_every: int | None,
+    scale: Fraction | None,
+    keep: bool,
+    device: str | None,
+    **settings: Any,
 ) -> None:
     """Train with each scheme under each seed, at equal steps from equal starts, and compare what comes out.
+
+    With --warm-up the model is trained first, in stages, and all runs start from the best model of the last one on --dev-split: the paper's
+    conditions are --head ance --warm-up in-batch:300:1e-4 --warm-up bm25:240:5e-5. docs/study.md shows both kinds of study.
 
     A scheme is a source as `ance-ir train --negatives` takes it, or "A -> B": A until --warm-up-share of the steps, then B. By default
     random, nce, bm25, in-batch, bm25+random, "bm25 -> random", "bm25 -> nce", "bm25 -> bm25+random", ance, "bm25 -> ance" and
@@ -70,4 +94,4 @@ def negatives(
         refresh_every=max(1, steps // 4) if refresh_every is None else refresh_every,
         **given(schemes=schemes or None, **settings),
     )
-    run_study(study, out, device=device, keep=keep, say=click.echo)
+    run_study(study if scale is None else study.scaled(scale), out, device=device, keep=keep, say=click.echo)

@@ -29,6 +29,9 @@ PASSAGES = FirstP()
 class Material:
     """Opened once for a study.
 
+    Attributes:
+        start: the folder of the run whose model all runs start from; ``None``: they start from the model of the settings.
+
     Args:
         settings: of the study.
         device: where models compute; by default a GPU where there is one.
@@ -50,6 +53,7 @@ class Material:
         dev = self.dev or (DevQueries(dataset=self.dataset, split="dev") if self.dataset.has_split("dev") else test)
         self._judged = {evaluated.name: evaluated.judged() for evaluated in dict.fromkeys((dev, test))}
         self.splits = tuple(self._judged)
+        self.start: Path | None = None
         model = self.model()
         self.fingerprint = model.fingerprint()
         self.temperature = 0.05 if model.similarity == "cosine" else 1.0
@@ -60,7 +64,10 @@ class Material:
         settings = self.settings
         lengths = {"query_length": settings.query_length, "passage_length": settings.passage_length}
         given: dict[str, Any] = {name: length for name, length in lengths.items() if length is not None}
-        return DenseEncoder.from_pretrained(settings.model, device=self._device, layers=settings.layers, **given)
+        if self.start is not None:
+            return DenseEncoder.from_pretrained(self.start, device=self._device, **given)
+        given |= {"layers": settings.layers, "fresh_head": settings.fresh_head, "seed": settings.seeds[0]}
+        return DenseEncoder.from_pretrained(settings.model, device=self._device, **given)
 
     def negatives(self) -> NamedNegatives:
         """Makes negative sources by name, as training does."""
@@ -74,7 +81,9 @@ class Material:
         """
         schemes = [Scheme.parse(text) for text in self.settings.schemes]
         named = self.negatives()
-        for name in dict.fromkeys(name for scheme in schemes for name in (scheme.warm_up, scheme.negatives) if name is not None):
+        names = [stage.negatives for stage in self.settings.stages]
+        names += [name for scheme in schemes for name in (scheme.warm_up, scheme.negatives) if name is not None]
+        for name in dict.fromkeys(names):
             named.make(with_mix(name))
 
     def index(self, model: DenseEncoder, folder: Path) -> AnceIndex:

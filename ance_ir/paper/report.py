@@ -94,13 +94,17 @@ def to_markdown(results: Mapping[str, Any]) -> str:
     titles = {"grad_norm": "norm", "grad_norm_end": "norm, end", "tokens": "tokens/step", "seconds": "s/step"}
     training = [["negatives", *(titles.get(number, number.removeprefix("grad_")) for number in numbers)]]
     training += [[name, *(spread(found.get(number, [])) for number in numbers)] for name, found in trained.items()]
+    warm_up = results.get("warm_up", [])
+    made = f"a fresh head ({settings['fresh_head']}), " if settings.get("fresh_head") else ""
+    started = f"warmed up ({', then '.join(settings['warm_up'])}: source, steps and learning rate), " if warm_up else ""
     parts = [
         f"# Negatives compared on {settings['dataset']}",
-        f"{results['documents']:,} documents, {queries}. {settings['model']}, {layers}; {settings['steps']} steps of "
-        f"{settings['batch_size']} queries, peak learning rate {settings['learning_rate']:g}, negatives from the first {settings['depth']} "
-        f"documents of a ranking, ANCE's mined again every {settings['refresh_every']} steps; A -> B changes to B at step "
-        f"{round(settings['warm_up_share'] * settings['steps'])}. "
+        f"{results['documents']:,} documents, {queries}. {settings['model']}, {layers}; {made}{started}"
+        f"{settings['steps']} steps of {settings['batch_size']} queries, peak learning rate {settings['learning_rate']:g}, negatives "
+        f"from the first {settings['depth']} documents of a ranking, ANCE's mined again every {settings['refresh_every']} steps; "
+        f"A -> B changes to B at step {round(settings['warm_up_share'] * settings['steps'])}. "
         + (f"Mean over {seeds} seeds ± standard deviation." if (seeds := len(settings["seeds"])) > 1 else "One seed."),
+        *(["## Warm-up", _curve(warm_up)] if warm_up else []),
         "## Effectiveness",
         Table(header=effectiveness[0], rows=effectiveness[1:]).to_markdown(),
         "## Training",
@@ -113,6 +117,13 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         or "None of the schemes that it compares are in this study.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _curve(evaluated: Sequence[Mapping[str, Any]]) -> str:
+    """What dev queries say of each stage of the warm-up, by its steps."""
+    header = ["stage", "step", *(f"dev {name}" for name in evaluated[0] if name not in ("stage", "step"))]
+    rows = [[value if isinstance(value, str) else f"{value:g}" for value in one.values()] for one in evaluated]
+    return Table(header=header, rows=rows).to_markdown()
 
 
 def spread(values: Sequence[float]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 from typing import Any
 
 from ance_ir.brief import Brief
@@ -26,6 +27,12 @@ SCHEMES = (
 """The paper's (table 1), DPR's in-batch negatives, and ANCE from the start and after two kinds of initial negatives."""
 
 _ARROW = "->"
+_LATER = {"later": True}
+"""Of a setting that older studies do not name; they had its default."""
+
+
+EVALUATIONS = 3
+"""How often a stage of the warm-up is evaluated, after its start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +63,34 @@ class Scheme:
         return self.negatives if self.warm_up is None else f"{self.warm_up} {_ARROW} {self.negatives}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of the warm-up.
+
+    Attributes:
+        negatives: as in ``Scheme``.
+        steps: optimiser steps.
+        learning_rate: its peak.
+    """
+
+    negatives: str
+    steps: int
+    learning_rate: float
+
+    @classmethod
+    def parse(cls, text: str) -> Stage:
+        """The stage of a text: ``"in-batch:300:1e-4"``.
+
+        Raises:
+            UsageError: the text is no stage.
+        """
+        try:
+            negatives, steps, rate = text.rsplit(":", 2)
+            return cls(negatives=negatives.strip(), steps=int(steps), learning_rate=float(rate))
+        except ValueError:
+            raise UsageError(f"a stage of the warm-up is SOURCE:STEPS:RATE, such as bm25:200:5e-5, not {text!r}") from None
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class StudySettings(Brief):
     """Settings of a study; all of them go into its ``study.json``.
@@ -64,10 +99,14 @@ class StudySettings(Brief):
         dataset: its name, as ``load_dataset`` takes it.
         model: the encoder that every run starts from.
         layers: how many of its layers are kept; ``None``: all.
+        fresh_head: see ``DenseEncoder.from_pretrained``: ``"ance"``, the paper's, whose score is the dot product.
+        warm_up: what it is trained with first, once for all runs: stages as ``Stage.parse`` reads them, one after the other. Each is
+            evaluated on the dev queries and leaves its best model.
         schemes: what is compared, as ``Scheme.parse`` reads it.
         seeds: a run of each scheme for each.
         steps: optimiser steps of a run.
         batch_size: queries of a batch.
+        optimiser: see ``TrainingSettings``.
         learning_rate: its peak; it rises over the first tenth of the steps and falls linearly to 0.
         refresh_every: steps between two minings of ANCE's negatives.
         warm_up_share: the share of the steps after which a scheme ``A -> B`` changes to B, at a step with a refresh.
@@ -87,10 +126,13 @@ class StudySettings(Brief):
     dataset: str
     model: str = "all-MiniLM-L6-v2"
     layers: int | None = None
+    fresh_head: str | None = field(default=None, metadata=_LATER)
+    warm_up: tuple[str, ...] = field(default=(), metadata=_LATER)
     schemes: tuple[str, ...] = SCHEMES
     seeds: tuple[int, ...] = (42, 43, 44)
     steps: int = 160
     batch_size: int = 32
+    optimiser: str = field(default="adamw", metadata=_LATER)
     learning_rate: float = 5e-5
     refresh_every: int = 40
     warm_up_share: float = 0.5
@@ -109,6 +151,10 @@ class StudySettings(Brief):
                 raise UsageError(f"{name}: at least one, and none twice, was expected, not {', '.join(map(str, values)) or 'nothing'}")
         for seed in self.seeds:
             self.training(seed)
+        for stage in self.stages:
+            self.warming(stage)
+        if self.warm_up and self.dev_split is None:
+            raise UsageError("the warm-up is evaluated on dev queries: name a dev split, such as train:200")
         if self.depth < 1:
             raise UsageError(f"negatives are drawn from at least 1 document, not {self.depth}")
         if (self.dev_split or "").partition(":")[0] == self.test_split and self.dev_dataset is None:
@@ -125,11 +171,26 @@ class StudySettings(Brief):
         """The step at which initial negatives end."""
         return round(self.warm_up_share * self.steps)
 
+    def scaled(self, scale: Fraction) -> StudySettings:
+        """A trial: all numbers of steps multiplied."""
+
+        def fewer(steps: int) -> int:
+            return max(1, round(steps * scale))
+
+        warm_up = tuple(f"{one.negatives}:{fewer(one.steps)}:{one.learning_rate:g}" for one in self.stages)
+        return replace(self, steps=fewer(self.steps), refresh_every=fewer(self.refresh_every), warm_up=warm_up)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Those of the warm-up."""
+        return [Stage.parse(text) for text in self.warm_up]
+
     def training(self, seed: int, temperature: float = 1.0) -> TrainingSettings:
         """The settings of a training run. Dropout is off, so that runs of one seed differ in their negatives alone."""
         return TrainingSettings(
             steps=self.steps,
             batch_size=self.batch_size,
+            optimiser=self.optimiser,
             learning_rate=self.learning_rate,
             warm_up_steps=self.steps // 10,
             temperature=temperature,
@@ -138,6 +199,13 @@ class StudySettings(Brief):
             seed=seed,
         )
 
+    def warming(self, stage: Stage, temperature: float = 1.0) -> TrainingSettings:
+        """The settings of a stage of the warm-up, under the first seed."""
+        every = max(1, stage.steps // EVALUATIONS)
+        changed: dict[str, Any] = {"steps": stage.steps, "learning_rate": stage.learning_rate, "warm_up_steps": stage.steps // 10}
+        return replace(self.training(self.seeds[0], temperature), refresh_every=every, **changed)
+
     def to_json(self) -> dict[str, Any]:
-        """All of it, in what JSON can hold."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """All of it, in what JSON can hold, but for those of ``_LATER`` at their defaults."""
+        told = {one.name: getattr(self, one.name) for one in fields(self) if not one.metadata or getattr(self, one.name) != one.default}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}

@@ -1,7 +1,8 @@
 """The study of negatives: the paper's comparison of sampling schemes (table 1, figures 7 and 8), at equal steps from equal starts.
 
 OUT/study.json      settings; the sign that a study began
-OUT/baselines.json  BM25 and the untrained model
+OUT/baselines.json  BM25 and the untrained model; warmed-up.json: the model after the warm-up
+OUT/warm-up/        see ``warm_up``
 OUT/runs/           see ``trial``
 OUT/results.json, results.md, training.png
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pandas as pd
+import pyterrier as pt
 
 from ance_ir.errors import BrokenDependencyError, MissingDependencyError, TrainingError
 from ance_ir.files import atomic_open, write_json
@@ -23,7 +25,8 @@ from ance_ir.notices import collected
 from ance_ir.paper.material import DEPTH, Material, to_json
 from ance_ir.paper.report import Row, collect, to_markdown
 from ance_ir.paper.settings import Scheme, StudySettings
-from ance_ir.paper.trial import Trial
+from ance_ir.paper.trial import Trial, notices_of
+from ance_ir.paper.warm_up import learning_curve, plot_warm_up, stage_runs, warm_up
 from ance_ir.pipelines import dataset_bm25
 from ance_ir.training import environment
 from ance_ir.typed_json import read_typed
@@ -31,7 +34,8 @@ from ance_ir.workflows.runs.plots import plot_training
 
 logger = logging.getLogger(__name__)
 
-BM25, UNTRAINED = "BM25", "untrained"
+BM25, UNTRAINED, WARM = "BM25", "untrained", "warmed up"
+_BASELINES = {UNTRAINED: "baselines.json", WARM: "warmed-up.json"}
 
 
 def run_study(
@@ -58,10 +62,14 @@ def run_study(
         material = Material(settings, device)
         _check_fingerprints(material, out)
         material.check_schemes()
-        baselines = _baselines(material, out, keep, say)
+        baselines = _evaluated(material, out, UNTRAINED, keep, say)
+        if settings.warm_up:
+            warm_up(material, out, keep, say)
+            baselines |= _evaluated(material, out, WARM, keep, say)
         trials = [Trial(out, Scheme.parse(scheme), seed) for seed in settings.seeds for scheme in settings.schemes]
         _run_all(trials, material, keep, say)
-    found = list(dict.fromkeys([*notices, *(notice for trial in trials for notice in trial.notices())]))
+    runs = [*stage_runs(settings, out).values(), *(trial.folder / "training" for trial in trials)]
+    found = list(dict.fromkeys([*notices, *(notice for run in runs for notice in notices_of(run))]))
     return _report(material, baselines, trials, found, out, say)
 
 
@@ -77,7 +85,8 @@ def _read_study(path: Path) -> Any:
 def _check_settings(settings: StudySettings, out: Path) -> None:
     if (path := out / "study.json").exists():
         before, now = _read_study(path)["settings"], settings.to_json()
-        differences = [f"{name} was {before.get(name)!r}, is {now[name]!r}" for name in now if before.get(name) != now[name]]
+        names = {**now, **before}
+        differences = [f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in names if before.get(name) != now.get(name)]
         if differences:
             raise TrainingError(f"{out} holds a study with other settings: {'; '.join(differences)}; choose another folder")
     elif out.is_dir() and any(out.iterdir()):
@@ -95,17 +104,15 @@ def _check_fingerprints(material: Material, out: Path) -> None:
         raise TrainingError(f"{out}: the study's {' and '.join(changed)} changed since it began; choose another folder")
 
 
-def _baselines(material: Material, out: Path, keep: bool, say: Callable[[str], object]) -> dict[str, Any]:
-    """BM25 and the model before training: values of each query, by split."""
-    path, folder = out / "baselines.json", out / "untrained.ance"
+def _evaluated(material: Material, out: Path, name: str, keep: bool, say: Callable[[str], object]) -> dict[str, Any]:
+    """The model that runs would start from now, and beside the first one BM25: values of each query, by split."""
+    path, folder = out / _BASELINES[name], out / f"{name.replace(' ', '-')}.ance"
     if not path.exists():
         model = material.model()
-        systems = {
-            BM25: dataset_bm25(material.dataset).retriever(DEPTH),
-            UNTRAINED: material.index(model, folder).retriever(model, DEPTH),
-        }
+        systems: dict[str, pt.Transformer] = {BM25: dataset_bm25(material.dataset).retriever(DEPTH)} if name == UNTRAINED else {}
+        systems[name] = material.index(model, folder).retriever(model, DEPTH)
         write_json(path, {name: to_json(material.evaluate(system)) for name, system in systems.items()})
-        say(f"BM25 and the untrained model are evaluated on {' and '.join(material.splits)}")
+        say(f"{' and '.join(systems)}: evaluated on {' and '.join(material.splits)}")
     if not keep:
         shutil.rmtree(folder, ignore_errors=True)
     found: dict[str, Any] = read_typed(path, dict[str, Any], error=TrainingError, remedy="remove the file")
@@ -149,7 +156,9 @@ def _report(
         by_scheme.setdefault(str(trial.scheme), []).append(trial)
     rows = [Row.untrained(name, values) for name, values in baselines.items()]
     rows += [Row.of(name, [trial.result() for trial in runs]) for name, runs in by_scheme.items()]
-    results = {**_read_study(out / "study.json"), "notices": notices, **collect(rows, material.settings.test_split, len(material.store))}
+    settings = material.settings
+    curve = {"warm_up": learning_curve(settings, out)} if settings.warm_up else {}
+    results = {**_read_study(out / "study.json"), "notices": notices, **curve, **collect(rows, settings.test_split, len(material.store))}
     shown = to_markdown(results)
     with atomic_open(out / "results.md") as stream:
         stream.write(shown)
@@ -157,6 +166,8 @@ def _report(
     say(f"\n{shown}")
     try:
         plot_training({name: _mean_by_step(runs) for name, runs in by_scheme.items()}, out / "training.png")
+        if settings.warm_up:
+            plot_warm_up(settings, out)
     except (MissingDependencyError, BrokenDependencyError) as error:
         say(str(error))
     return results

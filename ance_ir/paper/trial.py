@@ -60,11 +60,6 @@ class Trial:
         result: dict[str, Any] = read_typed(self._result, dict[str, Any], error=TrainingError, remedy="remove the file")
         return result
 
-    def notices(self) -> list[str]:
-        """Warnings of its training: what was left out, cut or assumed."""
-        path = self.folder / "training" / "run.json"
-        return list(read_typed(path, _Run, error=TrainingError, remedy="remove the folder").get("notices", ()))
-
     def metrics(self) -> pd.DataFrame:
         """The log of its training, a row a step."""
         return pd.DataFrame(read_metrics(self.folder / "training" / "metrics.jsonl"))
@@ -104,6 +99,11 @@ class Trial:
         """Remove what is big: checkpoints, negatives, the model, the index."""
         for name in _BIG:
             shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+def notices_of(run: Path) -> list[str]:
+    """Warnings of a training run: what was left out, cut or assumed."""
+    return list(read_typed(run / "run.json", _Run, error=TrainingError, remedy="remove the folder").get("notices", ()))
 
 
 def summary(metrics: pd.DataFrame) -> dict[str, Any]:

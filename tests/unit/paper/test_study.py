@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ance_ir.paper.study import _check_fingerprints
 from ance_ir.paper.trial import Trial, summary
 from ance_ir.training import DenseObjective, TrainingQueries
 from ance_ir.training.batches import Batch
-from tests.tiny import WORDS, encoder
+from tests.tiny import WORDS, backbone, bert_tokenizer, encoder
 
 
 class Interrupted(Exception):
@@ -314,3 +315,43 @@ def test_dev_queries_that_are_held_out_are_not_trained_on(tiny: tuple[Path, Path
     assert results["queries"] == {"train:5": 5, "test": 26}
     trained = json.loads(next((tmp_path / "study").rglob("run.json")).read_text())["dataset"]
     assert (trained["split"], trained["held_out"]) == ("train", "train:5")
+
+
+def test_a_warm_up_that_all_runs_start_from(tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    backbone().save_pretrained(tmp_path / "bare")
+    bert_tokenizer().save_pretrained(tmp_path / "bare")
+    changes = {"fresh_head": "ance", "warm_up": ("in-batch:8:3e-2", "bm25:4:1e-2"), "dev_split": "train:5", "optimiser": "lamb"}
+    settings = _settings((tiny[0], tmp_path / "bare"), schemes=("random",), **changes)
+    results, _ = _study(settings, tmp_path / "study")
+    first, second = (json.loads((tmp_path / "study" / "warm-up" / name / "run.json").read_text()) for name in ("1-in-batch", "2-bm25"))
+    assert (first["loss"], second["loss"]) == ("nll", "pairwise-nll")
+    assert [line["step"] for line in results["warm_up"]] == [0, 2, 4, 6, 8, 0, 1, 2, 3, 4]
+    assert results["warm_up"][0]["RR@10"] != results["warm_up"][4]["RR@10"]
+    start = DenseEncoder.from_pretrained(tmp_path / "study" / "warm-up" / "2-bm25", device="cpu")
+    assert start.similarity == "dot"
+    for seed in (1, 2):
+        run = json.loads((tmp_path / "study" / "runs" / "random" / f"seed-{seed}" / "training" / "run.json").read_text())
+        assert run["model"]["fingerprint"] == start.fingerprint()
+        assert (run["settings"]["optimiser"], run["settings"]["temperature"], run["dataset"]["held_out"]) == ("lamb", 1.0, "train:5")
+    assert list(results["systems"]) == ["BM25", "untrained", "warmed up", "random"]
+    assert (tmp_path / "study" / "warm-up.png").exists() and not list((tmp_path / "study").rglob("checkpoints"))
+    monkeypatch.setattr(DenseObjective, "backward", None)  # nothing is trained again
+    assert _study(settings, tmp_path / "study")[0] == results
+
+
+def test_a_warm_up_needs_dev_queries_and_stages_that_can_be_read(tiny: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="name a dev split"):
+        _settings(tiny, warm_up=("bm25:4:1e-3",))
+    for text in ("bm25", "bm25:4", "bm25:x:1e-3", "bm25:4:fast"):
+        with pytest.raises(UsageError, match="SOURCE:STEPS:RATE"):
+            _settings(tiny, warm_up=(text,), dev_split="train:5")
+
+
+def test_a_trial_has_fewer_steps(tiny: tuple[Path, Path]) -> None:
+    trial = _settings(tiny, steps=80, refresh_every=20, warm_up=("bm25:40:1e-3",), dev_split="train:5").scaled(Fraction(1, 10))
+    assert (trial.steps, trial.refresh_every, trial.until, trial.warm_up) == (8, 2, 4, ("bm25:4:0.001",))
+
+
+def test_studies_of_before_are_read(tiny: tuple[Path, Path]) -> None:
+    assert not {"fresh_head", "warm_up", "optimiser"} & _settings(tiny).to_json().keys()
