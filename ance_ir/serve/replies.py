@@ -90,12 +90,19 @@ class SystemReply(TypedDict):
     ready: bool
 
 
+class Pending(SystemReply):
+    """A system that is being built: ``done`` of ``total`` documents; ``ready`` is false, and it offers nothing yet."""
+
+    done: int
+    total: int
+
+
 class SystemsReply(TypedDict):
     """All systems, over one collection."""
 
     dataset: str
     documents: int
-    systems: list[SystemReply]
+    systems: list[SystemReply | Pending]
 
 
 class State(TypedDict):

@@ -71,7 +71,7 @@ class Searcher:
 
     def to(self, depth: int) -> Run[Query, Hits]:
         """The function that searches to that depth or somewhat deeper; always the same one, by which requests are put together."""
-        depth = next(one for one in DEPTHS if one >= min(depth, RESULTS))
+        depth = depth_for(depth)
         if depth not in self._runs:
             *before, (name, last) = self._system.stages
             self._runs[depth] = partial(self._run, (*before, (name, last % depth)))
@@ -80,19 +80,19 @@ class Searcher:
     def _run(self, stages: Sequence[tuple[str, pt.Transformer]], queries: Sequence[Query]) -> list[Hits]:
         frame = pd.DataFrame({"qid": [f"asked {number}" for number in range(len(queries))], "query": [query.text for query in queries]})
         passages = self._system.passages if any(query.passages for query in queries) else None
-        times = _Times()
+        times: list[tuple[str, float]] = []
         vectors: np.ndarray | None = None
         if passages is not None and passages.several:
-            with times.of("query vectors"):
+            with timed("query vectors", times):
                 vectors = query_vectors(passages.model, frame)
             first = stages[0][1]
             if isinstance(first, DenseRetriever) and first.model is passages.model:
                 frame = frame.assign(query_vec=list(vectors))
         found = frame
         for name, stage in stages:
-            with times.of(name):
+            with timed(name, times):
                 found = stage.transform(found)
-        hits = split(frame["qid"], found, queries, times.found)
+        hits = split(frame["qid"], found, queries, times)
         if passages is None or vectors is None:
             return hits
         return [
@@ -101,17 +101,17 @@ class Searcher:
         ]
 
 
-class _Times:
-    """The milliseconds that stages took."""
+def depth_for(depth: int) -> int:
+    """The depth to which is searched where that many documents are asked for."""
+    return next(one for one in DEPTHS if one >= min(depth, RESULTS))
 
-    def __init__(self) -> None:
-        self.found: list[tuple[str, float]] = []
 
-    @contextlib.contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.found.append((name, 1000 * (time.perf_counter() - started)))
+@contextlib.contextmanager
+def timed(stage: str, times: list[tuple[str, float]]) -> Iterator[None]:
+    """Note the milliseconds that a stage takes."""
+    started = time.perf_counter()
+    yield
+    times.append((stage, 1000 * (time.perf_counter() - started)))
 
 
 def split(qids: Iterable[str], found: pd.DataFrame, queries: Sequence[Query], stages: Sequence[tuple[str, float]] = ()) -> list[Hits]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from ance_ir.datasets import Dataset
+import numpy as np
+
+from ance_ir import registries
+from ance_ir.datasets import Dataset, Document
+from ance_ir.errors import UsageError
 from ance_ir.serve.batching import Worker
 from ance_ir.serve.limits import Limits
 from ance_ir.serve.refusals import Refusal
-from ance_ir.serve.replies import BareResult, DocumentReply, Found, Result, SystemsReply
+from ance_ir.serve.replies import BareResult, DocumentReply, Found, Pending, Result, SystemReply, SystemsReply
 from ance_ir.serve.searching import Hits, Query, Searcher
 from ance_ir.serve.snippets import snippet
 from ance_ir.serve.systems import Served, groups
+from ance_ir.serve.vectors import Candidates, Computing, Near, as_candidate
 
 
 class Server:
@@ -24,18 +29,46 @@ class Server:
         dataset: the collection.
         systems: over it, one at least.
         limits: of what it takes on.
+
+    Attributes:
+        dataset: the collection.
+        limits: of what it takes on.
+        systems: those that are ready, by name.
+        pending: those that are being built, by name; ``join`` takes them out.
     """
 
     def __init__(self, dataset: Dataset, systems: Sequence[Served], limits: Limits | None = None) -> None:
         self.dataset = dataset
         self.limits = limits or Limits()
-        self.systems = {system.name: system for system in systems}
+        self.systems: dict[str, Served] = {}
+        self.pending: dict[str, Pending] = {}
         self._store = systems[0].store
-        self._searchers = {system.name: Searcher(system) for system in systems}
+        self._searchers: dict[str, Searcher] = {}
+        self._computing: dict[str, Computing] = {}
         self._workers: dict[str, Worker] = {}
         for group in groups(systems):
             worker = Worker(self.limits, ", ".join(system.name for system in group))
-            self._workers |= {system.name: worker for system in group}
+            for system in group:
+                self._add(system, worker)
+
+    def join(self, system: Served) -> None:
+        """Serve one system more, ready from now on.
+
+        Raises:
+            UsageError: it shares models with systems that share none among themselves; these are opened together.
+        """
+        together = next(group for group in groups([*self.systems.values(), system]) if system in group)
+        workers = {self._workers[one.name] for one in together if one is not system}
+        if len(workers) > 1:
+            raise UsageError(f"{system.name} shares models with several systems; open it together with them")
+        self._add(system, workers.pop() if workers else Worker(self.limits, system.name))
+        self.pending.pop(system.name, None)
+
+    def _add(self, system: Served, worker: Worker) -> None:
+        self._searchers[system.name] = Searcher(system)
+        self._computing[system.name] = Computing(system)
+        self._workers[system.name] = worker
+        self.systems[system.name] = system
 
     def close(self) -> None:
         """Answer what waits, and end."""
@@ -46,19 +79,23 @@ class Server:
         """A system by its name.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is none, or it is not ready.
         """
+        if name in self.pending:
+            raise Refusal(503, f"{name} is being built; ask again later", retry_after=5)
         if name not in self.systems:
             raise Refusal(404, f"there is no system {name!r}; there are {', '.join(self.systems)}")
         return self.systems[name]
 
     def described(self) -> SystemsReply:
         """The collection and its systems."""
-        systems = self.systems.values()
+        ready: list[SystemReply] = [
+            {"name": one.name, "text": one.text, "offers": one.offers, "ready": True} for one in [*self.systems.values()]
+        ]
         return {
             "dataset": self.dataset.name,
             "documents": len(self._store),
-            "systems": [{"name": one.name, "text": one.text, "offers": one.offers, "ready": True} for one in systems],
+            "systems": [*ready, *self.pending.values()],
         }
 
     async def search(self, name: str, query: str, k: int = 10, offset: int = 0, *, snippets: bool = True) -> Found:
@@ -111,18 +148,101 @@ class Server:
             )
         return results
 
-    def document(self, name: str, docno: str) -> DocumentReply:
+    async def document(self, name: str, docno: str, query: str | None = None) -> DocumentReply:
         """A document of a system's index.
+
+        Args:
+            name: of the system.
+            docno: of the document.
+            query: for which its passages are scored.
 
         Raises:
             Refusal: there is no such system, or its index does not hold the document.
         """
         system = self.system(name)
-        number = int(self._store.numbers([docno])[0]) if system.holds(docno) else -1
-        if number < 0:
-            raise Refusal(404, f"{name} holds no document {docno!r}")
-        document = self._store[number]
-        return {"docno": docno, "title": document.get("title"), "text": document["text"], "passages": []}
+        document = self._documents(system, [docno])[0]
+        passages = [] if system.dense is None else await self._workers[name].ask(self._computing[name].passages, (docno, query))
+        return {"docno": docno, "title": document.get("title"), "text": document["text"], "passages": passages}
+
+    async def near(self, name: str, docnos: Sequence[str], query: str = "", method: str = "", k: int = 10, offset: int = 0) -> Found:
+        """Documents whose vectors are near to those of others, or to a query's after feedback from others.
+
+        Args:
+            name: of the system.
+            docnos: the others.
+            query: the query, where there is one.
+            method: one of ``FEEDBACKS``; empty without a query.
+            k: documents, at most.
+            offset: documents before the first that is shown.
+
+        Raises:
+            Refusal: there is no such system, it has no vectors, or its index lacks a document.
+            UsageError: there is no such method.
+        """
+        started = time.perf_counter()
+        system = self.system(name)
+        computing = self._computing[name]
+        _ = computing.dense
+        self._documents(system, docnos)
+        asked = Query(text=query, offset=offset, k=k, passages=True)
+        near = Near(query=asked, docnos=docnos, method=registries.FEEDBACKS.check(method) if method else "")
+        return await self._found(name, asked, await self._workers[name].ask(computing.near(offset + k), near), started)
+
+    async def encode(self, name: str, texts: Sequence[str], *, queries: bool) -> np.ndarray:
+        """Vectors of texts by a system's model, float32 ``[len(texts), D]``.
+
+        Args:
+            name: of the system.
+            texts: one or more.
+            queries: read them as queries, otherwise as passages.
+
+        Raises:
+            Refusal: there is no such system, or it has no vectors.
+        """
+        self.system(name)
+        computing = self._computing[name]
+        _ = computing.dense
+        run = computing.encode_queries if queries else computing.encode_passages
+        return await self._workers[name].ask(run, list(texts))
+
+    def similarity(self, name: str) -> str:
+        """``"dot"`` or ``"cosine"``: the meaning of the inner product of a system's vectors.
+
+        Raises:
+            Refusal: as for ``encode``.
+        """
+        self.system(name)
+        return self._computing[name].dense.model.similarity
+
+    async def rerank(self, name: str, query: str, documents: Sequence[Mapping[str, str]]) -> list[float]:
+        """Scores of documents for a query, in the order of the documents: by the system's reranker, or else its vectors.
+
+        Args:
+            name: of the system.
+            query: for what.
+            documents: each with ``text``, ``title`` and ``docno``, as far as it has them. One of the collection needs its docno alone.
+
+        Raises:
+            Refusal: there is no such system, it scores no documents, or its index lacks one that comes without text.
+        """
+        system = self.system(name)
+        if system.reranker is None:
+            raise Refusal(409, f"{name} has nothing that scores documents: it is {system.text}")
+        lacking = iter(self._documents(system, [one["docno"] for one in documents if "text" not in one]))
+        complete = [one if "text" in one else as_candidate(next(lacking)) for one in documents]
+        return await self._workers[name].ask(self._computing[name].rerank, Candidates(query=query, documents=complete))
+
+    def _documents(self, system: Served, docnos: Sequence[str]) -> list[Document]:
+        """Documents of a system's index.
+
+        Raises:
+            Refusal: it lacks one.
+        """
+        numbers = [int(number) for number in self._store.numbers(docnos)]
+        for docno, number in zip(docnos, numbers, strict=True):
+            if number < 0 or not system.holds(docno):
+                raise Refusal(404, f"{system.name} holds no document {docno!r}")
+        return [self._store[number] for number in numbers]
 
 
 def _bare(asked: Query, hits: Hits) -> list[BareResult]:

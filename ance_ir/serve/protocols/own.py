@@ -63,6 +63,11 @@ async def search(server: Serving, system: System, asked: Asked) -> Json:
 
 
 @ROUTER.get("/{system}/documents/{docno:path}", response_model=DocumentReply)
-async def document(server: Serving, system: System, docno: Docno) -> Json:
+async def document(
+    server: Serving,
+    system: System,
+    docno: Docno,
+    query: Annotated[str | None, Query(max_length=QUERY_CHARACTERS, description="For which passages are scored.")] = None,
+) -> Json:
     """A document of the system's index."""
-    return Json(server.document(system, docno))
+    return Json(await server.document(system, docno, query))
