@@ -55,10 +55,10 @@ LUCENE = [*JAVA, "pyserini>=1.6"]
 TERRIER = ["python-terrier>=1.0"]
 SERVE = [
     "fastapi>=0.160",
-    "httptools>=0.8; platform_system != 'Windows'",
+    "httptools>=0.8",
     "prometheus-client>=0.24",
     "uvicorn>=0.50",
-    "uvloop>=0.22; platform_system != 'Windows'",
+    "uvloop>=0.22",
 ]
 # It runs encoding and search on several machines; Ray's dashboard and client are not needed.
 CLUSTER = ["ray>=2.60"]
@@ -83,6 +83,7 @@ setup(
         "ance_ir.eval.report": ["*.css", "*.html", "*.js"],
         "ance_ir.models.dense.families": ["*.toml"],
         "ance_ir.paper.reproductions": ["*.toml"],
+        "ance_ir.serve": ["templates/*.html"],
         "ance_ir.workflows.planning.machines": ["*.json"],
         "ance_ir.workflows.recipes": ["*.toml"],
         "ance_ir.workflows.runs": ["*.html"],

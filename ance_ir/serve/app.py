@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from ance_ir import __version__
-from ance_ir.errors import AnceError
+from ance_ir.errors import AnceError, DocumentNotFoundError, UsageError
 from ance_ir.registries import PROTOCOLS
+from ance_ir.serve.guard import Guard
+from ance_ir.serve.observing import Observer
 from ance_ir.serve.refusals import Refusal
 from ance_ir.serve.replies import ErrorReply
-from ance_ir.serve.requests import Json
+from ance_ir.serve.requests import error
 from ance_ir.serve.server import Server
-
-logger = logging.getLogger(__name__)
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorReply, "description": description}
     for status, description in {
-        400: "The request cannot be understood.",
+        400: "The request cannot be understood, or the server is called by a name that is not its own.",
+        401: "A token is needed.",
         404: "There is no such system or document.",
         409: "The system does not offer that.",
+        408: "The body came too slowly.",
         413: "The body is too long.",
         422: "A value is not as expected.",
         503: "Too many requests wait, or the answer took too long; Retry-After says when to ask again.",
@@ -33,31 +36,32 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(server: Server) -> FastAPI:
+def create_app(server: Server, *, token: str | None = None, hosts: Collection[str] | None = None, origins: Sequence[str] = ()) -> FastAPI:
     """The application of a server, for any ASGI server.
 
     Args:
         server: what is asked.
+        token: what requests must bring; see ``Guard``.
+        hosts: the names by which it may be called; see ``Guard``.
+        origins: of pages elsewhere that may ask (CORS); by default none.
     """
     app = FastAPI(title="ance-ir", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json", responses=_REFUSED)
     app.state.server = server
     for router in PROTOCOLS.values():
         app.include_router(router)
-    app.add_exception_handler(AnceError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _failed)
-    app.add_exception_handler(Exception, _broken)
+    for kind, answer in ((AnceError, _refused), (RequestValidationError, _invalid), (HTTPException, _failed), (Exception, _broken)):
+        app.add_exception_handler(kind, answer)
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    app.add_middleware(Guard, limits=server.limits, token=token, hosts=hosts)
+    app.add_middleware(Observer, metrics=server.metrics)
     return app
-
-
-def error(status: int, message: str, headers: dict[str, str] | None = None) -> Json:
-    """An error as all requests are told it: one line."""
-    return Json({"error": " ".join(message.split())}, status_code=status, headers=headers)
 
 
 async def _refused(request: Request, refusal: Exception) -> Response:
     if not isinstance(refusal, Refusal):
-        return error(400, str(refusal))
+        known = {UsageError: 400, DocumentNotFoundError: 404}
+        return error(next((status for kind, status in known.items() if isinstance(refusal, kind)), 500), str(refusal))
     headers = None if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     return error(refusal.status, str(refusal), headers)
 

@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from ance_ir.errors import AnceError
 from ance_ir.serve.limits import Limits
+from ance_ir.serve.metrics import Metrics
 from ance_ir.serve.refusals import Refusal
 
 logger = logging.getLogger(__name__)
@@ -44,10 +45,14 @@ class Worker:
     Args:
         limits: of requests that wait, and that are computed together.
         name: of the thread.
+        metrics: count what it does.
     """
 
-    def __init__(self, limits: Limits, name: str) -> None:
+    def __init__(self, limits: Limits, name: str, metrics: Metrics) -> None:
+        self.name = name
         self._limits = limits
+        self._computed = metrics.of_worker(name, lambda: len(self._queue))
+        self._between: deque[Callable[[], None]] = deque()
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -55,11 +60,6 @@ class Worker:
         self._seconds = 0.0  # that a batch takes, the mean over recent ones
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
-
-    @property
-    def waiting(self) -> int:
-        """How many requests wait."""
-        return len(self._queue)
 
     async def ask(self, run: Run[Q, A], asked: Q) -> A:
         """The answer to a request, computed together with others that wait for the same ``run``.
@@ -81,6 +81,12 @@ class Worker:
             message = f"no answer within {self._limits.seconds:g} s; ask again later, or for fewer documents"
             raise Refusal(503, message, retry_after=self._until_free()) from None
 
+    def between(self, act: Callable[[], None]) -> None:
+        """Call a function in the thread, between two computations."""
+        with self._changed:
+            self._between.append(act)
+            self._changed.notify()
+
     def close(self) -> None:
         """Answer those that wait, and take no more."""
         with self._changed:
@@ -96,7 +102,9 @@ class Worker:
         while batch := self._next():
             started = time.perf_counter()
             answers = _answers(batch)
-            self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)
+            seconds = time.perf_counter() - started
+            self._seconds += 0.2 * (seconds - self._seconds)
+            self._computed(len(batch), seconds)
             for loop in {one.answer.get_loop() for one in batch}:
                 given = [(one.answer, answer) for one, answer in zip(batch, answers, strict=True) if one.answer.get_loop() is loop]
                 if not loop.is_closed():
@@ -104,19 +112,36 @@ class Worker:
 
     def _next(self) -> list[_Waiting]:
         """The requests to answer next; none once the worker is closed and nobody waits."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closed)
-            self._changed.wait_for(lambda: len(self._queue) >= self._last or self._closed, GATHER)
-            batch: list[_Waiting] = []
-            others: list[_Waiting] = []
-            while self._queue and len(batch) < self._limits.together:
-                one = self._queue.popleft()
-                if not one.answer.cancelled():
-                    (batch if not batch or one.run == batch[0].run else others).append(one)
-            self._queue.extendleft(reversed(others))
-            self._last = len(batch)
-            done = self._closed and not self._queue
-        return batch if batch or done else self._next()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._between or self._closed)
+                self._changed.wait_for(lambda: len(self._queue) >= self._last or self._between or self._closed, GATHER)
+                acts, batch = [*self._between], self._drawn()
+                self._between.clear()
+                done = self._closed and not self._queue
+            for act in acts:
+                _tried(act)
+            if batch or done:
+                return batch
+
+    def _drawn(self) -> list[_Waiting]:
+        """Take those out of the queue that are answered together with the first."""
+        batch: list[_Waiting] = []
+        others: list[_Waiting] = []
+        while self._queue and len(batch) < self._limits.together:
+            one = self._queue.popleft()
+            if not one.answer.cancelled():
+                (batch if not batch or one.run == batch[0].run else others).append(one)
+        self._queue.extendleft(reversed(others))
+        self._last = max(len(batch), 1)
+        return batch
+
+
+def _tried(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except Exception:
+        logger.exception("a change between two requests failed")
 
 
 def _answers(batch: Sequence[_Waiting]) -> Sequence[Any]:
@@ -137,4 +162,4 @@ def _give(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
-                future.set_result(cast(Any, answer))
+                future.set_result(answer)

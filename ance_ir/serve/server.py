@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from ance_ir import registries
 from ance_ir.datasets import Dataset, Document
 from ance_ir.errors import UsageError
+from ance_ir.models import DenseEncoder
 from ance_ir.serve.batching import Worker
 from ance_ir.serve.limits import Limits
+from ance_ir.serve.metrics import Metrics
 from ance_ir.serve.refusals import Refusal
 from ance_ir.serve.replies import BareResult, DocumentReply, Found, Pending, Result, SystemReply, SystemsReply
 from ance_ir.serve.searching import Hits, Query, Searcher
@@ -33,6 +35,7 @@ class Server:
     Attributes:
         dataset: the collection.
         limits: of what it takes on.
+        metrics: what it counts.
         systems: those that are ready, by name.
         pending: those that are being built, by name; ``join`` takes them out.
     """
@@ -40,6 +43,7 @@ class Server:
     def __init__(self, dataset: Dataset, systems: Sequence[Served], limits: Limits | None = None) -> None:
         self.dataset = dataset
         self.limits = limits or Limits()
+        self.metrics = Metrics()
         self.systems: dict[str, Served] = {}
         self.pending: dict[str, Pending] = {}
         self._store = systems[0].store
@@ -47,7 +51,7 @@ class Server:
         self._computing: dict[str, Computing] = {}
         self._workers: dict[str, Worker] = {}
         for group in groups(systems):
-            worker = Worker(self.limits, ", ".join(system.name for system in group))
+            worker = Worker(self.limits, ", ".join(system.name for system in group), self.metrics)
             for system in group:
                 self._add(system, worker)
 
@@ -61,7 +65,7 @@ class Server:
         workers = {self._workers[one.name] for one in together if one is not system}
         if len(workers) > 1:
             raise UsageError(f"{system.name} shares models with several systems; open it together with them")
-        self._add(system, workers.pop() if workers else Worker(self.limits, system.name))
+        self._add(system, workers.pop() if workers else Worker(self.limits, system.name, self.metrics))
         self.pending.pop(system.name, None)
 
     def _add(self, system: Served, worker: Worker) -> None:
@@ -74,6 +78,10 @@ class Server:
         """Answer what waits, and end."""
         for worker in set(self._workers.values()):
             worker.close()
+
+    def between(self, name: str, act: Callable[[], None]) -> None:
+        """Call a function while nothing is computed with a system."""
+        self._workers[name].between(act)
 
     def system(self, name: str) -> Served:
         """A system by its name.
@@ -133,10 +141,7 @@ class Server:
 
     def _results(self, asked: Query, hits: Hits) -> list[Result]:
         results: list[Result] = []
-        numbers = self._store.numbers(hits.docnos)
-        rows = zip_longest(_bare(asked, hits), numbers, hits.passages)
-        for bare, number, passage in rows:
-            document = self._store[int(number)] if number >= 0 else None
+        for bare, document, passage in zip_longest(_bare(asked, hits), self.texts(hits.docnos), hits.passages):
             place = (passage["start"], passage["end"]) if passage is not None else (0, None)
             results.append(
                 {
@@ -160,7 +165,7 @@ class Server:
             Refusal: there is no such system, or its index does not hold the document.
         """
         system = self.system(name)
-        document = self._documents(system, [docno])[0]
+        document = self.documents(name, [docno])[0]
         passages = [] if system.dense is None else await self._workers[name].ask(self._computing[name].passages, (docno, query))
         return {"docno": docno, "title": document.get("title"), "text": document["text"], "passages": passages}
 
@@ -180,10 +185,10 @@ class Server:
             UsageError: there is no such method.
         """
         started = time.perf_counter()
-        system = self.system(name)
+        self.system(name)
         computing = self._computing[name]
         _ = computing.dense
-        self._documents(system, docnos)
+        self.documents(name, docnos)
         asked = Query(text=query, offset=offset, k=k, passages=True)
         near = Near(query=asked, docnos=docnos, method=registries.FEEDBACKS.check(method) if method else "")
         return await self._found(name, asked, await self._workers[name].ask(computing.near(offset + k), near), started)
@@ -205,14 +210,25 @@ class Server:
         run = computing.encode_queries if queries else computing.encode_passages
         return await self._workers[name].ask(run, list(texts))
 
-    def similarity(self, name: str) -> str:
-        """``"dot"`` or ``"cosine"``: the meaning of the inner product of a system's vectors.
+    def model(self, name: str) -> DenseEncoder:
+        """The model of a system's vectors.
 
         Raises:
-            Refusal: as for ``encode``.
+            Refusal: there is no such system, or it has no vectors.
         """
         self.system(name)
-        return self._computing[name].dense.model.similarity
+        return self._computing[name].dense.model
+
+    def first(self, offer: str) -> str:
+        """The first system that offers something.
+
+        Raises:
+            Refusal: none does.
+        """
+        for system in self.systems.values():
+            if offer in system.offers:
+                return system.name
+        raise Refusal(409, f"no system here offers {offer}")
 
     async def rerank(self, name: str, query: str, documents: Sequence[Mapping[str, str]]) -> list[float]:
         """Scores of documents for a query, in the order of the documents: by the system's reranker, or else its vectors.
@@ -228,16 +244,21 @@ class Server:
         system = self.system(name)
         if system.reranker is None:
             raise Refusal(409, f"{name} has nothing that scores documents: it is {system.text}")
-        lacking = iter(self._documents(system, [one["docno"] for one in documents if "text" not in one]))
+        lacking = iter(self.documents(name, [one["docno"] for one in documents if "text" not in one]))
         complete = [one if "text" in one else as_candidate(next(lacking)) for one in documents]
         return await self._workers[name].ask(self._computing[name].rerank, Candidates(query=query, documents=complete))
 
-    def _documents(self, system: Served, docnos: Sequence[str]) -> list[Document]:
+    def texts(self, docnos: Sequence[str]) -> list[Document | None]:
+        """Documents of the collection; ``None`` in the place of those that it does not hold."""
+        return [self._store[int(number)] if number >= 0 else None for number in self._store.numbers(docnos)]
+
+    def documents(self, name: str, docnos: Sequence[str]) -> list[Document]:
         """Documents of a system's index.
 
         Raises:
-            Refusal: it lacks one.
+            Refusal: there is no such system, or its index lacks one.
         """
+        system = self.system(name)
         numbers = [int(number) for number in self._store.numbers(docnos)]
         for docno, number in zip(docnos, numbers, strict=True):
             if number < 0 or not system.holds(docno):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets.screening import Document
-from ance_ir.indexes import DenseRetriever, DenseScorer
+from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer
 from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.pipelines.feedback import FEEDBACKS
 from ance_ir.serve.batching import Run
@@ -86,7 +86,10 @@ class Computing:
         frame = pd.DataFrame({"qid": qids, "query_vec": pd.Series(vectors, dtype=object)})
         dense = self.dense
         most = depth + max(len(one.docnos) for one in asked)
-        retriever = dense if isinstance(dense, DenseRetriever) else dense.index.retriever(dense.model, most, aggregation=dense.aggregation)
+        if isinstance(dense, DenseRetriever):
+            retriever = dense
+        else:
+            retriever = DenseRetriever(dense.index, dense.model, most, aggregation=dense.aggregation, check=False)
         times: list[tuple[str, float]] = []
         with timed("vectors", times):
             found = (retriever % most).transform(frame)
@@ -114,7 +117,9 @@ class Computing:
                 "score": [-float(place) for place in places],
             }
         )
-        feedback = FEEDBACKS[near.method](self.dense.index, len(near.docnos), model=self.dense.model, check=False)
+        index = self.dense.index
+        assert isinstance(index, AnceIndex)
+        feedback = FEEDBACKS[near.method](index, len(near.docnos), model=self.dense.model, check=False)
         vector: np.ndarray = feedback.transform(results)["query_vec"].iloc[0]
         return vector
 
@@ -140,7 +145,7 @@ class Computing:
         """Scores of documents, in their order, for each request."""
         return [self._scores(one) for one in asked]
 
-    @cached_property
+    @property
     def _scorer(self) -> pt.Transformer:
         part = self._system.reranker
         if isinstance(part, DenseRetriever):

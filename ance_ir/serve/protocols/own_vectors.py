@@ -103,7 +103,7 @@ async def feedback(server: Serving, system: str, asked: Feedback) -> Json:
 async def encode(server: Serving, system: str, asked: Encode) -> Json:
     """Vectors of texts, by the model of the system's index."""
     vectors = await server.encode(system, asked.texts, queries=asked.role == "query")
-    return Json({"vectors": vectors.tolist(), "dimension": vectors.shape[1], "similarity": server.similarity(system)})
+    return Json({"vectors": vectors.tolist(), "dimension": vectors.shape[1], "similarity": server.model(system).similarity})
 
 
 @ROUTER.post("/{system}/rerank", response_model=Scores)

@@ -1,0 +1,85 @@
+"""The paths of Hugging Face's text-embeddings-inference, at the top for the first system that can, and under /tei/SYSTEM for each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from ance_ir.serve.limits import QUERY_CHARACTERS, TEXT_CHARACTERS, TEXTS
+from ance_ir.serve.requests import Json, Serving
+from ance_ir.serve.server import Server
+
+ROUTER = APIRouter(tags=["text-embeddings-inference"])
+
+Text = Annotated[str, Field(max_length=TEXT_CHARACTERS)]
+Texts = Annotated[list[Text], Field(min_length=1, max_length=TEXTS)]
+
+
+class Embed(BaseModel):
+    """Texts to encode; those that are too long are cut, whatever ``truncate`` says."""
+
+    inputs: Text | Texts
+    normalize: bool = True
+    prompt_name: Annotated[Literal["query", "document", "passage"] | None, Field(description="query: read them as queries.")] = None
+    truncate: bool | None = False
+
+
+class Ranked(BaseModel):
+    """Texts to rank for a query."""
+
+    query: Annotated[str, Field(max_length=QUERY_CHARACTERS)]
+    texts: Texts
+    raw_scores: Annotated[bool, Field(description="The scores as they are, not their logistic function.")] = False
+    return_text: bool = False
+    truncate: bool | None = False
+
+
+@ROUTER.post("/embed")
+@ROUTER.post("/tei/{system}/embed")
+async def embed(server: Serving, asked: Embed, system: str | None = None) -> Json:
+    """Vectors of texts."""
+    texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
+    vectors = await server.encode(system or server.first("encode"), texts, queries=asked.prompt_name == "query")
+    if asked.normalize:
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return Json(vectors.tolist())
+
+
+@ROUTER.post("/rerank")
+@ROUTER.post("/tei/{system}/rerank")
+async def rerank(server: Serving, asked: Ranked, system: str | None = None) -> Json:
+    """The texts, best first."""
+    scores = await server.rerank(system or server.first("rerank"), asked.query, [{"text": text} for text in asked.texts])
+    shown = scores if asked.raw_scores else _logistic(np.array(scores)).tolist()
+    order = sorted(range(len(scores)), key=lambda place: -scores[place])
+    return Json([{"index": place, **({"text": asked.texts[place]} if asked.return_text else {}), "score": shown[place]} for place in order])
+
+
+@ROUTER.get("/info")
+async def info(server: Serving) -> Json:
+    """What encodes here."""
+    return Json(_described(server, server.first("encode")))
+
+
+@ROUTER.get("/tei/{system}/info")
+async def info_of(server: Serving, system: str) -> Json:
+    """What encodes for a system."""
+    return Json(_described(server, system))
+
+
+def _described(server: Server, system: str) -> dict[str, Any]:
+    model = server.model(system)
+    return {
+        "model_id": model.name,
+        "model_dtype": model.precision,
+        "max_input_length": model.settings.passage_length,
+        "max_client_batch_size": TEXTS,
+    }
+
+
+def _logistic(scores: np.ndarray) -> np.ndarray:
+    shown: np.ndarray = 0.5 * (1 + np.tanh(scores / 2))
+    return shown
