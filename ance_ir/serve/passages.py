@@ -12,6 +12,7 @@ from ance_ir.datasets.screening import Document
 from ance_ir.indexes import DenseRetriever, DenseScorer, FirstP, parse_passages
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.text.settings import given_fields
+from ance_ir.ragged import rows_of, starts_of
 from ance_ir.serve.replies import Passage
 
 _KEPT = 10_000
@@ -43,25 +44,28 @@ class Passages:
 
     def best(self, docnos: Sequence[str], query_D: np.ndarray) -> list[Passage | None]:
         """The passage of each document that scores best; ``None`` where its text was cut in another way, or is not known."""
-        return [max(found, key=_score) if (found := self.of(docno, query_D)) else None for docno in docnos]
+        return [max(found, key=_score) if found else None for found in self.of(docnos, query_D)]
 
-    def of(self, docno: str, query_D: np.ndarray | None = None) -> list[Passage]:
-        """The passages of a document, in their order, with scores where there is a query's vector; none as for ``best``."""
+    def of(self, docnos: Sequence[str], query_D: np.ndarray | None = None) -> list[list[Passage]]:
+        """The passages of documents, in their order, with scores where there is a query's vector; none as for ``best``."""
         index = self._dense.index
-        number = int(self._store.numbers([docno])[0])
-        rows = index.numbers([docno])
-        if number < 0 or rows[0] < 0:
-            return []
         encoding = index.manifest["encoding"]
-        spans = self._spans(number, encoding["passages"] if encoding else None)
-        first, counts = index.table.rows(rows)
-        if len(spans) != counts[0]:
-            return []
-        scores = [None] * len(spans) if query_D is None else (index.vectors.get(first + np.arange(counts[0])) @ query_D).tolist()
-        return [
-            {"number": place, "start": start, "end": end, "score": score}
-            for place, ((start, end), score) in enumerate(zip(spans, scores, strict=True))
-        ]
+        scheme = encoding["passages"] if encoding else None
+        rows, stored = index.numbers(docnos), self._store.numbers(docnos)
+        known = np.flatnonzero((rows >= 0) & (stored >= 0))
+        first, counts = index.table.rows(rows[known])
+        scores: list[float | None] = [None] * int(counts.sum())
+        if query_D is not None:
+            scores = (index.vectors.get(rows_of(first, counts)) @ query_D).tolist()
+        found: list[list[Passage]] = [[] for _ in docnos]
+        for place, begin, count in zip(known.tolist(), starts_of(counts).tolist(), counts.tolist(), strict=True):
+            spans = self._spans(int(stored[place]), scheme)
+            if len(spans) == count:
+                found[place] = [
+                    {"number": number, "start": start, "end": end, "score": scores[begin + number]}
+                    for number, (start, end) in enumerate(spans)
+                ]
+        return found
 
     def _spans_of(self, number: int, passages: str | None) -> tuple[tuple[int, int], ...]:
         return text_spans(self._store[number], self._dense.model, parse_passages(passages) if passages else FirstP())

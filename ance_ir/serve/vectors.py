@@ -127,7 +127,7 @@ class Computing:
         """The passages of documents, with their scores where there is a query too."""
         texts = [query for _, query in asked if query is not None]
         vectors = iter(self._query_vectors(texts))
-        return [self._passages.of(docno, None if query is None else next(vectors)) for docno, query in asked]
+        return [self._passages.of([docno], None if query is None else next(vectors))[0] for docno, query in asked]
 
     def _query_vectors(self, texts: Sequence[str]) -> np.ndarray:
         frame = pd.DataFrame({"qid": [f"asked {number}" for number in range(len(texts))], "query": list(texts)})

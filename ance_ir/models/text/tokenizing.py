@@ -165,9 +165,14 @@ class TextTokenizer(FastTokenizer[TextSettings]):
             lead, rest = self._lead_of_pair(title, encoded.ids, length)
         else:
             lead, rest = self._lead(alone, encoded.ids)
-        places = encoded.offsets[len(encoded.ids) - len(rest) :]
-        ranges = [places[start:end] for start, end in self._ranges(lead, rest, length, scheme)]
-        return [(max(part[0][0] - len(before), 0), part[-1][1] - len(before)) if part else (0, 0) for part in ranges]
+        skipped = len(encoded.ids) - len(rest)
+
+        def place(token: int) -> tuple[int, int]:
+            start, end = encoded.token_to_chars(skipped + token)
+            return max(start - len(before), 0), max(end - len(before), 0)
+
+        ranges = self._ranges(lead, rest, length, scheme)
+        return [(place(start)[0], place(end - 1)[1]) if start < end else (0, 0) for start, end in ranges]
 
     def _room(self, scheme: PassageScheme) -> tuple[int, list[int]]:
         """Tokens of a passage, special ones included, and those of the prefix."""
@@ -188,7 +193,8 @@ class TextTokenizer(FastTokenizer[TextSettings]):
         if not scheme.special_once:
             return scheme.windows(len(ids), length - around) or [(0, 0)]
         windows = scheme.windows(around + len(ids), length) or [(0, 0)]
-        return [(max(start - first, 0), min(max(end - first, 0), len(ids))) for start, end in windows]
+        kept = windows[-1][1] - around  # the special tokens at the end have their room
+        return [(min(max(start - first, 0), kept), min(max(end - first, 0), kept)) for start, end in windows]
 
     def _windows(self, lead: list[int], ids: list[int], length: int, scheme: PassageScheme) -> list[list[int]]:
         """Passages of ``ids``, each after ``lead``, or cut from what begins with it."""
