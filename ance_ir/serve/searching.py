@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 
-from ance_ir.indexes import DenseRetriever
+from ance_ir.datasets.loader import TextLoader
+from ance_ir.errors import DocumentNotFoundError
+from ance_ir.indexes import DenseRetriever, DenseScorer
 from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.serve.batching import Run
 from ance_ir.serve.limits import RESULTS
 from ance_ir.serve.replies import Passage
-from ance_ir.serve.systems import Served
+from ance_ir.serve.systems import Served, parts_of
 
 DEPTHS = (10, 20, 50, 100, 200, 500, RESULTS)
 """Depths to which systems are searched: the next one of what is asked for, so that requests for about as much are computed together."""
@@ -91,7 +93,7 @@ class Searcher:
         found = frame
         for name, stage in stages:
             with timed(name, times):
-                found = stage.transform(found)
+                found = self._through(stage, found)
         hits = split(frame["qid"], found, queries, times)
         if passages is None or vectors is None:
             return hits
@@ -99,6 +101,22 @@ class Searcher:
             replace(one, passages=passages.best(one.docnos, vector)) if query.passages else one
             for one, query, vector in zip(hits, queries, vectors, strict=True)
         ]
+
+    def _through(self, stage: pt.Transformer, found: pd.DataFrame) -> pd.DataFrame:
+        """What a stage makes of a frame, without documents that it does not know: they were deleted from one index and not from another."""
+        try:
+            return stage.transform(found)
+        except DocumentNotFoundError:
+            if "docno" not in found.columns:
+                raise
+        docnos = [str(docno) for docno in found["docno"]]
+        known = np.ones(len(docnos), dtype=bool)
+        for part in parts_of(stage):
+            if isinstance(part, DenseScorer):
+                known &= part.index.numbers(docnos) >= 0
+            elif isinstance(part, TextLoader):
+                known &= self._system.store.numbers(docnos) >= 0
+        return stage.transform(found[known])
 
 
 def depth_for(depth: int) -> int:

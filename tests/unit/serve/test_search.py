@@ -26,3 +26,11 @@ def test_a_search_gives_what_the_library_gives(
     assert (found["system"], found["query"], found["k"], found["offset"]) == (name, "who sleeps in the city", 5, 2)
     by_address = client.get(f"/v1/{name}/search", params={"q": "who sleeps in the city", "k": 5, "offset": 2}).json()
     assert by_address["results"] == found["results"]
+
+
+def test_a_document_that_a_later_stage_lacks_is_left_out(client: TestClient, dataset: Dataset) -> None:
+    query = dataset.store().get(["d/59"])[0]["text"]
+    assert "d/59" in [one["docno"] for one in client.post("/v1/bm25/search", json={"query": query}).json()["results"]]
+    found = [one["docno"] for one in client.post("/v1/cascade/search", json={"query": query, "k": 20}).json()["results"]]
+    assert len(found) == 19
+    assert "d/59" not in found
