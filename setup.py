@@ -107,6 +107,7 @@ setup(
         "torch>=2.9",
         "tqdm>=4.67",
         "transformers>=5.18",
+        "urllib3>=2.6.3",
     ],
     extras_require={
         "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *SERVE, *TERRIER, *TRAIN}),

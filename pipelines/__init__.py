@@ -10,6 +10,7 @@ from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.nearest_name import NearestName
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
+from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import Systems
 
@@ -28,6 +29,8 @@ __all__ = [
     "RM3",
     "RagReader",
     "ReciprocalRankFusion",
+    "Remote",
+    "RemoteScorer",
     "RocchioPRF",
     "Systems",
     "WeightedSum",

@@ -236,7 +236,7 @@ class Server:
         Args:
             name: of the system.
             query: for what.
-            documents: each with ``text``, ``title`` and ``docno``, as far as it has them. One of the collection needs its docno alone.
+            documents: each with ``text``, ``title``, ``url`` and ``docno``, as far as it has them; one of the collection, its docno.
 
         Raises:
             Refusal: there is no such system, it scores no documents, or its index lacks one that comes without text.

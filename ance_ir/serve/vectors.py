@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.datasets.loader import FIELDS
 from ance_ir.datasets.screening import Document
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer
 from ance_ir.models.dense.transformers import query_vectors
@@ -42,7 +43,7 @@ class Near:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """Documents to score for a query, each with ``docno``, ``title`` and ``text``, as far as it is known."""
+    """Documents to score for a query, each with ``docno``, ``title``, ``url`` and ``text``, as far as it is known."""
 
     query: str
     documents: Sequence[Mapping[str, str]]
@@ -156,7 +157,7 @@ class Computing:
     def _scores(self, asked: Candidates) -> list[float]:
         if not asked.documents:
             return []
-        fields = [name for name in ("title", "text") if any(name in document for document in asked.documents)]
+        fields = [name for name in FIELDS if any(name in document for document in asked.documents)]
         frame = pd.DataFrame(
             {
                 "qid": "asked",
@@ -175,7 +176,7 @@ class Computing:
 
 def as_candidate(document: Document) -> dict[str, str]:
     """A document of the collection as it is scored."""
-    return {"docno": document["docno"], "title": document.get("title", ""), "text": document["text"]}
+    return {"docno": document["docno"], **{name: str(document.get(name, "")) for name in FIELDS}}
 
 
 def _together(encode: Callable[[list[str]], np.ndarray], asked: Sequence[Sequence[str]]) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ A system is a chain of stages joined by ``>>``, each with an optional cut-off. T
 ``ance[model=runs/x; passages=maxp:128,4]``  a dense model on the dataset, whose index is kept in the cache folder; ``dpr`` likewise
 ``ance[model=M; instructions=yes]``          the same with the collection's instruction before each query; see ``ance_ir.eval.benchmarks``
 ``bert[model=runs/bert]``                    a reranker by its folder or hub name
+``http://gpu:8080/dense``                    the system ``dense`` of a server (``ance-ir serve``): retrieves, or scores results
 ``bm25 + 1.1 * ance``                        the weighted sum of scores; a document that one lacks gets its lowest score
 ``rrf(a, b)``                                reciprocal rank fusion
 ``minmax(a, 0.5 * b)``, ``z(a, b)``          the weighted sum of scores that are normalised in each query

@@ -1,4 +1,4 @@
-"""The kind of a folder that is a stage, by its small files."""
+"""The kind of a stage that is a path: of a folder by its small files, of a server by its address."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from ance_ir.hub import PREFIX
 from ance_ir.models.loading.family import ADAPTER, family_of
 from ance_ir.models.loading.source import resolve
 
-Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model"]
+Kind = Literal["dense index", "BM25 index", "reranker", "reader", "dense model", "server"]
 """Each has its branch in ``stages.py``."""
+
+_ADDRESSES = ("http:/", "https:/")
+"""A path has one slash where an address has two."""
 
 
 def kind_of(path: Path) -> Kind:
     """The kind of a folder. A model of unknown purpose counts as a reranker; ``ance_ir.models.open`` opens it as a
-    dense encoder. What is named by ``hf:`` is a dense index on the hub; models there are options: ``bert[model=NAME]``.
+    dense encoder. What is named by ``hf:`` is a dense index on the hub; models there are options: ``bert[model=NAME]``. An address is a
+    server's.
 
     Raises:
         UsageError: it is no stage.
@@ -24,6 +28,8 @@ def kind_of(path: Path) -> Kind:
     """
     if str(path).startswith(PREFIX):
         return "dense index"
+    if str(path).startswith(_ADDRESSES):
+        return "server"
     if (path / "manifest.json").exists():
         return "dense index" if (path / "pt_meta.json").exists() else "BM25 index"
     if not path.is_dir():

@@ -23,6 +23,8 @@ def check_serves_several(system: System) -> None:
             continue
         with pointing(system.text, stage.place):
             kind = kind_of(stage.path)
+            if kind == "server":
+                raise UsageError(f"{stage.word} serves the documents of one collection; evaluate it on each collection apart")
             if kind in ("dense index", "BM25 index"):
                 raise UsageError(
                     f"{stage.word} is an index of one collection; write {_in_place_of(stage, stage.path, kind)}, "

@@ -22,7 +22,9 @@ from ance_ir.pipelines.excluded import Excluded, WithoutExcluded
 from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
+from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
+from ance_ir.pipelines.server import split_address
 from ance_ir.pipelines.systems import options as kinds
 from ance_ir.pipelines.systems.cache import dataset_dense
 from ance_ir.pipelines.systems.folders import kind_of
@@ -112,6 +114,16 @@ class Stages:
                 return self._reader(stage, path, read_options(stage, kinds.READER, text), retrieves=retrieves)
             case "dense model":
                 raise UsageError(f"{stage.word} is a dense model: ance[model={stage.word}] makes an index of the dataset with it")
+            case "server":
+                return self._remote(stage, retrieves=retrieves)
+
+    def _remote(self, stage: Stage, *, retrieves: bool) -> pt.Transformer:
+        if stage.options:
+            raise UsageError(f"{stage.word} takes no options: its system has them where it is served")
+        url, system = split_address(stage.word)
+        if not retrieves:
+            return RemoteScorer(url, system, verbose=self.verbose)
+        return self._others(Remote(url, system, self._asked, verbose=self.verbose))
 
     def _bm25(self, stage: Stage, text: str, path: Path | None, *, retrieves: bool) -> pt.Transformer:
         options = read_options(stage, kinds.BM25, text)

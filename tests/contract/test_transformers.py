@@ -8,7 +8,7 @@ import json
 import pickle
 import pkgutil
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,11 @@ from ance_ir.pipelines import AncePRF, AveragePRF, Excluded, ReciprocalRankFusio
 from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
+from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
+from ance_ir.ranking import rank_results
 from tests.published import write_rag
+from tests.systems_server import SystemsServer, serving_systems
 from tests.tiny import WORDS, cross_encoder, encoder, reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
@@ -72,12 +75,13 @@ class World:
     index: AnceIndex
     dataset: Dataset
     cache: Path
+    server: str
     bm25: BM25Index | None
     lucene: BM25Index | None
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("contract")
     model = encoder(head=8)
     rag = RagToken.from_pretrained(write_rag(folder / "rag"), device="cpu", num_beams=2, max_answer_length=6)
@@ -88,18 +92,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     )
     (folder / "collection").mkdir()
     (folder / "collection" / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
-    return World(
-        model=model,
-        other=encoder(head=8, seed=9),
-        reranker=cross_encoder(),
-        reader=reader(),
-        rag=rag,
-        index=index,
-        dataset=load_dataset(folder / "collection"),
-        cache=folder / "queries.db",
-        bm25=bm25,
-        lucene=lucene,
-    )
+    with serving_systems(SystemsServer({"letters": by_letters}, {"letters": by_letters})) as server:
+        yield World(
+            model=model,
+            other=encoder(head=8, seed=9),
+            reranker=cross_encoder(),
+            reader=reader(),
+            rag=rag,
+            index=index,
+            dataset=load_dataset(folder / "collection"),
+            cache=folder / "queries.db",
+            server=server.url,
+            bm25=bm25,
+            lucene=lucene,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +135,15 @@ def read_results() -> pd.DataFrame:
     """A run; of a thousand queries more too."""
     more = [RESULTS.iloc[:2].assign(qid=f"n{number}", score=[number, 1.5]) for number in range(1000)]
     return pd.concat([RESULTS, *more])
+
+
+def by_letters(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the server's system does: all documents for queries, the given ones for results, by the letters that they share."""
+    texts = FRAME[["docno", "text"]]
+    pairs = frame[["qid", "query", *(["docno"] if "docno" in frame else [])]]
+    pairs = pairs.merge(texts, on="docno") if "docno" in frame else pairs.merge(texts, how="cross")
+    shared = [len(set(query) & set(text)) / len(text) for query, text in zip(pairs["query"], pairs["text"], strict=True)]
+    return rank_results(pairs.assign(score=shared))
 
 
 def two(world: World) -> tuple[pt.Transformer, pt.Transformer]:
@@ -190,6 +205,20 @@ CASES = {
     ),
     "DenseScorer": Case(
         make=lambda world: world.index.scorer(world.model), frame=RESULTS, inputs=BY_PAIR, adds=["score", "rank"], change={"check": False}
+    ),
+    "Remote": Case(
+        make=lambda world: Remote(world.server, "letters", 10),
+        frame=QUERIES,
+        inputs=[["qid", "query"]],
+        adds=RANKED,
+        change={"num_results": 3},
+    ),
+    "RemoteScorer": Case(
+        make=lambda world: RemoteScorer(world.server, "letters"),
+        frame=RESULTS,
+        inputs=[["qid", "docno", "query"]],
+        adds=["score", "rank"],
+        change={"retries": 2},
     ),
     "BertReranker": Case(
         make=lambda world: BertReranker(world.reranker, MaxP(16, 2)),
@@ -309,10 +338,10 @@ CASES = {
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
 RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25Retriever, Lucene", "BM25Retriever, RM3"]
-RETRIEVERS += ["ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]
+RETRIEVERS += ["Remote", "ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]
 WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
 """They find nothing for a query whose words no document has, and know nothing of vectors."""
-RANKERS = [*RETRIEVERS, "DenseScorer", "BertReranker", "BertReranker, dataset", "QueryEncoder >> DenseRetriever"]
+RANKERS = [*RETRIEVERS, "DenseScorer", "RemoteScorer", "BertReranker", "BertReranker, dataset", "QueryEncoder >> DenseRetriever"]
 
 
 @pytest.fixture(params=CASES)
@@ -482,6 +511,11 @@ REFUSED: dict[str, list[Any]] = {
     "rm3": ["yes", True],
     "fields": ["body", [], ("text", "body"), [["text"]], None],
     "by": ["rank", ["score"], None],
+    "url": [None, "", "127.0.0.1:8080", "ftp://host", "http://", "http://host?x=1"],
+    "system": [None, "", " ", 3],
+    "batch_size": [0, True, 1.5],
+    "timeout": [0, -1, float("inf"), "5"],
+    "retries": [-1, True, 0.5],
     "verbose": ["no", 1, None],
     "check": ["no", 0, None],
     "model": [None, "a name"],

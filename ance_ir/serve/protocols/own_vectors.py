@@ -57,6 +57,7 @@ class Candidate(_Strict):
 
     docno: Docno | None = None
     title: Text | None = None
+    url: Text | None = None
     text: Text | None = None
 
     @model_validator(mode="after")
