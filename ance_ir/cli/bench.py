@@ -14,7 +14,7 @@ from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, dataset_options,
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ance_ir.eval.bench.gpu.figures import Figure
+    from ance_ir.eval.bench.figures import Figure
 
 EXAMPLE = """
 \b
@@ -27,6 +27,7 @@ Example:
   ance-ir bench pipeline --documents 500 --queries 4
   ance-ir bench train --dataset msmarco-mini --rounds 5
   ance-ir bench mine --dataset msmarco-mini --layers 0 --hn-mine FlagEmbedding/scripts/hn_mine.py
+  ance-ir bench serve --documents 20000 --seconds 10
   ance-ir bench gpu --out figures.jsonl
   ance-ir bench units
 """
@@ -34,10 +35,10 @@ Example:
 
 @click.command(
     "bench",
-    short_help="Measure search, encoding, tokenising, pipelines, training, mining, a GPU, units of work",
+    short_help="Measure search, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
     epilog=EXAMPLE,
 )
-@click.argument("what", type=click.Choice(["search", "ann", "encode", "ingest", "pipeline", "train", "mine", "gpu", "units"]))
+@click.argument("what", type=click.Choice(["search", "ann", "encode", "ingest", "pipeline", "train", "mine", "serve", "gpu", "units"]))
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, units: vectors.")
 @dataset_options(
     "datasets",
@@ -49,7 +50,7 @@ Example:
 @click.option(
     "--documents",
     type=click.IntRange(min=1),
-    help="ann, encode, ingest, pipeline, units: the first of each dataset.  [default: 1,000; ingest: 20,000; ann: 100,000]",
+    help="ann, encode, ingest, pipeline, serve, units: the first of each dataset.  [default: 1,000; ingest, serve: 20,000; ann: 100,000]",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="ingest: processes that tokenise; 0: a thread.")
 @click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
@@ -74,7 +75,10 @@ Example:
 )
 @click.option("--negatives-per-query", type=click.IntRange(min=1), default=7, show_default=True, help="mine: drawn from these.")
 @click.option(
-    "--layers", type=int, metavar="N", help="ann, train, mine, units: keep only the first N layers of the model; 0: its embeddings alone."
+    "--layers",
+    type=int,
+    metavar="N",
+    help="ann, train, mine, serve, units: keep only the first N layers of the model; 0: its embeddings alone.",
 )
 @click.option(
     "--hn-mine",
@@ -90,6 +94,7 @@ Example:
     help="units: where to write them.  [default: in the cache, for all later plans and estimates]  gpu: a file that gets a line of JSON "
     "for each figure as it comes.",
 )
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10, show_default=True, help="serve: that clients ask in a turn.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that count.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Of the table.")
 @device_option
@@ -100,7 +105,8 @@ def command(what: str, form: str, **options: Any) -> None:
     others, Faiss divided by ours; on a GPU next to torch with vectors that are there. ann: approximate search by ours, Faiss, hnswlib and
     usearch, with the effort that finds --recall of the exact hits. encode, ingest, mine: a first round does not count. ingest: from
     documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures.
-    docs/benchmarks.md explains the columns. gpu: encoding, search and training on a card, next to what it could do, with bars.
+    docs/benchmarks.md explains the columns. gpu: encoding, search and training on a card, next to what it could do, with bars. serve:
+    `ance-ir serve` under load from another process, next to the same systems in Python, with bars (docs/serve.md).
     units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
     """
     defaults = {**_DEFAULTS, **_DEFAULTS_OF.get(what, {})}
@@ -118,6 +124,7 @@ _DEFAULTS = {"documents": 1000, "queries": 8, "split": "train"}
 _DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
     "ann": {"documents": 100_000, "queries": 500, "split": None},
     "ingest": {"documents": 20_000},
+    "serve": {"documents": 20_000},
 }
 
 
@@ -204,6 +211,22 @@ def _mine(*, datasets: tuple[str, ...], model: str, negatives_per_query: int, **
     return f"{dataset.name}, {about.format(negatives=negatives_per_query, **options)}{left_out}", found
 
 
+_SERVE = ("documents", "length", "layers", "seconds", "rounds", "device")
+
+
+def _serve(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple[str, pd.DataFrame]:
+    from ance_ir import load_dataset
+    from ance_ir.cli._serving import need_packages
+
+    need_packages("fastapi", "uvicorn")
+    from ance_ir.serve.bench import bench_serve
+
+    dataset = load_dataset(_only(datasets, "serve"))
+    found = bench_serve(dataset, model, verbose=True, **{name: options[name] for name in _SERVE})
+    about = "the first {documents:,} documents, {length} tokens, {model}, 10 documents a query, medians of {rounds} rounds"
+    return f"{dataset.name}, {about.format(model=model, **options)}", found
+
+
 def _gpu(*, out: Path | None, device: str | None, **_: Any) -> tuple[str, pd.DataFrame]:
     from ance_ir.eval.bench import bench_gpu
 
@@ -244,6 +267,7 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "pipeline": _pipeline,
     "train": _train,
     "mine": _mine,
+    "serve": _serve,
     "gpu": _gpu,
     "units": _units,
 }

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ance_ir.eval.bench.figures import Figure
 from ance_ir.eval.bench.gpu import ceilings, encoding, searching, training
-from ance_ir.eval.bench.gpu.figures import Figure, Place
+from ance_ir.eval.bench.gpu.place import Place
 from ance_ir.models.compute.device import find_device
 
 __all__ = ["bench_gpu"]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import torch
 
-from ance_ir.eval.bench.gpu.figures import Figure, Place
+from ance_ir.eval.bench.figures import Figure
+from ance_ir.eval.bench.gpu.place import Place
 from ance_ir.float32 import exact_float32
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ance_ir.eval.bench.device_search import HELD, SENT, bench_device_search
-from ance_ir.eval.bench.gpu.figures import Figure, Place
+from ance_ir.eval.bench.figures import Figure
+from ance_ir.eval.bench.gpu.place import Place
 
 _HELD, _SENT = 1.5, 0.8
 

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ance_ir.datasets import DocumentStore
-from ance_ir.eval.bench.gpu.figures import Figure, Place
+from ance_ir.eval.bench.figures import Figure
 from ance_ir.eval.bench.gpu.material import encoder, texts
+from ance_ir.eval.bench.gpu.place import Place
 from ance_ir.indexes import FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.size import Size

@@ -11,8 +11,8 @@ import pytest
 import ance_ir.eval.bench.gpu as gpu
 import ance_ir.eval.bench.rounds as rounds
 from ance_ir.eval.bench import bench_gpu
+from ance_ir.eval.bench.figures import Figure
 from ance_ir.eval.bench.gpu import ceilings, encoding, training
-from ance_ir.eval.bench.gpu.figures import Figure
 from ance_ir.eval.bench.gpu.material import texts, tokenizer
 
 
