@@ -56,6 +56,7 @@ TERRIER = ["python-terrier>=1.0"]
 SERVE = [
     "fastapi>=0.160",
     "httptools>=0.8",
+    "mcp>=2.0",
     "prometheus-client>=0.24",
     "uvicorn>=0.50",
     "uvloop>=0.22",
@@ -141,6 +142,7 @@ setup(
             "pytest-cov>=7.0",
             "pytest-xdist>=3.8",
             "pyterrier-dr>=0.8",
+            "schemathesis>=4.30",
             "selenium>=4.38",
             "sentence-transformers>=5.2",
             "datasets>=5.0",

@@ -33,6 +33,7 @@ SUMMARIES = {
     "train-reader": "Train a reader that finds answers in passages",
     "index": "Build and change an index",
     "search": "Search an index, or run a system",
+    "mcp": "Serve systems to an agent, by the Model Context Protocol",
     "serve": "Serve systems: HTTP API",
     "read": "Answer questions from passages, and compare readers",
     "mine": "Mine hard negatives into training files",

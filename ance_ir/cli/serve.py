@@ -26,7 +26,7 @@ Example:
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to listen at; 0: any that is free.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Origin of pages elsewhere that may ask (CORS); may be repeated.")
 def command(host: str, port: int, origins: tuple[str, ...], **options: Any) -> None:
-    """Serve systems over a dataset: an HTTP API.
+    """Serve systems over a dataset: an HTTP API, and the Model Context Protocol at /mcp.
 
     Systems are those of `ance-ir eval`; the address /docs describes the API. An index that changes is taken over as it is then. SIGTERM and
     Ctrl-C let requests in flight end.
@@ -35,7 +35,7 @@ def command(host: str, port: int, origins: tuple[str, ...], **options: Any) -> N
     bring it: "Authorization: Bearer TOKEN". Each request is a line of JSON in the log, without what was asked for; counts for Prometheus
     are at /metrics.
     """
-    need_packages("fastapi", "uvicorn")
+    need_packages("fastapi", "mcp", "uvicorn")
     from ance_ir.serve.app import create_app
     from ance_ir.serve.guard import is_loopback
     from ance_ir.serve.running import address_of, listen, run
