@@ -260,7 +260,7 @@ KINDS = {
 }
 
 KIND_NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "BM25 index" else name for name in KINDS]
-"""Their names; PISA, in a process of its own, takes a second each time."""
+"""Their names; PISA works in a process of its own, which takes longer."""
 
 
 def end_at_worst(name: str, folder: Path, collection: Path, most: int) -> None:

@@ -37,14 +37,24 @@ _ALGORITHM = "maxscore"
 """The fast one of PISA's algorithms that adds up terms always in the same order, so that equal documents get equal scores."""
 
 _BUILDER = """
-import sys
-from pyterrier_pisa import PisaIndex
+import json, sys
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+
+spec = PathFinder.find_spec("_pisathon", find_spec("pyterrier_pisa").submodule_search_locations)
+pisathon = module_from_spec(spec)
+spec.loader.exec_module(pisathon)
 folder, stemmer, threads, k1, b = sys.argv[1:]
-index = PisaIndex(folder, stemmer=stemmer, threads=int(threads))
-if not index.built():
-    index.indexer("text").index({"docno": str(number), "text": text} for number, text in enumerate(sys.stdin))
-index.bm25(k1=float(k1), b=float(b), num_results=1)
+stems = "" if stemmer == "none" else stemmer
+described = Path(folder, "pt_meta.json")
+if not described.exists():
+    pisathon.index("/dev/stdin", folder, stems, 100_000, int(threads))
+    description = {"type": "sparse_index", "format": "pisa", "package_hint": "pyterrier-pisa", "stemmer": stemmer}
+    described.write_text(json.dumps(description))
+pisathon.prepare_index(pisathon.RetrievalContext(), folder, "block_simdbp", "bm25", stems, bm25_k1=float(k1), bm25_b=float(b))
 """
+"""What ``PisaIndex`` does to build and to prepare an index, by its extension alone: importing PyTerrier too would take most of the time."""
 
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -86,11 +96,12 @@ class Pisa:
 
         def write(docno: str, text: str) -> None:
             nonlocal documents, lost
+            line = f"{documents} {text}\n"
             documents += 1
             if _in_another_script(text):
                 lost += 1
                 foreign.extend([docno] if lost <= _EXAMPLES else [])
-            add(text + "\n")
+            add(line)
 
         try:
             with _builder(folder / "pisa", analysis.stemmer, threads, K1, B) as add:
@@ -193,7 +204,7 @@ def _pisa() -> Any:
 
 @contextlib.contextmanager
 def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> Iterator[Callable[[str], None]]:
-    """Run PISA on ``folder`` in a process of its own: yield a function that passes it a document, a line of text; wait until it is done."""
+    """Run PISA on ``folder`` in a process of its own: yield a function that passes it a line, a document's number and text; wait."""
     arguments = [str(folder.absolute()), stemmer, str(threads), str(k1), str(b)]
     command = [sys.executable, "-X", "utf8", "-P", "-c", _BUILDER, *arguments]
     with (
