@@ -62,7 +62,7 @@ bench: setup ## search and encoding beside the alternatives, and what a pipeline
 	$(VENV)/bin/ance-ir bench pipeline
 
 # A GPU is often lent for minutes, on a machine without a network. What comes with torch and transformers is not fetched, nor what only
-# figures of significance (scipy, statsmodels) and BM25 need.
+# figures of significance (scipy) and BM25 need.
 GPU_WHEELS := .gpu-wheels
 GPU_SITE := .gpu-site
 GPU_NEEDS := beautifulsoup4 certifi charset-normalizer click Deprecated dill faiss-cpu hypothesis idna iniconfig ir_datasets ir_measures \

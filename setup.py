@@ -104,7 +104,6 @@ setup(
         "regex>=2025.9.1",
         "safetensors>=0.6.2",
         "scipy>=1.16",
-        "statsmodels>=0.14.5",
         "torch>=2.9",
         "tqdm>=4.67",
         "transformers>=5.18",

@@ -16,6 +16,9 @@ from hypothesis import settings
 from tests.command import Run
 from tests.processes import prepare
 
+# What is imported and collected stays: looking for garbage in it takes a part of the time.
+gc.disable()
+
 # Before anything imports huggingface_hub, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -88,9 +91,10 @@ def data_dir() -> Path:
 
 
 def pytest_collection_finish() -> None:
-    """Let collections of garbage, which statsmodels asks for in each call, pass over the millions of objects that are there by now."""
+    """Let collections of garbage pass over the millions of objects that are there by now."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
