@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -51,6 +52,27 @@ def _command(arguments: list[str]) -> None:
     for stream in (1, 2):
         os.dup2(silent, stream)
     sys.exit(main(arguments))
+
+
+def printed_by(code: str, *arguments: object, within: float = 120, **environment: str) -> str:
+    """What Python code prints on standard output, run as ``python -c`` in a process of its own; it must end well."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = start(_run, code, list(map(str, arguments)), {**os.environ, **environment}, folder)
+        process.join(within)
+        process.kill()
+        process.join()
+        out, err = (Path(folder, name).read_text(encoding="utf-8") for name in ("out", "err"))
+    assert process.exitcode == 0, err
+    return out
+
+
+def _run(code: str, arguments: list[str], environment: dict[str, str], folder: str) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(Path(folder, name), os.O_CREAT | os.O_WRONLY | os.O_APPEND), stream)
+    sys.argv = ["-c", *arguments]
+    exec(code, {"__name__": "__main__"})
 
 
 def kill_in(phase: int, now: Synchronized[int], process: BaseProcess, instants: random.Random, within: float) -> bool:

@@ -6,8 +6,8 @@ import ast
 import importlib
 import os
 import runpy
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,17 @@ def find_modules(root: Path = ROOT) -> dict[str, Path]:
     return modules
 
 
-def find_imports(source: str) -> Iterator[Import]:
+@cache
+def find_imports(source: str) -> list[Import]:
     """Every import of a file."""
+    found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (Import(module=alias.name, name=None, line=node.lineno) for alias in node.names)
+            found += [Import(module=alias.name, name=None, line=node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            yield from (Import(module=module, name=alias.name, line=node.lineno) for alias in node.names)
+            found += [Import(module=module, name=alias.name, line=node.lineno) for alias in node.names]
+    return found
 
 
 def target_of(found: Import, modules: dict[str, Path] | set[str]) -> str:
@@ -280,7 +283,7 @@ def test_all_is_sorted_and_every_name_is_importable() -> None:
         module = importlib.import_module(package)
         names = getattr(module, "__all__", None)
         if names is None:
-            assert list(find_imports(MODULES[package].read_text(encoding="utf-8"))) == [], f"{package} imports names and has no __all__"
+            assert find_imports(MODULES[package].read_text(encoding="utf-8")) == [], f"{package} imports names and has no __all__"
             continue
         assert list(names) == sorted(set(names)), package
         assert [name for name in names if not hasattr(module, name)] == [], f"names that {package} does not have"

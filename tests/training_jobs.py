@@ -129,6 +129,14 @@ def infer(collection: Path, folder: Path, phase: Synchronized[int] | None, patie
     inferencer.work()
 
 
+def begin_inferring_and_die(folder: Path, told: Connection) -> None:
+    """Start a process as an inferencer, say which it is, and be killed."""
+    inferencers = Inferencers([["cat"]], folder)
+    inferencers.start()
+    told.send(inferencers.processes[0])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def encode_part_by_part(collection: Path, folder: Path, phase: Synchronized[int] | None, leads: bool) -> None:
     """Encode the corpus, alone or beside others."""
     torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def trained(dataset: Dataset, base: Path, folder: Path, **how: Any) -> DenseEnco
     return train_on_dataset(dataset, opened(base), folder, TrainingSettings(**STEPS), told)
 
 
+@pytest.fixture(scope="module")
+def first(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DenseEncoder]:
+    """A folder with a base and a run from it, which nobody changes, and the model that was trained."""
+    folder = tmp_path_factory.mktemp("first")
+    return folder, trained(dataset, write_language_model(folder / "base"), folder / "run")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_only_the_adapter_moves_and_is_saved(dataset: Dataset, tmp_path: Path, dtype: torch.dtype) -> None:
     base = write_language_model(tmp_path / "base", dtype=dtype)
@@ -81,19 +89,19 @@ def test_only_the_adapter_moves_and_is_saved(dataset: Dataset, tmp_path: Path, d
     }
 
 
-def test_the_trained_adapter_is_pefts_and_the_model_is_merged(dataset: Dataset, tmp_path: Path) -> None:
-    base = write_language_model(tmp_path / "base")
-    model = trained(dataset, base, tmp_path / "run")
+def test_the_trained_adapter_is_pefts_and_the_model_is_merged(first: tuple[Path, DenseEncoder]) -> None:
+    folder, model = first
+    base, run = folder / "base", folder / "run"
     texts = [" ".join(WORDS[i : i + 5]) for i in range(20)]
     vectors = model.encode_passages(texts)
     assert np.abs(vectors - opened(base).encode_passages(texts)).max() > 0.01
-    for folder in (tmp_path / "run", tmp_path / "run" / "adapter"):
-        again = DenseEncoder.from_pretrained(folder, device="cpu")
+    for saved in (run, run / "adapter"):
+        again = DenseEncoder.from_pretrained(saved, device="cpu")
         assert again.settings == model.settings
         np.testing.assert_allclose(again.encode_passages(texts), vectors, rtol=1e-5, atol=1e-5)
-    merged = DenseEncoder.from_pretrained(tmp_path / "run", device="cpu")
+    merged = DenseEncoder.from_pretrained(run, device="cpu")
     assert not any("lora" in name for name in merged.state_dict())
-    theirs = peft.PeftModel.from_pretrained(AutoModel.from_pretrained(base), tmp_path / "run" / "adapter").eval()
+    theirs = peft.PeftModel.from_pretrained(AutoModel.from_pretrained(base), run / "adapter").eval()
     ids = torch.tensor([model.tokenizer.passages(texts)[0]])
     with torch.no_grad():
         expected = torch.nn.functional.normalize(theirs(ids).last_hidden_state[0, -1], dim=-1)
@@ -146,16 +154,15 @@ def test_with_an_inferencer(collection: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", [None, "bfloat16"])
 def test_an_inferencer_opens_the_base_once(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision | None
+    first: tuple[Path, DenseEncoder], monkeypatch: pytest.MonkeyPatch, precision: Precision | None
 ) -> None:
-    base = write_language_model(tmp_path / "base")
-    trained(dataset, base, tmp_path / "run")
+    folder, _ = first
     read, opens = weight_files._read, []
     monkeypatch.setattr(weight_files, "_read", lambda path: opens.append(path) or read(path))
     load = _Loading("cpu", precision)
-    steps = [tmp_path / "run" / "checkpoints" / f"step-00000{step}" / "model" for step in (2, 4)]
+    steps = [folder / "run" / "checkpoints" / f"step-00000{step}" / "model" for step in (2, 4)]
     models = [(model.fingerprint(), model.encode_passages(WORDS)) for model in map(load, steps)]
-    assert opens == [base]
+    assert opens == [folder / "base"]
     assert np.abs(models[0][1] - models[1][1]).max() > 1e-3
     for step, (fingerprint, vectors) in zip(steps, models, strict=True):
         opened = DenseEncoder.from_pretrained(step, device="cpu", precision=precision)
@@ -163,12 +170,10 @@ def test_an_inferencer_opens_the_base_once(
         np.testing.assert_array_equal(opened.encode_passages(WORDS), vectors)
 
 
-def test_an_index_that_an_inferencer_keeps_names_its_checkpoint(dataset: Dataset, tmp_path: Path) -> None:
-    base = write_language_model(tmp_path / "base")
-    trained(dataset, base, tmp_path / "run")
+def test_an_index_that_an_inferencer_keeps_names_its_checkpoint(first: tuple[Path, DenseEncoder], dataset: Dataset, tmp_path: Path) -> None:
     load = _Loading("cpu", None)
     for step in (2, 4):
-        folder = tmp_path / "run" / "checkpoints" / f"step-00000{step}" / "model"
+        folder = first[0] / "run" / "checkpoints" / f"step-00000{step}" / "model"
         index = index_documents(tmp_path / f"{step}.ance", load(folder), dataset.documents(), FirstP(48))
         assert index.manifest["encoding"]["model"] == str(folder.resolve())
         assert index.model(device="cpu").fingerprint() == index.manifest["encoding"]["fingerprint"]
@@ -199,9 +204,8 @@ def test_saving_copies_no_model_and_leaves_it_as_it_was(
     model.save_adapter(tmp_path / "adapter")
 
 
-def test_the_scale_is_part_of_the_fingerprint(dataset: Dataset, tmp_path: Path) -> None:
-    trained(dataset, write_language_model(tmp_path / "base"), tmp_path / "run")
-    path = tmp_path / "run" / "adapter" / "adapter_config.json"
+def test_the_scale_is_part_of_the_fingerprint(first: tuple[Path, DenseEncoder], tmp_path: Path) -> None:
+    path = shutil.copytree(first[0] / "run" / "adapter", tmp_path / "adapter") / "adapter_config.json"
     before = DenseEncoder.from_pretrained(path.parent, device="cpu")
     write_json(path, {**read_json(path), "lora_alpha": 16})
     after = DenseEncoder.from_pretrained(path.parent, device="cpu")
@@ -222,9 +226,8 @@ def test_in_8_bits(dataset: Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lora", [None, Lora(r=2)])
-def test_a_merged_adapter_is_trained_further(dataset: Dataset, tmp_path: Path, lora: Lora | None) -> None:
-    trained(dataset, write_language_model(tmp_path / "base"), tmp_path / "first")
-    model = DenseEncoder.from_pretrained(tmp_path / "first" / "adapter", device="cpu", merge_adapter=True)
+def test_a_merged_adapter_is_trained_further(first: tuple[Path, DenseEncoder], dataset: Dataset, tmp_path: Path, lora: Lora | None) -> None:
+    model = DenseEncoder.from_pretrained(first[0] / "run" / "adapter", device="cpu", merge_adapter=True)
     before = model.encode_passages(WORDS)
     how = DenseTraining(lora=lora, passages=FirstP(48), negatives="random")
     train_on_dataset(dataset, model, tmp_path / "second", TrainingSettings(**STEPS), how)

@@ -94,10 +94,13 @@ def test_what_sentence_transformers_saved_is_opened(tmp_path: Path, kind: Kind, 
     np.testing.assert_allclose(found @ found.T, other.similarity(expected, expected), atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", ["Identity", "Tanh", "ReLU", "GELU"])
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("norm", [False, True])
-@pytest.mark.parametrize("safe", [False, True])
+@pytest.mark.parametrize(
+    ("activation", "bias", "norm", "safe"),
+    [  # each activation with both of each, and all eight of the others
+        *(("Identity", False, False, False), ("Identity", True, True, True), ("Tanh", False, True, True), ("Tanh", True, False, False)),
+        *(("ReLU", True, False, True), ("ReLU", False, True, False), ("GELU", True, True, False), ("GELU", False, False, True)),
+    ],
+)
 def test_heads_of_sentence_transformers_go_both_ways(tmp_path: Path, activation: str, bias: bool, norm: bool, safe: bool) -> None:
     import torch
     from sentence_transformers import models as modules
@@ -143,9 +146,13 @@ def _chain(name: str) -> list[Any]:
     return chains[name]()
 
 
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
-@pytest.mark.parametrize("truncated", [None, 8])
-@pytest.mark.parametrize("name", ["two dense", "norm first", "norm alone", "unit in between", "residual", "twice"])
+@pytest.mark.parametrize(
+    ("name", "truncated", "similarity"),
+    [
+        *((name, *told) for name in ("two dense", "unit in between", "residual") for told in ((None, "dot"), (8, "cosine"))),
+        *((name, *told) for name in ("norm first", "norm alone", "twice") for told in ((None, "cosine"), (8, "dot"))),
+    ],
+)
 def test_chains_of_modules_go_both_ways(tmp_path: Path, name: str, truncated: int | None, similarity: str) -> None:
     import torch
     from sentence_transformers import models as modules

@@ -19,6 +19,7 @@ from ance_ir.errors import MissingDependencyError
 from ance_ir.pipelines import RM3, BM25Index
 from ance_ir.pipelines.bm25 import java
 from ance_ir.pipelines.bm25.engines import lucene
+from tests.processes import printed_by
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pyserini") is None, reason="pyserini, whose jar it uses, is not installed")
 
@@ -249,11 +250,11 @@ except Exception as error:
     print(error)
 """
     if with_anserini:
-        assert run(start.format("jnius_config.add_classpath(str(anserini_jar()))"), tmp_path).stdout == "1\n"
+        assert printed_by(START + start.format("jnius_config.add_classpath(str(anserini_jar()))"), tmp_path / "x") == "1\n"
         return
-    done = run(start.format(""), tmp_path)
-    assert "which runs in this process already, has no Anserini that it can run" in done.stdout
-    assert "pyterrier.java.add_jar('" in done.stdout
+    told = printed_by(START + start.format(""), tmp_path / "x")
+    assert "which runs in this process already, has no Anserini that it can run" in told
+    assert "pyterrier.java.add_jar('" in told
 
 
 @pytest.mark.slow

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 from ance_ir.errors import IndexingError, MissingDependencyError
 from ance_ir.pipelines import BM25Index
 from ance_ir.pipelines.bm25 import jars
+from tests.processes import printed_by
 
 DOCUMENTS = [{"docno": f"d{number:02}", "text": "walnut juice"} for number in range(20)]
 DOCUMENTS += [{"docno": "é", "title": "Apple", "text": "trees\nand \0"}, {"docno": "empty", "text": ""}]
@@ -129,6 +128,4 @@ for engine in sys.argv[2:]:
 import pyterrier as pt
 print(pt.terrier.Retriever(str(Path(sys.argv[1], "terrier", "terrier")), wmodel="PL2").search("apples")["docno"].tolist())
 """
-    command = [sys.executable, "-c", code, str(tmp_path), *engines]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.stdout.splitlines() == [*(f"{engine} ['b']" for engine in engines), "['0']"], done.stderr
+    assert printed_by(code, tmp_path, *engines).splitlines() == [*(f"{engine} ['b']" for engine in engines), "['0']"]

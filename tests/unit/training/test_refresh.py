@@ -7,8 +7,6 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +42,7 @@ from ance_ir.training import (
 from ance_ir.world import own_device
 from tests.processes import CONTEXT, MINING, kill_in, start
 from tests.tiny import encoder
-from tests.training_jobs import infer, train_asynchronously
+from tests.training_jobs import begin_inferring_and_die, infer, train_asynchronously
 
 Make = Callable[..., Trainer[DenseEncoder]]
 
@@ -244,13 +242,9 @@ def test_inferencers_end_when_they_are_told_to(children: Callable[..., Inference
 
 
 def test_inferencers_end_with_a_trainer_that_is_killed(tmp_path: Path) -> None:
-    script = (
-        "import os, pathlib; from ance_ir.training import Inferencers\n"
-        f"inferencers = Inferencers([['cat']], pathlib.Path({str(tmp_path)!r})); inferencers.start()\n"
-        "print(inferencers.processes[0], flush=True); os.kill(os.getpid(), 9)"
-    )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    process = int(said.stdout)
+    receiving, sending = CONTEXT.Pipe(duplex=False)
+    start(begin_inferring_and_die, tmp_path, sending)
+    process = receiving.recv()
 
     def gone() -> bool:
         try:
