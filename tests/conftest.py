@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,14 @@ def no_wait_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_rehearsal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predict the memory of a training step only where a test asks for it by the mark ``rehearsal``: it takes as long as some steps."""
+    memory = sys.modules.get("ance_ir.training.run.memory")  # which has been imported before anything trains
+    if memory is not None and request.node.get_closest_marker("rehearsal") is None:
+        monkeypatch.setattr(memory.MemoryWatch, "predict", lambda self, source: None)
 
 
 @pytest.fixture

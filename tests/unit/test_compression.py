@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ from ance_ir.reading import lines, open_binary
 from tests.compressed import COMPRESS, zipped
 
 CONTENT = b"".join(b"line %d: some text that repeats, some %d that does not\n" % (number, number**7) for number in range(10_000))
+
+
+@cache
+def compressed(ending: str) -> bytes:
+    return COMPRESS[ending](CONTENT)
 
 
 def read(path: Path) -> bytes:
@@ -34,7 +40,7 @@ def test_all_kinds_are_tested() -> None:
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_content_and_lines_are_those_of_the_plain_file(tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / f"x.txt{ending}"
-    path.write_bytes(COMPRESS[ending](CONTENT))
+    path.write_bytes(compressed(ending))
     assert read(path) == CONTENT
     assert [line.raw for line in lines(path)] == CONTENT.splitlines(keepends=True)
     assert not caplog.records
@@ -53,7 +59,7 @@ def test_streams_one_after_the_other_are_one_file(tmp_path: Path, ending: str, b
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("left", [0, 1, 3, 10, 100, 0.1, 0.5, 0.99, -20, -1])
 def test_a_cut_file_is_named(tmp_path: Path, ending: str, left: float) -> None:
-    whole = COMPRESS[ending](CONTENT)
+    whole = compressed(ending)
     path = tmp_path / f"x{ending}"
     path.write_bytes(whole[: int(left * len(whole)) if 0 < left < 1 else int(left)])
     if left == 1 or (left == 3 and ending != ".gz"):
@@ -65,7 +71,7 @@ def test_a_cut_file_is_named(tmp_path: Path, ending: str, left: float) -> None:
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
 def test_a_damaged_file_is_named(tmp_path: Path, ending: str, place: float) -> None:
-    content = bytearray(COMPRESS[ending](CONTENT))
+    content = bytearray(compressed(ending))
     content[int(place * len(content))] ^= 0xFF
     (tmp_path / f"x{ending}").write_bytes(content)
     with pytest.raises(DatasetError, match=rf"x\{ending}.*fetch it again"):
@@ -75,7 +81,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, ending: str, place: float) -> N
 @pytest.mark.parametrize("ending", [ending for ending in ENDINGS if ending != ".zip"])
 def test_what_follows_a_stream_and_is_none_is_no_end(tmp_path: Path, ending: str) -> None:
     """As in a file of several streams of which one is damaged at its start."""
-    (tmp_path / "x").write_bytes(COMPRESS[ending](CONTENT) + b"something else")
+    (tmp_path / "x").write_bytes(compressed(ending) + b"something else")
     with pytest.raises(DatasetError, match=r"x: .*damaged"):
         read(tmp_path / "x")
 
@@ -91,14 +97,14 @@ BOMBS: dict[str, Callable[[bytes, int], bytes]] = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_memory_does_not_grow_with_the_content(tmp_path: Path, kind: str) -> None:
-    path, size = tmp_path / "x", 50 << 20
+    path, size = tmp_path / "x", 128 << 20
     path.write_bytes(BOMBS[kind](b"\n" * (1 << 20), size >> 20))
     tracemalloc.start()
     with open_binary(path) as stream:
         assert sum(len(block) for block in iter(lambda: stream.read(1 << 20), b"")) == size
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < size // 2
+    assert peak < 100 << 20
 
 
 @pytest.mark.parametrize(

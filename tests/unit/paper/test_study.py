@@ -49,6 +49,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return collection, folder / "model"
 
 
+@pytest.fixture(autouse=True)
+def no_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of losses; drawing takes as long as the runs. The slow test looks at them."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr("ance_ir.paper.study.plot_training", lambda runs, path: None)
+
+
 def _settings(tiny: tuple[Path, Path], **changes: Any) -> StudySettings:
     told = {"schemes": ("random", "bm25 -> ance"), "seeds": (1, 2), "steps": 8, "batch_size": 4, "refresh_every": 2, "depth": 5}
     told |= {"learning_rate": 1e-3, "layers": 1, "passage_length": 16}
@@ -151,8 +158,9 @@ def test_only_test_queries_where_there_are_no_others(tiny: tuple[Path, Path], tm
     assert results["queries"] == {"dev": 27}
 
 
-@pytest.mark.parametrize("sample", [10**6, 5])
-@pytest.mark.parametrize("scheme", ["nce+bm25", "bm25+random", "in-batch -> ance+random"])
+@pytest.mark.parametrize(
+    ("scheme", "sample"), [("nce+bm25", 10**6), ("bm25+random", 10**6), *(("in-batch -> ance+random", sample) for sample in (10**6, 5))]
+)
 def test_overlap_is_that_of_the_batches_that_were_trained_on(
     tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, sample: int
 ) -> None:
@@ -191,12 +199,16 @@ def test_overlap_is_that_of_the_batches_that_were_trained_on(
     assert result["overlap"] == pytest.approx(np.mean(hits))
 
 
+@pytest.fixture(scope="module")
+def unbroken(tiny: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _study(_settings(tiny), tmp_path_factory.mktemp("unbroken") / "study")[0]
+
+
 @pytest.mark.parametrize("broken_at", [5, 30])
 def test_a_study_that_was_broken_off_goes_on_and_finds_the_same(
-    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
+    unbroken: dict[str, Any], tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
 ) -> None:
     settings = _settings(tiny)
-    unbroken, _ = _study(settings, tmp_path / "unbroken")
     steps = 0
     backward = DenseObjective.backward
 

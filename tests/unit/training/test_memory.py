@@ -20,6 +20,8 @@ from ance_ir.training.run.storages import weightless
 from ance_ir.world import RehearsedWorld
 from tests.tiny import cross_encoder, encoder
 
+pytestmark = pytest.mark.rehearsal
+
 
 def _predicted(dataset: Dataset, queries: TrainingQueries, **options: Any) -> tuple[TrainingMemory, DenseObjective]:
     settings = TrainingSettings(**{"steps": 9, "batch_size": 4, "negatives": 2, **options.pop("settings", {})})

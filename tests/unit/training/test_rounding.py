@@ -184,6 +184,7 @@ def test_processes_that_train_together_have_the_same_weights(collection: Path, t
     assert all(torch.equal(weight, other[name]) for name, weight in one.items())
 
 
+@pytest.mark.rehearsal
 @pytest.mark.parametrize(
     "options",
     [
