@@ -82,7 +82,7 @@ def layout_of(model: PreTrainedModel) -> Layout:
         ModelError: its class is of no layout.
     """
     for layout in _ordered():
-        if type(model) in layout.flat_classes:
+        if type(model).__name__ in layout.class_names:
             return layout
     raise ModelError(f"{type(model).__name__} is no class of rerankers: those for sequence classification and language models are")
 

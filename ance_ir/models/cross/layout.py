@@ -144,20 +144,22 @@ class Layout(ABC):
     Attributes:
         order: layouts are asked in the order of these numbers, and the first one that recognises the files opens them.
         classes: the classes of its models, by those of their configurations.
+        names: the names of these classes, by types of models; some have several.
         remedy: what else can be done with a folder that does not open, for messages.
         elsewhere: whether sentence-transformers opens what is written.
     """
 
     order: ClassVar[int]
     classes: ClassVar[Any]
+    names: ClassVar[Mapping[str, str | tuple[str, ...]]]
     remedy: ClassVar[str] = ""
     elsewhere: ClassVar[bool] = True
 
     @property
-    def flat_classes(self) -> set[type[PreTrainedModel]]:
-        """The classes of its models; some architectures have several."""
-        groups = [group if isinstance(group, tuple) else (group,) for group in self.classes.values()]
-        return {kind for group in groups for kind in group if kind is not None}
+    def class_names(self) -> set[str]:
+        """The names of the classes of its models; the classes themselves would be imported, all that there are."""
+        groups = [(group,) if isinstance(group, str) else group for group in self.names.values()]
+        return {name for group in groups for name in group}
 
     @abstractmethod
     def recognises(self, files: Files) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import MODEL_MAPPING, AutoModelForSequenceClassification, AutoTokenizer
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.indexes import FirstP, MaxP
@@ -184,6 +184,12 @@ def test_what_is_saved_opens_again(tmp_path: Path, labels: int) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UsageError, match="holds something else"):
         model.save(tmp_path)
+
+
+def test_opening_does_not_import_all_models_that_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(MODEL_MAPPING), "values", lambda self: pytest.fail("all of them would be imported"))
+    cross_encoder().save(tmp_path / "x")
+    assert CrossEncoder.from_pretrained(tmp_path / "x", device="cpu").score(["cat"], ["the cat"]).shape == (1,)
 
 
 def test_the_fingerprint_knows_weights_and_settings() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from ance_ir.errors import ModelError
 from ance_ir.files import write_json
@@ -29,6 +30,7 @@ class Causal(Layout):
 
     order = 1
     classes = MODEL_FOR_CAUSAL_LM_MAPPING
+    names = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     def recognises(self, files: Files) -> bool:
         """By its class, or by the module."""

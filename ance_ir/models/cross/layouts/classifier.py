@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from ance_ir.errors import ModelError
 from ance_ir.models.compute.precision import keep_in_float32
@@ -44,6 +45,7 @@ class Classifier(Layout):
 
     order = 9
     classes = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    names = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
     remedy = "fresh_head='logit' (--fresh-head) gives its backbone a new head, to be trained"
 
     def recognises(self, files: Files) -> bool:

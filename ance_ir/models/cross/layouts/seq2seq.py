@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 
 from ance_ir.errors import ModelError
 from ance_ir.models.cross.answers import answer_log_odds, answer_tokens, facts, keep_answers_alone
@@ -23,10 +24,11 @@ class Seq2Seq(Layout):
     order = 2
     elsewhere = False
     classes = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    names = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 
     def recognises(self, files: Files) -> bool:
         """By its class."""
-        return not {kind.__name__ for kind in self.flat_classes}.isdisjoint(files.architectures)
+        return not self.class_names.isdisjoint(files.architectures)
 
     def build(self, files: Files, choices: Choices) -> tuple[PreTrainedModel, tuple[str, ...]]:
         """Encoder, decoder and output layer."""
