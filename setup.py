@@ -85,6 +85,7 @@ setup(
         "ance_ir.models.dense.families": ["*.toml"],
         "ance_ir.paper.reproductions": ["*.toml"],
         "ance_ir.serve": ["templates/*.html"],
+        "ance_ir.serve.page": ["*.css", "*.html", "*.js", "*.svg"],
         "ance_ir.workflows.planning.machines": ["*.json"],
         "ance_ir.workflows.recipes": ["*.toml"],
         "ance_ir.workflows.runs": ["*.html"],
@@ -134,6 +135,8 @@ setup(
         "terrier": TERRIER,
         "test": [
             "accelerate>=1.12",
+            # The checks of accessibility that browsers run, axe.min.js.
+            "axe-core-python>=0.1",
             "httpx>=0.28",
             "hypothesis>=6.145",
             "openai>=3.40",

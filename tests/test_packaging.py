@@ -41,7 +41,7 @@ def of_the_checkout(*endings: str) -> set[str]:
     return {path.as_posix() for path in found if path.parts[:1] != ("ance_ir",) or path.parts[1] not in FOLDERS}
 
 
-PAGES = (".css", ".html", ".js", ".json", ".toml")
+PAGES = (".css", ".html", ".js", ".json", ".svg", ".toml")
 """Endings of the files that pages are put together from, and of data."""
 
 

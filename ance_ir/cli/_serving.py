@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import DATASET, UserPath, dataset_options, device_option, precision_option
+from ance_ir.cli._options import DATASET, UserPath, dataset_options, device_option, named_columns, precision_option
 
 if TYPE_CHECKING:
     from ance_ir.models.compute.precision import Precision
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that ``open_server`` takes."""
     options = (
-        dataset_options(required=True, help=f"What to search. {DATASET}"),
+        click.argument("folder", metavar="[FOLDER]", required=False, callback=named_columns),
+        dataset_options(help=f"What to search, if it is not FOLDER. {DATASET}"),
         click.option(
             "--system",
             "systems",
             multiple=True,
-            required=True,
             metavar="[NAME=]SYSTEM",
-            help="As `ance-ir eval` takes it; may be repeated.",
+            help="As `ance-ir eval` takes it; may be repeated.  [default: bm25, and dense=ance[…] as soon as its index is built]",
         ),
         click.option(
             "--pipelines",
@@ -34,7 +34,9 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FILE.py",
             help="Your own pipelines, as for `ance-ir eval`.",
         ),
-        click.option("--model", help="Where the indexes' model is now, if it has moved."),
+        click.option(
+            "--model", help="Where the indexes' model is now, if it has moved; without --system the encoder, by default all-MiniLM-L6-v2."
+        ),
         precision_option,
         device_option,
     )
@@ -56,20 +58,32 @@ def need_packages(*packages: str) -> None:
 
 
 def open_server(
-    dataset: str,
+    folder: str | None,
+    dataset: str | None,
     systems: tuple[str, ...],
     own: Path | None,
     model: str | None,
     precision: Precision | None,
     device: str | None,
 ) -> Server:
-    """Open systems over a dataset."""
+    """Open systems over a dataset; without any, BM25 now and a dense system in the background.
+
+    Raises:
+        UsageError: not exactly one of ``folder`` and ``dataset`` is given.
+    """
+    name = folder or dataset
+    if name is None or (folder and dataset):
+        raise click.UsageError("name what to search: a FOLDER, or a dataset with --dataset")
     from ance_ir import load_dataset
     from ance_ir.pipelines.systems import load_pipelines
+    from ance_ir.serve.pending import AT_ONCE, MODEL, dense_later
     from ance_ir.serve.server import Server
     from ance_ir.serve.systems import open_systems
 
-    source = load_dataset(dataset)
+    source = load_dataset(name)
     pipelines = load_pipelines(own, source) if own else {}
-    shared: Any = {"pipelines": pipelines, "device": device, "model": model, "precision": precision, "verbose": True}
-    return Server(source, open_systems(source, systems, **shared))
+    shared: Any = {"pipelines": pipelines, "device": device, "precision": precision, "verbose": True}
+    server = Server(source, open_systems(source, systems or [AT_ONCE], model=model, **shared))
+    if not systems:
+        server.expect(dense_later(source, model or MODEL, **shared))
+    return server

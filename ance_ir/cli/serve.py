@@ -15,18 +15,22 @@ logger = logging.getLogger(__name__)
 EXAMPLE = """
 \b
 Example:
+  ance-ir serve my-folder
   ance-ir serve --dataset python-stdlib --system bm25 --system dense=stdlib.ance
   ance-ir serve --dataset D --system "cascade=bm25 % 100 >> x.ance >> runs/bert" --port 8081
 """
 
 
-@click.command("serve", short_help="Serve systems: HTTP API", epilog=EXAMPLE)
+@click.command("serve", short_help="Serve systems: search page, HTTP API", epilog=EXAMPLE)
 @serving_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to listen at; 0: any that is free.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Origin of pages elsewhere that may ask (CORS); may be repeated.")
 def command(host: str, port: int, origins: tuple[str, ...], **options: Any) -> None:
-    """Serve systems over a dataset: an HTTP API, and the Model Context Protocol at /mcp.
+    """Serve systems over a dataset: a search page, an HTTP API, and the Model Context Protocol at /mcp.
+
+    FOLDER is a folder of text files, or any other collection, as for --dataset. Without --system it is searched with BM25 at once, and by
+    a dense encoder as soon as its index is built; the page shows how far that is. If interrupted, the same command goes on.
 
     Systems are those of `ance-ir eval`; the address /docs describes the API. An index that changes is taken over as it is then. SIGTERM and
     Ctrl-C let requests in flight end.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
 from typing_extensions import TypedDict
 
 
@@ -82,19 +84,17 @@ class Scores(TypedDict):
 
 
 class SystemReply(TypedDict):
-    """A system: what can be asked of it, and whether it is ready."""
+    """A system: what can be asked of it, and whether it is ready. If not, its index is being built: ``done`` of ``total`` documents are in
+    it (0 of 0: that has not begun), or why it could not be is the ``error``.
+    """
 
     name: str
     text: str
     offers: list[str]
     ready: bool
-
-
-class Pending(SystemReply):
-    """A system that is being built: ``done`` of ``total`` documents; ``ready`` is false, and it offers nothing yet."""
-
-    done: int
-    total: int
+    done: NotRequired[int]
+    total: NotRequired[int]
+    error: NotRequired[str]
 
 
 class SystemsReply(TypedDict):
@@ -102,7 +102,7 @@ class SystemsReply(TypedDict):
 
     dataset: str
     documents: int
-    systems: list[SystemReply | Pending]
+    systems: list[SystemReply]
 
 
 class State(TypedDict):

@@ -16,11 +16,13 @@ from ance_ir.models import DenseEncoder
 from ance_ir.serve.batching import Worker
 from ance_ir.serve.limits import Limits
 from ance_ir.serve.metrics import Metrics
+from ance_ir.serve.pending import Pending
 from ance_ir.serve.refusals import Refusal
-from ance_ir.serve.replies import BareResult, DocumentReply, Found, Pending, Result, SystemReply, SystemsReply
+from ance_ir.serve.replies import BareResult, DocumentReply, Found, Result, SystemReply, SystemsReply
 from ance_ir.serve.searching import Hits, Query, Searcher
 from ance_ir.serve.snippets import snippet
 from ance_ir.serve.systems import Served, groups
+from ance_ir.serve.topics import Topics
 from ance_ir.serve.vectors import Candidates, Computing, Near, as_candidate
 
 
@@ -44,6 +46,7 @@ class Server:
         self.dataset = dataset
         self.limits = limits or Limits()
         self.metrics = Metrics()
+        self.topics = Topics(dataset)
         self.systems: dict[str, Served] = {}
         self.pending: dict[str, Pending] = {}
         self._store = systems[0].store
@@ -74,8 +77,15 @@ class Server:
         self._workers[system.name] = worker
         self.systems[system.name] = system
 
+    def expect(self, pending: Pending) -> None:
+        """Begin to open one more system; it joins when it is ready."""
+        self.pending[pending.name] = pending
+        pending.start(self.join)
+
     def close(self) -> None:
         """Answer what waits, and end."""
+        for pending in [*self.pending.values()]:
+            pending.stop()
         for worker in set(self._workers.values()):
             worker.close()
 
@@ -89,8 +99,8 @@ class Server:
         Raises:
             Refusal: there is none, or it is not ready.
         """
-        if name in self.pending:
-            raise Refusal(503, f"{name} is being built; ask again later", retry_after=5)
+        if (pending := self.pending.get(name)) is not None:
+            raise Refusal(503, f"{name} is not ready: {pending.state}", retry_after=5)
         if name not in self.systems:
             raise Refusal(404, f"there is no system {name!r}; there are {', '.join(self.systems)}")
         return self.systems[name]
@@ -100,11 +110,8 @@ class Server:
         ready: list[SystemReply] = [
             {"name": one.name, "text": one.text, "offers": one.offers, "ready": True} for one in [*self.systems.values()]
         ]
-        return {
-            "dataset": self.dataset.name,
-            "documents": len(self._store),
-            "systems": [*ready, *self.pending.values()],
-        }
+        pending = [one.described() for one in [*self.pending.values()] if one.name not in self.systems]
+        return {"dataset": self.dataset.name, "documents": len(self._store), "systems": [*ready, *pending]}
 
     async def search(self, name: str, query: str, k: int = 10, offset: int = 0, *, snippets: bool = True) -> Found:
         """Search.

@@ -32,6 +32,7 @@ from ance_ir.pipelines.systems.named import BERT, MODELS, NAMES, checkpoint_for
 from ance_ir.pipelines.systems.options import read_options, text_settings
 from ance_ir.pipelines.systems.parser import BM25, FUNCTIONS
 from ance_ir.pipelines.systems.tree import Stage
+from ance_ir.progress import Told
 
 _ANALYSIS = ("engine", "stemmer", "stopwords")
 
@@ -62,6 +63,7 @@ class Stages:
         instruction: what models that read instructions are told about the dataset's queries; empty where there is none.
         models: those that are open.
         verbose: show progress of what is built on first use.
+        told: is told the progress of dense indexes that are built on first use.
     """
 
     dataset: Dataset
@@ -76,6 +78,7 @@ class Stages:
     instruction: str
     models: OpenModels
     verbose: bool
+    told: Told | None
 
     def open(self, stage: Stage, text: str, *, retrieves: bool) -> pt.Transformer:
         """A stage: a retriever if it is the first of its system, otherwise a scorer of the documents that were found.
@@ -138,7 +141,7 @@ class Stages:
         passages = options.get("passages") or parse_passages(find_published(name).passages if name in published_models() else self.passages)
         model = self._encoder(stage, name, text_settings(options))
         asking = self._instructed(stage, model, options)
-        index = dataset_dense(self.dataset, model, passages, verbose=self.verbose)
+        index = dataset_dense(self.dataset, model, passages, verbose=self.verbose, told=self.told)
         return self._over_index(stage, index, asking, {name: options[name] for name in kinds.INDEX if name in options}, retrieves=retrieves)
 
     def _instructed(self, stage: Stage, model: DenseEncoder, options: Mapping[str, Any]) -> DenseEncoder:

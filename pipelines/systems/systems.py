@@ -21,6 +21,7 @@ from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.stages import OpenModels, Stages
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted, shown
+from ance_ir.progress import Told
 
 
 class Systems:
@@ -41,6 +42,7 @@ class Systems:
         instruction: what models that read instructions are told about the dataset's queries, where a system asks for that.
         models: those that are open, to share them with systems over other datasets.
         verbose: show progress of what is built on first use.
+        told: is told the progress of dense indexes that are built on first use.
 
     Raises:
         UsageError: a pipeline of your own has the name of a stage or system.
@@ -62,6 +64,7 @@ class Systems:
         instruction: str = "",
         models: OpenModels | None = None,
         verbose: bool = False,
+        told: Told | None = None,
     ) -> None:
         self._num_results = num_results
         self._pipelines = dict(pipelines)
@@ -78,6 +81,7 @@ class Systems:
             instruction=instruction,
             models=models or OpenModels(),
             verbose=verbose,
+            told=told,
         )
 
     def parse(self, text: str) -> tuple[str, pt.Transformer]:
