@@ -34,7 +34,7 @@ SUMMARIES = {
     "index": "Build and change an index",
     "search": "Search an index, or run a system",
     "mcp": "Serve systems to an agent, by the Model Context Protocol",
-    "serve": "Serve systems: HTTP API",
+    "serve": "Serve systems: search page, HTTP API",
     "read": "Answer questions from passages, and compare readers",
     "mine": "Mine hard negatives into training files",
     "convert": "Write a collection or training data in another layout",

@@ -44,11 +44,11 @@ def command(host: str, port: int, origins: tuple[str, ...], **options: Any) -> N
     from ance_ir.serve.guard import is_loopback
     from ance_ir.serve.running import address_of, listen, run
 
-    listening = listen(host, port)
-    token = os.environ.get("ANCE_IR_TOKEN") or None
-    if not is_loopback(host) and token is None:
-        logger.warning("%s is reached from other machines, and no token is asked for: set ANCE_IR_TOKEN to one", host)
-    server = open_server(**options)
-    app = create_app(server, token=token, hosts=() if is_loopback(host) else None, origins=origins)
-    click.echo(f"serving {', '.join(server.systems)} at {address_of(listening)}", err=True)
-    run(app, listening)
+    with listen(host, port) as listening:
+        token = os.environ.get("ANCE_IR_TOKEN") or None
+        if not is_loopback(host) and token is None:
+            logger.warning("%s is reached from other machines, and no token is asked for: set ANCE_IR_TOKEN to one", host)
+        server = open_server(**options)
+        app = create_app(server, token=token, hosts=() if is_loopback(host) else None, origins=origins)
+        click.echo(f"serving {', '.join(server.systems)} at {address_of(listening)}", err=True)
+        run(app, listening)

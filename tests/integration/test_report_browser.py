@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,12 @@ from typing import Any
 import pytest
 
 from ance_ir.eval import diagnose, write_report
+from tests.browser import check_quiet, click, keys, prefer
 from tests.reported import NASTY, reported
 
 pytestmark = pytest.mark.integration
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
 ROWS = "#list tbody tr[data-place]"
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    browser, service = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if not browser or not service:
-        pytest.skip("there is no chromium with its chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1280,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
-    yield started
-    started.quit()
 
 
 @pytest.fixture(scope="module")
@@ -48,23 +31,7 @@ def look(driver: Any, page: Path) -> Iterator[Callable[[str], Any]]:
     """Evaluates JavaScript on the page, opened anew; at the end the browser must have nothing to complain of, nor have asked for more."""
     driver.get(page.as_uri())
     yield lambda script: driver.execute_script(f"return {script}")
-    assert driver.get_log("browser") == []
-    asked = [entry["message"] for entry in driver.get_log("performance") if '"Network.requestWillBeSent"' in entry["message"]]
-    assert asked and all(page.as_uri() in entry for entry in asked)
-
-
-def keys(driver: Any, *pressed: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
-    chain = ActionChains(driver)
-    for key in pressed:
-        chain.send_keys(getattr(Keys, key, key))
-    chain.perform()
-
-
-def click(driver: Any, selector: str) -> None:
-    driver.find_element("css selector", selector).click()
+    check_quiet(driver, page.as_uri())
 
 
 def rows(driver: Any) -> list[list[str]]:
@@ -207,7 +174,7 @@ def test_a_bar_opens_its_query(driver: Any, look: Callable[[str], Any]) -> None:
 def test_light_and_dark(driver: Any, look: Callable[[str], Any]) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     for scheme, other in (("light", "dark"), ("dark", "light")):
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        prefer(driver, scheme)
         colours = {"light": "rgb(253, 253, 252)", "dark": "rgb(21, 23, 27)"}
         driver.refresh()
         assert look(ground) == colours[scheme]
@@ -215,7 +182,7 @@ def test_light_and_dark(driver: Any, look: Callable[[str], Any]) -> None:
         click(driver, "#theme")
         assert look(ground) == colours[other]
         assert look("at('theme').getAttribute('aria-pressed')") == str(other == "dark").lower()
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    prefer(driver, None)
 
 
 def test_printing(driver: Any, look: Callable[[str], Any]) -> None:

@@ -10,7 +10,7 @@ export function badge(docno, judged) {
   const label = judged.judgements[docno];
   if (label === undefined) return null;
   const good = label >= judged.relevant;
-  return element("span", { class: `badge ${good ? "good" : "bad"}`, title: `Judged: label ${label}` }, `${good ? "relevant" : "not relevant"}${good && label === 1 ? "" : ` ${label}`}`);
+  return element("span", { class: `badge ${good ? "good" : "bad"}`, title: `Judged: label ${label}` }, `${good ? "relevant" : "not relevant"}${label === Number(good) ? "" : ` ${label}`}`);
 }
 
 /** A result as a list item. `known` has stems (of the query's words), judged, ticked, and whether ticks lead anywhere. */

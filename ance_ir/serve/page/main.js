@@ -13,7 +13,7 @@ const POLL = 1000; // milliseconds between looks at systems that are not ready
 const NONE = { judgements: {}, relevant: 1 };
 const known = { judged: NONE, ticked: new Set(), feedback: false };
 let served = { systems: [] };
-let question = "", asked = "", fed = ""; // that are shown: the question, the one whose judgements are known, the documents of the feedback
+let question = "", fed = ""; // that are shown: the question, the documents of the feedback
 
 const chosen = (state) => {
   const named = served.systems.filter((system) => state.system.includes(system.name));
@@ -24,11 +24,12 @@ function show(state) {
   const searches = Boolean(state.q || state.like), systems = chosen(state);
   known.feedback = systems.some((system) => system.offers.includes("feedback"));
   document.title = state.q ? `${state.q} – ${served.dataset}` : `${served.dataset} – search`;
-  if (state.q !== question) at("question").value = question = state.q;
-  if (fed !== state.from.join(" ")) {
-    fed = state.from.join(" ");
-    known.ticked = new Set(state.from);
+  if (state.q !== question || state.from.join(" ") !== fed) known.ticked = new Set(state.from);
+  if (state.q !== question) {
+    at("question").value = question = state.q;
+    judge();
   }
+  fed = state.from.join(" ");
   for (const box of at("systems").querySelectorAll("input")) box.checked = systems.some((system) => system.name === box.value);
   at("start").hidden = searches;
   at("scope").hidden = !state.like;
@@ -36,16 +37,15 @@ function show(state) {
   columns.show(searches ? systems : served.systems.filter((system) => !system.ready), state, known);
   reading.show(state, served.systems.find((system) => system.name === state.in), known);
   showTicked();
-  judge(state);
 }
 
-async function judge(state) {
-  if (state.q === asked) return;
-  asked = state.q;
-  const found = state.q ? await api.judgements(state.q).catch(() => NONE) : NONE;
-  if (state.q !== asked) return;
+async function judge() {
+  const asked = question;
+  known.judged = NONE;
+  const found = asked ? await api.judgements(asked).catch(() => NONE) : NONE;
+  if (asked !== question || !found.qid) return;
   known.judged = found;
-  if (Object.keys(found.judgements).length) show(current());
+  show(current());
 }
 
 function showTicked() {

@@ -35,7 +35,9 @@ function fill(title, system, facts, ...body) {
 }
 
 function draw(found, state, system, known) {
-  const stems = stemsOf(state.like ? "" : state.q), scored = found.passages.filter((passage) => passage.score !== null);
+  const stems = stemsOf(state.like ? "" : state.q), inUnits = unitsOf(found.text);
+  const scored = found.passages.filter(({ start, end, score }) => score !== null && end > start) // a passage may lie in the title
+    .map((passage) => ({ ...passage, start: inUnits(passage.start), end: inUnits(passage.end) }));
   const facts = element("p", { class: "facts" },
     found.title && element("span", { class: "docno" }, found.docno), badge(found.docno, known.judged),
     element("span", {}, system.name),
@@ -53,6 +55,14 @@ const range = (passages) => passages.reduce(([low, high], { score }) => [Math.mi
 function legend(passages) {
   const [low, high] = range(passages);
   return element("span", { class: "legend" }, scoreText(low), element("span", { class: "scale", role: "img", "aria-label": "to" }), scoreText(high));
+}
+
+/** From characters, in which the server counts, to the units of a string, of which some characters take two. */
+function unitsOf(text) {
+  if (!/[\ud800-\udbff]/.test(text)) return (place) => place;
+  const units = [0];
+  for (const character of text) units.push(units.at(-1) + character.length);
+  return (place) => units[Math.min(place, units.length - 1)];
 }
 
 /** The text in pieces, each as warm as the best passage that it is in; a passage begins with its number and score. */
