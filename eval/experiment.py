@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypedDict
 
 import pandas as pd
@@ -37,6 +38,9 @@ from ance_ir.ranking import without_itself
 
 logger = logging.getLogger(__name__)
 
+Announce = Callable[[Mapping[str, pt.Transformer], pd.DataFrame], AbstractContextManager[object]]
+"""From systems and the queries that they are asked to what is entered meanwhile."""
+
 
 def evaluate_systems(
     systems: Mapping[str, pt.Transformer],
@@ -53,6 +57,7 @@ def evaluate_systems(
     judged_in_part: bool = False,
     counts_itself: bool = True,
     excluded: Excluded | None = None,
+    announce: Announce | None = None,
     verbose: bool = False,
 ) -> Evaluation:
     """Run each system over the queries with judgements, or with answers where a measure needs these, and evaluate the runs.
@@ -74,6 +79,7 @@ def evaluate_systems(
         counts_itself: whether a result counts whose docno is the query's qid; if not, it is taken out of each run, which should be one
             document deeper than measured.
         excluded: documents that do not count for a query; they are taken out of each run.
+        announce: gets the systems that are run, those with a kept run left out, and the queries; entered until their runs are evaluated.
         verbose: show progress.
 
     Raises:
@@ -86,16 +92,16 @@ def evaluate_systems(
     check_measures(parsed, evidence, [*systems, *given])
     with collected() as notices:
         queries, qrels = _evaluated(queries, qrels, evidence, required_evidence(parsed), judged_in_part)
-        made = _make_runs(systems, queries, kept, verbose)
-        made["runs"] = _checked(made["runs"], given, counts_itself, excluded)
-        per_query = _values(made["runs"], queries, qrels, measures, evidence)
+        with _announced(systems, queries, kept, announce) as keys:
+            made = _make_runs(systems, queries, kept, keys, verbose)
+            made["runs"] = _checked(made["runs"], given, counts_itself, excluded)
+            per_query = _values(made["runs"], queries, qrels, measures, evidence)
     weights = {name: query_weights(per_query[name], run) for name, run in made["runs"].items()}
     comparison = None if baseline is None else compare(per_query, baseline, weights=weights, test=test, correction=correction)
     limits = intervals(per_query, baseline, weights=weights)
     tests: Any = {"baseline": baseline, "comparison": comparison, "intervals": limits, "test": test, "correction": correction}
-    qrels = NO_QRELS if qrels is None else qrels
-    counting: Any = {"counts_itself": counts_itself, "excluded": len(excluded or ())}
-    return Evaluation(qrels=qrels, per_query=per_query, notices=tuple(notices), **counting, **made, **tests)
+    judged: Any = {"qrels": NO_QRELS if qrels is None else qrels, "counts_itself": counts_itself, "excluded": len(excluded or ())}
+    return Evaluation(per_query=per_query, notices=tuple(notices), **judged, **made, **tests)
 
 
 class _Made(TypedDict):
@@ -162,12 +168,31 @@ def _values(
     return per_query
 
 
-def _make_runs(systems: Mapping[str, pt.Transformer], queries: pd.DataFrame, kept: KeptRuns | None, verbose: bool) -> _Made:
+@contextlib.contextmanager
+def _announced(
+    systems: Mapping[str, pt.Transformer], queries: pd.DataFrame, kept: KeptRuns | None, announce: Announce | None
+) -> Iterator[dict[str, str | None]]:
+    """Of each system, under what its run is kept; those without one are announced."""
+    keys: dict[str, str | None] = {}
+    for name, system in systems.items():
+        with _about(name):
+            keys[name] = None if kept is None else run_key(system, queries)
+    todo = {name: system for name, system in systems.items() if kept is None or not kept.holds(name, keys[name])}
+    with contextlib.nullcontext() if announce is None else announce(todo, queries):
+        yield keys
+
+
+def _make_runs(
+    systems: Mapping[str, pt.Transformer],
+    queries: pd.DataFrame,
+    kept: KeptRuns | None,
+    keys: Mapping[str, str | None],
+    verbose: bool,
+) -> _Made:
     """The systems' runs, taken from those kept where the same pipeline made one of the same queries."""
-    runs, ms_per_query, keys, reused = {}, {}, {}, []
+    runs, ms_per_query, reused = {}, {}, []
     for name, system in tqdm(systems.items(), desc="evaluating", unit=" systems", disable=not verbose):
         with _about(name), collected() as notices:
-            keys[name] = None if kept is None else run_key(system, queries)
             before = None if kept is None else kept.get(name, keys[name])
             if before:
                 reused.append(name)

@@ -63,7 +63,7 @@ def evaluate_on_dataset(
         instruction: what models that read instructions are told about the queries, where a system asks for that.
         processes: how many look for answers in texts, where a measure needs that.
         verbose: show progress.
-        options: baseline, test, correction and kept, as for ``evaluate_systems``.
+        options: baseline, test, correction, kept and announce, as for ``evaluate_systems``.
 
     Raises:
         DatasetNotFoundError: data that the suite needs is not available: says what that is, how large, and where to put it.

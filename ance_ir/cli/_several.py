@@ -41,6 +41,7 @@ def evaluate(
     from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.processes import usable_cpus
     from ance_ir.training import environment
+    from ance_ir.workflows.planning.estimates import announcing_evaluation
 
     if options["measures"]:
         parse_measures(options["measures"])
@@ -54,6 +55,7 @@ def evaluate(
         report=report,
         settings={"environment": environment()},
         processes=usable_cpus(),
+        announce=announcing_evaluation(partial(click.echo, err=True)),
         verbose=True,
         **options,
     )

@@ -178,6 +178,7 @@ def _evaluate_one(
     from ance_ir.eval import KeptRuns, evaluate_on_dataset, find_suite, parse_measures, published_on, published_table, suite_of
     from ance_ir.pipelines.systems import load_pipelines
     from ance_ir.processes import usable_cpus
+    from ance_ir.workflows.planning.estimates import announcing_evaluation
 
     if options["measures"]:
         parse_measures(options["measures"])
@@ -188,6 +189,7 @@ def _evaluate_one(
     evaluated = [*(systems or (() if run_files else own)), *run_files]
     settings = {"dataset": source.name, "fingerprint": source.fingerprint, "split": split, "suite": used.name, "systems": evaluated}
     shared: Any = {"processes": usable_cpus(), "kept": KeptRuns(out / "runs"), "verbose": True}
+    shared["announce"] = announcing_evaluation(partial(click.echo, err=True))
     found = evaluate_on_dataset(source, systems, suite=used, split=split, pipelines=own, run_files=_named(run_files), **options, **shared)
 
     say = partial(click.echo, err=form != "text")

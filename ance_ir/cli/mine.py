@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def command(dataset: str, system: str, layout: str, out: Path, examples: int, fi
         out,
         layout,
         _how(options),
+        say=partial(click.echo, err=True),
         pipelines=load_pipelines(file, source) if file else {},
         verbose=True,
         **options,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from ance_ir.models.dense.tower import Tower
 
@@ -29,13 +30,23 @@ class Size:
     @classmethod
     def of(cls, tower: Tower) -> Size:
         """The size of a tower."""
-        config = tower.backbone.config
-        linear = (module for name, module in tower.backbone.named_modules() if isinstance(module, nn.Linear) and "pooler" not in name)
+        return cls.of_backbone(tower.backbone, tower)
+
+    @classmethod
+    def of_backbone(cls, backbone: PreTrainedModel, whole: nn.Module | None = None) -> Size:
+        """The size of a transformer.
+
+        Args:
+            backbone: it.
+            whole: the model that it is in, whose weights are counted; by default itself.
+        """
+        config = backbone.config
+        linear = (module for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and "pooler" not in name)
         return cls(
             layers=config.num_hidden_layers,
             width=config.hidden_size,
             matrices=sum(module.weight.numel() for module in linear),
-            weights=sum(weight.numel() for weight in tower.parameters()),
+            weights=sum(weight.numel() for weight in (whole or backbone).parameters()),
         )
 
     def cut(self, layers: int) -> Size:

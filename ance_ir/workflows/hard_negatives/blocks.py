@@ -95,6 +95,11 @@ class Blocks:
         """Whether a block is kept."""
         return self.folder is not None and (self.folder / f"block-{number:06d}.npz").exists()
 
+    @property
+    def begun(self) -> bool:
+        """Whether any block is kept."""
+        return self.folder is not None and any(self.folder.glob("block-*.npz"))
+
     def remove(self) -> None:
         """Remove the folder."""
         if self.folder is not None:

@@ -33,10 +33,11 @@ from ance_ir.ragged import rows_of, starts_of
 from ance_ir.training import TrainingQueries
 from ance_ir.training.negatives.source import draw_places
 from ance_ir.workflows.hard_negatives.blocks import Block, Blocks
-from ance_ir.workflows.hard_negatives.rankers import ranker_of, usual_exclusions
+from ance_ir.workflows.hard_negatives.rankers import TOGETHER, ranker_of, usual_exclusions
 from ance_ir.workflows.hard_negatives.report import NEAREST, MiningReport, Suspect
 from ance_ir.workflows.hard_negatives.settings import HardNegatives
 from ance_ir.workflows.pairs import pairs_of_file
+from ance_ir.workflows.planning.estimates import Estimate, estimate_mining
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,8 @@ def mine_negatives(
         work = None
     manifest = {"dataset": dataset.fingerprint, "split": split, "system": name, "pipeline": made_by, **how.decisive}
     blocks = Blocks(None if work is None else as_path(work))
-    return MinedRecords(
-        store=store, queries=queries, ranker=ranker, how=how, blocks=blocks, manifest=manifest, other=other, verbose=verbose
-    )
+    made: Any = {"store": store, "queries": queries, "ranker": ranker, "how": how, "blocks": blocks, "other": other}
+    return MinedRecords(pipeline=pipeline, manifest=manifest, verbose=verbose, **made)
 
 
 def _opened(system: str | pt.Transformer, dataset: Dataset, **options: Any) -> Callable[[int], tuple[str, pt.Transformer]]:
@@ -132,6 +132,7 @@ class MinedRecords:
         blocks: keep what is mined.
         manifest: what decides what is mined.
         other: the negatives of another mining, to compare with.
+        pipeline: which the ranker asks.
         verbose: show progress.
         report: of the last reading; complete when all records have been read.
     """
@@ -143,6 +144,7 @@ class MinedRecords:
     blocks: Blocks
     manifest: Mapping[str, Any]
     other: Sequence[np.ndarray] | None = None
+    pipeline: pt.Transformer | None = None
     verbose: bool = False
 
     def __post_init__(self) -> None:
@@ -150,6 +152,13 @@ class MinedRecords:
 
     def __repr__(self) -> str:
         return f"MinedRecords({self.manifest['system']!r}, {len(self.queries):,} queries)"
+
+    def estimate(self) -> Estimate | None:
+        """What mining will take; ``None`` where some is done, or it is not known what it takes."""
+        if self.pipeline is None or self.blocks.begun or self.how.filters.teacher is not None:
+            return None
+        together = len(self.queries) if isinstance(self.ranker, DenseRanker) else TOGETHER
+        return estimate_mining(self.pipeline, self.queries.texts, self.how.depth, together)
 
     def __iter__(self) -> Iterator[TrainingRecord]:
         scored = self.how.scores

@@ -22,7 +22,7 @@ from ance_ir.pipelines import BertReranker, WithoutItself
 from ance_ir.ragged import owners_of
 from ance_ir.training import TrainingQueries
 
-_BLOCK = 64
+TOGETHER = 64
 """Queries that a pipeline is asked together."""
 
 _DOCUMENTS = 1 << 16
@@ -132,8 +132,8 @@ class PipelineRanker:
         extra = np.where(excluded <= self._usual, self._usual, deeper)
         for one in np.unique(extra).tolist():
             pipeline, alike = self._pipelines(count + one), asked[extra == one]
-            for start in range(0, len(alike), _BLOCK):
-                yield self._allowed(pipeline, alike[start : start + _BLOCK], count)
+            for start in range(0, len(alike), TOGETHER):
+                yield self._allowed(pipeline, alike[start : start + TOGETHER], count)
 
     def _allowed(self, pipeline: pt.Transformer, block: np.ndarray, count: int) -> Allowed:
         """The rankings of a block of queries."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,21 @@ from ance_ir.files import as_path, atomic_folder, atomic_open
 from ance_ir.workflows.hard_negatives.mine import mine_negatives
 from ance_ir.workflows.hard_negatives.report import MiningReport
 from ance_ir.workflows.hard_negatives.settings import HardNegatives
+from ance_ir.workflows.planning.estimates import announced
 
 TREC = "trec"
 """The format that is no layout: a run of the negatives alone."""
 
 
 def write_negatives(
-    dataset: Dataset, system: str, out: Path | str, layout: str, how: HardNegatives | None = None, **options: Any
+    dataset: Dataset,
+    system: str,
+    out: Path | str,
+    layout: str,
+    how: HardNegatives | None = None,
+    *,
+    say: Callable[[str], object] | None = None,
+    **options: Any,
 ) -> MiningReport:
     """Mine hard negatives into a training file, which appears whole or not at all.
 
@@ -40,6 +48,7 @@ def write_negatives(
         out: the file to write; of layouts, a name without ending is that of a folder, in which the file is called like the split.
         layout: a layout of training records, or ``"trec"``: a run of the negatives, without the positives, always with scores.
         how: which negatives.
+        say: called with an estimate of what long mining will take, and with what it took.
         options: see ``mine_negatives``.
 
     Raises:
@@ -55,10 +64,11 @@ def write_negatives(
     even = layout != TREC and formats[layout].even
     how = dataclasses.replace(how, at_least=how.negatives_per_query if even else max(1, how.at_least))
     mined = mine_negatives(dataset, system, how, work=out.with_name(f"{out.name}.mining"), **options)
-    if layout == TREC:
-        _write_runs(mined.runs(), out, "mined")
-    else:
-        _write_records(formats[layout], mined, out, options.get("split", "train"))
+    with announced(mined.estimate() if say else None, say):
+        if layout == TREC:
+            _write_runs(mined.runs(), out, "mined")
+        else:
+            _write_records(formats[layout], mined, out, options.get("split", "train"))
     mined.blocks.remove()
     return mined.report
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
+import pyterrier as pt
 
 from ance_ir.datasets.store.joined import NumberedDocuments
+from ance_ir.eval.experiment import Announce
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.dense.size import Size
 from ance_ir.training import NegativeSchedule, Trainer
 from ance_ir.workflows.planning.figures import duration
-from ance_ir.workflows.planning.job import Corpus, Job, is_planned
+from ance_ir.workflows.planning.job import Corpus, Job
 from ance_ir.workflows.planning.machine import Machine
-from ance_ir.workflows.planning.stages import Stage, encoding, mining, step_counts
+from ance_ir.workflows.planning.pipelines import Flow, UnknownCostError, Work
+from ance_ir.workflows.planning.searching import is_planned
+from ance_ir.workflows.planning.stages import RUN_LINE, Stage, encoding, mining, step_counts
 
 LONG = 10.0
 """Seconds from which on work is long enough for an estimate to be said."""
@@ -118,6 +123,61 @@ def estimate_training(
     parts = [steps, *([mining(job)] if refreshes else []), *([encoding(job)] if trainer.measures_last else [])]
     seconds = sum(machine.seconds(part.counts) for part in parts) / trainer.world.size
     return Estimate(seconds=seconds, disk=sum(part.disk for part in parts), source=_source(machine))
+
+
+def estimate_evaluation(systems: Mapping[str, pt.Transformer], queries: pd.DataFrame) -> Estimate | None:
+    """What running systems over queries and evaluating their runs will take.
+
+    Args:
+        systems: by name.
+        queries: frame with ``query``.
+
+    Returns:
+        ``None`` if there are none, or it is not known what one takes.
+    """
+    if not systems:
+        return None
+    work, asked = Work(), Flow.of(queries["query"].tolist())
+    try:
+        results = len(queries) * sum(work.through(system, asked).found for system in systems.values())
+    except UnknownCostError:
+        return None
+    work.add({"evaluation.result": results})
+    return _estimate(work, RUN_LINE * results)
+
+
+def announcing_evaluation(say: Callable[[str], object]) -> Announce:
+    """For ``evaluate_systems``: says what the systems will take, and took.
+
+    Args:
+        say: called with each line.
+    """
+    return lambda systems, queries: announced(estimate_evaluation(systems, queries), say)
+
+
+def estimate_mining(pipeline: pt.Transformer, queries: Sequence[str], depth: int, together: int) -> Estimate | None:
+    """What mining with a pipeline will take; ``None`` if it is not known what it takes.
+
+    Args:
+        pipeline: what ranks.
+        queries: their texts.
+        depth: candidates of each.
+        together: how many are asked at a time.
+    """
+    work, asked = Work(), Flow.of(queries)
+    try:
+        work.through(pipeline, replace(asked, queries=min(together, len(queries))))
+    except UnknownCostError:
+        return None
+    times = len(queries) / min(together, len(queries))
+    work.counts = {name: times * count for name, count in work.counts.items()}
+    work.add({"mining.candidate": len(queries) * depth})
+    return _estimate(work, 0.0)
+
+
+def _estimate(work: Work, disk: float) -> Estimate:
+    machine = Machine.at_hand(gpu=work.on_gpu)
+    return Estimate(seconds=machine.seconds(work.counts), disk=work.disk + disk, source=_source(machine))
 
 
 def _job(encoder: DenseEncoder, store: NumberedDocuments, passages: PassageScheme, **options: int | str) -> Job:

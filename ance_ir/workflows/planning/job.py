@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ance_ir.brief import Brief
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
-from ance_ir.indexes.ann.settings import FaissSettings, is_exact, parse_backend
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.dense.size import Size
+from ance_ir.workflows.planning.searching import check_planned
 
 SIZES = {"minilm": (6, 384), "bert-base": (12, 768), "bert-large": (24, 1024)}
 """Layers and width of encoders that are known by name."""
@@ -111,26 +111,11 @@ class Job(Brief):
             if getattr(self, name) < least.get(name, 0):
                 raise UsageError(f"{name} is at least {least.get(name, 0)}, not {getattr(self, name)}")
         for backend in (self.backend, self.mining_backend):
-            if not is_planned(backend):
-                raise UsageError(f"backend {backend}: exact, or a family with hnsw or ivf was expected; nothing else is planned")
-
-    @property
-    def faiss(self) -> FaissSettings:
-        """The Faiss family, where the backend is one."""
-        return parse_backend(self.backend)
+            check_planned(backend)
 
 
 BYTES = {"float16": 2, "float32": 4}
 """Of a component of a stored vector."""
-
-
-def is_planned(backend: str) -> bool:
-    """Whether it is known what building and searching such a backend takes.
-
-    Raises:
-        UsageError: there is no such family.
-    """
-    return is_exact(backend) or parse_backend(backend).graph or parse_backend(backend).inverted
 
 
 def find_size(name: str) -> Size:

@@ -34,6 +34,7 @@ UNITS = {
     "search.component": "component of a vector, for all queries that are searched together",
     "search.product": "query and component of a vector",
     "search.result": "query and vector found",
+    "search.pair": "component of a vector that is scored for a query again",
     "faiss.hnsw": "component of a vector and halving of their number",
     "faiss.ivf": "component of a vector and list",
     "faiss.hnsw_query": "component of a query, candidate held and halving of the number of vectors",

@@ -1,26 +1,16 @@
-"""What each stage of a job does, and what that needs: the laws by which unit costs become a plan.
-
-Shapes in names: N passages, D dimensions, Q queries, K results of a query.
-"""
+"""What each stage of a job does, and what that needs: the laws by which unit costs become a plan."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import faiss
-
-from ance_ir.indexes.ann.filling import PIECE_BYTES
-from ance_ir.indexes.ann.layers import empty_index, layers
-from ance_ir.indexes.ann.parts.hnsw import held_candidates
-from ance_ir.indexes.ann.parts.ivf import probed_lists
-from ance_ir.indexes.ann.recipe import TRAINING_BYTES, recipe_of, training_rows
 from ance_ir.indexes.ann.settings import is_exact
 from ance_ir.indexes.mining.search import SAMPLE
 from ance_ir.indexes.search.exact import MEMORY_BUDGET
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.workflows.planning.job import BYTES, Corpus, Job
+from ance_ir.workflows.planning.searching import Counts, Searched, reading, total
 from ance_ir.workflows.planning.training_memory import training_memory
 
 PROCESS = 600 << 20
@@ -38,11 +28,8 @@ PER_QUERY = 1_000
 PER_RESULT = 440
 """Bytes of memory for a row of a run, while it is evaluated: itself, and what is made of it."""
 
-RESULTS_TOGETHER = 1 << 21
-"""Results, of all queries for which the vectors are read once; about as many as exact search holds in its memory."""
-
-KMEANS = 10
-"""Rounds in which Faiss finds the centres of lists."""
+RUN_LINE = 60
+"""Bytes on disk of a result in a run."""
 
 _KEPT = {"hidden": 6, "inner": 2}
 """Activations of a token that live at once, in widths and in inner widths of a layer, of 4 bytes."""
@@ -62,7 +49,7 @@ class Stage:
     """
 
     name: str
-    counts: Mapping[str, float]
+    counts: Counts
     spread: bool = False
     disk: float = 0.0
     memory: float = PROCESS
@@ -134,78 +121,35 @@ def _encoder(job: Job) -> float:
 
 
 def _faiss(job: Job) -> Stage:
-    rows = round(job.corpus.passages)
-    return Stage(
-        name=f"building {job.faiss.family}", counts=faiss_counts(job, rows), disk=faiss_bytes(job), memory=PROCESS + _building(job)
-    )
+    searched = searched_by(job, job.backend)
+    return Stage(name=f"building {searched.family}", counts=searched.building, disk=searched.bytes, memory=PROCESS + searched.held_building)
 
 
-def _building(job: Job) -> float:
-    """Bytes that are held while a Faiss file is built: a graph, or a piece of an inverted file and the vectors that it learns from."""
-    if not job.faiss.inverted:
-        return faiss_bytes(job)
-    return min(PIECE_BYTES, faiss_bytes(job)) + min(TRAINING_BYTES, 4.0 * job.dimension * job.corpus.passages)
-
-
-def faiss_counts(job: Job, rows: int) -> dict[str, float]:
-    """What building a Faiss file over so many vectors takes."""
-    if job.faiss.graph:
-        return {"faiss.hnsw": rows * job.dimension * math.log2(max(2, rows))}
-    lists = _lists(job, rows)
-    trained = training_rows(rows, job.dimension, lists)
-    return {"faiss.ivf": (rows + KMEANS * trained) * job.dimension * lists}
-
-
-def _lists(job: Job, rows: int) -> int:
-    recipe = recipe_of(job.faiss, rows, job.dimension)
-    return next(int(layer.nlist) for layer in layers(empty_index(recipe, job.dimension, job.faiss)) if hasattr(layer, "nlist"))
-
-
-def faiss_bytes(job: Job) -> float:
-    """Bytes of a Faiss file, which is also the memory that it takes."""
-    rows = round(job.corpus.passages)
-    found = 0.0
-    for layer in layers(empty_index(recipe_of(job.faiss, rows, job.dimension), job.dimension, job.faiss)):
-        if hasattr(layer, "hnsw"):
-            links = layer.hnsw.nb_neighbors(0) + 1  # one in the levels above, on average
-            found += rows * (faiss.downcast_index(layer.storage).sa_code_size() + 4 * links + 12)
-        elif hasattr(layer, "nlist"):
-            found += rows * (layer.code_size + 8) + 4 * layer.nlist * job.dimension
-            found += 4 * layer.pq.ksub * job.dimension if hasattr(layer, "pq") else 0
-    return found
-
-
-def _search(job: Job, queries: float, results: int) -> dict[str, float]:
-    """Exact search."""
-    components = job.corpus.passages * job.dimension
-    return {
-        "search.component": math.ceil(queries * results / RESULTS_TOGETHER) * components,
-        "search.product": queries * components,
-        "search.result": queries * results,
-    }
-
-
-def _asking(job: Job, queries: float) -> dict[str, float]:
-    """Queries are encoded."""
-    operations = job.size.operations([job.query_tokens])
-    return {"encoding.token": queries * job.query_tokens, "encoding.passage": queries, "encoding.operation": queries * operations}
+def searched_by(job: Job, backend: str) -> Searched:
+    """The vectors of a job."""
+    return Searched(rows=round(job.corpus.passages), dimension=job.dimension, backend=backend)
 
 
 def mining(job: Job) -> Stage:
     """Each refresh encodes the corpus and the queries, searches, and keeps candidates."""
-    exact, mined = is_exact(job.mining_backend), replace(job, backend=job.mining_backend)
-    searched = [_search(job, job.queries if exact else min(SAMPLE, job.queries), job.depth)]  # a sample tells what was missed
-    if not exact:
-        searched += [faiss_counts(mined, round(job.corpus.passages)), faiss_search(mined, job.queries)]
-    once = _sum(encoding(job).counts, _asking(job, job.queries), *searched, {"mining.candidate": job.queries * job.depth})
+    exact, searched = is_exact(job.mining_backend), searched_by(job, job.mining_backend)
+    sample = {} if exact else searched_by(job, "exact").searching(min(SAMPLE, job.queries), job.depth)  # it tells what was missed
+    once = total(
+        encoding(job).counts,
+        reading(job.size, [job.query_tokens], job.queries),
+        searched.building,
+        searched.searching(job.queries, job.depth),
+        sample,
+        {"mining.candidate": job.queries * job.depth},
+    )
     kept = 8.0 * job.queries * job.depth
     held = PER_QUERY * job.queries + kept + 4 * job.size.weights + PER_DOCUMENT * job.corpus.documents
     return Stage(
         name=f"mining, {job.refreshes} ×",
         counts={name: job.refreshes * count for name, count in once.items()},
         spread=True,
-        disk=encoding(job).disk + (0.0 if exact else faiss_bytes(mined)) + job.refreshes * kept,
-        memory=PROCESS + held + (MEMORY_BUDGET if exact else max(MEMORY_BUDGET, _building(mined))),
+        disk=encoding(job).disk + searched.bytes + job.refreshes * kept,
+        memory=PROCESS + held + max(MEMORY_BUDGET, searched.held_building),
         gpu_memory=max(_encoder(job), 4 * job.size.weights + MEMORY_BUDGET),
     )
 
@@ -234,28 +178,13 @@ def step_counts(job: Job) -> dict[str, float]:
 
 def _evaluation(job: Job) -> Stage:
     rows = job.test_queries * job.results
-    exact = is_exact(job.backend)
-    found = _search(job, job.test_queries, job.results) if exact else faiss_search(job, job.test_queries)
-    held = MEMORY_BUDGET if exact else faiss_bytes(job)
+    searched = searched_by(job, job.backend)
+    asked = reading(job.size, [job.query_tokens], job.test_queries)
     return Stage(
         name=f"evaluation, {job.test_queries:,} queries",
-        counts={**_asking(job, job.test_queries), **found, "evaluation.result": rows},
-        spread=exact,
-        disk=60.0 * rows,  # a run's line
-        memory=PROCESS + held + PER_RESULT * rows + PER_DOCUMENT * job.corpus.documents + 4 * job.size.weights,
+        counts=total(asked, searched.searching(job.test_queries, job.results), {"evaluation.result": rows}),
+        spread=is_exact(job.backend),
+        disk=RUN_LINE * rows,
+        memory=PROCESS + searched.held + PER_RESULT * rows + PER_DOCUMENT * job.corpus.documents + 4 * job.size.weights,
         gpu_memory=4 * job.size.weights + MEMORY_BUDGET,
     )
-
-
-def faiss_search(job: Job, queries: float) -> dict[str, float]:
-    """Search of a Faiss file, with its defaults."""
-    rows = round(job.corpus.passages)
-    if job.faiss.graph:
-        return {"faiss.hnsw_query": queries * job.dimension * held_candidates(rows) * math.log2(max(2, rows))}
-    lists = _lists(job, rows)
-    return {"faiss.scan": queries * job.dimension * (lists + rows * probed_lists(lists) / lists)}
-
-
-def _sum(*counts: Mapping[str, float]) -> dict[str, float]:
-    names = dict.fromkeys(name for one in counts for name in one)
-    return {name: sum(one.get(name, 0.0) for one in counts) for name in names}

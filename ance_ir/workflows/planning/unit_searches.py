@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import faiss
@@ -13,21 +12,18 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.eval import evaluate
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann.build import build_faiss, open_faiss
-from ance_ir.indexes.ann.layers import layers
-from ance_ir.indexes.ann.parts.hnsw import held_candidates
-from ance_ir.indexes.ann.parts.ivf import probed_lists
-from ance_ir.indexes.ann.recipe import training_rows
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.mining import Filters
 from ance_ir.indexes.mining.allowed import DenseRanker
 from ance_ir.indexes.mining.candidates import Candidates
 from ance_ir.indexes.search.device import exact_searcher
+from ance_ir.indexes.search.searcher import settled_scores
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 from ance_ir.models import DenseEncoder
 from ance_ir.training import TrainingQueries
 from ance_ir.workflows.planning.measuring import Found, Stopwatch
-from ance_ir.workflows.planning.stages import KMEANS
+from ance_ir.workflows.planning.searching import Searched
 
 _INNER = 32
 """Dimensions in which random vectors differ, as those of texts do in few."""
@@ -53,25 +49,21 @@ def search_costs(rows: int, encoder: DenseEncoder, folder: Path, watch: Stopwatc
 
 
 def faiss_costs(rows: int, encoder: DenseEncoder, folder: Path, watch: Stopwatch) -> Found:
-    """A graph and an inverted file, built and searched."""
+    """A graph and an inverted file, built and searched, and rows scored again."""
     store = random_vectors(rows, encoder.dimension, folder / "found")
     queries_QD = store.get(np.arange(_ASKED))
-    built, searched = {}, {}
-    for family in ("hnsw+sq8", "ivf+sq8"):
-        settings = parse_backend(family)
-        built[family] = watch(build_faiss, store, folder / "found", settings)
-        file = open_faiss(store, folder / "found", settings)
-        searcher = FaissSearcher(file, store, lambda found: found, settings)
-        searched[family] = watch(searcher.search, queries_QD, _FEW) / _ASKED / store.dimension
-    lists = next(layer.nlist for layer in layers(file.index) if hasattr(layer, "nlist"))
-    trained = training_rows(rows, store.dimension, lists)
-    halvings = math.log2(rows)
-    return {
-        "faiss.hnsw": (built["hnsw+sq8"] / (rows * store.dimension * halvings), 0.0),
-        "faiss.ivf": (built["ivf+sq8"] / ((rows + KMEANS * trained) * store.dimension * lists), 0.0),
-        "faiss.hnsw_query": (searched["hnsw+sq8"] / (held_candidates(rows) * halvings), 0.0),
-        "faiss.scan": (searched["ivf+sq8"] / (lists + rows * probed_lists(lists) / lists), 0.0),
-    }
+    found: Found = {}
+    for backend in ("hnsw+sq8,rescore=0", "ivf+sq8,rescore=0"):
+        searched, settings = Searched(rows=rows, dimension=store.dimension, backend=backend), parse_backend(backend)
+        built = watch(build_faiss, store, folder / "found", settings)
+        searcher = FaissSearcher(open_faiss(store, folder / "found", settings), store, lambda found: found, settings)
+        asked = watch(searcher.search, queries_QD, _FEW)
+        for seconds, counts in ((built, searched.building), (asked, searched.searching(_ASKED, _FEW))):
+            ((name, count),) = counts.items()
+            found[name] = seconds / count, 0.0
+    query_n, rows_n = np.divmod(np.random.default_rng(1).integers(_ASKED * rows, size=_ASKED * _MANY), rows)
+    again = watch(settled_scores, store, queries_QD, query_n, rows_n)
+    return {**found, "search.pair": (again / (len(rows_n) * store.dimension), 0.0)}
 
 
 def result_costs(index: AnceIndex, encoder: DenseEncoder, store: DocumentStore, queries: pd.DataFrame, watch: Stopwatch) -> Found:

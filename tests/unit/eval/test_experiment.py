@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +144,21 @@ def test_what_is_saved_can_be_read_again(evaluation: Evaluation, tmp_path: Path)
 
 
 def test_runs_that_are_there_are_used_again(tmp_path: Path) -> None:
+    announced: list[tuple[list[str], int]] = []
+
+    def announce(systems: Mapping[str, pt.Transformer], queries: pd.DataFrame) -> AbstractContextManager[None]:
+        announced.append((list(systems), len(queries)))
+        return contextlib.nullcontext()
+
     def evaluated(queries: pd.DataFrame = QUERIES, **systems: Fixed) -> Evaluation:
-        return evaluate_systems(systems, queries, QRELS, ["RR@10"], kept=KeptRuns(tmp_path / "runs"))
+        return evaluate_systems(systems, queries, QRELS, ["RR@10"], kept=KeptRuns(tmp_path / "runs"), announce=announce)
 
     first = evaluated(a=Fixed(0), b=Fixed(1))
     assert first.reused == ()
     again = {"a": Fixed(0), "b": Fixed(2)}
     second = evaluated(**again)
     assert second.reused == ("a",)
+    assert announced == [(["a", "b"], 11), (["b"], 11)]
     assert again["a"].asked == []
     assert again["b"].asked
     assert second.ms_per_query["a"] == first.ms_per_query["a"]

@@ -28,7 +28,8 @@ from ance_ir.workflows.planning.job import Corpus, Job, find_size
 from ance_ir.workflows.planning.machine import UNITS, Cost, Machine, own_units
 from ance_ir.workflows.planning.measuring import two_costs
 from ance_ir.workflows.planning.plan import make_plan
-from ance_ir.workflows.planning.stages import encoding, faiss_bytes, mining, stages, step_counts
+from ance_ir.workflows.planning.searching import Searched
+from ance_ir.workflows.planning.stages import encoding, mining, stages, step_counts
 from ance_ir.workflows.planning.training_memory import training_memory
 from tests.command import Run
 from tests.tiny import WORDS, encoder
@@ -147,7 +148,7 @@ def test_a_faiss_file_has_the_bytes_that_are_planned(tmp_path: Path, backend: st
     writer.append(np.random.default_rng(0).standard_normal((rows, dimension), dtype=np.float32))
     settings = parse_backend(backend)
     build_faiss(VectorStore(tmp_path, writer.finish()), tmp_path, settings)
-    planned = faiss_bytes(job(corpus=Corpus.of_mean(rows, 5, FirstP(), 512), dimension=dimension, backend=backend))
+    planned = Searched(rows=rows, dimension=dimension, backend=backend).bytes
     assert planned == pytest.approx(faiss_paths(tmp_path, settings)[0].stat().st_size, rel=0.1)
 
 
@@ -297,7 +298,7 @@ def test_what_cannot_be_planned_is_said_in_a_line(run: Run, arguments: list[str]
     assert len(error.strip().splitlines()) == 1
 
 
-def test_index_and_train_say_what_long_work_will_take_and_took(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_say_what_long_work_will_take_and_took(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "LONG", 0.0)
     collection = tmp_path / "collection"
     collection.mkdir()
@@ -317,3 +318,13 @@ def test_index_and_train_say_what_long_work_will_take_and_took(run: Run, tmp_pat
     status, out, _ = run("train", *common, "--steps", "2", "--batch-size", "1", "--depth", "3", "--out", tmp_path / "run")
     assert status == 0
     assert "estimate" not in out, "what is resumed takes less than all"
+    (collection / "queries.test.tsv").write_text("q1\tcat\n")
+    (collection / "qrels.test.txt").write_text("q1 0 d1 1\n")
+    evaluating = ("eval", "--dataset", collection, "--system", "bm25", "--system", tmp_path / "x.ance", "--out", tmp_path / "results")
+    mining = ("mine", "--dataset", collection, "--system", tmp_path / "x.ance", "--negatives-per-query", "2", "--format", "trec")
+    for command in (evaluating, (*mining, "--out", tmp_path / "mined.txt")):
+        status, _, said = run(*command)
+        assert status == 0, said
+        assert [line.split()[0] for line in said.splitlines() if "estimate" in line] == ["estimate:", "took"]
+    status, _, said = run(*evaluating)
+    assert (status, "estimate" in said) == (0, False), "the runs are there"
