@@ -13,6 +13,8 @@ import pytest
 
 from ance_ir.datasets import DocumentStore, load_dataset
 from ance_ir.indexes import FirstP, index_corpus
+from ance_ir.indexes.ann.build import build_faiss
+from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.search.exact import ExactSearcher
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.size import Size
@@ -24,8 +26,10 @@ from ance_ir.training.run.optimisation import make_optimiser
 from ance_ir.training.run.step import take_step
 from ance_ir.workflows.planning.job import Corpus, Job
 from ance_ir.workflows.planning.machine import Machine
+from ance_ir.workflows.planning.measuring import Stopwatch
+from ance_ir.workflows.planning.searching import Searched
 from ance_ir.workflows.planning.stages import stages, step_counts
-from ance_ir.workflows.planning.unit_searches import random_vectors
+from ance_ir.workflows.planning.unit_searches import faiss_costs, random_vectors
 from ance_ir.workflows.planning.units import measure_units
 
 pytestmark = pytest.mark.large
@@ -98,6 +102,23 @@ def test_exact_search_takes_what_is_planned(units: Machine, rows: int, tmp_path:
     queries_QD = store.get(np.arange(ASKED))
     searcher.search(queries_QD, RESULTS)
     assert units.seconds(counts) == pytest.approx(took(lambda: searcher.search(queries_QD, RESULTS)), rel=0.25)
+
+
+@pytest.fixture(scope="module")
+def of_graph(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """The unit of building a graph, by one of 13,333 vectors."""
+    return faiss_costs(13_333, 384, tmp_path_factory.mktemp("faiss"), Stopwatch(processor_seconds))["faiss.hnsw"][0]
+
+
+@pytest.mark.parametrize("rows", [20_000, 40_000])
+def test_a_graph_takes_to_build_what_is_planned(of_graph: float, rows: int, tmp_path: Path) -> None:
+    store, backend = random_vectors(rows, 384, tmp_path / "vectors"), "hnsw+sq8"
+    began = processor_seconds()
+    build_faiss(store, tmp_path / "vectors", parse_backend(backend))
+    seconds = processor_seconds() - began
+    planned = of_graph * Searched(rows=rows, dimension=384, backend=backend).building["faiss.hnsw"]
+    print(rows, planned, seconds)
+    assert planned == pytest.approx(seconds, rel=0.25)
 
 
 @pytest.mark.parametrize("batch_size", [4, 24])

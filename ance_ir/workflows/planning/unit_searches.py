@@ -48,9 +48,9 @@ def search_costs(rows: int, encoder: DenseEncoder, folder: Path, watch: Stopwatc
     }
 
 
-def faiss_costs(rows: int, encoder: DenseEncoder, folder: Path, watch: Stopwatch) -> Found:
+def faiss_costs(rows: int, dimension: int, folder: Path, watch: Stopwatch) -> Found:
     """A graph and an inverted file, built and searched, and rows scored again."""
-    store = random_vectors(rows, encoder.dimension, folder / "found")
+    store = random_vectors(rows, dimension, folder / "found")
     queries_QD = store.get(np.arange(_ASKED))
     found: Found = {}
     for backend in ("hnsw+sq8,rescore=0", "ivf+sq8,rescore=0"):

@@ -91,7 +91,7 @@ def measure_units(
             lambda: _documents(short, long, folder, watch),
             lambda: _bm25(short, long, queries, folder, watch),
             lambda: _encoding(encoder, some, longer, folder, watch),
-            lambda: {**search_costs(vectors, encoder, folder, watch), **faiss_costs(vectors // 3, encoder, folder, watch)},
+            lambda: {**search_costs(vectors, encoder, folder, watch), **faiss_costs(vectors // 3, encoder.dimension, folder, watch)},
             lambda: result_costs(AnceIndex(folder / "short.ance"), encoder, some.store, queries, watch),
             lambda: step_costs(encoder, some, queries, watch),
         ]
