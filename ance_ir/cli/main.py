@@ -1,8 +1,8 @@
 """The command ``ance-ir``: its options, the table of its subcommands, and its error messages.
 
 A subcommand is the object ``command`` of the module ``ance_ir.cli.<name>``, "_" for "-".
-Exit codes: 0 done, 1 the output was closed, 2 an error (explained in one line; two more show the place in
-the text of a system), 130 interrupted.
+Exit codes: 0 done, 1 the output was closed or a figure was not reproduced, 2 an error (explained in one line; two more
+show the place in the text of a system), 130 interrupted.
 """
 
 from __future__ import annotations

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ance_ir.cli._options import UserPath, device_option
+
+if TYPE_CHECKING:
+    from ance_ir.paper.reproduction import Outcome
 
 EXAMPLE = """
 \b
@@ -28,6 +32,8 @@ def command(names: tuple[str, ...], out: Path, dry_run: bool, device: str | None
     Checkpoint, vectors or documents, and queries are downloaded and verified, unless they are there; then the figures are computed and
     compared with the published ones. OUT/NAME/FIGURE/log.md says how they came about. After an interruption, the same command resumes.
     NAME may also be a file in .toml, of the form of those in ance_ir/paper/reproductions.
+
+    The exit code is 1 where a figure is not within its tolerance; a last line names those that are not. It is 2 where there is an error.
     """
     from ance_ir.paper import reproduction
 
@@ -36,9 +42,13 @@ def command(names: tuple[str, ...], out: Path, dry_run: bool, device: str | None
         for line in reproduction.listing(chosen):
             click.echo(line)
         return
+    outcomes: list[Outcome] = []
     for one in chosen:
         click.echo(f"{one.name}: {one.describes}")
         if dry_run:
             reproduction.dry_run(one, out, click.echo)
         else:
-            reproduction.reproduce(one, out, device=device, verbose=True, say=click.echo)
+            outcomes += reproduction.reproduce(one, out, device=device, verbose=True, say=click.echo)
+    if missed := [f"{outcome.name} ({', '.join(outcome.missed)})" for outcome in outcomes if outcome.missed]:
+        click.echo(f"not within the tolerance: {'; '.join(missed)}", err=True)
+        click.get_current_context().exit(1)

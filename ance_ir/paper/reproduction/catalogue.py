@@ -15,7 +15,7 @@
     dimension = 768
     passages = "maxp"                            # where the ids are of passages, docno#0, …: a scheme under which they are found
 
-    [corpus]                                     # left out where no text of a document is read
+    [corpus]                                     # left out where no text of a document is read; fetched for figures that read some
     documents = 8_841_823
     tokens = 75                                  # of a document, the mean
     download = 1_100_000_000                     # bytes
@@ -26,11 +26,13 @@
     dataset = "msmarco-passage/dev/small"
     queries = 6980
     system = "{index}[prf=average:3]"            # as ance-ir eval takes it; {index} is that of the vectors, {model} the checkpoint
+    bm25 = "candidates"                          # a system that is run as well, for the overlap with it; left out elsewhere
     published = [{ publication = "pyserini", system = "ANCE FirstP", tolerance = 0.0005 }]
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,12 +40,19 @@ from typing import Any
 
 from ance_ir.choices import check_choice
 from ance_ir.errors import UsageError
+from ance_ir.eval.measures import parse_measures, required_evidence
 from ance_ir.eval.published import PublishedFigure, published_figures
 from ance_ir.files import as_path
 from ance_ir.registries import REPRODUCTIONS
 from ance_ir.typed_json import read_typed_toml
 
+BESIDE = "run='bm25'"
+"""In the name of a measure that compares with the run of BM25."""
+
 _ENDING = ".toml"
+
+_WITHOUT_TEXTS = re.compile(r"(candidates( % \d+)? >> )?\{index\}(\[[^]]*\])?")
+"""A system of vectors alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +124,7 @@ class Figure:
         queries: how many there are.
         system: as ``ance-ir eval`` takes it; ``{index}`` is the index of the vectors, ``{model}`` the checkpoint.
         published: what is compared with.
+        bm25: likewise, another system, called ``bm25``; then the overlap with it is compared, otherwise all else that is published.
     """
 
     name: str
@@ -122,19 +132,31 @@ class Figure:
     queries: int
     system: str
     published: tuple[Expected, ...]
+    bm25: str = ""
 
     def expected(self) -> list[tuple[Expected, PublishedFigure]]:
-        """What is compared with, and its values.
+        """What is compared with, and those of its values that are.
 
         Raises:
-            UsageError: there is no such figure.
+            UsageError: there is no such figure, or none of these values.
         """
         found = []
         for one in self.published:
             known = [figure for figure in published_figures() if figure.publication == one.publication and figure.is_on(self.dataset)]
             named = {figure.system: figure for figure in known}
-            found.append((one, named[check_choice(f"system of {one.publication} on {self.dataset}", one.system, named)]))
+            figure = named[check_choice(f"system of {one.publication} on {self.dataset}", one.system, named)]
+            values = {measure: value for measure, value in figure.values.items() if (BESIDE in measure) == bool(self.bm25)}
+            if not values:
+                what = "overlap with BM25" if self.bm25 else "figure but the overlap with BM25"
+                raise UsageError(f"{one.publication} gives no {what} of {one.system} on {self.dataset}")
+            found.append((one, replace(figure, values=values)))
         return found
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether it takes the documents' texts: for BM25, to encode or rerank them, or to look for answers in them."""
+        answers = "answers" in required_evidence(parse_measures(self.measures))
+        return answers or not (_WITHOUT_TEXTS.fullmatch(self.system) and self.bm25 in ("", "candidates"))
 
     @property
     def measures(self) -> list[str]:
@@ -191,7 +213,8 @@ def find_reproductions(names: Sequence[str]) -> list[Reproduction]:
         whole, one = _find(name)
         before = chosen.get(whole.name)
         kept = [figure for figure in whole.figures if one in ("", figure.name) or (before is not None and figure in before.figures)]
-        chosen[whole.name] = replace(whole, figures=tuple(kept))
+        corpus = whole.corpus if any(figure.reads_texts for figure in kept) else None
+        chosen[whole.name] = replace(whole, figures=tuple(kept), corpus=corpus)
     return list(chosen.values())
 
 

@@ -9,8 +9,8 @@ from ance_ir.paper.reproduction.catalogue import Figure, Reproduction
 from ance_ir.paper.reproduction.comparison import decimals
 from ance_ir.paper.reproduction.planned import takes
 
-PAPER = "xiong-2021"
-"""The publication of which it is said what cannot be reproduced."""
+PAPERS = ("xiong-2021", "karpukhin-2020")
+"""The publications of which it is said what cannot be reproduced."""
 
 
 def listing(reproductions: Sequence[Reproduction]) -> Iterator[str]:
@@ -19,25 +19,25 @@ def listing(reproductions: Sequence[Reproduction]) -> Iterator[str]:
         yield f"{one.name}: {one.describes}"
         yield f"  {one.model or 'BM25'}; {takes(one)}"
         for figure in one.figures:
-            yield f"    {one.name}/{figure.name}: {figure.system} on {figure.dataset}"
+            beside = f" beside {figure.bm25}" if figure.bm25 else ""
+            yield f"    {one.name}/{figure.name}: {figure.system}{beside} on {figure.dataset}"
             yield f"      {_published(figure)}"
         yield ""
     if left := left_out(reproductions):
-        yield f"Of the paper's figures without a released checkpoint: {'; '.join(left)}. `ance-ir train --recipe` trains such models."
+        yield f"Of the papers' figures without a released checkpoint: {'; '.join(left)}. `ance-ir train --recipe` trains such models."
 
 
 def left_out(reproductions: Sequence[Reproduction]) -> list[str]:
-    """Figures of the paper that no reproduction compares with."""
+    """Figures of the papers that no reproduction compares with."""
     covered = {
-        (known.dataset, known.system)
+        (known.publication, known.dataset, known.system)
         for one in reproductions
         for figure in one.figures
-        for expected, known in figure.expected()
-        if expected.publication == PAPER
+        for _, known in figure.expected()
     }
     missing: dict[str, list[str]] = {}
     for figure in published_figures():
-        if figure.publication == PAPER and (figure.dataset, figure.system) not in covered:
+        if figure.publication in PAPERS and (figure.publication, figure.dataset, figure.system) not in covered:
             missing.setdefault(figure.dataset, []).append(figure.system)
     return [f"{dataset}: {', '.join(systems)}" for dataset, systems in missing.items()]
 

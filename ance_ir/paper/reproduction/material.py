@@ -78,10 +78,10 @@ def _questions(figure: Figure) -> Step:
         found = len(dataset.queries())
         if found != figure.queries:
             raise UsageError(f"{figure.dataset} was expected to have {figure.queries:,} queries, and has {found:,}: another version of it")
-        if "qrels" in required_evidence(parse_measures(figure.measures)):
-            dataset.qrels()
-        else:
+        if "answers" in required_evidence(parse_measures(figure.measures)):
             dataset.answers()
+        else:
+            dataset.qrels()
 
     return Step(does=f"queries and judgements of {figure.dataset}", run=run)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ance_ir.paper.reproduction.planned import size, takes
 from ance_ir.pipelines.systems import OpenModels
 from ance_ir.processes import usable_cpus
 
-SYSTEM = "reproduced"
+SYSTEM, BM25 = "reproduced", "bm25"
 
 Say = Callable[[str], object]
 
@@ -36,6 +37,11 @@ class Outcome:
     name: str
     comparisons: list[Comparison]
     log: Path
+
+    @property
+    def missed(self) -> list[str]:
+        """The measures that differ by more than their tolerance from what is published."""
+        return list(dict.fromkeys(one.measure for one in self.comparisons if not one.within))
 
 
 def dry_run(reproduction: Reproduction, folder: Path, say: Say) -> None:
@@ -75,7 +81,7 @@ def reproduce(reproduction: Reproduction, folder: Path, *, device: str | None = 
         place = folder / reproduction.name / figure.name
         found = evaluate_on_dataset(
             figure.dataset,
-            [f"{SYSTEM}={_system(reproduction, figure, folder)}"],
+            list(_systems(reproduction, figure, folder)),
             measures=figure.measures,
             device=device,
             models=models,
@@ -97,16 +103,19 @@ def reproduce(reproduction: Reproduction, folder: Path, *, device: str | None = 
 
 def command_of(reproduction: Reproduction, figure: Figure, folder: Path) -> str:
     """The command that evaluates a figure once all is there."""
-    measures = " ".join(f"--measure '{measure}'" for measure in figure.measures)
-    return f"ance-ir eval --dataset {figure.dataset} --system '{SYSTEM}={_system(reproduction, figure, folder)}' {measures}"
+    parts = ["ance-ir", "eval", "--dataset", figure.dataset]
+    parts += [part for system in _systems(reproduction, figure, folder) for part in ("--system", system)]
+    return shlex.join([*parts, *(part for measure in figure.measures for part in ("--measure", measure))])
 
 
-def _system(reproduction: Reproduction, figure: Figure, folder: Path) -> str:
+def _systems(reproduction: Reproduction, figure: Figure, folder: Path) -> Iterator[str]:
     if set("\"'") & set(str(folder)):
         raise UsageError(f"{folder}: a path without quotes was expected; choose another --out")
     index, model = index_path(folder, reproduction), model_of(reproduction, folder)
-    return figure.system.replace("{index}", f'"{index}"').replace("{model}", f'"{model}"')
+    for name, system in ((SYSTEM, figure.system), (BM25, figure.bm25)):
+        if system:
+            yield f"{name}={system}".replace("{index}", f'"{index}"').replace("{model}", f'"{model}"')
 
 
 def _values(found: Evaluation) -> dict[str, float]:
-    return {measure: mean.value for row in found.rows() for measure, mean in row.means.items()}
+    return {measure: mean.value for row in found.rows() if row.system == SYSTEM for measure, mean in row.means.items()}
