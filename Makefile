@@ -1,6 +1,6 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-large test-lowest check record results bench notebooks gpu-check gpu-wheels
+.PHONY: help setup demo test test-slow test-large test-lowest check record results paper bench notebooks gpu-check gpu-wheels
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -55,6 +55,9 @@ record: setup ## run the code of a page again and write what it prints: make rec
 
 results: setup ## all figures of docs/results.md that come from one command each (an hour on two cores)
 	$(MAKE) record PAGE=docs/results.md
+
+paper: setup ## the paper's analyses that are quick, by the commands of docs/paper.md: tables and pictures in runs/recorded/paper/paper
+	$(MAKE) record PAGE=docs/paper.md
 
 bench: setup ## search and encoding beside the alternatives, and what a pipeline's parts cost
 	$(VENV)/bin/ance-ir bench search

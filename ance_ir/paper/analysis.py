@@ -74,13 +74,12 @@ class Asked:
         count = min(len(qids), self.queries or most)
         return [qids[place] for place in np.sort(np.random.default_rng(self.seed).choice(len(qids), count, replace=False))]
 
-    def evaluated(self, measures: Sequence[str], *, num_results: int | None = None, baseline: str | None = None) -> Evaluation:
-        """An evaluation of the systems; runs that were made before are used again.
+    def evaluated(self, measures: Sequence[str], *, num_results: int | None = None) -> Evaluation:
+        """An evaluation of the systems, compared with the first; runs that were made before are used again.
 
         Args:
-            measures: their names; none: those of the dataset's suite.
+            measures: their names.
             num_results: documents a query; by default the suite's depth.
-            baseline: with which the others are compared; by default the first.
         """
         return evaluate_on_dataset(
             self.dataset,
@@ -90,17 +89,13 @@ class Asked:
             num_results=num_results,
             device=self.device,
             kept=KeptRuns(self.folder / "runs"),
-            baseline=baseline or self.names()[0],
+            baseline=self.names()[0],
             verbose=self.verbose,
         )
 
     def names(self) -> list[str]:
         """The names of the systems."""
         return list(self._parser().read_all(self.texts("system")))
-
-    def pipelines(self, num_results: int) -> dict[str, pt.Transformer]:
-        """The systems by name, with so many documents a query."""
-        return self._parser(num_results).parse_all(self.texts("system"))
 
     def dense(self, text: str, num_results: int = 1000) -> tuple[str, DenseRetriever]:
         """The name of a system and what it retrieves with: an index and its model.
@@ -132,10 +127,12 @@ class Need:
     Attributes:
         what: is expected there, in a phrase.
         least: how many of them; 0: it may be left out.
+        most: how many at most; ``None``: any number.
     """
 
     what: str
     least: int = 1
+    most: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,11 +172,12 @@ class Analysis:
         """Refuse what does not go with the analysis.
 
         Raises:
-            UsageError: an option that it needs was not given often enough, or one that it does not take was given.
+            UsageError: an option was given too seldom or too often, or one that it does not take was given.
         """
         for option, need in self.needs.items():
-            if (count := len(asked.texts(option))) < need.least:
-                raise UsageError(f"{name} needs --{option}: {need.what}; {count or 'none'} given")
+            count = len(asked.texts(option))
+            if count < need.least or (need.most is not None and count > need.most):
+                raise UsageError(f"{name} takes --{option}: {need.what}; {count or 'none'} given")
         for option, texts in asked.given.items():
             if texts and option not in self.needs:
-                raise UsageError(f"{name} takes no --{option}; it takes {', '.join(f'--{one}' for one in self.needs) or 'none'}")
+                raise UsageError(f"{name} takes no --{option}; it takes {', '.join(f'--{one}' for one in self.needs)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def expectations(per_query: Mapping[str, pd.DataFrame], numbers: Numbers, docume
         numbers: ``grad_norm_end`` and ``overlap`` of those that were trained.
         documents: of the corpus.
     """
-    return [*_measures(per_query), *_norms(numbers), *_overlaps(numbers, documents)]
+    return [*_measures(per_query), *_norms(numbers), *overlaps(numbers, documents)]
 
 
 def _measures(per_query: Mapping[str, pd.DataFrame]) -> list[Outcome]:
@@ -107,6 +107,26 @@ def tested(per_query: Mapping[str, pd.DataFrame], claims: Sequence[Claim]) -> li
             )
         )
     return outcomes
+
+
+def compared(evaluation: Mapping[str, Any], system: str, measure: str, expected: str) -> Outcome:
+    """What an evaluation with a baseline says of the claim that a system is above it.
+
+    Args:
+        evaluation: as ``Evaluation.to_json`` returns it.
+        system: the one.
+        measure: in which.
+        expected: the claim, a sentence.
+    """
+    row, systems = evaluation["systems"][system]["comparison"][measure], evaluation["systems"]
+    means = [systems[name]["measures"][measure] for name in (system, evaluation["baseline"])]
+    tests = sum(len(told.get("comparison", ())) for told in systems.values())
+    return Outcome(
+        expected=expected,
+        verdict=verdict_of(row["difference"], row["p_corrected"]),
+        figures=f"{measure} {means[0]:.4f} and {means[1]:.4f}, difference {row['difference']:+.4f}, p {row['p_corrected']:.2g} of a paired "
+        f"t-test over {evaluation['queries']:,} queries, Holm-corrected over {tests}",
+    )
 
 
 def verdict_of(difference: float, p: float, *, alike: bool = False) -> Verdict:
@@ -145,7 +165,7 @@ def _norms(numbers: Numbers) -> list[Outcome]:
     return outcomes
 
 
-def _overlaps(numbers: Numbers, documents: int) -> list[Outcome]:
+def overlaps(numbers: Numbers, documents: int) -> list[Outcome]:
     """Of random negatives about none are among what the trained model ranks first, of ANCE's most (figure 7)."""
     outcomes = []
     for name in ("random", *ANCE):

@@ -33,22 +33,28 @@ class Curve:
     high: Sequence[float] = ()
 
 
-def dots_picture(panels: Mapping[str, Mapping[str, Sequence[float]]], *, reference: float | None = None) -> Picture:
+def dots_picture(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], *, reference: float | None = None, one_colour: bool = False
+) -> Picture:
     """Panels side by side, each with a row for a system: its mean as a dot, and its interval as a line.
 
     Args:
         panels: by the label of their axis, by system: mean, lower and upper limit.
         reference: where a vertical line is drawn.
+        one_colour: whether rows look alike, where they are no systems.
     """
     rows = max(map(len, panels.values()))
-    return Picture(size=(2.6 * len(panels) + 1.2, 0.34 * rows + 1.0), draw=partial(_draw_dots, panels=panels, reference=reference))
+    room = 0.075 * max(len(row) for systems in panels.values() for row in systems)
+    draw = partial(_draw_dots, panels=panels, reference=reference, one_colour=one_colour)
+    return Picture(size=(2.4 * len(panels) + room + 0.4, 0.34 * rows + 1.0), draw=draw)
 
 
-def _draw_dots(figure: Any, panels: Mapping[str, Mapping[str, Sequence[float]]], reference: float | None) -> None:
+def _draw_dots(figure: Any, panels: Mapping[str, Mapping[str, Sequence[float]]], reference: float | None, one_colour: bool) -> None:
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (label, systems) in zip(every, panels.items(), strict=True):
         for place, (value, low, high) in enumerate(systems.values()):
-            colour, mark = look(place)[0], MARKS[place % len(MARKS)]
+            look_of = 0 if one_colour else place
+            colour, mark = look(look_of)[0], MARKS[look_of % len(MARKS)]
             axes.errorbar(value, place, xerr=[[value - low], [high - value]], fmt=mark, color=colour, markersize=5, capsize=2.5)
         if reference is not None:
             axes.axvline(reference, color="black", linewidth=0.8, linestyle="dashed")
@@ -88,13 +94,19 @@ def _draw_curves(
             if len(curve.low):
                 axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         if logarithmic:
-            axes.set_xscale("log")
+            logarithmic_x(axes)
         if ticks:
             axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
             axes.minorticks_off()
         axes.set(title=title, xlabel=labels[0])
     every[0].set_ylabel(labels[1])
     figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)))
+
+
+def logarithmic_x(axes: Any) -> None:
+    """Make the horizontal axis logarithmic, its ticks plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, place: f"{value:,g}")
 
 
 def band(values_SX: np.ndarray, *, seed: int = 0, resamples: int = 1000) -> tuple[list[float], list[float]]:

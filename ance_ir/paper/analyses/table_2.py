@@ -10,7 +10,7 @@ from typing import Any
 
 from ance_ir.eval import Table, suite_of
 from ance_ir.paper.analysis import Analysis, Asked, Need, Shown
-from ance_ir.paper.expectations import Outcome, verdict_of
+from ance_ir.paper.expectations import Outcome, compared
 from ance_ir.paper.pictures import dots_picture
 
 _HOLE, _OVERLAP = "Hole@10", "Overlap@100"
@@ -33,7 +33,7 @@ def show(found: Mapping[str, Any]) -> Shown:
     systems, bm25 = evaluation["systems"], evaluation["baseline"]
     names = {
         **{name: name for name in found["recalls"]},
-        _HOLE: f"unjudged among the first 10 ({_HOLE})",
+        _HOLE: f"unjudged of the first 10 ({_HOLE})",
         overlap: f"shared with {bm25} ({_OVERLAP})",
     }
     names = {measure: label for measure, label in names.items() if measure in evaluation["measures"]}
@@ -41,7 +41,8 @@ def show(found: Mapping[str, Any]) -> Shown:
     outcomes = []
     for system, told in systems.items():
         if system != bm25:
-            outcomes += [_holes(system, bm25, told, evaluation), _shared(system, bm25, told, overlap)]
+            expected = f"more of the first 10 of {system} are unjudged than of those of {bm25}"
+            outcomes += [compared(evaluation, system, _HOLE, expected), _shared(system, bm25, told, overlap)]
     panels = {
         label: {system: [told["measures"][measure], *told["intervals"][measure]] for system, told in systems.items()}
         for measure, label in names.items()
@@ -54,16 +55,6 @@ def _cell(told: Mapping[str, Any], measure: str, *, percent: bool) -> str:
     values = [told["measures"][measure], *told["intervals"][measure]]
     mean, low, high = (f"{100 * value:.1f}" if percent else f"{value:.4f}" for value in values)
     return f"{mean}{' %' if percent else ''} [{low}, {high}]"
-
-
-def _holes(system: str, bm25: str, told: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Outcome:
-    row = told["comparison"][_HOLE]
-    return Outcome(
-        expected=f"more of the first 10 of {system} are unjudged than of those of {bm25}",
-        verdict=verdict_of(row["difference"], row["p_corrected"]),
-        figures=f"difference {100 * row['difference']:+.1f} points, p {row['p_corrected']:.2g} of a paired t-test over "
-        f"{evaluation['queries']:,} queries, Holm-corrected",
-    )
 
 
 def _shared(system: str, bm25: str, told: Mapping[str, Any], overlap: str) -> Outcome:

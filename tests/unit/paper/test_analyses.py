@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import UsageError
+from ance_ir.eval import evaluate_on_dataset
 from ance_ir.indexes import FirstP, index_corpus
 from ance_ir.models import DenseEncoder
+from ance_ir.paper.analyses import figure_1, figure_6
 from ance_ir.paper.analysing import ANALYSES, run_analysis
 from ance_ir.paper.analysis import Asked
 from tests.command import Run
@@ -33,6 +37,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = range(0, len(texts), 4)
     (collection / "queries.tsv").write_text("".join(f"q{i}\twho {' '.join(texts[i].split()[2:])}\n" for i in asked))
     (collection / "qrels.txt").write_text("".join(f"q{i} 0 d{i + j} {1 if j < 3 else 0}\n" for i in asked for j in range(4)))
+    lines = [
+        {"qid": f"q{i}", "question": f"who {' '.join(texts[i].split()[2:])}", "answers": [" ".join(texts[i].split()[1:3])]} for i in asked
+    ]
+    (collection / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run = folder / "run"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"settings": {"steps": 4}, "negatives": {"name": "ance"}}))
+    refreshes = [{"step": step, "refresh": {"mined_at": step, "overlap_with_top_100": share}} for step, share in ((2, 0.5), (4, 0.75))]
+    (run / "metrics.jsonl").write_text("".join(json.dumps({"step": line["step"], "loss": 1.0, **line}) + "\n" for line in refreshes))
     for seed, name in enumerate(("old", "new")):
         model = encoder(normalize=True, seed=seed)
         model.save(folder / name)
@@ -42,19 +55,53 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def asked(place: Path, out: Path, *systems: str, **changes: Any) -> Asked:
-    given = {"system": tuple(system.replace("PLACE", str(place)) for system in systems)}
-    return Asked(dataset=load_dataset(place / "collection"), folder=out, device="cpu", **{"given": given, **changes})
+BOTH = ("old=PLACE/old.ance", "new=PLACE/new.ance")
+TINY: dict[str, dict[str, tuple[str, ...]]] = {
+    "figure-1": {"system": ("PLACE/old.ance",)},
+    "figure-3": {"system": ("bm25", *BOTH)},
+    "figure-4": {"system": BOTH},
+    "figure-5": {"system": BOTH, "reader": ("nearest-name",)},
+    "figure-6": {"model": ("PLACE/old",)},
+    "figure-7": {"system": BOTH, "run": ("PLACE/run",)},
+    "table-2": {"system": ("bm25", *BOTH)},
+    "table-4": {"system": ("bm25", BOTH[0])},
+}
+"""What each analysis is given."""
 
 
-def page(name: str, asked: Asked) -> tuple[dict[str, Any], str]:
-    """What was found, and what was said."""
-    said: list[str] = []
-    found = run_analysis(name, asked, say=said.append)
-    assert (asked.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in (asked.folder / f"{name}.svg").read_text()
-    assert (asked.folder / "results.md").read_text() == said[-1]
-    return found, said[-1]
+def asked(place: Path, out: Path, given: dict[str, tuple[str, ...]], **changes: Any) -> Asked:
+    texts = {option: tuple(text.replace("PLACE", str(place)) for text in of) for option, of in given.items()}
+    return Asked(dataset=load_dataset(place / "collection"), folder=out, device="cpu", given=texts, **changes)
+
+
+Made = Callable[[str], tuple[Path, dict[str, Any], str]]
+"""From the name of an analysis to its folder, what it found, and its page."""
+
+
+@pytest.fixture(scope="module")
+def made(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """Makes each analysis once."""
+
+    @functools.cache
+    def make(name: str) -> tuple[Path, dict[str, Any], str]:
+        said: list[str] = []
+        folder = tmp_path_factory.mktemp("made") / name
+        found = run_analysis(name, asked(place, folder, TINY[name], queries=4), say=said.append)
+        return folder, found, said[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figure_1, "_SHOWN", 1)
+        for name, value in (("_LENGTH", 16), ("_DOCUMENTS", 10), ("_ROUNDS", 1)):
+            patch.setattr(figure_6, name, value)
+        yield make
+
+
+def model(place: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of all queries and of all documents, in their order."""
+    dataset, opened = load_dataset(place / "collection"), DenseEncoder.from_pretrained(place / name, device="cpu")
+    return opened.encode_queries(list(dataset.queries()["query"])), opened.encode_passages(
+        [document["text"] for document in dataset.store()]
+    )
 
 
 def test_each_analysis_is_listed_with_its_claim_and_needs(run: Run) -> None:
@@ -64,13 +111,87 @@ def test_each_analysis_is_listed_with_its_claim_and_needs(run: Run) -> None:
         assert f"{name} ({ANALYSES[name].covers})\n  {ANALYSES.summary(name)}\n" in shown
 
 
+@pytest.mark.parametrize("name", TINY)
+def test_an_analysis_is_made(name: str, made: Made) -> None:
+    folder, found, page = made(name)
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (folder / f"{name}.svg").read_text()
+    assert (folder / "results.md").read_text() == page
+    assert page.startswith(f"# {name}: {ANALYSES.summary(name)}\n")
+    shown = ANALYSES[name].show(found)
+    assert shown.outcomes and all(f"- {outcome.expected}: **{outcome.verdict}** (" in page for outcome in shown.outcomes)
+    assert all(table.rows and len({len(row) for row in (table.header, *table.rows)}) == 1 for table in shown.tables.values())
+
+
+def test_each_analysis_has_its_row_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "paper.md").read_text(encoding="utf-8")
+    assert [name for name in ANALYSES if f"`{name}`" not in page] == []
+
+
+def test_distances_of_negatives(place: Path, made: Made) -> None:
+    _, documents = model(place, "old")
+    found = made("figure-1")[1]
+    assert len(found["distances"]) == 4 and len(found["shown"]) == 1
+    qid, dense, *_ = found["distances"][0]
+    first = int(qid[1:])
+    relevant = [first, first + 1, first + 2]
+    negatives = [number for number in range(len(documents)) if number not in relevant]
+    expected = np.mean([min(np.linalg.norm(documents[number] - documents[other]) for other in relevant) for number in negatives])
+    assert dense == pytest.approx(expected, abs=1e-5), "of 80 documents all are among the first 100"
+    assert [len(found["shown"][0]["points"][kind]) for kind in ("query", "relevant")] == [1, 3]
+
+
+def test_gains(place: Path, made: Made) -> None:
+    found = made("figure-4")[1]
+    queries, documents = model(place, "new")
+    order = np.argsort(-(queries @ documents.T), axis=1)
+    starts = [4 * number for number in range(len(queries))]
+    ranks = [1 + min(list(row).index(start + place) for place in range(3)) for start, row in zip(starts, order, strict=True)]
+    assert found["measure"] == "RR@10"
+    assert found["values"]["new"]["80, 32, exact"] == pytest.approx([1 / rank if rank <= 10 else 0 for rank in ranks])
+    cells = [cell.split(", ") for cell in found["values"]["old"]]
+    assert {documents for documents, *_ in cells} == {"60", "80"}, "relevant ones stay, three of four"
+    assert {dimensions for _, dimensions, _ in cells} == {"32", "16"}
+    assert found["values"]["old"]["80, 16, exact"] != found["values"]["old"]["80, 32, exact"]
+
+
+def test_scores_by_rank(place: Path, made: Made) -> None:
+    told = made("figure-7")[1]
+    queries, documents = model(place, "new")
+    scores = queries @ documents.T
+    above = np.sort((scores - scores.mean(axis=1, keepdims=True)) / scores.std(axis=1, keepdims=True), axis=1)[:, ::-1]
+    found = told["systems"]["new"]
+    for row in found["above"]:
+        assert np.abs(above[:, np.array(found["ranks"]) - 1] - np.array(row)).max(axis=1).min() < 1e-3
+    assert told["runs"] == [{"name": "run", "negatives": "ance", "steps": [2, 4], "shares": [0.5, 0.75]}]
+    assert "most of the negatives of ance are among the trained model's first 100 documents: **holds** (75.0%" in made("figure-7")[2]
+
+
+def test_wins_and_losses(place: Path, made: Made) -> None:
+    _, found, page = made("table-4")
+    per_query = evaluate_on_dataset(
+        str(place / "collection"), ["bm25", f"old={place}/old.ance"], measures=["RR@10"], device="cpu"
+    ).per_query
+    differences = per_query["old"]["RR@10"] - per_query["bm25"]["RR@10"]
+    assert found["differences"] == pytest.approx(sorted(differences, reverse=True))
+    assert f"({(differences > 0).sum()} and {(differences < 0).sum()} of 20 queries" in page
+    assert "  relevant d" in page
+
+
+def test_parts_are_kept(place: Path, tmp_path: Path) -> None:
+    made: list[int] = []
+    for _ in range(2):
+        assert asked(place, tmp_path / "out", {}).once("part", lambda: made.append(1) or [0.5]) == [0.5]
+    assert len(made) == 1
+
+
 def test_what_an_analysis_does_not_take_is_refused(place: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"table-2 needs --system: .*; 1 given"):
-        run_analysis("table-2", asked(place, tmp_path / "out", "bm25"))
+    with pytest.raises(UsageError, match=r"table-2 takes --system: .*; 1 given"):
+        run_analysis("table-2", asked(place, tmp_path / "out", {"system": ("bm25",)}))
     with pytest.raises(UsageError, match="table-2 takes no --run"):
-        run_analysis("table-2", asked(place, tmp_path / "out", given={"system": ("bm25", "x=bm25"), "run": ("x",)}))
+        run_analysis("table-2", asked(place, tmp_path / "out", {"system": ("bm25", "x=bm25"), "run": ("x",)}))
     with pytest.raises(UsageError, match="queries is at least 1, not 0"):
-        asked(place, tmp_path, queries=0)
+        asked(place, tmp_path, {}, queries=0)
     assert not (tmp_path / "out").exists()
 
 
