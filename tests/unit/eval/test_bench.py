@@ -14,6 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertModel
 
+import ance_ir.eval.bench.contenders as contenders
 import ance_ir.eval.bench.encode as encode
 import ance_ir.eval.bench.ingest as ingest
 import ance_ir.eval.bench.pipeline as pipeline
@@ -136,6 +137,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, beside which each graph is written once."""
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    encoder(normalize=True).save(folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the machine can do is measured in milliseconds."""
@@ -167,20 +176,22 @@ def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_encode_takes_the_passage_tower_of_two(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)
+    quick = [name for name in runnable(["float32"], "cpu") if name.startswith("OpenVINO")]  # ONNX takes seconds to export
+    monkeypatch.setattr(contenders, "runnable", lambda precisions, device: quick)
     encoder(normalize=True, shared=False).save(tmp_path / "two")
     found = bench_encode([load_dataset(folder)], str(tmp_path / "two"), documents=9, length=32, rounds=1, precisions=[], device="cpu")
     assert found["least cosine"].min() > 0.999
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_a_graph_takes_the_place_of_torch(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_takes_the_place_of_torch(name: str, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name not in runnable([RUNTIMES[name].precision], "cpu"):
         pytest.skip("not here")
     texts = ["the cat sleeps", "a dog", "the moon is red " * 6]
-    shown, contender = open_contender(name, folder / "model", 16, "cpu", texts)
+    shown, contender = open_contender(name, exported, 16, "cpu", texts)
     assert shown == name
     assert rival(name) == our_name(RUNTIMES[name].precision)
-    expected = DenseEncoder.from_pretrained(folder / "model", device="cpu", passage_length=16).encode_passages(texts)
+    expected = DenseEncoder.from_pretrained(exported, device="cpu", passage_length=16).encode_passages(texts)
     monkeypatch.setattr(BertModel, "forward", None)  # no torch
     found = contender.encode(texts)
     least = {"float32": 1 - 1e-6, "bfloat16": 0.999, "int8": 0.98}[RUNTIMES[name].precision]

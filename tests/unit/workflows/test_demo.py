@@ -40,9 +40,12 @@ def show(monkeypatch: pytest.MonkeyPatch, tiny: tuple[str, str]) -> Any:
     monkeypatch.setattr(demo, "MODEL", tiny[1])
     monkeypatch.setattr(demo, "_TEXT", {"query_length": 16, "passage_length": 16})
 
-    def ran(out: Path, **settings: Any) -> tuple[dict[str, Any], str]:
+    def ran(out: Path, *, draws: bool = False, **settings: Any) -> tuple[dict[str, Any], str]:
         said: list[str] = []
-        results = run_demo(DemoSettings(**{"steps": 4, **settings}), out, device="cpu", say=said.append)
+        with monkeypatch.context() as patch:
+            if not draws:  # it takes as long as the training
+                patch.setattr(demo, "plot_training", lambda series, path: None)
+            results = run_demo(DemoSettings(**{"steps": 4, **settings}), out, device="cpu", say=said.append)
         return results, "\n".join(said)
 
     return ran
@@ -54,7 +57,7 @@ def _figures(results: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def test_what_the_demo_shows_and_leaves(show: Any, tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    results, said = show(out)
+    results, said = show(out, draws=True)
     assert list(results["systems"]) == ["BM25", "zero-shot", "ANCE", "BM25 >> ANCE"]
     for expected in ("60 documents, 20 test queries", "refresh at step 2", "RR@10", "ms/query", "## Where BM25 wins", "ance-ir search"):
         assert expected in said

@@ -99,9 +99,16 @@ def test_the_page_of_several_runs(tmp_path: Path) -> None:
     assert page.headings[3:] == ["a: settings", "a: refreshes", "b & <b>c: settings", "b & <b>c: refreshes", "new: settings"]
 
 
-def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
-    write_logged_run(tmp_path / "a", steps=600)
-    html = write_run_page(read_training_runs([tmp_path / "a"]), tmp_path / "out")[1].read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of seven runs, one of them long."""
+    folder = tmp_path_factory.mktemp("seven")
+    for name in "abcdefg":
+        write_logged_run(folder / "runs" / name, steps=600 if name == "a" else 20)
+    return write_run_page(read_training_runs([folder / "runs"]), folder / "out")[1].read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_else(html: str) -> None:
     page = Page(html)
     assert len(page.ids) == len(set(page.ids)) > 100
     assert page.targets
@@ -112,10 +119,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
     assert "@import" not in html and "url(http" not in html
 
 
-def test_curves_take_their_colours_from_the_page_except_the_runs_own(tmp_path: Path) -> None:
-    for name in "abcdefg":
-        write_logged_run(tmp_path / "runs" / name, steps=20)
-    html = write_run_page(read_training_runs([tmp_path / "runs"]), tmp_path / "out")[1].read_text(encoding="utf-8")
+def test_curves_take_their_colours_from_the_page_except_the_runs_own(html: str) -> None:
     curves = html[html.index('<div class="curves">') :]
     assert "#000000" not in curves, "black ink on a dark page"
     assert look(0)[0] in curves
