@@ -45,7 +45,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def need_packages(*packages: str) -> None:
+def need_packages() -> None:
     """Refuse to go on without the packages of the extra ``serve``.
 
     Raises:
@@ -53,8 +53,8 @@ def need_packages(*packages: str) -> None:
     """
     from ance_ir.optional import optional
 
-    for package in packages:
-        optional(package, needed_for="serving", remedy="pip install 'ance_ir[serve]'")
+    for module in ("fastapi", "mcp", "prometheus_client", "uvicorn"):
+        optional(module, needed_for="serving", remedy="pip install 'ance_ir[serve]'")
 
 
 def open_server(

@@ -218,7 +218,7 @@ def _serve(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple[st
     from ance_ir import load_dataset
     from ance_ir.cli._serving import need_packages
 
-    need_packages("fastapi", "mcp", "uvicorn")
+    need_packages()
     from ance_ir.serve.bench import bench_serve
 
     dataset = load_dataset(_only(datasets, "serve"))

@@ -22,7 +22,7 @@ def command(**options: Any) -> None:
 
     Its tools are search, get_document and compare. `ance-ir serve` has the same ones over HTTP, at /mcp.
     """
-    need_packages("mcp")
+    need_packages()
     import asyncio
 
     from ance_ir.serve.mcp import mcp_server

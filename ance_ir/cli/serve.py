@@ -39,7 +39,7 @@ def command(host: str, port: int, origins: tuple[str, ...], **options: Any) -> N
     bring it: "Authorization: Bearer TOKEN". Each request is a line of JSON in the log, without what was asked for; counts for Prometheus
     are at /metrics.
     """
-    need_packages("fastapi", "mcp", "uvicorn")
+    need_packages()
     from ance_ir.serve.app import create_app
     from ance_ir.serve.guard import is_loopback
     from ance_ir.serve.running import address_of, listen, run
