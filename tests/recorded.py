@@ -1,8 +1,9 @@
 """Pages whose code and outputs belong together: run the code again, and write or compare what it prints.
 
-A block of commands, each beginning with ``ance-ir``, or a block of Python may be followed by a block with what it printed on the
-standard output. ``python -m tests.recorded PAGE`` writes the outputs anew, but of sections marked ``<!-- measured apart -->``; a test
-compares those of sections marked ``<!-- quick -->``.
+A block of commands, each beginning with ``ance-ir``, a block of Python, or one for the shell that begins with ``curl`` may be followed by a
+block with what it printed on the standard output. What ``ance-ir serve`` serves is there until the page ends.
+``python -m tests.recorded PAGE`` writes the outputs anew, but of sections marked ``<!-- measured apart -->``; a test compares those of
+sections marked ``<!-- quick -->``.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ance_ir.serve.bench.running import running
+
 QUICK = "<!-- quick -->"
 APART = "<!-- measured apart -->"
+PORT = 8080
+"""Where pages find what they serve."""
 _BLOCK = re.compile(
-    r"^```(?P<language>python)?\n(?P<code>.*?)^```$(?:\n\n^```\n(?!ance-ir )(?P<output>.*?)^```$)?",
+    r"^```(?P<language>\w*)\n(?P<code>.*?)^```$(?:\n\n^```\n(?!ance-ir |curl )(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
 _COMMAND = re.compile(r"^ance-ir (?:.*\\\n)*.*", re.MULTILINE)
@@ -46,12 +51,13 @@ class Block:
 def blocks(page: str) -> Iterator[Block]:
     """The blocks of a page that can be run, in its order."""
     for match in _BLOCK.finditer(page):
-        if match["language"] or match["code"].startswith("ance-ir "):
+        python = match["language"] == "python"
+        if python or (not match["language"] and match["code"].startswith(("ance-ir ", "curl "))):
             before = page[: match.start()].rpartition("\n## ")[2]
             section, quick = before.partition("\n")[0], QUICK in before
             if APART in before:
                 continue
-            yield Block(section, quick, bool(match["language"]), match["code"], match["output"], match.span("output"))
+            yield Block(section, quick, python, match["code"], match["output"], match.span("output"))
 
 
 class Runner:
@@ -59,6 +65,7 @@ class Runner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.servers = contextlib.ExitStack()
         self._names: dict[str, Any] = {}
 
     def run(self, block: Block) -> str:
@@ -68,6 +75,9 @@ class Runner:
             with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
                 exec(compile(block.code, f"<{block.section}>", "exec"), self._names)
             return printed.getvalue()
+        if block.code.startswith("curl "):
+            done = subprocess.run(["bash", "-ec", block.code], cwd=self.folder, stdout=subprocess.PIPE, encoding="utf-8", check=True)
+            return done.stdout
         return "\n".join(filter(None, map(self._command, _COMMAND.findall(block.code))))
 
     def _command(self, command: str) -> str:
@@ -76,6 +86,10 @@ class Runner:
         if arguments[1] != "eval" and out is not None and out.exists():
             return ""
         print(command, file=sys.stderr, flush=True)
+        if arguments[1] == "serve":
+            with contextlib.chdir(self.folder):
+                self.servers.enter_context(running(arguments[2:], PORT))
+            return ""
         executable = Path(sys.executable).with_name("ance-ir")
         done = subprocess.run([executable, *arguments[1:]], cwd=self.folder, stdout=subprocess.PIPE, encoding="utf-8", check=True)
         if arguments[1] in ("index", "train", "train-reranker", "train-reader"):
@@ -105,14 +119,18 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("ANCE_IR_DATA", "")
     runner = Runner(folder.resolve())
-    for number in range(len(list(blocks(told.page.read_text(encoding="utf-8"))))):
-        block = list(blocks(told.page.read_text(encoding="utf-8")))[number]
-        if told.section and not any(block.section.startswith(name) for name in told.section):
-            continue
-        printed = runner.run(block)
-        if block.output is not None:
-            page = told.page.read_text(encoding="utf-8")
-            told.page.write_text(page[: block.span[0]] + printed.rstrip("\n") + "\n" + page[block.span[1] :], encoding="utf-8")
+    with runner.servers:
+        for number in range(len(list(blocks(told.page.read_text(encoding="utf-8"))))):
+            block = list(blocks(told.page.read_text(encoding="utf-8")))[number]
+            if not told.section or any(block.section.startswith(name) for name in told.section):
+                write_output(told.page, block, runner.run(block))
+
+
+def write_output(path: Path, block: Block, printed: str) -> None:
+    """Write what a block printed into its page, where the page shows it."""
+    if block.output is not None:
+        page = path.read_text(encoding="utf-8")
+        path.write_text(page[: block.span[0]] + printed.rstrip("\n") + "\n" + page[block.span[1] :], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,20 @@ print(a)
 no code
 ```
 
+```json
+{}
+```
+
+## shell
+
+```
+curl --version >/dev/null 2>&1 || true; printf 'a\\nb\\n'
+```
+
+```
+old
+```
+
 ## three
 <!-- measured apart -->
 
@@ -54,7 +68,7 @@ old
 
 
 def test_the_blocks_of_a_page(tmp_path: Path) -> None:
-    one, silent, shown = blocks(PAGE)
+    one, silent, shown, shell = blocks(PAGE)
     assert (one.section, one.quick, one.python, one.output) == ("one", True, False, "old 1.000\n")
     assert one.code.count("ance-ir") == 2
     assert (silent.section, silent.quick, silent.output) == ("two", False, None)
@@ -62,6 +76,7 @@ def test_the_blocks_of_a_page(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     assert runner.run(silent) == ""
     assert runner.run(shown) == "3\n"
+    assert runner.run(shell) == "a\nb\n"
 
 
 def test_figures_are_what_is_compared() -> None:
