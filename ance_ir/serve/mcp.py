@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, cast
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from ance_ir import __version__
 from ance_ir.errors import AnceError
 from ance_ir.serve.limits import DOCNO_CHARACTERS, QUERY_CHARACTERS
+from ance_ir.serve.replies import Found, Result
 from ance_ir.serve.server import Server
 
 _SHOWN = 20_000
@@ -91,7 +92,7 @@ class Tools:
             "system": found["system"],
             "results": [
                 {"rank": one["rank"], "docno": one["docno"], "title": one["title"], "score": one["score"], "snippet": one["snippet"]}
-                for one in found["results"]
+                for one in _results(found)
             ],
         }
 
@@ -126,9 +127,9 @@ class Tools:
         with _told():
             found = await asyncio.gather(*(self._server.search(name, query, k) for name in names))
         ranks: dict[str, dict[str, int | None]] = {}
-        shown = {}
+        shown: dict[str, Result] = {}
         for name, hits in zip(names, found, strict=True):
-            for one in hits["results"]:
+            for one in _results(hits):
                 ranks.setdefault(one["docno"], dict.fromkeys(names))[name] = one["rank"]
                 shown.setdefault(one["docno"], one)
         best = sorted(ranks, key=lambda docno: sorted(k if rank is None else rank for rank in ranks[docno].values()))
@@ -156,6 +157,10 @@ def mcp_server(server: Server) -> MCPServer:
     for tool in (tools.search, tools.get_document, tools.compare):
         made.add_tool(tool, annotations=_READING)
     return made
+
+
+def _results(found: Found) -> list[Result]:
+    return cast(list[Result], found["results"])  # without titles only where that is asked for
 
 
 @contextlib.contextmanager

@@ -128,7 +128,8 @@ def _turn(name: str, pipeline: pt.Transformer, queries: Sequence[str], port: int
     path = f"/v1/{name}/search"
     endless = itertools.cycle(queries)
     library = [_milliseconds(pipeline, [next(endless)]) for _ in range(_ALONE)]
-    began, batches = time.perf_counter(), []
+    batches: list[float] = []
+    began = time.perf_counter()
     while not batches or time.perf_counter() - began < seconds / 2:
         batches.append(_milliseconds(pipeline, [next(endless) for _ in range(CLIENTS)]))
     alone = pool.submit(ask, Asked(port=port, path=path, bodies=bodies, requests=_ALONE)).result()
