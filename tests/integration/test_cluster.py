@@ -13,25 +13,32 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.large  # a minute or two on an idle machine
+from ance_ir.processes import usable_cpus
+
+pytestmark = pytest.mark.large  # two or three minutes on an idle machine
 
 ROOT = Path(__file__).resolve().parents[2]
 ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
 """Runs a command in a network of its own."""
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``tests.cluster_jobs`` found."""
+def ran(module: str, folder: Path) -> None:
+    """Run jobs on a cluster of their own."""
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed")
     if sys.platform != "linux" or subprocess.run([*ALONE, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no network namespaces here: they need Linux, root, unshare and ip")
-    folder = tmp_path_factory.mktemp("cluster")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    job = [*ALONE, sys.executable, "-m", "tests.cluster_jobs", str(folder)]
+    job = [*ALONE, sys.executable, "-m", module, str(folder)]
     done = subprocess.run(job, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What ``tests.cluster_jobs`` found."""
+    folder = tmp_path_factory.mktemp("cluster")
+    ran("tests.cluster_jobs", folder)
     return dict(json.loads((folder / "found.json").read_text(encoding="utf-8")))
 
 
@@ -82,3 +89,12 @@ def test_a_node_that_does_not_see_a_folder_is_named_with_it(found: dict[str, Any
     assert "node " in found["not seen"][use]
     assert "127.0.0.1" in found["not seen"][use]
     assert folder in found["not seen"][use]
+
+
+@pytest.mark.skipif(usable_cpus() < 2, reason="two nodes need two cores")
+def test_two_nodes_take_less_time_than_one(tmp_path: Path) -> None:
+    """With the actual model; by the clock, so it needs two cores that little else uses."""
+    ran("tests.cluster_speed", tmp_path)
+    seconds = json.loads((tmp_path / "seconds.json").read_text(encoding="utf-8"))
+    print({**seconds, "one / two": seconds["one"] / seconds["two"]})
+    assert seconds["two"] <= 0.75 * seconds["one"]
