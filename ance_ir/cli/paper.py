@@ -21,6 +21,7 @@ Example:
 @dataset_options()
 @click.option("--split", default="test", show_default=True, help="The queries.")
 @click.option("--system", multiple=True, metavar="[NAME=]SYSTEM", help="As in `ance-ir eval`; the others are compared with the first.")
+@click.option("--study", multiple=True, metavar="FOLDER", help="A finished study of negatives, as `ance-ir study negatives` makes it.")
 @click.option("--run", multiple=True, metavar="FOLDER", help="A training run.")
 @click.option("--reader", multiple=True, metavar="[NAME=]READER", help="As in `ance-ir read`.")
 @click.option("--model", multiple=True, metavar="MODEL", help="A dense model: a folder or a hub name.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -70,40 +71,46 @@ def expectations(per_query: Mapping[str, pd.DataFrame], numbers: Numbers, docume
 
     Args:
         per_query: by system, ``RR@10`` of each query, mean over seeds.
-        numbers: ``grad_norm_end`` and ``overlap`` of those that were trained.
+        numbers: ``grad_norm_end`` and ``overlap`` of those that were trained, and ``RR@10``, its mean over queries.
         documents: of the corpus.
     """
-    return [*_measures(per_query), *_norms(numbers), *overlaps(numbers, documents)]
+    return [*_measures(per_query, numbers), *_norms(numbers), *overlaps(numbers, documents)]
 
 
-def _measures(per_query: Mapping[str, pd.DataFrame]) -> list[Outcome]:
-    """ANCE > BM25 + random > BM25 ~ random (table 1), by paired tests over queries."""
-    ordered = [*((name, MIXED) for name in ANCE), (MIXED, "bm25"), ("bm25", "random")]
+def _measures(per_query: Mapping[str, pd.DataFrame], numbers: Numbers) -> list[Outcome]:
+    """ANCE > BM25 + random > BM25 ~ random (table 1), and ANCE > random and in-batch, by paired tests over queries."""
+    ordered = [*((name, other) for name in ANCE for other in (MIXED, "random", "in-batch")), (MIXED, "bm25"), ("bm25", "random")]
     claims = [
         Claim(expected=f"{higher} is {'about as good as' if alike else 'better than'} {lower}", higher=higher, lower=lower, alike=alike)
         for higher, lower, alike in [(*pair, pair == ordered[-1]) for pair in ordered if per_query.keys() >= set(pair)]
     ]
-    return tested(per_query, claims)
+    seeds = {name: told["RR@10"] for name, told in numbers.items() if "RR@10" in told}
+    return tested(per_query, claims, seeds)
 
 
-def tested(per_query: Mapping[str, pd.DataFrame], claims: Sequence[Claim]) -> list[Outcome]:
+def tested(
+    per_query: Mapping[str, pd.DataFrame], claims: Sequence[Claim], seeds: Mapping[str, Sequence[float]] = MappingProxyType({})
+) -> list[Outcome]:
     """Test claims by paired t-tests over queries, Holm-corrected over all of them.
 
     Args:
         per_query: by system, a value for each query, a frame of one column as ``evaluate`` returns it; all over the same queries.
         claims: about pairs of them.
+        seeds: by system, its mean under each seed; a difference counts only if it has the same sign under all.
     """
     rows = compare_pairs(per_query, [(claim.higher, claim.lower) for claim in claims]).to_dict("records")
     outcomes = []
     for claim, row in zip(claims, rows, strict=True):
         means = [per_query[name][row["measure"]].mean() for name in (claim.higher, claim.lower)]
+        gains = [one - other for one, other in zip(seeds.get(claim.higher, ()), seeds.get(claim.lower, ()), strict=True)]
+        same = sum(gain * row["difference"] > 0 for gain in gains)
         outcomes.append(
             Outcome(
                 expected=claim.expected,
-                verdict=verdict_of(row["difference"], row["p_corrected"], alike=claim.alike),
+                verdict=verdict_of(row["difference"], row["p_corrected"] if same == len(gains) else 1.0, alike=claim.alike),
                 figures=f"{row['measure']} {means[0]:.4f} and {means[1]:.4f}, difference {row['difference']:+.4f}, "
                 f"p {row['p_corrected']:.2g} of a paired t-test over {len(per_query[claim.higher]):,} queries, "
-                f"Holm-corrected over {len(claims)}",
+                f"Holm-corrected over {len(claims)}" + (f"; of this sign under {same} of {len(gains)} seeds" if len(gains) else ""),
             )
         )
     return outcomes

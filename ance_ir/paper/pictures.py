@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ance_ir.eval.report.pictures import Picture
+from ance_ir.eval.report.pictures import Picture, matplotlib
 from ance_ir.eval.report.strokes import look
 
 MARKS = "osD^vPX"
@@ -94,7 +94,7 @@ def _draw_curves(
             if len(curve.low):
                 axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         if logarithmic:
-            logarithmic_x(axes)
+            log_scale(axes, "x")
         if ticks:
             axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
             axes.minorticks_off()
@@ -103,10 +103,20 @@ def _draw_curves(
     figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)))
 
 
-def logarithmic_x(axes: Any) -> None:
-    """Make the horizontal axis logarithmic, its ticks plain numbers."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, place: f"{value:,g}")
+def log_scale(axes: Any, *names: str) -> None:
+    """Make axes logarithmic, with plain numbers at their ticks, once all is drawn on them.
+
+    Args:
+        axes: matplotlib's.
+        names: ``"x"``, ``"y"``.
+    """
+    ticker = matplotlib("ticker")
+    for name in names:
+        getattr(axes, f"set_{name}scale")("log")
+        axis, (low, high) = getattr(axes, f"{name}axis"), getattr(axes, f"get_{name}lim")()
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+        axis.set_major_formatter("{x:,g}")
+        axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def band(values_SX: np.ndarray, *, seed: int = 0, resamples: int = 1000) -> tuple[list[float], list[float]]:

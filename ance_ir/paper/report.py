@@ -66,7 +66,9 @@ def collect(rows: Sequence[Row], test_split: str, documents: int) -> dict[str, A
         documents: of the corpus.
     """
     outcomes = expectations(
-        {row.name: row.per_query[test_split][["RR@10"]] for row in rows}, {row.name: row.numbers for row in rows}, documents
+        {row.name: row.per_query[test_split][["RR@10"]] for row in rows},
+        {row.name: {**row.numbers, "RR@10": row.measures[test_split]["RR@10"]} for row in rows},
+        documents,
     )
     return {
         "documents": documents,

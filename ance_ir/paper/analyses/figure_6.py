@@ -15,7 +15,7 @@ from ance_ir.eval.report.pictures import Picture
 from ance_ir.eval.report.strokes import look
 from ance_ir.paper.analysis import Analysis, Asked, Need, Shown
 from ance_ir.paper.expectations import Outcome
-from ance_ir.paper.pictures import logarithmic_x
+from ance_ir.paper.pictures import log_scale
 
 _QUERIES, _DOCUMENTS, _LENGTH, _ROUNDS = 8, 1000, 128, 3
 _ALONE = "ms, 1 query"
@@ -79,7 +79,7 @@ def _draw(figure: Any, online: Mapping[str, tuple[float, float | None]]) -> None
         axes.annotate(f"{ours:.3g} ", (ours, place), ha="right", va="center", color="white")
         if paper is not None:
             axes.plot(paper, place, "D", color=look(1)[0], markersize=6, label="paper" if place == 0 else None)
-    logarithmic_x(axes)
+    log_scale(axes, "x")
     axes.set(xlabel="milliseconds a query, log scale", yticks=places, yticklabels=list(online))
     axes.grid(False, axis="y")
     axes.margins(x=0.15)

@@ -18,7 +18,7 @@ from ance_ir.eval.report.pictures import Picture
 from ance_ir.eval.report.strokes import look
 from ance_ir.paper.analysis import Analysis, Asked, Need, Shown
 from ance_ir.paper.expectations import Outcome, overlaps, verdict_of
-from ance_ir.paper.pictures import MARKS, band, logarithmic_x
+from ance_ir.paper.pictures import MARKS, band, log_scale
 from ance_ir.workflows import read_training_runs
 
 _QUERIES, _RANKS, _ROWS = 100, 1000, 1 << 14
@@ -107,7 +107,7 @@ def _draw(figure: Any, found: Mapping[str, Any], runs: list[Mapping[str, Any]]) 
         axes.plot(told["ranks"], above.mean(axis=0), color=colour, linestyle=dashes, linewidth=1.8, label=name)
         axes.fill_between(told["ranks"], low, high, color=colour, alpha=0.15, linewidth=0)
     axes.plot(told["ranks"], _normal(told["ranks"], told["documents"]), color="#808080", linestyle="dotted", label="normal distribution")
-    logarithmic_x(axes)
+    log_scale(axes, "x")
     axes.set(title="Scores by rank", xlabel="rank, log scale", ylabel="score above the corpus mean,\nstandard deviations")
     axes.legend()
     for other in others:

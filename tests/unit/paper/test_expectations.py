@@ -26,16 +26,26 @@ def _verdicts(per_query: dict[str, pd.DataFrame], numbers: dict[str, dict[str, l
 @pytest.mark.parametrize(
     ("means", "verdicts"),
     [
-        ({"ance": 0.5, "bm25+random": 0.4, "bm25": 0.3, "random": 0.3}, ["holds", "holds", "holds"]),
-        ({"ance": 0.4, "bm25+random": 0.5, "bm25": 0.3, "random": 0.2}, ["does not hold", "holds", "does not hold"]),
-        ({"ance": 0.4, "bm25+random": 0.4, "bm25": 0.4, "random": 0.5}, ["no significant difference"] * 2 + ["does not hold"]),
+        ({"ance": 0.5, "bm25+random": 0.4, "bm25": 0.3, "random": 0.3}, ["holds", "holds", "holds", "holds"]),
+        ({"ance": 0.4, "bm25+random": 0.5, "bm25": 0.3, "random": 0.2}, ["does not hold", "holds", "holds", "does not hold"]),
+        (
+            {"ance": 0.4, "bm25+random": 0.4, "bm25": 0.4, "random": 0.5},
+            ["no significant difference", "does not hold", "no significant difference", "does not hold"],
+        ),
     ],
 )
 def test_the_order_of_the_schemes(means: dict[str, float], verdicts: list[str]) -> None:
     per_query = {name: _values(mean, seed) for seed, (name, mean) in enumerate(means.items())}
     found = _verdicts(per_query)
-    assert list(found) == ["ance is better than bm25+random", "bm25+random is better than bm25", "bm25 is about as good as random"]
+    ance = [f"ance is better than {other}" for other in ("bm25+random", "random")]
+    assert list(found) == [*ance, "bm25+random is better than bm25", "bm25 is about as good as random"]
     assert list(found.values()) == verdicts
+
+
+@pytest.mark.parametrize(("seeds", "verdict"), [([0.5, 0.45], "holds"), ([0.65, 0.35], "no significant difference")])
+def test_what_is_so_under_some_seeds_only_does_not_hold(seeds: list[float], verdict: str) -> None:
+    per_query = {"ance": _values(0.5, 1), "bm25+random": _values(0.4, 2)}
+    assert list(_verdicts(per_query, {"ance": {"RR@10": seeds}, "bm25+random": {"RR@10": [0.4, 0.4]}}).values()) == [verdict]
 
 
 def test_figures_of_a_comparison() -> None:

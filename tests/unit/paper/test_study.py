@@ -122,7 +122,7 @@ def test_every_scheme_of_the_paper(tiny: tuple[Path, Path], tmp_path: Path) -> N
     assert all(len(set(results["systems"][name]["loss"])) == 2 for name in SCHEMES), "under each seed"
     assert len({tuple(results["systems"][name]["loss"]) for name in SCHEMES}) == len(SCHEMES), "each is trained as it says"
     assert {"grad_norm, embeddings", "grad_norm, layer 1"} <= results["systems"]["nce"].keys()
-    assert len(results["expectations"]) == 5 + 6 + 4
+    assert len(results["expectations"]) == 11 + 6 + 4
     assert json.loads((tmp_path / "study" / "results.json").read_text()) == results
     page = (tmp_path / "study" / "results.md").read_text()
     assert all(f"\n| {name} " in page for name in results["systems"])

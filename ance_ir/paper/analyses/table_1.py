@@ -1,0 +1,54 @@
+"""With negatives from the index of the model being trained (ANCE), a dense retriever is better than with any other sampling.
+
+The paper compares, at equal conditions, eight ways of choosing negatives on MS MARCO and TREC DL 2019. The training runs are those of
+``ance-ir study negatives``, which are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ance_ir.eval import Table
+from ance_ir.paper.analysis import Analysis, Asked, Shown
+from ance_ir.paper.expectations import Outcome
+from ance_ir.paper.pictures import dots_picture
+from ance_ir.paper.report import spread
+from ance_ir.paper.studied import NEED, read_study
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    """The study's measures on the test queries, and what its tests say of them."""
+    _, results = read_study(asked)
+    split = results["settings"]["test_split"]
+    return {
+        "split": split,
+        "queries": results["queries"][split],
+        "seeds": len(results["settings"]["seeds"]),
+        "systems": {name: told["measures"][split] for name, told in results["systems"].items()},
+        "expectations": [told for told in results["expectations"] if "better than" in told["expected"] or "as good as" in told["expected"]],
+    }
+
+
+def show(found: Mapping[str, Any]) -> Shown:
+    """The table, with standard deviations over seeds."""
+    systems = found["systems"]
+    measures = list(next(iter(systems.values())))
+    rows = [[name, *(spread(told[measure]) for measure in measures)] for name, told in systems.items()]
+    caption = f"{found['queries']:,} queries of {found['split']}; means over {found['seeds']} seeds ± standard deviation"
+    return Shown(
+        tables={caption: Table(header=["negatives", *measures], rows=rows)},
+        outcomes=[Outcome(**told) for told in found["expectations"]],
+        picture=dots_picture({measure: {name: _interval(told[measure]) for name, told in systems.items()} for measure in measures}),
+    )
+
+
+def _interval(values: list[float]) -> list[float]:
+    """Mean, and a standard deviation over seeds to both sides."""
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return [mean, mean - deviation, mean + deviation]
+
+
+ANALYSIS = Analysis(covers="table 1", needs=NEED, measure=measure, show=show)
