@@ -57,8 +57,11 @@ def by_torch(model: DenseEncoder, texts: list[str]) -> np.ndarray:
         return np.concatenate([tower(torch.tensor([ids]), None).numpy() for ids in model.tokenizer.passages(texts)])
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
-@pytest.mark.parametrize("options", [{}, {"pooling": "cls", "head": 16}, {"normalize": True}, {"shared": False}], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("bert", {}), ("roberta", {"pooling": "cls", "head": 16}), ("bert", {"normalize": True}), ("roberta", {"shared": False})],
+    ids=str,
+)
 def test_vectors_are_those_of_torch(kind: Kind, options: dict[str, Any], used: list[tuple[int, int]]) -> None:
     model = encoder(kind, **options)
     np.testing.assert_allclose(model.encode_passages(TEXTS), by_torch(model, TEXTS), atol=1e-5)
