@@ -59,7 +59,6 @@ SERVE = [
     "mcp>=2.0",
     "prometheus-client>=0.24",
     "uvicorn>=0.50",
-    "uvloop>=0.22.1",
 ]
 # It runs encoding and search on several machines; Ray's dashboard and client are not needed.
 CLUSTER = ["ray>=2.60"]

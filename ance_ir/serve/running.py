@@ -61,6 +61,7 @@ def run(app: FastAPI, listening: socket.socket) -> None:
     server: Server = app.state.server
     config = uvicorn.Config(
         app,
+        loop="asyncio",
         http=LimitedConnection,
         ws="none",
         log_config=None,

@@ -6,19 +6,23 @@ import asyncio
 import os
 import signal
 import socket
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
+from ance_ir.datasets import load_dataset
 from ance_ir.serve import running
 from ance_ir.serve.app import create_app
-from ance_ir.serve.running import address_of, listen
+from ance_ir.serve.running import listen
 from ance_ir.serve.server import Server
+from ance_ir.serve.systems import open_systems
 from tests.command import Run
+from tests.processes import CONTEXT, start
 
 
 def test_names_that_come_twice_and_ports_in_use_are_refused_in_a_line(run: Run, folder: Path) -> None:
@@ -30,35 +34,36 @@ def test_names_that_come_twice_and_ports_in_use_are_refused_in_a_line(run: Run, 
             assert str(port) in error or "x" in error
 
 
-def test_a_signal_lets_requests_in_flight_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process: the signal comes while a request is computed, and its answer comes all the same."""
-    monkeypatch.setattr(server, "close", lambda: None)  # the other tests need it
-    search, entered = server.search, threading.Event()
+def serve_slowly(folder: Path, port: Synchronized[int], entered: Event) -> None:
+    """A server in a process of its own that takes its time to search; it ends well if the signal that ends it does."""
+    dataset = load_dataset(folder / "collection")
+    server = Server(dataset, open_systems(dataset, ["bm25"], device="cpu"))
+    search = server.search
 
     async def slow(*arguments: Any, **options: Any) -> Any:
         entered.set()
         await asyncio.sleep(0.3)
         return await search(*arguments, **options)
 
-    monkeypatch.setattr(server, "search", slow)
+    server.search = slow  # type: ignore[method-assign]
     listening = listen("127.0.0.1", 0)
-    replies: list[httpx.Response] = []
-
-    def ask() -> None:
-        replies.append(httpx.get(f"{address_of(listening)}/v1/bm25/search", params={"q": "king"}, timeout=20))
-
-    def end() -> None:
-        assert entered.wait(20)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threads = [threading.Thread(target=ask), threading.Thread(target=end)]
-    for thread in threads:
-        thread.start()
-    started = time.monotonic()
+    port.value = listening.getsockname()[1]
     before = signal.getsignal(signal.SIGTERM)
     running.run(create_app(server), listening)
-    for thread in threads:
-        thread.join()
-    assert replies[0].status_code == 200
-    assert time.monotonic() - started < 20
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_lets_requests_in_flight_end(folder: Path) -> None:
+    port, entered = CONTEXT.Value("i", 0), CONTEXT.Event()
+    process = start(serve_slowly, folder, port, entered)
+    until = time.monotonic() + 60
+    while not port.value:
+        assert process.is_alive() and time.monotonic() < until
+        time.sleep(0.01)
+    with ThreadPoolExecutor() as pool:
+        reply = pool.submit(httpx.get, f"http://127.0.0.1:{port.value}/v1/bm25/search", params={"q": "king"}, timeout=60)
+        assert entered.wait(60) and process.pid is not None
+        os.kill(process.pid, signal.SIGTERM)
+        assert reply.result().status_code == 200
+    process.join(60)
+    assert process.exitcode == 0
