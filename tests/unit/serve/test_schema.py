@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -21,6 +23,7 @@ def check(client: TestClient, requests: int) -> None:
     @given(cases)
     def send(case: schemathesis.Case) -> None:
         sent = case.as_transport_kwargs(base_url="http://127.0.0.1")
+        assume(len(sent["url"]) + len(urlencode(sent.get("params") or {}, doseq=True)) < 2**16)  # the client refuses longer addresses
         answer = client.request(**sent)
         assert answer.status_code < 500, (answer.status_code, sent)
         if answer.status_code >= 400:
