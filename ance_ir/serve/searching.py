@@ -87,13 +87,13 @@ class Searcher:
         if passages is not None and passages.several:
             with timed("query vectors", times):
                 vectors = query_vectors(passages.model, frame)
-            first = stages[0][1]
-            if isinstance(first, DenseRetriever) and first.model is passages.model:
-                frame = frame.assign(query_vec=list(vectors))
         found = frame
-        for name, stage in stages:
+        for place, (name, stage) in enumerate(stages):
+            known = place == 0 and vectors is not None and isinstance(stage, DenseRetriever) and stage.model is passages.model
             with timed(name, times):
-                found = self._through(stage, found)
+                found = self._through(stage, found.assign(query_vec=list(vectors)) if known else found)
+            if known:  # a later stage may have another model
+                found = found.drop(columns="query_vec")
         hits = split(frame["qid"], found, queries, times)
         if passages is None or vectors is None:
             return hits

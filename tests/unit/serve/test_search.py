@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from ance_ir.datasets import Dataset
+from ance_ir.indexes import FirstP, index_corpus
+from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import Systems
+from ance_ir.serve.server import Server
+from ance_ir.serve.systems import open_systems
+from tests.tiny import encoder
 
 
 @pytest.mark.parametrize("name", ["bm25", "dense", "cascade", "rrf(bm25, x.ance)"])
@@ -34,3 +40,20 @@ def test_a_document_that_a_later_stage_lacks_is_left_out(client: TestClient, dat
     found = [one["docno"] for one in client.post("/v1/cascade/search", json={"query": query, "k": 20}).json()["results"]]
     assert len(found) == 19
     assert "d/59" not in found
+
+
+def test_each_model_of_a_system_scores_by_its_own_query_vectors(
+    dataset: Dataset, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder(seed=4).save(tmp_path / "other")
+    index_corpus(tmp_path / "y.ance", DenseEncoder.from_pretrained(tmp_path / "other", device="cpu"), dataset.store(), FirstP())
+    monkeypatch.chdir(folder)
+    text = f"x.ance % 20 >> ({tmp_path}/y.ance + x.ance)"
+    expected = Systems(dataset, device="cpu").parse(text)[1].transform(pd.DataFrame({"qid": ["1"], "query": ["who sleeps"]}))
+    expected = expected.sort_values("rank")
+    server = Server(dataset, open_systems(dataset, [f"mix={text}"], device="cpu"))
+    for snippets in (True, False):
+        found = asyncio.run(server.search("mix", "who sleeps", 20, snippets=snippets))["results"]
+        assert [one["docno"] for one in found] == expected["docno"].to_list()
+        assert [one["score"] for one in found] == pytest.approx(expected["score"].to_list(), abs=1e-5)
+    server.close()
