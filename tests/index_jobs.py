@@ -91,7 +91,7 @@ def large_streams() -> dict[str, tuple[Iterator[dict[str, Any]], PassageScheme]]
 def index_in_little_memory(kind: str, folder: Path, told: Connection) -> None:
     """Index a large stream; tell how much memory that took, and how large the text and the vectors are, in MiB."""
     torch.set_num_threads(1)
-    corpus.PARTS, corpus.MOST, encoding.WINDOW_TOKENS["cpu"] = 1, 1 << 40, 8192
+    corpus.PARTS, corpus.MOST, encoding.WINDOW_TOKENS["cpu"] = 1, 1 << 40, 4096
     model = encoder(head=1536, text={"max_characters": 100})
     stream, scheme = large_streams()[kind]
     text, sizes, ended = 0, [], threading.Event()

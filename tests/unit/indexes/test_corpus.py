@@ -211,7 +211,7 @@ def test_unchanged_documents_are_taken_from_an_index(tmp_path: Path, model: Dens
 
 @pytest.mark.parametrize("kind", ["passages", "text"])
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, kind: str) -> None:
-    """All is one part; what is held a few times over is a window of texts, here 6 MiB of vectors of 1,536 dimensions."""
+    """All is one part; what is held a few times over is a window of texts, here 3 MiB of vectors of 1,536 dimensions."""
     receiving, sending = CONTEXT.Pipe(duplex=False)
     process = start(index_in_little_memory, kind, tmp_path, sending)
     while not receiving.poll(0.2):
