@@ -12,6 +12,7 @@ from typing import Any
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset, DocumentStore
+from ance_ir.errors import UsageError
 from ance_ir.eval.on_dataset import parser_for
 from ance_ir.eval.suites import suite_to_search
 from ance_ir.indexes import DenseRetriever, DenseScorer
@@ -105,13 +106,16 @@ def open_systems(
         options: ``device``, ``model``, ``precision`` and ``verbose`` of ``Systems``.
 
     Raises:
-        UsageError: a text is no system, or two have one name.
+        UsageError: a text is no system, two have one name, or a name has a slash, with which no address can hold it.
         ModelError: a checkpoint is not available, or does not load.
     """
     # queries here have no qid of their own, so none is a document
     suite = replace(suite_to_search(dataset, split), counts_itself=True)
     parser = parser_for(dataset, split, suite, pipelines, None, num_results=RESULTS, **options)
     read = parser.read_all(texts)
+    for name in read:
+        if "/" in name:
+            raise UsageError(f"{name} cannot be asked for by its address, as its name has a slash; name it: --system NAME={name}")
     store = dataset.store(verbose=bool(options.get("verbose")))
     return [Served(name=name, text=text, stages=parser.stages(read[name]), store=store) for name, text in zip(read, texts, strict=True)]
 

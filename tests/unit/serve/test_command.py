@@ -25,13 +25,17 @@ from tests.command import Run
 from tests.processes import CONTEXT, start
 
 
-def test_names_that_come_twice_and_ports_in_use_are_refused_in_a_line(run: Run, folder: Path) -> None:
+def test_names_that_cannot_be_asked_for_and_ports_in_use_are_refused_in_a_line(run: Run, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for options in (("--system", "bm25", "--port", port), ("--system", "x=bm25", "--system", "x=bm25", "--port", 0)):
+        for options, said in (
+            (("--system", "bm25", "--port", port), str(port)),
+            (("--system", "x=bm25", "--system", "x=bm25", "--port", 0), "'x'"),
+            (("--system", f"bm25 >> {folder / 'x.ance'}", "--port", 0), "NAME="),
+        ):
             status, shown, error = run("serve", "--dataset", folder / "collection", *options)
             assert (status, shown, error.count("\n")) == (2, "", 1)
-            assert str(port) in error or "x" in error
+            assert said in error
 
 
 def serve_slowly(folder: Path, port: Synchronized[int], entered: Event) -> None:
