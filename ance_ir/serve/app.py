@@ -31,7 +31,8 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
         408: "The body came too slowly.",
         413: "The body is too long.",
         422: "A value is not as expected.",
-        503: "Too many requests wait, or the answer took too long; Retry-After says when to ask again.",
+        503: "Too many requests wait, or the system is not ready; Retry-After says when to ask again.",
+        504: "The answer took too long.",
     }.items()
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import threading
@@ -24,6 +25,8 @@ A = TypeVar("A")
 Run = Callable[[Sequence[Q]], Sequence[A]]
 """Answers several requests, one answer each, in their order; each as if it were alone."""
 
+SHARE = 0.1
+"""Of the seconds that a request may take, what a batch takes, about: nobody waits longer than that for others' requests to be computed."""
 GATHER = 0.002
 """Seconds that a batch waits for as many requests as the one before it had: their clients are about to ask again."""
 
@@ -34,6 +37,7 @@ class _Waiting:
 
     run: Run[Any, Any]
     asked: Any
+    alone: bool
     answer: asyncio.Future[Any]
 
 
@@ -57,12 +61,17 @@ class Worker:
         self._changed = threading.Condition()
         self._closed = False
         self._last = 1
-        self._seconds = 0.0  # that a batch takes, the mean over recent ones
+        self._seconds: dict[Run[Any, Any], float] = {}  # a request, by what it asks for: the mean over recent batches
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    async def ask(self, run: Run[Q, A], asked: Q) -> A:
+    async def ask(self, run: Run[Q, A], asked: Q, *, alone: bool = False) -> A:
         """The answer to a request, computed together with others that wait for the same ``run``.
+
+        Args:
+            run: answers it.
+            asked: the request.
+            alone: it gains nothing by others, so it is not computed together with them.
 
         Raises:
             Refusal: too many wait, the server ends, or the answer takes too long.
@@ -73,13 +82,15 @@ class Worker:
                 raise Refusal(503, "the server is shutting down", retry_after=1)
             if len(self._queue) >= self._limits.waiting:
                 raise Refusal(503, f"{len(self._queue)} requests wait already; ask again later", retry_after=self._until_free())
-            self._queue.append(_Waiting(run, asked, answer))
+            self._queue.append(waiting := _Waiting(run, asked, alone, answer))
             self._changed.notify()
         try:
             return await asyncio.wait_for(answer, self._limits.seconds)
         except TimeoutError:
-            message = f"no answer within {self._limits.seconds:g} s; ask again later, or for fewer documents"
-            raise Refusal(503, message, retry_after=self._until_free()) from None
+            raise Refusal(504, f"no answer within {self._limits.seconds:g} s; ask later, or for fewer documents") from None
+        finally:
+            if answer.cancelled():
+                self._forget(waiting)
 
     def between(self, act: Callable[[], None]) -> None:
         """Call a function in the thread, between two computations."""
@@ -94,16 +105,23 @@ class Worker:
             self._changed.notify()
         self._thread.join()
 
+    def _forget(self, waiting: _Waiting) -> None:
+        """Take out a request that nobody waits for any more, unless it is being computed."""
+        with self._changed, contextlib.suppress(ValueError):
+            self._queue.remove(waiting)
+
     def _until_free(self) -> int:
         """Seconds, at least 1, until those that wait now are answered."""
-        return max(1, math.ceil(self._seconds * len(self._queue) / self._limits.together))
+        return max(1, math.ceil(sum(self._seconds.get(one.run, 0.0) for one in self._queue)))
 
     def _work(self) -> None:
         while batch := self._next():
             started = time.perf_counter()
             answers = _answers(batch)
             seconds = time.perf_counter() - started
-            self._seconds += 0.2 * (seconds - self._seconds)
+            each, run = seconds / len(batch), batch[0].run
+            before = self._seconds.get(run, each)
+            self._seconds[run] = before + 0.2 * (each - before)
             self._computed(len(batch), seconds)
             for loop in {one.answer.get_loop() for one in batch}:
                 given = [(one.answer, answer) for one, answer in zip(batch, answers, strict=True) if one.answer.get_loop() is loop]
@@ -128,13 +146,20 @@ class Worker:
         """Take those out of the queue that are answered together with the first."""
         batch: list[_Waiting] = []
         others: list[_Waiting] = []
-        while self._queue and len(batch) < self._limits.together:
+        while self._queue and len(batch) < (self._together(batch[0]) if batch else 1):
             one = self._queue.popleft()
             if not one.answer.cancelled():
                 (batch if not batch or one.run == batch[0].run else others).append(one)
         self._queue.extendleft(reversed(others))
         self._last = max(len(batch), 1)
         return batch
+
+    def _together(self, first: _Waiting) -> int:
+        """How many are computed with a request, itself included; as long as it is not known what one takes, one."""
+        each = self._seconds.get(first.run)
+        if first.alone or each is None:
+            return 1
+        return max(1, min(self._limits.together, int(SHARE * self._limits.seconds / max(each, 1e-6))))
 
 
 def _tried(act: Callable[[], None]) -> None:

@@ -22,7 +22,7 @@ class Limits:
     Attributes:
         body: bytes of a request's body.
         waiting: requests that wait for each system; those that come on top of them are sent away with 503.
-        together: requests that are computed together.
+        together: requests that are computed together, at most; fewer where they would take long.
         seconds: that a request may take, its body included.
 
     Raises:

@@ -9,7 +9,7 @@ class Refusal(AnceError):
     """A request that is not served.
 
     Args:
-        status: the HTTP status, 400 to 503.
+        status: the HTTP status, 400 to 504.
         message: one line: what was expected, and what to do.
         retry_after: seconds after which to ask again; ``None`` where that would not help.
     """

@@ -253,7 +253,7 @@ class Server:
             raise Refusal(409, f"{name} has nothing that scores documents: it is {system.text}")
         lacking = iter(self.documents(name, [one["docno"] for one in documents if "text" not in one]))
         complete = [one if "text" in one else as_candidate(next(lacking)) for one in documents]
-        return await self._workers[name].ask(self._computing[name].rerank, Candidates(query=query, documents=complete))
+        return await self._workers[name].ask(self._computing[name].rerank, Candidates(query=query, documents=complete), alone=True)
 
     def texts(self, docnos: Sequence[str]) -> list[Document | None]:
         """Documents of the collection; ``None`` in the place of those that it does not hold."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
@@ -79,13 +80,41 @@ def test_too_many_are_sent_away_and_a_slow_answer_is_given_up(make: Make) -> Non
     async def ask() -> list[Any]:
         first = asyncio.create_task(worker.ask(held, 0))
         await entered(held)
-        return await asyncio.gather(first, worker.ask(held, 1), worker.ask(held, 2), return_exceptions=True)
+        answers = await asyncio.gather(first, worker.ask(held, 1), worker.ask(held, 2), return_exceptions=True)
+        return answers + await asyncio.gather(worker.ask(held, 3), return_exceptions=True)
 
     answers = asyncio.run(ask())
     held.let.set()
-    assert [(type(answer), answer.status, answer.retry_after) for answer in answers] == [(Refusal, 503, 1)] * 3
+    assert [(answer.status, answer.retry_after) for answer in answers] == [(504, None), (504, None), (503, 1), (504, None)]
     worker.close()
     assert held.batches == [[0]], "a request that was given up is not computed"
+
+
+def test_so_many_are_computed_together_as_do_not_take_long(make: Make) -> None:
+    worker, sizes = make(seconds=3), []
+
+    def slow(numbers: Sequence[int]) -> list[int]:
+        sizes.append(len(numbers))
+        time.sleep(0.12 * len(numbers))
+        return [2 * number for number in numbers]
+
+    async def ask() -> list[int]:
+        return await asyncio.gather(*(worker.ask(slow, number) for number in range(6)))
+
+    assert asyncio.run(ask()) == [0, 2, 4, 6, 8, 10]
+    assert max(sizes) <= 2
+
+
+def test_what_gains_nothing_by_others_is_computed_alone(make: Make) -> None:
+    held, worker = Held(), make()
+    held.let.set()
+
+    async def ask() -> list[int]:
+        await worker.ask(held, 0)
+        return await asyncio.gather(*(worker.ask(held, number, alone=True) for number in (1, 2)), *(worker.ask(held, 3) for _ in "ab"))
+
+    assert asyncio.run(ask()) == [2, 4, 6, 6]
+    assert held.batches == [[0], [1], [2], [3, 3]]
 
 
 def test_a_worker_that_ends_answers_what_waits_and_takes_no_more(make: Make) -> None:
