@@ -57,7 +57,7 @@ class Claim:
         expected: a sentence.
         higher: the one.
         lower: the other.
-        alike: the claim is that they do not differ.
+        alike: the claim is that they do not differ, which a test can refute but not confirm.
     """
 
     expected: str
@@ -96,7 +96,7 @@ def tested(
     Args:
         per_query: by system, a value for each query, a frame of one column as ``evaluate`` returns it; all over the same queries.
         claims: about pairs of them.
-        seeds: by system, its mean under each seed; a difference counts only if it has the same sign under all.
+        seeds: by system, its mean under each seed; that one is higher counts only if it is so under all.
     """
     rows = compare_pairs(per_query, [(claim.higher, claim.lower) for claim in claims]).to_dict("records")
     outcomes = []
@@ -104,10 +104,11 @@ def tested(
         means = [per_query[name][row["measure"]].mean() for name in (claim.higher, claim.lower)]
         gains = [one - other for one, other in zip(seeds.get(claim.higher, ()), seeds.get(claim.lower, ()), strict=True)]
         same = sum(gain * row["difference"] > 0 for gain in gains)
+        counts = claim.alike or same == len(gains)
         outcomes.append(
             Outcome(
                 expected=claim.expected,
-                verdict=verdict_of(row["difference"], row["p_corrected"] if same == len(gains) else 1.0, alike=claim.alike),
+                verdict=verdict_of(row["difference"], row["p_corrected"] if counts else 1.0, alike=claim.alike),
                 figures=f"{row['measure']} {means[0]:.4f} and {means[1]:.4f}, difference {row['difference']:+.4f}, "
                 f"p {row['p_corrected']:.2g} of a paired t-test over {len(per_query[claim.higher]):,} queries, "
                 f"Holm-corrected over {len(claims)}" + (f"; of this sign under {same} of {len(gains)} seeds" if len(gains) else ""),
@@ -144,10 +145,9 @@ def verdict_of(difference: float, p: float, *, alike: bool = False) -> Verdict:
         p: its probability by chance.
         alike: whether the claim is that there is none.
     """
-    significant = p < SIGNIFICANT
-    if alike:
-        return "does not hold" if significant else "holds"
-    return "no significant difference" if not significant else "holds" if difference > 0 else "does not hold"
+    if not p < SIGNIFICANT:
+        return "no significant difference"
+    return "holds" if difference > 0 and not alike else "does not hold"
 
 
 def _norms(numbers: Numbers) -> list[Outcome]:
@@ -158,15 +158,19 @@ def _norms(numbers: Numbers) -> list[Outcome]:
             if "grad_norm_end" not in numbers.get(ance, {}) or "grad_norm_end" not in numbers.get(other, {}):
                 continue
             large, small = np.array(numbers[ance]["grad_norm_end"]), np.array(numbers[other]["grad_norm_end"])
-            apart = large.min() > small.max() or small.min() > large.max()
+            several, apart = min(len(large), len(small)) > 1, large.min() > small.max() or small.min() > large.max()
             ratio = float(large.mean() / small.mean()) if small.mean() else float("inf")
-            verdict: Verdict = "no significant difference" if not apart else "holds" if ratio >= FAR else "does not hold"
+            verdict: Verdict = "holds" if ratio >= FAR else "does not hold"
+            if not several:
+                verdict = "not testable here"
+            elif not apart:
+                verdict = "no significant difference"
             outcomes.append(
                 Outcome(
                     expected=f"the gradient norms of {ance} lie far above those of {other} (at least {FAR:g} times as large)",
                     verdict=verdict,
                     figures=f"{large.mean():.3g} and {small.mean():.3g} over the last quarter, {ratio:.3g} times as large; "
-                    + ("one seed" if len(large) == 1 else "the seeds' means do not mix" if apart else "the seeds' means mix"),
+                    + ("one seed" if not several else "the seeds' means do not mix" if apart else "the seeds' means mix"),
                 )
             )
     return outcomes

@@ -115,4 +115,4 @@ def test_section_6_3_compares_models(place: Path, tmp_path: Path) -> None:
     means = {name: one["measures"][told["measures"][0]] for name, one in told["systems"].items()}
     p = told["systems"]["other"]["comparison"][told["measures"][0]]["p_corrected"]
     assert f"{means['other'] - means['dot']:+.4f}, p {p:.2g}" in said[-1]
-    assert f"- other is about as good as dot: **{'does not hold' if p < 0.05 else 'holds'}**" in said[-1]
+    assert f"- other is about as good as dot: **{'does not hold' if p < 0.05 else 'no significant difference'}**" in said[-1]

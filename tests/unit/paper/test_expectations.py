@@ -26,7 +26,7 @@ def _verdicts(per_query: dict[str, pd.DataFrame], numbers: dict[str, dict[str, l
 @pytest.mark.parametrize(
     ("means", "verdicts"),
     [
-        ({"ance": 0.5, "bm25+random": 0.4, "bm25": 0.3, "random": 0.3}, ["holds", "holds", "holds", "holds"]),
+        ({"ance": 0.5, "bm25+random": 0.4, "bm25": 0.3, "random": 0.3}, ["holds", "holds", "holds", "no significant difference"]),
         ({"ance": 0.4, "bm25+random": 0.5, "bm25": 0.3, "random": 0.2}, ["does not hold", "holds", "holds", "does not hold"]),
         (
             {"ance": 0.4, "bm25+random": 0.4, "bm25": 0.4, "random": 0.5},
@@ -48,6 +48,12 @@ def test_what_is_so_under_some_seeds_only_does_not_hold(seeds: list[float], verd
     assert list(_verdicts(per_query, {"ance": {"RR@10": seeds}, "bm25+random": {"RR@10": [0.4, 0.4]}}).values()) == [verdict]
 
 
+def test_seeds_that_disagree_do_not_make_systems_alike() -> None:
+    per_query = {"bm25": _values(0.6, 1), "random": _values(0.3, 2)}
+    seeds = {"bm25": {"RR@10": [1.0, 0.2]}, "random": {"RR@10": [0.3, 0.3]}}
+    assert list(_verdicts(per_query, seeds).values()) == ["does not hold"]
+
+
 def test_figures_of_a_comparison() -> None:
     per_query = {"bm25+random": _values(0.4, 1), "bm25": _values(0.39, 2), "random": _values(0.3, 3)}
     (mixed, alike) = expectations(per_query, {}, 1000)
@@ -65,6 +71,7 @@ def test_figures_of_a_comparison() -> None:
         ([1.9, 1.6], "does not hold"),
         ([0.1, 0.2], "does not hold"),
         ([9.0, 1.1], "no significant difference"),
+        ([9.0], "not testable here"),
     ],
 )
 def test_gradient_norms(ance: list[float], verdict: str) -> None:
