@@ -21,8 +21,8 @@ T = TypeVar("T")
 TOKEN = "ANCE_IR_TOKEN"
 """The environment variable with the token of servers that ask for one; an argument would stand in every ``repr`` and process list."""
 
-_LATER = (408, 429, 502, 503, 504)
-"""What a server answers that is busy, starts or ends."""
+_LATER = (408, 429, 502, 503)
+"""What a server answers that is busy, starts or ends; 504, the answer took too long, it would but say again."""
 _BACKOFF = 0.5
 """Seconds: after the first retry, at once, come waits of 1, 2, 4 … of them, unless the server says how long."""
 _LONGEST_WAIT = 30

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from ance_ir.errors import AnceError
 from ance_ir.indexes import AnceIndex, DenseRetriever
 from ance_ir.indexes.searchable import SearchableIndex
+from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import BM25Index
 from ance_ir.serve.server import Server
 from ance_ir.serve.systems import OverIndex
@@ -26,11 +29,10 @@ SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Watched:
-    """An index that transformers of a system use, as it is now."""
+    """An index as it is now, and the transformers that use it, by system."""
 
-    system: str
     index: Index
-    parts: tuple[OverIndex, ...]
+    parts: dict[str, list[OverIndex]] = field(default_factory=dict)
 
 
 class Live(threading.Thread):
@@ -46,6 +48,7 @@ class Live(threading.Thread):
         self._server = server
         self._seconds = seconds
         self._stamps: dict[Path, Stamp] = {}
+        self._again: dict[Path, Stamp] = {}  # that could not be opened for another reason than what they hold
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -60,35 +63,47 @@ class Live(threading.Thread):
 
     def look(self) -> None:
         """Take over what has changed since the last look."""
-        seen = {folder: _stamp(folder) for folder in {_folder(one.index) for one in self._watched()}}
-        changed = {folder for folder, stamp in seen.items() if stamp is not None and stamp != self._stamps.get(folder)}
+        stamps: dict[Path, Stamp] = {}
+        again: dict[Path, Stamp] = {}
         for watched in self._watched():
-            if _folder(watched.index) in changed:
-                try:
-                    self._take_over(watched)
-                except (AnceError, OSError) as error:
-                    logger.warning("%s has changed and is served as it was: %s", _folder(watched.index), error)
-        self._stamps |= {folder: stamp for folder, stamp in seen.items() if stamp is not None}
+            folder = _folder(watched.index)
+            stamp = _stamp(folder)
+            if stamp is None or stamp == self._stamps.get(folder):
+                continue
+            stamps[folder] = stamp
+            try:
+                self._take_over(watched)
+            except AnceError as error:
+                logger.warning("%s has changed and is served as it was: %s", folder, error)
+            except Exception:
+                again[folder] = stamp
+                if stamp != self._again.get(folder):
+                    logger.exception("%s has changed and is served as it was; it is tried again", folder)
+        self._stamps |= {folder: stamp for folder, stamp in stamps.items() if folder not in again}
+        self._again = again
 
     def _take_over(self, watched: _Watched) -> None:
         index = _opened_anew(watched.index)
         if index.manifest == watched.index.manifest:
             return
         _prepare(index, watched)
-
-        def swap() -> None:
-            for part in watched.parts:
-                part.index = index
-
-        self._server.between(watched.system, swap)
+        for system, parts in watched.parts.items():
+            self._server.between(system, partial(_swap, parts, index))
         logger.info("%s has changed and is served as it is now", _folder(index))
 
-    def _watched(self) -> Iterator[_Watched]:
+    def _watched(self) -> list[_Watched]:
+        found: dict[int, _Watched] = {}
         for system in [*self._server.systems.values()]:
-            indexes = {id(part.index): part.index for part in system.over_indexes if isinstance(part.index, AnceIndex | BM25Index)}
-            for index in indexes.values():
-                parts = tuple(part for part in system.over_indexes if part.index is index)
-                yield _Watched(system=system.name, index=index, parts=parts)
+            for part in system.over_indexes:
+                if isinstance(part.index, AnceIndex | BM25Index):
+                    watched = found.setdefault(id(part.index), _Watched(index=part.index))
+                    watched.parts.setdefault(system.name, []).append(part)
+        return [*found.values()]
+
+
+def _swap(parts: Sequence[OverIndex], index: Index) -> None:
+    for part in parts:
+        part.index = index
 
 
 def _opened_anew(index: Index) -> Index:
@@ -105,10 +120,13 @@ def _prepare(index: Index, watched: _Watched) -> None:
         FingerprintError: it was made by another model.
         AnceError: it is damaged, or was not built as they search it.
     """
-    for part in watched.parts:
-        if isinstance(index, AnceIndex) and isinstance(part, DenseRetriever):
-            if _fingerprint(index) != _fingerprint(part.index):
-                index.check_model(part.model)
+    if not isinstance(index, AnceIndex):
+        return
+    for part in chain(*watched.parts.values()):
+        model = getattr(part, "model", None)
+        if isinstance(model, DenseEncoder) and _fingerprint(index) != _fingerprint(part.index):
+            index.check_model(model)
+        if isinstance(part, DenseRetriever):
             index.searcher(part.backend, memory_budget=part.memory_budget, device=str(part.model.device))
 
 

@@ -44,7 +44,7 @@ class Pending:
         self.done, self.total, self.error = 0, 0, ""
         self._opens = opens
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"opening {name}")
+        self._thread = threading.Thread(target=self._work, name=f"opening {name}", daemon=True)
         self._joins: Callable[[Served], object] = lambda system: None
 
     def start(self, joins: Callable[[Served], object]) -> None:
@@ -53,9 +53,10 @@ class Pending:
         self._thread.start()
 
     def stop(self) -> None:
-        """End once the documents in hand are encoded; the next attempt goes on from there."""
+        """End once the documents in hand are encoded, if they are: the next attempt goes on from there. Nothing else is waited for."""
         self._stopping.set()
-        self._thread.join()
+        if self.total:
+            self._thread.join()
 
     @property
     def state(self) -> str:
@@ -82,6 +83,9 @@ class Pending:
         except (AnceError, OSError) as error:
             self.error = " ".join(str(error).split())
             logger.error("%s will not be ready: %s", self.name, self.error)
+        except Exception as error:
+            self.error = f"the server failed ({type(error).__name__}); its log has the reason"
+            logger.exception("%s will not be ready", self.name)
 
 
 def dense_later(dataset: Dataset, model: str, **options: Any) -> Pending:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -19,6 +21,15 @@ class Json(Response):
     def render(self, content: Any) -> bytes:
         """The bytes of an answer."""
         return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+async def large_json(make: Callable[[], Any]) -> Json:
+    """An answer that takes long to write, made beside the requests of others.
+
+    Args:
+        make: gives its content.
+    """
+    return await asyncio.to_thread(lambda: Json(make()))
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None) -> Json:

@@ -100,10 +100,21 @@ class Server:
             Refusal: there is none, or it is not ready.
         """
         if (pending := self.pending.get(name)) is not None:
+            if pending.error:
+                raise Refusal(409, f"{name} will not be ready: {pending.error}")
             raise Refusal(503, f"{name} is not ready: {pending.state}", retry_after=5)
         if name not in self.systems:
             raise Refusal(404, f"there is no system {name!r}; there are {', '.join(self.systems)}")
         return self.systems[name]
+
+    def check_ready(self) -> None:
+        """Refuse as long as a system is being opened, or cannot be.
+
+        Raises:
+            Refusal: says which ones, and how far they are.
+        """
+        if waited := [f"{one.name}: {one.state}" for one in [*self.pending.values()]]:
+            raise Refusal(503, f"not all systems are ready; {'; '.join(waited)}", retry_after=5)
 
     def described(self) -> SystemsReply:
         """The collection and its systems."""
@@ -172,7 +183,7 @@ class Server:
             Refusal: there is no such system, or its index does not hold the document.
         """
         system = self.system(name)
-        document = self.documents(name, [docno])[0]
+        document = (await asyncio.to_thread(self.documents, name, [docno]))[0]
         passages = [] if system.dense is None else await self._workers[name].ask(self._computing[name].passages, (docno, query))
         return {"docno": docno, "title": document.get("title"), "text": document["text"], "passages": passages}
 
@@ -195,7 +206,7 @@ class Server:
         self.system(name)
         computing = self._computing[name]
         _ = computing.dense
-        self.documents(name, docnos)
+        await asyncio.to_thread(self.documents, name, docnos)
         asked = Query(text=query, offset=offset, k=k, passages=True)
         near = Near(query=asked, docnos=docnos, method=registries.FEEDBACKS.check(method) if method else "")
         return await self._found(name, asked, await self._workers[name].ask(computing.near(offset + k), near), started)
@@ -232,7 +243,7 @@ class Server:
         Raises:
             Refusal: none does.
         """
-        for system in self.systems.values():
+        for system in [*self.systems.values()]:
             if offer in system.offers:
                 return system.name
         raise Refusal(409, f"no system here offers {offer}")
@@ -251,7 +262,7 @@ class Server:
         system = self.system(name)
         if system.reranker is None:
             raise Refusal(409, f"{name} has nothing that scores documents: it is {system.text}")
-        lacking = iter(self.documents(name, [one["docno"] for one in documents if "text" not in one]))
+        lacking = iter(await asyncio.to_thread(self.documents, name, [one["docno"] for one in documents if "text" not in one]))
         complete = [one if "text" in one else as_candidate(next(lacking)) for one in documents]
         return await self._workers[name].ask(self._computing[name].rerank, Candidates(query=query, documents=complete), alone=True)
 

@@ -6,6 +6,7 @@ Anserini's ``ControllerV1_0``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -75,7 +76,7 @@ ROUTER.include_router(_SEARCH)
 
 async def _candidates(server: Server, index: str, query: str, hits: int, *, parse: bool) -> list[dict[str, Any]]:
     found = await server.search(index, query, hits, snippets=False)
-    texts = server.texts([one["docno"] for one in found["results"]])
+    texts = await asyncio.to_thread(server.texts, [one["docno"] for one in found["results"]])
     return [
         {"docid": one["docno"], "score": one["score"], "rank": one["rank"] + 1, "doc": _shown(text, parse=parse)}
         for one, text in zip(found["results"], texts, strict=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from ance_ir.serve.limits import TEXT_CHARACTERS, TEXTS
 from ance_ir.serve.refusals import Refusal
-from ance_ir.serve.requests import Json, Serving
+from ance_ir.serve.requests import Json, Serving, large_json
 
 ROUTER = APIRouter(prefix="/v1", tags=["OpenAI"])
 
@@ -37,11 +37,15 @@ async def embeddings(server: Serving, asked: Embeddings) -> Json:
     vectors = await server.encode(asked.model, texts, queries=asked.input_type == "query")
     if asked.dimensions not in (None, vectors.shape[1]):
         raise Refusal(422, f"dimensions: vectors of {asked.model} have {vectors.shape[1]}, and are not cut")
-    data = [
-        {"object": "embedding", "index": place, "embedding": _encoded(vector) if asked.encoding_format == "base64" else vector.tolist()}
-        for place, vector in enumerate(vectors)
-    ]
-    return Json({"object": "list", "data": data, "model": asked.model, "usage": {"prompt_tokens": 0, "total_tokens": 0}})
+    shown = _encoded if asked.encoding_format == "base64" else np.ndarray.tolist
+    return await large_json(
+        lambda: {
+            "object": "list",
+            "data": [{"object": "embedding", "index": place, "embedding": shown(vector)} for place, vector in enumerate(vectors)],
+            "model": asked.model,
+            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        }
+    )
 
 
 @ROUTER.get("/models")

@@ -36,15 +36,18 @@ async def systems(server: Serving) -> Json:
     return Json(server.described())
 
 
+@ROUTER.head("/health", include_in_schema=False)
 @ROUTER.get("/health", response_model=State)
 async def health() -> Json:
     """Whether the server is alive."""
     return Json({"status": "ok"})
 
 
+@ROUTER.head("/ready", include_in_schema=False)
 @ROUTER.get("/ready", response_model=State)
-async def ready() -> Json:
-    """Whether all systems are loaded."""
+async def ready(server: Serving) -> Json:
+    """Whether all systems are loaded; 503 says for which to wait, while the others answer."""
+    server.check_ready()
     return Json({"status": "ok"})
 
 

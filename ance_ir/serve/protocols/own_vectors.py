@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ance_ir.registries import FEEDBACKS
 from ance_ir.serve.limits import DOCNO_CHARACTERS, QUERY_CHARACTERS, RESULTS, TEXT_CHARACTERS, TEXTS
 from ance_ir.serve.replies import Found, Scores, Vectors
-from ance_ir.serve.requests import Json, Serving
+from ance_ir.serve.requests import Json, Serving, large_json
 
 ROUTER = APIRouter(prefix="/v1", tags=["vectors"])
 
@@ -104,7 +104,8 @@ async def feedback(server: Serving, system: str, asked: Feedback) -> Json:
 async def encode(server: Serving, system: str, asked: Encode) -> Json:
     """Vectors of texts, by the model of the system's index."""
     vectors = await server.encode(system, asked.texts, queries=asked.role == "query")
-    return Json({"vectors": vectors.tolist(), "dimension": vectors.shape[1], "similarity": server.model(system).similarity})
+    similarity = server.model(system).similarity
+    return await large_json(lambda: {"vectors": vectors.tolist(), "dimension": vectors.shape[1], "similarity": similarity})
 
 
 @ROUTER.post("/{system}/rerank", response_model=Scores)

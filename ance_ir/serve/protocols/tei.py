@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from ance_ir.serve.limits import QUERY_CHARACTERS, TEXT_CHARACTERS, TEXTS
-from ance_ir.serve.requests import Json, Serving
+from ance_ir.serve.requests import Json, Serving, large_json
 from ance_ir.serve.server import Server
 
 ROUTER = APIRouter(tags=["text-embeddings-inference"])
@@ -45,7 +45,7 @@ async def embed(server: Serving, asked: Embed, system: str | None = None) -> Jso
     vectors = await server.encode(system or server.first("encode"), texts, queries=asked.prompt_name == "query")
     if asked.normalize:
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return Json(vectors.tolist())
+    return await large_json(vectors.tolist)
 
 
 @ROUTER.post("/rerank")

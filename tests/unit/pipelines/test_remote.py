@@ -101,6 +101,9 @@ def test_what_is_refused_is_not_asked_again(server: SystemsServer) -> None:
     with pytest.raises(RemoteError, match=r"404.*'other'.*a b/c"):
         Remote(server.url, "other")(QUERIES.head(1))
     assert len(server.asked) == 1
+    server.failures[:] = [(504, {})]
+    with pytest.raises(RemoteError, match="504"):
+        Remote(server.url, "a b/c")(QUERIES.head(1))
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from ance_ir.datasets import Dataset
-from ance_ir.indexes import AnceIndex, add_documents
+from ance_ir.indexes import AnceIndex, FirstP, add_documents, index_corpus
+from ance_ir.models import DenseEncoder
+from ance_ir.serve import live as module
 from ance_ir.serve.app import create_app
 from ance_ir.serve.live import Live
 from ance_ir.serve.server import Server
 from ance_ir.serve.systems import open_systems
+from tests.tiny import encoder
 
 
 @pytest.fixture
@@ -63,3 +67,48 @@ def test_an_index_that_is_gone_or_damaged_is_served_as_it_was(served: Server, in
         (index.folder / "manifest.json").write_text("{}")
         live.look()
         assert docnos(client, "dense") == before
+
+
+def test_what_fails_for_a_reason_of_the_machine_is_tried_again(served: Server, index: AnceIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(served)
+    live.look()
+    index.delete(["d/3"])
+
+    def fails(index: module.Index) -> module.Index:
+        raise MemoryError
+
+    with TestClient(create_app(served)) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_opened_anew", fails)
+            live.look()
+        assert "d/3" in docnos(client, "dense")
+        live.look()
+        assert "d/3" not in docnos(client, "dense")
+
+
+def test_an_index_that_systems_share_is_opened_once(index: AnceIndex, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = open_systems(dataset, [f"a={index.folder}"], device="cpu")[0]
+    server = Server(dataset, [system, replace(system, name="b")])
+    opened: list[Path] = []
+    monkeypatch.setattr(module, "_opened_anew", lambda one: (opened.append(one.folder), one)[1])
+    Live(server).look()
+    assert opened == [index.folder]
+    server.close()
+
+
+def test_an_index_of_another_model_is_not_taken_over_by_a_scorer_either(
+    index: AnceIndex, dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(dataset, open_systems(dataset, [f"cascade=bm25 % 20 >> {index.folder}"], device="cpu"))
+    live = Live(server)
+    shutil.rmtree(index.folder)
+    encoder(seed=4).save(tmp_path / "other")
+    index_corpus(index.folder, DenseEncoder.from_pretrained(tmp_path / "other", device="cpu"), dataset.store(), FirstP())
+    with TestClient(create_app(server)) as client:
+        before = client.post("/v1/cascade/search", json={"query": "king", "snippets": False}).json()["results"]
+        live.look()
+        assert client.post("/v1/cascade/search", json={"query": "king", "snippets": False}).json()["results"] == before
+    server.close()
+    assert [record.levelname for record in caplog.records if record.name.startswith("ance_ir.serve.") and record.levelno >= 30] == [
+        "WARNING"
+    ]

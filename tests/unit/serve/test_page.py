@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ance_ir.progress import Told
 from ance_ir.serve import pending
 from ance_ir.serve.app import create_app
 from ance_ir.serve.pending import Pending, dense_later
+from ance_ir.serve.refusals import Refusal
 from ance_ir.serve.server import Server
 from ance_ir.serve.systems import Served, open_systems
 from ance_ir.serve.topics import Topics
@@ -79,6 +81,9 @@ def test_a_dense_system_joins_once_its_index_is_built_and_goes_on_where_it_was_s
         assert 16 <= shown[1]["done"] < shown[1]["total"] == 60
         refused = client.get("/v1/dense/search", params={"q": "who sleeps"})
         assert refused.status_code == 503 and "retry-after" in refused.headers
+        ready = client.get("/v1/ready")
+        assert ready.status_code == 503 and "dense" in ready.json()["error"] and "of 60" in ready.json()["error"]
+        assert client.head("/v1/health").status_code == 200
         assert len(client.get("/v1/bm25/search", params={"q": "who sleeps"}).json()["results"]) == 10
     server.close()
 
@@ -91,8 +96,9 @@ def test_a_dense_system_joins_once_its_index_is_built_and_goes_on_where_it_was_s
     second._thread.join(30)
     assert begins[1] >= 8, "what was complete is not encoded again"
     assert [one["ready"] for one in again.described()["systems"]] == [True, True]
+    again.check_ready()
     found = asyncio.run(again.search("dense", "who sleeps in the city"))
-    expected = open_systems(dataset, [second.text], device="cpu")[0]
+    expected = open_systems(dataset, [f"dense={second.text}"], device="cpu")[0]
     assert [one["docno"] for one in found["results"]] == [one for one in _best(expected)]
     again.close()
 
@@ -102,16 +108,54 @@ def _best(system: Served) -> list[str]:
     return list((retriever % 10).search("who sleeps in the city")["docno"])
 
 
-def test_a_system_that_cannot_be_opened_is_told_and_hurts_no_other(dataset: Dataset) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"), [(ModelError("there is no\nsuch model"), "there is no such model"), (KeyError("x"), "KeyError")]
+)
+def test_a_system_that_cannot_be_opened_is_told_and_hurts_no_other(dataset: Dataset, error: Exception, reason: str) -> None:
     def fails(told: Told) -> Served:
-        raise ModelError("there is no\nsuch model")
+        raise error
 
     server = Server(dataset, open_systems(dataset, ["bm25"]))
     failing = Pending("dense", "x", fails)
     server.expect(failing)
     failing._thread.join(10)
-    assert server.described()["systems"][1].get("error") == "there is no such model"
+    assert reason in server.described()["systems"][1].get("error", "")
+    for ask, status in ((lambda: server.system("dense"), 409), (server.check_ready, 503)):
+        with pytest.raises(Refusal, match=reason) as refused:
+            ask()
+        assert refused.value.status == status
     assert len(asyncio.run(server.search("bm25", "who sleeps"))["results"]) == 10
+    server.close()
+
+
+def test_a_server_ends_while_a_system_is_opened(dataset: Dataset) -> None:
+    let = threading.Event()
+
+    def waits(told: Told) -> Served:
+        assert let.wait(20)
+        raise ModelError("late")
+
+    server = Server(dataset, open_systems(dataset, ["bm25"]))
+    server.expect(Pending("dense", "x", waits))
+    started = time.monotonic()
+    server.close()
+    assert time.monotonic() - started < 15
+    let.set()
+
+
+def test_a_system_may_join_while_one_is_sought_that_offers_something(dataset: Dataset) -> None:
+    server = Server(dataset, open_systems(dataset, ["bm25"]))
+
+    class Joining:
+        @property
+        def offers(self) -> list[str]:
+            server.systems["new"] = bm25
+            return []
+
+    bm25 = server.systems["bm25"]
+    server.systems["bm25"] = Joining()  # type: ignore[assignment]
+    with pytest.raises(Refusal, match="no system"):
+        server.first("encode")
     server.close()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -15,6 +18,8 @@ from ance_ir.indexes import AnceIndex, MaxP
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import BertReranker
 from ance_ir.pipelines.feedback import FEEDBACKS
+from ance_ir.serve.requests import Json
+from ance_ir.serve.server import Server
 
 QUERY = "the king sleeps"
 
@@ -84,6 +89,39 @@ def test_texts_become_vectors_as_queries_and_as_passages(client: TestClient, mod
         reply = client.post("/v1/cascade/encode", json={"texts": ["a cat", "the king sings"], "role": role}).json()
         np.testing.assert_allclose(reply["vectors"], encode(["a cat", "the king sings"]), atol=1e-5)
         assert (reply["dimension"], reply["similarity"]) == (model.dimension, model.similarity)
+
+
+def test_vectors_are_written_and_documents_looked_up_beside_other_requests(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    for kind, method in ((Json, "render"), (Server, "documents"), (Server, "texts")):
+        monkeypatch.setattr(kind, method, _noting(threads, getattr(kind, method)))
+    client.get("/v1/health")
+    loop = threads.pop()
+    texts = ["a cat"]
+    for path, body in (
+        ("v1/dense/encode", {"texts": texts}),
+        ("embed", {"inputs": texts}),
+        ("v1/embeddings", {"model": "dense", "input": texts}),
+    ):
+        assert client.post(f"/{path}", json=body).status_code == 200
+        assert threads.pop() != loop
+    for path, body in (("rerank", {"query": QUERY, "docnos": ["d/1"]}), ("similar", {"docno": "d/1"}), ("documents/d%2F1", None)):
+        threads.clear()
+        reply = client.get(f"/v1/dense/{path}") if body is None else client.post(f"/v1/dense/{path}", json=body)
+        assert (reply.status_code, threads[0] == loop) == (200, False)
+    threads.clear()
+    assert client.get("/v1/bm25/search", params={"query": QUERY}).json()["candidates"]
+    assert threads[0] != loop
+
+
+def _noting(threads: list[int], method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that notes the thread that calls it."""
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return method(*arguments)
+
+    return noted
 
 
 def test_reranking_gives_the_scores_of_the_systems_last_scorer_in_the_order_asked(
