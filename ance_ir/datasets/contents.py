@@ -191,7 +191,7 @@ class Contents:
         """The fields that the dataset is known to have, before the corpus is read."""
         dataset = self.dataset
         found = {"docno", "corpus", "qid"}
-        if isinstance(dataset, FileDataset):
+        if dataset.holds is not None:
             found &= dataset.holds
         if not self.splits:
             return found - {"qid"}

@@ -60,6 +60,8 @@ class Dataset(ABC):
     """A corpus with the queries, judgements and answers that belong to it. Nothing is read before it is asked for."""
 
     name: str
+    holds: frozenset[str] | None = None
+    """Which of ``FIELDS`` (``ance_ir.datasets.contents``) its form on disk can hold; ``None``: not known."""
 
     @property
     def source(self) -> str:

@@ -35,6 +35,7 @@ class Part(Dataset):
 
     def __init__(self, dataset: Dataset, splits: Sequence[str] = (), documents: int | None = None) -> None:
         self.name = dataset.name
+        self.holds = dataset.holds
         self._whole = dataset
         self._most = documents
         self._counts = dict(_counted(dataset, split) for split in splits or dataset.splits)

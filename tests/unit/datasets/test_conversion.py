@@ -198,6 +198,14 @@ def many(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_part_of_a_training_file_is_written_in_its_layout(tmp_path: Path) -> None:
+    records = [{"query": f"question {i}", "pos": [f"answer {i}"], "neg": [f"text {i}"]} for i in range(5)]
+    (tmp_path / "whole.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    convert(load_dataset(tmp_path / "whole.jsonl"), "flagembedding", tmp_path / "part.jsonl", splits=["train:2"])
+    written = [json.loads(line) for line in (tmp_path / "part.jsonl").read_text().splitlines()]
+    assert len(written) == 2 and all(one in records for one in written)
+
+
 def test_a_part_holds_what_its_queries_are_about(many: Path, tmp_path: Path) -> None:
     whole = load_dataset(many)
     found = {}
