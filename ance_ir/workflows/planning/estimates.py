@@ -20,7 +20,7 @@ from ance_ir.workflows.planning.figures import duration
 from ance_ir.workflows.planning.job import Corpus, Job
 from ance_ir.workflows.planning.machine import Machine
 from ance_ir.workflows.planning.pipelines import Flow, UnknownCostError, Work
-from ance_ir.workflows.planning.searching import is_planned
+from ance_ir.workflows.planning.searching import is_planned, total
 from ance_ir.workflows.planning.stages import RUN_LINE, Stage, encoding, mining, step_counts
 
 LONG = 10.0
@@ -177,7 +177,7 @@ def estimate_mining(pipeline: pt.Transformer, queries: Sequence[str], depth: int
 
 def _estimate(work: Work, disk: float) -> Estimate:
     machine = Machine.at_hand(gpu=work.on_gpu)
-    return Estimate(seconds=machine.seconds(work.counts), disk=work.disk + disk, source=_source(machine))
+    return Estimate(seconds=machine.seconds(total(work.once, work.counts)), disk=work.disk + disk, source=_source(machine))
 
 
 def _job(encoder: DenseEncoder, store: NumberedDocuments, passages: PassageScheme, **options: int | str) -> Job:

@@ -78,12 +78,14 @@ class Work:
 
     Attributes:
         counts: units of each kind.
+        once: those of building what stays, however often queries go through.
         disk: bytes of the Faiss files that are built on the way.
         on_gpu: whether a model of theirs is on a GPU.
     """
 
     def __init__(self) -> None:
         self.counts: Counts = {}
+        self.once: Counts = {}
         self.disk = 0.0
         self.on_gpu = False
 
@@ -158,7 +160,7 @@ class Work:
         self._encoded(stage.model, flow)
         searched = Searched(rows=len(index.vectors), dimension=index.vectors.dimension, backend=backend)
         if settings is not None and not faiss_paths(index.folder / faiss_folder(index.manifest), settings)[1].exists():
-            self.add(searched.building)
+            self.once = total(self.once, searched.building)
             self.disk += searched.bytes
         found = min(stage.num_results, len(index))
         alone = len(index.vectors) == len(index.table) or isinstance(parse_aggregation(stage.aggregation), First)

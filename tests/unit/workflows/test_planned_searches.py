@@ -17,7 +17,7 @@ from ance_ir.pipelines import AveragePRF, BertReranker, BM25Index, ReciprocalRan
 from ance_ir.workflows.planning.estimates import estimate_evaluation, estimate_mining
 from ance_ir.workflows.planning.machine import Machine
 from ance_ir.workflows.planning.pipelines import Flow, Work
-from ance_ir.workflows.planning.searching import Searched
+from ance_ir.workflows.planning.searching import Searched, total
 from tests.tiny import WORDS, cross_encoder, encoder
 
 QUERIES = [f"the {word}" for word in WORDS[:8]]
@@ -92,7 +92,7 @@ def work(pipeline: pt.Transformer) -> tuple[dict[str, float], float]:
     """Units of each kind, and documents found for each query."""
     done = Work()
     flow = done.through(pipeline, Flow.of(QUERIES))
-    return dict(done.counts), flow.found
+    return dict(total(done.once, done.counts)), flow.found
 
 
 def test_bm25_and_cuts(made: dict[str, Any]) -> None:
@@ -190,4 +190,7 @@ def test_mining_reads_the_vectors_for_as_many_queries_as_are_asked_together(made
     assert found[0] is not None and found[1] is not None
     once = Machine.find().seconds({"search.component": DOCUMENTS * made["model"].dimension})
     assert found[0].seconds - found[1].seconds == pytest.approx(3 * once)
+    building = made["firstp"].retriever(made["model"], 7, backend="hnsw")
+    whole, in_blocks = (estimate_mining(building, 32 * QUERIES, 5, together) for together in (256, 64))
+    assert whole is not None and whole == in_blocks, "a Faiss file is built once"
     assert estimate_mining(pt.apply.generic(lambda frame: frame), QUERIES, 5, 64) is None
