@@ -52,9 +52,9 @@ def create_app(server: Server, *, token: str | None = None, hosts: Collection[st
         app.include_router(router)
     for kind, answer in ((AnceError, _refused), (RequestValidationError, _invalid), (HTTPException, _failed), (Exception, _broken)):
         app.add_exception_handler(kind, answer)
-    if origins:
-        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     app.add_middleware(Guard, limits=server.limits, token=token, hosts=hosts)
+    if origins:  # before the guard: browsers ask whether they may send a token without sending it
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     app.add_middleware(Observer, metrics=server.metrics)
     return app
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -27,6 +28,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     mcp = mcp_server(app.state.server)
     elsewhere = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the application protects all its paths
     made = mcp.streamable_http_app(streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=elsewhere)
+    made.add_exception_handler(HTTPException, app.exception_handlers[HTTPException])
     app.state.mcp = made
     async with mcp.session_manager.run():
         yield

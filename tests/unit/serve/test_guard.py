@@ -54,6 +54,9 @@ def test_a_body_is_limited_whether_it_says_its_length_or_not(guarded: TestClient
     pieces = (body[start : start + 100] for start in range(0, len(body), 100))
     assert guarded.post("/v1/bm25/search", content=pieces, headers=headers).status_code == 413
     assert guarded.post("/v1/bm25/search", content=b'{"query": "x"}', headers=headers).status_code == 200
+    agents = {**headers, "Accept": "application/json, text/event-stream"}
+    refused = guarded.post("/mcp", content=(body[start : start + 100] for start in range(0, len(body), 100)), headers=agents)
+    assert (refused.status_code, list(refused.json())) == (413, ["error"])
 
 
 def test_browsers_are_told_to_run_nothing_and_other_origins_only_where_they_are_named(guarded: TestClient, client: TestClient) -> None:
@@ -63,16 +66,25 @@ def test_browsers_are_told_to_run_nothing_and_other_origins_only_where_they_are_
     asking = {"Origin": "https://elsewhere.example"}
     assert guarded.get("/v1/systems", headers=asking).headers["Access-Control-Allow-Origin"] == asking["Origin"]
     assert "Access-Control-Allow-Origin" not in client.get("/v1/systems", headers=asking).headers
+    before = {**asking, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    allowed = guarded.options("/v1/bm25/search", headers={**before, "Authorization": ""})
+    assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (200, asking["Origin"])
+    assert "authorization" in allowed.headers["Access-Control-Allow-Headers"]
+    assert guarded.options("/v1/bm25/search", headers={**before, "Origin": "https://evil.example"}).status_code == 400
+    told = guarded.get("/v1/systems", headers={**asking, "Authorization": ""})
+    assert (told.status_code, told.headers["Access-Control-Allow-Origin"]) == (401, asking["Origin"]), "pages can read why"
 
 
 def test_requests_are_logged_and_counted_without_what_was_asked(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, observing.__name__):
         client.get("/v1/bm25/search", params={"q": "confidential"})
         client.get("/nowhere/confidential")
+        client.post("/mcp", content=b"confidential")
     lines = [json.loads(record.message) for record in caplog.records if record.name == observing.__name__]
     assert [(line["path"], line["system"], line["status"]) for line in lines] == [
         ("/v1/{system}/search", "bm25", 200),
         ("other", None, 404),
+        ("/mcp", None, 400),
     ]
     counts = client.get("/metrics").text
     assert 'ance_ir_requests_total{method="GET",path="/v1/{system}/search",status="200"}' in counts
