@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import threading
@@ -36,8 +37,8 @@ FIRST, SECOND = "#results section:nth-of-type(1)", "#results section:nth-of-type
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with BM25 and an index of several passages a document, whose ``d/1`` tries to break out of the page."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with BM25 and an index of several passages a document, whose ``d/1`` tries to break out of the page."""
     folder = tmp_path_factory.mktemp("page")
     texts = [" ".join(random.Random(number).choices(WORDS, k=40)) for number in range(DOCUMENTS)]
     documents = [{"docno": f"d/{number}", "title": f"title {number}", "text": text} for number, text in enumerate(texts)]
@@ -50,8 +51,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     encoder().save(folder / "model")
     index_corpus(folder / "x.ance", encoder(), dataset.store(), MaxP(12, 5))
     server = Server(dataset, open_systems(dataset, ["bm25", f"dense={folder / 'x.ance'}"], model=str(folder / "model"), device="cpu"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def site(server: Server) -> Iterator[str]:
+    """Its address."""
+    with answering(server) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def answering(server: Server, token: str | None = None) -> Iterator[str]:
+    """While entered, a server answers at an address."""
     listening = listen("127.0.0.1", 0)
-    serving = uvicorn.Server(uvicorn.Config(create_app(server), log_config=None))
+    serving = uvicorn.Server(uvicorn.Config(create_app(server, token=token), log_config=None))
     thread = threading.Thread(target=serving.run, args=([listening],))
     thread.start()
     while not serving.started:
@@ -59,7 +74,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
     serving.should_exit = True
     thread.join()
-    server.close()
 
 
 @pytest.fixture
@@ -188,6 +202,16 @@ def test_keys(driver: Any, look: Any) -> None:
     assert page("document.activeElement.id") == "question"
     keys(driver, "j")
     assert page("document.activeElement.value") == "j", "the question was selected, keys are letters there"
+
+
+def test_a_token_is_typed_with_letters_that_are_keys_elsewhere(driver: Any, server: Server) -> None:
+    with answering(server, token="jkhlxm/") as address:
+        driver.get(address)
+        until(driver, "document.querySelector('.unlocking input')")
+        click(driver, ".unlocking input")
+        keys(driver, *"jkhlxm/", "ENTER")
+        until(driver, "document.querySelector('#collection').textContent")
+        assert {entry["source"] for entry in driver.get_log("browser")} == {"network"}, "the 401, and nothing else"
 
 
 def test_what_is_refused_is_said(driver: Any, site: str, look: Any) -> None:

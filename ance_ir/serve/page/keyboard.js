@@ -23,7 +23,7 @@ const PRESSES = { x: ".doings input", m: "[data-like]" };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || at("document").open) return;
-  const writes = event.target.matches("input[type=search], textarea, select");
+  const writes = event.target.matches("input:not([type=checkbox]), textarea, select");
   if (writes && event.key === "Escape") event.target.blur();
   else if (writes) return;
   else if (event.key === "/") at("question").select();
