@@ -11,7 +11,7 @@ import pyterrier as pt
 
 from ance_ir.datasets.loader import FIELDS
 from ance_ir.errors import UsageError
-from ance_ir.pipelines.server import RemoteError, ask_server, read_url
+from ance_ir.pipelines.server import RemoteError, as_json, ask_server, read_url
 from ance_ir.ragged import owners_of, places_of
 from ance_ir.ranking import check_queries, finite_scores, no_results, rank_results
 from ance_ir.settings import flag, integer, number, text
@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 _DOCUMENTS = 100
 """Documents of a request to score them, at most."""
-_CHARACTERS = 1 << 20
-"""Their characters; more only where one document alone has more."""
+_BYTES = 1 << 20
+"""Of their JSON; more only where one document alone has more. A server takes 4 MiB."""
 
 
 def _read_name(value: str) -> str:
@@ -172,8 +172,8 @@ def _split(places: Sequence[int], rows: Sequence[dict[Any, Any]]) -> Iterator[li
     batch: list[int] = []
     size = 0
     for place in places:
-        length = sum(map(len, rows[place].values()))
-        if batch and (len(batch) == _DOCUMENTS or size + length > _CHARACTERS):
+        length = len(as_json(rows[place]))
+        if batch and (len(batch) == _DOCUMENTS or size + length > _BYTES):
             yield batch
             batch, size = [], 0
         batch.append(place)

@@ -18,13 +18,16 @@ from ance_ir.errors import AnceError, UsageError
 
 T = TypeVar("T")
 
+RESULTS = 1000
+"""The depth to which a server searches its systems: documents before the first that is shown and those shown."""
+
 TOKEN = "ANCE_IR_TOKEN"
 """The environment variable with the token of servers that ask for one; an argument would stand in every ``repr`` and process list."""
 
 _LATER = (408, 429, 502, 503)
 """What a server answers that is busy, starts or ends; 504, the answer took too long, it would but say again."""
 _BACKOFF = 0.5
-"""Seconds: after the first retry, at once, come waits of 1, 2, 4 … of them, unless the server says how long."""
+"""Seconds: after the first retry, at once, come waits of 2, 4, 8 … of them, unless the server says how long."""
 _LONGEST_WAIT = 30
 
 
@@ -97,7 +100,7 @@ def ask_server(
     )
 
     def ask(question: dict[str, Any]) -> T:
-        body = json.dumps(question).encode()
+        body = as_json(question)
         try:
             answer = pool.request("POST", place, body=body, headers=_headers(), retries=retry, timeout=timeout, redirect=False)
         except HTTPError as error:
@@ -112,6 +115,11 @@ def ask_server(
     with ThreadPoolExecutor(at_once) as threads:
         answers = threads.map(ask, questions)
         yield from tqdm(answers, desc=system, total=len(questions), unit=" requests", disable=not verbose)
+
+
+def as_json(value: Any) -> bytes:
+    """JSON as it is sent: text takes its bytes in UTF-8; half surrogate pairs come through, as Python's JSON reads them."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 @cache

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ance_ir.errors import UsageError
+from ance_ir.pipelines.server import RESULTS as RESULTS
 
-RESULTS = 1000
-"""The depth to which systems are searched: documents before the first shown and those shown."""
 QUERY_CHARACTERS = 10_000
 DOCNO_CHARACTERS = 1_000
 TEXTS = 1_000

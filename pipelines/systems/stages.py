@@ -24,7 +24,7 @@ from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
-from ance_ir.pipelines.server import split_address
+from ance_ir.pipelines.server import RESULTS, split_address
 from ance_ir.pipelines.systems import options as kinds
 from ance_ir.pipelines.systems.cache import dataset_dense
 from ance_ir.pipelines.systems.folders import kind_of
@@ -126,7 +126,8 @@ class Stages:
         url, system = split_address(stage.word)
         if not retrieves:
             return RemoteScorer(url, system, verbose=self.verbose)
-        return self._others(Remote(url, system, self._asked, verbose=self.verbose))
+        asked = min(self._asked, max(self.num_results, RESULTS))  # one more than is wanted, as far as a server ranks
+        return self._others(Remote(url, system, asked, verbose=self.verbose))
 
     def _bm25(self, stage: Stage, text: str, path: Path | None, *, retrieves: bool) -> pt.Transformer:
         options = read_options(stage, kinds.BM25, text)

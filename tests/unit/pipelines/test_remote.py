@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyterrier as pt
@@ -14,7 +16,7 @@ from ance_ir.datasets import load_dataset
 from ance_ir.errors import PointedError, UsageError
 from ance_ir.pipelines import Remote, RemoteScorer, systems
 from ance_ir.pipelines.fingerprint import fingerprint
-from ance_ir.pipelines.server import RemoteError
+from ance_ir.pipelines.server import RemoteError, as_json
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.several import check_serves_several
 from tests.processes import free_port
@@ -76,6 +78,23 @@ def test_long_documents_are_sent_apart(server: SystemsServer) -> None:
     found = RemoteScorer(server.url, "s")(frame).set_index("docno")["score"]
     assert found[[*"abcde"]].tolist() == [len(text) for text in texts]
     assert sorted(len(body["documents"]) for _, body, _ in server.asked) == [1, 1, 1, 2]
+
+
+def test_requests_are_short_whatever_the_texts(server: SystemsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    request = urllib3.PoolManager.request
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        sent.append(len(options["body"]))
+        return request(*arguments, **options)
+
+    monkeypatch.setattr(urllib3.PoolManager, "request", noted)
+    texts = ["日" * 300_000, "\n" * 500_000, "x" * 900_000, "short"]
+    frame = pd.DataFrame({"qid": "1", "query": "king", "docno": [*"abcd"], "text": texts})
+    found = RemoteScorer(server.url, "s")(frame).set_index("docno")["score"]
+    assert found[[*"abcd"]].tolist() == [len(text) for text in texts], "texts come as they are"
+    assert len(sent) == 3 and max(sent) < 1.1 * (1 << 20)
+    assert json.loads(as_json("half a pair \ud800")) == "half a pair \ud800"
 
 
 @pytest.mark.parametrize("failure", [(503, {"Retry-After": "0"}), (429, {}), (502, {}), None])
@@ -150,6 +169,16 @@ def test_connections_are_kept(server: SystemsServer, monkeypatch: pytest.MonkeyP
 def test_its_results_are_not_taken_for_those_of_another_day(server: SystemsServer) -> None:
     assert fingerprint(Remote(server.url, "a b/c")) is None
     assert fingerprint(pt.RankCutoff(3) >> RemoteScorer(server.url, "s")) is None
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [(7, 8), (1000, 1000)])
+def test_no_more_is_asked_for_than_a_server_ranks(server: SystemsServer, tmp_path: Path, wanted: int, asked: int) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"docno": "a", "text": "king"}\n')
+    parser = systems.Systems(load_dataset(tmp_path), num_results=wanted, counts_itself=False)
+    server.searching = {"a": by_length}
+    _, system = parser.parse(f"{server.url}/a")
+    assert system(QUERIES.head(1).assign(qid="a"))["docno"].tolist() == ["b"]
+    assert server.asked[-1][1]["k"] == asked
 
 
 def test_the_text_of_a_system_names_a_server(server: SystemsServer, tmp_path: Path) -> None:
