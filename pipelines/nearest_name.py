@@ -21,6 +21,9 @@ class NearestName:
     words of the question it has.
     """
 
+    fingerprint = "nearest-name"
+    """There is nothing in it that could differ."""
+
     def read(
         self, questions: Sequence[str], texts: Sequence[str], titles: Sequence[str] | None = None, progress: Progress | None = None
     ) -> Readings:

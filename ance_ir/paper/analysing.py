@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypedDict
 
 from ance_ir import registries
@@ -49,14 +50,15 @@ def run_analysis(name: str, asked: Asked, *, say: Callable[[str], object] = logg
     """
     analysis = ANALYSES.find(name)
     analysis.check(name, asked)
-    _claim_folder(name, asked)
+    settings = asked.settings(analysis.choices)
+    _claim_folder(asked.folder, {"analysis": name, **settings})
     path = asked.folder / "results.json"
     if path.exists():
         say(f"{asked.folder} is shown again; remove it to measure anew\n")
     else:
         with collected() as notices:
             found = analysis.measure(asked)
-        write_json(path, {"settings": asked.settings(), "environment": environment(), "notices": notices, "found": found})
+        write_json(path, {"settings": settings, "environment": environment(), "notices": notices, "found": found})
     results = read_typed(path, _Results, error=EvaluationError, remedy="remove the file")
     shown = analysis.show(results["found"])
     try:
@@ -78,22 +80,25 @@ def listing() -> Iterator[str]:
         yield f"  {ANALYSES.summary(name)}"
         for option, need in analysis.needs.items():
             yield f"  {'needs' if need.least else 'takes'} --{option}: {need.what}"
+        if analysis.choices:
+            yield f"  takes {', '.join(f'--{choice}' for choice in analysis.choices)}"
 
 
-def _claim_folder(name: str, asked: Asked) -> None:
-    """Write down what was asked.
+def _claim_folder(folder: Path, now: dict[str, Any]) -> None:
+    """Write down what was asked; where nothing was made yet, for a system that did not open, it may be something else than before.
 
     Raises:
         EvaluationError: the folder holds something else.
     """
-    path, now = asked.folder / "analysis.json", {"analysis": name, **asked.settings()}
-    if path.exists():
+    path = folder / "analysis.json"
+    held = {one.name for one in folder.iterdir()} if folder.is_dir() else set()
+    if path.name in held:
         before = read_typed(path, dict[str, Any], error=EvaluationError, remedy="choose another folder")
-        if different := [one for one in {**before, **now} if before.get(one) != now.get(one)]:
+        if held - {path.name} and (different := [one for one in {**before, **now} if before.get(one) != now.get(one)]):
             said = "; ".join(f"{one} was {before.get(one)!r}, is {now.get(one)!r}" for one in different)
-            raise EvaluationError(f"{asked.folder} holds an analysis with other settings: {said}; choose another folder")
-    elif asked.folder.is_dir() and any(asked.folder.iterdir()):
-        raise EvaluationError(f"{asked.folder} holds something else than an analysis; choose another folder")
+            raise EvaluationError(f"{folder} holds an analysis with other settings: {said}; choose another folder")
+    elif held:
+        raise EvaluationError(f"{folder} holds something else than an analysis; choose another folder")
     write_json(path, now)
 
 

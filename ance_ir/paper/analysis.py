@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyterrier as pt
 
-from ance_ir.datasets import Dataset
+from ance_ir.datasets import Dataset, counts_itself
+from ance_ir.digests import digest_of
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval import Evaluation, KeptRuns, Table, evaluate_on_dataset, suite_of
 from ance_ir.eval.on_dataset import parser_for
@@ -20,7 +21,11 @@ from ance_ir.files import write_json
 from ance_ir.indexes import DenseRetriever
 from ance_ir.paper.expectations import Outcome
 from ance_ir.pipelines import Systems
+from ance_ir.pipelines.fingerprint import fingerprint
 from ance_ir.typed_json import read_typed
+
+CHOICES = ("split", "queries", "seed")
+"""What each analysis may heed, and has a default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +56,32 @@ class Asked:
         if self.queries is not None and self.queries < 1:
             raise UsageError(f"queries is at least 1, not {self.queries}")
 
-    def settings(self) -> dict[str, Any]:
-        """All that decides what is found, in what JSON can hold."""
+    def settings(self, choices: Sequence[str]) -> dict[str, Any]:
+        """All that decides what is found, in what JSON can hold.
+
+        Args:
+            choices: those of ``CHOICES`` that count.
+        """
         given = {name: list(texts) for name, texts in self.given.items() if texts}
-        told = {"split": self.split, **given, "queries": self.queries, "seed": self.seed}
-        return {"dataset": self.dataset.name, "fingerprint": self.dataset.fingerprint, **told}
+        told = {name: getattr(self, name) for name in choices}
+        return {"dataset": self.dataset.name, "fingerprint": self.dataset.fingerprint, **given, **told}
 
     def texts(self, option: str) -> tuple[str, ...]:
         """What was given for an option."""
         return self.given.get(option, ())
 
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What ``make`` returns, which JSON can hold, kept in ``parts/NAME.json``: an interrupted analysis makes only what is not there."""
-        path = self.folder / "parts" / f"{name}.json"
+    def once(self, name: str, of: Sequence[pt.Transformer], make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, which JSON can hold, kept in ``parts/``: an interrupted analysis makes only what is not there.
+
+        Args:
+            name: of what is made.
+            of: what it depends on; what was made of other models or indexes is made anew, and what has no fingerprint is not kept.
+            make: makes it.
+        """
+        known = [fingerprint(pipeline) for pipeline in of]
+        if None in known:
+            return make()
+        path = self.folder / "parts" / f"{name}-{digest_of(known)}.json"
         if not path.exists():
             write_json(path, make())
         return read_typed(path, Any, error=EvaluationError, remedy="remove the file")
@@ -94,15 +112,25 @@ class Asked:
         )
 
     def names(self) -> list[str]:
-        """The names of the systems."""
+        """The names of the systems.
+
+        Raises:
+            UsageError: a text is no system, or two have one name.
+        """
         return list(self._parser().read_all(self.texts("system")))
+
+    def opened(self) -> dict[str, pt.Transformer]:
+        """The systems by name."""
+        return self._parser().parse_all(self.texts("system"))
 
     def dense(self, text: str, num_results: int = 1000) -> tuple[str, DenseRetriever]:
         """The name of a system and what it retrieves with: an index and its model.
 
         Raises:
-            UsageError: it is no dense retriever alone.
+            UsageError: it is no dense retriever alone, or the dataset has documents that do not count for a query.
         """
+        if not counts_itself(self.dataset.name) or suite_of(self.dataset, self.split).excluded is not None:
+            raise UsageError(f"{self.dataset.name}: some documents do not count for a query; analyses of vectors cannot leave them out")
         name, pipeline = self._parser(num_results).parse(text)
         while not isinstance(pipeline, DenseRetriever):
             if (inner := getattr(pipeline, "retriever", None)) is None:
@@ -159,12 +187,14 @@ class Analysis:
     Attributes:
         covers: the paper's tables and figures.
         needs: by the name of an option without its dashes.
+        choices: those of ``CHOICES`` that change what is found.
         measure: finds what JSON can hold, with string keys.
         show: presents that, as it was read again.
     """
 
     covers: str
     needs: Mapping[str, Need]
+    choices: Sequence[str]
     measure: Callable[[Asked], dict[str, Any]]
     show: Callable[[Mapping[str, Any]], Shown]
 
@@ -172,12 +202,16 @@ class Analysis:
         """Refuse what does not go with the analysis.
 
         Raises:
-            UsageError: an option was given too seldom or too often, or one that it does not take was given.
+            UsageError: an option was given too seldom or too often, one that it does not take was given, or two systems have one name.
         """
         for option, need in self.needs.items():
             count = len(asked.texts(option))
             if count < need.least or (need.most is not None and count > need.most):
                 raise UsageError(f"{name} takes --{option}: {need.what}; {count or 'none'} given")
-        for option, texts in asked.given.items():
-            if texts and option not in self.needs:
-                raise UsageError(f"{name} takes no --{option}; it takes {', '.join(f'--{one}' for one in self.needs)}")
+        taken = (*self.needs, *self.choices)
+        given = [option for option, texts in asked.given.items() if texts]
+        given += [choice for choice in CHOICES if getattr(asked, choice) != getattr(Asked, choice)]
+        if others := [option for option in given if option not in taken]:
+            raise UsageError(f"{name} takes no --{others[0]}; it takes {', '.join(f'--{one}' for one in taken)}")
+        if "system" in self.needs:
+            asked.names()

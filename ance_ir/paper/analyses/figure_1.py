@@ -125,6 +125,7 @@ def _draw(figure: Any, shown: list[Mapping[str, Any]]) -> None:
 ANALYSIS = Analysis(
     covers="figures 1, 10 and 11",
     needs={"system": Need(what="a dense system, an index, whose vectors are looked at", most=1)},
+    choices=("split", "queries", "seed"),
     measure=measure,
     show=show,
 )

@@ -81,6 +81,7 @@ def _cell(value: float, limits: Sequence[float]) -> str:
 ANALYSIS = Analysis(
     covers="figure 3 and table 6, coverage",
     needs={"system": Need(what="two or more, over a collection whose questions have answers; each is to exceed those before it", least=2)},
+    choices=("split",),
     measure=measure,
     show=show,
 )

@@ -36,15 +36,14 @@ def measure(asked: Asked) -> dict[str, Any]:
     name = suite_of(asked.dataset, asked.split).measures[0]
     relevant = sorted(set(qrels["docno"][qrels["label"] > 0]))
     values: dict[str, dict[str, list[float]]] = {}
-    for number, text in enumerate(asked.texts("system")):
-        system, retriever = asked.dense(text)
+    for text, (system, retriever) in [(text, asked.dense(text)) for text in asked.texts("system")]:
         if len(retriever.index) != len(retriever.index.vectors):
             raise UsageError(f"{text}: an index with one passage a document was expected")
         ranked = partial(_values, retriever, queries, qrels, name)
         values[system] = {}
         sizes = {len(kept): kept for share in _SHARES for kept in [_thinned(retriever.index, relevant, share, asked.seed)]}
         for size, kept in sizes.items():
-            values[system] |= asked.once(f"gains-{number}-{size}", partial(_cells, retriever, queries, kept, ranked))
+            values[system] |= asked.once(f"gains-{size}", [retriever], partial(_cells, retriever, queries, kept, ranked))
     return {"measure": name, "qids": queries["qid"].tolist(), "values": values}
 
 
@@ -148,6 +147,7 @@ def _gain(after: np.ndarray, before: np.ndarray) -> tuple[float, float, float]:
 ANALYSIS = Analysis(
     covers="figure 4",
     needs={"system": Need(what="two dense systems, an index each; first the one that the other is to exceed", least=2, most=2)},
+    choices=("split", "seed"),
     measure=measure,
     show=show,
 )

@@ -40,10 +40,9 @@ def measure(asked: Asked) -> dict[str, Any]:
         )
         return {reader: {"qid": list(values.index), _EM: values[_EM].tolist()} for reader, values in report.per_query.items()}
 
-    named = dict(zip(asked.names(), asked.texts("system"), strict=True))
     found = {
-        name: {str(depth): asked.once(f"{place}-{depth}", partial(read, text, depth)) for depth in _DEPTHS}
-        for place, (name, text) in enumerate(named.items())
+        name: {str(depth): asked.once(f"read-{depth}", [system, *readers.values()], partial(read, text, depth)) for depth in _DEPTHS}
+        for text, (name, system) in zip(asked.texts("system"), asked.opened().items(), strict=True)
     }
     return {"systems": found}
 
@@ -83,6 +82,7 @@ ANALYSIS = Analysis(
         "system": Need(what="two or more that find the passages; first what the others are to exceed", least=2),
         "reader": Need(what="what answers from them, as in `ance-ir read`"),
     },
+    choices=("split", "queries", "seed"),
     measure=measure,
     show=show,
 )

@@ -90,6 +90,7 @@ def _draw(figure: Any, online: Mapping[str, tuple[float, float | None]]) -> None
 ANALYSIS = Analysis(
     covers="figure 6",
     needs={"model": Need(what="the dense model, then the reranker (by default of the dense model's size, untrained)", most=2)},
+    choices=("queries",),
     measure=measure,
     show=show,
 )

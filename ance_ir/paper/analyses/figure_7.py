@@ -37,10 +37,8 @@ def measure(asked: Asked) -> dict[str, Any]:
     """Scores by rank in standard deviations above the corpus mean, float ``[queries, ranks]``; overlaps by step."""
     queries = clean_queries(asked.dataset.queries(asked.split)).set_index("qid")["query"]
     texts = queries[asked.drawn(queries.index, _QUERIES)].tolist()
-    systems: dict[str, Any] = {}
-    for text in asked.texts("system"):
-        name, retriever = asked.dense(text)
-        systems[name] = asked.once(f"scores-{len(systems)}", partial(_scores, retriever, texts))
+    opened = [asked.dense(text) for text in asked.texts("system")]
+    systems = {name: asked.once("scores", [retriever], partial(_scores, retriever, texts)) for name, retriever in opened}
     runs = [
         {"name": run.name, "negatives": run.negatives, "steps": list(shares), "shares": list(shares.values())}
         for run in read_training_runs(asked.texts("run"))
@@ -82,7 +80,10 @@ def show(found: Mapping[str, Any]) -> Shown:
         )
     documents = max(told["documents"] for told in found["systems"].values())
     runs = found["runs"]
-    outcomes += overlaps({run["negatives"]: {"overlap": run["shares"][-1:]} for run in runs}, documents) or [_NO_RUNS]
+    last: dict[str, list[float]] = {}
+    for run in runs:
+        last.setdefault(run["negatives"], []).append(run["shares"][-1])
+    outcomes += overlaps({kind: {"overlap": shares} for kind, shares in last.items()}, documents) or [_NO_RUNS]
     tables = {_CAPTION: Table(header=["system", "first", "tenth", "hundredth"], rows=rows)}
     if runs:
         cells = [[run["name"], run["negatives"], *(f"{run['shares'][place]:.1%}" for place in (0, -1))] for run in runs]
@@ -129,6 +130,7 @@ ANALYSIS = Analysis(
         "system": Need(what="dense systems, an index each, whose scores are looked at"),
         "run": Need(what="training runs, whose negatives are compared with what their models rank first", least=0),
     },
+    choices=("split", "queries", "seed"),
     measure=measure,
     show=show,
 )

@@ -95,4 +95,4 @@ def _draw(figure: Any, schemes: Mapping[str, Any], columns: Sequence[str]) -> No
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(6, len(handles)))
 
 
-ANALYSIS = Analysis(covers="figure 8", needs=NEED, measure=measure, show=show)
+ANALYSIS = Analysis(covers="figure 8", needs=NEED, choices=(), measure=measure, show=show)

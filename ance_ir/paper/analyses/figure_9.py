@@ -97,6 +97,7 @@ def _more_often(runs: Mapping[str, Any], measure: str) -> Outcome:
 ANALYSIS = Analysis(
     covers="figure 9 and table 3",
     needs={"run": Need(what="training runs with mined negatives and a dev split, which differ in what is compared", least=2)},
+    choices=(),
     measure=measure,
     show=show,
 )

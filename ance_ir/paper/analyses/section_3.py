@@ -146,6 +146,7 @@ def _draw(figure: Any, instances: Mapping[str, Mapping[str, list[float]]]) -> No
 ANALYSIS = Analysis(
     covers="section 3",
     needs={"system": Need(what="a dense system, whose model is looked at, with --split train")},
+    choices=("split", "queries", "seed"),
     measure=measure,
     show=show,
 )

@@ -44,6 +44,7 @@ def _alike(name: str, baseline: str, row: Mapping[str, Any], measure: str) -> Ou
 ANALYSIS = Analysis(
     covers="section 6.3",
     needs={"system": Need(what="the model with dot products and NLL, then those that are compared with it", least=2)},
+    choices=("split",),
     measure=measure,
     show=show,
 )

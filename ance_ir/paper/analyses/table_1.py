@@ -51,4 +51,4 @@ def _interval(values: list[float]) -> list[float]:
     return [mean, mean - deviation, mean + deviation]
 
 
-ANALYSIS = Analysis(covers="table 1", needs=NEED, measure=measure, show=show)
+ANALYSIS = Analysis(covers="table 1", needs=NEED, choices=(), measure=measure, show=show)

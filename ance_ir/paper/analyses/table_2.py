@@ -69,6 +69,7 @@ def _shared(system: str, bm25: str, told: Mapping[str, Any], overlap: str) -> Ou
 ANALYSIS = Analysis(
     covers="table 2",
     needs={"system": Need(what="BM25, then the systems that are compared with it", least=2)},
+    choices=("split",),
     measure=measure,
     show=show,
 )

@@ -96,6 +96,7 @@ def _draw(figure: Any, found: Mapping[str, Any], counts: tuple[int, int]) -> Non
 ANALYSIS = Analysis(
     covers="tables 4 and 5",
     needs={"system": Need(what="BM25, then the dense system", least=2, most=2)},
+    choices=("split",),
     measure=measure,
     show=show,
 )

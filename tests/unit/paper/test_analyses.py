@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyterrier as pt
 import pytest
 
 from ance_ir.datasets import load_dataset
-from ance_ir.errors import UsageError
+from ance_ir.errors import AnceError, UsageError
 from ance_ir.eval import evaluate_on_dataset
 from ance_ir.indexes import FirstP, index_corpus
 from ance_ir.models import DenseEncoder
-from ance_ir.paper.analyses import figure_1, figure_6
+from ance_ir.paper.analyses import figure_1, figure_6, figure_7
 from ance_ir.paper.analysing import ANALYSES, run_analysis
 from ance_ir.paper.analysis import Asked
 from tests.command import Run
@@ -86,7 +87,8 @@ def made(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made
     def make(name: str) -> tuple[Path, dict[str, Any], str]:
         said: list[str] = []
         folder = tmp_path_factory.mktemp("made") / name
-        found = run_analysis(name, asked(place, folder, TINY[name], queries=4), say=said.append)
+        queries = 4 if "queries" in ANALYSES[name].choices else None
+        found = run_analysis(name, asked(place, folder, TINY[name], queries=queries), say=said.append)
         return folder, found, said[-1]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -169,6 +171,12 @@ def test_scores_by_rank(place: Path, made: Made) -> None:
     assert "most of the negatives of ance are among the trained model's first 100 documents: **holds** (75.0%" in made("figure-7")[2]
 
 
+def test_runs_of_one_kind_count_together(made: Made) -> None:
+    runs = [{"name": f"seed-{share}", "negatives": "ance", "steps": [4], "shares": [share]} for share in (0.3, 0.75)]
+    outcome = figure_7.ANALYSIS.show({**made("figure-7")[1], "runs": runs}).outcomes[-1]
+    assert (outcome.verdict, outcome.figures[:5]) == ("holds", "52.5%")
+
+
 def test_wins_and_losses(place: Path, made: Made) -> None:
     _, found, page = made("table-4")
     per_query = evaluate_on_dataset(
@@ -180,11 +188,28 @@ def test_wins_and_losses(place: Path, made: Made) -> None:
     assert "  relevant d" in page
 
 
-def test_parts_are_kept(place: Path, tmp_path: Path) -> None:
-    made: list[int] = []
-    for _ in range(2):
-        assert asked(place, tmp_path / "out", {}).once("part", lambda: made.append(1) or [0.5]) == [0.5]
-    assert len(made) == 1
+def test_parts_are_kept_for_the_models_that_they_are_of(place: Path, tmp_path: Path) -> None:
+    told, made = asked(place, tmp_path / "out", {}), []
+    old, new = (told.dense(f"{place / name}.ance")[1] for name in ("old", "new"))
+    for retriever in (old, old, new, new, old):
+        assert told.once("part", [retriever], lambda: made.append(1) or [0.5]) == [0.5]  # type: ignore[func-returns-value]
+    assert len(made) == 2
+    unknown = pt.apply.generic(lambda frame: frame)
+    assert [told.once("part", [unknown], lambda given=given: given) for given in (1, 2)] == [1, 2]
+
+
+def test_a_system_that_does_not_open_leaves_the_folder_free(place: Path, tmp_path: Path) -> None:
+    for name in ("gone", "missing"):
+        with pytest.raises(AnceError, match=r"^(?!.*other settings)"):
+            run_analysis("figure-1", asked(place, tmp_path / "out", {"system": (f"ance[model=PLACE/{name}]",)}))
+    assert (tmp_path / "out" / "analysis.json").exists()
+
+
+def test_vectors_of_a_collection_that_leaves_documents_out_are_refused(place: Path, tmp_path: Path) -> None:
+    told = asked(place, tmp_path, {})
+    told.dataset.name = "arguana"
+    with pytest.raises(UsageError, match="arguana: some documents do not count"):
+        told.dense(f"{place}/old.ance")
 
 
 def test_what_an_analysis_does_not_take_is_refused(place: Path, tmp_path: Path) -> None:
@@ -192,6 +217,11 @@ def test_what_an_analysis_does_not_take_is_refused(place: Path, tmp_path: Path) 
         run_analysis("table-2", asked(place, tmp_path / "out", {"system": ("bm25",)}))
     with pytest.raises(UsageError, match="table-2 takes no --run"):
         run_analysis("table-2", asked(place, tmp_path / "out", {"system": ("bm25", "x=bm25"), "run": ("x",)}))
+    for changes in ({"queries": 4}, {"seed": 7}):
+        with pytest.raises(UsageError, match=f"table-2 takes no --{next(iter(changes))}"):
+            run_analysis("table-2", asked(place, tmp_path / "out", {"system": ("bm25", "x=bm25")}, **changes))
+    with pytest.raises(UsageError, match="two systems are called 'x'"):
+        run_analysis("figure-4", asked(place, tmp_path / "out", {"system": ("x=PLACE/old.ance", "x=PLACE/new.ance")}))
     with pytest.raises(UsageError, match="queries is at least 1, not 0"):
         asked(place, tmp_path, {}, queries=0)
     assert not (tmp_path / "out").exists()
@@ -214,5 +244,5 @@ def test_table_2(place: Path, tmp_path: Path, run: Run) -> None:
     status, again, _ = run(*told)
     assert status == 0 and again.endswith(shown) and "is shown again" in again
     assert (tmp_path / "table-2" / "table-2.png").exists()
-    status, _, err = run(*told, "--seed", "7")
-    assert status == 2 and "seed was 42, is 7" in err
+    status, _, err = run(*told, "--system", f"new={place}/new.ance")
+    assert status == 2 and "system was ['bm25', " in err
