@@ -57,6 +57,7 @@ results: setup ## all figures of docs/results.md that come from one command each
 	$(MAKE) record PAGE=docs/results.md
 
 paper: setup ## the paper's analyses that are quick, by the commands of docs/paper.md: tables and pictures in runs/recorded/paper/paper
+	rm -rf runs/recorded/paper
 	$(MAKE) record PAGE=docs/paper.md
 
 bench: setup ## search and encoding beside the alternatives, and what a pipeline's parts cost
