@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from ance_ir.models.dense.tower import Tower
 
@@ -18,7 +19,7 @@ class Size:
     Attributes:
         layers: how many.
         width: of its hidden states.
-        matrices: weights of the linear layers.
+        matrices: weights of the linear layers, those that GPT-2 and its like write as convolutions among them.
         weights: all of them.
     """
 
@@ -41,7 +42,7 @@ class Size:
             whole: the model that it is in, whose weights are counted; by default itself.
         """
         config = backbone.config
-        linear = (module for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and "pooler" not in name)
+        linear = (module for name, module in backbone.named_modules() if isinstance(module, nn.Linear | Conv1D) and "pooler" not in name)
         return cls(
             layers=config.num_hidden_layers,
             width=config.hidden_size,

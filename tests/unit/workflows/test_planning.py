@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 
 from ance_ir import registries
 from ance_ir.datasets import DocumentStore
@@ -72,6 +72,12 @@ def test_the_size_of_an_encoder_is_that_of_bert(name: str) -> None:
     found = find_size(name)
     assert (found.layers, found.width, found.matrices) == (expected.layers, expected.width, expected.matrices)
     assert found.weights == pytest.approx(expected.weights, rel=0.001)
+
+
+def test_matrices_that_are_written_as_convolutions_count() -> None:
+    with torch.device("meta"):
+        found = Size.of_backbone(GPT2Model(GPT2Config(n_layer=3, n_embd=8, n_head=2, vocab_size=11, n_positions=4)))
+    assert found.matrices == 3 * 12 * 8**2
 
 
 def test_seconds_and_bytes_are_costs_times_counts() -> None:
