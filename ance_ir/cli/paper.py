@@ -44,12 +44,13 @@ def command(
     OUT/NAME has the table (results.md, results.json), the picture (SVG and PNG), and whether the claim holds there, with significance over
     queries where it can be tested. After an interruption, the same command resumes; a finished analysis is shown again.
     """
-    from ance_ir.paper.analysing import listing, run_analysis
+    from ance_ir.paper.analysing import ANALYSES, listing, run_analysis
 
     if name is None:
         for line in listing():
             click.echo(line)
         return
+    ANALYSES.check(name)
     if dataset is None:
         raise click.UsageError("name a dataset with --dataset")
     from ance_ir import load_dataset

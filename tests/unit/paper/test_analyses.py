@@ -24,6 +24,7 @@ from ance_ir.paper.analysing import ANALYSES, run_analysis
 from ance_ir.paper.analysis import Asked
 from tests.command import Run
 from tests.tiny import WORDS, encoder
+from tests.unit.paper.test_analyses_of_training import MADE as OF_TRAINING
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,15 @@ def test_each_analysis_is_listed_with_its_claim_and_needs(run: Run) -> None:
     assert status == 0, err
     for name in ANALYSES:
         assert f"{name} ({ANALYSES[name].covers})\n  {ANALYSES.summary(name)}\n" in shown
+
+
+def test_each_analysis_is_made_here_or_by_those_of_training() -> None:
+    assert sorted((*TINY, *OF_TRAINING)) == sorted(ANALYSES)
+
+
+def test_a_name_that_is_none_is_told_before_a_dataset_is_asked_for(run: Run) -> None:
+    status, _, err = run("paper", "table-11")
+    assert status == 2 and "table-11" in err and "table-1," in err and "--dataset" not in err
 
 
 @pytest.mark.parametrize("name", TINY)

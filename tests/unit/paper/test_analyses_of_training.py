@@ -20,6 +20,8 @@ from ance_ir.training import TrainingSettings, read_metrics
 from ance_ir.workflows.dense import train_on_dataset
 from tests.tiny import WORDS, encoder
 
+MADE = ("figure-8", "figure-9", "section-3", "section-6-3", "table-1")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,6 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def found_by(name: str, place: Path, out: Path, split: str = "test", **given: str) -> tuple[dict[str, Any], str]:
     """What was found, and the page."""
+    assert name in MADE
     told = {option: tuple(str(place / text) for text in texts.split()) for option, texts in given.items()}
     said: list[str] = []
     found = run_analysis(
