@@ -72,7 +72,7 @@ class FileDataset(Dataset):
         self.path = as_path(path)
         self.name = name
         self.layout = layout
-        self.holds = holds
+        self.holds: frozenset[str] = holds
         self.parts = parts
         self.columns: Mapping[str, str] = {}
         self.known_as = ""
