@@ -120,11 +120,12 @@ def _prepare(index: Index, watched: _Watched) -> None:
         FingerprintError: it was made by another model.
         AnceError: it is damaged, or was not built as they search it.
     """
-    if not isinstance(index, AnceIndex):
+    if not (isinstance(index, AnceIndex) and isinstance(watched.index, AnceIndex)):
         return
+    another = _fingerprint(index) != _fingerprint(watched.index)
     for part in chain(*watched.parts.values()):
         model = getattr(part, "model", None)
-        if isinstance(model, DenseEncoder) and _fingerprint(index) != _fingerprint(part.index):
+        if another and isinstance(model, DenseEncoder):
             index.check_model(model)
         if isinstance(part, DenseRetriever):
             index.searcher(part.backend, memory_budget=part.memory_budget, device=str(part.model.device))

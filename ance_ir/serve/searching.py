@@ -84,16 +84,18 @@ class Searcher:
         passages = self._system.passages if any(query.passages for query in queries) else None
         times: list[tuple[str, float]] = []
         vectors: np.ndarray | None = None
+        found, given = frame, False
         if passages is not None and passages.several:
             with timed("query vectors", times):
                 vectors = query_vectors(passages.model, frame)
-        found = frame
-        for place, (name, stage) in enumerate(stages):
-            known = place == 0 and vectors is not None and isinstance(stage, DenseRetriever) and stage.model is passages.model
+            first = stages[0][1]
+            if isinstance(first, DenseRetriever) and first.model is passages.model:
+                found, given = frame.assign(query_vec=list(vectors)), True
+        for name, stage in stages:
             with timed(name, times):
-                found = self._through(stage, found.assign(query_vec=list(vectors)) if known else found)
-            if known:  # a later stage may have another model
-                found = found.drop(columns="query_vec")
+                found = self._through(stage, found)
+            if given:  # a later stage may have another model
+                found, given = found.drop(columns="query_vec"), False
         hits = split(frame["qid"], found, queries, times)
         if passages is None or vectors is None:
             return hits

@@ -37,11 +37,14 @@ async def embeddings(server: Serving, asked: Embeddings) -> Json:
     vectors = await server.encode(asked.model, texts, queries=asked.input_type == "query")
     if asked.dimensions not in (None, vectors.shape[1]):
         raise Refusal(422, f"dimensions: vectors of {asked.model} have {vectors.shape[1]}, and are not cut")
-    shown = _encoded if asked.encoding_format == "base64" else np.ndarray.tolist
+    in_base64 = asked.encoding_format == "base64"
     return await large_json(
         lambda: {
             "object": "list",
-            "data": [{"object": "embedding", "index": place, "embedding": shown(vector)} for place, vector in enumerate(vectors)],
+            "data": [
+                {"object": "embedding", "index": place, "embedding": _encoded(vector) if in_base64 else vector.tolist()}
+                for place, vector in enumerate(vectors)
+            ],
             "model": asked.model,
             "usage": {"prompt_tokens": 0, "total_tokens": 0},
         }
