@@ -147,8 +147,6 @@ setup(
             "selenium>=4.38",
             "sentence-transformers>=5.2",
             "datasets>=5.0",
-            # Pyserini, installed without its requirements, imports it.
-            "tiktoken>=0.12",
             *CLUSTER,
             *DATA,
             *DEMO,
