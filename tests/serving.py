@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.listening import serving_with, url_of
 
 
 @dataclass
@@ -51,13 +52,6 @@ def serving(served: Served) -> Iterator[Served]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/file.tar.gz"
-    try:
+    with serving_with(Handler) as server:
+        served.url = f"{url_of(server)}/file.tar.gz"
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,11 +7,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
+
+from tests.listening import serving_with, url_of
 
 System = Callable[[pd.DataFrame], pd.DataFrame]
 """From queries, or from pairs of a query and a document, to results."""
@@ -81,14 +83,6 @@ def serving_systems(served: SystemsServer) -> Iterator[SystemsServer]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving_with(Handler) as server:
+        served.url = url_of(server)
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

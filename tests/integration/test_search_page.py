@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,15 +13,14 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-import uvicorn
-
 from ance_ir import load_dataset
 from ance_ir.indexes import MaxP, index_corpus
 from ance_ir.serve.app import create_app
-from ance_ir.serve.running import listen
+from ance_ir.serve.running import address_of, listen
 from ance_ir.serve.server import Server
 from ance_ir.serve.systems import open_systems
 from tests.browser import check_quiet, click, keys, prefer, until
+from tests.listening import app_at
 from tests.reported import NASTY
 from tests.tiny import WORDS, encoder
 
@@ -66,14 +63,8 @@ def site(server: Server) -> Iterator[str]:
 def answering(server: Server, token: str | None = None) -> Iterator[str]:
     """While entered, a server answers at an address."""
     listening = listen("127.0.0.1", 0)
-    serving = uvicorn.Server(uvicorn.Config(create_app(server, token=token), log_config=None))
-    thread = threading.Thread(target=serving.run, args=([listening],))
-    thread.start()
-    while not serving.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    serving.should_exit = True
-    thread.join()
+    with app_at(create_app(server, token=token), listening):
+        yield f"{address_of(listening)}/"
 
 
 @pytest.fixture

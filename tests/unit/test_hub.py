@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines.systems.folders import kind_of
 from ance_ir.pipelines.systems.parser import parse
+from tests.listening import serving_with, url_of
 from tests.tiny import cross_encoder, encoder, reader
 
 
@@ -90,18 +89,12 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     kind = type("OfThisTest", (Hub,), {"refuses": {}, "files": {}, "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    thread = threading.Thread(target=partial(server.serve_forever, 0.05))
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", address)
-    monkeypatch.setenv("HF_TOKEN", "hf_right")
-    yield kind
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_with(kind) as server:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url_of(server))
+        monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", url_of(server))
+        monkeypatch.setenv("HF_TOKEN", "hf_right")
+        yield kind
 
 
 def put(files: dict[str, bytes], folder: Path) -> Path:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +15,7 @@ import pytest
 from ance_ir.datasets import FileDataset, load_dataset
 from ance_ir.errors import DatasetNotFoundError, UsageError
 from ance_ir.eval import suite_of
+from tests.listening import serving_with, url_of
 
 COMMIT = "a" * 40
 REPOSITORIES = {
@@ -133,19 +133,14 @@ def _etag(text: str) -> str:
 @pytest.fixture
 def asked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What a server that stands in for the Hub was asked for."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.asked = []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=partial(server.serve_forever, 0.05))
-    thread.start()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     import huggingface_hub
 
-    fetch = partial(huggingface_hub.snapshot_download, endpoint=f"http://127.0.0.1:{server.server_port}", cache_dir=cache)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    yield server.asked  # type: ignore[attr-defined]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_with(Hub) as server:
+        server.asked = []  # type: ignore[attr-defined]
+        fetch = partial(huggingface_hub.snapshot_download, endpoint=url_of(server), cache_dir=cache)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+        yield server.asked  # type: ignore[attr-defined]
 
 
 def test_from_a_server_and_code_is_not_fetched(asked: list[str]) -> None:

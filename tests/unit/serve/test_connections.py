@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from ance_ir.serve import connections
 from ance_ir.serve.connections import LimitedConnection
 from ance_ir.serve.running import listen
+from tests.listening import app_at
 
 LONG = 2_000_000
 
@@ -35,14 +34,10 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(3)  # sooner than connections that wait are closed
-        running = uvicorn.Server(uvicorn.Config(answer, http=LimitedConnection, ws="none", lifespan="off", log_config=None))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-        thread.start()
-        client.connect(listening.getsockname())
-        yield client
-        client.close()
-        running.should_exit = True
-        thread.join()
+        with app_at(answer, listening, http=LimitedConnection, lifespan="off"):
+            client.connect(listening.getsockname())
+            yield client
+            client.close()
 
 
 def received(client: socket.socket) -> bytes:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
 from ance_ir.datasets import Dataset
 from ance_ir.serve.app import create_app
 from ance_ir.serve.connections import LimitedConnection
 from ance_ir.serve.running import address_of, listen
 from ance_ir.serve.server import Server
+from tests.listening import app_at
 
 
 @pytest.fixture(scope="module")
 def url(server: Server) -> Iterator[str]:
-    with listen("127.0.0.1", 0) as listening:
-        running = uvicorn.Server(uvicorn.Config(create_app(server, hosts=()), http=LimitedConnection, ws="none", log_config=None))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-        thread.start()
+    with listen("127.0.0.1", 0) as listening, app_at(create_app(server, hosts=()), listening, http=LimitedConnection):
         yield address_of(listening)
-        running.should_exit = True
-        thread.join()
 
 
 def test_anserinis_paths(url: str, dataset: Dataset) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-import uvicorn
 
 from ance_ir.datasets import Dataset
 from ance_ir.indexes import DenseRetriever
 from ance_ir.pipelines import BertReranker, Remote, RemoteScorer
 from ance_ir.pipelines.server import RemoteError
 from ance_ir.serve.app import create_app
+from ance_ir.serve.running import address_of, listen
 from ance_ir.serve.server import Server
+from tests.listening import app_at
 
 QUERIES = pd.DataFrame({"qid": ["1", "2", "3"], "query": ["king of the river", "who sleeps", "dog"], "topic": [7, 8, 9]})
 
@@ -24,15 +22,8 @@ QUERIES = pd.DataFrame({"qid": ["1", "2", "3"], "query": ["king of the river", "
 @pytest.fixture(scope="module")
 def url(server: Server) -> Iterator[str]:
     """Where the server answers."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    answering = uvicorn.Server(uvicorn.Config(create_app(server), log_config=None))
-    thread = threading.Thread(target=answering.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not answering.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    answering.should_exit = True
-    thread.join()
+    with listen("127.0.0.1", 0) as listening, app_at(create_app(server), listening):
+        yield address_of(listening)
 
 
 def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
