@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LENGTH = 240
 """Characters of a snippet, without the dots."""
@@ -36,8 +37,7 @@ def _best_place(text: str, query: str, start: int, end: int) -> int:
     words = sorted({word.lower() for word in _WORD.findall(query) if len(word) > 1}, key=len, reverse=True)[:64]
     if not words:
         return start
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})", re.IGNORECASE)
-    matches = [(found.start(), found[0].lower()) for found, _ in zip(pattern.finditer(text, start, end), range(_MATCHES), strict=False)]
+    matches = _matches(text, words, start, end)
     best, most = start, 0
     for place, (begin, _) in enumerate(matches):
         held: set[str] = set()
@@ -48,6 +48,24 @@ def _best_place(text: str, query: str, start: int, end: int) -> int:
         if len(held) > most:
             best, most = begin, len(held)
     return max(start, min(best - LENGTH // 8, end - LENGTH))
+
+
+def _matches(text: str, words: Sequence[str], start: int, end: int) -> list[tuple[int, str]]:
+    """Where words begin with those sought, the longest of these first, and which; the first places.
+
+    Each is searched by itself: on texts of a few thousand characters that is many times as fast as one pattern of all.
+    """
+    lower = text[:end].lower()
+    if len(lower) != end:  # a few characters are two in lower case
+        lower = "".join(one if len(one.lower()) > 1 else one.lower() for one in text[:end])
+    found: dict[int, str] = {}
+    for word in words:
+        at = lower.find(word, start)
+        while at >= 0:
+            if at == 0 or not _WORD.match(lower[at - 1]):
+                found.setdefault(at, word)
+            at = lower.find(word, at + len(word))
+    return sorted(found.items())[:_MATCHES]
 
 
 def _after_blank(text: str, first: int, last: int) -> int:
