@@ -13,7 +13,9 @@ import pandas as pd
 from ance_ir.eval.evaluation import SIGNIFICANT
 from ance_ir.eval.significance import compare_pairs
 
-Verdict = Literal["holds", "does not hold", "no significant difference", "not testable here"]
+Verdict = Literal["holds", "as in the paper", "does not hold", "no significant difference", "not testable here"]
+"""A claim holds that is significant over queries and seeds; figures of one seed or without a test that point its way: as in the paper."""
+
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]
 """By system and name, a value for each seed."""
 
@@ -96,7 +98,7 @@ def tested(
     Args:
         per_query: by system, a value for each query, a frame of one column as ``evaluate`` returns it; all over the same queries.
         claims: about pairs of them.
-        seeds: by system, its mean under each seed; that one is higher counts only if it is so under all.
+        seeds: by system, its mean under each seed; that one is higher counts only if it is so under all, and holds only under several.
     """
     rows = compare_pairs(per_query, [(claim.higher, claim.lower) for claim in claims]).to_dict("records")
     outcomes = []
@@ -108,7 +110,7 @@ def tested(
         outcomes.append(
             Outcome(
                 expected=claim.expected,
-                verdict=verdict_of(row["difference"], row["p_corrected"] if counts else 1.0, alike=claim.alike),
+                verdict=verdict_of(row["difference"], row["p_corrected"] if counts else 1.0, alike=claim.alike, seeds=len(gains)),
                 figures=f"{row['measure']} {means[0]:.4f} and {means[1]:.4f}, difference {row['difference']:+.4f}, "
                 f"p {row['p_corrected']:.2g} of a paired t-test over {len(per_query[claim.higher]):,} queries, "
                 f"Holm-corrected over {len(claims)}" + (f"; of this sign under {same} of {len(gains)} seeds" if len(gains) else ""),
@@ -137,17 +139,25 @@ def compared(evaluation: Mapping[str, Any], system: str, measure: str, expected:
     )
 
 
-def verdict_of(difference: float, p: float, *, alike: bool = False) -> Verdict:
-    """What a test says of the claim that a difference is above 0, or that there is none.
+def verdict_of(difference: float, p: float, *, alike: bool = False, seeds: int = 1) -> Verdict:
+    """What a test over queries says of the claim that a difference is above 0, or that there is none.
 
     Args:
         difference: what was found.
         p: its probability by chance.
         alike: whether the claim is that there is none.
+        seeds: with which the models were trained, and under each of which the difference has its sign.
     """
     if not p < SIGNIFICANT:
         return "no significant difference"
-    return "holds" if difference > 0 and not alike else "does not hold"
+    return _pointing(difference > 0 and not alike, seeds)
+
+
+def _pointing(claimed_way: bool, seeds: int) -> Verdict:
+    """The verdict on a claim by figures that point one way."""
+    if not claimed_way:
+        return "does not hold"
+    return "holds" if seeds > 1 else "as in the paper"
 
 
 def _norms(numbers: Numbers) -> list[Outcome]:
@@ -177,19 +187,19 @@ def _norms(numbers: Numbers) -> list[Outcome]:
 
 
 def overlaps(numbers: Numbers, documents: int) -> list[Outcome]:
-    """Of random negatives about none are among what the trained model ranks first, of ANCE's most (figure 7)."""
+    """Of random negatives about none are among what the trained model ranks first, of ANCE's most (figure 7), under each seed."""
     outcomes = []
     for name in ("random", *ANCE):
         if "overlap" not in numbers.get(name, {}):
             continue
-        share = float(np.mean(numbers[name]["overlap"]))
-        few = name == "random"
-        holds = share < FEW if few else share >= MANY
+        shares = numbers[name]["overlap"]
+        share, few = float(np.mean(shares)), name == "random"
+        ways = {one < FEW if few else one >= MANY for one in shares}
         chance = f"; {100 / documents:.1%} of the corpus are 100 documents" if few else ""
         outcomes.append(
             Outcome(
                 expected=f"{'about none' if few else 'most'} of the negatives of {name} are among the trained model's first 100 documents",
-                verdict="holds" if holds else "does not hold",
+                verdict=_pointing(ways.pop(), len(shares)) if len(ways) == 1 else "no significant difference",
                 figures=f"{share:.1%}, expected {'below' if few else 'at least'} {FEW if few else MANY:.0%}{chance}",
             )
         )

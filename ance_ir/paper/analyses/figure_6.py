@@ -54,7 +54,7 @@ def show(found: Mapping[str, Any]) -> Shown:
     times = online["cascade"][0] / online["ANN total"][0]
     outcome = Outcome(
         expected=f"a query takes {_TIMES} times as long with BM25 and a BERT reranker as with dense retrieval",
-        verdict="holds" if times >= _TIMES else "does not hold",
+        verdict="as in the paper" if times >= _TIMES else "does not hold",
         figures=f"{online['cascade'][0]:.3g} and {online['ANN total'][0]:.3g} ms, {times:.3g} times as long; medians over rounds, "
         "no test; the paper measured on a GPU, with 8.8 million passages",
     )

@@ -16,13 +16,12 @@ import torch
 from scipy.stats import spearmanr
 
 from ance_ir.eval import Table
-from ance_ir.eval.evaluation import SIGNIFICANT
 from ance_ir.eval.report.pictures import Picture
 from ance_ir.eval.report.strokes import look
 from ance_ir.indexes import DenseRetriever, FirstP
 from ance_ir.indexes.mining.allowed import TOP, DenseRanker
 from ance_ir.paper.analysis import Analysis, Asked, Need, Shown
-from ance_ir.paper.expectations import Outcome
+from ance_ir.paper.expectations import Outcome, verdict_of
 from ance_ir.paper.pictures import MARKS, log_scale
 from ance_ir.training import CandidateNegatives, DenseObjective, NegativeSource
 from ance_ir.training.batches import Batch
@@ -114,12 +113,12 @@ def show(found: Mapping[str, Any]) -> Shown:
         outcomes=[
             Outcome(
                 expected="the smaller an instance's loss, the smaller its gradient",
-                verdict="no significant difference" if not p < SIGNIFICANT else "holds" if correlation > 0 else "does not hold",
+                verdict=verdict_of(correlation, p),
                 figures=f"rank correlation {correlation:.3f}, p {p:.2g}, over {len(pooled['loss']):,} instances",
             ),
             Outcome(
                 expected="few batches hold an informative random negative for a query",
-                verdict="holds" if share < _RARE else "does not hold",
+                verdict="as in the paper" if share < _RARE else "does not hold",
                 figures=f"{share:.1%} of {_BATCHES:,}, expected below {_RARE:.0%}",
             ),
         ],

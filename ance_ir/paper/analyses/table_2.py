@@ -61,7 +61,7 @@ def _shared(system: str, bm25: str, told: Mapping[str, Any], overlap: str) -> Ou
     low, high = told["intervals"][overlap]
     return Outcome(
         expected=f"at most a quarter of the first 100 of {system} are among those of {bm25}",
-        verdict="holds" if high < _SHARED else "does not hold" if low > _SHARED else "no significant difference",
+        verdict="as in the paper" if high < _SHARED else "does not hold" if low > _SHARED else "no significant difference",
         figures=f"{told['measures'][overlap]:.1%}, 95 % interval {low:.1%} to {high:.1%}",
     )
 
