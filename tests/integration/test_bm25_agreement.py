@@ -68,7 +68,7 @@ def runs(dataset: Dataset, folder: Path) -> dict[str, pd.DataFrame]:
     return found
 
 
-@pytest.mark.parametrize("name", [pytest.param("vaswani", marks=pytest.mark.slow), pytest.param("msmarco-mini", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [pytest.param("vaswani", marks=pytest.mark.slow), pytest.param("msmarco-mini", marks=pytest.mark.large)])
 def test_the_engines_agree_on_real_collections(name: str, tmp_path: Path, data_dir: Path) -> None:
     dataset = load_dataset(str(data_dir / name))
     found = runs(dataset, tmp_path)

