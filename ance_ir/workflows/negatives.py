@@ -17,9 +17,9 @@ import pyterrier as pt
 from ance_ir.errors import PointedError, TrainingError, UsageError
 from ance_ir.eval.runs import read_run
 from ance_ir.pipelines import Systems
-from ance_ir.pipelines.systems.named import MODELS, SYSTEMS
+from ance_ir.pipelines.systems import OpenModels
+from ance_ir.pipelines.systems.named import NAMES
 from ance_ir.pipelines.systems.parser import parse_mixture
-from ance_ir.pipelines.systems.stages import OpenModels
 from ance_ir.pipelines.systems.tree import Source, Stage
 from ance_ir.training import NEGATIVES, CandidateNegatives, Draw, MixedNegatives, NegativeSource, Pairs
 from ance_ir.training.negatives.from_ranking import candidates_of_run
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 OWN = "dataset"
 """The name of the negatives that come with the training data."""
 
-_NAMES = {*NEGATIVES, *MODELS, *SYSTEMS, OWN}
+_NAMES = {*NEGATIVES, *NAMES, OWN}
 
 
 def with_mix(text: str) -> str:

@@ -22,10 +22,10 @@ the grammar.
 """
 
 from ance_ir.pipelines.systems.cache import dataset_dense
+from ance_ir.pipelines.systems.context import OpenModels
 from ance_ir.pipelines.systems.named import CHECKPOINTS, SYSTEMS, NamedSystem, describe
 from ance_ir.pipelines.systems.own import load_pipelines
 from ance_ir.pipelines.systems.several import check_serves_several
-from ance_ir.pipelines.systems.stages import OpenModels
 from ance_ir.pipelines.systems.systems import Systems, get
 
 __all__ = [

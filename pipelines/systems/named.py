@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from ance_ir.datasets import Dataset, kind_of
-from ance_ir.errors import DatasetNotFoundError, UsageError
-from ance_ir.pipelines.systems.parser import BM25, parse
+from ance_ir.errors import UsageError
+from ance_ir.pipelines.systems.kind import KINDS, Collection
+from ance_ir.pipelines.systems.parser import parse
 from ance_ir.pipelines.systems.tree import Node, Stage, map_stages, stages_of
-
-logger = logging.getLogger(__name__)
-
-Collection = Literal["passages", "documents", "open QA"]
-
-_LOOKED_AT = 100
-_LONG = 256
-"""Words that passages have at most, on average: what fits into the 512 tokens that the passage models read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,57 +46,16 @@ SYSTEMS: Mapping[str, NamedSystem] = {
 }
 """The named systems. Options in brackets after a name go to the dense models and rerankers in its expression."""
 
-BERT = "bert"
-MODELS = ("ance", "dpr", BERT)
-"""Words that stand for a model over the dataset's documents."""
-
-NAMES = (BM25, *MODELS, *SYSTEMS)
-"""All words that are stages."""
+WORDS: Mapping[str, str] = {word: name for name, kind in KINDS.items() for word in kind.words}
+"""The words that name stages, each with the name of its kind."""
 
 CHECKPOINTS: Mapping[str, Mapping[Collection, str]] = {
-    "ance": {
-        "passages": "castorini/ance-msmarco-passage",
-        "documents": "castorini/ance-msmarco-doc-firstp",
-        "open QA": "castorini/ance-dpr-question-multi",
-    },
-    "dpr": dict.fromkeys(("passages", "documents", "open QA"), "facebook/dpr-question_encoder-multiset-base"),
-    "bert": dict.fromkeys(("passages", "documents", "open QA"), "castorini/monobert-large-msmarco"),
+    word: known.checkpoints for kind in KINDS.values() for word, known in kind.words.items() if known.checkpoints
 }
-"""The published checkpoint of a word, for each kind of collection."""
+"""The published checkpoints of the words that stand for a model over the dataset's documents, for each kind of collection."""
 
-
-def checkpoint_for(word: str, dataset: Dataset) -> str:
-    """The published checkpoint of ``ance``, ``dpr`` or ``bert`` for a dataset; warns which one was assumed if there are several."""
-    choices = CHECKPOINTS[word]
-    kind = collection_of(dataset)
-    if len(set(choices.values())) > 1 and kind_of(dataset.name) is None:
-        length = f"its documents have {'more than' if kind == 'documents' else 'at most'} {_LONG} words on average"
-        logger.warning(
-            "%s over %s: using %s, the checkpoint for %s, since %s; %s[model=NAME] uses another",
-            *(word, dataset.name, choices[kind], kind, "it has answers" if kind == "open QA" else length, word),
-        )
-    return choices[kind]
-
-
-def collection_of(dataset: Dataset) -> Collection:
-    """The kind of a dataset: by its name if that is known; else ``open QA`` if its questions have answers, ``documents`` if its first 100
-    documents have more than 256 words on average, and ``passages`` otherwise.
-    """
-    known = kind_of(dataset.name)
-    if known is not None:
-        return known
-    if any(_has_answers(dataset, split) for split in dataset.splits):
-        return "open QA"
-    first = list(itertools.islice(dataset.usable_documents(), _LOOKED_AT))
-    words = sum(len(document["text"].split()) for document in first)
-    return "documents" if words > _LONG * len(first) else "passages"
-
-
-def _has_answers(dataset: Dataset, split: str) -> bool:
-    try:
-        return bool(len(dataset.answers(split)))
-    except DatasetNotFoundError:
-        return False
+NAMES = (*WORDS, *SYSTEMS)
+"""All words that are stages."""
 
 
 def expand(stage: Stage) -> Node:
@@ -119,31 +67,23 @@ def expand(stage: Stage) -> Node:
     expression = SYSTEMS[stage.word.lower()].expression
     tree = parse(expression, NAMES).tree
     given = {option.name for option in stage.options}
-    if given and not any(part.word in MODELS for part in stages_of(tree)):
+    if given and not any(part.word in CHECKPOINTS for part in stages_of(tree)):
         raise UsageError(f"{stage.word} takes no options; write the options into its expression: {expression}")
 
     def moved(part: Stage) -> Stage:
         options = tuple(replace(option, place=stage.place) for option in part.options)
-        if part.word in MODELS:
+        if part.word in CHECKPOINTS:
             options = (*(option for option in options if option.name not in given), *stage.options)
         return Stage(part.word, None, options, stage.place, stage.word)
 
     return map_stages(tree, moved)
 
 
-_STAGES = {
-    "bm25": "BM25 over the dataset",
-    "ance": "ANCE over the dataset",
-    "dpr": "DPR over the dataset",
-    BERT: "a BERT reranker, on the dataset's texts",
-}
-
-
 def describe() -> list[dict[str, str]]:
     """All stages and systems: ``name``, ``expression``, ``what`` it does, and the checkpoints that it ``needs``, by collection."""
-    known = {name: NamedSystem(expression=name, what=what) for name, what in _STAGES.items()} | dict(SYSTEMS)
+    stages = {word: NamedSystem(expression=word, what=KINDS[kind].words[word].what) for word, kind in WORDS.items()}
     rows = []
-    for name, system in known.items():
+    for name, system in {**stages, **SYSTEMS}.items():
         needs = "; ".join(filter(None, map(_needs, stages_of(parse(system.expression, NAMES).tree))))
         rows.append({"name": name, "expression": system.expression, "what": system.what, "needs": needs})
     return rows

@@ -16,10 +16,11 @@ from ance_ir.pipelines.bm25.engine import K1, B
 from ance_ir.pipelines.excluded import Excluded
 from ance_ir.pipelines.fusion import FUSIONS, WeightedSum
 from ance_ir.pipelines.fusion.base import Fusion
+from ance_ir.pipelines.systems.context import Context, OpenModels
 from ance_ir.pipelines.systems.named import NAMES, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
-from ance_ir.pipelines.systems.stages import OpenModels, Stages
+from ance_ir.pipelines.systems.stages import open_stage
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted, shown
 from ance_ir.progress import Told
 
@@ -68,7 +69,7 @@ class Systems:
     ) -> None:
         self._num_results = num_results
         self._pipelines = dict(pipelines)
-        self._stages = Stages(
+        self._context = Context(
             dataset=dataset,
             num_results=num_results,
             device=device,
@@ -204,7 +205,7 @@ class Systems:
                 return self._pipelines[stage.word]
             if self._is_named(stage):
                 return self._make(expand(stage), text, first=first)
-            return self._stages.open(stage, text, retrieves=first)
+            return open_stage(stage, self._context, text, retrieves=first)
 
 
 def _takes_weights(fuse: Callable[..., Fusion]) -> bool:

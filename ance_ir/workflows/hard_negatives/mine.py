@@ -28,7 +28,7 @@ from ance_ir.indexes.mining.filters import FILTERS
 from ance_ir.models.compute.precision import Precision
 from ance_ir.pipelines import Systems
 from ance_ir.pipelines.fingerprint import fingerprint
-from ance_ir.pipelines.systems.stages import OpenModels
+from ance_ir.pipelines.systems import OpenModels
 from ance_ir.ragged import rows_of, starts_of
 from ance_ir.training import TrainingQueries
 from ance_ir.training.negatives.source import draw_places

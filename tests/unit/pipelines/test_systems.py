@@ -33,8 +33,9 @@ from ance_ir.pipelines import (
 from ance_ir.pipelines.feedback import FEEDBACKS, AveragePRF, RocchioPRF
 from ance_ir.pipelines.fusion import FUSIONS
 from ance_ir.pipelines.fusion.base import Fusion
-from ance_ir.pipelines.systems import CHECKPOINTS, SYSTEMS, dataset_dense, describe, load_pipelines
-from ance_ir.pipelines.systems.named import checkpoint_for, collection_of
+from ance_ir.pipelines.systems import SYSTEMS, dataset_dense, describe, load_pipelines
+from ance_ir.pipelines.systems.checkpoints import checkpoint_for, collection_of
+from ance_ir.pipelines.systems.kinds.dense import KIND
 from tests.tiny import cross_encoder, encoder, reader
 
 TEXTS = {
@@ -295,15 +296,16 @@ def test_the_checkpoint_for_a_collection(
     if answers:
         (tmp_path / "c" / "answers.jsonl").write_text(json.dumps({"qid": "q1", "question": "who", "answers": ["a"]}) + "\n")
     assert collection_of(load_dataset(tmp_path / "c")) == kind
-    expected = CHECKPOINTS["ance"][kind]  # type: ignore[index]
-    assert checkpoint_for("ance", load_dataset(tmp_path / "c")) == expected
+    ance = KIND.words["ance"]
+    expected = ance.checkpoints[kind]  # type: ignore[index]
+    assert checkpoint_for("ance", ance, load_dataset(tmp_path / "c")) == expected
     assert expected in caplog.text, "what is assumed is said"
     for name in ("trec-covid", "msmarco-document"):
         (tmp_path / "c").rename(tmp_path / name)
         known = load_dataset(tmp_path / name)
         (tmp_path / name).rename(tmp_path / "c")
         caplog.clear()
-        assert checkpoint_for("ance", known) == CHECKPOINTS["ance"]["passages" if name == "trec-covid" else "documents"]
+        assert checkpoint_for("ance", ance, known) == ance.checkpoints["passages" if name == "trec-covid" else "documents"]
         assert not caplog.records
 
 
