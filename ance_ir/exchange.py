@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,4 +36,4 @@ def exchange(one: Path, other: Path) -> bool:
 @cache
 def _renameat2() -> Any:
     """The function of the C library, which only Linux has."""
-    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None

@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ ASIDE = ".replaced-"
 """The same for what was moved aside to make room."""
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "localhost"
+_WINDOWS = sys.platform == "win32"
 
 
 def as_path(path: Path | str) -> Path:
@@ -90,6 +92,8 @@ def restore(path: Path) -> None:
 
 
 def _runs(process: int) -> bool:
+    if _WINDOWS:  # it takes signal 0 for Ctrl-C, so what others have left stays
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -114,10 +118,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     try:
         with naming(path):
             yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
+            _flush(temporary)
             temporary.replace(path)
-            _sync_folder(path.parent)
+            _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
     remove_leftovers(path.parent, path.name)
@@ -197,8 +200,7 @@ def flush_folder(folder: Path) -> None:
     """Flush all files of a folder to disk."""
     for entry in folder.rglob("*"):
         if entry.is_file():
-            with entry.open("rb") as written:
-                os.fsync(written.fileno())
+            _flush(entry)
 
 
 def replace_folder(source: Path, target: Path) -> None:
@@ -223,7 +225,7 @@ def replace_folder(source: Path, target: Path) -> None:
             overtaken = isinstance(error, OSError) and error.errno in _OVERTAKEN
             if not (overtaken and source.exists() and target.parent.exists()):
                 raise
-    _sync_folder(target.parent)
+    _flush(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -238,6 +240,17 @@ def remove_folder(path: Path) -> None:
     shutil.rmtree(aside)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file or a folder a second name; copies where the system allows no symbolic links, as Windows does at first."""
+    try:
+        target.symlink_to(source)
+    except OSError:
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=linked_copy)
+        else:
+            linked_copy(source, target)
+
+
 def linked_copy(source: Path | str, target: Path | str) -> None:
     """Give a file that is only ever replaced a second name; a copy where the file system has no links."""
     try:
@@ -246,8 +259,11 @@ def linked_copy(source: Path | str, target: Path | str) -> None:
         shutil.copy2(source, target)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Flush a file, or the names in a folder, to disk. Windows does so only with files, and only with those that are open for writing."""
+    if _WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,19 +1,19 @@
 """Locks between processes: one makes a thing, the others wait for it.
 
-A lock is ``flock`` on a file, so the system releases it when its process ends, and Linux passes it on to NFS servers. The package
-``filelock`` makes the same call, but polls while it waits, and removes or rewrites the file; here the lock may be any file that exists.
+A lock is the system's on a file (``system_lock``), which ends with its process. The package ``filelock`` makes the same calls, but removes
+or rewrites the file; here the lock may be any file that exists.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ance_ir.files import cache_folder, restore
+from ance_ir.system_lock import system_lock
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +24,8 @@ def held_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
     It counts as not held if the file was removed or replaced meanwhile.
     """
-    with path.open("ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat())
-        except BlockingIOError:
-            held = False
-        yield held
+    with path.open("ab") as stream, system_lock(stream.fileno(), wait=wait) as held:
+        yield held and path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat())
 
 
 @contextlib.contextmanager
@@ -52,7 +47,8 @@ def alone(path: Path, why: str, meanwhile: Callable[[], object] | None = None) -
                     yield
                 finally:
                     if not lock.stat().st_size:  # else it is no lock of ours
-                        lock.unlink()
+                        with contextlib.suppress(PermissionError):  # Windows keeps a file that is open
+                            lock.unlink()
                 return
         if not warned:
             logger.warning("another process is %s at %s; %s until it is done", why, path, "helping" if meanwhile else "waiting")

@@ -104,7 +104,8 @@ KEPT_BELOW = 32 << 20
 def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ...], preload: Sequence[str]) -> ProcessPoolExecutor:
     """A pool of processes that start on demand and end with this one, even if it is killed.
 
-    They are forked from a process without threads that has imported what they need, so each takes little memory.
+    They are forked from a process without threads that has imported what they need, so each takes little memory; where the system cannot
+    fork, each imports it anew.
 
     Args:
         count: how many.
@@ -112,8 +113,10 @@ def process_pool(count: int, begin: Callable[..., None], material: tuple[Any, ..
         material: its arguments; they are pickled.
         preload: modules to import before processes are forked.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", *preload])
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(["__main__", *preload])
     return ProcessPoolExecutor(count, mp_context=context, initializer=_enter, initargs=(begin, material))
 
 

@@ -7,6 +7,7 @@ show the place in the text of a system), 130 interrupted.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import logging
@@ -153,7 +154,7 @@ def _interrupted_everywhere() -> Iterator[None]:
         if not isinstance(dropped.exc_value, KeyboardInterrupt):
             others(dropped)
             return
-        later = threading.Timer(0.1, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))  # once the destructor has ended
+        later = threading.Timer(0.1, _interrupt, (threading.get_ident(),))  # once the destructor has ended
         later.daemon = True
         pending.append(later)
         later.start()
@@ -167,14 +168,25 @@ def _interrupted_everywhere() -> Iterator[None]:
             later.cancel()
 
 
+def _interrupt(thread: int) -> None:
+    """Send Ctrl-C to a thread; on Windows to the main thread, which takes it when it does not wait."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
 def _refusal(message: str, *more: str) -> list[str]:
     return [f"error: {' '.join(message.split())}", *more]
 
 
 def _output_is_gone() -> bool:
-    """Whether the output was closed; if so, it is redirected to nothing, to keep the interpreter's last flush quiet."""
+    """Whether the output was closed; if so, it is redirected to nothing, to keep the interpreter's last flush quiet.
+
+    Windows does not say.
+    """
     gone = False
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr) if hasattr(select, "poll") else ():
         try:
             descriptor = stream.fileno()
         except (OSError, ValueError):

@@ -6,11 +6,11 @@ from ance_ir.datasets import Dataset
 from ance_ir.files import cache_folder
 from ance_ir.locks import make_once
 from ance_ir.pipelines.bm25.engine import find_analysis
-from ance_ir.pipelines.bm25.engines import ENGINES
+from ance_ir.pipelines.bm25.engines import ENGINES, default_engine
 from ance_ir.pipelines.bm25.index import BM25Index
 
 
-def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None = None, stopwords: str | None = None) -> BM25Index:
+def dataset_bm25(dataset: Dataset, *, engine: str | None = None, stemmer: str | None = None, stopwords: str | None = None) -> BM25Index:
     """The BM25 index of a dataset's documents: built in the cache folder on first use, then reopened; one for each engine and analysis.
 
     Args:
@@ -23,6 +23,7 @@ def dataset_bm25(dataset: Dataset, *, engine: str = "pisa", stemmer: str | None 
         UsageError: there is no such engine, stemmer or list.
         MissingDependencyError: something that the engine needs is not installed.
     """
+    engine = default_engine() if engine is None else engine
     chosen = ENGINES.find(engine)
     analysis, default = find_analysis(chosen, stemmer, stopwords), find_analysis(chosen, None, None)
     parts = [dataset.corpus_key, *([] if engine == "pisa" else [engine])]

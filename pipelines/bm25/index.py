@@ -27,7 +27,7 @@ from ance_ir.files import as_path, atomic_folder, restore, write_json
 from ance_ir.indexes.store.tie_order import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher, find_analysis
-from ance_ir.pipelines.bm25.engines import ENGINES
+from ance_ir.pipelines.bm25.engines import ENGINES, default_engine
 from ance_ir.pipelines.bm25.retriever import BM25Retriever
 from ance_ir.transformers import labelled
 from ance_ir.typed_json import read_typed
@@ -55,7 +55,8 @@ class BM25Index(pt.Indexer):
 
     Args:
         path: its folder.
-        engine: ``pisa`` (needs no Java, Linux on x86-64), ``lucene`` (Anserini's; has RM3) or ``terrier`` (PyTerrier's, where its jar is).
+        engine: ``pisa`` (needs no Java, Linux on x86-64), ``lucene`` (Anserini's; has RM3) or ``terrier`` (PyTerrier's, where its jar is);
+            by default ``pisa``, or ``lucene`` where only that is installed.
         stemmer: for documents and queries alike: ``porter2``, ``porter``, ``krovetz`` or ``none``, if the engine has it;
             by default the engine's own: ``porter2`` of pisa, ``porter`` of lucene and terrier.
         stopwords: list of words to leave out: ``terrier``, ``lucene`` or ``none``, if the engine has it; by default the engine's own.
@@ -74,7 +75,7 @@ class BM25Index(pt.Indexer):
         self,
         path: Path | str,
         *,
-        engine: str = "pisa",
+        engine: str | None = None,
         stemmer: str | None = None,
         stopwords: str | None = None,
         threads: int = 1,
@@ -82,6 +83,7 @@ class BM25Index(pt.Indexer):
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
+        engine = default_engine() if engine is None else engine
         analysis = find_analysis(ENGINES.find(engine), stemmer, stopwords)
         ENGINES[engine].require()
         self.path = as_path(path)

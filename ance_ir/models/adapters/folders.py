@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from ance_ir.errors import ModelError
-from ance_ir.files import write_json
+from ance_ir.files import link, write_json
 from ance_ir.models.loading.backbones import keep_layers
 from ance_ir.models.loading.family import ADAPTER, SETTINGS
 from ance_ir.models.loading.hashing import hash_weights
@@ -86,12 +86,12 @@ class Adapter:
             )
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            for source in (base, self.folder):
+            for source in (self.folder, base):
                 for file in source.iterdir():
                     if source is self.folder and (file.name in ("config.json", *_WEIGHTS) or any(map(file.match, _OF_ADAPTERS))):
                         continue
-                    (folder / file.name).unlink(missing_ok=True)
-                    (folder / file.name).symlink_to(file.resolve())
+                    if not (folder / file.name).exists():
+                        link(file.resolve(), folder / file.name)
             self._set_head(folder)
             try:
                 yield folder

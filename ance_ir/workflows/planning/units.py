@@ -160,7 +160,7 @@ def _bm25(short: Texts, long: Texts, queries: pd.DataFrame, folder: Path, watch:
     of_time, of_disk = (_of_lengths(short, long, values) for values in (seconds, [*map(_size, paths.values())]))
     asked = []
     for name in ("one", "short"):
-        retriever = BM25Index(paths[name]).retriever(100)
+        retriever = BM25Index(paths[name], engine="pisa").retriever(100)
         retriever.transform(queries)
         asked.append((len(queries), len(queries) * len(stores[name]), watch(retriever.transform, queries)))
     per_query, per_pair = two_costs(asked[0], asked[1])
@@ -174,7 +174,7 @@ def _bm25(short: Texts, long: Texts, queries: pd.DataFrame, folder: Path, watch:
 
 
 def _index_terms(path: Path, store: DocumentStore) -> None:
-    BM25Index(path, overwrite=True).index(iter(store))
+    BM25Index(path, engine="pisa", overwrite=True).index(iter(store))
 
 
 def _encoding(encoder: DenseEncoder, short: Texts, long: Texts, folder: Path, watch: Stopwatch) -> Found:

@@ -198,7 +198,7 @@ def _pisa() -> Any:
     Raises:
         MissingDependencyError: it is not installed; it exists for Linux on x86-64.
     """
-    remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use another engine"
+    remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use another engine (pip install 'ance_ir[lucene]', engine lucene)"
     return optional("pyterrier_pisa", package="pyterrier-pisa", needed_for='BM25Index(engine="pisa")', remedy=remedy)
 
 

@@ -6,7 +6,6 @@ import math
 import pickle
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -359,12 +358,6 @@ def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, settings: dic
 def test_parameters_that_cannot_be_meant_are_refused(index: BM25Index, settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(settings))):
         index.retriever(**settings)
-
-
-def test_without_pisa_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyterrier_pisa", None)
-    with pytest.raises(MissingDependencyError, match=r'BM25Index\(engine="pisa"\) needs the package pyterrier-pisa'):
-        BM25Index(tmp_path)
 
 
 def test_it_ends_a_pipeline(engine: str, tmp_path: Path) -> None:
