@@ -1,6 +1,6 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-large test-lowest check record results paper bench notebooks gpu-check gpu-wheels
+.PHONY: help setup demo test test-slow test-large test-lowest check site record results paper bench notebooks gpu-check gpu-wheels
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -49,6 +49,9 @@ check: setup ## lint, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy -p ance_ir
+
+site: setup ## the documentation as a site, in build/site; links, anchors and references are checked
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
 record: setup ## run the code of a page again and write what it prints: make record PAGE=docs/pipelines.md
 	$(VENV)/bin/python -m tests.recorded $(PAGE) $(ARGS)
@@ -117,7 +120,7 @@ notebooks: setup ## run the notebooks and save them with their outputs; ARGS="no
 	@touch $@
 
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
-	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,$(EXTRAS)]'
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,docs,$(EXTRAS)]'
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps pyserini # for its jar
 	@touch $@
 

@@ -44,6 +44,8 @@ HARNESS = ["beir>=2.2", "mteb>=2.26"]
 LORA = ["peft>=0.21"]
 # Optimiser states in 8 bits.
 BITS8 = ["bitsandbytes>=0.50"]
+# The site, and PyTerrier's own builder of documentation, which reads ance_ir/pt_docs.
+DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0", "sphinx>=8.2"]
 INT8 = ["openvino>=2026.0"]
 # What ours is compared with by "ance-ir bench ann".
 ANN = ["hnswlib>=0.8", "usearch>=2.26"]
@@ -76,7 +78,7 @@ setup(
     package_dir={"ance_ir": "ance_ir", **{f"ance_ir.{folder}": folder for folder in FOLDERS}},
     packages=packages(),
     package_data={
-        "ance_ir": ["py.typed"],
+        "ance_ir": ["py.typed", "pt_docs/*.rst"],
         "ance_ir.eval.across": ["*.html"],
         "ance_ir.eval.benchmarks": ["*.toml"],
         "ance_ir.eval.published": ["*.toml"],
@@ -117,6 +119,7 @@ setup(
         "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
+        "docs": DOCS,
         "export": EXPORT,
         "flex": FLEX,
         # It brings the same module "faiss" as faiss-cpu, and whichever is unpacked last wins: see CONTRIBUTING.md.
@@ -166,8 +169,11 @@ setup(
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
-        "Operating System :: POSIX",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from ance_ir.optional import optional
 
@@ -26,9 +27,15 @@ def system_lock(descriptor: int, *, wait: bool) -> Iterator[bool]:
     try:
         import fcntl
     except ModuleNotFoundError:
-        with _locked_byte(descriptor, wait=wait) as held:
-            yield held
-        return
+        lock = _locked_byte(descriptor, wait=wait)
+    else:
+        lock = _flock(fcntl, descriptor, wait=wait)
+    with lock as held:
+        yield held
+
+
+@contextlib.contextmanager
+def _flock(fcntl: Any, descriptor: int, *, wait: bool) -> Iterator[bool]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         held = True

@@ -1,10 +1,12 @@
-"""A system that lacks what Windows lacks, imitated on Linux as far as the documentation of Python and of Windows says how it behaves.
+"""A system that lacks what Windows lacks, imitated on Linux as far as Python's documentation says how it behaves; but that Windows refuses
+to rename what is open.
 
 It is for a process of its own, which imports ``ance_ir`` anew.
 """
 
 from __future__ import annotations
 
+import builtins
 import fcntl
 import importlib
 import os
@@ -13,14 +15,16 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ir_measures.measures.base import registry
+
+from ance_ir.eval.measures.own import OWN_MEASURES
 from tests.test_architecture import find_modules
 
-MISSING = ("fcntl", "grp", "pwd", "pyterrier_pisa", "resource", "syslog", "termios")
-"""Modules that Windows has not, of which PISA's has no wheel there."""
+MISSING = {"fcntl", "grp", "pwd", "pyterrier_pisa", "resource", "syslog", "termios"}
+"""Modules that Windows has not, of which PISA's has no wheel there. Other packages, which ask what system this is, keep theirs."""
 
 LACKS: dict[Any, tuple[str, ...]] = {
     os: ("fork", "forkpty", "getuid", "geteuid", "killpg", "pread", "pwrite", "sched_getaffinity", "statvfs", "sysconf", "uname", "wait"),
@@ -31,20 +35,21 @@ LACKS: dict[Any, tuple[str, ...]] = {
 
 def imitate() -> None:
     """Take away what Windows has not, and let calls fail that fail there."""
+    for measure in OWN_MEASURES.values():  # they register themselves again
+        del registry[measure.__name__]
     for name in [name for name in sys.modules if name.partition(".")[0] == "ance_ir"]:
         del sys.modules[name]
     for module, names in LACKS.items():
         for name in names:
             delattr(module, name)
-    sys.modules.update(dict.fromkeys(MISSING))  # type: ignore[arg-type]  # None: it cannot be imported
+    builtins.__import__ = _without(builtins.__import__)
+    sys.modules["pyterrier_pisa"] = None  # type: ignore[assignment]  # it cannot be imported
     sys.modules["msvcrt"] = msvcrt()
     os.symlink = _refused
     os.kill = _refused
     os.open = _unless(os.open, lambda path, *_: os.path.isdir(path))
     os.fsync = _unless(os.fsync, lambda file: fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY)
-    for name in ("remove", "unlink", "rename", "replace"):
-        setattr(os, name, _unless(getattr(os, name), _is_open))
-    shutil._use_fd_functions = False  # type: ignore[attr-defined]  # it removes by name
+    shutil._use_fd_functions = False  # type: ignore[attr-defined]
     files, exchange = map(importlib.import_module, ("ance_ir.files", "ance_ir.exchange"))
     files._WINDOWS = True  # type: ignore[attr-defined]
     exchange._renameat2 = lambda: None  # type: ignore[attr-defined]
@@ -59,6 +64,15 @@ def import_everything() -> int:
     return len(modules)
 
 
+def _without(imported: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(name: str, scope: dict[str, Any] | None = None, *others: Any, **named: Any) -> Any:
+        if name in MISSING and str((scope or {}).get("__name__")).startswith("ance_ir"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return imported(name, scope, *others, **named)
+
+    return checked
+
+
 def _refused(*_: Any, **__: Any) -> Any:
     raise PermissionError(1314, "a required privilege is not held")
 
@@ -68,14 +82,6 @@ def _unless(call: Callable[..., Any], refused: Callable[..., Any]) -> Callable[.
         return _refused() if refused(*arguments) else call(*arguments, **named)
 
     return checked
-
-
-def _is_open(*paths: Any) -> bool:
-    """Whether one of some files, or one in these folders, is open in this process or mapped into its memory."""
-    opened = [os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir()]
-    opened += [line.split(maxsplit=5)[-1].rstrip("\n") for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()]
-    names = [os.path.realpath(path) for path in paths]
-    return any(one == name or one.startswith(f"{name}/") for one in opened for name in names)
 
 
 def msvcrt() -> ModuleType:

@@ -41,8 +41,8 @@ def of_the_checkout(*endings: str) -> set[str]:
     return {path.as_posix() for path in found if path.parts[:1] != ("ance_ir",) or path.parts[1] not in FOLDERS}
 
 
-PAGES = (".css", ".html", ".js", ".json", ".svg", ".toml")
-"""Endings of the files that pages are put together from, and of data."""
+PAGES = (".css", ".html", ".js", ".json", ".rst", ".svg", ".toml")
+"""Endings of the files that pages are put together from, of those for PyTerrier's documentation, and of data."""
 
 
 def duplicates(names: Iterable[str]) -> list[str]:

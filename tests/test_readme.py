@@ -14,7 +14,7 @@ from ance_ir.cli.main import SUMMARIES, group
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "ance_ir" / "pt_docs").glob("*.rst"))]
 
 
 def _blocks(page: Path, language: str) -> list[str]:
@@ -34,7 +34,8 @@ def test_python_blocks_run(tmp_path: Path) -> None:
 
 def _commands(page: Path) -> list[str]:
     """Commands in blocks, each on one line."""
-    text = "\n".join(_blocks(page, "")).replace("\\\n", " ")
+    blocks = page.read_text(encoding="utf-8").replace("\n    ", "\n") if page.suffix == ".rst" else "\n".join(_blocks(page, ""))
+    text = blocks.replace("\\\n", " ")
     return [line for line in text.splitlines() if line.startswith("ance-ir ")]
 
 

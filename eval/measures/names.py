@@ -18,6 +18,7 @@ from ance_ir.eval.measures.own import OWN_MEASURES
 PIPELINE: Any = ir_measures.DefaultPipeline
 
 DEFAULT_MEASURES = ("RR@10", "nDCG@10", "R@100")
+"""The measures where none are named and no suite has its own."""
 
 _MOST = 2**31 - 1
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(

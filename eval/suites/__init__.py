@@ -16,6 +16,7 @@ from ance_ir.eval.suites._suite import Suite
 __all__ = ["SUITES", "Suite", "find_suite", "published_for", "suite_of", "suite_to_search"]
 
 SUITES: Mapping[str, Suite] = {suite.name: suite for suite in registries.SUITES.values()}
+"""The suites, by name."""
 
 
 def find_suite(name: str) -> Suite:

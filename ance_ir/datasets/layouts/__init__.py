@@ -22,6 +22,7 @@ __all__ = ["LAYOUTS", "layouts_table", "open_path"]
 logger = logging.getLogger(__name__)
 
 LAYOUTS: Registry[Layout] = registries.DATASET_LAYOUTS
+"""The layouts of collections and of training data, by name."""
 
 
 def open_path(path: Path, name: str, columns: Mapping[str, str]) -> FileDataset | None:

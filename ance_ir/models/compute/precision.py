@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16", "int8"]
+"""What a model computes in."""
 
 
 @dataclass(frozen=True, kw_only=True)

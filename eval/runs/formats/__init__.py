@@ -7,3 +7,4 @@ from ance_ir.registry import Registry
 __all__ = ["RUN_FORMATS", "RunFormat"]
 
 RUN_FORMATS: Registry[RunFormat] = registries.RUN_FORMATS
+"""The formats of runs, by name."""

@@ -16,3 +16,4 @@ from ance_ir.training.queries import TrainingQueries
 __all__ = ["NEGATIVES"]
 
 NEGATIVES: Registry[Callable[[TrainingQueries, Draw, float], NegativeSource]] = registries.NEGATIVES
+"""The sources of negatives, by name."""

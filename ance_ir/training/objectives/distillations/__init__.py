@@ -15,3 +15,4 @@ __all__ = ["DISTILLATIONS", "Distillation"]
 
 Distillation = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 DISTILLATIONS: Registry[Distillation] = registries.DISTILLATIONS
+"""The losses of distillation, by name."""

@@ -16,3 +16,4 @@ __all__ = ["LOSSES", "Loss"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: Registry[Loss] = registries.LOSSES
+"""The losses of dense encoders, by name."""

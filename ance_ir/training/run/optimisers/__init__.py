@@ -12,3 +12,4 @@ __all__ = ["Groups", "OPTIMISERS"]
 
 Groups = Sequence[Mapping[str, Any]]
 OPTIMISERS: Registry[Callable[[Groups, float], torch.optim.Optimizer]] = registries.OPTIMISERS
+"""The optimisers, by name."""

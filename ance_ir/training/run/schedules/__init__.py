@@ -11,3 +11,4 @@ from ance_ir.registry import Registry
 __all__ = ["SCHEDULES"]
 
 SCHEDULES: Registry[Callable[[float], float]] = registries.SCHEDULES
+"""The schedules of learning rates, by name."""
