@@ -5,6 +5,7 @@ from ance_ir.pipelines import systems
 from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
 from ance_ir.pipelines.excluded import Excluded, WithoutExcluded
 from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
+from ance_ir.pipelines.fingerprint import cache_path
 from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.itself import WithoutItself
 from ance_ir.pipelines.nearest_name import NearestName
@@ -36,6 +37,7 @@ __all__ = [
     "WeightedSum",
     "WithoutExcluded",
     "WithoutItself",
+    "cache_path",
     "dataset_bm25",
     "systems",
 ]

@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import pyterrier as pt
 
 from ance_ir import __version__
 from ance_ir.digests import digest_of
+from ance_ir.errors import UsageError
+from ance_ir.files import as_path
 from ance_ir.models import CrossEncoder, Reader
 
 _SHOWN_ONLY = {"cache", "progress", "verbose"}
@@ -33,9 +36,32 @@ def fingerprint(pipeline: pt.Transformer) -> str | None:
         a ``fingerprint`` whose class belongs neither to PyTerrier, nor to its plugins, nor to this package.
     """
     try:
-        return digest_of([__version__, _identity(pipeline)])
+        return _fingerprint(pipeline)
     except _UnknownError:
         return None
+
+
+def cache_path(folder: Path | str, pipeline: pt.Transformer) -> Path:
+    """A place in a folder for a cache of what a pipeline gives: another one for other models, indexes or settings.
+
+    Caches such as pyterrier_caching's know queries and documents, not what answered: in a place of its own,
+    ``RetrieverCache(cache_path("caches", retriever), retriever)`` never gives the results of another model.
+
+    Args:
+        folder: where the caches of all pipelines are; it is not made.
+        pipeline: a transformer of this package, of PyTerrier or its plugins, or several of them.
+
+    Raises:
+        UsageError: the pipeline has no fingerprint; see there.
+    """
+    try:
+        return as_path(folder) / _fingerprint(pipeline)
+    except _UnknownError as error:
+        raise UsageError(f"results of {pipeline!r} cannot be kept: {error} may give others tomorrow; cache the stages before it") from None
+
+
+def _fingerprint(pipeline: pt.Transformer) -> str:
+    return digest_of([__version__, _identity(pipeline)])
 
 
 class _UnknownError(Exception):

@@ -26,18 +26,22 @@ Number = TypeVar("Number", int, float)
 
 class UserPath(click.Path):
     """A path, ``~`` at its beginning replaced by the home folder, which a shell leaves as it is in ``--out=~/x`` and in quotes. Where a
-    file must exist, ``-`` is standard input; with ``hub``, hf:ORGANISATION/NAME is left as it is.
+    file must exist, ``-`` is standard input; with ``hub``, hf:ORGANISATION/NAME is left as it is; with ``named``, what does not exist may
+    be a name.
     """
 
-    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True, hub: bool = False) -> None:
+    def __init__(
+        self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True, hub: bool = False, named: bool = False
+    ) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
         self.hub = hub
+        self.named = named
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path that a text names."""
         if value == DASH and self.exists and self.file_okay:
             return Path(standard_input())
-        if self.hub and value.startswith("hf:"):
+        if (self.hub and value.startswith("hf:")) or (self.named and not os.path.exists(os.path.expanduser(value))):
             return Path(value)
         return super().convert(os.path.expanduser(value), param, ctx)
 

@@ -11,6 +11,7 @@ from ance_ir.errors import IndexingError
 from ance_ir.files import as_path, atomic_folder
 from ance_ir.indexes.formats.batches import BATCH, Batch, checked
 from ance_ir.indexes.formats.format import Format
+from ance_ir.indexes.formats.prebuilt import located
 from ance_ir.registry import Registry
 
 FORMATS: Registry[Format] = registries.INDEX_FORMATS
@@ -22,8 +23,7 @@ def find_format(source: Path) -> str:
     Raises:
         IndexingError: there is nothing, or no known format.
     """
-    if not source.exists():
-        raise IndexingError(f"{source} does not exist")
+    source = located(source)
     names = [entry.name for entry in source.iterdir()] if source.is_dir() else [source.name]
     for name in sorted(FORMATS, key=lambda name: any("*" in pattern for pattern in FORMATS[name].patterns)):
         if any(fnmatch(file, pattern) for file in names for pattern in FORMATS[name].patterns):
@@ -36,7 +36,7 @@ def read_vectors(source: Path | str, format: str | None = None, *, rows: int = B
     """The vectors at a path with their ids, in batches; memory does not grow with their number.
 
     Args:
-        source: a folder or a file.
+        source: a folder or a file, or the name of one of Pyserini's prebuilt indexes in its cache.
         format: one of ``FORMATS``; ``None`` recognises it.
         rows: of a batch.
 
@@ -48,7 +48,7 @@ def read_vectors(source: Path | str, format: str | None = None, *, rows: int = B
         MalformedFileError: a line that is not of the format.
         UsageError: there is no such format.
     """
-    source = as_path(source)
+    source = located(source)
     form = FORMATS.find(format or find_format(source))
     return checked(source, form.read(source, rows))
 

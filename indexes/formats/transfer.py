@@ -36,7 +36,7 @@ def import_index(
 
     Args:
         path: the index's folder.
-        source: a folder or a file.
+        source: a folder or a file, or the name of one of Pyserini's prebuilt indexes in its cache (``"msmarco-v1-passage.ance"``).
         format: one of ``FORMATS``; ``None`` recognises it.
         model: the model that made the vectors, with its present text settings; without one, the index has no record of its model.
         passages: how documents were cut, where ids are ``docno#0``, ``docno#1``, … and those of a document are consecutive; they become

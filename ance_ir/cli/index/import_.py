@@ -17,11 +17,12 @@ EXAMPLE = """
 \b
 Example:
   ance-ir index import indexes/msmarco-doc-maxp --model castorini/ance-msmarco-doc-maxp --passages chunks:512,4 --out maxp.ance
+  ance-ir index import msmarco-v1-passage.ance --model castorini/ance-msmarco-passage --out passages.ance
 """
 
 
 @click.command("import", short_help="Build an index from another tool's vectors", epilog=EXAMPLE)
-@click.argument("source", type=UserPath(exists=True))
+@click.argument("source", type=UserPath(exists=True, named=True))
 @click.option("--out", type=UserPath(), required=True, help="The index's folder.")
 @click.option("--format", type=click.Choice(list(INDEX_FORMATS)), help="The format of SOURCE.  [default: recognised by its files]")
 @click.option("--model", help="The encoder that made the vectors: a folder, a training run or a hub name.  [default: unknown]")
@@ -41,7 +42,7 @@ def command(
     passage_length: int | None,
     text: tuple[str, ...],
 ) -> None:
-    """Build an index from the vectors at SOURCE.
+    """Build an index from the vectors at SOURCE: a folder or a file, or the name of one of Pyserini's prebuilt indexes in its cache.
 
     With --model the index records its model, and queries encoded by another one are refused.
     """

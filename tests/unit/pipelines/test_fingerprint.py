@@ -10,9 +10,10 @@ import pandas as pd
 import pyterrier as pt
 import pytest
 
+from ance_ir.errors import UsageError
 from ance_ir.indexes import AnceIndex, FirstP
 from ance_ir.models import DenseEncoder
-from ance_ir.pipelines import AncePRF, AveragePRF, BertReranker, BM25Index, ReciprocalRankFusion, RocchioPRF, WeightedSum
+from ance_ir.pipelines import AncePRF, AveragePRF, BertReranker, BM25Index, ReciprocalRankFusion, RocchioPRF, WeightedSum, cache_path
 from ance_ir.pipelines.fingerprint import _identity, fingerprint
 from tests.tiny import cross_encoder, encoder
 
@@ -155,3 +156,13 @@ def test_the_module_of_a_class_within_its_package_does_not_count() -> None:
     assert _identity(fusion)[0] == "ance_ir.pipelines.fusion.ReciprocalRankFusion"
     assert _identity(FirstP())[0] == "ance_ir.indexes.passages.FirstP"
     assert _identity(encoder().queries())[0] == "ance_ir.models.transformers.QueryEncoder"
+
+
+def test_a_cache_has_another_place_for_each_pipeline(tmp_path: Path, model: DenseEncoder) -> None:
+    index = build(tmp_path / "a", model)
+    made = [index.retriever(model), index.retriever(encoder()), index.retriever(encoder(seed=9), check=False), index.scorer(model)]
+    places = [cache_path(tmp_path, pipeline) for pipeline in made]
+    assert places[0] == places[1]
+    assert [len(set(places)), {place.parent for place in places}] == [3, {tmp_path}]
+    with pytest.raises(UsageError, match="Mine"):
+        cache_path(tmp_path, index.retriever(model) >> Mine())
