@@ -38,6 +38,7 @@ MLFLOW = ["mlflow-skinny>=3.17"]
 REPORT = ["matplotlib>=3.10", "scikit-learn>=1.7"]
 NOTEBOOKS = [*DEMO, *REPORT, "ipykernel>=7.1", "ipywidgets>=8.1.8", "nbclient>=0.10.4", "nbformat>=5.10.4"]
 FLEX = ["npids>=0.1.3"]
+ADAPTIVE = [*FLEX, "pyterrier-adaptive>=0.2.1"]
 # What data comes in that the standard library does not read; ijson is for ir_datasets, which reads DPR's questions with it.
 DATA = ["ijson>=3.3", "pyarrow>=21.0", "zstandard>=0.23"]
 HARNESS = ["beir>=2.2", "mteb>=2.26"]
@@ -112,7 +113,8 @@ setup(
         "urllib3>=2.6.3",
     ],
     extras_require={
-        "all": sorted({*DATA, *DEMO, *EXPORT, *FLEX, *LORA, *LUCENE, *REPORT, *SERVE, *TERRIER, *TRAIN}),
+        "all": sorted({*ADAPTIVE, *DATA, *DEMO, *EXPORT, *LORA, *LUCENE, *REPORT, *SERVE, *TERRIER, *TRAIN}),
+        "adaptive": ADAPTIVE,
         "ann": ANN,
         "bits8": BITS8,
         "cluster": CLUSTER,
@@ -150,11 +152,11 @@ setup(
             "selenium>=4.38",
             "sentence-transformers>=5.2",
             "datasets>=5.0",
+            *ADAPTIVE,
             *CLUSTER,
             *DATA,
             *DEMO,
             *EXPORT,
-            *FLEX,
             *HARNESS,
             *JAVA,
             *LORA,

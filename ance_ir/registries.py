@@ -10,6 +10,7 @@ from typing import Any
 
 from ance_ir.registry import DataFiles, Registry
 
+ADAPTIVES = Registry[Any]("adaptive retrieval", "ance_ir.pipelines.adaptive.kinds", "ADAPTIVE")
 ANALYSES = Registry[Any]("analysis", "ance_ir.paper.analyses", "ANALYSIS")
 BENCHMARKS = DataFiles("benchmark", "ance_ir.eval.benchmarks")
 BM25_ENGINES = Registry[Any]("BM25 engine", "ance_ir.pipelines.bm25.engines", "ENGINE")

@@ -127,8 +127,8 @@ def labelled(label: str, **more: str) -> dict[str, str | None]:
     return {"label": label, "help_url": None, **more}
 
 
-def query_columns(frame: pd.DataFrame, *, without: str) -> list[str]:
-    """The columns of a frame that belong to the query (their names begin with ``q``), in their order, but for one."""
+def query_columns(frame: pd.DataFrame, *, without: str = "") -> list[str]:
+    """The columns of a frame that belong to the query (their names begin with ``q``), in their order, but for one if that is named."""
     of_queries = set(pt.model.query_columns(frame)) - {without}
     return [column for column in frame.columns if column in of_queries]
 

@@ -10,6 +10,7 @@
     x.ance/offsets.npy            int64 [documents + 1]; the rows of document i; only where documents were cut into passages
     x.ance/text_hashes.npy        uint64 [documents]; of their titles and texts; only where these were known
     x.ance/faiss-00000/           Faiss files, built when first needed; see ``ann.build``
+    x.ance/graph-00000-exact/     a corpus graph, built when first needed; see ``graph``
     x.ance/search.json            the tuner's choice; see ``ann.settings``
 
 ``store.updates`` describes the files that changes add.
@@ -34,6 +35,7 @@ from ance_ir.errors import IndexingError
 from ance_ir.files import TEMPORARY, as_path, write_json
 from ance_ir.hub import PREFIX, check_upload, upload
 from ance_ir.indexes.card import readme
+from ance_ir.indexes.graph import graph_of
 from ance_ir.indexes.hub import PACKAGE, fetched
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.indexes.searchable import SearchableIndex
@@ -44,6 +46,7 @@ from ance_ir.indexes.store.snapshot import write_manifest
 from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import VectorType, VectorWriter
 from ance_ir.models import DenseEncoder
+from ance_ir.progress import Told
 
 
 class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
@@ -203,6 +206,31 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         """A PyTerrier re-ranker: scores the documents that it is given; arguments as of ``retriever``, options of ``DenseScorer``."""
         return DenseScorer(self, model or self.own_model(), **options)
 
+    def corpus_graph(
+        self, k: int = 16, *, backend: str = "exact", device: str = "cpu", verbose: bool = False, told: Told | None = None
+    ) -> Any:
+        """The nearest neighbours of each document, by cosine (of passages: by the best pair), as pyterrier-adaptive's corpus graph.
+
+        It is built where the index's folder has none of the index as it is, block by block; a build that was killed goes on. Any change of
+        the index removes it. pyterrier-adaptive and pyterrier_dr take it, and ``pipelines.adaptive``.
+
+        Args:
+            k: neighbours of a document.
+            backend: how they are found: ``"exact"`` or a family of Faiss indexes; see ``searcher``.
+            device: where exact search computes.
+            verbose: show progress while it is built.
+            told: is told the progress, in documents.
+
+        Returns:
+            A ``pyterrier_adaptive.NpTopKCorpusGraph``; its numbers are the places of documents, in their order, without deleted ones.
+
+        Raises:
+            MissingDependencyError: pyterrier-adaptive is not installed: extra ``adaptive``.
+            IndexingError: the index has changed since it was opened, and there is no graph of that state.
+            DamagedIndexError: the graph's files are damaged.
+        """
+        return graph_of(self, k, backend=backend, device=device, verbose=verbose, told=told)
+
     def search(  # type: ignore[override]  # PyTerrier's takes one query
         self, query: str | Sequence[str] | pd.DataFrame, k: int = 10, *, model: DenseEncoder | None = None, **options: Any
     ) -> pd.DataFrame:
@@ -232,7 +260,7 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
     def _package_files(self) -> Iterator[tuple[str, Any]]:
         """The files that ``to_hf`` and similar methods pack: neither locks nor temporary files of killed processes."""
         for name, file in super()._package_files():
-            if not name.endswith("lock") and TEMPORARY not in name:
+            if not name.endswith("lock") and TEMPORARY not in name and ".building/" not in name:
                 yield name, file
 
     def __eq__(self, other: object) -> bool:

@@ -23,7 +23,7 @@ from ance_ir.settings import flag, integer, of_kind, text
 from ance_ir.transformers import Configured, Retrieving
 
 
-class _OverIndex(Configured, pt.Transformer):
+class DenseTransformer(Configured, pt.Transformer):
     """Base of transformers over an index and the model that made it."""
 
     index = of_kind(SearchableIndex)
@@ -54,7 +54,7 @@ class _OverIndex(Configured, pt.Transformer):
         return query_vectors(self.model, frame)
 
 
-class DenseRetriever(Retrieving, _OverIndex):
+class DenseRetriever(Retrieving, DenseTransformer):
     """Queries (``query`` or ``query_vec``) to the best documents of an index.
 
     Args:
@@ -116,7 +116,7 @@ class DenseRetriever(Retrieving, _OverIndex):
         return results
 
 
-class DenseScorer(_OverIndex):
+class DenseScorer(DenseTransformer):
     """Re-ranks documents by their vectors in an index; documents that it does not hold are encoded from their ``text``.
 
     Args:

@@ -54,7 +54,7 @@ class SearchableIndex:
 
     def reopen(self) -> None:
         """See the changes that other processes have made since the index was opened."""
-        for name in ("_opened", "_faiss", "_held", "_clusters"):
+        for name in ("_opened", "_faiss", "_held", "_clusters", "graphs"):
             self.__dict__.pop(name, None)
 
     def built(self) -> bool:
@@ -168,6 +168,11 @@ class SearchableIndex:
     @cached_property
     def _faiss(self) -> dict[tuple[str, str], FaissFile]:
         """Faiss indexes that were read, by family and device."""
+        return {}
+
+    @cached_property
+    def graphs(self) -> dict[tuple[int, str], Any]:
+        """Corpus graphs that were opened, by neighbours and backend; see ``graph``."""
         return {}
 
     def search_vectors(

@@ -2,6 +2,7 @@
 
 from ance_ir.indexes.retriever import DenseRetriever, DenseScorer
 from ance_ir.pipelines import systems
+from ance_ir.pipelines.adaptive import GAR, LADR, AdaptiveLADR
 from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
 from ance_ir.pipelines.excluded import Excluded, WithoutExcluded
 from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
@@ -16,6 +17,7 @@ from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems import Systems
 
 __all__ = [
+    "AdaptiveLADR",
     "AncePRF",
     "AnswerReader",
     "AveragePRF",
@@ -26,6 +28,8 @@ __all__ = [
     "DenseRetriever",
     "DenseScorer",
     "Excluded",
+    "GAR",
+    "LADR",
     "NearestName",
     "RM3",
     "RagReader",

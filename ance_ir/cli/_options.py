@@ -92,6 +92,13 @@ def training_sets_options(command: F) -> F:
     )
 
 
+def only(datasets: tuple[str, ...], what: str) -> str:
+    """The one dataset of a benchmark that takes no more."""
+    if len(datasets) > 1:
+        raise click.UsageError(f"{what} takes one dataset")
+    return datasets[0]
+
+
 def opened_datasets(names: Iterable[str]) -> Dataset | list[Dataset]:
     """The dataset of a name, or those of several."""
     from ance_ir import load_dataset

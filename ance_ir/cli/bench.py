@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, dataset_options, device_option
+from ance_ir.cli import _adaptive_bench
+from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, dataset_options, device_option, only
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,8 @@ Example:
   ance-ir bench search --vectors 20000
   ance-ir bench search --vectors 1000000 --device cuda
   ance-ir bench ann --dataset msmarco-mini --documents 20000 --layers 0
+  ance-ir bench adaptive --dataset msmarco-mini --precision bfloat16
+  ance-ir bench graph --vectors 1000000 --backend ivf
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
   ance-ir bench ingest --dataset msmarco-mini --workers 2
   ance-ir bench pipeline --documents 500 --queries 4
@@ -35,11 +38,14 @@ Example:
 
 @click.command(
     "bench",
-    short_help="Measure search, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
+    short_help="Measure search, adaptive retrieval, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
     epilog=EXAMPLE,
 )
-@click.argument("what", type=click.Choice(["search", "ann", "encode", "ingest", "pipeline", "train", "mine", "serve", "gpu", "units"]))
-@click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, units: vectors.")
+@click.argument(
+    "what",
+    type=click.Choice(["search", "ann", "adaptive", "graph", "encode", "ingest", "pipeline", "train", "mine", "serve", "gpu", "units"]),
+)
+@click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, graph, units: vectors.")
 @dataset_options(
     "datasets",
     multiple=True,
@@ -56,16 +62,21 @@ Example:
 @click.option("--length", type=click.IntRange(min=3), default=128, show_default=True, help="All but search: tokens of a text, at most.")
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="All but search: a folder or a hub name.")
 @click.option("--reranker", help="pipeline: a folder or a hub name.  [default: the model, with a fresh head]")
-@click.option("--queries", type=click.IntRange(min=1), help="pipeline, ann: number of queries.  [default: 8; ann: 500]")
-@click.option("--backend", default="hnsw", show_default=True, help="pipeline: what searches the vectors (docs/indexes.md).")
+@click.option("--queries", type=click.IntRange(min=1), help="pipeline, ann, graph: number of queries.  [default: 8; ann: 500; graph: 200]")
+@click.option("--neighbours", type=click.IntRange(min=1), default=16, show_default=True, help="adaptive, graph: of a document.")
+@click.option(
+    "--backend",
+    help="pipeline: what searches the vectors; graph: what finds neighbours (docs/indexes.md).  [default: hnsw; graph: exact]",
+)
 @click.option(
     "--precision",
     "precisions",
     multiple=True,
     type=click.Choice(PRECISIONS),
-    help="encode: a precision to measure in addition to float32; may be repeated.  [default: all available]",
+    help="encode: a precision to measure in addition to float32; may be repeated; adaptive: that of encoding.  "
+    "[default: all available; adaptive: float32]",
 )
-@click.option("--split", help="train, mine, ann: the queries.  [default: train; ann: the first split]")
+@click.option("--split", help="train, mine, ann, adaptive: the queries.  [default: train; ann, adaptive: the first split]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="train: queries of a step.")
 @click.option("--steps", type=click.IntRange(min=2), default=4, show_default=True, help="train: of a turn; the first does not count.")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine, ann: documents of a ranking.")
@@ -103,8 +114,10 @@ def command(what: str, form: str, **options: Any) -> None:
 
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
     others, Faiss divided by ours; on a GPU next to torch with vectors that are there. ann: approximate search by ours, Faiss, hnswlib and
-    usearch, with the effort that finds --recall of the exact hits. encode, ingest, mine: a first round does not count. ingest: from
-    documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the paper's figures.
+    usearch, with the effort that finds --recall of the exact hits. adaptive: reranking by vectors with and without neighbours, and what a
+    query costs. graph: building a corpus graph of random vectors, and searching with it. encode, ingest, mine: a first round does not
+    count. ingest: from documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the
+    paper's figures.
     docs/benchmarks.md explains the columns. gpu: encoding, search and training on a card, next to what it could do, with bars. serve:
     `ance-ir serve` under load from another process, next to the same systems in Python, with bars (docs/serve.md).
     units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
@@ -120,9 +133,11 @@ def command(what: str, form: str, **options: Any) -> None:
     click.echo(f"{title}\n\n{table.to_text() if form == 'text' else table.to_markdown()}")
 
 
-_DEFAULTS = {"documents": 1000, "queries": 8, "split": "train"}
+_DEFAULTS = {"documents": 1000, "queries": 8, "split": "train", "backend": "hnsw"}
 _DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
+    "adaptive": {"split": None},
     "ann": {"documents": 100_000, "queries": 500, "split": None},
+    "graph": {"queries": 200, "backend": "exact"},
     "ingest": {"documents": 20_000},
     "serve": {"documents": 20_000},
 }
@@ -156,7 +171,7 @@ def _ingest(
     from ance_ir import load_dataset
     from ance_ir.eval.bench import bench_ingest
 
-    dataset = load_dataset(_only(datasets, "ingest"))
+    dataset = load_dataset(only(datasets, "ingest"))
     shared: Any = {"documents": documents, "length": length, "workers": workers, "rounds": rounds, "device": device}
     about = f"the first {documents:,} documents, {length} tokens, {model} without its model, medians of {rounds} rounds"
     return f"{dataset.name}, {about}", bench_ingest(dataset, model, **shared)
@@ -169,7 +184,7 @@ def _ann(*, datasets: tuple[str, ...], model: str, depth: int, **options: Any) -
     from ance_ir import load_dataset
     from ance_ir.eval.bench import bench_ann
 
-    dataset = load_dataset(_only(datasets, "ann"))
+    dataset = load_dataset(only(datasets, "ann"))
     found = bench_ann(dataset, model, k=depth, verbose=True, **{name: options[name] for name in _ANN})
     about = "the first {documents:,} documents, {queries:,} queries, recall@{k} of {recall:g}, medians of {rounds} rounds"
     return f"{dataset.name}, {model}, {about.format(k=depth, **options)}", found
@@ -184,7 +199,7 @@ def _pipeline(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple
     from ance_ir import load_dataset
     from ance_ir.eval.bench import bench_pipeline
 
-    dataset = load_dataset(_only(datasets, "pipeline"))
+    dataset = load_dataset(only(datasets, "pipeline"))
     found = bench_pipeline(dataset, model, verbose=True, **{name: options[name] for name in _PIPELINE})
     about = "{documents:,} documents, {length} tokens, {model}, {backend}, medians of {rounds} rounds".format(model=model, **options)
     return f"{dataset.name}, the first {about}", found
@@ -194,7 +209,7 @@ def _train(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple[st
     from ance_ir import load_dataset
     from ance_ir.eval.bench import bench_train
 
-    dataset = load_dataset(_only(datasets, "train"))
+    dataset = load_dataset(only(datasets, "train"))
     found = bench_train(dataset, model, **{name: options[name] for name in _TRAIN})
     about = "seconds of a step: {batch_size} queries, in-batch and 1 random negative each, {length} tokens, medians of {rounds} rounds"
     return f"{dataset.name}, {options['split']}, {model}, {about.format(**options)}", found
@@ -204,7 +219,7 @@ def _mine(*, datasets: tuple[str, ...], model: str, negatives_per_query: int, **
     from ance_ir import load_dataset
     from ance_ir.workflows.hard_negatives.bench import bench_mine
 
-    dataset = load_dataset(_only(datasets, "mine"))
+    dataset = load_dataset(only(datasets, "mine"))
     found = bench_mine(dataset, model, negatives=negatives_per_query, verbose=True, **{name: options[name] for name in _MINE})
     about = "{split}: {negatives} negatives from the first {depth} documents, medians of {rounds} rounds"
     left_out = "" if options["script"] else ", without FlagEmbedding (--hn-mine)"
@@ -221,7 +236,7 @@ def _serve(*, datasets: tuple[str, ...], model: str, **options: Any) -> tuple[st
     need_packages()
     from ance_ir.serve.bench import bench_serve
 
-    dataset = load_dataset(_only(datasets, "serve"))
+    dataset = load_dataset(only(datasets, "serve"))
     found = bench_serve(dataset, model, verbose=True, **{name: options[name] for name in _SERVE})
     about = "the first {documents:,} documents, {length} tokens, {model}, 10 documents a query, medians of {rounds} rounds"
     return f"{dataset.name}, {about.format(model=model, **options)}", found
@@ -247,21 +262,17 @@ def _units(*, datasets: tuple[str, ...], model: str, out: Path | None, **options
     from ance_ir.workflows.planning.units import measure_units
 
     path = out or own_units()
-    found = measure_units(load_dataset(_only(datasets, "units")), model, verbose=True, **{name: options[name] for name in _UNITS})
+    found = measure_units(load_dataset(only(datasets, "units")), model, verbose=True, **{name: options[name] for name in _UNITS})
     found.write(path)
     rows = [{"of one": cost.unit, "seconds": cost.seconds, "bytes": cost.bytes} for cost in found.costs.values()]
     return f"{found.describes}; written to {path}", pd.DataFrame(rows)
 
 
-def _only(datasets: tuple[str, ...], what: str) -> str:
-    if len(datasets) > 1:
-        raise click.UsageError(f"{what} takes one dataset")
-    return datasets[0]
-
-
 _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "search": _search,
     "ann": _ann,
+    "adaptive": _adaptive_bench.adaptive,
+    "graph": _adaptive_bench.graph,
     "encode": _encode,
     "ingest": _ingest,
     "pipeline": _pipeline,

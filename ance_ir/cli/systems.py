@@ -21,7 +21,7 @@ def command(output: str) -> None:
     known ending or quotes: ./bert is a folder, bert a stage.
     """
     from ance_ir.pipelines.systems import describe
-    from ance_ir.registries import BM25_ENGINES, FEEDBACKS, FUSIONS
+    from ance_ir.registries import ADAPTIVES, BM25_ENGINES, FEEDBACKS, FUSIONS
 
     rows = describe()
     if output == "json":
@@ -35,6 +35,7 @@ def command(output: str) -> None:
             click.echo(f"  = {row['expression']}")
         if row["needs"]:
             click.echo(f"  needs {row['needs']}")
-    for form, kind in (("{}(a, b)", FUSIONS), ("bm25[engine={}]", BM25_ENGINES), ("x.ance[prf={}]", FEEDBACKS)):
+    kinds = {"{}(a, b)": FUSIONS, "bm25[engine={}]": BM25_ENGINES, "x.ance[prf={}]": FEEDBACKS, "bm25 >> x.ance[adaptive={}]": ADAPTIVES}
+    for form, kind in kinds.items():
         for name in kind:
             click.echo(f"{form.format(name)}\n  {kind.summary(name)}")

@@ -15,6 +15,7 @@ from ance_ir.indexes import AnceIndex, DenseRetriever
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import BM25Index
+from ance_ir.pipelines.adaptive import AdaptiveRetriever
 from ance_ir.serve.server import Server
 from ance_ir.serve.systems import OverIndex
 
@@ -129,6 +130,8 @@ def _prepare(index: Index, watched: _Watched) -> None:
             index.check_model(model)
         if isinstance(part, DenseRetriever):
             index.searcher(part.backend, memory_budget=part.memory_budget, device=str(part.model.device))
+        if isinstance(part, AdaptiveRetriever):
+            part.prepare(index)
 
 
 def _fingerprint(index: SearchableIndex) -> str | None:

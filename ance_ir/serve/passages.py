@@ -9,7 +9,8 @@ import numpy as np
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.datasets.screening import Document
-from ance_ir.indexes import DenseRetriever, DenseScorer, FirstP, parse_passages
+from ance_ir.indexes import FirstP, parse_passages
+from ance_ir.indexes.retriever import DenseTransformer
 from ance_ir.models import DenseEncoder, PassageScheme
 from ance_ir.models.text.settings import given_fields
 from ance_ir.ragged import rows_of, starts_of
@@ -27,7 +28,7 @@ class Passages:
         dense: has the index and its model.
     """
 
-    def __init__(self, store: DocumentStore, dense: DenseRetriever | DenseScorer) -> None:
+    def __init__(self, store: DocumentStore, dense: DenseTransformer) -> None:
         self._store = store
         self._dense = dense
         self._spans = lru_cache(_KEPT)(self._spans_of)

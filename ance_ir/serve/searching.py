@@ -17,6 +17,7 @@ from ance_ir.datasets.loader import TextLoader
 from ance_ir.errors import DocumentNotFoundError
 from ance_ir.indexes import DenseRetriever, DenseScorer
 from ance_ir.models.dense.transformers import query_vectors
+from ance_ir.pipelines.adaptive import AdaptiveRetriever
 from ance_ir.serve.batching import Run
 from ance_ir.serve.limits import RESULTS
 from ance_ir.serve.replies import Passage
@@ -114,7 +115,7 @@ class Searcher:
         docnos = [str(docno) for docno in found["docno"]]
         known = np.ones(len(docnos), dtype=bool)
         for part in parts_of(stage):
-            if isinstance(part, DenseScorer):
+            if isinstance(part, DenseScorer | AdaptiveRetriever):
                 known &= part.index.numbers(docnos) >= 0
             elif isinstance(part, TextLoader):
                 known &= self._system.store.numbers(docnos) >= 0

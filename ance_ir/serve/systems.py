@@ -15,14 +15,14 @@ from ance_ir.datasets import Dataset, DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.eval.on_dataset import parser_for
 from ance_ir.eval.suites import suite_to_search
-from ance_ir.indexes import DenseRetriever, DenseScorer
+from ance_ir.indexes.retriever import DenseTransformer
 from ance_ir.pipelines import BertReranker
 from ance_ir.pipelines.bm25.retriever import BM25Retriever
 from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.serve.limits import RESULTS
 from ance_ir.serve.passages import Passages
 
-OverIndex = DenseRetriever | DenseScorer | BM25Retriever | VectorPRF
+OverIndex = DenseTransformer | BM25Retriever | VectorPRF
 """Transformers with an index."""
 
 
@@ -53,9 +53,9 @@ class Served:
         return [part for part in self.parts if isinstance(part, OverIndex)]
 
     @cached_property
-    def dense(self) -> DenseRetriever | DenseScorer | None:
+    def dense(self) -> DenseTransformer | None:
         """Where its vectors are: the last part that scores by them."""
-        return next((part for part in reversed(self.parts) if isinstance(part, DenseRetriever | DenseScorer)), None)
+        return next((part for part in reversed(self.parts) if isinstance(part, DenseTransformer)), None)
 
     @cached_property
     def passages(self) -> Passages | None:
@@ -63,7 +63,7 @@ class Served:
         return None if self.dense is None else Passages(self.store, self.dense)
 
     @cached_property
-    def reranker(self) -> BertReranker | DenseRetriever | DenseScorer | None:
+    def reranker(self) -> BertReranker | DenseTransformer | None:
         """What scores documents for a query: its cross-encoder if it has one, else its dense part."""
         return next((part for part in reversed(self.parts) if isinstance(part, BertReranker)), self.dense)
 

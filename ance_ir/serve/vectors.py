@@ -13,6 +13,7 @@ import pyterrier as pt
 from ance_ir.datasets.loader import FIELDS
 from ance_ir.datasets.screening import Document
 from ance_ir.indexes import AnceIndex, DenseRetriever, DenseScorer
+from ance_ir.indexes.retriever import DenseTransformer
 from ance_ir.models.dense.transformers import query_vectors
 from ance_ir.pipelines.feedback import FEEDBACKS
 from ance_ir.serve.batching import Run
@@ -61,7 +62,7 @@ class Computing:
         self._nearest: dict[int, Run[Near, Hits]] = {}
 
     @cached_property
-    def dense(self) -> DenseRetriever | DenseScorer:
+    def dense(self) -> DenseTransformer:
         """Where the vectors are.
 
         Raises:
@@ -149,7 +150,7 @@ class Computing:
     @property
     def _scorer(self) -> pt.Transformer:
         part = self._system.reranker
-        if isinstance(part, DenseRetriever):
+        if isinstance(part, DenseTransformer):
             return DenseScorer(part.index, part.model, aggregation=part.aggregation, check=False)
         assert part is not None
         return part

@@ -1,6 +1,8 @@
-"""Benchmarks of search, encoding, the way to it, pipelines and training, in rounds in which the contenders take turns; and of a GPU."""
+"""Benchmarks of search, adaptive retrieval, encoding, the way to it, pipelines and training, by contenders in turn; and of a GPU."""
 
+from ance_ir.eval.bench.adaptive import bench_adaptive
 from ance_ir.eval.bench.ann import bench_ann
+from ance_ir.eval.bench.corpus_graph import bench_corpus_graph
 from ance_ir.eval.bench.device_search import bench_device_search
 from ance_ir.eval.bench.encode import bench_encode
 from ance_ir.eval.bench.gpu import bench_gpu
@@ -10,7 +12,9 @@ from ance_ir.eval.bench.search import bench_search, left_out
 from ance_ir.eval.bench.train import bench_train
 
 __all__ = [
+    "bench_adaptive",
     "bench_ann",
+    "bench_corpus_graph",
     "bench_device_search",
     "bench_encode",
     "bench_gpu",

@@ -105,7 +105,7 @@ def _make(
 ) -> tuple[Any, list[Path], dict[str, Any]]:
     """A Faiss index of all vectors; its pieces, where a folder for them is given and it is large; and its description."""
     began = time.perf_counter()
-    recipe = recipe_of(settings, len(store), store.dimension, unit=_are_unit(store))
+    recipe = recipe_of(settings, len(store), store.dimension, unit=are_unit(store))
     logger.info("building %s (%s) over %d vectors", settings.family, recipe.factory, len(store))
     index = empty_index(recipe, store.dimension, settings)
     sample = 0 if index.is_trained else _train(index, store, recipe)
@@ -191,7 +191,7 @@ def _fits(store: VectorStore, index: Any, made: dict[str, Any]) -> bool:
 
     Versions that did not write ``normalized`` cut unit vectors to their first dimensions and did not normalise them again.
     """
-    if made.get("first_dimensions") is not None and "normalized" not in made and _are_unit(store):
+    if made.get("first_dimensions") is not None and "normalized" not in made and are_unit(store):
         return False
     like = index.d == store.dimension and index.ntotal == made["rows"] <= len(store)
     return not like or made.get("vectors") == _checksum(store, made["rows"])
@@ -226,7 +226,7 @@ def _read(path: Path, described: Path) -> tuple[Any, dict[str, Any]]:
     return index, made
 
 
-def _are_unit(store: VectorStore) -> bool:
+def are_unit(store: VectorStore) -> bool:
     """Whether the vectors have length 1, as those of a cosine model; judged by a thousand evenly spaced rows."""
     vectors = store.get(np.linspace(0, len(store) - 1, min(len(store), _TRIED)).astype(np.int64))
     return bool(np.all(np.abs(np.linalg.norm(vectors, axis=1) - 1) < _ABOUT))

@@ -20,7 +20,7 @@ from ance_ir.files import (
     temporary_folder,
     write_json,
 )
-from ance_ir.indexes.store.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, read_manifest
+from ance_ir.indexes.store.snapshot import FORMAT, MANIFEST, Snapshot, faiss_folder, graphs_named, read_manifest
 from ance_ir.indexes.store.table import FILES, checksums
 from ance_ir.locks import held_lock
 
@@ -93,9 +93,12 @@ def _clear(folder: Path, manifest: dict[str, Any]) -> None:
     """Remove files that the manifest does not name."""
     remove_leftovers(folder)
     named = {shard["file"] for shard in manifest["shards"]} | {manifest.get("tables", "."), manifest.get("deleted"), faiss_folder(manifest)}
-    for pattern in ("vectors-*.npy", "deleted-*.npy", "documents-*", "faiss-*"):
+    for pattern in ("vectors-*.npy", "deleted-*.npy", "documents-*", "faiss-*", "graph-*"):
         for path in folder.glob(pattern):
-            if path.name not in named:
+            kept = (
+                path.name in named or path.name.startswith(graphs_named(manifest)) or path.suffix == ".lock"
+            )  # who builds a graph holds it
+            if not kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     if manifest.get("tables", ".") != ".":
         shutil.rmtree(folder / "docnos", ignore_errors=True)

@@ -110,6 +110,11 @@ def faiss_folder(manifest: dict[str, Any]) -> str:
     return f"faiss-{manifest.get('layout', 0):05d}"
 
 
+def graphs_named(manifest: dict[str, Any]) -> str:
+    """What the names of corpus graphs in an index begin with: something else after each change."""
+    return f"graph-{manifest.get('generation', 0):05d}"
+
+
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest of an index whose other files are complete."""
     write_json(folder / MANIFEST, {"format": FORMAT, **manifest, "checksums": checksums(folder, manifest)})

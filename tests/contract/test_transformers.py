@@ -26,7 +26,19 @@ from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingErro
 from ance_ir.eval.runs.dataset_runs import RunRetriever
 from ance_ir.indexes import AnceIndex, Chunks, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
 from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
-from ance_ir.pipelines import AncePRF, AveragePRF, Excluded, ReciprocalRankFusion, RocchioPRF, WeightedSum, WithoutExcluded, WithoutItself
+from ance_ir.pipelines import (
+    GAR,
+    LADR,
+    AdaptiveLADR,
+    AncePRF,
+    AveragePRF,
+    Excluded,
+    ReciprocalRankFusion,
+    RocchioPRF,
+    WeightedSum,
+    WithoutExcluded,
+    WithoutItself,
+)
 from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
@@ -332,6 +344,30 @@ CASES = {
         drops=(*OF_RESULTS, "title", "text"),
         change={"length": 60},
     ),
+    "LADR": Case(
+        make=lambda world: LADR(world.index, world.model, 10, neighbours=3),
+        frame=RESULTS,
+        inputs=BY_PAIR,
+        adds=RANKED,
+        drops=("topic", "source"),
+        change={"hops": 2},
+    ),
+    "AdaptiveLADR": Case(
+        make=lambda world: AdaptiveLADR(world.index, world.model, 10, neighbours=3),
+        frame=RESULTS,
+        inputs=BY_PAIR,
+        adds=RANKED,
+        drops=("topic", "source"),
+        change={"depth": 2},
+    ),
+    "GAR": Case(
+        make=lambda world: GAR(world.index, world.model, 10, neighbours=3, batch_size=2),
+        frame=RESULTS,
+        inputs=BY_RESULT,
+        adds=RANKED,
+        drops=("topic", "source"),
+        change={"budget": 5},
+    ),
     "RunRetriever": Case(
         make=lambda _: RunRetriever("run", read_results), frame=QUERIES, inputs=[["qid"]], adds=RANKED, change={"name": "other"}
     ),
@@ -341,7 +377,17 @@ RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25R
 RETRIEVERS += ["Remote", "ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]
 WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
 """They find nothing for a query whose words no document has, and know nothing of vectors."""
-RANKERS = [*RETRIEVERS, "DenseScorer", "RemoteScorer", "BertReranker", "BertReranker, dataset", "QueryEncoder >> DenseRetriever"]
+RANKERS = [
+    *RETRIEVERS,
+    "LADR",
+    "AdaptiveLADR",
+    "GAR",
+    "DenseScorer",
+    "RemoteScorer",
+    "BertReranker",
+    "BertReranker, dataset",
+    "QueryEncoder >> DenseRetriever",
+]
 
 
 @pytest.fixture(params=CASES)
@@ -490,6 +536,10 @@ def test_what_is_not_as_usual_is_shown(single: Case, world: World) -> None:
 REFUSED: dict[str, list[Any]] = {
     "num_results": [0, -1, True, 2.0, float("nan"), [5], None, "5"],
     "depth": [0, True, 1.5, None],
+    "hops": [0, True, None],
+    "budget": [0, 1.5],
+    "neighbours": [0, True, "16"],
+    "graph_backend": ["nonsense", 1, None],
     "length": [2, True, 5.5, "8"],
     "count": [0, True, None],
     "stride": [0, False, 1.5],
@@ -660,7 +710,7 @@ def test_an_experiment_keeps_systems_that_differ_in_a_setting(world: World) -> N
 
 
 BAD_VECTORS = [[np.nan] * 8, [np.inf] * 8, [0.0] * 7, [[0.0] * 8], None, "text", 3.0, [0.0] * 7 + ["x"], [1e39] * 8, [[0.0], [0.0, 1.0]]]
-TAKE_VECTORS = ["DenseRetriever", "DenseRetriever, Faiss", "DenseScorer", "AveragePRF", "RocchioPRF", "WeightedSum"]
+TAKE_VECTORS = ["LADR", "GAR", "DenseRetriever", "DenseRetriever, Faiss", "DenseScorer", "AveragePRF", "RocchioPRF", "WeightedSum"]
 
 
 @pytest.mark.parametrize("name", TAKE_VECTORS)

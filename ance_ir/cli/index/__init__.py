@@ -20,6 +20,7 @@ SUMMARIES = {
     "delete": "Delete documents",
     "compact": "Free the space of deleted documents",
     "tune": "Choose how to search an index, by measuring",
+    "graph": "Find the neighbours of each document, for adaptive retrieval",
     "import": "Build an index from another tool's vectors",
     "export": "Write an index in another tool's format",
     "verify": "Compare all files with their checksums",

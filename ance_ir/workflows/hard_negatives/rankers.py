@@ -19,6 +19,7 @@ from ance_ir.indexes.mining.allowed import Allowed, DenseRanker, Ranker, not_in_
 from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.pipelines import BertReranker, WithoutItself
+from ance_ir.pipelines.adaptive import AdaptiveRetriever
 from ance_ir.ragged import owners_of
 from ance_ir.training import TrainingQueries
 
@@ -74,9 +75,13 @@ def _stages(pipeline: pt.Transformer) -> tuple[pt.Transformer, ...]:
 
 
 def _dense(stage: pt.Transformer) -> DenseRetriever | None:
-    """The retriever that a stage is; the document that is the query itself is excluded for training anyway."""
-    inner = stage.retriever if isinstance(stage, WithoutItself) else stage
+    inner = _inner(stage)
     return inner if isinstance(inner, DenseRetriever) else None
+
+
+def _inner(stage: pt.Transformer) -> pt.Transformer:
+    """The retriever that a stage is; the document that is the query itself is excluded for training anyway."""
+    return stage.retriever if isinstance(stage, WithoutItself) else stage
 
 
 def _scorer(stages: tuple[pt.Transformer, ...], dataset: Dataset) -> pt.Transformer | None:
@@ -85,8 +90,9 @@ def _scorer(stages: tuple[pt.Transformer, ...], dataset: Dataset) -> pt.Transfor
     while len(left) > 1 and isinstance(left[-1], RankCutoff):
         left.pop()
     last = left[-1]
-    if len(left) == 1 and (retriever := _dense(last)) is not None:
-        last = DenseScorer(retriever.index, retriever.model, aggregation=retriever.aggregation, check=False)
+    scored = _inner(last)
+    if isinstance(scored, AdaptiveRetriever) or (isinstance(scored, DenseRetriever) and len(left) == 1):
+        last = DenseScorer(scored.index, scored.model, aggregation=scored.aggregation, check=False)
     return dataset.text_loader() >> last if isinstance(last, BertReranker | DenseScorer) else None
 
 

@@ -1,8 +1,4 @@
-"""FlexIndex of pyterrier_dr: vecs.f4 (float32 [documents, D]), docnos.npids, pt_meta.json.
-
-The package npids chooses an encoding for runs of docnos and writes some that it cannot read again: a block of one, large numbers, prefixes
-that end within a character. We use the encoding, and the reverse lookup, that hold every docno.
-"""
+"""FlexIndex of pyterrier_dr: vecs.f4 (float32 [documents, D]), docnos.npids, pt_meta.json."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from ance_ir.errors import DamagedIndexError, IndexingError
 from ance_ir.files import write_json
 from ance_ir.indexes.formats.batches import Batch, id_array
 from ance_ir.indexes.formats.format import Format
-from ance_ir.optional import optional
+from ance_ir.indexes.store.docno_lookup import docno_lookup, npids_for
 from ance_ir.typed_json import read_typed
 
 _META = {"type": "dense_index", "format": "flex"}
@@ -34,8 +30,6 @@ class _Meta(TypedDict):
 
 
 _LARGEST = 1 << 16
-_FORWARD = 0
-"""npids' mark of a block that maps numbers to docnos."""
 
 
 def read(source: Path, rows: int) -> Iterator[Batch]:
@@ -65,29 +59,18 @@ def write(folder: Path, batches: Iterable[Batch]) -> None:
         IndexingError: a docno that ends in a NUL character.
         MissingDependencyError: npids is not installed.
     """
-    library = npids()
     total = dimension = 0
-    docnos = folder / "docnos.npids"
-    with (folder / "vecs.f4").open("wb") as stream, library.utils.FileManager(docnos, "a") as lookup:
+    with (folder / "vecs.f4").open("wb") as stream, docno_lookup(npids(), folder / "docnos.npids") as add:
         for ids, vectors in batches:
-            encoded = np.array([docno.encode() for docno in ids])
-            if any(docno.endswith("\0") for docno in ids):
-                raise IndexingError("a FlexIndex cannot hold a docno that ends in a NUL character")
-            lookup.write_header(_FORWARD, len(ids), {"format": "fixedbytes", "length": encoded.itemsize, "prefix": ""})
-            lookup.write(encoded.tobytes())
+            add(ids)
             stream.write(np.ascontiguousarray(vectors, dtype="<f4").data)
             total, dimension = total + len(ids), vectors.shape[1]
-    library.builder.InvLookupBuilder.build(docnos)
     write_json(folder / "pt_meta.json", {**_META, "vec_size": dimension, "doc_count": total})
 
 
 def npids() -> Any:
-    """The module ``npids``.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    return optional("npids", needed_for="a FlexIndex", remedy="pip install 'ance_ir[flex]'")
+    """The module ``npids``; see ``npids_for``."""
+    return npids_for("a FlexIndex", "flex")
 
 
 def _shape(folder: Path) -> tuple[int, int]:

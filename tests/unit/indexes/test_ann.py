@@ -459,7 +459,7 @@ def test_the_sample_is_drawn_over_the_whole_corpus(tmp_path: Path, monkeypatch: 
         return inner(self, rows)
 
     monkeypatch.setattr(VectorStore, "get", recorded)
-    monkeypatch.setattr(build, "_are_unit", lambda store: False)  # looks at vectors of its own
+    monkeypatch.setattr(build, "are_unit", lambda store: False)  # looks at vectors of its own
     monkeypatch.setattr(recipe, "_AT_LEAST", 1000)
     monkeypatch.setattr(recipe, "PER_LIST", 40)
     store = make_store(tmp_path, np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32))

@@ -1,0 +1,116 @@
+"""Opening the corpus graph of an index, which is built first where there is none of the index as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from ance_ir.digests import digest_of
+from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
+from ance_ir.indexes.graph.building import EDGES, META, WEIGHTS, build_graph
+from ance_ir.indexes.graph.neighbours import number_at, place_of
+from ance_ir.indexes.searchable import SearchableIndex
+from ance_ir.indexes.store.docno_lookup import npids_for
+from ance_ir.indexes.store.snapshot import graphs_named, read_manifest
+from ance_ir.locks import make_once
+from ance_ir.optional import optional
+from ance_ir.progress import Told
+from ance_ir.settings import as_integer
+from ance_ir.typed_json import read_typed
+
+_WHAT, _EXTRA = "corpus graphs", "adaptive"
+
+
+class _Meta(TypedDict):
+    type: str
+    format: str
+    doc_count: int
+    k: int
+    backend: str
+    index: str
+
+
+def graph_of(
+    index: SearchableIndex,
+    k: int = 16,
+    *,
+    backend: str = "exact",
+    device: str = "cpu",
+    verbose: bool = False,
+    told: Told | None = None,
+) -> Any:
+    """The graph of an index; see ``AnceIndex.corpus_graph``."""
+    try:
+        k = as_integer(k, 1)
+    except UsageError as error:
+        raise UsageError(f"the number of neighbours {error}") from None
+    key = (k, backend)
+    if key not in index.graphs:
+        library = optional("pyterrier_adaptive", needed_for=_WHAT, remedy=f"pip install 'ance_ir[{_EXTRA}]'", package="pyterrier-adaptive")
+        folder = index.folder / f"{graphs_named(index.manifest)}-{re.sub(r'[^A-Za-z0-9]+', '-', backend)}"
+        meta = {
+            "type": "corpus_graph",
+            "format": "np_topk",
+            "package_hint": "pyterrier-adaptive",
+            "doc_count": len(index),
+            "k": k,
+            "backend": backend,
+            "index": digest_of(index.manifest),
+        }
+
+        def make() -> None:
+            if read_manifest(index.folder) != index.manifest:
+                raise _changed(index)
+            try:
+                build_graph(index, folder, meta, npids_for(_WHAT, _EXTRA), device=device, verbose=verbose, told=told)
+            except FileNotFoundError as error:  # a change removes the graphs of the state before it
+                if read_manifest(index.folder) != index.manifest:
+                    raise _changed(index) from error
+                raise
+
+        make_once(folder, lambda: _holds(folder, meta), make, "building the corpus graph")
+        index.graphs[key] = _open(library, folder, k)
+    return index.graphs[key]
+
+
+def neighbours_of(index: SearchableIndex, graph: Any, numbers: np.ndarray) -> np.ndarray:
+    """The numbers of the neighbours of documents, int64 ``[N, k]``, of their numbers, int64 ``[N]``."""
+    return number_at(index.table, graph.edges_data[place_of(index.table, numbers)])
+
+
+def _changed(index: SearchableIndex) -> IndexingError:
+    return IndexingError(f"{index.folder} has changed since it was opened, so there is no graph of that state; open it again: reopen()")
+
+
+def _holds(folder: Path, meta: dict[str, Any]) -> bool:
+    """Whether there is a graph of the index as it is, with as many neighbours or more."""
+    try:
+        found = read_typed(folder / META, _Meta, error=DamagedIndexError, remedy=f"remove {folder}")
+    except FileNotFoundError:
+        return False
+    return bool(found["k"] >= meta["k"]) and {**found, "k": 0} == {**meta, "k": 0}
+
+
+def _open(library: Any, folder: Path, k: int) -> Any:
+    """The graph in a folder, cut to k neighbours.
+
+    Raises:
+        DamagedIndexError: its files do not have the size that they should have, or name documents that there are not.
+    """
+    found = read_typed(folder / META, _Meta, error=DamagedIndexError, remedy=f"remove {folder}")
+    for name, width in ((EDGES, 4), (WEIGHTS, 2)):
+        expected, path = width * found["k"] * found["doc_count"], folder / name
+        size = path.stat().st_size if path.exists() else 0
+        if size != expected:
+            raise DamagedIndexError(f"{path}: expected {expected:,} bytes, found {size:,}; remove {folder}, and the graph is built again")
+    graph = library.NpTopKCorpusGraph(folder, k)
+    largest = int(graph.edges_data.max(initial=0))
+    if largest >= found["doc_count"]:
+        raise DamagedIndexError(
+            f"{folder / EDGES}: expected {found['doc_count']:,} documents, found number {largest:,}; remove {folder}, and the graph is "
+            "built again"
+        )
+    return graph

@@ -1,0 +1,1 @@
+"""Ways of adaptive retrieval by name; ``ADAPTIVES`` finds them."""
