@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import pyterrier as pt
@@ -59,9 +60,9 @@ def bench_adaptive(
     index = dataset_dense(dataset, encoder, FirstP(), verbose=verbose)
     index.corpus_graph(neighbours, device=str(encoder.device), verbose=verbose)
     split = split or dataset.splits[0]
-    queries, bm25 = encoder.queries()(dataset.queries(split)), dataset_bm25(dataset).retriever(max(depths))
-    found = {depth: (bm25 % depth)(queries) for depth in depths}
-    systems = {("", "dense alone"): index.retriever(encoder, ALL, check=False) % max(depths)}
+    queries, bm25 = encoder.queries().transform(dataset.queries(split)), dataset_bm25(dataset).retriever(max(depths))
+    found = {depth: (bm25 % depth).transform(queries) for depth in depths}
+    systems: dict[tuple[str, str], pt.Transformer] = {("", "dense alone"): index.retriever(encoder, ALL, check=False) % max(depths)}
     systems |= {(str(depth), name): stage for depth in depths for name, stage in contenders(index, encoder, neighbours, depth).items()}
     inputs = {key: found[int(key[0])] if key[0] else queries for key in systems}
     evaluated = evaluate_systems(
@@ -85,7 +86,7 @@ def contenders(
     index: AnceIndex, encoder: DenseEncoder, neighbours: int, depth: int, backend: str = "exact"
 ) -> Mapping[str, pt.Transformer]:
     """Second stages that score what a first stage found; GAR with the same budget as reranking, and with a larger one."""
-    graph = {"neighbours": neighbours, "graph_backend": backend, "check": False}
+    graph: Any = {"neighbours": neighbours, "graph_backend": backend, "check": False}
     return {
         "rerank": index.scorer(encoder, check=False),
         f"gar:{depth},16": GAR(index, encoder, ALL, budget=depth, batch_size=16, **graph),

@@ -70,11 +70,12 @@ def bench_corpus_graph(
             {"part": f"graph, {backend}", "seconds": time.perf_counter() - began, "MiB": max(seen) - seen[0], "scored": np.nan}
         ]
         asked = _queries(index, queries, generator)
-        found = index.retriever(encoder, 1000, check=False)(asked)
+        found = index.retriever(encoder, 1000, check=False).transform(asked)
         first_stage = _first_stage(index, found, generator)
         searches = {"exact": index.retriever(encoder, _K, check=False), SEARCH: index.retriever(encoder, _K, backend=SEARCH, check=False)}
         scorers = contenders(index, encoder, neighbours, _NEAR + _FAR, backend)
-        results = {name: stage(asked) for name, stage in searches.items()} | {name: stage(first_stage) for name, stage in scorers.items()}
+        results = {name: stage.transform(asked) for name, stage in searches.items()}
+        results |= {name: stage.transform(first_stage) for name, stage in scorers.items()}
         runs = {name: partial(each_query, stage, asked) for name, stage in searches.items()}
         runs |= {name: partial(each_query, stage, first_stage) for name, stage in scorers.items()}
         seconds = medians(alternate(runs, rounds))

@@ -34,7 +34,7 @@ def npids_for(needed_for: str, extra: str) -> Any:
 
 
 @contextlib.contextmanager
-def docno_lookup(library: Any, path: Path) -> Iterator[Callable[[Sequence[str]], None]]:
+def docno_lookup(library: Any, path: Path) -> Iterator[Callable[[Sequence[str] | np.ndarray], None]]:
     """Write the file, docnos in the order of their numbers.
 
     Args:
@@ -49,7 +49,7 @@ def docno_lookup(library: Any, path: Path) -> Iterator[Callable[[Sequence[str]],
     """
     with library.utils.FileManager(path, "a") as lookup:
 
-        def add(docnos: Sequence[str]) -> None:
+        def add(docnos: Sequence[str] | np.ndarray) -> None:
             encoded = np.array([docno.encode() for docno in docnos])
             if any(docno.endswith("\0") for docno in docnos):
                 raise IndexingError(

@@ -5,6 +5,7 @@ A system is a chain of stages joined by ``>>``, each with an optional cut-off. T
 ===========================================  ==========================================================================================
 ``bm25[engine=lucene; k1=1.2; b=0.75]``      BM25 over the dataset; ``stemmer``, ``stopwords``, ``rm3=yes`` or ``rm3=10,10,0.5``
 ``x.ance[backend=ivf; aggregation=mean]``    a dense index; ``prf=average:3``, ``prf=rocchio:5,0.4,0.6``
+``bm25 >> x.ance[adaptive=ladr; graph=16]``  neighbours of what was found are scored too: ``gar``, ``ladr``, ``adaptive-ladr``
 ``runs/bert[passages=maxp:256,4]``           a reranker, on the dataset's texts
 ``runs/reader[by=score]``                    a reader at the end: one answer a question, from the dataset's titles and texts
 ``ance[model=runs/x; passages=maxp:128,4]``  a dense model on the dataset, whose index is kept in the cache folder; ``dpr`` likewise

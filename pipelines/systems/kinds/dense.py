@@ -14,10 +14,12 @@ import pyterrier as pt
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.hub import PREFIX
 from ance_ir.indexes import AnceIndex, parse_passages
+from ance_ir.indexes.ann.settings import checked_backend
 from ance_ir.models import DenseEncoder, TextSettings
 from ance_ir.models.dense.published import find_published, published_models
 from ance_ir.models.text.prompts import INSTRUCTION, USUAL
 from ance_ir.models.text.settings import OPENING, parse_settings
+from ance_ir.pipelines.adaptive import ADAPTIVES, AdaptiveRetriever
 from ance_ir.pipelines.feedback import FEEDBACKS
 from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.pipelines.systems.cache import dataset_dense
@@ -43,6 +45,26 @@ def _feedback(text: str) -> Callable[[AnceIndex], VectorPRF]:
     return partial(kind, **settings)
 
 
+def _adaptive(text: str) -> Callable[..., AdaptiveRetriever]:
+    """Makes the transformer that adds neighbours to the results of the stage before it, of an index, a model and ``num_results``."""
+    found = re.fullmatch(r"([a-z-]+)(?::(0*[1-9]\d*(?:,0*[1-9]\d*)*))?", re.sub(r"\s", "", text.lower()))
+    kind = ADAPTIVES.get(found[1]) if found else None
+    values = found[2].split(",") if found and found[2] else []
+    if kind is None or len(values) not in (0, len(kind.parameters)):
+        forms = [f"{name}[:{','.join(ADAPTIVES[name].parameters).upper()}]" for name in ADAPTIVES]
+        raise UsageError(f"adaptive is {' or '.join(forms)}, e.g. gar:100,16, not {text!r}")
+    settings: dict[str, Any] = dict(zip(kind.parameters, map(int, values), strict=False))
+    return partial(kind, **settings)
+
+
+def _graph(text: str) -> dict[str, Any]:
+    """The settings of the graph that is followed."""
+    found = re.fullmatch(r"\s*(0*[1-9]\d{0,5})\s*(?:,\s*(\S.*))?", text)
+    if not found:
+        raise UsageError(f"graph is NEIGHBOURS[,BACKEND], e.g. 16 or 16,ivf, not {text!r}")
+    return {"neighbours": int(found[1]), "graph_backend": checked_backend((found[2] or "exact").strip())}
+
+
 def _instructions(text: str) -> str | None:
     """The form in which the collection's instruction is put before queries; ``""`` for the model's own."""
     whether = yes_or_no(text)
@@ -53,7 +75,7 @@ def _instructions(text: str) -> str | None:
     return text.replace("\\n", "\n")
 
 
-_INDEX: Readers = {"backend": str, "aggregation": str, "prf": _feedback}
+_INDEX: Readers = {"backend": str, "aggregation": str, "prf": _feedback, "adaptive": _adaptive, "graph": _graph}
 _TEXT = (*(field.name for field in fields(TextSettings)), *OPENING)
 _MODEL: Readers = {"model": model_name, "passages": parse_passages, "instructions": _instructions, **_INDEX, **dict.fromkeys(_TEXT, str)}
 
@@ -111,8 +133,10 @@ def _instructed(stage: Stage, context: Context, model: DenseEncoder, options: Ma
 def _over_index(
     stage: Stage, context: Context, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool
 ) -> pt.Transformer:
-    feedback: Callable[[AnceIndex], VectorPRF] | None = options.pop("prf", None)
     # no check: the index's own model was checked when it was opened, and the other index was made with the model
+    if "adaptive" in options or "graph" in options:
+        return _adapted(stage, context, index, model, options, retrieves=retrieves)
+    feedback: Callable[[AnceIndex], VectorPRF] | None = options.pop("prf", None)
     if not retrieves:
         if feedback is not None or "backend" in options:
             name = "backend" if feedback is None else "prf"
@@ -123,6 +147,25 @@ def _over_index(
         return retriever
     refine = feedback(index)
     return model.queries() >> retriever % refine.depth >> refine >> retriever
+
+
+def _adapted(
+    stage: Stage, context: Context, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool
+) -> pt.Transformer:
+    """Adaptive retrieval, with its graph opened, so that no query waits for one that is built."""
+    make, graph = options.pop("adaptive", None), options.pop("graph", {})
+    if make is None:
+        raise UsageError(f"{stage.written}: graph= goes with adaptive=, e.g. adaptive=ladr; graph=16")
+    if retrieves:
+        raise UsageError(
+            f"{stage.written} adds neighbours to the results of the stage before it: bm25 % 100 >> {stage.written}[adaptive=…]"
+        )
+    for other in ("backend", "prf"):
+        if other in options:
+            raise UsageError(f"{stage.written} scores the results of the stage before it: {other}= is for an index that retrieves")
+    retriever: AdaptiveRetriever = make(index, model, context.asked, check=False, **graph, **options)
+    retriever.prepare(verbose=context.verbose, told=context.told)
+    return context.counted(retriever)
 
 
 def _holds(path: Path) -> str | None:

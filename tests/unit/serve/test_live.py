@@ -29,7 +29,18 @@ def index(folder: Path, tmp_path: Path) -> AnceIndex:
 
 @pytest.fixture
 def served(index: AnceIndex, dataset: Dataset) -> Iterator[Server]:
-    server = Server(dataset, open_systems(dataset, [f"dense={index.folder}", f"prf={index.folder}[prf=average:2]"], device="cpu"))
+    server = Server(
+        dataset,
+        open_systems(
+            dataset,
+            [
+                f"dense={index.folder}",
+                f"prf={index.folder}[prf=average:2]",
+                f"ladr={index.folder} % 9 >> {index.folder}[adaptive=ladr; graph=3]",
+            ],
+            device="cpu",
+        ),
+    )
     yield server
     server.close()
 
@@ -45,7 +56,8 @@ def test_what_is_deleted_added_and_compacted_is_seen(served: Server, index: Ance
         index.delete(["d/3", "d/4"])
         assert "d/3" in docnos(client, "dense"), "until someone looks, the state that was opened is served"
         live.look()
-        assert not {"d/3", "d/4"} & (docnos(client, "dense") | docnos(client, "prf"))
+        assert not {"d/3", "d/4"} & (docnos(client, "dense") | docnos(client, "prf") | docnos(client, "ladr"))
+        assert len(docnos(client, "ladr")) > 9
         assert client.get("/v1/dense/documents/d/3").status_code == 404
         index.compact()
         live.look()
