@@ -9,7 +9,7 @@ from ance_ir.cli._options import only
 if TYPE_CHECKING:
     import pandas as pd
 
-_ADAPTIVE = ("split", "neighbours", "length", "rounds", "device")
+_ADAPTIVE = ("split", "neighbours", "length", "layers", "rounds", "device")
 
 
 def adaptive(*, datasets: tuple[str, ...], model: str, precisions: tuple[Any, ...], **options: Any) -> tuple[str, pd.DataFrame]:

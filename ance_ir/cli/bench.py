@@ -89,7 +89,7 @@ Example:
     "--layers",
     type=int,
     metavar="N",
-    help="ann, train, mine, serve, units: keep only the first N layers of the model; 0: its embeddings alone.",
+    help="ann, adaptive, train, mine, serve, units: keep only the first N layers of the model; 0: its embeddings alone.",
 )
 @click.option(
     "--hn-mine",

@@ -31,6 +31,7 @@ def bench_adaptive(
     depths: Sequence[int] = (20, 50, 100),
     neighbours: int = 16,
     length: int = 128,
+    layers: int | None = None,
     precision: Precision | None = None,
     rounds: int = 3,
     device: str | None = None,
@@ -47,6 +48,7 @@ def bench_adaptive(
         depths: documents of BM25.
         neighbours: of a document, in the graph.
         length: tokens that a text is cut to.
+        layers: of the encoder that are kept; 0, its embeddings alone, is quick; ``None``: all.
         precision: of encoding.
         rounds: that count.
         device: where to encode.
@@ -56,7 +58,7 @@ def bench_adaptive(
         A row for each system: BM25's documents; documents that are scored for a query, in the mean; the measures of the dataset's suite;
         milliseconds of a query alone, without BM25 and without encoding it (medians of the rounds).
     """
-    encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, passage_length=length)
+    encoder = DenseEncoder.from_pretrained(model, device=device, layers=layers, precision=precision, passage_length=length)
     index = dataset_dense(dataset, encoder, FirstP(), verbose=verbose)
     index.corpus_graph(neighbours, device=str(encoder.device), verbose=verbose)
     split = split or dataset.splits[0]

@@ -66,7 +66,7 @@ def graph_of(
                 raise _changed(index)
             try:
                 build_graph(index, folder, meta, npids_for(_WHAT, _EXTRA), device=device, verbose=verbose, told=told)
-            except FileNotFoundError as error:  # a change removes the graphs of the state before it
+            except (DamagedIndexError, FileNotFoundError) as error:  # a change removes the parts of graphs of the state before it
                 if read_manifest(index.folder) != index.manifest:
                     raise _changed(index) from error
                 raise

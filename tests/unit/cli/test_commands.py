@@ -718,7 +718,7 @@ def test_an_index_of_another_model_is_refused(
         ),
         (
             ["eval", "--dataset", "COLLECTION", "--system", "x=INDEX[depth=3]"],
-            "has the options backend, aggregation, prf, not 'depth'",
+            "has the options backend, aggregation, prf, adaptive, graph, not 'depth'",
         ),
         (["eval", "--dataset", "COLLECTION", "--system", "INDEX[aggregation=median]"], "'median'"),
         (["eval", "--dataset", "COLLECTION", "--system", "bm25 >> INDEX[backend=faiss]"], "backend= is for an index that retrieves"),
