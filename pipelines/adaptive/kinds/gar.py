@@ -101,7 +101,7 @@ class _Frontier:
 
     def __init__(self, exploration: Exploration) -> None:
         self._exploration = exploration
-        self._heap: list[tuple[float, int, int]] = []
+        self._heap: list[tuple[float, int, list[int]]] = []
         self._next: deque[int] = deque()
 
     def __bool__(self) -> bool:
@@ -109,7 +109,8 @@ class _Frontier:
 
     def add(self, documents: np.ndarray, scores: np.ndarray) -> None:
         """Documents that were scored."""
-        for one in zip((-scores).tolist(), self._exploration.tie_order(documents).tolist(), documents.tolist(), strict=True):
+        neighbours = self._exploration.neighbours(documents).tolist()
+        for one in zip((-scores).tolist(), self._exploration.tie_order(documents).tolist(), neighbours, strict=True):
             heapq.heappush(self._heap, one)
 
     def take(self, size: int, scored: dict[int, float]) -> list[int]:
@@ -119,8 +120,7 @@ class _Frontier:
             if self._next:
                 batch.append(self._next.popleft())
             else:
-                best = np.array([heapq.heappop(self._heap)[2]])
-                self._next.extend(one for one in self._exploration.neighbours(best)[0].tolist() if one not in scored)
+                self._next.extend(one for one in heapq.heappop(self._heap)[2] if one not in scored)
         return batch
 
 
