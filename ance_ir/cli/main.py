@@ -52,7 +52,7 @@ SUMMARIES = {
     "paper": "Make the paper's analyses, each with table, picture and verdict",
     "reproduce": "Reproduce published figures with the released checkpoints",
     "plan": "Say what a job will need: hours, disk, memory, money",
-    "bench": "Measure search, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
+    "bench": "Measure search, adaptive retrieval, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
 
