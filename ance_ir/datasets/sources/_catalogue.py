@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import islice
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar
-
-from tqdm import tqdm
 
 from ance_ir.errors import DatasetNotFoundError
 
@@ -137,9 +136,11 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error)[:500]}"
 
 
-def _without_bars() -> SimpleNamespace:
-    """In place of the module ``tqdm``."""
-    return SimpleNamespace(tqdm=partial(tqdm, disable=True))
+class _Nowhere(io.TextIOBase):
+    """Where progress bars are written that nobody asked for."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 class _Log(logging.Handler):
@@ -149,7 +150,7 @@ class _Log(logging.Handler):
         super().__init__()
         self.messages: list[str] = []
         self._handlers: list[logging.Handler] = []
-        self._tqdm: Callable[[], Any]
+        self._silence = contextlib.redirect_stderr(_Nowhere())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(record.getMessage())
@@ -160,10 +161,10 @@ class _Log(logging.Handler):
 
         log = ir_datasets.log.easy().logger()
         self._handlers, log.handlers = log.handlers, [self]
-        self._tqdm, ir_datasets.lazy_libs.tqdm = ir_datasets.lazy_libs.tqdm, _without_bars
+        self._silence.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         import ir_datasets
 
+        self._silence.__exit__(kind, error, traceback)
         ir_datasets.log.easy().logger().handlers = self._handlers
-        ir_datasets.lazy_libs.tqdm = self._tqdm
