@@ -1,6 +1,6 @@
 # Every way of working on this project; continuous integration and pre-commit call the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-large test-lowest check site record results paper bench notebooks gpu-check gpu-wheels
+.PHONY: help setup demo test test-slow test-large test-lowest neighbours check site record results paper bench notebooks gpu-check gpu-wheels
 
 # The first interpreter that runs and is new enough.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -12,8 +12,9 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 EXTRAS := demo,notebooks,report,serve,terrier,test,train
 LOWEST := .venv-lowest
 LOWEST_TESTS ?= tests/unit tests/contract
+NEIGHBOURS := .venv-neighbours
 # Two workers, which take each other's tests when they run out.
-PYTEST = -m pytest -n 2 --dist worksteal
+PYTEST = -m pytest -n 2 --dist worksteal --ignore=tests/neighbours
 
 # Real collections, where they lie beside the checkout, unless the variable is set (even to nothing).
 ifeq ($(origin ANCE_IR_DATA),undefined)
@@ -45,6 +46,12 @@ test-large: setup $(LOWEST)/.installed ## a million documents, long fuzzing, all
 	$(LOWEST)/bin/python $(PYTEST) -m "not slow and not large and not gpu" $(ARGS)
 	$(LOWEST)/bin/python $(PYTEST) -m "(slow or gpu) and not large" $(ARGS)
 
+# Pyserini 1.6 is the ordinary environment's; 2.x lies beside, and goes before it in the second run.
+neighbours: $(NEIGHBOURS)/.installed ## our things in the tools of others, in .venv-neighbours over .venv; ARGS="…" goes to pytest
+	$(NEIGHBOURS)/bin/python -m pytest tests/neighbours $(ARGS)
+	PYTHONPATH=$(NEIGHBOURS)/pyserini-2 $(NEIGHBOURS)/bin/python -m pytest -m "not slow" \
+		tests/neighbours/test_pyserini.py tests/neighbours/test_pyserini_formats.py tests/unit/pipelines/test_bm25_lucene.py $(ARGS)
+
 check: setup ## lint, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -53,8 +60,9 @@ check: setup ## lint, formatting and types
 site: setup ## the documentation as a site, in build/site; links, anchors and references are checked
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
-record: setup ## run the code of a page again and write what it prints: make record PAGE=docs/pipelines.md
-	$(VENV)/bin/python -m tests.recorded $(PAGE) $(ARGS)
+RECORDER := $(if $(filter docs/neighbours.md,$(PAGE)),$(NEIGHBOURS),$(VENV))
+record: $(RECORDER)/.installed ## run the code of a page again and write what it prints: make record PAGE=docs/pipelines.md
+	$(RECORDER)/bin/python -m tests.recorded $(PAGE) $(ARGS)
 
 results: setup ## all figures of docs/results.md that come from one command each (an hour on two cores)
 	$(MAKE) record PAGE=docs/results.md
@@ -127,6 +135,16 @@ $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(VENV)/.torch
 $(GPU_SITE)/.installed: $(GPU_WHEELS)
 	rm -rf $(GPU_SITE)
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-index --no-deps --target $(GPU_SITE) $(GPU_WHEELS)/*.whl
+	@touch $@
+
+# Over the ordinary environment lie the tools themselves; Pyserini 2.x, which declares Python 3.12 and needs nothing of it, in a folder.
+$(NEIGHBOURS)/.installed: tests/neighbours/requirements.txt $(VENV)/.installed
+	rm -rf $(NEIGHBOURS)
+	$(VENV)/bin/python -m venv --without-pip $(NEIGHBOURS)
+	@site="import site; print(site.getsitepackages()[0])"; \
+	echo "import site; site.addsitedir('$$($(VENV)/bin/python -c "$$site")')" >"$$($(NEIGHBOURS)/bin/python -c "$$site")/ordinary.pth"
+	@install="$(VENV)/bin/python -m pip --python $(NEIGHBOURS)/bin/python install -qq --disable-pip-version-check --no-deps --no-build-isolation"; \
+	$$install -r $< && $$install --ignore-requires-python --target $(NEIGHBOURS)/pyserini-2 pyserini==2.4.0
 	@touch $@
 
 # The lowest version of everything that setup.py names, the newest of what these need. Torch by itself first: its processor-only build

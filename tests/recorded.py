@@ -90,8 +90,8 @@ class Runner:
             with contextlib.chdir(self.folder):
                 self.servers.enter_context(running(arguments[2:], PORT))
             return ""
-        executable = Path(sys.executable).with_name("ance-ir")
-        done = subprocess.run([executable, *arguments[1:]], cwd=self.folder, stdout=subprocess.PIPE, encoding="utf-8", check=True)
+        program = [sys.executable, "-m", "ance_ir", *arguments[1:]]
+        done = subprocess.run(program, cwd=self.folder, stdout=subprocess.PIPE, encoding="utf-8", check=True)
         if arguments[1] in ("index", "train", "train-reranker", "train-reader"):
             return ""
         lines = "\n".join(line for line in done.stdout.splitlines() if not _LEFT_OUT.match(line)).strip()
