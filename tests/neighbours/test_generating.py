@@ -74,7 +74,7 @@ def test_hyde(index: AnceIndex, model: DenseEncoder, queries: pd.DataFrame) -> N
 
 @pytest.fixture
 def generative() -> ModuleType:
-    """pyterrier-generative. Version 0.1.3 imports a module that is in no released pyterrier-rag; its function is ``prompt`` there."""
+    """pyterrier-generative. Version 0.1.3 imports a module that pyterrier-rag 0.3.0 lacks; its function is ``prompt`` there."""
     needed = "pyterrier_rag.prompt.jinja"
     if importlib.util.find_spec(needed) is None:
         stand_in = ModuleType(needed)
