@@ -23,6 +23,13 @@ export ANCE_IR_DATA := $(abspath ../shared/data)
 endif
 endif
 
+# Likewise Terrier's jars.
+ifeq ($(origin PYTERRIER_HOME),undefined)
+ifneq ($(wildcard ../shared/terrier/.),)
+export PYTERRIER_HOME := $(abspath ../shared/terrier)
+endif
+endif
+
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 

@@ -167,6 +167,7 @@ setup(
     entry_points={
         "console_scripts": ["ance-ir = ance_ir.cli.main:main"],
         "pyterrier.artifact": ["dense_index.ance_ir = ance_ir.indexes:AnceIndex"],
+        "pyterrier.java.init": ["ance_ir = ance_ir.java:AnseriniJava"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

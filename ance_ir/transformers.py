@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
@@ -84,6 +85,21 @@ class Configured:
             elif value != self.usual(name, parameter.default):
                 shown.append(f"{name}={_shown(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def inner_stages(transformer: pt.Transformer) -> list[pt.Transformer]:
+    """The pipelines that a transformer runs itself; indexes and passage schemes, which are transformers too, are none."""
+    found: list[pt.Transformer] = []
+    for one in pt.inspect.subtransformers(transformer).values():
+        found += one if isinstance(one, list | tuple) else [one]
+    return found
+
+
+def parts_of(transformer: pt.Transformer) -> Iterator[pt.Transformer]:
+    """A transformer and those that it runs itself, at any depth."""
+    yield transformer
+    for one in inner_stages(transformer):
+        yield from parts_of(one)
 
 
 class _Cutoff(Setting[int]):

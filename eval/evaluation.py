@@ -75,6 +75,7 @@ class Evaluation:
         excluded: how many documents did not count for a query, by the collection's judgements.
         reused: the systems whose runs were kept from an earlier evaluation.
         notices: warnings about what was left out, cut, assumed or replaced.
+        stemmed: by system, the languages whose stemmers its BM25 applies.
     """
 
     qrels: pd.DataFrame
@@ -91,6 +92,7 @@ class Evaluation:
     counts_itself: bool = True
     excluded: int = 0
     notices: tuple[str, ...] = ()
+    stemmed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def measures(self) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ance_ir.datasets import Dataset, FileDataset
+from ance_ir.datasets.languages import foreign_language
 from ance_ir.errors import AnceError, DatasetNotFoundError
 from ance_ir.eval.doctor import Finding, Findings, diagnose
 from ance_ir.eval.evaluation import Evaluation
@@ -46,6 +47,7 @@ def diagnose_on_dataset(evaluation: Evaluation, dataset: Dataset, split: str, su
             training=_training(dataset, split),
             answers=_answers(dataset, split),
             documents=lambda: len(dataset.store()),
+            language=lambda: foreign_language(dataset),
             unknown=(lambda docnos: docnos[dataset.store().numbers(docnos.tolist()) < 0]) if _at_hand(dataset) else None,
         )
     except (AnceError, OSError) as error:

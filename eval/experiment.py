@@ -34,6 +34,7 @@ from ance_ir.eval.runs.kept import KeptRuns, run_key
 from ance_ir.eval.significance import Correction, Test, check_test, compare, intervals
 from ance_ir.notices import collected, examples
 from ance_ir.pipelines import Excluded
+from ance_ir.pipelines.bm25.languages import stemmed_languages
 from ance_ir.ranking import without_itself
 
 logger = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ class _Made(TypedDict):
     ms_per_query: Mapping[str, float]
     keys: Mapping[str, str | None]
     reused: tuple[str, ...]
+    stemmed: Mapping[str, frozenset[str]]
 
 
 def _check_systems(systems: Mapping[str, pt.Transformer], runs: Mapping[str, pd.DataFrame], baseline: str | None) -> None:
@@ -200,7 +202,8 @@ def _make_runs(
             runs[name], ms_per_query[name] = before or _run(system, queries)
             if kept is not None and not before:
                 kept.put(name, keys[name], runs[name], ms_per_query[name], notices)
-    return {"runs": runs, "ms_per_query": ms_per_query, "keys": keys, "reused": tuple(reused)}
+    stemmed = {name: stemmed_languages(system) for name, system in systems.items()}
+    return {"runs": runs, "ms_per_query": ms_per_query, "keys": keys, "reused": tuple(reused), "stemmed": stemmed}
 
 
 def _run(system: pt.Transformer, queries: pd.DataFrame) -> tuple[pd.DataFrame, float]:

@@ -31,13 +31,13 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     prepare()
 
-# Terrier's jars, where they lie next to the checkout; in a folder of our own, since PyTerrier writes into its.
-TERRIER = Path(__file__).resolve().parents[2] / "shared" / "terrier"
-if "PYTERRIER_HOME" not in os.environ and TERRIER.is_dir():
+# Terrier's jars, from the folder that is named or lies next to the checkout; in a folder of our own, since PyTerrier writes into its.
+TERRIER = Path(os.environ.get("PYTERRIER_HOME") or Path(__file__).parents[2] / "shared" / "terrier")
+if TERRIER.is_dir():
     home = tempfile.TemporaryDirectory(prefix="pyterrier-")
     atexit.register(home.cleanup)
     for jar in TERRIER.glob("*.jar"):
-        Path(home.name, jar.name).symlink_to(jar)
+        Path(home.name, jar.name).symlink_to(jar.resolve())
     os.environ["PYTERRIER_HOME"] = home.name
 
 # The same examples each time, except in long runs, which are made to find something new.

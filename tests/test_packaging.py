@@ -66,6 +66,7 @@ def test_the_wheel_holds_every_module_once_and_nothing_beside_the_package(built:
     assert "Apache License" in metadata["LICENSE"]
     assert "ance-ir = ance_ir.cli.main:main" in metadata["entry_points.txt"]
     assert "dense_index.ance_ir = ance_ir.indexes:AnceIndex" in metadata["entry_points.txt"]
+    assert "ance_ir = ance_ir.java:AnseriniJava" in metadata["entry_points.txt"]
 
 
 def test_the_source_distribution_holds_every_file_once(built: Path) -> None:

@@ -79,6 +79,11 @@ class Dataset(ABC):
         """Hash of the documents alone; datasets with the same corpus share it, and one document store."""
 
     @property
+    def language(self) -> str | None:
+        """The language of the documents as the dataset's metadata names it, by its code in ISO 639 (``de``); ``None``: no or several."""
+        return None
+
+    @property
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
         """Names of the sets of queries, ``"test"`` first if there is one."""

@@ -15,6 +15,7 @@ from ance_ir.datasets.dataset import Dataset, Documents
 from ance_ir.datasets.frames import answers_frame, queries_frame
 from ance_ir.datasets.hashes import hash_of_files
 from ance_ir.datasets.instances import TrainingInstance
+from ance_ir.datasets.languages import card_language
 from ance_ir.datasets.screening import Document, Unusable
 from ance_ir.digests import digest_of
 from ance_ir.errors import DatasetNotFoundError
@@ -101,6 +102,11 @@ class FileDataset(Dataset):
             return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
         return digest_of([hash_of_files(files, named), self.layout, dict(self.columns)])
+
+    @cached_property
+    def language(self) -> str | None:
+        """The one that the folder's data card names."""
+        return card_language(self.path if self.path.is_dir() else self.path.parent)
 
     @property
     def corpus_bytes(self) -> int:

@@ -51,6 +51,11 @@ class Part(Dataset):
         return self._whole.corpus_fingerprint if self._most is None else digest_of([self._whole.corpus_fingerprint, self.fingerprint])
 
     @property
+    def language(self) -> str | None:
+        """The whole's."""
+        return self._whole.language
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Those that are kept, in the order of the whole's."""
         return tuple(split for split in self._whole.splits if split in self._counts)

@@ -111,7 +111,9 @@ def _opened_anew(index: Index) -> Index:
     """The same index as it is now."""
     if isinstance(index, AnceIndex):
         return AnceIndex(index.folder)
-    return BM25Index(index.path, engine=index.engine, stemmer=index.stemmer, stopwords=index.stopwords, threads=index.threads)
+    return BM25Index(
+        index.path, engine=index.engine, stemmer=index.stemmer, stopwords=index.stopwords, language=index.language, threads=index.threads
+    )
 
 
 def _prepare(index: Index, watched: _Watched) -> None:

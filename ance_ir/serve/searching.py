@@ -21,7 +21,8 @@ from ance_ir.pipelines.adaptive import AdaptiveRetriever
 from ance_ir.serve.batching import Run
 from ance_ir.serve.limits import RESULTS
 from ance_ir.serve.replies import Passage
-from ance_ir.serve.systems import Served, parts_of
+from ance_ir.serve.systems import Served
+from ance_ir.transformers import parts_of
 
 DEPTHS = (10, 20, 50, 100, 200, 500, RESULTS)
 """Depths to which systems are searched: the next one of what is asked for, so that requests for about as much are computed together."""

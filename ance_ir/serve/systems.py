@@ -21,6 +21,7 @@ from ance_ir.pipelines.bm25.retriever import BM25Retriever
 from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.serve.limits import RESULTS
 from ance_ir.serve.passages import Passages
+from ance_ir.transformers import parts_of
 
 OverIndex = DenseTransformer | BM25Retriever | VectorPRF
 """Transformers with an index."""
@@ -78,14 +79,6 @@ class Served:
         if not self.over_indexes:
             return bool(self.store.numbers([docno])[0] >= 0)
         return any(_holds(part, docno) for part in self.over_indexes)
-
-
-def parts_of(transformer: pt.Transformer) -> Iterator[pt.Transformer]:
-    """A transformer and those that it runs itself; indexes and passage schemes, which are transformers too, are none."""
-    yield transformer
-    for inner in pt.inspect.subtransformers(transformer).values():
-        for one in inner if isinstance(inner, list | tuple) else [inner]:
-            yield from parts_of(one)
 
 
 def open_systems(

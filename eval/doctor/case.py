@@ -29,6 +29,7 @@ class Case:
     answers: pd.DataFrame | None = None
     documents: Callable[[], int] | None = None
     unknown: Callable[[pd.Index], pd.Index] | None = None
+    language: Callable[[], str | None] | None = None
 
     @cached_property
     def measures(self) -> list[Any]:

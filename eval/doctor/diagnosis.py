@@ -22,6 +22,7 @@ def diagnose(
     answers: pd.DataFrame | None = None,
     documents: Callable[[], int] | None = None,
     unknown: Callable[[pd.Index], pd.Index] | None = None,
+    language: Callable[[], str | None] | None = None,
 ) -> Findings:
     """Check an evaluation for what makes its figures doubtful.
 
@@ -33,6 +34,8 @@ def diagnose(
         answers: frame with ``qid`` and ``answers`` (lists of str), where a measure compares with answers.
         documents: gives the number of documents of the corpus, called only for a shallow run, which need not be deeper than that.
         unknown: gives those of some docnos that are not in the corpus; ``None`` to leave this check out.
+        language: gives the language of the documents where it is known not to be English, called only where a system stems English;
+            ``None`` to leave this check out.
 
     Returns:
         Findings with their numbers, the most severe first, those about systems before the others.
@@ -45,6 +48,7 @@ def diagnose(
         answers=answers,
         documents=documents,
         unknown=unknown,
+        language=language,
     )
     found = [finding for check in CHECKS.values() for finding in check(case)]
     return Findings(sorted(found, key=lambda finding: (get_args(Severity).index(finding.severity), finding.system is None)))

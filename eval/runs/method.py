@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.models.dense.transformers import QueryEncoder
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.pipelines import BM25Index
+from ance_ir.transformers import inner_stages
 
 _NAMES = {"num_results": "documents", "name": "own name"}
 """What settings are called where the schema has another word for them, or uses theirs."""
@@ -71,7 +72,7 @@ class Method:
             case ScalarProduct():
                 self._last(before)["weight"] = part.scalar
                 return before
-        inner = [self._add(one, before) for one in _inner(part)]
+        inner = [self._add(one, before) for one in inner_stages(part)]
         stage: dict[str, Any] = {"name": self._name(part), "method": f"{type(part).__module__}.{type(part).__qualname__}"}
         if len(inner) > 1:
             stage["interpolates"] = inner
@@ -111,14 +112,6 @@ class Method:
         if is_dataclass(value) and not isinstance(value, type):
             return {one.name: self._value(getattr(value, one.name)) for one in fields(value)}
         return str(value)
-
-
-def _inner(part: pt.Transformer) -> Sequence[pt.Transformer]:
-    """The pipelines that a transformer runs itself."""
-    found: list[pt.Transformer] = []
-    for one in pt.inspect.subtransformers(part).values():
-        found += one if isinstance(one, list | tuple) else [one]
-    return found
 
 
 def _folder(index: AnceIndex | BM25Index) -> Path:

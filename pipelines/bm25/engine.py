@@ -12,10 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ance_ir.choices import check_choice
+from ance_ir.datasets.languages import ENGLISH, language_code
 from ance_ir.errors import UsageError
 from ance_ir.settings import as_integer, as_number
 
 K1, B = 0.9, 0.4
+
+NONE = "none"
+"""The stemmer that leaves words as they are, and the list of no stop words."""
+OWN = "lucene"
+"""The stemmer and the list of stop words of other languages than English: those of Lucene's analyser of the language."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +31,12 @@ class Analysis:
     Attributes:
         stemmer: one of the engine's stemmers.
         stopwords: one of the engine's lists of words to leave out.
+        language: the texts', by its code in ISO 639.
     """
 
     stemmer: str
     stopwords: str
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True)
@@ -94,14 +102,16 @@ class Engine(Protocol):
     """Builds and opens indexes.
 
     Attributes:
-        stemmers: those that it has, its default first.
-        stopwords: the lists that it has, its default first.
+        stemmers: those that it has for English, its default first.
+        stopwords: the lists that it has for English, its default first.
+        languages: the others that it analyses.
         baked: the parts of the analysis that are fixed once an index is built.
         has_rm3: whether its searchers are ``Expander``s.
     """
 
     stemmers: tuple[str, ...]
     stopwords: tuple[str, ...]
+    languages: tuple[str, ...]
     baked: tuple[str, ...]
     has_rm3: bool
 
@@ -119,14 +129,24 @@ class Engine(Protocol):
         """Open the files in a folder that the ``writer`` filled. Documents are numbered in the order in which they were added."""
 
 
-def find_analysis(engine: Engine, stemmer: str | None, stopwords: str | None) -> Analysis:
-    """An analysis that the engine has; its own defaults where nothing is named.
+def find_analysis(engine: Engine, stemmer: str | None, stopwords: str | None, language: str | None = None) -> Analysis:
+    """An analysis that the engine has; its own defaults where nothing is named, English where no language is.
 
     Raises:
-        UsageError: it has no such stemmer or list of stop words.
+        UsageError: it does not have that language, or no such stemmer or list of stop words for it.
     """
-    name = type(engine).__name__
+    name, language = type(engine).__name__, ENGLISH if language is None else language_code(language)
+    stemmers, lists = engine.stemmers, engine.stopwords
+    if language != ENGLISH:
+        if stemmer != NONE and language not in engine.languages:
+            raise UsageError(
+                f"{name} analyses texts in {', '.join((ENGLISH, *engine.languages))}, and not in the language {language!r}: "
+                f"{'' if engine.languages else 'engine=lucene has more languages, and '}stemmer=none takes words as they are"
+            )
+        stemmers = (NONE,) if stemmer == NONE else (OWN, NONE)
+        lists = (NONE,) if stemmer == NONE else (OWN,)
     return Analysis(
-        stemmer=engine.stemmers[0] if stemmer is None else check_choice(f"stemmer of {name}", stemmer, engine.stemmers),
-        stopwords=engine.stopwords[0] if stopwords is None else check_choice(f"stop words of {name}", stopwords, engine.stopwords),
+        stemmer=stemmers[0] if stemmer is None else check_choice(f"stemmer of {name}", stemmer, stemmers),
+        stopwords=lists[0] if stopwords is None else check_choice(f"stop words of {name}", stopwords, lists),
+        language=language,
     )

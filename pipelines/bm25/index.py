@@ -2,7 +2,7 @@
 
 A complete index is a folder::
 
-    x.bm25/manifest.json    engine, documents, stemmer, stop words where they are left out of the index
+    x.bm25/manifest.json    engine, documents, language, stemmer, stop words where they are left out of the index
     x.bm25/pisa/, lucene/ … the engine's files
     x.bm25/docnos/          number to docno: engines know documents by number only
     x.bm25/tie_order.npy    int64 [documents]; of two documents with equal scores the one with the smaller number comes first
@@ -21,6 +21,7 @@ import pyterrier as pt
 
 from ance_ir.arrays import map_array, save_array
 from ance_ir.datasets import DocnoMap
+from ance_ir.datasets.languages import ENGLISH
 from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import as_path, atomic_folder, restore, write_json
@@ -48,6 +49,7 @@ class _Manifest(TypedDict):
     content: NotRequired[str]
     stemmer: NotRequired[str]
     stopwords: NotRequired[str]
+    language: NotRequired[str]
 
 
 class BM25Index(pt.Indexer):
@@ -61,11 +63,13 @@ class BM25Index(pt.Indexer):
             by default the engine's own: ``porter2`` of pisa, ``porter`` of lucene and terrier.
         stopwords: list of words to leave out: ``terrier``, ``lucene`` or ``none``, if the engine has it; by default the engine's own.
             PISA takes them from queries, the others from documents too.
+        language: of documents and queries, by its code in ISO 639; English by default. Lucene has analysers of many, each with a stemmer
+            and stop words of its own (both called ``lucene``); an engine that lacks the language takes ``stemmer="none"`` alone.
         threads: for searching, and with pisa for building.
         overwrite: whether ``index`` may replace an existing index.
 
     Raises:
-        UsageError: there is no such engine, or it has no such stemmer or list.
+        UsageError: there is no such engine, or it has no such language, stemmer or list.
         MissingDependencyError: something that the engine needs is not installed.
     """
 
@@ -78,18 +82,20 @@ class BM25Index(pt.Indexer):
         engine: str | None = None,
         stemmer: str | None = None,
         stopwords: str | None = None,
+        language: str | None = None,
         threads: int = 1,
         overwrite: bool = False,
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
         engine = default_engine() if engine is None else engine
-        analysis = find_analysis(ENGINES.find(engine), stemmer, stopwords)
+        analysis = find_analysis(ENGINES.find(engine), stemmer, stopwords, language)
         ENGINES[engine].require()
         self.path = as_path(path)
         self.engine = engine
         self.stemmer = analysis.stemmer
         self.stopwords = analysis.stopwords
+        self.language = analysis.language
         self.threads = threads
         self.overwrite = overwrite
 
@@ -99,7 +105,7 @@ class BM25Index(pt.Indexer):
 
     @property
     def _analysis(self) -> Analysis:
-        return Analysis(stemmer=self.stemmer, stopwords=self.stopwords)
+        return Analysis(stemmer=self.stemmer, stopwords=self.stopwords, language=self.language)
 
     def index_inputs(self) -> list[list[str]]:
         """The columns that ``index`` needs; ``title`` is indexed too where there is one."""
@@ -156,7 +162,7 @@ class BM25Index(pt.Indexer):
         if written not in (1, FORMAT):
             raise DamagedIndexError(f"{self.path}: format {written!r} is not {FORMAT}; build it again")
         manifest: dict[str, Any] = read_typed(self.path / "manifest.json", _Manifest, error=DamagedIndexError, remedy=_REMEDY)
-        manifest = {"engine": "pisa"} | manifest
+        manifest = {"engine": "pisa", "language": ENGLISH} | manifest
         for name in ("engine", *self._engine.baked):
             if name not in manifest:
                 raise DamagedIndexError(f"{self.path / 'manifest.json'}: expected the key {name!r}; {_REMEDY}")
@@ -171,7 +177,8 @@ class BM25Index(pt.Indexer):
         """Hash (128 bits, hexadecimal) of documents, engine and analysis; ``None`` for indexes that older versions built."""
         if "content" not in self.manifest:
             return None
-        return digest_of([self.manifest["content"], self.engine, self.stemmer, self.stopwords])
+        other = [] if self.language == ENGLISH else [self.language]
+        return digest_of([self.manifest["content"], self.engine, self.stemmer, self.stopwords, *other])
 
     @cached_property
     def docnos(self) -> DocnoMap:
@@ -206,7 +213,7 @@ class BM25Index(pt.Indexer):
         return f"BM25Index({str(self.path)!r}{'' if self.engine == 'pisa' else f', engine={self.engine!r}'})"
 
     def _configuration(self) -> tuple[Any, ...]:
-        return self.path.resolve(), self.engine, self.stemmer, self.stopwords
+        return self.path.resolve(), self.engine, self._analysis
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BM25Index) and self._configuration() == other._configuration()

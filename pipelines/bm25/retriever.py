@@ -22,6 +22,8 @@ class SearchedIndex(Protocol):
     """The part of a ``BM25Index`` that a retriever uses."""
 
     engine: str
+    stemmer: str
+    language: str
 
     def __len__(self) -> int: ...
 

@@ -3,7 +3,7 @@
 A system is a chain of stages joined by ``>>``, each with an optional cut-off. The first stage retrieves, later ones score its results:
 
 ===========================================  ==========================================================================================
-``bm25[engine=lucene; k1=1.2; b=0.75]``      BM25 over the dataset; ``stemmer``, ``stopwords``, ``rm3=yes`` or ``rm3=10,10,0.5``
+``bm25[engine=lucene; k1=1.2; b=0.75]``      BM25 over the dataset; ``stemmer``, ``stopwords``, ``language``, ``rm3=yes``, ``rm3=10,10,0.5``
 ``x.ance[backend=ivf; aggregation=mean]``    a dense index; ``prf=average:3``, ``prf=rocchio:5,0.4,0.6``
 ``bm25 >> x.ance[adaptive=ladr; graph=16]``  neighbours of what was found are scored too: ``gar``, ``ladr``, ``adaptive-ladr``
 ``runs/bert[passages=maxp:256,4]``           a reranker, on the dataset's texts

@@ -12,8 +12,8 @@ import pytest
 from ance_ir import load_dataset
 from ance_ir.cli.main import main
 from ance_ir.eval.runs import read_run
-from ance_ir.pipelines.bm25.jars import anserini_jar
-from ance_ir.pipelines.bm25.java import java_home
+from ance_ir.jars import anserini_jar
+from ance_ir.java import java_home
 
 pytestmark = [
     pytest.mark.integration,

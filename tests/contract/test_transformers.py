@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import pickle
 import pkgutil
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,13 @@ from ance_ir.pipelines import (
     WithoutItself,
 )
 from ance_ir.pipelines.bm25 import RM3, BM25Index
+from ance_ir.pipelines.bm25.engines import ENGINES
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.ranking import rank_results
+from tests.engines import missing, need
 from tests.published import write_rag
 from tests.systems_server import SystemsServer, serving_systems
 from tests.tiny import WORDS, cross_encoder, encoder, reader
@@ -88,8 +89,7 @@ class World:
     dataset: Dataset
     cache: Path
     server: str
-    bm25: BM25Index | None
-    lucene: BM25Index | None
+    bm25: Mapping[str, BM25Index]
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     model = encoder(head=8)
     rag = RagToken.from_pretrained(write_rag(folder / "rag"), device="cpu", num_beams=2, max_answer_length=6)
     index: AnceIndex = (MaxP(8, 3) >> model.passages() >> AnceIndex(folder / "x.ance")).index(iter(DOCUMENTS))
-    bm25, lucene = (
-        BM25Index(folder / f"x.{engine}", engine=engine).index(iter(DOCUMENTS)) if importlib.util.find_spec(needed) else None
-        for engine, needed in (("pisa", "pyterrier_pisa"), ("lucene", "pyserini"))
-    )
+    bm25 = {engine: BM25Index(folder / f"x.{engine}", engine=engine).index(iter(DOCUMENTS)) for engine in ENGINES if not missing(engine)}
     (folder / "collection").mkdir()
     (folder / "collection" / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
     with serving_systems(SystemsServer({"letters": by_letters}, {"letters": by_letters})) as server:
@@ -116,7 +113,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             cache=folder / "queries.db",
             server=server.url,
             bm25=bm25,
-            lucene=lucene,
         )
 
 
@@ -163,16 +159,9 @@ def two(world: World) -> tuple[pt.Transformer, pt.Transformer]:
     return world.index.retriever(world.model, 10), world.index.retriever(world.model, 12, aggregation="mean")
 
 
-def bm25(world: World) -> pt.Transformer:
-    if world.bm25 is None:
-        pytest.skip("PISA is not installed")
-    return world.bm25.retriever(10)
-
-
-def lucene(world: World, rm3: RM3 | None = None) -> pt.Transformer:
-    if world.lucene is None:
-        pytest.skip("pyserini, whose jar it uses, is not installed")
-    return world.lucene.retriever(10, rm3=rm3)
+def bm25(world: World, engine: str = "pisa", rm3: RM3 | None = None) -> pt.Transformer:
+    need(engine)
+    return world.bm25[engine].retriever(10, rm3=rm3)
 
 
 RANKED = ["docno", "score", "rank"]
@@ -263,9 +252,18 @@ CASES = {
         change={"n_docs": 1},
     ),
     "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
-    "BM25Retriever, Lucene": Case(make=lucene, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3()}),
+    "BM25Retriever, Lucene": Case(
+        make=lambda world: bm25(world, "lucene"), frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3()}
+    ),
     "BM25Retriever, RM3": Case(
-        make=lambda world: lucene(world, RM3(3, 5)), frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": RM3(3, 4)}
+        make=lambda world: bm25(world, "lucene", RM3(3, 5)),
+        frame=QUERIES,
+        inputs=[["qid", "query"]],
+        adds=RANKED,
+        change={"rm3": RM3(3, 4)},
+    ),
+    "BM25Retriever, Terrier": Case(
+        make=lambda world: bm25(world, "terrier", RM3(3, 5)), frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"rm3": None}
     ),
     "TextLoader": Case(
         make=lambda world: world.dataset.text_loader(("title", "text")),
@@ -373,7 +371,14 @@ CASES = {
     ),
 }
 ONE = {name: case for name, case in CASES.items() if ">>" not in name}
-RETRIEVERS = ["DenseRetriever", "DenseRetriever, Faiss", "BM25Retriever", "BM25Retriever, Lucene", "BM25Retriever, RM3"]
+RETRIEVERS = [
+    "DenseRetriever",
+    "DenseRetriever, Faiss",
+    "BM25Retriever",
+    "BM25Retriever, Lucene",
+    "BM25Retriever, RM3",
+    "BM25Retriever, Terrier",
+]
 RETRIEVERS += ["Remote", "ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]
 WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
 """They find nothing for a query whose words no document has, and know nothing of vectors."""
@@ -497,8 +502,8 @@ def test_equal_questions_get_equal_answers(case: Case, world: World) -> None:
 def test_wrong_columns_are_refused(case: Case, world: World) -> None:
     transformer = case.make(world)
     needed = {column for inputs in case.inputs for column in inputs}
-    for missing in case.inputs[0]:
-        frame = case.frame.drop(columns=needed if missing in ("query_vec", "query") else [missing], errors="ignore")
+    for absent in case.inputs[0]:
+        frame = case.frame.drop(columns=needed if absent in ("query_vec", "query") else [absent], errors="ignore")
         with pytest.raises(pt.validate.InputValidationError, match="does not match required columns"):
             transformer(frame)
 
@@ -969,9 +974,9 @@ def test_an_experiment(plan: str, world: World) -> None:
         "rocchio": world.model.queries(cache=world.cache) >> dense >> RocchioPRF(world.index) >> dense,
         "encoder": dense >> loader >> AncePRF(world.model, length=64) >> dense,
     }
-    if world.bm25 is not None:
-        systems["bm25"] = world.bm25.retriever(10)
-        systems["hybrid"] = WeightedSum(world.bm25.retriever(10), dense, weights=(1, 1.1))
+    if "pisa" in world.bm25:
+        systems["bm25"] = bm25(world)
+        systems["hybrid"] = WeightedSum(bm25(world), dense, weights=(1, 1.1))
     generator = np.random.default_rng(0)
     pairs = [(qid, document["docno"], int(generator.integers(0, 3))) for qid in QUERIES["qid"] for document in DOCUMENTS]
     qrels = pd.DataFrame(pairs, columns=["qid", "docno", "label"])

@@ -76,6 +76,12 @@ class IrDataset(Dataset):
         return digest_bytes([f"ir_datasets {holder}".encode()])
 
     @property
+    def language(self) -> str | None:
+        """That of the documents in the catalogue, or of the queries where it names none for these."""
+        source = load(self.identifier)
+        return (source.docs_lang() if source.has_docs() else None) or (source.queries_lang() if source.has_queries() else None)
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """``"test"`` if there are queries of that name or of the id itself, then the others by name. Nothing is downloaded to find them."""
         below = children(self.identifier)

@@ -84,6 +84,11 @@ class QuestionFile(Dataset):
         return self.corpus.corpus_fingerprint
 
     @property
+    def language(self) -> str | None:
+        """The corpus' own."""
+        return self.corpus.language
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """``("test",)``."""
         return ("test",)

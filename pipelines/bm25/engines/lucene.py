@@ -9,25 +9,27 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from ance_ir.pipelines.bm25.engine import RM3, Analysis, Found
-from ance_ir.pipelines.bm25.java import java_class, release_thread, require_java
+from ance_ir.datasets.languages import ENGLISH
+from ance_ir.java import java_class, require_java
+from ance_ir.pipelines.bm25.asking import ask_each
+from ance_ir.pipelines.bm25.engine import NONE, RM3, Analysis, Found
+
+_LANGUAGES = (
+    *("ar", "bn", "da", "de", "es", "fa", "fi", "fr", "hi", "hu", "id", "it"),
+    *("ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "te", "th", "tr", "uk", "zh"),
+)
+"""Those of Anserini's ``AnalyzerMap``."""
 
 _FIELD = "contents"
 _BUFFER = 256.0
 """Megabytes of new documents that Lucene holds in memory."""
-
-_CHUNK = 64
-"""Queries that a thread answers at a time."""
 
 
 class Lucene:
@@ -35,7 +37,8 @@ class Lucene:
 
     stemmers: tuple[str, ...] = ("porter", "krovetz", "none")
     stopwords: tuple[str, ...] = ("lucene", "none")
-    baked: tuple[str, ...] = ("stemmer", "stopwords")
+    languages: tuple[str, ...] = _LANGUAGES
+    baked: tuple[str, ...] = ("stemmer", "stopwords", "language")
     has_rm3 = True
 
     def require(self) -> None:
@@ -92,11 +95,7 @@ class LuceneSearcher:
             hits = json.loads(self._json.writeValueAsString(searcher.search(self._parse(query), k)))["scoreDocs"]
             return [hit["doc"] for hit in hits], [hit["score"] for hit in hits]
 
-        with tqdm(desc="BM25", unit=" queries", total=len(queries), disable=not verbose) as bar:
-            found = list(self._each(find, queries, bar.update))
-        rows = np.repeat(np.arange(len(queries)), [len(numbers) for numbers, _ in found])
-        numbers = np.array([number for numbers, _ in found for number in numbers], dtype=np.int64)
-        return Found(rows, numbers, np.array([score for _, scores in found for score in scores], dtype=np.float32))
+        return ask_each(find, queries, self._threads, verbose=verbose)
 
     def expand(self, queries: Sequence[str], first: Found, rm3: RM3, k1: float, b: float) -> list[Any]:
         """The queries as Anserini's RM3 makes them, with its filter on words and its other defaults."""
@@ -136,30 +135,15 @@ class LuceneSearcher:
             self._searchers[k1, b] = searcher
         return self._searchers[k1, b]
 
-    def _each(self, do: Callable[[Any], Any], items: Sequence[Any], done: Callable[[int], Any]) -> Iterator[Any]:
-        """The value of a function for each item, in their order."""
-        if self._threads == 1 or len(items) == 1:
-            for item in items:
-                yield do(item)
-                done(1)
-            return
-
-        def work(chunk: Sequence[Any]) -> list[Any]:
-            try:
-                return [do(item) for item in chunk]
-            finally:
-                if threading.current_thread() is not threading.main_thread():
-                    release_thread()
-
-        size = max(1, min(_CHUNK, len(items) // self._threads))
-        with ThreadPoolExecutor(self._threads) as pool:
-            for answers in pool.map(work, [items[start : start + size] for start in range(0, len(items), size)]):
-                yield from answers
-                done(len(answers))
-
 
 def _analyzer(analysis: Analysis) -> Any:
-    """Anserini's analyser of English: possessives, lower case, stop words, stemmer."""
+    """Anserini's analyser of English: possessives, lower case, stop words, stemmer; that of Lucene which Anserini takes for another
+    language; or, without a stemmer, words as Unicode bounds them, in lower case.
+    """
+    if analysis.language != ENGLISH:
+        if analysis.stemmer == NONE:
+            return java_class("org.apache.lucene.analysis.standard.StandardAnalyzer")()
+        return java_class("io.anserini.analysis.AnalyzerMap").getLanguageSpecificAnalyzer(analysis.language)
     english, words = java_class("io.anserini.analysis.DefaultEnglishAnalyzer"), java_class("org.apache.lucene.analysis.CharArraySet")
     kept = [] if analysis.stopwords == "lucene" else [words.EMPTY_SET]
     if analysis.stemmer == "none":

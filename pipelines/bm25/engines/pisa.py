@@ -72,7 +72,8 @@ class Pisa:
 
     stemmers: tuple[str, ...] = ("porter2", "krovetz", "none")
     stopwords: tuple[str, ...] = ("terrier", "lucene", "none")
-    baked: tuple[str, ...] = ("stemmer",)
+    languages: tuple[str, ...] = ()
+    baked: tuple[str, ...] = ("stemmer", "language")
     has_rm3 = False
 
     def require(self) -> None:

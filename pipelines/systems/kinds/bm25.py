@@ -15,7 +15,7 @@ from ance_ir.pipelines.systems.kind import Kind, Word
 from ance_ir.pipelines.systems.options import Readers, number, one_of_each, read_options, yes_or_no
 from ance_ir.pipelines.systems.tree import Stage
 
-_ANALYSIS = ("engine", "stemmer", "stopwords")
+_ANALYSIS = ("engine", "stemmer", "stopwords", "language")
 
 
 def _rm3(text: str) -> RM3 | None:
@@ -28,7 +28,7 @@ def _rm3(text: str) -> RM3 | None:
     return RM3(int(found[1]), int(found[2]), float(found[3]))
 
 
-_OPTIONS: Readers = {"engine": str, "k1": number, "b": number, "stemmer": str, "stopwords": str, "rm3": _rm3}
+_OPTIONS: Readers = {"engine": str, "k1": number, "b": number, "stemmer": str, "stopwords": str, "language": str, "rm3": _rm3}
 
 
 def _open(stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.Transformer:
@@ -36,7 +36,8 @@ def _open(stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.T
     if not retrieves:
         raise UsageError(f"{stage.written} only retrieves, so it must be the first stage of a system")
     analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
-    index = dataset_bm25(context.dataset, **analysis) if stage.path is None else BM25Index(stage.path, **analysis)
+    language = {"language": context.dataset.language}  # where the stage names none
+    index = dataset_bm25(context.dataset, **analysis) if stage.path is None else BM25Index(stage.path, **language | analysis)
     return context.counted(index.retriever(context.asked, **{"k1": context.bm25[0], "b": context.bm25[1], **options}))
 
 

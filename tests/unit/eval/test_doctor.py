@@ -68,6 +68,20 @@ def test_nothing_is_told_where_all_is_well() -> None:
     assert findings_text([]) == ""
 
 
+def test_an_english_stemmer_over_another_language() -> None:
+    asked = []
+
+    def language() -> str:
+        asked.append(1)
+        return "the language 'de'"
+
+    evaluation = dataclasses.replace(evaluation_of(run_of()), stemmed={"good": frozenset({"de"}), "other": frozenset({"en"})})
+    only(list(diagnose(evaluation, QUERIES, language=language)), "warning", "other", "stems English")
+    assert diagnose(evaluation, QUERIES, language=lambda: None) == []
+    assert diagnose(dataclasses.replace(evaluation, stemmed={}), QUERIES, language=language) == []
+    assert asked == [1], "documents are not read without a reason"
+
+
 def test_queries_that_nobody_asked() -> None:
     more = pd.concat([run_of(), run_of(qids=QIDS[:2]).assign(qid=lambda run: "Y-" + run["qid"])])
     told = only(found_in(more), "note", "other", "2 of its 12 queries, as 'Y-q0', are not among the queries")

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ance_ir import java
 from ance_ir.errors import MissingDependencyError
 from ance_ir.pipelines import RM3, BM25Index
-from ance_ir.pipelines.bm25 import java
 from ance_ir.pipelines.bm25.engines import lucene
 from tests.processes import printed_by
 
@@ -239,8 +239,8 @@ print(os.wait()[1], len(retriever(query)))
 def test_a_java_that_runs_already_is_used_where_it_has_anserini(tmp_path: Path, with_anserini: bool) -> None:
     start = """
 import jnius_config
-from ance_ir.pipelines.bm25.jars import anserini_jar
-from ance_ir.pipelines.bm25.java import java_home
+from ance_ir.jars import anserini_jar
+from ance_ir.java import java_home
 os.environ["JAVA_HOME"] = str(java_home("lucene"))
 {}
 import jnius

