@@ -153,7 +153,7 @@ def test_where_pisa_is_missing_bm25_is_lucenes(tmp_path: Path, monkeypatch: pyte
 
 def test_where_lucene_is_missing_too_pisa_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyterrier_pisa", None)
-    monkeypatch.setattr("ance_ir.pipelines.bm25.jars.find_anserini", lambda: None)
+    monkeypatch.setattr("ance_ir.jars.find_anserini", lambda: None)
     with pytest.raises(MissingDependencyError, match=r'BM25Index\(engine="pisa"\) needs the package pyterrier-pisa'):
         BM25Index(tmp_path)
 
