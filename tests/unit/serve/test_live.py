@@ -56,6 +56,7 @@ def test_what_is_deleted_added_and_compacted_is_seen(served: Server, index: Ance
         index.delete(["d/3", "d/4"])
         assert "d/3" in docnos(client, "dense"), "until someone looks, the state that was opened is served"
         live.look()
+        assert len(list(index.folder.glob("graph-*/pt_meta.json"))) == 1, "the graph is there before a query needs it"
         assert not {"d/3", "d/4"} & (docnos(client, "dense") | docnos(client, "prf") | docnos(client, "ladr"))
         assert len(docnos(client, "ladr")) > 9
         assert client.get("/v1/dense/documents/d/3").status_code == 404
