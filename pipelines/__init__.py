@@ -9,11 +9,13 @@ from ance_ir.pipelines.feedback import AncePRF, AveragePRF, RocchioPRF
 from ance_ir.pipelines.fingerprint import cache_path
 from ance_ir.pipelines.fusion import ReciprocalRankFusion, WeightedSum
 from ance_ir.pipelines.itself import WithoutItself
+from ance_ir.pipelines.late_interaction import LateInteractionReranker
 from ance_ir.pipelines.nearest_name import NearestName
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
+from ance_ir.pipelines.sparse import SparseIndex, SparseRetriever, dataset_sparse
 from ance_ir.pipelines.systems import Systems
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Excluded",
     "GAR",
     "LADR",
+    "LateInteractionReranker",
     "NearestName",
     "RM3",
     "RagReader",
@@ -37,11 +40,14 @@ __all__ = [
     "Remote",
     "RemoteScorer",
     "RocchioPRF",
+    "SparseIndex",
+    "SparseRetriever",
     "Systems",
     "WeightedSum",
     "WithoutExcluded",
     "WithoutItself",
     "cache_path",
     "dataset_bm25",
+    "dataset_sparse",
     "systems",
 ]

@@ -8,6 +8,8 @@ EXAMPLE = """
 \b
 Example:
   ance-ir systems
+  ance-ir eval --dataset D --system bm25 --system "splade[model=F]" --system "rrf(splade[model=F], x.ance)"
+  ance-ir eval --dataset D --system "bm25 % 100 >> colbert[model=F; cache=yes]"
   ance-ir eval --dataset python-stdlib --system bm25 --system "bm25-ance-rerank[model=all-MiniLM-L6-v2]" --baseline bm25
 """
 

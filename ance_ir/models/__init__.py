@@ -1,4 +1,4 @@
-"""Dense encoders, rerankers and readers: their settings and checkpoints; ``open`` opens any of them."""
+"""Dense encoders, rerankers and readers: their settings and checkpoints; ``open`` opens any of them. Sparse and multi-vector encoders."""
 
 from ance_ir.models.compute.precision import Precision
 from ance_ir.models.cross.model import CrossEncoder
@@ -6,6 +6,8 @@ from ance_ir.models.cross.pairs import PairSettings
 from ance_ir.models.dense.model import DenseEncoder
 from ance_ir.models.dense.tower import Head, Tower
 from ance_ir.models.dense.transformers import Encoding, PassageEncoder, QueryEncoder
+from ance_ir.models.library.multi_vector import MultiVectorEncoder
+from ance_ir.models.library.sparse import SparseEncoder
 from ance_ir.models.opening import find_family, open
 from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.reader.model import Reader, Readings
@@ -18,6 +20,7 @@ __all__ = [
     "DenseEncoder",
     "Encoding",
     "Head",
+    "MultiVectorEncoder",
     "PairSettings",
     "PassageEncoder",
     "PassageScheme",
@@ -29,6 +32,7 @@ __all__ = [
     "Reader",
     "ReaderSettings",
     "Readings",
+    "SparseEncoder",
     "TextSettings",
     "Tower",
     "find_family",

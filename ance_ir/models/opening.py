@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ance_ir.errors import ModelError
 from ance_ir.models.cross.model import CrossEncoder
 from ance_ir.models.cross.published import PUBLISHED
 from ance_ir.models.dense.checkpoint import split_name
@@ -46,7 +47,10 @@ def open(name: str | Path, **options: Any) -> Model:
         **options: of ``from_pretrained`` of its class: ``device`` and settings for all.
 
     Raises:
-        ModelError: it is nowhere, or does not load.
+        ModelError: it is nowhere, does not load, or is a sparse or multi-vector encoder, which sentence-transformers computes.
         UsageError: an option that its class does not have.
     """
-    return _CLASSES[find_family(name)].from_pretrained(name, **options)
+    family = find_family(name)
+    if family not in _CLASSES:
+        raise ModelError(f"{name} is a {family}, which only a pipeline uses: see SparseEncoder and MultiVectorEncoder")
+    return _CLASSES[family].from_pretrained(name, **options)

@@ -11,6 +11,7 @@ import pyterrier as pt
 
 from ance_ir.datasets import DocnoMap
 from ance_ir.errors import UsageError
+from ance_ir.pipelines.bm25.best import best_documents, places
 from ance_ir.pipelines.bm25.documents import clean
 from ance_ir.pipelines.bm25.engine import K1, RM3, B, Expander, Found, Searcher
 from ance_ir.ranking import no_results
@@ -113,38 +114,15 @@ class BM25Retriever(Retrieving):
             found = self._search(cast(Expander, self.index.searcher).expand(texts, first, self.rm3, self.k1, self.b), self.num_results)
         results = queries.iloc[found.rows].reset_index(drop=True)
         docnos = pd.Series(self.index.docnos.docnos(found.numbers), dtype=str)
-        return results.assign(docno=docnos, score=found.scores.astype(np.float64), rank=_places(found.rows))
+        return results.assign(docno=docnos, score=found.scores.astype(np.float64), rank=places(found.rows))
 
     def _search(self, queries: Sequence[Any], num_results: int) -> Found:
         """The first ``num_results`` documents of each query, in the one order of results."""
-        parts = []
-        pending = np.arange(len(queries))
-        documents = len(self.index)
-        k = min(num_results + 1, documents)
-        while len(pending):
-            asked = [queries[row] for row in pending.tolist()]
-            found = self.index.searcher.search(asked, k, self.k1, self.b, verbose=self.verbose)
-            order = np.lexsort((-found.scores, found.rows))
-            row, number, score = pending[found.rows[order]], found.numbers[order], found.scores[order]
-            place = _places(row)
-            cutoff = np.full(len(queries), np.nan, dtype=np.float32)
-            last = cutoff.copy()
-            cutoff[row[place == num_results - 1]] = score[place == num_results - 1]
-            last[row[place == k - 1]] = score[place == k - 1]
-            tied = (cutoff == last) & (k < documents)  # there may be more documents with this score
-            parts.append([column[~tied[row]] for column in (row, number, score)])
-            pending = np.flatnonzero(tied)
-            k = min(4 * k, documents)
-        row, number, score = (np.concatenate(column) for column in zip(*parts, strict=True))
-        order = np.lexsort((self.index.tie_order[number], -score, row))
-        row, number, score = row[order], number[order], score[order]
-        kept = _places(row) < num_results
-        return Found(row[kept], number[kept], score[kept])
 
+        def search(asked: np.ndarray, k: int) -> Found:
+            return self.index.searcher.search([queries[row] for row in asked.tolist()], k, self.k1, self.b, verbose=self.verbose)
 
-def _places(rows: np.ndarray) -> np.ndarray:
-    """The place of each among those of the same row, from 0; equal rows lie together, in ascending order."""
-    return np.arange(len(rows)) - np.searchsorted(rows, rows)
+        return best_documents(search, len(queries), num_results, self.index.tie_order)
 
 
 def _clean(qid: str, query: object) -> str:

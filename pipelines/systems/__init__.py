@@ -11,6 +11,8 @@ A system is a chain of stages joined by ``>>``, each with an optional cut-off. T
 ``ance[model=runs/x; passages=maxp:128,4]``  a dense model on the dataset, whose index is kept in the cache folder; ``dpr`` likewise
 ``ance[model=M; instructions=yes]``          the same with the collection's instruction before each query; see ``ance_ir.eval.benchmarks``
 ``bert[model=runs/bert]``                    a reranker by its folder or hub name
+``splade[model=runs/splade; bits=8]``        learned sparse retrieval over the dataset; ``x.splade`` is an index of it
+``colbert[model=runs/colbert; cache=yes]``   late interaction on the dataset's texts, token vectors kept on disk; its folder, too
 ``http://gpu:8080/dense``                    the system ``dense`` of a server (``ance-ir serve``): retrieves, or scores results
 ``bm25 + 1.1 * ance``                        the weighted sum of scores; a document that one lacks gets its lowest score
 ``rrf(a, b)``                                reciprocal rank fusion

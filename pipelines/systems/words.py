@@ -18,7 +18,7 @@ from ance_ir.files import as_path
 SIGN = re.compile(r"[\s>%*+()\[\],;=\"']")
 """The characters that end a word."""
 
-ENDINGS = (".ance", ".bm25", ".run", ".trec", ".tsv", ".txt", *compression.ENDINGS)
+ENDINGS = (".ance", ".bm25", ".splade", ".run", ".trec", ".tsv", ".txt", *compression.ENDINGS)
 """A word that ends like this is a path."""
 
 _MOST_SIGNS = 64

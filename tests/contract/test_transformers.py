@@ -24,7 +24,7 @@ from ance_ir.datasets.loader import TextLoader
 from ance_ir.errors import DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.eval.runs.dataset_runs import RunRetriever
 from ance_ir.indexes import AnceIndex, Chunks, DenseRetriever, DenseScorer, FirstP, MaxP, SlidingWindow
-from ance_ir.models import CrossEncoder, DenseEncoder, RagToken, Reader
+from ance_ir.models import CrossEncoder, DenseEncoder, MultiVectorEncoder, RagToken, Reader, SparseEncoder
 from ance_ir.pipelines import (
     GAR,
     LADR,
@@ -40,10 +40,12 @@ from ance_ir.pipelines import (
 )
 from ance_ir.pipelines.bm25 import RM3, BM25Index
 from ance_ir.pipelines.bm25.engines import ENGINES
+from ance_ir.pipelines.late_interaction import LateInteractionReranker
 from ance_ir.pipelines.rag import RagReader
 from ance_ir.pipelines.reader import AnswerReader, BestAnswer
 from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.reranker import BertReranker
+from ance_ir.pipelines.sparse import SparseIndex
 from ance_ir.ranking import rank_results
 from tests.engines import missing, need
 from tests.published import write_rag
@@ -90,6 +92,8 @@ class World:
     cache: Path
     server: str
     bm25: Mapping[str, BM25Index]
+    sparse: SparseIndex | None
+    late: MultiVectorEncoder | None
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +117,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             cache=folder / "queries.db",
             server=server.url,
             bm25=bm25,
+            **of_library(folder),
         )
+
+
+def of_library(folder: Path) -> dict[str, Any]:
+    """What sentence-transformers computes, where it is installed."""
+    if importlib.util.find_spec("sentence_transformers") is None:
+        return {"sparse": None, "late": None}
+    from tests.library_models import write_multi_vector, write_splade
+
+    late = MultiVectorEncoder.from_pretrained(write_multi_vector(folder / "late"), device="cpu")
+    if importlib.util.find_spec("pyterrier_pisa") is None:
+        return {"sparse": None, "late": late}
+    model = SparseEncoder.from_pretrained(write_splade(folder / "splade", seed=1), device="cpu")
+    return {"sparse": SparseIndex(folder / "x.splade", model).index(iter(DOCUMENTS)), "late": late}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +180,18 @@ def two(world: World) -> tuple[pt.Transformer, pt.Transformer]:
 def bm25(world: World, engine: str = "pisa", rm3: RM3 | None = None) -> pt.Transformer:
     need(engine)
     return world.bm25[engine].retriever(10, rm3=rm3)
+
+
+def sparse(world: World) -> pt.Transformer:
+    if world.sparse is None:
+        pytest.skip("PISA or sentence-transformers is not installed")
+    return world.sparse.retriever(10)
+
+
+def late(world: World, **settings: Any) -> pt.Transformer:
+    if world.late is None:
+        pytest.skip("sentence-transformers is not installed")
+    return LateInteractionReranker(world.late, **settings)
 
 
 RANKED = ["docno", "score", "rank"]
@@ -228,6 +258,21 @@ CASES = {
         adds=["score", "rank"],
         change={"passages": FirstP()},
     ),
+    "LateInteractionReranker": Case(
+        make=late,
+        frame=READ,
+        inputs=[["qid", "docno", "query", "text"]],
+        adds=["score", "rank"],
+        change={"verbose": True},
+    ),
+    "LateInteractionReranker, dataset": Case(
+        make=lambda world: late(world, dataset=world.dataset, cache=world.cache.with_name("tokens.db")),
+        frame=RESULTS,
+        inputs=[["qid", "docno", "query"]],
+        adds=["score", "rank"],
+        change={"cache": None},
+    ),
+    "SparseRetriever": Case(make=sparse, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"num_results": 3}),
     "AnswerReader": Case(
         make=lambda world: AnswerReader(world.reader),
         frame=READ,
@@ -379,9 +424,10 @@ RETRIEVERS = [
     "BM25Retriever, RM3",
     "BM25Retriever, Terrier",
 ]
+RETRIEVERS += ["SparseRetriever"]
 RETRIEVERS += ["Remote", "ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]
-WORDS_ALONE = [case for name, case in CASES.items() if name.startswith("BM25")]
-"""They find nothing for a query whose words no document has, and know nothing of vectors."""
+WORDS_ALONE = [case for name, case in CASES.items() if name.startswith(("BM25", "Sparse"))]
+"""They find nothing for a query whose terms no document has, and know nothing of vectors."""
 RANKERS = [
     *RETRIEVERS,
     "LADR",
@@ -391,6 +437,8 @@ RANKERS = [
     "RemoteScorer",
     "BertReranker",
     "BertReranker, dataset",
+    "LateInteractionReranker",
+    "LateInteractionReranker, dataset",
     "QueryEncoder >> DenseRetriever",
 ]
 
@@ -465,6 +513,9 @@ def test_an_empty_frame_gives_an_empty_frame_with_the_same_columns(case: Case, w
 
     for name in ("encode_queries", "encode_passages", "encode_documents", "fingerprint"):
         monkeypatch.setattr(DenseEncoder, name, fail)
+    for name in ("encode_queries", "encode_documents", "fingerprint"):
+        for kind in (SparseEncoder, MultiVectorEncoder):
+            monkeypatch.setattr(kind, name, fail)
     for name in ("log_odds", "fingerprint"):
         monkeypatch.setattr(CrossEncoder, name, fail)
     monkeypatch.setattr("ance_ir.pipelines.feedback.ance_prf.encode_windows", fail)

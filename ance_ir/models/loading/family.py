@@ -10,7 +10,7 @@ from ance_ir.errors import ModelError
 from ance_ir.files import write_json
 from ance_ir.models.loading.weight_files import pools, read_settings
 
-Family = Literal["encoder", "reranker", "reader", "RAG model"]
+Family = Literal["encoder", "reranker", "reader", "RAG model", "sparse encoder", "multi-vector encoder"]
 
 ADAPTER = "adapter_config.json"
 """In an adapter's folder."""
@@ -20,12 +20,34 @@ _FORMAT = 1
 _KINDS: Mapping[str, Family] = {"cross-encoder": "reranker", "reader": "reader", "CrossEncoder": "reranker"}
 """Families by the ``kind`` in ``ance_ir.json``, of which an encoder's has none, or the class of an adapter's ``family``."""
 _ARCHITECTURES: Mapping[str, Family] = {
+    "HF_ColBERT": "multi-vector encoder",
     "ForSequenceClassification": "reranker",
     "ForQuestionAnswering": "reader",
     "DPRReader": "reader",
 }
 """Families by what the classes end with that ``config.json`` names."""
-_CLASSES: Mapping[Family, str] = {"encoder": "DenseEncoder", "reranker": "CrossEncoder", "reader": "Reader", "RAG model": "RagToken"}
+_CLASSES: Mapping[Family, str] = {
+    "encoder": "DenseEncoder",
+    "reranker": "CrossEncoder",
+    "reader": "Reader",
+    "RAG model": "RagToken",
+    "sparse encoder": "SparseEncoder",
+    "multi-vector encoder": "MultiVectorEncoder",
+}
+_LIBRARY: Mapping[str, Family] = {
+    "SparseEncoder": "sparse encoder",
+    "MultiVectorEncoder": "multi-vector encoder",
+    "ColBERT": "multi-vector encoder",
+}
+"""Families by the ``model_type`` that sentence-transformers and PyLate write."""
+_MODULES: Mapping[str, Family] = {
+    "SpladePooling": "sparse encoder",
+    "SparseAutoEncoder": "sparse encoder",
+    "SparseStaticEmbedding": "sparse encoder",
+    "MultiVectorMask": "multi-vector encoder",
+    "pylate.models": "multi-vector encoder",
+}
+"""Families by a class in ``modules.json``, where no ``model_type`` is written."""
 
 
 def family_of(folder: Path) -> Family | None:
@@ -37,6 +59,9 @@ def family_of(folder: Path) -> Family | None:
     if (folder / SETTINGS).exists():
         said = read_settings(folder / SETTINGS)
         return _KINDS.get(str(said.get("family", said.get("kind"))), "encoder")
+    of_library = _of_library(folder)
+    if of_library is not None:
+        return of_library
     if pools(folder):
         return "encoder"  # of sentence-transformers; its backbone may have begun as a classifier
     if not (folder / "config.json").exists():
@@ -51,6 +76,18 @@ def family_of(folder: Path) -> Family | None:
     classes = [str(name) for name in named] if isinstance(named, list) else []
     found = [family for ending, family in _ARCHITECTURES.items() if any(name.endswith(ending) for name in classes)]
     return found[0] if found else "encoder" if config.get("model_type") == "dpr" else None
+
+
+def _of_library(folder: Path) -> Family | None:
+    """A family whose folders sentence-transformers alone opens; ``None`` for any other."""
+    modules, whole = folder / "modules.json", folder / "config_sentence_transformers.json"
+    if not modules.exists():
+        return None
+    said = read_settings(whole).get("model_type") if whole.exists() else None
+    if said is not None:
+        return _LIBRARY.get(str(said))
+    listed = modules.read_text(encoding="utf-8", errors="replace")
+    return next((family for name, family in _MODULES.items() if name in listed), None)
 
 
 def _of_adapter(folder: Path) -> Family | None:
@@ -79,7 +116,7 @@ def refuse_other(folder: Path, family: Family, instead: str = "") -> None:
     if found not in (None, family):
         raise ModelError(
             f"{folder} holds {_with_article(found)}, not {_with_article(family)}; "
-            f"{_CLASSES[found]}.from_pretrained opens it, as ance_ir.models.open does{instead}"
+            f"ance_ir.models.{_CLASSES[found]}.from_pretrained opens it{instead}"
         )
 
 

@@ -18,7 +18,7 @@ from ance_ir.indexes import DenseRetriever, DenseScorer
 from ance_ir.indexes.mining.allowed import Allowed, DenseRanker, Ranker, not_in_corpus, positives_of, without_excluded
 from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.indexes.searchable import SearchableIndex
-from ance_ir.pipelines import BertReranker, WithoutItself
+from ance_ir.pipelines import BertReranker, LateInteractionReranker, WithoutItself
 from ance_ir.pipelines.adaptive import AdaptiveRetriever
 from ance_ir.ragged import owners_of
 from ance_ir.training import TrainingQueries
@@ -93,7 +93,7 @@ def _scorer(stages: tuple[pt.Transformer, ...], dataset: Dataset) -> pt.Transfor
     scored = _inner(last)
     if isinstance(scored, AdaptiveRetriever) or (isinstance(scored, DenseRetriever) and len(left) == 1):
         last = DenseScorer(scored.index, scored.model, aggregation=scored.aggregation, check=False)
-    return dataset.text_loader() >> last if isinstance(last, BertReranker | DenseScorer) else None
+    return dataset.text_loader() >> last if isinstance(last, BertReranker | DenseScorer | LateInteractionReranker) else None
 
 
 def _numbers(index: SearchableIndex, store: DocumentStore) -> tuple[np.ndarray, np.ndarray]:

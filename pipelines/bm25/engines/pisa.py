@@ -1,6 +1,5 @@
 """PISA, which needs no Java.
 
-It writes progress to the standard streams and ends the process on errors, so indexes are built in a process of their own.
 Its files in the index::
 
     pisa/                 with the scores' bounds for the default k1 and b
@@ -14,47 +13,32 @@ import errno
 import logging
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ance_ir.errors import IndexingError
 from ance_ir.files import atomic_folder
 from ance_ir.locks import alone
 from ance_ir.notices import examples
-from ance_ir.optional import optional
 from ance_ir.pipelines.bm25.engine import K1, Analysis, B, Found
+from ance_ir.pipelines.pisa import ALGORITHM, ENCODING, building, find_pisa
 
 logger = logging.getLogger(__name__)
 
-_ALGORITHM = "maxscore"
-"""The fast one of PISA's algorithms that adds up terms always in the same order, so that equal documents get equal scores."""
-
-_BUILDER = """
-import json, sys
-from importlib.machinery import PathFinder
-from importlib.util import find_spec, module_from_spec
-from pathlib import Path
-
-spec = PathFinder.find_spec("_pisathon", find_spec("pyterrier_pisa").submodule_search_locations)
-pisathon = module_from_spec(spec)
-spec.loader.exec_module(pisathon)
+_BUILDER = f"""
 folder, stemmer, threads, k1, b = sys.argv[1:]
 stems = "" if stemmer == "none" else stemmer
-described = Path(folder, "pt_meta.json")
-if not described.exists():
+if not Path(folder, "pt_meta.json").exists():
     pisathon.index("/dev/stdin", folder, stems, 100_000, int(threads))
-    description = {"type": "sparse_index", "format": "pisa", "package_hint": "pyterrier-pisa", "stemmer": stemmer}
-    described.write_text(json.dumps(description))
-pisathon.prepare_index(pisathon.RetrievalContext(), folder, "block_simdbp", "bm25", stems, bm25_k1=float(k1), bm25_b=float(b))
+    describe(folder, stemmer)
+pisathon.prepare_index(pisathon.RetrievalContext(), folder, "{ENCODING}", "bm25", stems, bm25_k1=float(k1), bm25_b=float(b))
 """
-"""What ``PisaIndex`` does to build and to prepare an index, by its extension alone: importing PyTerrier too would take most of the time."""
+"""What ``PisaIndex`` does to build and to prepare an index."""
 
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -158,7 +142,7 @@ class PisaSearcher:
             folder = self._folder / ("pisa" if (k1, b) == (K1, B) else f"pisa-k1-{k1}-b-{b}")
             if not folder.exists():
                 folder = self._prepared(folder, k1, b)
-            self._retrievers[k1, b] = self._index(folder).bm25(k1=k1, b=b, query_algorithm=_ALGORITHM)
+            self._retrievers[k1, b] = self._index(folder).bm25(k1=k1, b=b, query_algorithm=ALGORITHM)
         return self._retrievers[k1, b]
 
     def _index(self, folder: Path) -> Any:
@@ -199,42 +183,13 @@ def _pisa() -> Any:
     Raises:
         MissingDependencyError: it is not installed; it exists for Linux on x86-64.
     """
-    remedy = "pip install pyterrier-pisa, on Linux on x86-64; elsewhere use another engine (pip install 'ance_ir[lucene]', engine lucene)"
-    return optional("pyterrier_pisa", package="pyterrier-pisa", needed_for='BM25Index(engine="pisa")', remedy=remedy)
+    return find_pisa('BM25Index(engine="pisa")', "use another engine (pip install 'ance_ir[lucene]', engine lucene)")
 
 
-@contextlib.contextmanager
-def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> Iterator[Callable[[str], None]]:
-    """Run PISA on ``folder`` in a process of its own: yield a function that passes it a line, a document's number and text; wait."""
+def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> AbstractContextManager[Callable[[str], None]]:
+    """Run PISA on ``folder``: a function that passes it a line, a document's number and text."""
     arguments = [str(folder.absolute()), stemmer, str(threads), str(k1), str(b)]
-    command = [sys.executable, "-X", "utf8", "-P", "-c", _BUILDER, *arguments]
-    with (
-        tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, encoding="utf-8", errors="replace") as process,
-    ):
-
-        def failure() -> IndexingError:
-            log.seek(0)
-            lines = log.read().decode(errors="replace").split("\n")
-            reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
-            needed = "a document with a word of ASCII letters or digits (engine=lucene reads other scripts)"
-            return IndexingError(f"PISA could not build the index, which needs {needed}: {reason}")
-
-        def add(line: str) -> None:
-            try:
-                process.stdin.write(line)  # type: ignore[union-attr]
-            except BrokenPipeError:
-                raise failure() from None
-
-        try:
-            yield add
-            process.communicate()
-        except BaseException:
-            process.kill()
-            process.communicate()
-            raise
-        if process.returncode:
-            raise failure()
+    return building(_BUILDER, arguments, "a document with a word of ASCII letters or digits (engine=lucene reads other scripts)")
 
 
 ENGINE = Pisa()

@@ -1,0 +1,94 @@
+"""Models of sentence-transformers: how they are opened, and what identifies them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ance_ir.digests import digest_of
+from ance_ir.errors import MissingDependencyError, ModelError
+from ance_ir.models.compute.device import find_device
+from ance_ir.models.loading.family import Family, family_of, refuse_other
+from ance_ir.models.loading.hashing import hash_weights, while_unchanged
+from ance_ir.models.loading.source import absolute, expanded, resolve
+from ance_ir.optional import optional
+
+_PACKAGE = "sentence-transformers"
+
+
+class Wrapped:
+    """A model of sentence-transformers and its name; base of the classes for its families.
+
+    Args:
+        model: sentence-transformers' own object.
+        name: the folder or hub name that opens it again.
+    """
+
+    def __init__(self, model: Any, name: str) -> None:
+        self.model = model
+        self.name = name
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        device: torch.device = self.model.device
+        return device
+
+    def fingerprint(self) -> str:
+        """Hash (128 bits, hexadecimal) of the weights and of all that decides what is read of a text."""
+        return while_unchanged(self.model, self._described)["model"]
+
+    def _described(self) -> dict[str, str]:
+        model = self.model
+        modules = [[type(module).__name__, module.get_config_dict()] for module in model.modules() if hasattr(module, "get_config_dict")]
+        settings = [modules, model.prompts, model.similarity_fn_name, getattr(model, "max_active_dims", None), _vocabulary(model.tokenizer)]
+        return {"model": digest_of([hash_weights(model.state_dict()), json.dumps(settings, sort_keys=True, default=str)])}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+def _vocabulary(tokenizer: Any) -> Any:
+    """What a tokeniser does; how far it cuts and pads differs from batch to batch, and its module's settings have it."""
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(backend, "to_str"):
+        return repr(tokenizer)
+    return {name: value for name, value in json.loads(backend.to_str()).items() if name not in ("truncation", "padding")}
+
+
+def open_library(name: str | Path, kind: str, family: Family, extra: str, device: str | torch.device | None) -> tuple[Any, str]:
+    """A model and its name.
+
+    Args:
+        name: a folder or hub name.
+        kind: the class of sentence-transformers that opens it.
+        family: that the folder must be of, or say nothing of.
+        extra: which of our extras installs the library.
+        device: where it computes; by default the GPU if there is one.
+
+    Raises:
+        ModelError: it is nowhere, of another family, or does not load.
+        MissingDependencyError: sentence-transformers is not installed, or is too old.
+    """
+    folder = resolve(str(name))
+    if not folder.is_dir():
+        raise ModelError(f"{name} is a file; expected the folder of a {family}")
+    refuse_other(folder, family)
+    remedy = f"pip install 'ance_ir[{extra}]'"
+    library = optional("sentence_transformers", package=_PACKAGE, needed_for=f"a {family}", remedy=remedy)
+    if not hasattr(library, kind):
+        raise MissingDependencyError(f"{_PACKAGE} in a newer version than {library.__version__}", f"a {family}", remedy)
+    try:
+        model = getattr(library, kind)(str(folder), device=str(find_device(device)), local_files_only=True)
+    except Exception as error:  # of its files: JSON, weights, tokenisers, classes that are not there
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{name}: sentence-transformers does not open it as a {family} ({type(error).__name__}: {reason})") from error
+    return model.eval(), absolute(expanded(str(name)))
+
+
+def says_that_it_is(name: str | Path, family: Family) -> bool:
+    """Whether a folder says that it holds a model of a family."""
+    return family_of(resolve(str(name))) == family
