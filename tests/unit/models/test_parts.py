@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.test_architecture import MODULES, find_imports, target_of
 
-PARTS = ("loading", "compute", "text", "adapters", "export", "card", "pretrained", "dense", "cross", "reader", "opening")
-FAMILIES = {"dense", "cross", "reader"}
+PARTS = ("loading", "compute", "text", "adapters", "export", "card", "pretrained", "dense", "cross", "reader", "library", "opening")
+FAMILIES = {"dense", "cross", "reader", "library"}
 ROOT = "ance_ir.models."
 
 
