@@ -16,7 +16,7 @@ from tests import notebooks
 MOST_BYTES = 1_500_000
 NAMES = ["compose_and_evaluate", "explore_an_index", "quick_start", "train_your_own"]
 SCHEMATICS = {"quick_start", "compose_and_evaluate"}
-LONG = {"quick_start", "compose_and_evaluate"}
+LONG = {"quick_start", "compose_and_evaluate", "explore_an_index"}
 """They train or encode for minutes."""
 
 
