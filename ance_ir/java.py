@@ -89,13 +89,13 @@ def java_class(name: str) -> Any:
         IndexingError: Java runs already without Anserini, or in the process that this one was forked from.
     """
     global _lucene_is_ready
+    check_process()
     with _lock:
         if not _lucene_is_ready:
             require_java("lucene")
             start_java("lucene")
             _prepare_lucene()
             _lucene_is_ready = True
-    check_process()
     return _jnius().autoclass(name)
 
 
@@ -137,24 +137,22 @@ def start_java(engine: str) -> None:
 
 
 class AnseriniJava(pt.java.JavaInitializer):
-    """Tells PyTerrier, which finds it by its entry point, how to start Java so that the engine lucene can use it as well."""
-
-    def condition(self) -> bool:
-        """Whether there is an Anserini."""
-        return find_anserini() is not None
+    """Tells PyTerrier, which finds it by its entry point, how to start Java so that lucene can use it as well, and us that it did."""
 
     def pre_init(self, jnius_config: Any) -> None:
-        """Choose the Java, unless the user told PyTerrier which, and put Anserini on its class path, behind Terrier."""
+        """Choose the Java, unless the user told PyTerrier which, and put Anserini, if there is one, on its class path, behind Terrier."""
         self._started = contextlib.ExitStack()
-        if str(anserini_jar()) in (jnius_config.classpath or []):  # get_classpath() would start Java
+        jar = find_anserini()
+        if jar is None or str(jar) in (jnius_config.classpath or []):  # get_classpath() would start Java
             return  # start_java did it
         chosen = pt.java.configure["java_home"]
         with contextlib.suppress(MissingDependencyError):
             self._started.enter_context(_configured(jnius_config, Path(chosen) if chosen else java_home("terrier")))
 
     def post_init(self, jnius: Any) -> None:
-        """Leave the environment as it was."""
+        """Leave the environment as it was, and know this process as Java's."""
         self._started.close()
+        check_process()
 
 
 @contextlib.contextmanager

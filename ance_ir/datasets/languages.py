@@ -72,7 +72,7 @@ def card_language(folder: Path) -> str | None:
     """
     try:
         front = _FRONT.match((folder / _CARD).read_text(encoding="utf-8"))
-        about: Any = yaml.safe_load(front[1]) if front else None
+        about: Any = yaml.load(front[1], Loader=yaml.BaseLoader) if front else None  # scalars as written: "no" is Norwegian
     except OSError:
         return None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
@@ -80,7 +80,12 @@ def card_language(folder: Path) -> str | None:
         return None
     named = about.get("language") if isinstance(about, dict) else None
     named = named[0] if isinstance(named, list) and len(named) == 1 else named
-    return language_code(named) if isinstance(named, str) and _TAG.fullmatch(named) else None
+    return code_or_none(named)
+
+
+def code_or_none(tag: object) -> str | None:
+    """The code of a language from what a catalogue or a card has there; ``None`` for what is no tag: ``simple``, ``multilingual``."""
+    return language_code(tag) if isinstance(tag, str) and _TAG.fullmatch(tag) else None
 
 
 def foreign_language(dataset: Dataset) -> str | None:

@@ -37,6 +37,7 @@ FORMAT = 2
 """Format 1 dates from when PISA was the only engine: its manifest names none."""
 
 _REMEDY = "build the index again"
+_ANALYSIS = ("stemmer", "stopwords", "language")
 
 
 class _Format(TypedDict):
@@ -98,6 +99,23 @@ class BM25Index(pt.Indexer):
         self.language = analysis.language
         self.threads = threads
         self.overwrite = overwrite
+
+    @classmethod
+    def open(cls, path: Path | str, **named: Any) -> BM25Index:
+        """An index as it was built.
+
+        Args:
+            path: its folder.
+            named: arguments of the class in place of what the index says; refused where it was built otherwise.
+
+        Raises:
+            DamagedIndexError: its manifest cannot be read.
+        """
+        manifest: dict[str, Any] = read_typed(as_path(path) / "manifest.json", _Manifest, error=DamagedIndexError, remedy=_REMEDY)
+        built = {"engine": "pisa", "language": ENGLISH} | manifest
+        if named.get("engine") not in (None, built["engine"]):
+            return cls(path, **named)
+        return cls(path, **{name: built[name] for name in ("engine", *_ANALYSIS) if name in built} | named)
 
     @property
     def _engine(self) -> Engine:

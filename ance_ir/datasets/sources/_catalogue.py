@@ -7,6 +7,9 @@ import io
 import logging
 import os
 import re
+import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -136,11 +139,39 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error)[:500]}"
 
 
-class _Nowhere(io.TextIOBase):
-    """Where progress bars are written that nobody asked for."""
+class _Quiet(io.TextIOBase):
+    """Stands for the standard error while threads are in ``within``: drops what these write, progress bars that nobody asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: Counter[int] = Counter()
+        self._stderr: Any = None
+
+    @contextlib.contextmanager
+    def within(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        with self._lock:
+            if not self._threads:
+                self._stderr, sys.stderr = sys.stderr, self
+            self._threads[thread] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads[thread] -= 1
+                self._threads = +self._threads
+                if not self._threads and sys.stderr is self:
+                    sys.stderr = self._stderr
 
     def write(self, text: str) -> int:
-        return len(text)
+        return len(text) if threading.get_ident() in self._threads else int(self._stderr.write(text))
+
+    def flush(self) -> None:
+        if self._stderr is not None:
+            self._stderr.flush()
+
+
+_quiet = _Quiet()
 
 
 class _Log(logging.Handler):
@@ -150,7 +181,7 @@ class _Log(logging.Handler):
         super().__init__()
         self.messages: list[str] = []
         self._handlers: list[logging.Handler] = []
-        self._silence = contextlib.redirect_stderr(_Nowhere())
+        self._silence: contextlib.AbstractContextManager[None]
 
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(record.getMessage())
@@ -161,6 +192,7 @@ class _Log(logging.Handler):
 
         log = ir_datasets.log.easy().logger()
         self._handlers, log.handlers = log.handlers, [self]
+        self._silence = _quiet.within()
         self._silence.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:

@@ -14,6 +14,7 @@ from ance_ir.datasets.frames import answers_frame, qrels_frame, queries_frame
 from ance_ir.datasets.ids import Ids, clean_ids, clean_queries
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.judgements import clean_qrels
+from ance_ir.datasets.languages import code_or_none
 from ance_ir.datasets.screening import Document, Unusable, check_document
 from ance_ir.datasets.source import Source
 from ance_ir.datasets.sources._catalogue import asks_the_same, catalogue, children, corpus_of, fetch, find, load
@@ -79,7 +80,8 @@ class IrDataset(Dataset):
     def language(self) -> str | None:
         """That of the documents in the catalogue, or of the queries where it names none for these."""
         source = load(self.identifier)
-        return (source.docs_lang() if source.has_docs() else None) or (source.queries_lang() if source.has_queries() else None)
+        named = (source.docs_lang() if source.has_docs() else None) or (source.queries_lang() if source.has_queries() else None)
+        return code_or_none(named)
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -36,8 +36,7 @@ def _open(stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.T
     if not retrieves:
         raise UsageError(f"{stage.written} only retrieves, so it must be the first stage of a system")
     analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
-    language = {"language": context.dataset.language}  # where the stage names none
-    index = dataset_bm25(context.dataset, **analysis) if stage.path is None else BM25Index(stage.path, **language | analysis)
+    index = dataset_bm25(context.dataset, **analysis) if stage.path is None else BM25Index.open(stage.path, **analysis)
     return context.counted(index.retriever(context.asked, **{"k1": context.bm25[0], "b": context.bm25[1], **options}))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import sys
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from ance_ir.cli.main import main
 from ance_ir.datasets import IrDataset, TrainingInstance, describe, load_dataset
+from ance_ir.datasets.sources import _catalogue
 from ance_ir.errors import DatasetError, DatasetNotFoundError
 from ance_ir.eval import dataset_runs, evaluate_on_dataset, published_on, suite_of
 from tests.catalogue import HAS_PARQUET, PASSAGES, open_catalogue, write_home
@@ -244,3 +247,25 @@ def test_what_the_catalogue_has_is_shown_without_a_download(empty: Path, capsys:
     shown = capsys.readouterr().out
     assert "5,183" in shown
     assert [line.split()[:2] for line in shown.splitlines()[-2:]] == [["test", "300"], ["train", "809"]]
+
+
+def test_what_other_threads_write_is_not_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    before, here, there = sys.stderr, threading.Event(), threading.Event()
+
+    def work() -> None:
+        print("a warning", file=sys.stderr)
+        with _catalogue._quiet.within():
+            here.set()
+            there.wait(10)
+            print("another bar", file=sys.stderr)
+
+    thread = threading.Thread(target=work)
+    with _catalogue._quiet.within():
+        print("a bar", file=sys.stderr)
+        thread.start()
+        assert here.wait(10)
+    print("an error", file=sys.stderr)
+    there.set()
+    thread.join()
+    assert sys.stderr is before
+    assert capsys.readouterr().err == "a warning\nan error\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ance_ir import load_dataset
-from ance_ir.datasets.languages import foreign_language, language_code, other_language
+from ance_ir.datasets.languages import code_or_none, foreign_language, language_code, other_language
 from ance_ir.datasets.part import Part
 from ance_ir.errors import UsageError
 
@@ -68,6 +68,10 @@ def test_what_is_no_code_is_refused(text: str) -> None:
         language_code(text)
 
 
+def test_what_a_catalogue_has_instead_of_a_code_tells_nothing() -> None:
+    assert [code_or_none(tag) for tag in ("de-AT", "simple", "multilingual", None, False)] == ["de", None, None, None, None]
+
+
 def collection(folder: Path, text: str, card: str | None) -> Path:
     folder.mkdir()
     (folder / "corpus.jsonl").write_text(json.dumps({"docno": "a", "text": text}) + "\n", encoding="utf-8")
@@ -83,6 +87,7 @@ def collection(folder: Path, text: str, card: str | None) -> Path:
         ("---\nlanguage: de\n---\n# Trains\n", "de"),
         ("---\nlicense: mit\nlanguage:\n- de-AT\n---\n", "de"),
         ("---\r\nlanguage:\r\n- de\r\n---\r\n", "de"),
+        ("---\nlanguage: no\n---\n", "no"),
         ("---\nlanguage: [de, fr]\n---\n", None),
         ("---\nlanguage: multilingual\n---\n", None),
         ("---\nlanguage: {\n---\n", None),

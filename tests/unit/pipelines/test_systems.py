@@ -156,12 +156,26 @@ def test_a_form(text: str, dataset: Dataset, parts: Part) -> None:
 
 @pytest.mark.parametrize(
     ("text", "k1", "b", "stemmer"),
-    [("bm25[k1=1.2; b=.75]", 1.2, 0.75, "porter2"), ("bm25[stemmer=none]", 0.9, 0.4, "none"), ("x.bm25[stemmer=none]", 0.9, 0.4, "none")],
+    [
+        ("bm25[k1=1.2; b=.75]", 1.2, 0.75, "porter2"),
+        ("bm25[stemmer=none]", 0.9, 0.4, "none"),
+        ("x.bm25[stemmer=none]", 0.9, 0.4, "none"),
+        ("x.bm25", 0.9, 0.4, "none"),
+    ],
 )
 def test_options_of_bm25(text: str, k1: float, b: float, stemmer: str, dataset: Dataset) -> None:
     _, system = Systems(dataset, num_results=7).parse(text)
     assert (system.k1, system.b, system.index.stemmer, system.num_results) == (k1, b, stemmer, 7)
     assert len(system(dataset.queries()))
+
+
+def test_an_index_keeps_its_language_whatever_the_datasets_is(tmp_path: Path) -> None:
+    write_collection(tmp_path / "german", [{"docno": "a", "text": "der Zug fährt"}])
+    (tmp_path / "german" / "README.md").write_text("---\nlanguage: de\n---\n")
+    dataset = load_dataset(tmp_path / "german")
+    BM25Index(tmp_path / "x.bm25").index(dataset.documents())
+    _, system = Systems(dataset).parse(f"{tmp_path / 'x.bm25'}")
+    assert (dataset.language, system.index.language, system.index.stemmer) == ("de", "en", "porter2")
 
 
 def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
