@@ -85,14 +85,15 @@ def settings_of(kind: Any) -> frozenset[str]:
     return frozenset(name for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, Setting))
 
 
-def as_integer(value: Any, least: int) -> int:
-    """A whole number from ``least`` on, also of numpy.
+def as_integer(value: Any, least: int, most: float = math.inf) -> int:
+    """A whole number between bounds, also of numpy.
 
     Raises:
         UsageError: it is no such number.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise UsageError(f"must be a whole number, at least {least}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        bounds = f", at least {least}" if most == math.inf else f", {least} to {most}"
+        raise UsageError(f"must be a whole number{bounds}, not {value!r}")
     return int(value)
 
 
@@ -110,9 +111,9 @@ def as_number(value: Any, least: float = -math.inf, most: float = math.inf) -> f
     return float(value)
 
 
-def integer(least: int) -> Setting[int]:
-    """A whole number from ``least`` on."""
-    return Setting(lambda value: as_integer(value, least))
+def integer(least: int, most: float = math.inf) -> Setting[int]:
+    """A whole number between bounds."""
+    return Setting(lambda value: as_integer(value, least, most))
 
 
 def integer_or_none(least: int) -> Setting[int | None]:

@@ -215,8 +215,8 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         the index removes it. pyterrier-adaptive and pyterrier_dr take it, and ``pipelines.adaptive``.
 
         Args:
-            k: neighbours of a document.
-            backend: how they are found: ``"exact"`` or a family of Faiss indexes; see ``searcher``.
+            k: neighbours of a document, at most 1,000.
+            backend: how they are found: ``"exact"``, ``"tuned"`` or a family of Faiss indexes; see ``searcher``.
             device: where exact search computes.
             verbose: show progress while it is built.
             told: is told the progress, in documents.
@@ -226,7 +226,9 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
 
         Raises:
             MissingDependencyError: pyterrier-adaptive is not installed: extra ``adaptive``.
-            IndexingError: the index has changed since it was opened, and there is no graph of that state.
+            UsageError: k is out of bounds, or there is no such backend, or it is a cluster.
+            IndexingError: there is no graph, and none can be built: the index has changed since it was opened, holds no documents, cannot
+                be written, or has not been tuned.
             DamagedIndexError: the graph's files are damaged.
         """
         return graph_of(self, k, backend=backend, device=device, verbose=verbose, told=told)

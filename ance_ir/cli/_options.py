@@ -24,6 +24,10 @@ T = TypeVar("T")
 Number = TypeVar("Number", int, float)
 
 
+NEIGHBOURS = click.IntRange(1, 1000)
+"""Of a document in a corpus graph; ``indexes.graph``, which bounds them, takes long to import."""
+
+
 class UserPath(click.Path):
     """A path, ``~`` at its beginning replaced by the home folder, which a shell leaves as it is in ``--out=~/x`` and in quotes. Where a
     file must exist, ``-`` is standard input; with ``hub``, hf:ORGANISATION/NAME is left as it is; with ``named``, what does not exist may

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ance_ir.cli import _adaptive_bench
-from ance_ir.cli._options import DATASET, PRECISIONS, UserPath, dataset_options, device_option, only
+from ance_ir.cli._options import DATASET, NEIGHBOURS, PRECISIONS, UserPath, dataset_options, device_option, only
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ Example:
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="All but search: a folder or a hub name.")
 @click.option("--reranker", help="pipeline: a folder or a hub name.  [default: the model, with a fresh head]")
 @click.option("--queries", type=click.IntRange(min=1), help="pipeline, ann, graph: number of queries.  [default: 8; ann: 500; graph: 200]")
-@click.option("--neighbours", type=click.IntRange(min=1), default=16, show_default=True, help="adaptive, graph: of a document.")
+@click.option("--neighbours", type=NEIGHBOURS, default=16, show_default=True, help="adaptive, graph: of a document.")
 @click.option(
     "--backend",
     help="pipeline: what searches the vectors; graph: what finds neighbours (docs/indexes.md).  [default: hnsw; graph: exact]",

@@ -171,7 +171,7 @@ def open_faiss(
                 build_faiss(store, folder, settings, until=until, verbose=verbose)
             index, made = _read(path, described)
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno not in UNWRITABLE:
             raise
         index, made = _unwritten(store, folder, settings, error, until=until, verbose=verbose)
     rows, family, seconds = int(made["rows"]), made["family"], float(made["build_seconds"])
@@ -183,7 +183,8 @@ def open_faiss(
     return FaissFile(index=index, rows=rows, on_gpu=_on_gpu(index, device), seconds=seconds, size=int(made["bytes"]))
 
 
-_UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
+UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
+"""System errors of folders that cannot be written."""
 
 
 def _fits(store: VectorStore, index: Any, made: dict[str, Any]) -> bool:

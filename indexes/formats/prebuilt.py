@@ -43,7 +43,9 @@ def located(source: Path | str) -> Path:
 def _caches() -> list[Path]:
     """The folders where Pyserini keeps what it fetches; the one in the working directory since version 2."""
     told = os.environ.get("PYSERINI_CACHE")
-    return [Path(told)] if told else [folder / ".cache" / "pyserini" for folder in (Path.cwd(), Path.home())]
+    if told:
+        return [Path(told)]
+    return [*dict.fromkeys((folder / ".cache" / "pyserini").resolve() for folder in (Path.cwd(), Path.home()))]
 
 
 def _words(name: str) -> set[str]:

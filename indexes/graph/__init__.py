@@ -11,6 +11,7 @@ A graph is kept in its index's folder, as the artifact ``corpus_graph.np_topk`` 
 The number is the index's generation: the next change of the index removes its graphs.
 """
 
-from ance_ir.indexes.graph.opening import graph_of, neighbours_of
+from ance_ir.indexes.graph.neighbours import MOST_NEIGHBOURS
+from ance_ir.indexes.graph.opening import checked_graph_backend, graph_of, neighbours_of
 
-__all__ = ["graph_of", "neighbours_of"]
+__all__ = ["MOST_NEIGHBOURS", "checked_graph_backend", "graph_of", "neighbours_of"]

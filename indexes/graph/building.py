@@ -49,7 +49,8 @@ def build_graph(
     parts = folder.with_name(f"{folder.name}.building")
     _begin(parts, meta)
     search = _self_search(index, str(meta["backend"]), parts, device=device, verbose=verbose)
-    k, blocks = int(meta["k"]), [*search.blocks()]
+    k = int(meta["k"])
+    blocks = [*search.blocks(k)]
     with Progress(len(index), "building the corpus graph", "documents", shown=verbose, told=told) as progress:
         for first, end in blocks:
             edges, weights = _paths(parts, first)

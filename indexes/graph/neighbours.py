@@ -20,8 +20,11 @@ from ance_ir.indexes.store.table import DocumentTable
 from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.ragged import owners_of, places_of, rows_of
 
-_ROWS = 1 << 14
-"""Rows that are searched with together; more only where one document has more."""
+MOST_NEIGHBOURS = 1000
+"""The largest k: graphs of more would be larger than most indexes, and no method follows so many."""
+
+_ROWS, _PAIRS = 1 << 14, 1 << 20
+"""Rows that are searched with together, and documents found for them all; more only where one document has more rows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,13 +43,13 @@ class SelfSearch:
     vectors: UnitVectors
     searcher: VectorSearcher
 
-    def blocks(self) -> Iterator[tuple[int, int]]:
+    def blocks(self, k: int) -> Iterator[tuple[int, int]]:
         """The first number, and the one after the last, of the documents of each block; deleted ones are counted."""
-        first, offsets = 0, self.table.offsets
+        first, offsets, rows = 0, self.table.offsets, max(1, min(_ROWS, _PAIRS // (k + 1)))
         while first < len(self.table):
-            end = first + _ROWS
+            end = first + rows
             if offsets is not None:
-                end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _ROWS, side="right")) - 1)
+                end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + rows, side="right")) - 1)
             yield first, min(end, len(self.table))
             first = end
 

@@ -10,8 +10,11 @@ import numpy as np
 
 from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
+from ance_ir.indexes.ann.build import UNWRITABLE
+from ance_ir.indexes.ann.settings import checked_backend, resolve
+from ance_ir.indexes.cluster.connection import is_cluster
 from ance_ir.indexes.graph.building import EDGES, META, WEIGHTS, build_graph
-from ance_ir.indexes.graph.neighbours import number_at, place_of
+from ance_ir.indexes.graph.neighbours import MOST_NEIGHBOURS, number_at, place_of
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.indexes.store.docno_lookup import npids_for
 from ance_ir.indexes.store.snapshot import graphs_named, read_manifest
@@ -33,6 +36,17 @@ class _Meta(TypedDict):
     index: str
 
 
+def checked_graph_backend(text: str) -> str:
+    """The name of a backend that finds neighbours, as it is.
+
+    Raises:
+        UsageError: there is none of that name, or it is a cluster, which does not.
+    """
+    if is_cluster(text):
+        raise UsageError(f"a corpus graph's neighbours are found by exact, tuned or a family of Faiss indexes, e.g. ivf, not by {text!r}")
+    return checked_backend(text)
+
+
 def graph_of(
     index: SearchableIndex,
     k: int = 16,
@@ -44,11 +58,15 @@ def graph_of(
 ) -> Any:
     """The graph of an index; see ``AnceIndex.corpus_graph``."""
     try:
-        k = as_integer(k, 1)
+        k = as_integer(k, 1, MOST_NEIGHBOURS)
     except UsageError as error:
         raise UsageError(f"the number of neighbours {error}") from None
+    settings = resolve(index.folder, checked_graph_backend(backend))
+    backend = "exact" if settings is None else str(settings)  # of "tuned", what tuning has chosen by now
     key = (k, backend)
     if key not in index.graphs:
+        if not len(index):
+            raise IndexingError(f"{index.folder} holds no documents, so it has no corpus graph; add documents first")
         library = optional("pyterrier_adaptive", needed_for=_WHAT, remedy=f"pip install 'ance_ir[{_EXTRA}]'", package="pyterrier-adaptive")
         folder = index.folder / f"{graphs_named(index.manifest)}-{re.sub(r'[^A-Za-z0-9]+', '-', backend)}"
         meta = {
@@ -71,7 +89,16 @@ def graph_of(
                     raise _changed(index) from error
                 raise
 
-        make_once(folder, lambda: _holds(folder, meta), make, "building the corpus graph")
+        try:
+            make_once(folder, lambda: _holds(folder, meta), make, "building the corpus graph")
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            raise IndexingError(
+                f"{error.filename or folder} cannot be written ({error.strerror}), and there is no corpus graph of {k} neighbours by "
+                f"{backend} yet; copy the index to a place that can be written, or build the graph where the index can be written: "
+                f"ance-ir index graph INDEX -k {k} --backend {backend}"
+            ) from error
         index.graphs[key] = _open(library, folder, k)
     return index.graphs[key]
 

@@ -14,8 +14,7 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.errors import DocumentNotFoundError
-from ance_ir.indexes.ann.settings import checked_backend
-from ance_ir.indexes.graph import graph_of, neighbours_of
+from ance_ir.indexes.graph import MOST_NEIGHBOURS, checked_graph_backend, graph_of, neighbours_of
 from ance_ir.indexes.retriever import DenseTransformer
 from ance_ir.indexes.search.aggregation import Aggregation, parse_aggregation
 from ance_ir.indexes.searchable import SearchableIndex
@@ -65,8 +64,8 @@ class AdaptiveRetriever(Retrieving, DenseTransformer):
 
     parameters: ClassVar[tuple[str, ...]]
 
-    neighbours = integer(1)
-    graph_backend = text(checked_backend)
+    neighbours = integer(1, MOST_NEIGHBOURS)
+    graph_backend = text(checked_graph_backend)
 
     def __init__(
         self,
@@ -85,15 +84,16 @@ class AdaptiveRetriever(Retrieving, DenseTransformer):
         super().__init__(index, model, aggregation=aggregation, check=check)
 
     def prepare(self, index: SearchableIndex | None = None, *, verbose: bool = False, told: Told | None = None) -> None:
-        """Open the corpus graph, which is built first if there is none; the first query does so otherwise.
+        """Open the corpus graph, which is built first if there is none; the first query does so otherwise. No documents have no graph.
 
         Args:
             index: another state of the index, which is to take its place.
             verbose: show progress.
             told: is told the progress, in documents.
         """
-        device = str(self.model.device)
-        graph_of(index or self.index, self.neighbours, backend=self.graph_backend, device=device, verbose=verbose, told=told)
+        device, opened = str(self.model.device), self.index if index is None else index
+        if len(opened):
+            graph_of(opened, self.neighbours, backend=self.graph_backend, device=device, verbose=verbose, told=told)
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Find and rank documents; the result has the columns of queries, ``docno``, ``score`` and ``rank``.

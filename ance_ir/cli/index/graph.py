@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ance_ir.cli._options import device_option, index_argument
+from ance_ir.cli._options import NEIGHBOURS, device_option, index_argument
 
 EXAMPLE = """
 \b
@@ -19,7 +19,7 @@ Example:
 
 @click.command("graph", short_help="Find the neighbours of each document, for adaptive retrieval", epilog=EXAMPLE)
 @index_argument
-@click.option("-k", "--neighbours", "k", type=click.IntRange(min=1), default=16, show_default=True, help="Neighbours of a document.")
+@click.option("-k", "--neighbours", "k", type=NEIGHBOURS, default=16, show_default=True, help="Neighbours of a document.")
 @click.option("--backend", default="exact", show_default=True, help="How they are found: exact, or a Faiss family (docs/indexes.md).")
 @device_option
 def command(index: Path, k: int, backend: str, device: str | None) -> None:

@@ -14,7 +14,7 @@ import pyterrier as pt
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.hub import PREFIX
 from ance_ir.indexes import AnceIndex, parse_passages
-from ance_ir.indexes.ann.settings import checked_backend
+from ance_ir.indexes.graph import MOST_NEIGHBOURS, checked_graph_backend
 from ance_ir.models import DenseEncoder, TextSettings
 from ance_ir.models.dense.published import find_published, published_models
 from ance_ir.models.text.prompts import INSTRUCTION, USUAL
@@ -60,9 +60,9 @@ def _adaptive(text: str) -> Callable[..., AdaptiveRetriever]:
 def _graph(text: str) -> dict[str, Any]:
     """The settings of the graph that is followed."""
     found = re.fullmatch(r"\s*(0*[1-9]\d{0,5})\s*(?:,\s*(\S.*))?", text)
-    if not found:
-        raise UsageError(f"graph is NEIGHBOURS[,BACKEND], e.g. 16 or 16,ivf, not {text!r}")
-    return {"neighbours": int(found[1]), "graph_backend": checked_backend((found[2] or "exact").strip())}
+    if not found or int(found[1]) > MOST_NEIGHBOURS:
+        raise UsageError(f"graph is NEIGHBOURS[,BACKEND], at most {MOST_NEIGHBOURS:,} neighbours, e.g. 16 or 16,ivf, not {text!r}")
+    return {"neighbours": int(found[1]), "graph_backend": checked_graph_backend((found[2] or "exact").strip())}
 
 
 def _instructions(text: str) -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,11 @@ import numpy as np
 import pyterrier as pt
 import pytest
 
+from ance_ir.cli._options import NEIGHBOURS
 from ance_ir.errors import DamagedIndexError, IndexingError, MissingDependencyError, UsageError
 from ance_ir.indexes import AnceIndex
-from ance_ir.indexes.graph import neighbours, opening
+from ance_ir.indexes.ann.settings import TUNED
+from ance_ir.indexes.graph import MOST_NEIGHBOURS, neighbours, opening
 from ance_ir.indexes.graph.neighbours import SelfSearch
 from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import Encoding, TextSettings
@@ -159,7 +164,7 @@ def test_no_graph_of_a_state_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(IndexingError, match=r"has changed.*reopen"):
         index.corpus_graph(4)
     index.reopen()
-    monkeypatch.setattr(SelfSearch, "blocks", lambda self: iter([(0, 10), (10, 20)]))
+    monkeypatch.setattr(SelfSearch, "blocks", lambda self, k: iter([(0, 10), (10, 20)]))
     find = SelfSearch.neighbours
 
     def changed(self: SelfSearch, first: int, end: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,14 +216,69 @@ def test_it_is_an_artifact_and_goes_where_its_index_goes(tmp_path: Path) -> None
 def test_what_is_no_graph_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = build(tmp_path / "x", documents(5))
     wrong: Any
-    for wrong in (0, True, 1.5, "16"):
+    for wrong in (0, True, 1.5, "16", 1001):
         with pytest.raises(UsageError, match="neighbours"):
             index.corpus_graph(wrong)
     with pytest.raises(UsageError, match="nonsense"):
         index.corpus_graph(4, backend="nonsense")
+    for cluster in ("ray", "ray://localhost:6379"):
+        with pytest.raises(UsageError, match=f"by exact, tuned or a family .* not by '{cluster}'"):
+            index.corpus_graph(4, backend=cluster)
+    assert not [*index.folder.glob("graph-*")], "nothing is made for what is refused"
     monkeypatch.setitem(sys.modules, "pyterrier_adaptive", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'ance_ir\[adaptive\]'"):
         index.corpus_graph(4)
+
+
+def test_tuning_again_is_followed(tmp_path: Path) -> None:
+    index = build(tmp_path / "x", documents(20))
+    for chosen in ("exact", "flat"):
+        (index.folder / TUNED).write_text(json.dumps({"backend": chosen}))
+        graph = index.corpus_graph(4, backend="tuned")
+        assert (graph.meta["backend"], graph.path) == (chosen, index.corpus_graph(4, backend=chosen).path)
+        assert AnceIndex(index.folder).corpus_graph(4, backend="tuned").path == graph.path
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_blocks_are_smaller_for_more_neighbours(cut: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_PAIRS", 60)
+    made = documents(30, passages=4 if cut else 1)
+    index = build(tmp_path / "x", made, cut=cut)
+    sizes, find = [], SelfSearch._search
+
+    def counted(self: SelfSearch, rows_R: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        sizes.append(len(rows_R) * count)
+        return find(self, rows_R, count)
+
+    monkeypatch.setattr(SelfSearch, "_search", counted)
+    assert_neighbours(index.corpus_graph(9), made, 9)
+    assert max(sizes) <= 60
+    assert_neighbours(index.corpus_graph(99), made, 99)
+
+
+def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = documents(20)
+    index = build(tmp_path / "x", made)
+    index.corpus_graph(4)
+    opened = Path.open
+
+    def mounted(self: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        if self.is_relative_to(index.folder) and set(mode) & set("wax+"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+        return opened(self, mode, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", mounted)
+    with pytest.raises(IndexingError, match=r"cannot be written.* copy the index .*-k 5 --backend exact"):
+        index.corpus_graph(5)
+    assert_neighbours(AnceIndex(index.folder).corpus_graph(4), made, 4)
+
+
+def test_no_documents_have_no_graph(tmp_path: Path) -> None:
+    index = build(tmp_path / "x", documents(5))
+    index.delete([f"d{number}" for number in range(5)])
+    with pytest.raises(IndexingError, match="holds no documents"):
+        index.corpus_graph(4)
+    assert not [*index.folder.glob("graph-*")]
 
 
 def test_the_command(tmp_path: Path, run: Run) -> None:
@@ -226,3 +286,5 @@ def test_the_command(tmp_path: Path, run: Run) -> None:
     index = build(tmp_path / "x", made)
     assert "20 documents, 3 neighbours" in run("index", "graph", index.folder, "-k", 3, "--backend", "flat")[1]
     assert_neighbours(index.corpus_graph(3, backend="flat"), made, 3)
+    assert NEIGHBOURS.max == MOST_NEIGHBOURS
+    assert run("index", "graph", index.folder, "-k", MOST_NEIGHBOURS + 1)[0] == 2

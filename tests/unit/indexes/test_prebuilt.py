@@ -57,6 +57,17 @@ def test_a_cache_in_the_working_directory_or_the_home(tmp_path: Path, monkeypatc
         assert located(name) == made
 
 
+def test_a_cache_in_the_home_as_working_directory_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYSERINI_CACHE", raising=False)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "linked"))
+    monkeypatch.chdir(tmp_path / "home")
+    made = tmp_path / "home" / ".cache" / "pyserini" / "indexes" / FOLDERS[ANCE]
+    made.mkdir(parents=True)
+    assert located(ANCE) == made
+
+
 def test_several_of_one_name_and_none_are_refused(cache: Path) -> None:
     (cache / "indexes" / FOLDERS["msmarco-v1-passage.tct_colbert.hnsw"]).rmdir()
     with pytest.raises(IndexingError, match=r"has .*ance_maxp") as told:

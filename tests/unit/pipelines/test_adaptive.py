@@ -149,3 +149,15 @@ def test_the_index_that_takes_its_place_is_searched_with_its_own_graph(
     assert best in set(retriever(kept)["docno"]), "until it is there, the state that was opened is searched"
     retriever.index = now
     assert best not in set(retriever(kept)["docno"])
+
+
+def test_an_index_of_deleted_documents_is_prepared(model: DenseEncoder, tmp_path: Path, results: pd.DataFrame) -> None:
+    made = (model.passages() >> AnceIndex(tmp_path / "x.ance")).index(DOCUMENTS[:3])
+    full = AnceIndex(made.folder)
+    assert len(full) == 3, "it is opened"
+    made.delete(["d0", "d1", "d2"])
+    for stage, emptied in ((LADR(made, model), None), (LADR(full, model), made)):
+        stage.prepare(emptied)
+    assert LADR(made, model).transform(results[:0]).empty
+    with pytest.raises(DocumentNotFoundError):
+        LADR(made, model).transform(results)

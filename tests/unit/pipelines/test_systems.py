@@ -212,6 +212,8 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25 >> x.ance[adaptive=gar:3]", 15, "adaptive is"),
         ("bm25 >> x.ance[adaptive=ladr; graph=0]", 30, "graph is"),
         ("bm25 >> x.ance[adaptive=ladr; graph=16,hsnw]", 30, "hsnw"),
+        ("bm25 >> x.ance[adaptive=ladr; graph=1001]", 30, "at most 1,000 neighbours"),
+        ("bm25 >> x.ance[adaptive=ladr; graph=16,ray]", 30, "exact, tuned or a family"),
         ("bm25 >> x.ance[adaptive=ladr; prf=average]", 8, "prf= is for"),
         ("x.ance[backend=flat; backend=ivf]", 21, "backend comes twice"),
         ("bm25[k1=much]", 5, "'much'"),
