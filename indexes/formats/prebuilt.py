@@ -36,7 +36,10 @@ def located(source: Path | str) -> Path:
     if not named:
         others = ", ".join(folder.name for folder in prebuilt) or "no Faiss index"
         places = " and ".join(map(str, _caches()))
-        raise IndexingError(f"{source} is neither a file nor a folder, nor a prebuilt index in Pyserini's cache: {places} has {others}")
+        raise IndexingError(
+            f"{source} is neither a file nor a folder, nor a prebuilt index in Pyserini's cache ({places}: {others}); "
+            "Pyserini downloads those, not this command"
+        )
     return named[0]
 
 

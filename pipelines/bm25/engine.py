@@ -141,7 +141,8 @@ def find_analysis(engine: Engine, stemmer: str | None, stopwords: str | None, la
         if stemmer != NONE and language not in engine.languages:
             raise UsageError(
                 f"{name} analyses texts in {', '.join((ENGLISH, *engine.languages))}, and not in the language {language!r}: "
-                f"{'' if engine.languages else 'engine=lucene has more languages, and '}stemmer=none takes words as they are"
+                f"{'' if engine.languages else 'engine=lucene has more languages, and '}stemmer=none takes words as they are, and "
+                "language=en, in place of what the data's metadata say, as English ones"
             )
         stemmers = (NONE,) if stemmer == NONE else (OWN, NONE)
         lists = (NONE,) if stemmer == NONE else (OWN,)

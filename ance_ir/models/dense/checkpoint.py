@@ -23,7 +23,7 @@ from ance_ir.models.dense.pooling import POOLINGS, pooling_names
 from ance_ir.models.dense.published import Published, find_published, pair_of
 from ance_ir.models.dense.static import StaticBackbone, write_static
 from ance_ir.models.dense.tower import Activation, Cut, Head, Similarity, Step, Tower, UnitLength
-from ance_ir.models.loading.family import SETTINGS, family_of, refuse_other
+from ance_ir.models.loading.family import SETTINGS, Family, family_of, refuse_other
 from ance_ir.models.loading.foreign import refuse_partial
 from ance_ir.models.loading.provenance import read_provenance
 from ance_ir.models.loading.sentence_transformers import warn_of_unused
@@ -117,6 +117,10 @@ def _prompted(name: str, opened: DenseCheckpoint, published: Published, choices:
     return opened
 
 
+_WHOLE: tuple[Family, ...] = ("RAG model", "sparse encoder", "multi-vector encoder")
+"""What is of no use as a dense encoder."""
+
+
 def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
     if len(names) > 2:
         raise ModelError(f"two towers are named by two names, question encoder and context encoder, not by {len(names)}")
@@ -154,7 +158,7 @@ def _over(saved: Saved, choices: Choices) -> DenseCheckpoint:
 def _read(files: Files, choices: Choices) -> DenseCheckpoint:
     if len(files.paths) == 1 and files.path.is_dir():
         refuse_partial(files.path)
-        if files.has(SETTINGS) or family_of(files.path) == "RAG model":  # what others publish for another task has a backbone
+        if files.has(SETTINGS) or family_of(files.path) in _WHOLE:  # what else others publish for another task has a backbone
             refuse_other(files.path, "encoder")
     return replace(find_layout(files).open(files, choices), provenance=read_provenance(files.path, files.name))
 

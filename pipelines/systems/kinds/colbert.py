@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _COLBERT = "colbert"
 
 def _cache(text: str) -> Path | bool:
     whether = yes_or_no(text)
+    if whether is None and not re.search(r"[/.]", text):
+        raise UsageError(f"cache is yes, no or a file such as ./tokens.db, not {text!r}")
     return as_path(text) if whether is None else whether
 
 

@@ -70,7 +70,7 @@ def test_a_cache_in_the_home_as_working_directory_is_one(tmp_path: Path, monkeyp
 
 def test_several_of_one_name_and_none_are_refused(cache: Path) -> None:
     (cache / "indexes" / FOLDERS["msmarco-v1-passage.tct_colbert.hnsw"]).rmdir()
-    with pytest.raises(IndexingError, match=r"has .*ance_maxp") as told:
+    with pytest.raises(IndexingError, match="ance_maxp") as told:
         located("msmarco-v1-passage.tct_colbert.hnsw")
     assert "lucene" not in str(told.value)
     other = cache / "indexes" / FOLDERS[ANCE].replace("20210224", "20230101")

@@ -12,7 +12,7 @@ import pytest
 from ance_ir.datasets import load_dataset
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import cache_folder
-from ance_ir.models import MultiVectorEncoder
+from ance_ir.models import DenseEncoder, MultiVectorEncoder
 from ance_ir.pipelines import LateInteractionReranker, Systems, dataset_bm25, late_interaction
 from ance_ir.pipelines.fingerprint import fingerprint
 from tests.tiny import WORDS, encoder
@@ -119,6 +119,13 @@ def test_systems_from_text(folder: Path, model: MultiVectorEncoder, tmp_path: Pa
         _, pipeline = systems.parse(text)
         pd.testing.assert_frame_equal(pipeline(queries)[expected.columns], expected)
     assert [path.stem for path in (cache_folder() / "colbert").iterdir()] == [model.fingerprint()]
-    for text in (f"colbert[model={folder}]", f"bm25 >> {folder}[model=x]", f"bm25 >> {folder}[kept=yes]"):
+    for text in (f"colbert[model={folder}]", f"bm25 >> {folder}[model=x]", f"bm25 >> {folder}[kept=yes]", f"bm25 >> {folder}[cache=maybe]"):
         with pytest.raises(UsageError):
             systems.parse(text)
+
+
+@pytest.mark.parametrize("name", ["write_splade", "write_multi_vector", "write_stanford", "write_pylate"])
+def test_a_dense_encoder_is_not_made_of_one(tmp_path: Path, name: str) -> None:
+    folder = getattr(library_models, name)(tmp_path / "x")
+    with pytest.raises(ModelError, match=r"SparseEncoder|MultiVectorEncoder"):
+        DenseEncoder.from_pretrained(folder, device="cpu")
