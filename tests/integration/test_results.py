@@ -8,7 +8,7 @@ import pytest
 
 from tests.recorded import Block, Runner, blocks, figures
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.large]
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 TOLERANCE = 0.005
