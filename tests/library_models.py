@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from sentence_transformers import MultiVectorEncoder as LibraryMultiVector
 from sentence_transformers import SparseEncoder as LibrarySparse
-from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.base.modules import Normalize, Router, Transformer
 from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
-from sentence_transformers.sparse_encoder.modules import SpladePooling
+from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from tests.tiny import POSITIONS, WIDTH, bert_tokenizer
@@ -43,6 +43,15 @@ def write_splade(folder: Path, seed: int = 0) -> Path:
     """A folder of sentence-transformers' ``SparseEncoder``."""
     masked = write_masked(folder.with_name(f"{folder.name}-masked"), seed)
     LibrarySparse(modules=[Transformer(str(masked), transformer_task="fill-mask"), SpladePooling("max")], device="cpu").save(str(folder))
+    return folder
+
+
+def write_two_routes(folder: Path, seed: int = 0) -> Path:
+    """A folder of sentence-transformers' ``SparseEncoder`` whose queries are looked up, and only documents go through a transformer."""
+    masked = write_masked(folder.with_name(f"{folder.name}-masked"), seed)
+    documents = [Transformer(str(masked), transformer_task="fill-mask"), SpladePooling("max")]
+    routes = Router.for_query_document(query_modules=[SparseStaticEmbedding(tokenizer=bert_tokenizer())], document_modules=documents)
+    LibrarySparse(modules=[routes], device="cpu").save(str(folder))
     return folder
 
 

@@ -16,7 +16,8 @@ from ance_ir.errors import UsageError
 from ance_ir.eval.on_dataset import parser_for
 from ance_ir.eval.suites import suite_to_search
 from ance_ir.indexes.retriever import DenseTransformer
-from ance_ir.pipelines import BertReranker
+from ance_ir.models.library.wrapped import Wrapped
+from ance_ir.pipelines import BertReranker, LateInteractionReranker, SparseRetriever
 from ance_ir.pipelines.bm25.retriever import BM25Retriever
 from ance_ir.pipelines.feedback.base import VectorPRF
 from ance_ir.serve.limits import RESULTS
@@ -25,6 +26,9 @@ from ance_ir.transformers import parts_of
 
 OverIndex = DenseTransformer | BM25Retriever | VectorPRF
 """Transformers with an index."""
+
+Reranker = BertReranker | LateInteractionReranker
+"""Transformers that score texts without an index."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,9 +68,9 @@ class Served:
         return None if self.dense is None else Passages(self.store, self.dense)
 
     @cached_property
-    def reranker(self) -> BertReranker | DenseTransformer | None:
-        """What scores documents for a query: its cross-encoder if it has one, else its dense part."""
-        return next((part for part in reversed(self.parts) if isinstance(part, BertReranker)), self.dense)
+    def reranker(self) -> Reranker | DenseTransformer | None:
+        """What scores documents for a query: its last reranker if it has one, else its dense part."""
+        return next((part for part in reversed(self.parts) if isinstance(part, Reranker)), self.dense)
 
     @cached_property
     def offers(self) -> list[str]:
@@ -125,11 +129,11 @@ def groups(systems: Sequence[Served]) -> list[list[Served]]:
 
 
 def _shared(part: pt.Transformer) -> Iterator[object]:
-    """What of a transformer others may use too: its tokeniser and its engine; the whole of one that is not ours."""
-    model = getattr(part, "model", None)
+    """What of a transformer others may use too: its model or that one's tokeniser, and its engine; the whole of one that is not ours."""
+    model = part.index.encoder if isinstance(part, SparseRetriever) else getattr(part, "model", None)
     if model is not None:
-        yield model.tokenizer.tokenizer
-    if isinstance(part, BM25Retriever):
+        yield model if isinstance(model, Wrapped) else model.tokenizer.tokenizer
+    if isinstance(part, BM25Retriever | SparseRetriever):
         yield part.index
     if not type(part).__module__.startswith(("ance_ir.", "pyterrier.")):
         yield part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from ance_ir.models.loading.source import absolute, expanded, resolve
 from ance_ir.optional import optional
 
 _PACKAGE = "sentence-transformers"
+
+_LEARNED = ("embedding_dimension",)
+"""Settings that a module may find out from the first text, and that follow from the weights."""
 
 
 class Wrapped:
@@ -38,25 +42,35 @@ class Wrapped:
         return device
 
     def fingerprint(self) -> str:
-        """Hash (128 bits, hexadecimal) of the weights and of all that decides what is read of a text."""
-        return while_unchanged(self.model, self._described)["model"]
+        """Hash (128 bits, hexadecimal) of the weights and of all that decides what is read of a text, as they are now."""
+        weights = while_unchanged(self.model, lambda: {"weights": hash_weights(self.model.state_dict())})["weights"]
+        return digest_of([weights, json.dumps(self._settings(), sort_keys=True, default=str)])
 
-    def _described(self) -> dict[str, str]:
+    def _settings(self) -> list[Any]:
         model = self.model
-        modules = [[type(module).__name__, module.get_config_dict()] for module in model.modules() if hasattr(module, "get_config_dict")]
-        settings = [modules, model.prompts, model.similarity_fn_name, getattr(model, "max_active_dims", None), _vocabulary(model.tokenizer)]
-        return {"model": digest_of([hash_weights(model.state_dict()), json.dumps(settings, sort_keys=True, default=str)])}
+        modules = [module for module in model.modules() if hasattr(module, "get_config_dict")]
+        tokenizers = {id(module.tokenizer): module.tokenizer for module in modules if getattr(module, "tokenizer", None) is not None}
+        return [
+            [[type(module).__name__, _without(module.get_config_dict(), _LEARNED)] for module in modules],
+            list(map(_reading, tokenizers.values())),
+            [model.prompts, model.default_prompt_name, model.similarity_fn_name, getattr(model, "max_active_dims", None)],
+        ]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
 
-def _vocabulary(tokenizer: Any) -> Any:
-    """What a tokeniser does; how far it cuts and pads differs from batch to batch, and its module's settings have it."""
+def _reading(tokenizer: Any) -> list[Any]:
+    """What a tokeniser does, how far it reads and from which end; the backend's own cut and padding differ from batch to batch."""
+    read = [getattr(tokenizer, name, None) for name in ("model_max_length", "truncation_side")]
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(backend, "to_str"):
-        return repr(tokenizer)
-    return {name: value for name, value in json.loads(backend.to_str()).items() if name not in ("truncation", "padding")}
+        return [repr(tokenizer), *read]
+    return [_without(json.loads(backend.to_str()), ("truncation", "padding")), *read]
+
+
+def _without(settings: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def open_library(name: str | Path, kind: str, family: Family, extra: str, device: str | torch.device | None) -> tuple[Any, str]:

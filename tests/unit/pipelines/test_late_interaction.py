@@ -87,6 +87,26 @@ def test_token_vectors_are_kept(model: MultiVectorEncoder, folder: Path, tmp_pat
         LateInteractionReranker(model, cache=tmp_path / "text.db")(FRAME)
 
 
+def test_the_fingerprint_follows_what_is_read_of_a_text(folder: Path, tmp_path: Path) -> None:
+    model = MultiVectorEncoder.from_pretrained(folder, device="cpu")
+    library = model.model
+    seen = {model.fingerprint()}
+    changes: list[tuple[object, str, object]] = [
+        (library, "max_seq_length", 20),
+        (library[0], "document_length", 12),
+        (library[0], "query_expansion", {"strategy": "fixed", "length": 12}),
+        (library, "prompts", {**library.prompts, "document": "the "}),
+        (library.tokenizer, "truncation_side", "left"),
+    ]
+    for number, (changed, name, value) in enumerate(changes, start=2):
+        setattr(changed, name, value)
+        model.encode_documents(["king queen " * 20, "cat"])
+        seen.add(model.fingerprint())
+        assert len(seen) == number, name
+    library.save(str(tmp_path / "changed"))
+    assert MultiVectorEncoder.from_pretrained(tmp_path / "changed", device="cpu").fingerprint() == model.fingerprint()
+
+
 def test_what_was_encoded_before_an_interruption_stays(model: MultiVectorEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late_interaction, "_DOCUMENTS", 3)
     encode, encoded = MultiVectorEncoder.encode_documents, list[str]()

@@ -204,6 +204,16 @@ def test_what_is_no_sparse_encoder_is_refused(folder: Path, tmp_path: Path, capl
     assert again.fingerprint() == before == SparseEncoder.from_pretrained(folder, device="cpu").fingerprint()
 
 
+def test_the_fingerprint_of_two_routes_follows_each_of_them(tmp_path: Path) -> None:
+    library_models.write_two_routes(tmp_path / "routes")
+    model = SparseEncoder.from_pretrained(tmp_path / "routes", device="cpu")
+    before = model.fingerprint()
+    model.encode_documents(["king queen"])  # of which the library learns the dimension
+    assert model.fingerprint() == before
+    model.model[0].sub_modules["document"][0].max_seq_length = 17
+    assert model.fingerprint() != before
+
+
 def library_models_other(folder: Path) -> SparseEncoder:
     return SparseEncoder.from_pretrained(library_models.write_splade(folder / "other-splade", seed=1), device="cpu")
 
