@@ -303,7 +303,7 @@ UNKNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "prompts": ("config_sentence_transformers.json", {"prompts": {"query": True}}),
     "truncate_dim": ("config_sentence_transformers.json", {"truncate_dim": "eight"}),
     "similarity_fn_name": ("config_sentence_transformers.json", {"similarity_fn_name": "euclidean"}),
-    "model_type": ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}),
+    "model_type": ("config_sentence_transformers.json", {"model_type": "Translator"}),
     "colour": ("config_sentence_transformers.json", {"colour": "red"}),
     "query_expansion": ("sentence_bert_config.json", {"query_expansion": {"length": 32}}),
     "transformer_task": ("sentence_bert_config.json", {"transformer_task": "fill-mask"}),
