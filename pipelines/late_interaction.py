@@ -17,8 +17,8 @@ from ance_ir.files import as_path
 from ance_ir.models import MultiVectorEncoder
 from ance_ir.models.library.token_cache import TokenCache
 from ance_ir.pipelines.bm25.documents import clean
-from ance_ir.pipelines.texts import FIELDS, title_and_text
-from ance_ir.ranking import check_queries, rank_results
+from ance_ir.pipelines.texts import FIELDS, title_and_text, with_texts
+from ance_ir.ranking import rank_results
 from ance_ir.settings import Setting, flag, having, of_kind
 from ance_ir.transformers import Configured, labelled
 
@@ -75,14 +75,9 @@ class LateInteractionReranker(Configured, pt.Transformer):
             UsageError: a query is no string.
             DocumentNotFoundError: a frame without ``text`` has documents that the dataset does not hold.
         """
-        needed = ["query", "text"] if self.dataset is None else ["query"]
-        pt.validate.result_frame(inp, extra_columns=needed, context=self)
+        read = with_texts(self, inp, self.dataset, FIELDS)
         if inp.empty:
             return inp.assign(score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
-        check_queries(inp)
-        read = inp
-        if self.dataset is not None and "text" not in inp.columns:
-            read = self.dataset.text_loader(FIELDS).transform(inp)
         scores = self._scores(np.array(list(map(clean, inp["query"])), dtype=object), np.array(title_and_text(read), dtype=object))
         return rank_results(inp.assign(score=scores.astype(np.float64)))
 

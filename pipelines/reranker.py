@@ -16,7 +16,8 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP
 from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.models import CrossEncoder, PassageScheme
-from ance_ir.ranking import check_queries, rank_results
+from ance_ir.pipelines.texts import with_texts
+from ance_ir.ranking import rank_results
 from ance_ir.settings import Setting, flag, having, of_kind, text
 from ance_ir.transformers import Configured, labelled
 
@@ -97,14 +98,9 @@ class BertReranker(Configured, pt.Transformer):
             UsageError: a query is no string.
             DocumentNotFoundError: a frame without ``text`` has documents that the dataset does not hold.
         """
-        needed = ["query", "text"] if self.dataset is None else ["query"]
-        pt.validate.result_frame(inp, extra_columns=needed, context=self)
+        read = with_texts(self, inp, self.dataset, self.model.settings.fields)
         if inp.empty:
             return inp.assign(score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
-        check_queries(inp)
-        read = inp
-        if self.dataset is not None and "text" not in inp.columns:
-            read = self.dataset.text_loader(self.model.settings.fields).transform(inp)
         texts = self.model.settings.join_frame(read)
         combine = parse_aggregation(self.aggregation).combine
         with tqdm(desc="reranking", unit=" passages", disable=not self.verbose) as bar:
