@@ -81,7 +81,7 @@ def open_contender(
         folder: a checkpoint that this package wrote.
         length: tokens of a text.
         device: where to compute.
-        texts: on the first of which sentence-transformers chooses its batch size.
+        texts: on the first of which sentence-transformers chooses its batch size, and int8 by NNCF is calibrated.
         batch: the batch size that it chose before.
 
     Returns:
@@ -93,7 +93,7 @@ def open_contender(
     if name == LIBRARY:
         return _library(folder, length, device, texts, batch)
     if name in RUNTIMES:
-        return name, _graph(name, folder, length)
+        return name, _graph(name, folder, length, texts)
     if name == PLAIN:
         return PLAIN, _plain(DenseEncoder.from_pretrained(folder, device=device, passage_length=length), length)
     precision: Any = name.removeprefix(OURS).strip() or "float32"
@@ -108,10 +108,10 @@ def _opened(folder: Path, length: int, device: str) -> Any:
     return model
 
 
-def _graph(name: str, folder: Path, length: int) -> Contender:
+def _graph(name: str, folder: Path, length: int, texts: Sequence[str]) -> Contender:
     """An exported graph in the hands of sentence-transformers, with its default batches."""
     model = _opened(folder, length, "cpu")
-    put_in(name, folder, model)
+    put_in(name, folder, model, texts)
     return Contender(encode=lambda some: model.encode(list(some), batch_size=_BATCH, convert_to_numpy=True), module=model[0])
 
 

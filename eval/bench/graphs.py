@@ -5,7 +5,8 @@ The backends themselves need optimum-onnx and optimum-intel, which do not run wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,8 @@ from ance_ir.optional import optional
 Inputs = Mapping[str, np.ndarray]
 
 _OUTPUT = "last_hidden_state"
+_SAMPLES = 300
+"""As many as NNCF takes by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +36,13 @@ class Runtime:
     Attributes:
         precision: what it computes in.
         packages: modules that it needs.
-        open: from the folder of a checkpoint, beside which the graph is written, to what maps inputs to hidden states ``[B, L, H]``.
+        open: from the folder of a checkpoint, beside which the graph is written, and inputs to calibrate it with, to what maps inputs to
+            hidden states ``[B, L, H]``.
     """
 
     precision: Precision
     packages: tuple[str, ...]
-    open: Callable[[Path], Callable[[Inputs], np.ndarray]]
+    open: Callable[[Path, Sequence[Inputs]], Callable[[Inputs], np.ndarray]]
 
 
 def _exported(checkpoint: Path, form: str) -> Path:
@@ -49,10 +53,12 @@ def _exported(checkpoint: Path, form: str) -> Path:
     return folder
 
 
-def _openvino(precision: str) -> Callable[[Path], Callable[[Inputs], np.ndarray]]:
-    def opened(checkpoint: Path) -> Callable[[Inputs], np.ndarray]:
+def _openvino(precision: str, *, calibrated: bool = False) -> Callable[[Path, Sequence[Inputs]], Callable[[Inputs], np.ndarray]]:
+    def opened(checkpoint: Path, samples: Sequence[Inputs]) -> Callable[[Inputs], np.ndarray]:
         openvino = optional("openvino", needed_for="this benchmark", remedy="pip install 'ance_ir[export]'")
         path = _exported(checkpoint, "openvino") / "openvino" / "openvino_model.xml"
+        if calibrated:
+            path = _calibrated(path, samples)
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         compiled = openvino.Core().compile_model(path, "CPU", settings)  # the hint is optimum-intel's default
         names = {name for port in compiled.inputs for name in port.names}
@@ -66,8 +72,23 @@ def _openvino(precision: str) -> Callable[[Path], Callable[[Inputs], np.ndarray]
     return opened
 
 
-def _onnx(quantized: bool) -> Callable[[Path], Callable[[Inputs], np.ndarray]]:
-    def opened(checkpoint: Path) -> Callable[[Inputs], np.ndarray]:
+def _calibrated(path: Path, samples: Sequence[Inputs]) -> Path:
+    """The graph with weights and inputs in 8 bits, whose ranges NNCF finds with samples, in the way of its quantiser for transformers."""
+    into = path.with_name("openvino_model_qint8.xml")
+    if not into.exists():
+        openvino = optional("openvino", needed_for="this benchmark", remedy="pip install 'ance_ir[export]'")
+        os.environ.setdefault("NNCF_CI", "1")  # otherwise it reports its use to its makers
+        nncf = optional("nncf", needed_for="this benchmark", remedy="pip install nncf")
+        graph = openvino.Core().read_model(path)
+        names = {name for port in graph.inputs for name in port.names}
+        data = nncf.Dataset([{name: array for name, array in inputs.items() if name in names} for inputs in samples])
+        kind, preset = nncf.ModelType.TRANSFORMER, nncf.QuantizationPreset.MIXED
+        openvino.save_model(nncf.quantize(graph, data, model_type=kind, preset=preset, subset_size=len(samples)), into)
+    return into
+
+
+def _onnx(quantized: bool) -> Callable[[Path, Sequence[Inputs]], Callable[[Inputs], np.ndarray]]:
+    def opened(checkpoint: Path, samples: Sequence[Inputs]) -> Callable[[Inputs], np.ndarray]:
         runtime = optional("onnxruntime", needed_for="this benchmark", remedy="pip install 'ance_ir[export]'")
         path = _exported(checkpoint, "onnx") / "onnx" / "model.onnx"
         if quantized:
@@ -101,6 +122,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     "OpenVINO, batches of 32": Runtime(precision="float32", packages=("openvino",), open=_openvino("f32")),
     "ONNX Runtime, batches of 32": Runtime(precision="float32", packages=_EXPORTERS, open=_onnx(False)),
     "OpenVINO bfloat16, batches of 32": Runtime(precision="bfloat16", packages=("openvino",), open=_openvino("bf16")),
+    "OpenVINO int8 (NNCF), batches of 32": Runtime(precision="int8", packages=("openvino", "nncf"), open=_openvino("f32", calibrated=True)),
     "ONNX Runtime int8, batches of 32": Runtime(precision="int8", packages=_EXPORTERS, open=_onnx(True)),
 }
 
@@ -117,12 +139,16 @@ def runnable(precisions: list[Precision], device: str) -> list[str]:
     ]
 
 
-def put_in(name: str, checkpoint: Path, model: Any) -> None:
-    """Have a ``SentenceTransformer`` compute the hidden states with a runtime."""
-    run = RUNTIMES[name].open(checkpoint)
+def put_in(name: str, checkpoint: Path, model: Any, texts: Sequence[str]) -> None:
+    """Have a ``SentenceTransformer`` compute the hidden states with a runtime, which is calibrated with the first texts if need be."""
+    run = RUNTIMES[name].open(checkpoint, [_arrays(model.preprocess([text])) for text in texts[:_SAMPLES]])
 
     def forward(return_dict: bool = True, **features: Tensor) -> BaseModelOutput:
-        hidden_BLH = run({name: tensor.numpy() for name, tensor in features.items() if isinstance(tensor, Tensor)})
+        hidden_BLH = run(_arrays(features))
         return BaseModelOutput(last_hidden_state=torch.from_numpy(hidden_BLH))
 
     model[0].model.forward = forward
+
+
+def _arrays(features: Mapping[str, Any]) -> Inputs:
+    return {name: tensor.numpy() for name, tensor in features.items() if isinstance(tensor, Tensor)}

@@ -183,7 +183,7 @@ def test_encode_takes_the_passage_tower_of_two(tmp_path: Path, folder: Path, mon
     assert found["least cosine"].min() > 0.999
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * ("NNCF" in name)) for name in RUNTIMES])
 def test_a_graph_takes_the_place_of_torch(name: str, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name not in runnable([RUNTIMES[name].precision], "cpu"):
         pytest.skip("not here")
@@ -194,7 +194,7 @@ def test_a_graph_takes_the_place_of_torch(name: str, exported: Path, monkeypatch
     expected = DenseEncoder.from_pretrained(exported, device="cpu", passage_length=16).encode_passages(texts)
     monkeypatch.setattr(BertModel, "forward", None)  # no torch
     found = contender.encode(texts)
-    least = {"float32": 1 - 1e-6, "bfloat16": 0.999, "int8": 0.98}[RUNTIMES[name].precision]
+    least = {"float32": 1 - 1e-6, "bfloat16": 0.999, "int8": 0.9 if "NNCF" in name else 0.98}[RUNTIMES[name].precision]  # of random weights
     assert (found * expected).sum(1).min() > least
     assert np.abs(found - expected).max() < 1e-5 or RUNTIMES[name].precision != "float32"
 
