@@ -147,6 +147,7 @@ setup(
             "axe-core-python>=0.1",
             "httpx>=0.28",
             "hypothesis>=6.145",
+            "lightgbm>=4.6",
             # The int8 of a contender of "ance-ir bench encode".
             "nncf>=3.4",
             "openai>=3.40",

@@ -26,6 +26,7 @@ from ance_ir.files import as_path
 from ance_ir.indexes import AnceIndex
 from ance_ir.models.compute.precision import Precision
 from ance_ir.notices import examples
+from ance_ir.pipelines.systems.folders import open_index
 
 logger = logging.getLogger(__name__)
 
@@ -151,25 +152,30 @@ def search_index(
     model: str | None = None,
     precision: Precision | None = None,
 ) -> SystemRun:
-    """Search a dense index with the model that made it.
+    """Search an index of any kind: a dense or sparse one with the model that made it.
 
     Args:
         folder: the index's.
         queries: frame of ``qid`` and ``query``.
         num_results: documents a query.
-        backend: how it is searched, see ``DenseRetriever``.
+        backend: how a dense one is searched, see ``DenseRetriever``.
         aggregation: how a document is scored by its passages, see there.
         device: where the model computes.
         model: where it is now, if it has moved.
-        precision: what it computes in.
+        precision: what a dense one's model computes in.
 
     Raises:
+        UsageError: an option is not for this kind of index.
         IndexingError: there is no index.
         ModelError: its model is not available.
         DatasetError: there are no queries, or a qid is none or comes twice.
     """
     queries = check_queries(queries)
-    index = AnceIndex(folder)
+    index = open_index(as_path(folder), device=device, model=model)
+    if not isinstance(index, AnceIndex):
+        if (backend, aggregation, precision) != ("exact", "max", None):
+            raise UsageError(f"{folder} is no dense index: backend, aggregation and precision are for these alone")
+        return _run(index.retriever(num_results=num_results), queries)
     opened = index.model(model, device, precision)
     return _run(index.retriever(opened, num_results=num_results, backend=backend, aggregation=aggregation), queries)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pyterrier.utils import byte_count_to_human_readable as human
 
 from ance_ir.indexes.search.exact import MEMORY_BUDGET
+from ance_ir.indexes.store.graphs import describe_graphs
 from ance_ir.indexes.store.snapshot import Snapshot
 from ance_ir.notebooks import html_table
 
@@ -32,8 +33,13 @@ class IndexInfo(dict[str, str]):
         return html_table(str(self.folder), self)
 
 
+def size_on_disk(folder: Path) -> str:
+    """The size of a folder's files, as people read it."""
+    return str(human(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())))
+
+
 def index_info(opened: Snapshot) -> IndexInfo:
-    """Counts, size, model and memory of an index."""
+    """Counts, size, model, memory and corpus graphs of an index."""
     manifest, store, table = opened.manifest, opened.vectors, opened.table
     rows = {"documents": f"{table.live:,}"}
     if len(table.deleted):
@@ -43,7 +49,7 @@ def index_info(opened: Snapshot) -> IndexInfo:
     rows["vectors"] = (
         f"{len(store):,} × {store.dimension} {store.dtype}, in {len(store.shards)} {'shards' if len(store.shards) > 1 else 'shard'}"
     )
-    rows["size on disk"] = human(sum(path.stat().st_size for path in opened.folder.rglob("*") if path.is_file()))
+    rows["size on disk"] = size_on_disk(opened.folder)
     encoding = manifest["encoding"]
     if encoding is None:
         rows["model"] = "not recorded: built from vectors"
@@ -55,7 +61,8 @@ def index_info(opened: Snapshot) -> IndexInfo:
         rows["cut by"] = encoding["passages"] or "nothing: a vector is a document"
         rows["lengths"] = f"queries {text['query_length']}, passages {text['passage_length']} tokens"
         rows["encoded in"] = encoding["precision"]
-    vectors = len(store) * store.dimension
+    vectors, graphs = len(store) * store.dimension, describe_graphs(opened.folder, manifest)
     rows["memory, exact"] = f"{human(MEMORY_BUDGET)} at most, and fast where {human(vectors * store.dtype.itemsize)} of page cache are free"
     rows["memory, Faiss flat"] = f"{human(vectors * 4)} of page cache"
+    rows |= {f"corpus graph{'' if number == 1 else f' {number}'}": text for number, text in enumerate(graphs, 1)}
     return IndexInfo(opened.folder, rows)

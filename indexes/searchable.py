@@ -275,7 +275,7 @@ class SearchableIndex:
             )
 
     def info(self) -> IndexInfo:
-        """What the index holds, by which model it was made, and what memory searching it needs; by name, shown as a table."""
+        """What the index holds, by which model it was made, what memory searching it needs, and its corpus graphs; by name, as a table."""
         return index_info(self._opened)
 
     def __repr__(self) -> str:

@@ -52,13 +52,12 @@ def find_pisa(needed_for: str, instead: str) -> Any:
 
 
 @contextlib.contextmanager
-def building(script: str, arguments: Sequence[str], needed: str) -> Iterator[Callable[[str], None]]:
+def building(script: str, arguments: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """Run a script on PISA's extension, ``pisathon``: yield a function that passes it a line, its standard input; wait for its end.
 
     Args:
         script: Python.
         arguments: of the script.
-        needed: what building needs, for errors.
 
     Raises:
         IndexingError: PISA ended with an error.
@@ -73,7 +72,7 @@ def building(script: str, arguments: Sequence[str], needed: str) -> Iterator[Cal
             log.seek(0)
             lines = log.read().decode(errors="replace").split("\n")
             reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
-            return IndexingError(f"PISA could not build the index, which needs {needed}: {reason}")
+            return IndexingError(f"PISA could not build the index: {reason}")
 
         def add(line: str) -> None:
             try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ance_ir.cli import _adaptive_bench
+from ance_ir.cli import _stage_benches
 from ance_ir.cli._options import DATASET, NEIGHBOURS, PRECISIONS, UserPath, dataset_options, device_option, only
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Example:
   ance-ir bench ann --dataset msmarco-mini --documents 20000 --layers 0
   ance-ir bench adaptive --dataset msmarco-mini --precision bfloat16
   ance-ir bench graph --vectors 1000000 --backend ivf
+  ance-ir bench sparse --dataset vaswani
   ance-ir bench encode --dataset vaswani --dataset msmarco-mini --format markdown
   ance-ir bench ingest --dataset msmarco-mini --workers 2
   ance-ir bench pipeline --documents 500 --queries 4
@@ -38,12 +39,14 @@ Example:
 
 @click.command(
     "bench",
-    short_help="Measure search, adaptive retrieval, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
+    short_help="Measure search, adaptive and sparse retrieval, encoding, pipelines, training, mining, the server, a GPU, units of work",
     epilog=EXAMPLE,
 )
 @click.argument(
     "what",
-    type=click.Choice(["search", "ann", "adaptive", "graph", "encode", "ingest", "pipeline", "train", "mine", "serve", "gpu", "units"]),
+    type=click.Choice(
+        ["search", "ann", "adaptive", "graph", "sparse", "encode", "ingest", "pipeline", "train", "mine", "serve", "gpu", "units"]
+    ),
 )
 @click.option("--vectors", type=click.IntRange(min=1000), default=100_000, show_default=True, help="search, graph, units: vectors.")
 @dataset_options(
@@ -76,7 +79,7 @@ Example:
     help="encode: a precision to measure in addition to float32; may be repeated; adaptive: that of encoding.  "
     "[default: all available; adaptive: float32]",
 )
-@click.option("--split", help="train, mine, ann, adaptive: the queries.  [default: train; ann, adaptive: the first split]")
+@click.option("--split", help="train, mine, ann, adaptive, sparse: the queries.  [default: train; ann, adaptive, sparse: the first]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="train: queries of a step.")
 @click.option("--steps", type=click.IntRange(min=2), default=4, show_default=True, help="train: of a turn; the first does not count.")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="mine, ann: documents of a ranking.")
@@ -115,9 +118,9 @@ def command(what: str, form: str, **options: Any) -> None:
     The contenders take turns in each round, and the medians of the rounds are shown. search: milliseconds, ours divided by the best of the
     others, Faiss divided by ours; on a GPU next to torch with vectors that are there. ann: approximate search by ours, Faiss, hnswlib and
     usearch, with the effort that finds --recall of the exact hits. adaptive: reranking by vectors with and without neighbours, and what a
-    query costs. graph: building a corpus graph of random vectors, and searching with it. encode, ingest, mine: a first round does not
-    count. ingest: from documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with the
-    paper's figures.
+    query costs. graph: building a corpus graph of random vectors, and searching with it. sparse: indexes whose weights have fewer and
+    fewer bits; of a model that is no sparse encoder, BM25's weights of its tokens. encode, ingest, mine: a first round does not count.
+    ingest: from documents to vectors on disk with a model that costs nothing. pipeline: the paper's efficiency table, with its figures.
     docs/benchmarks.md explains the columns. gpu: encoding, search and training on a card, next to what it could do, with bars. serve:
     `ance-ir serve` under load from another process, next to the same systems in Python, with bars (docs/serve.md).
     units: what one unit of each kind of work costs on this machine, for `ance-ir plan`.
@@ -139,6 +142,7 @@ _DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
     "ann": {"documents": 100_000, "queries": 500, "split": None},
     "graph": {"queries": 200, "backend": "exact"},
     "ingest": {"documents": 20_000},
+    "sparse": {"split": None},
     "serve": {"documents": 20_000},
 }
 
@@ -271,8 +275,9 @@ def _units(*, datasets: tuple[str, ...], model: str, out: Path | None, **options
 _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
     "search": _search,
     "ann": _ann,
-    "adaptive": _adaptive_bench.adaptive,
-    "graph": _adaptive_bench.graph,
+    "adaptive": _stage_benches.adaptive,
+    "graph": _stage_benches.graph,
+    "sparse": _stage_benches.sparse,
     "encode": _encode,
     "ingest": _ingest,
     "pipeline": _pipeline,

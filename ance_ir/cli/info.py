@@ -13,16 +13,17 @@ from ance_ir.registries import DATASET_LAYOUTS
 if TYPE_CHECKING:
     from ance_ir.datasets import Dataset
 
-HELP = f"""Show what a dataset holds, or the properties and text settings of a model.
+HELP = f"""Show what a dataset or an index holds, or the properties and text settings of a model.
 
-NAME is a dataset (a file or folder, a name under $ANCE_IR_DATA, an ir_datasets id) or a model: an encoder, a reranker or a reader, by a
-folder, a training run, a DPR file, a hub name, or two names with a comma between them for towers that are published separately.
+NAME is a dataset (a file or folder, a name under $ANCE_IR_DATA, an ir_datasets id), the folder of an index, or a model: an encoder (dense,
+sparse, multi-vector), a reranker or a reader, by a folder, a training run, a DPR file, a hub name, or two names with a comma between them
+for towers that are published separately.
 
 Of a dataset: its layout, counts, splits, an example, and what looks odd. Layouts:
 
 {listing(DATASET_LAYOUTS)}
 
-Of a model: its architecture and text settings; --query-length, --passage-length and --text are for encoders.
+Of a model: its architecture and text settings; --query-length, --passage-length and --text are for dense encoders.
 """
 EXAMPLE = """
 \b
@@ -33,7 +34,7 @@ Example:
 """
 
 
-@click.command("info", short_help="Show what a dataset holds, or the properties of a model", help=HELP, epilog=EXAMPLE)
+@click.command("info", short_help="Show what a dataset or an index holds, or the properties of a model", help=HELP, epilog=EXAMPLE)
 @click.argument("name", callback=named_columns)
 @column_option
 @click.option("--as", "kind", type=click.Choice(["model", "dataset"]), help="Which of them NAME is, where it could be both.")
@@ -41,10 +42,18 @@ Example:
 def command(
     name: str, kind: Literal["model", "dataset"] | None, query_length: int | None, passage_length: int | None, text: tuple[str, ...]
 ) -> None:
-    """Show what a dataset holds, or the properties and text settings of a model."""
+    """Show what a dataset or an index holds, or the properties and text settings of a model."""
+    from ance_ir.files import as_path
+    from ance_ir.pipelines.systems.contents import is_index
+    from ance_ir.pipelines.systems.folders import open_index
     from ance_ir.workflows.kinds import dataset_or_none
 
     changes = text_settings(query_length, passage_length, text)
+    if is_index(as_path(name)):
+        if changes or kind is not None:
+            raise click.UsageError(f"{name} is an index, neither dataset nor model")
+        click.echo(open_index(as_path(name)).info())
+        return
     dataset = dataset_or_none(name, kind)
     if dataset is None:
         _model(name, changes)
@@ -84,10 +93,16 @@ def _dataset(dataset: Dataset) -> None:
 def _model(name: str, changes: Mapping[str, object]) -> None:
     from ance_ir import models
     from ance_ir.models.dense.published import find_published, published_models
+    from ance_ir.models.library import LIBRARY
 
     family = models.find_family(name)
     if changes and family != "encoder":
-        raise click.UsageError(f"{name} is a {family}, which has no text settings of an encoder")
+        raise click.UsageError(f"{name} is a {family}, which has no text settings of a dense encoder")
+    if family in LIBRARY:
+        wrapped = LIBRARY[family].from_pretrained(name, device="cpu")
+        click.echo(wrapped.name)
+        _table({"layout": f"{family}, opened by sentence-transformers", **wrapped.properties()})
+        return
     opened = models.open(name, device="cpu", **changes)
     rows = {"layout": opened.origin.layout, **opened.properties(), "unused weights": ", ".join(opened.unused) or "none"}
     if name in published_models():

@@ -16,7 +16,9 @@ import select
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 import click
 
@@ -45,16 +47,19 @@ SUMMARIES = {
     "suites": "Show how collections are evaluated",
     "push": "Upload a model or an index to the Hugging Face hub",
     "runs": "Show training runs, side by side",
-    "info": "Show what a dataset holds, or the properties of a model",
+    "info": "Show what a dataset or an index holds, or the properties of a model",
     "models": "List the published encoders that are known by name",
     "layouts": "List the layouts of collections and training data",
     "study": "Compare negatives as the paper does",
     "paper": "Make the paper's analyses, each with table, picture and verdict",
     "reproduce": "Reproduce published figures with the released checkpoints",
     "plan": "Say what a job will need: hours, disk, memory, money",
-    "bench": "Measure search, adaptive retrieval, encoding, tokenising, pipelines, training, mining, the server, a GPU, units of work",
+    "bench": "Measure search, adaptive and sparse retrieval, encoding, pipelines, training, mining, the server, a GPU, units of work",
 }
 """Each subcommand and its short help, written here so that ``ance-ir --help`` imports none of them."""
+
+_LIBRARY = "sentence_transformers"
+"""Its warnings are shown as ours are."""
 
 _SURROUNDINGS = {
     getattr(errno, name)
@@ -70,18 +75,50 @@ _SURROUNDINGS = {
 def group(ctx: click.Context, verbose: int) -> None:
     """Dense retrieval with ANCE: train, index, search and evaluate."""
     logger = logging.getLogger("ance_ir")
-    handler = logging.StreamHandler()
+    handler = _BesideBars()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s") if verbose else _Plain())
     handler.addFilter(Once())
-    level = logger.level
+    level, shown = logger.level, (logger, logging.getLogger(_LIBRARY))
 
     def restore() -> None:
-        logger.removeHandler(handler)
+        for one in shown:
+            one.removeHandler(handler)
         logger.setLevel(level)
 
-    logger.addHandler(handler)
+    ctx.with_resource(_own_warnings_logged())
+    for one in shown:
+        one.addHandler(handler)
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
     ctx.call_on_close(restore)
+
+
+@contextlib.contextmanager
+def _own_warnings_logged() -> Iterator[None]:
+    """Log the Python warnings of this package, such as of names that will go, which are shown without the file and line of our code."""
+    others, folder = warnings.showwarning, os.path.dirname(os.path.dirname(__file__))
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+    ) -> None:
+        if filename.startswith(folder + os.sep):
+            logging.getLogger("ance_ir").warning("%s", message)
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = others
+
+
+class _BesideBars(logging.StreamHandler[TextIO]):
+    """Writes to standard error; progress bars are cleared for a line, and drawn again below it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        bars = sys.modules.get("tqdm")  # where nobody has imported it, there are none
+        with bars.tqdm.external_write_mode(file=self.stream) if bars is not None else contextlib.nullcontext():
+            super().emit(record)
 
 
 class _Plain(logging.Formatter):

@@ -178,6 +178,9 @@ def _show(queries: pd.DataFrame, run: pd.DataFrame, dataset: Dataset | None) -> 
         run = dataset.text_loader(["title", "text"]).transform(run)
     for qid, query in zip(queries["qid"], queries["query"], strict=True):
         click.echo(f"\n{qid}: {query}")
-        for row in run[run["qid"] == qid].to_dict("records"):
+        found = run[run["qid"] == qid]
+        if found.empty:
+            click.echo("      nothing found")
+        for row in found.to_dict("records"):
             text = " ".join(f"{row.get('title', '')} {row.get('text', '')}".split())
             click.echo(f"{row['rank'] + 1:4d}  {row['score']:8.4f}  {row['docno']}" + (f"  {text[:120]}" if text else ""))

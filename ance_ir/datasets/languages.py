@@ -101,24 +101,34 @@ def other_language(texts: Iterable[str]) -> str | None:
     """What tells that texts are not English: the language of their frequent words, or the script of most letters; ``None`` for English and
     wherever neither is clear, as in short texts, in lists of names and in code.
     """
-    letters: Counter[str] = Counter()
     words: Counter[str] = Counter()
     for text in texts:
-        found = _WORD.findall(text.lower())
-        words.update(found)
-        for word in found:
-            letters[unicodedata.name(word[0], "").partition(" ")[0]] += 1
-    count = words.total()
-    if count < _FEWEST:
+        words.update(_WORD.findall(text.lower()))
+    if words.total() < _FEWEST:
         return None
-    latin = letters.pop("LATIN", 0)
-    if latin < count / 2:
-        script = letters.most_common(1)[0][0]
-        return f"{script if script == 'CJK' else script.capitalize()} script"
+    script = _script(words)
+    if script is not None:
+        return script
     shares = {language: _share(known.split(), words) for language, known in _WORDS.items()}
     english = shares.pop("English")
     likely = max(shares, key=lambda language: shares[language])
     return likely if shares[likely] >= max(_COMMON, 2 * english) else None
+
+
+def script_of(text: str) -> str | None:
+    """The script of most words of a text, ``"Arabic script"``; ``None`` for the Latin one, and where there is no word."""
+    return _script(Counter(_WORD.findall(text)))
+
+
+def _script(words: Counter[str]) -> str | None:
+    letters: Counter[str] = Counter()
+    for word, count in words.items():
+        letters[unicodedata.name(word[0], "").partition(" ")[0]] += count
+    latin = letters.pop("LATIN", 0)
+    if not letters or latin >= words.total() / 2:
+        return None
+    script = letters.most_common(1)[0][0]
+    return f"{script if script == 'CJK' else script.capitalize()} script"
 
 
 def _share(known: list[str], words: Counter[str]) -> float:

@@ -1,4 +1,4 @@
-"""Benchmarks of search, adaptive retrieval, encoding, the way to it, pipelines and training, by contenders in turn; and of a GPU."""
+"""Benchmarks of search, adaptive and sparse retrieval, encoding, the way to it, pipelines and training, and of a GPU."""
 
 from ance_ir.eval.bench.adaptive import bench_adaptive
 from ance_ir.eval.bench.ann import bench_ann
@@ -9,6 +9,7 @@ from ance_ir.eval.bench.gpu import bench_gpu
 from ance_ir.eval.bench.ingest import bench_ingest
 from ance_ir.eval.bench.pipeline import bench_pipeline
 from ance_ir.eval.bench.search import bench_search, left_out
+from ance_ir.eval.bench.sparse import bench_sparse
 from ance_ir.eval.bench.train import bench_train
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "bench_ingest",
     "bench_pipeline",
     "bench_search",
+    "bench_sparse",
     "bench_train",
     "left_out",
 ]

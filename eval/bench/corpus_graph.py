@@ -18,6 +18,7 @@ import pandas as pd
 from ance_ir.eval.bench.adaptive import contenders, each_query
 from ance_ir.eval.bench.rounds import alternate, medians
 from ance_ir.indexes import AnceIndex
+from ance_ir.indexes.graph import checked_graph_backend
 from ance_ir.models import DenseEncoder
 from ance_ir.processes import watched_memory
 
@@ -59,7 +60,11 @@ def bench_corpus_graph(
         A row for the graph: ``seconds`` and the peak of memory in ``MiB``, without mapped files; and a row for each way to find the best:
         documents that are ``scored`` for a query, the share of the exact first 10 that is found, milliseconds of a query alone (medians of
         the rounds). NaN where this does not apply.
+
+    Raises:
+        UsageError: nothing finds neighbours by that name.
     """
+    checked_graph_backend(backend)
     encoder, generator = DenseEncoder.from_pretrained(model, device="cpu", layers=0), np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         index = AnceIndex(Path(folder) / "x.ance", dtype="float16").index(_documents(vectors, encoder.dimension, generator))

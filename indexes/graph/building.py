@@ -21,11 +21,11 @@ from ance_ir.indexes.search.device import exact_searcher
 from ance_ir.indexes.search.searcher import VectorSearcher
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.indexes.store.docno_lookup import docno_lookup
+from ance_ir.indexes.store.graphs import META
 from ance_ir.indexes.store.snapshot import faiss_folder
 from ance_ir.indexes.store.vectors import VectorStore
 from ance_ir.progress import Progress, Told
 
-META = "pt_meta.json"
 EDGES, WEIGHTS, DOCNOS = "edges.u32.np", "weights.f16.np", "docnos.npids"
 _PARTS = "parts.json"
 _DOCNOS = 1 << 16

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
-from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.indexes.ann.build import UNWRITABLE
 from ance_ir.indexes.ann.settings import checked_backend, resolve
 from ance_ir.indexes.cluster.connection import is_cluster
-from ance_ir.indexes.graph.building import EDGES, META, WEIGHTS, build_graph
+from ance_ir.indexes.graph.building import EDGES, WEIGHTS, build_graph
 from ance_ir.indexes.graph.neighbours import MOST_NEIGHBOURS, number_at, place_of
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.indexes.store.docno_lookup import npids_for
+from ance_ir.indexes.store.graphs import read_meta, state_of
 from ance_ir.indexes.store.snapshot import graphs_named, read_manifest
 from ance_ir.locks import make_once
 from ance_ir.optional import optional
 from ance_ir.progress import Told
 from ance_ir.settings import as_integer
-from ance_ir.typed_json import read_typed
 
 _WHAT, _EXTRA = "corpus graphs", "adaptive"
-
-
-class _Meta(TypedDict):
-    type: str
-    format: str
-    doc_count: int
-    k: int
-    backend: str
-    index: str
 
 
 def checked_graph_backend(text: str) -> str:
@@ -76,7 +66,7 @@ def graph_of(
             "doc_count": len(index),
             "k": k,
             "backend": backend,
-            "index": digest_of(index.manifest),
+            "index": state_of(index.manifest),
         }
 
         def make() -> None:
@@ -115,7 +105,7 @@ def _changed(index: SearchableIndex) -> IndexingError:
 def _holds(folder: Path, meta: dict[str, Any]) -> bool:
     """Whether there is a graph of the index as it is, with as many neighbours or more."""
     try:
-        found = read_typed(folder / META, _Meta, error=DamagedIndexError, remedy=f"remove {folder}")
+        found = read_meta(folder)
     except FileNotFoundError:
         return False
     return bool(found["k"] >= meta["k"]) and {**found, "k": 0} == {**meta, "k": 0}
@@ -127,7 +117,7 @@ def _open(library: Any, folder: Path, k: int) -> Any:
     Raises:
         DamagedIndexError: its files do not have the size that they should have, or name documents that there are not.
     """
-    found = read_typed(folder / META, _Meta, error=DamagedIndexError, remedy=f"remove {folder}")
+    found = read_meta(folder)
     for name, width in ((EDGES, 4), (WEIGHTS, 2)):
         expected, path = width * found["k"] * found["doc_count"], folder / name
         size = path.stat().st_size if path.exists() else 0

@@ -18,6 +18,8 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 _READ = (1, FORMAT)  # 1 has no updates, and no checksums but of shards
 _REMEDY = "build the index again"
+_DOCNOS = "docnos"
+"""A folder that indexes for BM25 and of sparse vectors have."""
 
 
 class _Encoding(TypedDict):
@@ -135,6 +137,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if read_typed(path, _Format, error=DamagedIndexError, remedy=_REMEDY)["format"] not in _READ:
             raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build the index again")
         manifest: dict[str, Any] = read_typed(path, _Manifest, error=DamagedIndexError, remedy=_REMEDY)
+    except DamagedIndexError as error:
+        if (folder / _DOCNOS).is_dir():
+            others = "`ance-ir index info` and `ance-ir search` take those of other kinds"
+            raise IndexingError(f"{folder} is no dense index; {others}") from error
+        raise
     except FileNotFoundError as error:
         raise DamagedIndexError(f"{folder}: there is no manifest.json, so the index is not complete; build it again") from error
     names = [(r"vectors-\d+\.npy", shard["file"]) for shard in manifest["shards"]]

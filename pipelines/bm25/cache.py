@@ -32,12 +32,30 @@ def dataset_bm25(
         UsageError: there is no such engine, language, stemmer or list.
         MissingDependencyError: something that the engine needs is not installed.
     """
+    index = kept_bm25(dataset, engine=engine, stemmer=stemmer, stopwords=stopwords, language=language)
+    make_once(index.path, index.built, lambda: index.index(dataset.usable_documents()), "building the BM25 index")
+    return index
+
+
+def kept_bm25(
+    dataset: Dataset,
+    *,
+    engine: str | None = None,
+    stemmer: str | None = None,
+    stopwords: str | None = None,
+    language: str | None = None,
+) -> BM25Index:
+    """The index that ``dataset_bm25`` gives, of the same arguments, without building it: there may be none yet.
+
+    Raises:
+        UsageError: there is no such engine, language, stemmer or list.
+        MissingDependencyError: something that the engine needs is not installed.
+    """
     language = language_code(language or dataset.language or ENGLISH)
     engine = engine or (default_engine() if language == ENGLISH or stemmer == NONE else "lucene")
     chosen = ENGINES.find(engine)
     analysis, default = find_analysis(chosen, stemmer, stopwords, language), find_analysis(chosen, None, None)
     parts = [dataset.corpus_key, *([] if engine == "pisa" else [engine])]
     parts += [f"{name}-{getattr(analysis, name)}" for name in chosen.baked if getattr(analysis, name) != getattr(default, name)]
-    index = BM25Index(cache_folder() / "bm25" / "-".join(parts), engine=engine, stemmer=stemmer, stopwords=stopwords, language=language)
-    make_once(index.path, index.built, lambda: index.index(dataset.usable_documents()), "building the BM25 index")
-    return index
+    path = cache_folder() / "bm25" / "-".join(parts)
+    return BM25Index(path, engine=engine, stemmer=stemmer, stopwords=stopwords, language=language)

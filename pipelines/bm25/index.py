@@ -25,6 +25,7 @@ from ance_ir.datasets.languages import ENGLISH
 from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, IndexingError, UsageError
 from ance_ir.files import as_path, atomic_folder, restore, write_json
+from ance_ir.indexes.info import IndexInfo, size_on_disk
 from ance_ir.indexes.store.tie_order import tie_order
 from ance_ir.pipelines.bm25.documents import feed
 from ance_ir.pipelines.bm25.engine import K1, RM3, Analysis, B, Engine, Searcher, find_analysis
@@ -226,6 +227,12 @@ class BM25Index(pt.Indexer):
     ) -> BM25Retriever:
         """A PyTerrier retriever: queries to the index's best documents; see ``BM25Retriever``."""
         return BM25Retriever(self, num_results, k1, b, rm3=rm3, verbose=verbose)
+
+    def info(self) -> IndexInfo:
+        """What the index holds and how its texts were analysed; by name, shown as a table."""
+        rows = {"documents": f"{len(self):,}", "engine": self.engine, "language": self.language}
+        rows |= {"stemmer": self.stemmer, "stop words": self.stopwords, "size on disk": size_on_disk(self.path)}
+        return IndexInfo(self.path, rows)
 
     def __repr__(self) -> str:
         return f"BM25Index({str(self.path)!r}{'' if self.engine == 'pisa' else f', engine={self.engine!r}'})"

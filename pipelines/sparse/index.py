@@ -25,6 +25,7 @@ from ance_ir.datasets import DocnoMap
 from ance_ir.digests import digest_of
 from ance_ir.errors import DamagedIndexError, FingerprintError, IndexingError, ModelError, UsageError
 from ance_ir.files import as_path, atomic_folder, restore, write_json
+from ance_ir.indexes.info import IndexInfo, size_on_disk
 from ance_ir.indexes.store.tie_order import tie_order
 from ance_ir.locks import alone
 from ance_ir.models import SparseEncoder
@@ -54,6 +55,15 @@ class _Manifest(TypedDict):
     postings: int
     bits: int
     largest: float
+
+
+def checked_bits(bits: Any) -> int:
+    """A number of bits that weights can have.
+
+    Raises:
+        UsageError: it is none; the end of a sentence that begins with its name.
+    """
+    return as_integer(bits, 1, BITS)
 
 
 class SparseIndex(pt.Artifact, pt.Indexer):
@@ -89,12 +99,13 @@ class SparseIndex(pt.Artifact, pt.Indexer):
         device: str | None = None,
     ) -> None:
         require_pisa()
-        if not 1 <= as_integer(bits, 1) <= BITS:
-            raise UsageError(f"bits must be 1 to {BITS}, not {bits}")
+        try:
+            self.bits = checked_bits(bits)
+        except UsageError as error:
+            raise UsageError(f"bits {error}") from None
         super().__init__(as_path(path))
         self.folder = as_path(path)
         self.model = model
-        self.bits = bits
         self.threads = as_integer(threads, 1)
         self.overwrite = overwrite
         self.device = device
@@ -237,6 +248,21 @@ class SparseIndex(pt.Artifact, pt.Indexer):
     def retriever(self, num_results: int = 1000, *, verbose: bool = False) -> SparseRetriever:
         """A PyTerrier retriever: queries to the index's best documents; see ``SparseRetriever``."""
         return SparseRetriever(self, num_results, verbose=verbose)
+
+    def info(self) -> IndexInfo:
+        """What the index holds and by which model it was made; by name, shown as a table."""
+        made = self.manifest
+        return IndexInfo(
+            self.folder,
+            {
+                "documents": f"{made['documents']:,}",
+                "terms": f"{made['dimension']:,} in the vocabulary, {made['postings']:,} weights",
+                "weights": f"{made['bits']} bits, the largest is {made['largest']:.4g}",
+                "size on disk": size_on_disk(self.folder),
+                "model": made["model"],
+                "fingerprint": made["fingerprint"],
+            },
+        )
 
     def __repr__(self) -> str:
         return f"SparseIndex({str(self.folder)!r})"

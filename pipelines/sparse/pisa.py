@@ -66,7 +66,7 @@ def write_files(folder: Path, blocks: Blocks, documents: int, vocabulary: int) -
     with (folder / "fwd.documents").open("w", encoding="ascii") as stream:
         stream.writelines(f"{number}\n" for number in range(documents))
     _write_postings(folder, blocks, documents, frequencies)
-    with building(_SCRIPT, [str(folder.absolute())], "documents with terms"):
+    with building(_SCRIPT, [str(folder.absolute())]):
         pass
     for name in _POSTINGS:
         (folder / name).unlink()

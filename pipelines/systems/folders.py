@@ -6,7 +6,24 @@ from pathlib import Path
 
 from ance_ir.errors import UsageError
 from ance_ir.pipelines.systems.contents import artifact_of, is_index, model_in
-from ance_ir.pipelines.systems.kind import KINDS, Kind
+from ance_ir.pipelines.systems.kind import KINDS, KeptIndex, Kind
+
+
+def open_index(path: Path, *, device: str | None = None, model: str | None = None) -> KeptIndex:
+    """The index in a folder, whatever its kind.
+
+    Args:
+        path: the folder, or a dense index's name on the hub.
+        device: where its model computes.
+        model: where that is now, if it has moved.
+
+    Raises:
+        UsageError: it is an index that no stage is made of.
+        AnceError: it is damaged, or its kind cannot be searched here.
+    """
+    kind = kind_of(path)[0] if is_index(path) else KINDS["dense"]  # whose errors say what is missing
+    assert kind.index is not None, "a folder with a manifest is an index"
+    return kind.index(path, device=device, model=model)
 
 
 def kind_of(path: Path) -> tuple[Kind, str]:

@@ -1,15 +1,16 @@
-"""The protocol of kinds of stages: a kind says which words and folders are its stages, and opens them."""
+"""The protocol of kinds of stages: a kind says which words and folders are its stages, checks them, and opens them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import pyterrier as pt
 
 from ance_ir import registries
+from ance_ir.indexes.info import IndexInfo
 from ance_ir.pipelines.systems.context import Context
 from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.registry import Registry
@@ -31,11 +32,18 @@ class Word:
     checkpoints: Mapping[Collection, str] = field(default_factory=dict)
 
 
-class Opening(Protocol):
-    """Opens a stage: a retriever if it is the first of its system, otherwise a scorer of the documents that were found."""
+Opener = Callable[[], pt.Transformer]
+"""Opens what was checked: a retriever if it is the first of its system, otherwise a scorer of the documents that were found.
 
-    def __call__(self, stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.Transformer:
-        """The stage's transformer.
+It raises a ModelError where a checkpoint is not available, or does not load.
+"""
+
+
+class Planning(Protocol):
+    """Checks all of a stage that can be known without opening a model, building an index or fetching anything."""
+
+    def __call__(self, stage: Stage, context: Context, text: str, *, retrieves: bool) -> Opener:
+        """What opens the stage.
 
         Args:
             stage: the stage.
@@ -44,9 +52,18 @@ class Opening(Protocol):
             retrieves: whether the system begins with it.
 
         Raises:
-            UsageError: it cannot stand there, or has other options.
-            ModelError: a checkpoint is not available, or does not load.
+            UsageError: it cannot stand there, or has other options, or one cannot have its value.
         """
+
+
+class KeptIndex(Protocol):
+    """An index of any kind, on disk."""
+
+    def info(self) -> IndexInfo:
+        """What it holds."""
+
+    def retriever(self, *args: Any, **kwargs: Any) -> pt.Transformer:
+        """Searches it; of a dense index, with a model."""
 
 
 def _holds_none(path: Path) -> str | None:
@@ -62,15 +79,17 @@ class Kind:
     """A kind of stage.
 
     Attributes:
-        open: opens a stage.
+        plan: checks a stage, and returns what opens it.
         words: the words that name its stages.
+        index: opens an index of this kind, of its path, ``device`` and ``model``; ``None`` where there is none.
         holds: what a path of this kind holds, ``"dense index"``; ``None`` for any other. No path is of two kinds.
         instead: what to write in place of a path that serves one collection only, as the end of a sentence that begins with the stage's
             word; ``None`` where it serves any.
     """
 
-    open: Opening
+    plan: Planning
     words: Mapping[str, Word] = field(default_factory=dict)
+    index: Callable[..., KeptIndex] | None = None
     holds: Callable[[Path], str | None] = _holds_none
     instead: Callable[[Stage, Path], str | None] = _serves_all
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ance_ir.errors import PointedError, UsageError
@@ -26,23 +27,64 @@ def model_name(text: str) -> str:
     return text
 
 
-def number(text: str) -> float:
-    """A number."""
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"expected a number, not {text!r}") from None
+Reader = Callable[[str], Any]
+"""Reads the value of an option; its UsageError names the option."""
 
-
-def whole(text: str) -> int:
-    """A whole number, 0 or more."""
-    if not re.fullmatch(r"\d{1,9}", text):
-        raise UsageError(f"expected a whole number, not {text!r}")
-    return int(text)
-
-
-Readers = Mapping[str, Callable[[str], Any]]
+Readers = Mapping[str, Reader]
 """The reader of each option's value, by the option's name."""
+
+
+def read_by(name: str, read: Callable[[Any], Any]) -> Reader:
+    """Reads a number, whole or not, that is checked as a setting of a transformer is.
+
+    Args:
+        name: of the option, or of the part of its value.
+        read: checks the number; its error is the end of a sentence that begins with the name.
+    """
+
+    def reader(text: str) -> Any:
+        try:
+            value = int(text) if re.fullmatch(r"-?\d{1,18}", text) else float(text)
+        except ValueError:
+            raise UsageError(f"{name} is a number, not {text!r}") from None
+        try:
+            return read(value)
+        except UsageError as error:
+            raise UsageError(f"{name} {error}") from None
+
+    return reader
+
+
+def one_of(name: str, *known: str) -> Reader:
+    """Reads one of several words."""
+
+    def reader(text: str) -> str:
+        if text not in known:
+            raise UsageError(f"{name} is {' or '.join(known)}, not {text!r}")
+        return text
+
+    return reader
+
+
+def kind_with_numbers(name: str, kinds: Mapping[str, Any], example: str) -> Callable[[str], partial[Any]]:
+    """Reads ``KIND[:NUMBER,…]``, such as ``rocchio:5,0.4,0.6``: the class, called with all its ``parameters`` or with none.
+
+    Args:
+        name: of the option.
+        kinds: classes with ``parameters``, each of which is a ``Setting``.
+        example: of a value, for errors.
+    """
+
+    def reader(text: str) -> partial[Any]:
+        word, colon, rest = re.sub(r"\s", "", text.lower()).partition(":")
+        kind, values = kinds.get(word), rest.split(",") if colon else []
+        if kind is None or len(values) != (len(kind.parameters) if colon else 0):
+            forms = [f"{one}[:{','.join(kinds[one].parameters).upper()}]" for one in kinds]
+            raise UsageError(f"{name} is {' or '.join(forms)}, e.g. {example}, not {text!r}")
+        read = {parameter: read_by(f"{name}={word}: {parameter}", getattr(kind, parameter).read) for parameter in kind.parameters}
+        return partial(kind, **{parameter: read[parameter](value) for parameter, value in zip(read, values, strict=False)})
+
+    return reader
 
 
 def read_options(stage: Stage, readers: Readers, text: str) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from types import MappingProxyType
 
 import pyterrier as pt
@@ -17,10 +19,11 @@ from ance_ir.pipelines.excluded import Excluded
 from ance_ir.pipelines.fusion import FUSIONS, WeightedSum
 from ance_ir.pipelines.fusion.base import Fusion
 from ance_ir.pipelines.systems.context import Context, OpenModels
+from ance_ir.pipelines.systems.kind import Opener
 from ance_ir.pipelines.systems.named import NAMES, SYSTEMS, expand
 from ance_ir.pipelines.systems.options import pointing
 from ance_ir.pipelines.systems.parser import parse
-from ance_ir.pipelines.systems.stages import open_stage
+from ance_ir.pipelines.systems.stages import plan_stage
 from ance_ir.pipelines.systems.tree import MIX, Call, Chain, Cut, Node, Stage, Sum, System, Weighted, shown
 from ance_ir.progress import Told
 
@@ -92,15 +95,17 @@ class Systems:
             UsageError: the text is no system, or its stages do not go together.
             ModelError: a checkpoint is not available, or does not load.
         """
-        return self._made(self._read(text))
+        system = self._read(text)
+        return system.name, self._planned(system)()
 
     def parse_all(self, texts: Sequence[str]) -> dict[str, pt.Transformer]:
-        """Systems by name, in their order; nothing is opened or built before all texts have been parsed.
+        """Systems by name, in their order; nothing is opened or built before all of them have been checked.
 
         Raises:
             UsageError: see ``parse``; or two have one name.
         """
-        return dict(map(self._made, self.read_all(texts).values()))
+        planned = {name: self._planned(system) for name, system in self.read_all(texts).items()}
+        return {name: open_it() for name, open_it in planned.items()}
 
     def read_all(self, texts: Sequence[str]) -> dict[str, System]:
         """The trees of systems by name, in their order; nothing is opened.
@@ -123,10 +128,10 @@ class Systems:
             tree: the part.
             text: the whole text, for errors.
         """
-        return self._make(tree, text, first=True)
+        return self._plan(tree, text, first=True)()
 
-    def stages(self, system: System) -> list[tuple[str, pt.Transformer]]:
-        """The stages of a system, each with its text: run one after another they are its pipeline.
+    def stages(self, system: System) -> list[tuple[str, Opener]]:
+        """The stages of a system, each with its text, and what opens it: run one after another they are its pipeline.
 
         Args:
             system: one of ``read_all``.
@@ -139,7 +144,7 @@ class Systems:
             with pointing(system.text, tree.place):
                 tree = expand(tree)
         parts = tree.stages if isinstance(tree, Chain) else (tree,)
-        return [(shown(part), self._make(part, system.text, first=place == 0)) for place, part in enumerate(parts)]
+        return [(shown(part), self._plan(part, system.text, first=place == 0)) for place, part in enumerate(parts)]
 
     def _is_named(self, stage: Stage) -> bool:
         """Whether a stage is a whole system, and no pipeline of the user's own."""
@@ -148,11 +153,11 @@ class Systems:
     def _read(self, text: str) -> System:
         return parse(text, {*NAMES, *self._pipelines})
 
-    def _made(self, system: System) -> tuple[str, pt.Transformer]:
-        return system.name, self._make(system.tree, system.text, first=True)
+    def _planned(self, system: System) -> Opener:
+        return self._plan(system.tree, system.text, first=True)
 
-    def _make(self, node: Node, text: str, *, first: bool) -> pt.Transformer:
-        """The pipeline of a part.
+    def _plan(self, node: Node, text: str, *, first: bool) -> Opener:
+        """What opens the pipeline of a part, all of which is checked before.
 
         Args:
             node: the part.
@@ -163,20 +168,20 @@ class Systems:
             case Stage():
                 return self._stage(node, text, first=first)
             case Cut():
-                return self._make(node.system, text, first=first) % node.depth
+                cut, depth = self._plan(node.system, text, first=first), node.depth
+                return lambda: cut() % depth
             case Weighted():
-                return node.weight * self._make(node.system, text, first=first)
+                weighted, weight = self._plan(node.system, text, first=first), node.weight
+                return lambda: weight * weighted()
             case Chain():
-                pipeline = self._make(node.stages[0], text, first=first)
-                for stage in node.stages[1:]:
-                    pipeline = pipeline >> self._make(stage, text, first=False)
-                return pipeline
+                stages = [self._plan(stage, text, first=first and place == 0) for place, stage in enumerate(node.stages)]
+                return lambda: reduce(operator.rshift, [open_it() for open_it in stages])
             case Sum():
                 return self._fused(WeightedSum, node.terms, text, first=first)
             case Call():
                 return self._call(node, text, first=first)
 
-    def _call(self, call: Call, text: str, *, first: bool) -> pt.Transformer:
+    def _call(self, call: Call, text: str, *, first: bool) -> Opener:
         with pointing(text, call.place):
             if call.function == MIX:
                 raise UsageError(f"{MIX}(…) draws negatives from several sources; systems are fused by + or {_listed(FUSIONS)}")
@@ -191,21 +196,28 @@ class Systems:
                             raise UsageError(f"{call.function} has no weights; {weighted} have")
             return self._fused(fuse, call.arguments, text, first=first)
 
-    def _fused(self, fuse: Callable[..., Fusion], terms: Sequence[Node], text: str, *, first: bool) -> pt.Transformer:
+    def _fused(self, fuse: Callable[..., Fusion], terms: Sequence[Node], text: str, *, first: bool) -> Opener:
         parts = [(term.weight, term.system) if isinstance(term, Weighted) else (1.0, term) for term in terms]
-        systems = [self._make(system, text, first=first) for _, system in parts]
+        systems = [self._plan(system, text, first=first) for _, system in parts]
         weights = {"weights": [weight for weight, _ in parts]} if _takes_weights(fuse) else {}
-        return fuse(*systems, **weights, num_results=self._num_results)
+        return lambda: fuse(*(open_it() for open_it in systems), **weights, num_results=self._num_results)
 
-    def _stage(self, stage: Stage, text: str, *, first: bool) -> pt.Transformer:
+    def _stage(self, stage: Stage, text: str, *, first: bool) -> Opener:
         with pointing(text, stage.place):
             if stage.path is None and stage.word in self._pipelines:
                 if stage.options:
                     raise UsageError(f"{stage.word} is a pipeline of your own, which takes no options")
-                return self._pipelines[stage.word]
+                pipeline = self._pipelines[stage.word]
+                return lambda: pipeline
             if self._is_named(stage):
-                return self._make(expand(stage), text, first=first)
-            return open_stage(stage, self._context, text, retrieves=first)
+                return self._plan(expand(stage), text, first=first)
+            open_it = plan_stage(stage, self._context, text, retrieves=first)
+
+        def opened() -> pt.Transformer:
+            with pointing(text, stage.place):
+                return open_it()
+
+        return opened
 
 
 def _takes_weights(fuse: Callable[..., Fusion]) -> bool:

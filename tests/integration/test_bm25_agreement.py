@@ -24,12 +24,21 @@ SAME = {"stemmer": "krovetz", "stopwords": "lucene"}
 
 ENGINES = [engine for engine in ("pisa", "terrier", "lucene") if not missing(engine)]
 
+STOPWORDS = (0.6, 0.05)
+"""The least overlap and the most difference of a measure where Terrier's long list of stop words meets Lucene's short one."""
+STEMS = (0.85, 0.03)
+"""With one list, where Porter's first stemmer meets his second, or tokenisers split differently."""
+FORMULA = (0.93, 0.015)
+"""With the same terms: Lucene's idf is never 0 and it keeps a length in a byte."""
+ROUNDING = (0.97, 0.005)
+"""With the same terms and formula: documents whose scores differ by rounding alone."""
+
 BARS = {
-    ("pisa", "lucene"): (("", 0.6, 0.05), (", same", 0.85, 0.03), (", words", 0.93, 0.015)),
-    ("terrier", "pisa"): (("", 0.8, 0.04), (", words", 0.9, 0.02)),
-    ("terrier", "lucene"): (("", 0.6, 0.05), (", words", 0.9, 0.02)),
+    ("pisa", "lucene"): {"": STOPWORDS, ", same": STEMS, ", words": FORMULA},
+    ("terrier", "pisa"): {"": STEMS, ", words": ROUNDING},
+    ("terrier", "lucene"): {"": STOPWORDS, ", words": FORMULA},
 }
-"""For two engines, the analyses that are compared, and each the least overlap and the most difference of a measure."""
+"""What differs between two engines in each analysis that is compared."""
 
 
 def overlap(first: pd.DataFrame, second: pd.DataFrame, depth: int = 10) -> float:
@@ -78,7 +87,7 @@ def test_the_engines_agree_on_real_collections(name: str, tmp_path: Path, data_d
     measured = {system: quality(run, dataset) for system, run in found.items()}
     print(pd.DataFrame(measured).T.round(4).to_string())
     for (one, other), bars in BARS.items():
-        for ending, least, difference in bars if {one, other} <= set(ENGINES) else ():
+        for ending, (least, difference) in bars.items() if {one, other} <= set(ENGINES) else ():
             shared = overlap(found[f"{one}{ending}"], found[f"{other}{ending}"])
             print(f"{one}, {other}{ending}: {shared:.3f}")
             assert shared > least

@@ -32,4 +32,6 @@ def command(index: Path, k: int, backend: str, device: str | None) -> None:
     from ance_ir.models.compute.device import find_device
 
     graph = AnceIndex(index).corpus_graph(k, backend=backend, device=str(find_device(device)), verbose=True)
-    click.echo(f"{graph.path}: {len(graph.edges_data):,} documents, {k} neighbours each")
+    documents = len(graph.edges_data)
+    fewer = f"; {k} were asked for, there are no more" if k >= documents else ""
+    click.echo(f"{graph.path}: {documents:,} documents, {min(k, documents - 1)} neighbours each{fewer}")

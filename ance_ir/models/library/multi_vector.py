@@ -52,6 +52,9 @@ class MultiVectorEncoder(Wrapped):
             raise ModelError(f"{name} is no multi-vector encoder: expected a folder of ColBERT, PyLate or sentence-transformers")
         return cls(*open_library(name, "MultiVectorEncoder", _FAMILY, "colbert", device))
 
+    def _facts(self) -> dict[str, str]:
+        return {"vectors": f"one a token, {self.dimension} dimensions", "score": str(self.model.similarity_fn_name)}
+
     def encode_queries(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The vectors of each query, float32 ``[tokens, D]``."""
         found: list[np.ndarray] = self.model.encode_query(list(texts), batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)

@@ -76,6 +76,9 @@ class SparseEncoder(Wrapped):
         """
         return self._encoded(self.model.encode_document, texts)
 
+    def _facts(self) -> dict[str, str]:
+        return {"vector": f"{self.dimension:,} terms", "score": "dot product"}
+
     def _encoded(self, encode: Callable[..., Any], texts: Sequence[str]) -> csr_array:
         if not len(texts):
             return csr_array(np.zeros((0, self.dimension), dtype=np.float32))

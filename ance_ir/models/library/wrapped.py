@@ -46,6 +46,25 @@ class Wrapped:
         weights = while_unchanged(self.model, lambda: {"weights": hash_weights(self.model.state_dict())})["weights"]
         return digest_of([weights, json.dumps(self._settings(), sort_keys=True, default=str)])
 
+    def properties(self) -> dict[str, str]:
+        """The model's properties as text, its fingerprint last."""
+        weights = sum(parameter.numel() for parameter in self.model.parameters()) / 1e6
+        first, longest = self.model[0], getattr(self.model, "max_seq_length", None)
+        lengths = [getattr(first, f"{text}_length", None) or longest or "any number of" for text in ("query", "document")]
+        expansion = getattr(first, "query_expansion", None) or {}
+        if expansion.get("strategy") == "fixed":  # ColBERT's queries, filled up with mask tokens
+            lengths[0] = expansion["length"]
+        return {
+            "modules": f"{', '.join(type(module).__name__ for module in self.model)}; {weights:.1f} M weights",
+            **self._facts(),
+            "lengths": f"queries {lengths[0]}, documents {lengths[1]} tokens",
+            "fingerprint": self.fingerprint(),
+        }
+
+    def _facts(self) -> dict[str, str]:
+        """What only models of the family have."""
+        return {}
+
     def _settings(self) -> list[Any]:
         model = self.model
         modules = [module for module in model.modules() if hasattr(module, "get_config_dict")]

@@ -1,4 +1,4 @@
-"""Systems that find few or no relevant documents, perhaps because their docnos differ."""
+"""Systems that find few or no relevant documents, perhaps because their docnos differ, unless the corpus has both."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from ance_ir.eval.doctor.finding import Finding
 
 MET = 0.05
 """A smaller share of the relevant documents that could have been found is few."""
+
+_LOOKED_UP = 1000
+"""Docnos that are looked up in the corpus, about."""
 
 _FORMS: Mapping[str, Callable[[str], str]] = {
     "letters are upper or lower case": str.casefold,
@@ -36,15 +39,26 @@ def check(case: Case) -> Iterator[Finding]:
         share = met / possible
         if share >= MET:
             continue
-        form = _form(docnos, relevant)
+        if _in_corpus(case, docnos) and _in_corpus(case, relevant):
+            why = ", though the corpus holds both under their docnos"
+            advice = "its results are poor, and docnos are not the reason: check its model and index"
+        else:
+            form = _form(docnos, relevant)
+            why = f": docnos here are like {str(docnos[0])!r}, in the judgements like {str(relevant[0])!r}"
+            advice = f"they agree except that {form}: write them alike" if form else "check that both are of one corpus"
         yield Finding(
             severity="warning" if met else "problem",
             system=system,
-            what=f"it found {met:,} of {len(relevant):,} relevant documents in {len(docnos):,} different results: "
-            f"docnos here are like {str(docnos[0])!r}, in the judgements like {str(relevant[0])!r}",
+            what=f"it found {met:,} of {len(relevant):,} relevant documents in {len(docnos):,} different results{why}",
             figures={"relevant": len(relevant), "met": met, "retrieved": len(docnos), "share": share},
-            advice=f"they agree except that {form}: write them alike" if form else "check that both are of one corpus",
+            advice=advice,
         )
+
+
+def _in_corpus(case: Case, docnos: pd.Index) -> bool:
+    """Whether the corpus is at hand, and holds most of some docnos, of which a sample is looked up."""
+    sample = docnos[:: max(1, len(docnos) // _LOOKED_UP)]
+    return case.unknown is not None and 2 * len(case.unknown(sample)) < len(sample)
 
 
 def _form(docnos: pd.Index, relevant: pd.Index) -> str | None:

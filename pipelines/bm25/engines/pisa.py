@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ance_ir.datasets.languages import script_of
+from ance_ir.errors import IndexingError
 from ance_ir.files import atomic_folder
 from ance_ir.locks import alone
 from ance_ir.notices import examples
@@ -78,21 +80,30 @@ class Pisa:
         (folder / "pisa").mkdir()
         foreign: list[str] = []
         documents = lost = 0
+        readable, script = False, None
 
         def write(docno: str, text: str) -> None:
-            nonlocal documents, lost
+            nonlocal documents, lost, readable, script
             line = f"{documents} {text}\n"
             documents += 1
+            readable = readable or _WORD.search(text) is not None
             if _in_another_script(text):
                 lost += 1
                 foreign.extend([docno] if lost <= _EXAMPLES else [])
+                script = script or script_of(text)
             add(line)
 
         try:
             with _builder(folder / "pisa", analysis.stemmer, threads, K1, B) as add:
                 yield write
+                if documents and not readable:
+                    raise IndexingError(
+                        f"PISA reads words of ASCII letters and digits alone, and none of the {documents} documents has one"
+                        f"{f' (these are in {script})' if script else ''}: engine=lucene reads other scripts, and has stemmers for many "
+                        "languages: bm25[engine=lucene; language=CODE], or BM25Index(path, engine='lucene', language='CODE')"
+                    )
         finally:
-            if lost:
+            if lost and readable:
                 logger.warning(
                     "PISA reads words of ASCII letters and digits alone; %d of %d documents have more letters of other scripts (%s): "
                     "engine=lucene reads these",
@@ -189,7 +200,7 @@ def _pisa() -> Any:
 def _builder(folder: Path, stemmer: str, threads: int, k1: float, b: float) -> AbstractContextManager[Callable[[str], None]]:
     """Run PISA on ``folder``: a function that passes it a line, a document's number and text."""
     arguments = [str(folder.absolute()), stemmer, str(threads), str(k1), str(b)]
-    return building(_BUILDER, arguments, "a document with a word of ASCII letters or digits (engine=lucene reads other scripts)")
+    return building(_BUILDER, arguments)
 
 
 ENGINE = Pisa()

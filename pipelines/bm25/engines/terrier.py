@@ -45,6 +45,7 @@ class Terrier:
         _start()
         with waiting.open(encoding="utf-8") as stream:
             settings: Any = {"stemmer": analysis.stemmer, "stopwords": analysis.stopwords, "tokeniser": _tokeniser(analysis)}
+            pt.java.J.PTUtils.setLogLevel("ERROR", "org.terrier.structures.indexing.Indexer")  # it would warn of documents without words
             indexer = pt.terrier.IterDictIndexer(str(folder / "terrier"), **settings)
             indexer.index({"docno": str(number), "text": json.loads(line)} for number, line in enumerate(stream))
         waiting.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ance_ir.pipelines.late_interaction import LateInteractionReranker
 from ance_ir.pipelines.systems.checkpoints import checkpoint_for
 from ance_ir.pipelines.systems.contents import model_in
 from ance_ir.pipelines.systems.context import Context, with_remedy
-from ance_ir.pipelines.systems.kind import Kind, Word
+from ance_ir.pipelines.systems.kind import Kind, Opener, Word
 from ance_ir.pipelines.systems.options import Readers, model_name, read_options, yes_or_no
 from ance_ir.pipelines.systems.tree import Stage
 from ance_ir.pipelines.texts import FIELDS
@@ -33,10 +34,14 @@ def _cache(text: str) -> Path | bool:
 _OPTIONS: Readers = {"cache": _cache}
 
 
-def _open(stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.Transformer:
+def _plan(stage: Stage, context: Context, text: str, *, retrieves: bool) -> Opener:
     options: dict[str, Any] = read_options(stage, _OPTIONS if stage.path else {"model": model_name, **_OPTIONS}, text)
     if retrieves:
         raise UsageError(f"{stage.written} scores the results of another stage: bm25 % 100 >> {stage.written}")
+    return partial(_open, stage, context, options)
+
+
+def _open(stage: Stage, context: Context, options: dict[str, Any]) -> pt.Transformer:
     name = str(stage.path.resolve()) if stage.path else options.get("model") or checkpoint_for(_COLBERT, _WORD, context.dataset)
     try:
         model = context.models.once(MultiVectorEncoder, name, lambda: MultiVectorEncoder.from_pretrained(name, device=context.device))
@@ -58,4 +63,4 @@ _WORD = Word(
     what="late interaction (ColBERT), on the dataset's texts",
     checkpoints=dict.fromkeys(("passages", "documents", "open QA"), "colbert-ir/colbertv2.0"),
 )
-KIND = Kind(words={_COLBERT: _WORD}, open=_open, holds=_holds)
+KIND = Kind(words={_COLBERT: _WORD}, plan=_plan, holds=_holds)

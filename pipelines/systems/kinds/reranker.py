@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyterrier as pt
 
@@ -13,7 +15,7 @@ from ance_ir.pipelines.reranker import BertReranker
 from ance_ir.pipelines.systems.checkpoints import checkpoint_for
 from ance_ir.pipelines.systems.contents import model_in
 from ance_ir.pipelines.systems.context import Context, with_remedy
-from ance_ir.pipelines.systems.kind import Kind, Word
+from ance_ir.pipelines.systems.kind import Kind, Opener, Word
 from ance_ir.pipelines.systems.options import Readers, model_name, read_options
 from ance_ir.pipelines.systems.tree import Stage
 
@@ -21,12 +23,16 @@ _BERT = "bert"
 _OPTIONS: Readers = {"passages": parse_passages, "instruction": lambda text: text.replace("\\n", "\n")}
 
 
-def _open(stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.Transformer:
+def _plan(stage: Stage, context: Context, text: str, *, retrieves: bool) -> Opener:
     options = read_options(stage, _OPTIONS if stage.path else {"model": model_name, **_OPTIONS}, text)
-    name = str(stage.path.resolve()) if stage.path else options.pop("model", None) or checkpoint_for(_BERT, _WORD, context.dataset)
-    model = _model(stage, context, name)
     if retrieves:
         raise UsageError(f"{stage.written} is a reranker, which scores the results of another stage: bm25 % 100 >> {stage.written}")
+    return partial(_open, stage, context, options)
+
+
+def _open(stage: Stage, context: Context, options: dict[str, Any]) -> pt.Transformer:
+    name = str(stage.path.resolve()) if stage.path else options.pop("model", None) or checkpoint_for(_BERT, _WORD, context.dataset)
+    model = _model(stage, context, name)
     if "instruction" in options:
         model = model.with_settings(instruction=options.pop("instruction"))
     return context.dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=context.verbose, **options)
@@ -49,4 +55,4 @@ _WORD = Word(
     what="a BERT reranker, on the dataset's texts",
     checkpoints=dict.fromkeys(("passages", "documents", "open QA"), "castorini/monobert-large-msmarco"),
 )
-KIND = Kind(words={_BERT: _WORD}, open=_open, holds=_holds)
+KIND = Kind(words={_BERT: _WORD}, plan=_plan, holds=_holds)

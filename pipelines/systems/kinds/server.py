@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyterrier as pt
@@ -11,14 +12,17 @@ from ance_ir.pipelines.remote import Remote, RemoteScorer
 from ance_ir.pipelines.server import RESULTS, split_address
 from ance_ir.pipelines.systems.contents import is_address
 from ance_ir.pipelines.systems.context import Context
-from ance_ir.pipelines.systems.kind import Kind
+from ance_ir.pipelines.systems.kind import Kind, Opener
 from ance_ir.pipelines.systems.tree import Stage
 
 
-def _open(stage: Stage, context: Context, text: str, *, retrieves: bool) -> pt.Transformer:
+def _plan(stage: Stage, context: Context, text: str, *, retrieves: bool) -> Opener:
     if stage.options:
         raise UsageError(f"{stage.word} takes no options: its system has them where it is served")
-    url, system = split_address(stage.word)
+    return partial(_open, context, *split_address(stage.word), retrieves=retrieves)
+
+
+def _open(context: Context, url: str, system: str, *, retrieves: bool) -> pt.Transformer:
     if not retrieves:
         return RemoteScorer(url, system, verbose=context.verbose)
     asked = min(context.asked, max(context.num_results, RESULTS))  # one more than is wanted, as far as a server ranks
@@ -33,4 +37,4 @@ def _instead(stage: Stage, path: Path) -> str:
     return "serves the documents of one collection; evaluate it on each collection apart"
 
 
-KIND = Kind(open=_open, holds=_holds, instead=_instead)
+KIND = Kind(plan=_plan, holds=_holds, instead=_instead)

@@ -175,7 +175,7 @@ def test_info_of_a_reranker(run: Run, tmp_path: Path) -> None:
     assert "  pair_length     20\n" in out
     status, _, err = run("info", tmp_path / "bert", "--query-length", "9")
     assert status == 2
-    assert "is a reranker, which has no text settings of an encoder" in err
+    assert "is a reranker, which has no text settings of a dense encoder" in err
 
 
 def test_info_of_a_reader(run: Run, tmp_path: Path) -> None:

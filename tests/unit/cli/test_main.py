@@ -9,11 +9,13 @@ import pkgutil
 import subprocess
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
+from tqdm import tqdm
 
 import ance_ir
 from ance_ir.cli import index
@@ -249,6 +251,35 @@ def test_verbose(flags: list[str], shown: list[str], as_search: Install, capsys:
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[2] if flags else line for line in lines] == shown
     assert (logger.level, logger.handlers) == before
+
+
+def test_warnings_of_our_own_are_one_line_without_its_place(as_search: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    def warn() -> None:
+        warnings.simplefilter("default")
+        warnings.warn_explicit("use\nanother name", FutureWarning, str(Path(ance_ir.__file__).parent / "pipelines" / "x.py"), 7)
+        warnings.warn_explicit("theirs", FutureWarning, "other.py", 7)
+
+    as_search(warn)
+    with warnings.catch_warnings(record=True) as others:
+        before = warnings.showwarning
+        assert main(["search"]) == 0
+        assert warnings.showwarning is before
+    assert capsys.readouterr().err == "ance-ir: warning: use another name\n"
+    assert [str(warning.message) for warning in others] == ["theirs"]
+
+
+def test_a_line_does_not_break_into_a_progress_bar(as_search: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with tqdm(total=2, desc="working", file=sys.stderr, ncols=40) as bar:
+            bar.update()
+            logging.getLogger("sentence_transformers.anything").warning("said")
+
+    as_search(work)
+    assert main(["search"]) == 0
+    said = capsys.readouterr().err.partition("ance-ir: warning: said\n")
+    assert said[0].endswith("\r"), "the bar was cleared"
+    assert said[2].startswith("\rworking: "), "and drawn again"
+    assert not logging.getLogger("sentence_transformers").handlers
 
 
 def test_completion_imports_no_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,6 +118,19 @@ def test_docnos_that_do_not_meet(name: str, qrel_name: str, advice: str) -> None
     assert "it found 0 of 20 relevant documents in 120 different results" in finding.what
 
 
+def test_docnos_that_the_corpus_has_are_not_said_to_differ() -> None:
+    poor = run_of(name="e{}-{}")
+
+    def told(held: Callable[[str], bool]) -> Finding:
+        found = found_in(poor, unknown=lambda docnos: docnos[[not held(docno) for docno in docnos]])
+        return next(finding for finding in found if finding.system == "other" and "it found 0 of 20 relevant" in finding.what)
+
+    assert "though the corpus holds both" in told(lambda docno: True).what
+    assert "docnos" not in told(lambda docno: True).what.partition("though")[0]
+    for held in (lambda docno: docno.startswith("d"), lambda docno: docno.startswith("e")):  # of one of both
+        assert "docnos here are like 'e0-0', in the judgements like 'd0-0'" in told(held).what
+
+
 def test_docnos_of_another_corpus_are_not_said_to_be_the_same() -> None:
     names = pd.DataFrame(
         [("q0", word, float(-i)) for i, word in enumerate(["cat", "dog", "bird", "fish"])], columns=["qid", "docno", "score"]

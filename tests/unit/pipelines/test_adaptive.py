@@ -92,18 +92,18 @@ def gar(seeds: list[str], neighbours: Callable[[str], list[str]], score: Score, 
     return set(found)
 
 
-@pytest.mark.parametrize(
-    ("make", "find", "value"),
-    [
-        (lambda *of, value: LADR(*of, neighbours=NEIGHBOURS, hops=value), ladr, 1),
-        (lambda *of, value: LADR(*of, neighbours=NEIGHBOURS, hops=value), ladr, 3),
-        (lambda *of, value: AdaptiveLADR(*of, neighbours=NEIGHBOURS, depth=value), adaptive_ladr, 1),
-        (lambda *of, value: AdaptiveLADR(*of, neighbours=NEIGHBOURS, depth=value), adaptive_ladr, 5),
-        (lambda *of, value: GAR(*of, neighbours=NEIGHBOURS, budget=value, batch_size=1), gar, 1),
-        (lambda *of, value: GAR(*of, neighbours=NEIGHBOURS, budget=value, batch_size=1), gar, 12),
-        (lambda *of, value: GAR(*of, neighbours=NEIGHBOURS, budget=value, batch_size=1), gar, 500),
-    ],
-)
+WAYS = [
+    (lambda *of, value: LADR(*of, neighbours=NEIGHBOURS, hops=value), ladr, 1),
+    (lambda *of, value: LADR(*of, neighbours=NEIGHBOURS, hops=value), ladr, 3),
+    (lambda *of, value: AdaptiveLADR(*of, neighbours=NEIGHBOURS, depth=value), adaptive_ladr, 1),
+    (lambda *of, value: AdaptiveLADR(*of, neighbours=NEIGHBOURS, depth=value), adaptive_ladr, 5),
+    (lambda *of, value: GAR(*of, neighbours=NEIGHBOURS, budget=value, batch_size=1), gar, 1),
+    (lambda *of, value: GAR(*of, neighbours=NEIGHBOURS, budget=value, batch_size=1), gar, 12),
+    (lambda *of, value: GAR(*of, neighbours=NEIGHBOURS, budget=value, batch_size=1), gar, 500),
+]
+
+
+@pytest.mark.parametrize(("make", "find", "value"), WAYS)
 def test_it_finds_what_its_authors_say(
     make: Callable[..., Any], find: Callable[..., set[str]], value: int, index: AnceIndex, model: DenseEncoder, results: pd.DataFrame
 ) -> None:
@@ -121,6 +121,27 @@ def test_it_finds_what_its_authors_say(
         expected = find(seeds, lambda docno: graph.neighbours(docno).tolist(), scores.get, value)
         assert ranked["docno"].tolist() == sorted(expected, key=lambda docno: (scores[docno], docno), reverse=True)
         assert ranked["score"].tolist() == scores[ranked["docno"]].tolist()
+
+
+@pytest.mark.parametrize(("make", "find", "value"), WAYS)
+def test_equal_scores_are_ordered_by_docno_at_every_choice(
+    make: Callable[..., Any], find: Callable[..., set[str]], value: int, model: DenseEncoder, tmp_path: Path
+) -> None:
+    # six vectors of seven documents each, which score in four ways
+    vectors = np.repeat(np.eye(8, dtype=np.float32)[:3], 14, axis=0) + np.tile(np.eye(8, dtype=np.float32)[3:5] / 8, (21, 1))
+    docnos = [f"d{number:02d}" for number in np.random.default_rng(0).permutation(len(vectors))]
+    index = AnceIndex(tmp_path / "x.ance").index({"docno": docno, "doc_vec": vec} for docno, vec in zip(docnos, vectors, strict=True))
+    query = np.array([0.5, 0.5, 0.25, 1, 0, 0, 0, 0], dtype=np.float32)
+    scores = dict(zip(docnos, (vectors @ query).tolist(), strict=True))
+    assert len(set(scores.values())) == 4
+    seeds = docnos[::9]
+    asked = pd.DataFrame(
+        {"qid": "q", "query": "", "docno": seeds, "score": np.arange(len(seeds), 0.0, -1), "query_vec": [query] * len(seeds)}
+    )
+    found = make(index, model, value=value)(asked)
+    graph = index.corpus_graph(NEIGHBOURS)
+    expected = find(seeds, lambda docno: graph.neighbours(docno).tolist(), scores.__getitem__, value)
+    assert found["docno"].tolist() == sorted(expected, key=lambda docno: (scores[docno], docno), reverse=True)
 
 
 @pytest.mark.parametrize("kind", ADAPTIVES)

@@ -302,7 +302,7 @@ def test_what_cannot_be_indexed_leaves_nothing(engine: str, tmp_path: Path, docu
 
 def test_documents_without_a_word_that_pisa_knows(tmp_path: Path) -> None:
     need("pisa")
-    with pytest.raises(IndexingError, match="needs a document with a word of ASCII letters"):
+    with pytest.raises(IndexingError, match=r"none of the 2 documents has one \(these are in CJK script\).*language=CODE"):
         BM25Index(tmp_path / "x").index([{"docno": "d", "text": ""}, {"docno": "e", "text": "日本"}])
     assert list(tmp_path.iterdir()) == []
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyterrier as pt
@@ -17,7 +17,7 @@ from ance_ir.datasets import Dataset, load_dataset
 from ance_ir.errors import ModelError, PointedError, UsageError
 from ance_ir.files import cache_folder
 from ance_ir.indexes import AnceIndex, FirstP, MaxP, index_corpus
-from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder, MultiVectorEncoder, Reader, SparseEncoder
 from ance_ir.pipelines import (
     GAR,
     LADR,
@@ -181,6 +181,7 @@ def test_an_index_keeps_its_language_whatever_the_datasets_is(tmp_path: Path) ->
 def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     identity = pt.Transformer.identity()
+    monkeypatch.setattr(BM25Index, "has_rm3", True)
     monkeypatch.setattr(BM25Index, "retriever", lambda index, *arguments, **options: asked.append(options["rm3"]) or identity)
     for text in ("bm25[rm3=yes]", "bm25[rm3=5,20,0.6]", "bm25[rm3=no]"):
         Systems(dataset).parse(text)
@@ -199,17 +200,19 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25 >> (x.ance >> x.bm25)", 19, "x.bm25 only retrieves"),
         ("bm25 + ./bert", 7, "bm25 % 100 >> ./bert"),
         ("./reader", 0, "bm25 % 20 >> ./reader"),
-        ("bm25 >> ./reader[by=luck]", 8, "not 'luck'"),
-        ("bm25 >> x.ance[aggregation=median]", 8, "'median'"),
+        ("bm25 >> ./reader[by=luck]", 17, "by is relevance or score, not 'luck'"),
+        ("bm25 >> x.ance[aggregation=median]", 15, "'median'"),
         ("bm25 >> x.ance[backend=flat]", 8, "backend= is for an index that retrieves"),
         ("bm25 >> x.ance[prf=average]", 8, "prf= is for an index that retrieves"),
         ("x.ance[prf=mean]", 7, r"average\[:DEPTH\] or rocchio\[:DEPTH,ALPHA,BETA\]"),
-        ("x.ance[prf=average:0]", 7, "prf is average"),
+        ("x.ance[prf=average:0]", 7, "prf=average: depth must be a whole number, at least 1, not 0"),
+        ("x.ance[prf=rocchio:5,x,1]", 7, "prf=rocchio: alpha is a number, not 'x'"),
         ("x.ance[model=dense]", 7, "x.ance has the options backend, aggregation, prf, adaptive, graph, not 'model'"),
         ("x.ance[adaptive=ladr]", 0, "bm25 % 100 >> x.ance"),
         ("bm25 >> x.ance[graph=16]", 8, "adaptive=ladr; graph=16"),
         ("bm25 >> x.ance[adaptive=hnsw]", 15, r"adaptive-ladr\[:DEPTH\] or gar\[:BUDGET,BATCH_SIZE\] or ladr\[:HOPS\]"),
         ("bm25 >> x.ance[adaptive=gar:3]", 15, "adaptive is"),
+        ("bm25 >> x.ance[adaptive=gar:3,0.5]", 15, "adaptive=gar: batch_size must be a whole number, at least 1, not 0.5"),
         ("bm25 >> x.ance[adaptive=ladr; graph=0]", 30, "graph is"),
         ("bm25 >> x.ance[adaptive=ladr; graph=16,hsnw]", 30, "hsnw"),
         ("bm25 >> x.ance[adaptive=ladr; graph=1001]", 30, "at most 1,000 neighbours"),
@@ -217,11 +220,25 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25 >> x.ance[adaptive=ladr; prf=average]", 8, "prf= is for"),
         ("x.ance[backend=flat; backend=ivf]", 21, "backend comes twice"),
         ("bm25[k1=much]", 5, "'much'"),
-        ("bm25[k1=-1]", 0, "k1 must be"),
+        ("bm25[k1=-1]", 5, "k1 must be"),
+        ("bm25[b=1.5]", 5, "b must be a finite number, 0 to 1, not 1.5"),
         ("bm25[rm3=perhaps]", 5, "rm3 is yes, no or DOCUMENTS,TERMS,WEIGHT"),
-        ("bm25[engine=google]", 0, "google"),
+        ("bm25[rm3=0,10,0.5]", 5, "rm3=DOCUMENTS,TERMS,WEIGHT: at least 1 document"),
+        ("bm25[engine=pisa; rm3=yes]", 0, r"lucene or terrier, not for pisa: bm25\[engine=lucene; rm3=yes\]"),
+        ("bm25[stemmer=latin]", 0, "'latin'"),
+        ("bm25[engine=google]", 5, "google"),
         ("ance[passages=longp]", 5, "'longp'"),
-        ("ance[lower_case=perhaps; model=dense]", 0, "is yes or no"),
+        ("ance[lower_case=perhaps; model=dense]", 5, "lower_case is yes or no"),
+        ("ance[query_length=2]", 5, "query_length=2"),
+        ("ance[fields=title,body]", 5, "fields"),
+        ("ance[pooling=median]", 5, "pooling 'median'"),
+        ("ance[similarity=l2]", 5, "similarity is cosine or dot, not 'l2'"),
+        ("ance[backend=ifv]", 5, "'ifv'"),
+        ("ance[instructions=yes; query_prefix=a]", 0, "exclude each other"),
+        ("bm25 >> bert[passages=maxp:1]", 13, "maxp"),
+        ("splade[bits=9]", 7, "bits must be a whole number, 1 to 8, not 9"),
+        ("splade[bits=0]", 7, "bits must be a whole number, 1 to 8, not 0"),
+        ("bm25 >> colbert[cache=perhaps]", 16, "cache is yes, no or a file"),
         ("rrf(bm25)", 0, "rrf"),
         ("rrf(bm25, 2 * x.ance)", 10, r"rrf.*minmax\(…\), z\(…\)"),
         ("rrf(bm25, 2 * x.ance % 3)", 10, r"rrf.*minmax\(…\), z\(…\)"),
@@ -229,7 +246,15 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("bm25 % 3 >> ance-firstp[models=dense]", 24, r"ance-firstp has the options model, passages, .*, not 'models'"),
     ],
 )
-def test_a_mistake_and_its_place(text: str, place: int, message: str, dataset: Dataset) -> None:
+def test_a_mistake_and_its_place(text: str, place: int, message: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was opened or built before all was checked")
+
+    for opening in (DenseEncoder, SparseEncoder, CrossEncoder, MultiVectorEncoder, Reader):
+        monkeypatch.setattr(opening, "from_pretrained", opened)
+    for module in ("bm25.cache", "sparse.cache", "systems.cache"):
+        monkeypatch.setattr(f"ance_ir.pipelines.{module}.make_once", opened)
+    monkeypatch.setattr(AnceIndex, "model", opened)
     with pytest.raises(PointedError, match=message) as caught:
         Systems(dataset, device="cpu").parse(text)
     assert caught.value.place == place

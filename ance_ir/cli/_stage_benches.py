@@ -1,4 +1,4 @@
-"""``ance-ir bench adaptive`` and ``ance-ir bench graph``."""
+"""``ance-ir bench adaptive``, ``graph`` and ``sparse``."""
 
 from __future__ import annotations
 
@@ -30,3 +30,13 @@ def graph(*, model: str, vectors: int, queries: int, neighbours: int, backend: s
     options: Any = {"vectors": vectors, "queries": queries, "neighbours": neighbours, "backend": backend, "rounds": rounds}
     found = bench_corpus_graph(model, verbose=True, **options)
     return f"{vectors:,} vectors, {neighbours} neighbours, {queries} queries, medians of {rounds} rounds", found
+
+
+def sparse(*, datasets: tuple[str, ...], model: str, split: str | None, device: str | None, **_: Any) -> tuple[str, pd.DataFrame]:
+    """What rounding weights costs."""
+    from ance_ir import load_dataset
+    from ance_ir.eval.bench import bench_sparse
+
+    opened = load_dataset(only(datasets, "sparse"))
+    found = bench_sparse(opened, model, split=split, device=device, verbose=True)
+    return f"{opened.name}, {model}, weights as they are and rounded", found
