@@ -7,6 +7,7 @@ unions, and Python's scalars. Whole numbers have 64 bits, others are finite, and
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import tomllib
 from pathlib import Path
@@ -128,16 +129,20 @@ def _dict_fault(value: Any, kind: Any, name: str) -> str:
 def _object_fault(value: Any, kind: Any, name: str) -> str:
     if not isinstance(value, dict):
         return _fault(name, "an object", value)
-    hints = get_type_hints(kind, include_extras=True)
-    if missing := sorted(_required(kind, hints) - value.keys()):
+    hints, required = _keys(kind)
+    if missing := sorted(required - value.keys()):
         return _fault(name, f"the key {missing[0]!r}", value)
     known = ((key, one) for key, one in hints.items() if key in value)
     return next(filter(None, (type_fault(value[key], one, f"{name}.{key}" if name else key) for key, one in known)), "")
 
 
-def _required(kind: Any, hints: dict[str, Any]) -> set[str]:
-    """The keys that an object must have; Python 3.11 does not recognise ``NotRequired`` in string annotations."""
+@functools.cache
+def _keys(kind: Any) -> tuple[dict[str, Any], set[str]]:
+    """An object's keys with their types, and those that it must have."""
+    hints = get_type_hints(kind, include_extras=True)
     if dataclasses.is_dataclass(kind):
         missing = dataclasses.MISSING
-        return {one.name for one in dataclasses.fields(kind) if one.default is missing and one.default_factory is missing}
-    return {key for key, one in hints.items() if get_origin(one) is not NotRequired}
+        fields = dataclasses.fields(kind)
+        return hints, {one.name for one in fields if one.default is missing and one.default_factory is missing}
+    # Python 3.11 does not recognise NotRequired in string annotations
+    return hints, {key for key, one in hints.items() if get_origin(one) is not NotRequired}
