@@ -25,7 +25,7 @@ from ance_ir.datasets import load_dataset
 from ance_ir.errors import EvaluationError, UsageError
 from ance_ir.eval.bench import bench_device_search, bench_encode, bench_ingest, bench_pipeline, bench_search, bench_train
 from ance_ir.eval.bench.contenders import open_contender, our_name, rival
-from ance_ir.eval.bench.graphs import RUNTIMES, runnable
+from ance_ir.eval.bench.graphs import RUNTIMES, _exported, runnable
 from ance_ir.eval.bench.rounds import alternate, alternate_short, medians, ratio
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
@@ -151,9 +151,10 @@ def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "_SIZE", 256)
 
 
-def test_encode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encode(folder: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)
+    monkeypatch.setattr("ance_ir.eval.bench.graphs._exported", lambda checkpoint, form: _exported(exported, form))  # of the same model
     monkeypatch.setitem(TOKEN_BUDGET, "cpu", 64)
     dataset = load_dataset(folder)
     found = bench_encode(
