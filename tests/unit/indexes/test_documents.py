@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -70,17 +70,25 @@ def reference_score(kind: Aggregation, scores: list[float]) -> float:
     return sum(sorted(scores, reverse=True)[: kind.count])
 
 
+@cache
+def reference_scores(collection: Collection, kind: Aggregation) -> list[list[float]]:
+    """Of each query those of all documents, as far as float32 tells them apart."""
+    spans = list(zip(collection.offsets[:-1], collection.offsets[1:], strict=True))
+    return [
+        [float(np.float32(reference_score(kind, products[first:last].tolist()))) for first, last in spans]
+        for products in collection.products()
+    ]
+
+
 def brute_force(
     collection: Collection, k: int, kind: Aggregation, deleted: frozenset[int] = frozenset()
 ) -> tuple[list[list[float]], list[list[int]]]:
-    """Every document scored, as far as float32 tells scores apart; sorted; padded to ``min(k, documents)``."""
+    """Every document scored; sorted; padded to ``min(k, documents)``."""
     all_scores, all_documents = [], []
-    spans = list(zip(collection.offsets[:-1], collection.offsets[1:], strict=True))
-    for products in collection.products():
-        scores = [float(np.float32(reference_score(kind, products[first:last].tolist()))) for first, last in spans]
-        kept = [document for document in range(len(spans)) if document not in deleted]
+    for scores in reference_scores(collection, kind):
+        kept = [document for document in range(len(scores)) if document not in deleted]
         ranked = sorted(kept, key=lambda document, s=scores: (-s[document], collection.ties[document]))[:k]  # type: ignore[misc]
-        padding = min(k, len(spans)) - len(ranked)
+        padding = min(k, len(scores)) - len(ranked)
         all_scores.append([scores[document] for document in ranked] + [-np.inf] * padding)
         all_documents.append(ranked + [-1] * padding)
     return all_scores, all_documents

@@ -54,7 +54,7 @@ def device_vectors_of(store: VectorStore, *, held: bool) -> DeviceVectors:
 
 def brute_force(vectors: np.ndarray, queries: np.ndarray, ties: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores are those of float64, told apart as far as float32 can; equal ones by ``ties``."""
-    scores = (queries[:, None, :].astype(np.float64) * vectors[None].astype(np.float64)).sum(-1).astype(np.float32)
+    scores = np.einsum("qd,rd->qr", queries.astype(np.float64), vectors.astype(np.float64)).astype(np.float32)
     order = np.lexsort((np.broadcast_to(ties, scores.shape), -scores), axis=1)[:, :k]
     return np.take_along_axis(scores, order, 1), order
 
