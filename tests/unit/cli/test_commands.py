@@ -537,8 +537,7 @@ def _train_reranker(run: Run, collection: Path, model: Path, out: Path, *more: A
     return run("train-reranker", *told, "--learning-rate", "1e-3", "--depth", "3", *more)
 
 
-@pytest.mark.parametrize("negatives", ["bm25", "random", "RUN", "bm25 % 4 >> INDEX"])
-@pytest.mark.parametrize("loss", ["nll", "hinge"])
+@pytest.mark.parametrize(("negatives", "loss"), [("bm25", "nll"), ("random", "hinge"), ("RUN", "hinge"), ("bm25 % 4 >> INDEX", "nll")])
 def test_train_reranker(run: Run, collection: Path, reranker: Path, index: Path, tmp_path: Path, negatives: str, loss: str) -> None:
     (tmp_path / "run.txt").write_text("".join(f"q{query} Q0 d{number} 0 {number} x\n" for query in (1, 2, 3) for number in range(1, 6)))
     negatives = negatives.replace("RUN", str(tmp_path / "run.txt")).replace("INDEX", str(index))

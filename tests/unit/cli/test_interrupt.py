@@ -21,7 +21,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder().save(folder / "model")
     (folder / "collection").mkdir()
     with (folder / "collection" / "corpus.jsonl").open("w") as stream:
-        for number in range(60_000):
+        for number in range(20_000):
             stream.write(json.dumps({"docno": str(number), "text": f"the {WORDS[number % len(WORDS)]} sings"}) + "\n")
     return folder
 

@@ -105,10 +105,8 @@ def test_what_is_kept_of_a_library(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stdlib(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANCE_IR_CACHE", str(tmp_path_factory.mktemp("stdlib")))
-        return load_dataset("python-stdlib")
+def stdlib() -> Dataset:
+    return load_dataset("python-stdlib")
 
 
 def test_the_collection_has_the_size_that_is_promised(stdlib: Dataset) -> None:
