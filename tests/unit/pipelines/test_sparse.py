@@ -228,7 +228,12 @@ def test_systems_from_text(dataset: Dataset, folder: Path, model: SparseEncoder,
     _, of_folder = systems.parse(str(tmp_path / "x.splade"))
     pd.testing.assert_frame_equal(of_folder(QUERIES), expected)
     assert fingerprint(of_folder) is not None
-    assert fingerprint(of_folder) != fingerprint(SparseIndex(tmp_path / "y", model).index(iter(DOCUMENTS[1:])).retriever(5))
+    others = {
+        "documents": SparseIndex(tmp_path / "documents", model).index(iter(DOCUMENTS[1:])),
+        "model": SparseIndex(tmp_path / "model", library_models_other(tmp_path)).index(iter(DOCUMENTS)),
+        "bits": SparseIndex(tmp_path / "bits", model, bits=4).index(iter(DOCUMENTS)),
+    }
+    assert len({fingerprint(one) for one in (of_folder, *(other.retriever(5) for other in others.values()))}) == 4
     _, fused = systems.parse(f"rrf(splade[model={folder}; bits=8], bm25)")
     both = ReciprocalRankFusion(pipeline, dataset_bm25(dataset).retriever(5), num_results=5)
     pd.testing.assert_frame_equal(fused(QUERIES), both(QUERIES))
