@@ -6,6 +6,8 @@
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV ?= .venv
+# Hundreds of modules are imported by each of many processes: they are compiled once, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 ARGS ?=
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
