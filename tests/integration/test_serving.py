@@ -80,7 +80,7 @@ def nothing() -> None:
 @pytest.mark.slow
 def test_an_index_changes_under_load_and_no_request_fails(folder: Path) -> None:
     with running(arguments(folder), free_port()) as server:
-        load, _ = load_while_it_changes(server, folder, seconds=10, every=0.3)
+        load, _ = load_while_it_changes(server, folder, seconds=5, every=0.2)
     assert load.statuses.keys() == {200}
     assert sum(load.statuses.values()) > 100
 

@@ -120,7 +120,7 @@ def test_a_query_takes_as_long_as_with_pyterriers_own_retriever(vaswani: Dataset
             "ours, together": lambda: retriever(queries),
             "own, together": lambda: own(queries),
         },
-        rounds=5,
+        rounds=3,
     )
     counts = {"one query": len(alone), "together": len(queries)}
     for how, count in counts.items():

@@ -17,6 +17,7 @@ import pytest
 
 from ance_ir.models import DenseEncoder
 from ance_ir.training import TrainingRun, read_metrics
+from tests.command import Run
 from tests.tiny import WORDS, encoder
 
 pytestmark = pytest.mark.slow  # tests/unit/training has the same without processes that import everything
@@ -57,9 +58,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--dataset", str(folder), "--model", str(model), "--batch-size", "8", "--learning-rate", "1e-3", "--dev-split", "test"]
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "ANCE_IR_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path.cwd())}
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    cache = tmp_path_factory.mktemp("cache")
+    return {**os.environ, "OMP_NUM_THREADS": "1", "ANCE_IR_CACHE": str(cache), "PYTHONPATH": str(Path.cwd())}
 
 
 def _run(command: list[Any], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -79,32 +81,38 @@ def _losses(folder: Path) -> list[float]:
     return [line["loss"] for line in read_metrics(folder / "metrics.jsonl") if "loss" in line]
 
 
-def test_torchrun_trains_as_one_process_does(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
-    more = ["--steps", "12", "--refresh-every", "6", "--no-dropout", "--negatives", "in-batch+ance"]
-    alone = _run([*ANCE_IR, "train", *told, *more, "--out", tmp_path / "one"], environment)
-    assert alone.returncode == 0, alone.stderr
-    two = _run([*TORCHRUN, "-m", "ance_ir", "train", *told, *more, "--out", tmp_path / "two"], environment)
+MORE = ["--steps", "12", "--refresh-every", "6", "--no-dropout", "--negatives", "in-batch+ance", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def alone(told: list[str], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process trained."""
+    folder = tmp_path_factory.mktemp("alone") / "one"
+    found = _run([*ANCE_IR, "train", *told, *MORE, "--out", folder], environment)
+    assert found.returncode == 0, found.stderr
+    return folder
+
+
+def test_torchrun_trains_as_one_process_does(told: list[str], environment: dict[str, str], alone: Path, tmp_path: Path) -> None:
+    two = _run([*TORCHRUN, "-m", "ance_ir", "train", *told, *MORE, "--out", tmp_path / "two"], environment)
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("trained model:") == 1, "one process speaks for all"
-    assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
+    assert _losses(tmp_path / "two") == pytest.approx(_losses(alone), rel=1e-4)
     evaluated = [
-        [line["dev"]["step"] for line in read_metrics(tmp_path / name / "metrics.jsonl") if "dev" in line] for name in ("one", "two")
+        [line["dev"]["step"] for line in read_metrics(folder / "metrics.jsonl") if "dev" in line] for folder in (alone, tmp_path / "two")
     ]
     assert evaluated == [[0, 6, 12], [0, 6, 12]]
 
 
-def test_two_machines_train_as_one_process_does(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
-    more = ["--steps", "6", "--refresh-every", "3", "--no-dropout", "--negatives", "in-batch+ance", "--device", "cpu"]
+def test_two_machines_train_as_one_process_does(told: list[str], environment: dict[str, str], alone: Path, tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     torchrun += ["--master-addr", "10.1.0.1", "--master-port", "29500"]
-    two = _run(["sh", "-c", TWO_MACHINES, *torchrun, "-m", "ance_ir", "train", *told, *more, "--out", tmp_path / "two"], environment)
+    two = _run(["sh", "-c", TWO_MACHINES, *torchrun, "-m", "ance_ir", "train", *told, *MORE, "--out", tmp_path / "two"], environment)
     if two.returncode == 77:
         pytest.skip(f"no two networks here: {two.stderr.strip()}")
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("trained model:") == 1
-    alone = _run([*ANCE_IR, "train", *told, *more, "--out", tmp_path / "one"], environment)
-    assert alone.returncode == 0, alone.stderr
-    assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
+    assert _losses(tmp_path / "two") == pytest.approx(_losses(alone), rel=1e-4)
 
 
 def test_torchrun_indexes_byte_for_byte_as_one_process_does(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
@@ -175,12 +183,12 @@ def test_trainer_and_inferencers_are_commands_of_their_own(
     assert len(_losses(folder)) == 400
 
 
-def test_what_an_inferencer_refuses(told: list[str], environment: dict[str, str], tmp_path: Path) -> None:
-    found = _run([*ANCE_IR, "inferencer", tmp_path / "nothing", "--patience", "0.5"], environment)
-    assert (found.returncode, "holds no training run" in found.stderr) == (2, True), found.stderr
-    assert "waiting for a training run to begin" in found.stdout
-    waits = _run([*ANCE_IR, "train", *told, "--steps", "1", "--out", tmp_path / "run"], environment)
-    assert waits.returncode == 0, waits.stderr
-    found = _run([*ANCE_IR, "inferencer", tmp_path / "run"], environment)
-    assert found.returncode == 2
-    assert "this run takes no negatives from inferencers; train with --inferencers" in found.stderr
+def test_what_an_inferencer_refuses(told: list[str], run: Run, tmp_path: Path) -> None:
+    status, shown, error = run("inferencer", tmp_path / "nothing", "--patience", "0.5")
+    assert (status, "holds no training run" in error) == (2, True), error
+    assert "waiting for a training run to begin" in shown
+    status, _, error = run("train", *told, "--steps", "1", "--out", tmp_path / "run")
+    assert status == 0, error
+    status, _, error = run("inferencer", tmp_path / "run")
+    assert status == 2
+    assert "--inferencers" in error
