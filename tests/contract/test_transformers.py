@@ -300,7 +300,7 @@ CASES = {
         adds=["qanswer"],
         drops=("topic", "docno", "score", "rank", "source", "title", "text"),
         change={"n_docs": 1},
-        many=3,
+        many=6,
     ),
     "BM25Retriever": Case(make=bm25, frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"k1": 2.0}),
     "BM25Retriever, Lucene": Case(
