@@ -130,9 +130,15 @@ def test_measures_in_common(folders: list[str]) -> None:
     assert evaluate_on_datasets(benchmark(folders[1:], ("", ""), measures=("P@1",)), ["bm25"]).measures == ("P@1",)
 
 
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkEvaluation:
+    folder = tmp_path_factory.mktemp("found")
+    folders = [str(collection(folder, name)) for name in TEXTS]
+    return evaluate_on_datasets(folders, SYSTEMS, baseline="bm25", measures=["RR@10", "P@1"])
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_shows_every_collection_and_mean(folders: list[str], form: str) -> None:
-    found = evaluate_on_datasets(folders, SYSTEMS, baseline="bm25", measures=["RR@10", "P@1"])
+def test_every_form_shows_every_collection_and_mean(found: BenchmarkEvaluation, form: str) -> None:
     shown = format_evaluation(found, form)
     for text in (*TEXTS, "RR@10", "P@1", "bm25", "flat", "mean"):
         assert text in shown
