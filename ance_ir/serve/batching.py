@@ -85,7 +85,8 @@ class Worker:
             self._queue.append(waiting := _Waiting(run, asked, alone, answer))
             self._changed.notify()
         try:
-            return await asyncio.wait_for(answer, self._limits.seconds)
+            async with asyncio.timeout(self._limits.seconds):
+                return await answer
         except TimeoutError:
             raise Refusal(504, f"no answer within {self._limits.seconds:g} s; ask later, or for fewer documents") from None
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-import time
 from collections.abc import Collection
 
 from fastapi import HTTPException
@@ -92,7 +91,7 @@ class Guard:
 
     def _limited(self, receive: Receive) -> Receive:
         """Reads a body that is neither too long nor too slow."""
-        read, until = 0, time.monotonic() + self._limits.seconds
+        read, until = 0, asyncio.get_running_loop().time() + self._limits.seconds
         complete = False
 
         async def limited() -> Message:
@@ -100,7 +99,8 @@ class Guard:
             if complete:  # what comes now is the end of the connection
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0))
+                async with asyncio.timeout_at(until):
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408, f"the body did not come within {self._limits.seconds:g} s") from None
             read += len(message.get("body", b""))

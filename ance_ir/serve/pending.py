@@ -96,5 +96,5 @@ def dense_later(dataset: Dataset, model: str, **options: Any) -> Pending:
         model: the encoder: a folder, a training run or a hub name.
         options: of ``open_systems``.
     """
-    text = f'ance[model="{model}"; passages={PASSAGES}]'
-    return Pending("dense", text, lambda told: open_systems(dataset, [f"dense={text}"], told=told, **options)[0])
+    text = f'dense=ance[model="{model}"; passages={PASSAGES}]'
+    return Pending("dense", text, lambda told: open_systems(dataset, [text], told=told, **options)[0])

@@ -139,7 +139,7 @@ def timed(stage: str, times: list[tuple[str, float]]) -> Iterator[None]:
 def split(qids: Iterable[str], found: pd.DataFrame, queries: Sequence[Query], stages: Sequence[tuple[str, float]] = ()) -> list[Hits]:
     """The hits of each query in a result frame, in the order of their ranks."""
     rows: dict[str, list[tuple[int, str, float]]] = {qid: [] for qid in qids}
-    for qid, rank, docno, score in zip(found["qid"], found["rank"], found["docno"], found["score"], strict=True):
+    for qid, rank, docno, score in zip(*(found[name].tolist() for name in ("qid", "rank", "docno", "score")), strict=True):
         rows[qid].append((int(rank), str(docno), float(score)))
     hits = []
     for ranked, query in zip(rows.values(), queries, strict=True):

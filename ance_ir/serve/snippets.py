@@ -38,15 +38,18 @@ def _best_place(text: str, query: str, start: int, end: int) -> int:
     if not words:
         return start
     matches = _matches(text, words, start, end)
-    best, most = start, 0
-    for place, (begin, _) in enumerate(matches):
-        held: set[str] = set()
-        for at, word in matches[place:]:
-            if at >= begin + LENGTH * 3 // 4:
-                break
-            held.add(word)
-        if len(held) > most:
-            best, most = begin, len(held)
+    best, most, after, distinct = start, 0, 0, 0
+    held = dict.fromkeys(words, 0)  # how often the window that begins with a match has each
+    for begin, word in matches:
+        while after < len(matches) and matches[after][0] < begin + LENGTH * 3 // 4:
+            entering = matches[after][1]
+            distinct += not held[entering]
+            held[entering] += 1
+            after += 1
+        if distinct > most:
+            best, most = begin, distinct
+        held[word] -= 1
+        distinct -= not held[word]
     return max(start, min(best - LENGTH // 8, end - LENGTH))
 
 
@@ -62,7 +65,7 @@ def _matches(text: str, words: Sequence[str], start: int, end: int) -> list[tupl
     for word in words:
         at = lower.find(word, start)
         while at >= 0:
-            if at == 0 or not _WORD.match(lower[at - 1]):
+            if at == 0 or not (lower[at - 1].isalnum() or lower[at - 1] == "_"):
                 found.setdefault(at, word)
             at = lower.find(word, at + len(word))
     return sorted(found.items())[:_MATCHES]

@@ -46,8 +46,8 @@ from ance_ir.models.text.tokens import Tokens
 from ance_ir.progress import Progress, Told
 from ance_ir.typed_json import read_typed
 
-PARTS, LEAST, MOST = 16, 256, 8192
-"""Parts of a corpus, and the least and the most documents of a part …"""
+PARTS, LEAST, TEXT, MOST = 16, 256, 1 << 20, 8192
+"""Parts of a corpus; the least documents of a part, or fewer that have so many bytes: their work may be lost; and the most …"""
 
 MOST_PARTS = 256
 """… but never more parts than this: each is a shard, a file that is mapped whenever the index is open."""
@@ -95,7 +95,8 @@ class CorpusEncoding:
         self._model = model
         self._encoding = Encoding.of(model, str(passages))
         self._dtype = np.dtype(dtype)
-        self._size = max(min(MOST, max(LEAST, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
+        least = min(LEAST, max(1, TEXT * len(store) // store.byte_count))
+        self._size = max(min(MOST, max(least, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
         self._parts = -(-len(store) // self._size)
         made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passage_fingerprint", "passages", "precision")}
         self.description = {**made_by, "dtype": dtype, "corpus": store.fingerprint, "size": self._size}

@@ -118,6 +118,11 @@ class DocumentStore:
     def __iter__(self) -> Iterator[Document]:
         return (self[number] for number in range(len(self)))
 
+    @property
+    def byte_count(self) -> int:
+        """How many bytes all documents take on disk."""
+        return int(self._offsets[-1])
+
     def sizes(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """How many bytes the documents of B numbers take on disk: ``[B]`` int64."""
         return self._offsets[numbers + 1] - self._offsets[numbers]

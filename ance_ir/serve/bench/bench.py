@@ -62,8 +62,8 @@ def bench_serve(
         verbose: show progress.
 
     Returns:
-        A row for each figure; see ``Figure``. Both give ten documents of each query, the server with titles and snippets, which are no
-        part of the library's call.
+        A row for each figure; see ``Figure``. Both give the docnos and scores of ten documents of each query. What the server takes more
+        for their titles and snippets, which are no part of the library's call, is a figure of its own.
 
     Raises:
         EvaluationError: a request failed, or the server did not become ready.
@@ -93,11 +93,12 @@ def _arguments(folder: Path, device: str | None) -> list[str]:
 
 @dataclass(kw_only=True)
 class _Seen:
-    """What a system did in the rounds: milliseconds of queries asked one after another, and queries a second."""
+    """What a system did in the rounds: milliseconds of queries asked one after another (``shown``: with snippets), and queries a second."""
 
     library: list[float] = field(default_factory=list)
     library_rates: list[float] = field(default_factory=list)
     server: list[float] = field(default_factory=list)
+    shown: list[float] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
 
 
@@ -124,7 +125,8 @@ def _compared(
 
 def _turn(name: str, pipeline: pt.Transformer, queries: Sequence[str], port: int, pool: ProcessPoolExecutor, seconds: float) -> _Seen:
     """A turn of a system: in the library, one by one and in batches, then in the server."""
-    bodies = [{"query": query, "k": _K} for query in queries]
+    shown = [{"query": query, "k": _K} for query in queries]
+    bodies = [{**body, "snippets": False} for body in shown]
     path = f"/v1/{name}/search"
     endless = itertools.cycle(queries)
     library = [_milliseconds(pipeline, [next(endless)]) for _ in range(_ALONE)]
@@ -132,13 +134,15 @@ def _turn(name: str, pipeline: pt.Transformer, queries: Sequence[str], port: int
     began = time.perf_counter()
     while not batches or time.perf_counter() - began < seconds / 2:
         batches.append(_milliseconds(pipeline, [next(endless) for _ in range(CLIENTS)]))
-    alone = pool.submit(ask, Asked(port=port, path=path, bodies=bodies, requests=_ALONE)).result()
+    alone, with_snippets = (
+        pool.submit(ask, Asked(port=port, path=path, bodies=asked, requests=_ALONE)).result() for asked in (bodies, shown)
+    )
     together = pool.submit(ask, Asked(port=port, path=path, bodies=bodies, clients=CLIENTS, seconds=seconds)).result()
-    for load in (alone, together):
+    for load in (alone, with_snippets, together):
         if load.statuses.keys() != {200}:
             raise EvaluationError(f"requests to {path} were expected to be answered with 200, found {dict(load.statuses)}")
     rate = 1000 * CLIENTS / statistics.median(batches)
-    return _Seen(library=library, library_rates=[rate], server=alone.milliseconds, loads=[together])
+    return _Seen(library=library, library_rates=[rate], server=alone.milliseconds, shown=with_snippets.milliseconds, loads=[together])
 
 
 def _milliseconds(pipeline: pt.Transformer, queries: Sequence[str]) -> float:
@@ -149,7 +153,7 @@ def _milliseconds(pipeline: pt.Transformer, queries: Sequence[str]) -> float:
 
 
 def _figures(name: str, seen: _Seen) -> list[Figure]:
-    library, server = (statistics.median(times) for times in (seen.library, seen.server))
+    library, server, shown = (statistics.median(times) for times in (seen.library, seen.server, seen.shown))
     ours, theirs = (statistics.median(rates) for rates in ([load.rate for load in seen.loads], seen.library_rates))
     milliseconds = np.concatenate([load.milliseconds for load in seen.loads])
     middle, last = np.percentile(milliseconds, [50, 99]).tolist()
@@ -157,6 +161,7 @@ def _figures(name: str, seen: _Seen) -> list[Figure]:
     alone, together = f"{name}, 1 client", f"{name}, {CLIENTS} clients"
     return [
         Figure(table="serve", case=alone, what="ms, median", value=server, ratio=server - library, to="ms more than the library", most=3),
+        Figure(table="serve", case=alone, what="ms with snippets", value=shown, ratio=shown - server, to="ms more than without"),
         Figure(
             table="serve",
             case=together,

@@ -8,11 +8,17 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from ance_ir import __version__
+from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.pipelines import BertReranker
 from ance_ir.serve.limits import QUERY_CHARACTERS, TEXT_CHARACTERS, TEXTS
 from ance_ir.serve.requests import Json, Serving, large_json
 from ance_ir.serve.server import Server
 
 ROUTER = APIRouter(tags=["text-embeddings-inference"])
+
+_POOLINGS = {"last": "last_token"}
+"""Its names of poolings, where ours are others."""
 
 Text = Annotated[str, Field(max_length=TEXT_CHARACTERS)]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=TEXTS)]
@@ -61,22 +67,42 @@ async def rerank(server: Serving, asked: Ranked, system: str | None = None) -> J
 @ROUTER.get("/info")
 async def info(server: Serving) -> Json:
     """What encodes here."""
-    return Json(_described(server, server.first("encode")))
+    return Json(_of_encoder(server, server.first("encode")))
 
 
 @ROUTER.get("/tei/{system}/info")
 async def info_of(server: Serving, system: str) -> Json:
-    """What encodes for a system."""
-    return Json(_described(server, system))
+    """What a system reranks with, if it has a reranker, or else encodes with."""
+    scorer = server.system(system).reranker
+    return Json(_of_reranker(server, scorer.model) if isinstance(scorer, BertReranker) else _of_encoder(server, system))
 
 
-def _described(server: Server, system: str) -> dict[str, Any]:
+def _of_encoder(server: Server, system: str) -> dict[str, Any]:
     model = server.model(system)
+    pooling = model.query_tower.pooling
+    return _described(server, model, model.settings.passage_length, {"embedding": {"pooling": _POOLINGS.get(pooling, pooling)}})
+
+
+def _of_reranker(server: Server, model: CrossEncoder) -> dict[str, Any]:
+    return _described(server, model, model.settings.pair_length, {"reranker": {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}})
+
+
+def _described(server: Server, model: DenseEncoder | CrossEncoder, length: int, kind: dict[str, Any]) -> dict[str, Any]:
     return {
         "model_id": model.name,
+        "model_sha": None,
         "model_dtype": model.precision,
-        "max_input_length": model.settings.passage_length,
+        "model_type": kind,
+        "max_concurrent_requests": server.limits.waiting,
+        "max_input_length": length,
+        "max_batch_tokens": server.limits.together * length,
+        "max_batch_requests": server.limits.together,
         "max_client_batch_size": TEXTS,
+        "auto_truncate": True,
+        "tokenization_workers": 1,
+        "version": __version__,
+        "sha": None,
+        "docker_label": None,
     }
 
 

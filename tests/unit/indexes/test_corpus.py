@@ -172,12 +172,13 @@ def test_documents_that_cannot_be_used_are_left_out(tmp_path: Path, model: Dense
 
 
 class Many:
-    """A corpus of which nothing is read."""
+    """A corpus of long documents, of which nothing is read."""
 
     fingerprint = "many"
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.byte_count = 100_000 * count
 
     def __len__(self) -> int:
         return self.count
@@ -250,3 +251,10 @@ def test_pieces_hold_few_documents_and_few_long_ones(tmp_path: Path, model: Dens
         assert len(piece) <= 5 and length[:-1].sum() < 700
     assert {len(piece) == 5 for piece in pieces[:-1]} == {True, False}
     assert store.sizes(numbers).tolist() == [len(json.dumps(store[number])) + 1 for number in numbers.tolist()]
+
+
+def test_parts_of_long_documents_have_few(tmp_path: Path, model: DenseEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DocumentStore.build(DOCUMENTS[:8], tmp_path / "store")
+    for documents, expected in ((8, 4), (2, 2), (0, 1)):
+        monkeypatch.setattr(corpus, "TEXT", -(-documents * store.byte_count // len(store)))
+        assert CorpusEncoding(tmp_path / "x", store, model, FirstP()).description["size"] == expected

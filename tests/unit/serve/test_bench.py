@@ -42,12 +42,12 @@ def test_time_ends_the_load() -> None:
 
 def test_figures_compare_the_server_with_the_library() -> None:
     load = Load(seconds=2.0, milliseconds=[10.0] * 98 + [60.0] * 2)
-    seen = bench._Seen(library=[1.0, 2.0, 9.0], library_rates=[40.0, 60.0], server=[4.0, 4.5, 7.0], loads=[load])
+    seen = bench._Seen(library=[1.0, 2.0, 9.0], library_rates=[40.0, 60.0], server=[4.0, 4.5, 7.0], shown=[6.0], loads=[load])
     found = pd.DataFrame([figure.row() for figure in bench._figures("dense", seen)])
-    assert found["value"].tolist() == [4.5, 50.0, 60.0]
-    assert found["ratio"].tolist() == [2.5, 1.0, 6.0]
-    assert found["met"].tolist() == ["yes", "yes", "no"]
-    assert pd.DataFrame([figure.row() for figure in bench._figures("bm25", seen)])["met"].tolist() == ["yes", "", "no"]
+    assert found["value"].tolist() == [4.5, 6.0, 50.0, 60.0]
+    assert found["ratio"].tolist() == [2.5, 1.5, 1.0, 6.0]
+    assert found["met"].tolist() == ["yes", "", "yes", "no"]
+    assert pd.DataFrame([figure.row() for figure in bench._figures("bm25", seen)])["met"].tolist() == ["yes", "", "", "no"]
 
 
 @pytest.fixture(scope="module")
@@ -78,5 +78,5 @@ def test_a_server_that_does_not_start_is_told() -> None:
 def test_it_runs_at_a_small_size(collection: Path, tmp_path: Path) -> None:
     encoder().save(tmp_path / "model")
     found = bench_serve(load_dataset(collection), str(tmp_path / "model"), documents=1500, length=16, seconds=0.3, rounds=1, device="cpu")
-    assert len(found) == 8
+    assert len(found) == 10
     assert (found["value"] > 0).all()

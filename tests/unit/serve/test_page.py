@@ -98,7 +98,8 @@ def test_a_dense_system_joins_once_its_index_is_built_and_goes_on_where_it_was_s
     assert [one["ready"] for one in again.described()["systems"]] == [True, True]
     again.check_ready()
     found = asyncio.run(again.search("dense", "who sleeps in the city"))
-    expected = open_systems(dataset, [f"dense={second.text}"], device="cpu")[0]
+    assert shown[1]["text"] == again.described()["systems"][1]["text"]
+    expected = open_systems(dataset, [second.text], device="cpu")[0]
     assert [one["docno"] for one in found["results"]] == [one for one in _best(expected)]
     again.close()
 

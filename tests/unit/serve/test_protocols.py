@@ -16,6 +16,25 @@ from ance_ir.serve.running import address_of, listen
 from ance_ir.serve.server import Server
 from tests.listening import app_at
 
+_CANDIDATE = {
+    "type": "object",
+    "required": ["docid", "score", "rank", "doc"],
+    "properties": {"docid": {"type": "string"}, "score": {"type": "number"}, "rank": {"type": "integer", "minimum": 1}},
+}
+PYSERINI = {
+    "search": {
+        "type": "object",
+        "required": ["api", "index", "query", "candidates"],
+        "properties": {
+            "query": {"type": "object", "required": ["text"]},
+            "candidates": {"type": "array", "items": _CANDIDATE},
+        },
+    },
+    "doc": {"type": "object", "required": ["api", "index", "docid", "doc"]},
+    "error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+}
+"""What the OpenAPI description of Pyserini's server (``pyserini/server/rest/openapi.yaml``) says of answers."""
+
 
 @pytest.fixture(scope="module")
 def url(server: Server) -> Iterator[str]:
@@ -38,7 +57,11 @@ def test_anserinis_paths(url: str, dataset: Dataset) -> None:
     older = httpx.get(f"{url}/api/v1.0/indexes/bm25/search", params={"query": "who sleeps", "hits": 3, "qid": "7"}).json()
     assert (older["query"], older["candidates"]) == ({"qid": "7", "text": "who sleeps"}, theirs["candidates"])
     assert "dense" in httpx.get(f"{url}/api/v1.0/indexes").json()
-    assert httpx.get(f"{url}/v1/none/doc/d/1").status_code == 404
+    refused = httpx.get(f"{url}/v1/none/doc/d/1")
+    assert refused.status_code == 404
+    jsonschema = pytest.importorskip("jsonschema")
+    for answer, kind in ((theirs, "search"), (httpx.get(f"{url}/v1/bm25/doc/d/1").json(), "doc"), (refused.json(), "error")):
+        jsonschema.validate(answer, PYSERINI[kind])
 
 
 def test_openais_client(url: str) -> None:
