@@ -96,6 +96,28 @@ def blocks_given_back(least: int) -> Iterator[None]:
             mallopt(_M_MMAP_THRESHOLD, KEPT_BELOW)
 
 
+@contextlib.contextmanager
+def freed_given_back(seconds: float) -> Iterator[None]:
+    """While entered, return to the system what has been freed, every so many seconds, where the C library is glibc.
+
+    Where threads compute with arrays of changing sizes, it would keep more and more between blocks that are in use.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    ended = threading.Event()
+
+    def give_back() -> None:
+        while trim is not None and not ended.wait(seconds):
+            trim(0)
+
+    giving = threading.Thread(target=give_back, name="memory")
+    giving.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        giving.join()
+
+
 _M_MMAP_THRESHOLD = -3
 KEPT_BELOW = 32 << 20
 """glibc keeps freed blocks below this, once others as large were freed: mallopt(3), M_MMAP_THRESHOLD; bytes."""

@@ -14,10 +14,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from ance_ir.errors import UsageError
+from ance_ir.processes import freed_given_back
 from ance_ir.serve import observing
 from ance_ir.serve.connections import LimitedConnection
 from ance_ir.serve.live import Live
 from ance_ir.serve.server import Server
+
+_TIDY = 5.0
+"""Seconds between two times that freed memory is given back: tens of megabytes are freed meanwhile, and that takes milliseconds."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -71,7 +75,7 @@ def run(app: FastAPI, listening: socket.socket) -> None:
     )
     live = Live(server)
     live.start()
-    with _ending_calmly(), _logging_requests():
+    with _ending_calmly(), _logging_requests(), freed_given_back(_TIDY):
         uvicorn.Server(config).run(sockets=[listening])
     live.close()
     server.close()
