@@ -22,7 +22,8 @@ from tests.processes import free_port
 
 PICTURE = Path(__file__).parent.parent / "docs" / "search-page.png"
 ADDRESS = "?q=What+venue+did+Super+Bowl+50+take+place+in%3F&system=bm25&system=dense"
-WIDTH, HEIGHT, COLOURS = 1600, 950, 64
+SIZE = {"width": 1280, "height": 760, "deviceScaleFactor": 1.25, "mobile": False}
+COLOURS = 128
 WARM = 20
 """Times that the page is opened before."""
 
@@ -36,7 +37,7 @@ def main(folder: str = "") -> None:
     with TemporaryDirectory() as name, contextlib.chdir(folder or name):
         if not Path("squad.ance").exists():
             model = DenseEncoder.from_pretrained("all-MiniLM-L6-v2")
-            index_corpus(Path("squad.ance"), model, load_dataset("squad-articles").store(), parse_passages("maxp:128,10"), verbose=True)
+            index_corpus(Path("squad.ance"), model, load_dataset("squad-articles").store(), parse_passages("maxp:128,4"), verbose=True)
         systems = ("bm25", "dense=squad.ance", "cascade=bm25 % 100 >> squad.ance")
         arguments = [argument for system in systems for argument in ("--system", system)]
         with running(["--dataset", "squad-articles", *arguments], free_port()) as server:
@@ -44,19 +45,17 @@ def main(folder: str = "") -> None:
 
 
 def _taken(address: str) -> bytes:
-    """The page as PNG, the pointer on its first result."""
+    """The page as PNG, the pointer on a relevant result."""
     from selenium.webdriver.common.action_chains import ActionChains
 
     driver = browser.started()
     try:
-        driver.set_window_size(WIDTH, HEIGHT)
-        bars = WIDTH - driver.execute_script("return innerWidth"), HEIGHT - driver.execute_script("return innerHeight")
-        driver.set_window_size(WIDTH + bars[0], HEIGHT + bars[1])
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SIZE)
         for _ in range(WARM):
             driver.get(address)
             browser.until(driver, "document.querySelectorAll('.hit').length === 20 && !document.querySelector('[aria-busy]')")
         browser.until(driver, "document.querySelector('.badge.good')")
-        ActionChains(driver).move_to_element(driver.find_element("css selector", ".hit")).perform()
+        ActionChains(driver).move_to_element(driver.find_element("css selector", ".hit:has(.good)")).perform()
         shown = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     finally:
         driver.quit()
