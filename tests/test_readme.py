@@ -25,9 +25,11 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 @pytest.mark.slow
 def test_python_blocks_run(tmp_path: Path) -> None:
+    """On a part of their collection."""
     blocks = _blocks(README, "python")
     assert blocks
-    done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], capture_output=True, text=True, cwd=tmp_path, timeout=900)
+    code = "\n".join([(ROOT / "tests" / "on_a_part.py").read_text(encoding="utf-8"), *blocks])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr
     assert "cascade" in done.stdout
 

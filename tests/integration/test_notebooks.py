@@ -17,7 +17,7 @@ MOST_BYTES = 1_500_000
 NAMES = ["compose_and_evaluate", "explore_an_index", "quick_start", "train_your_own"]
 SCHEMATICS = {"quick_start", "compose_and_evaluate"}
 LONG = {"quick_start", "compose_and_evaluate", "explore_an_index"}
-"""They train or encode for minutes."""
+"""They train or encode for minutes; the others run on a part of the collection."""
 
 
 def shown(notebook: Any) -> list[tuple[int, str]]:
@@ -70,6 +70,8 @@ def test_they_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     here.mkdir()
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
+    if name not in LONG:
+        monkeypatch.setenv("PYTHONSTARTUP", str(Path(__file__).parents[1] / "on_a_part.py"))
     notebook = notebooks.execute(path, here)
     check_outputs(notebook, name)
     assert shown(notebook) == shown(notebooks.read(path)), "make notebooks saves the outputs anew"
