@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, RagConfig, RagTokenForGeneration
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, RagConfig
 
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.float32 import exact_float32
@@ -23,6 +23,9 @@ from ance_ir.models.pretrained import Pretrained
 from ance_ir.models.text.settings import Settings
 from ance_ir.models.text.tokenizing import FastTokenizer
 from ance_ir.moved import warn_of_old_name
+
+if TYPE_CHECKING:
+    from transformers import RagTokenForGeneration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,8 @@ class RagToken(Pretrained[RagSettings]):
             ModelError: it is not there, does not load, or lacks some of the generator's parameters.
             UsageError: there is no such device or setting.
         """
+        from transformers import RagTokenForGeneration  # imports datasets, which takes a while
+
         place = find_device(device)
         name = expanded(str(name))
         with reading(name):
