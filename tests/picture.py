@@ -23,7 +23,7 @@ from tests.processes import free_port
 PICTURE = Path(__file__).parent.parent / "docs" / "search-page.png"
 ADDRESS = "?q=What+venue+did+Super+Bowl+50+take+place+in%3F&system=bm25&system=dense"
 SIZE = {"width": 1280, "height": 760, "deviceScaleFactor": 1.25, "mobile": False}
-COLOURS = 128
+COLOURS = 64
 WARM = 20
 """Times that the page is opened before."""
 
@@ -56,11 +56,12 @@ def _taken(address: str) -> bytes:
             browser.until(driver, "document.querySelectorAll('.hit').length === 20 && !document.querySelector('[aria-busy]')")
         browser.until(driver, "document.querySelector('.badge.good')")
         ActionChains(driver).move_to_element(driver.find_element("css selector", ".hit:has(.good)")).perform()
-        shown = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        shown = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+        fewer = shown.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     finally:
         driver.quit()
     written = io.BytesIO()
-    shown.save(written, "png", optimize=True)
+    fewer.save(written, "png", optimize=True)
     return written.getvalue()
 
 
