@@ -49,9 +49,9 @@ def command(
     from ance_ir.workflows.kinds import dataset_or_none
 
     changes = text_settings(query_length, passage_length, text)
-    if is_index(as_path(name)):
-        if changes or kind is not None:
-            raise click.UsageError(f"{name} is an index, neither dataset nor model")
+    if kind is None and is_index(as_path(name)):
+        if changes:
+            raise click.UsageError(f"{name} is an index, which has no text settings of an encoder")
         click.echo(open_index(as_path(name)).info())
         return
     dataset = dataset_or_none(name, kind)

@@ -116,8 +116,8 @@ class _BesideBars(logging.StreamHandler[TextIO]):
     """Writes to standard error; progress bars are cleared for a line, and drawn again below it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        bars = sys.modules.get("tqdm")  # where nobody has imported it, there are none
-        with bars.tqdm.external_write_mode(file=self.stream) if bars is not None else contextlib.nullcontext():
+        bar = getattr(sys.modules.get("tqdm"), "tqdm", None)  # where nobody has imported it, there are none
+        with bar.external_write_mode(file=self.stream) if bar is not None else contextlib.nullcontext():
             super().emit(record)
 
 

@@ -113,8 +113,8 @@ def open_systems(
     for name in read:
         if "/" in name:
             raise UsageError(f"{name} cannot be asked for by its address, as its name has a slash; name it: --system NAME={name}")
-    store = dataset.store(verbose=bool(options.get("verbose")))
     planned = {name: parser.stages(system) for name, system in read.items()}
+    store = dataset.store(verbose=bool(options.get("verbose")))
     opened = {name: [(part, open_it()) for part, open_it in stages] for name, stages in planned.items()}
     return [Served(name=name, text=text, stages=opened[name], store=store) for name, text in zip(read, texts, strict=True)]
 

@@ -5,6 +5,7 @@ The backends themselves need optimum-onnx and optimum-intel, which do not run wi
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ance_ir.models.compute.precision import Precision
 from ance_ir.optional import optional
 
 Inputs = Mapping[str, np.ndarray]
+Samples = Callable[[], Sequence[Inputs]]
 
 _OUTPUT = "last_hidden_state"
 _SAMPLES = 300
@@ -42,7 +44,7 @@ class Runtime:
 
     precision: Precision
     packages: tuple[str, ...]
-    open: Callable[[Path, Sequence[Inputs]], Callable[[Inputs], np.ndarray]]
+    open: Callable[[Path, Samples], Callable[[Inputs], np.ndarray]]
 
 
 def _exported(checkpoint: Path, form: str) -> Path:
@@ -53,12 +55,12 @@ def _exported(checkpoint: Path, form: str) -> Path:
     return folder
 
 
-def _openvino(precision: str, *, calibrated: bool = False) -> Callable[[Path, Sequence[Inputs]], Callable[[Inputs], np.ndarray]]:
-    def opened(checkpoint: Path, samples: Sequence[Inputs]) -> Callable[[Inputs], np.ndarray]:
+def _openvino(precision: str, *, calibrated: bool = False) -> Callable[[Path, Samples], Callable[[Inputs], np.ndarray]]:
+    def opened(checkpoint: Path, samples: Samples) -> Callable[[Inputs], np.ndarray]:
         openvino = optional("openvino", needed_for="this benchmark", remedy="pip install 'ance_ir[export]'")
         path = _exported(checkpoint, "openvino") / "openvino" / "openvino_model.xml"
         if calibrated:
-            path = _calibrated(path, samples)
+            path = _calibrated(path, samples())
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         compiled = openvino.Core().compile_model(path, "CPU", settings)  # the hint is optimum-intel's default
         names = {name for port in compiled.inputs for name in port.names}
@@ -74,7 +76,8 @@ def _openvino(precision: str, *, calibrated: bool = False) -> Callable[[Path, Se
 
 def _calibrated(path: Path, samples: Sequence[Inputs]) -> Path:
     """The graph with weights and inputs in 8 bits, whose ranges NNCF finds with samples, in the way of its quantiser for transformers."""
-    into = path.with_name("openvino_model_qint8.xml")
+    digest = hashlib.blake2b(b"".join(inputs["input_ids"].tobytes() for inputs in samples), digest_size=8).hexdigest()
+    into = path.with_name(f"openvino_model_qint8_{digest}.xml")
     if not into.exists():
         openvino = optional("openvino", needed_for="this benchmark", remedy="pip install 'ance_ir[export]'")
         os.environ.setdefault("NNCF_CI", "1")  # otherwise it reports its use to its makers
@@ -83,12 +86,13 @@ def _calibrated(path: Path, samples: Sequence[Inputs]) -> Path:
         names = {name for port in graph.inputs for name in port.names}
         data = nncf.Dataset([{name: array for name, array in inputs.items() if name in names} for inputs in samples])
         kind, preset = nncf.ModelType.TRANSFORMER, nncf.QuantizationPreset.MIXED
-        openvino.save_model(nncf.quantize(graph, data, model_type=kind, preset=preset, subset_size=len(samples)), into)
+        quantized = nncf.quantize(graph, data, model_type=kind, preset=preset, subset_size=len(samples))
+        openvino.save_model(quantized, into, compress_to_fp16=False)
     return into
 
 
-def _onnx(quantized: bool) -> Callable[[Path, Sequence[Inputs]], Callable[[Inputs], np.ndarray]]:
-    def opened(checkpoint: Path, samples: Sequence[Inputs]) -> Callable[[Inputs], np.ndarray]:
+def _onnx(quantized: bool) -> Callable[[Path, Samples], Callable[[Inputs], np.ndarray]]:
+    def opened(checkpoint: Path, samples: Samples) -> Callable[[Inputs], np.ndarray]:
         runtime = optional("onnxruntime", needed_for="this benchmark", remedy="pip install 'ance_ir[export]'")
         path = _exported(checkpoint, "onnx") / "onnx" / "model.onnx"
         if quantized:
@@ -141,7 +145,7 @@ def runnable(precisions: list[Precision], device: str) -> list[str]:
 
 def put_in(name: str, checkpoint: Path, model: Any, texts: Sequence[str]) -> None:
     """Have a ``SentenceTransformer`` compute the hidden states with a runtime, which is calibrated with the first texts if need be."""
-    run = RUNTIMES[name].open(checkpoint, [_arrays(model.preprocess([text])) for text in texts[:_SAMPLES]])
+    run = RUNTIMES[name].open(checkpoint, lambda: [_arrays(model.preprocess([text])) for text in texts[:_SAMPLES]])
 
     def forward(return_dict: bool = True, **features: Tensor) -> BaseModelOutput:
         hidden_BLH = run(_arrays(features))

@@ -43,4 +43,4 @@ def describe_graphs(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     for path in sorted(folder.glob(f"graph-*/{META}")):
         found = read_meta(path.parent)
         fresh = "of the index as it is" if found["index"] == state_of(manifest) else "of an earlier state, and not used"
-        yield f"{found['k']} neighbours of {found['doc_count']:,} documents, by {found['backend']}; {fresh}"
+        yield f"{min(found['k'], found['doc_count'] - 1)} neighbours of {found['doc_count']:,} documents, by {found['backend']}; {fresh}"

@@ -18,8 +18,8 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 _READ = (1, FORMAT)  # 1 has no updates, and no checksums but of shards
 _REMEDY = "build the index again"
-_DOCNOS = "docnos"
-"""A folder that indexes for BM25 and of sparse vectors have."""
+_ARTIFACT = "pt_meta.json"
+"""Beside the manifest of every dense index; those for BM25 have none, those of sparse vectors name another type."""
 
 
 class _Encoding(TypedDict):
@@ -35,6 +35,10 @@ class _Encoding(TypedDict):
 
 class _Format(TypedDict):
     format: int
+
+
+class _Artifact(TypedDict):
+    type: str
 
 
 class _Manifest(TypedDict):
@@ -138,7 +142,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise DamagedIndexError(f"{folder}: its manifest is not of format {FORMAT}; build the index again")
         manifest: dict[str, Any] = read_typed(path, _Manifest, error=DamagedIndexError, remedy=_REMEDY)
     except DamagedIndexError as error:
-        if (folder / _DOCNOS).is_dir():
+        if _is_of_another_kind(folder):
             others = "`ance-ir index info` and `ance-ir search` take those of other kinds"
             raise IndexingError(f"{folder} is no dense index; {others}") from error
         raise
@@ -153,3 +157,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not re.fullmatch(pattern, name):
             raise DamagedIndexError(f"{path}: expected a name like {pattern}, found {name!r}; {_REMEDY}")
     return manifest
+
+
+def _is_of_another_kind(folder: Path) -> bool:
+    described = folder / _ARTIFACT
+    if not described.exists():
+        return (folder / "docnos").is_dir()
+    kind: str = read_typed(described, _Artifact, error=DamagedIndexError, remedy=_REMEDY)["type"]
+    return kind != "dense_index"

@@ -12,6 +12,8 @@ MANIFEST = "manifest.json"
 """In each of our indexes."""
 ARTIFACT = "pt_meta.json"
 """In those that are artifacts of PyTerrier."""
+_DOCNOS = "docnos"
+"""A folder in those that are none."""
 
 _ADDRESSES = ("http:/", "https:/")
 """A path has one slash where an address has two."""
@@ -24,7 +26,7 @@ def is_address(path: Path) -> bool:
 
 def is_index(path: Path) -> bool:
     """Whether a path is the folder of an index of ours."""
-    return (path / MANIFEST).exists()
+    return (path / MANIFEST).exists() and ((path / ARTIFACT).exists() or (path / _DOCNOS).is_dir())
 
 
 def artifact_of(path: Path) -> str | None:

@@ -95,6 +95,8 @@ def _plan(stage: Stage, context: Context, text: str, *, retrieves: bool) -> Open
     _check_place(stage, options, retrieves=retrieves)
     if options.get("instructions") is not None:
         _check_instructions(stage, context, options)
+    if stage.path is not None and not str(stage.path).startswith(PREFIX):
+        _ = AnceIndex(stage.path).manifest  # it is whole
     open_it = _over_dataset if stage.path is None else _over_path
     return partial(open_it, stage, context, options, retrieves=retrieves)
 
@@ -162,7 +164,8 @@ def _instructed(context: Context, model: DenseEncoder, form: str | None) -> Dens
     return model.with_settings(query_prefix=form.replace(INSTRUCTION, context.instruction))
 
 
-def _over_index(context: Context, index: AnceIndex, model: DenseEncoder, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
+def _over_index(context: Context, index: AnceIndex, model: DenseEncoder, options: Mapping[str, Any], *, retrieves: bool) -> pt.Transformer:
+    options = dict(options)
     # no check: the index's own model was checked when it was opened, and the other index was made with the model
     if "adaptive" in options:
         return _adapted(context, index, model, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ def _plan(stage: Stage, context: Context, text: str, *, retrieves: bool) -> Open
     return partial(_open, stage, context, options)
 
 
-def _open(stage: Stage, context: Context, options: dict[str, Any]) -> pt.Transformer:
-    name = str(stage.path.resolve()) if stage.path else options.pop("model", None) or checkpoint_for(_BERT, _WORD, context.dataset)
+def _open(stage: Stage, context: Context, options: Mapping[str, Any]) -> pt.Transformer:
+    name = str(stage.path.resolve()) if stage.path else options.get("model") or checkpoint_for(_BERT, _WORD, context.dataset)
     model = _model(stage, context, name)
     if "instruction" in options:
-        model = model.with_settings(instruction=options.pop("instruction"))
-    return context.dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=context.verbose, **options)
+        model = model.with_settings(instruction=options["instruction"])
+    passages = {"passages": options["passages"]} if "passages" in options else {}
+    return context.dataset.text_loader(model.settings.fields) >> BertReranker(model, verbose=context.verbose, **passages)
 
 
 def _model(stage: Stage, context: Context, name: str) -> CrossEncoder:

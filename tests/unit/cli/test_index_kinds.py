@@ -70,6 +70,15 @@ def test_a_bm25_index_is_described_and_searched(run: Run) -> None:
     assert (status, "which has no model" in err) == (2, True)
 
 
+def test_a_collection_with_a_manifest_of_its_own_is_no_index(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "corpus.jsonl").write_text(json.dumps({"docno": "d1", "text": "the cat sleeps"}))
+    (tmp_path / "c" / "manifest.json").write_text(json.dumps({"name": "my data"}))
+    for more in ((), ("--as", "dataset")):
+        status, out, _ = run("info", tmp_path / "c", *more)
+        assert (status, "collection" in out) == (0, True)
+
+
 def test_a_folder_that_is_no_index_is_refused_as_before(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.ance").mkdir()
     status, _, err = run("index", "info", "x.ance")
@@ -104,8 +113,8 @@ def test_the_graphs_of_an_index_are_shown(run: Run, tmp_path: Path) -> None:
     assert (status, out.endswith(": 5 documents, 4 neighbours each; 50 were asked for, there are no more\n")) == (0, True)
     assert run("index", "graph", "x.ance", "-k", "2", "--backend", "flat")[1].endswith(": 5 documents, 2 neighbours each\n")
     out = run("index", "info", "x.ance")[1]
-    assert "  corpus graph        50 neighbours of 5 documents, by exact; of the index as it is\n" in out
+    assert "  corpus graph        4 neighbours of 5 documents, by exact; of the index as it is\n" in out
     assert "  corpus graph 2      2 neighbours of 5 documents, by flat; of the index as it is\n" in out
     (described,) = Path("x.ance").glob("graph-*-exact/pt_meta.json")
     described.write_text(json.dumps({**json.loads(described.read_text()), "index": "another"}))
-    assert "50 neighbours of 5 documents, by exact; of an earlier state, and not used\n" in run("index", "info", "x.ance")[1]
+    assert "4 neighbours of 5 documents, by exact; of an earlier state, and not used\n" in run("index", "info", "x.ance")[1]
