@@ -16,10 +16,12 @@ from ance_ir.typed_json import read_typed
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+ARTIFACT = "pt_meta.json"
+"""Beside the manifest of every dense index; those for BM25 have none, those of sparse vectors name another type."""
+DOCNOS = "docnos"
+"""A folder in indexes for BM25, among others."""
 _READ = (1, FORMAT)  # 1 has no updates, and no checksums but of shards
 _REMEDY = "build the index again"
-_ARTIFACT = "pt_meta.json"
-"""Beside the manifest of every dense index; those for BM25 have none, those of sparse vectors name another type."""
 
 
 class _Encoding(TypedDict):
@@ -160,8 +162,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _is_of_another_kind(folder: Path) -> bool:
-    described = folder / _ARTIFACT
+    described = folder / ARTIFACT
     if not described.exists():
-        return (folder / "docnos").is_dir()
+        return (folder / DOCNOS).is_dir()
     kind: str = read_typed(described, _Artifact, error=DamagedIndexError, remedy=_REMEDY)["type"]
     return kind != "dense_index"

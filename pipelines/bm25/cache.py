@@ -14,6 +14,7 @@ from ance_ir.pipelines.bm25.index import BM25Index
 def dataset_bm25(
     dataset: Dataset,
     *,
+    build: bool = True,
     engine: str | None = None,
     stemmer: str | None = None,
     stopwords: str | None = None,
@@ -23,29 +24,11 @@ def dataset_bm25(
 
     Args:
         dataset: its documents are indexed.
+        build: build it if it is not there; otherwise there may be none yet.
         engine: see ``BM25Index``; by default ``lucene`` for another language than English, unless the stemmer is ``none``.
         stemmer: see ``BM25Index``.
         stopwords: see ``BM25Index``.
         language: see ``BM25Index``; by default the one that the dataset's metadata names, English where they name none.
-
-    Raises:
-        UsageError: there is no such engine, language, stemmer or list.
-        MissingDependencyError: something that the engine needs is not installed.
-    """
-    index = kept_bm25(dataset, engine=engine, stemmer=stemmer, stopwords=stopwords, language=language)
-    make_once(index.path, index.built, lambda: index.index(dataset.usable_documents()), "building the BM25 index")
-    return index
-
-
-def kept_bm25(
-    dataset: Dataset,
-    *,
-    engine: str | None = None,
-    stemmer: str | None = None,
-    stopwords: str | None = None,
-    language: str | None = None,
-) -> BM25Index:
-    """The index that ``dataset_bm25`` gives, of the same arguments, without building it: there may be none yet.
 
     Raises:
         UsageError: there is no such engine, language, stemmer or list.
@@ -58,4 +41,7 @@ def kept_bm25(
     parts = [dataset.corpus_key, *([] if engine == "pisa" else [engine])]
     parts += [f"{name}-{getattr(analysis, name)}" for name in chosen.baked if getattr(analysis, name) != getattr(default, name)]
     path = cache_folder() / "bm25" / "-".join(parts)
-    return BM25Index(path, engine=engine, stemmer=stemmer, stopwords=stopwords, language=language)
+    index = BM25Index(path, engine=engine, stemmer=stemmer, stopwords=stopwords, language=language)
+    if build:
+        make_once(index.path, index.built, lambda: index.index(dataset.usable_documents()), "building the BM25 index")
+    return index

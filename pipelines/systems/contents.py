@@ -5,15 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ance_ir.files import read_json
+from ance_ir.indexes.store.snapshot import ARTIFACT, DOCNOS, MANIFEST
 from ance_ir.models.loading.family import ADAPTER, Family, family_of
 from ance_ir.models.loading.source import resolve
-
-MANIFEST = "manifest.json"
-"""In each of our indexes."""
-ARTIFACT = "pt_meta.json"
-"""In those that are artifacts of PyTerrier."""
-_DOCNOS = "docnos"
-"""A folder in those that are none."""
 
 _ADDRESSES = ("http:/", "https:/")
 """A path has one slash where an address has two."""
@@ -26,7 +20,7 @@ def is_address(path: Path) -> bool:
 
 def is_index(path: Path) -> bool:
     """Whether a path is the folder of an index of ours."""
-    return (path / MANIFEST).exists() and ((path / ARTIFACT).exists() or (path / _DOCNOS).is_dir())
+    return (path / MANIFEST).exists() and ((path / ARTIFACT).exists() or (path / DOCNOS).is_dir())
 
 
 def artifact_of(path: Path) -> str | None:

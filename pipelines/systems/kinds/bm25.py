@@ -8,7 +8,7 @@ from pathlib import Path
 import pyterrier as pt
 
 from ance_ir.errors import UsageError
-from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25, kept_bm25
+from ance_ir.pipelines.bm25 import RM3, BM25Index, BM25Retriever, dataset_bm25
 from ance_ir.pipelines.bm25.engines import ENGINES
 from ance_ir.pipelines.systems.contents import artifact_of, is_index
 from ance_ir.pipelines.systems.context import Context
@@ -48,7 +48,7 @@ def _plan(stage: Stage, context: Context, text: str, *, retrieves: bool) -> Open
     if not retrieves:
         raise UsageError(f"{stage.written} only retrieves, so it must be the first stage of a system")
     analysis = {name: options.pop(name) for name in _ANALYSIS if name in options}
-    index = kept_bm25(context.dataset, **analysis) if stage.path is None else BM25Index.open(stage.path, **analysis)
+    index = dataset_bm25(context.dataset, build=False, **analysis) if stage.path is None else BM25Index.open(stage.path, **analysis)
     if stage.path is not None:
         _ = index.manifest  # it was built so
     if options.get("rm3") and not index.has_rm3:
