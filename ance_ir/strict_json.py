@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from json import JSONDecodeError
 from typing import Any
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]").search
-_TOO_DEEP = "values nested too deep"
+_space = re.compile(r"[ \t\n\r]*").match
+_surrogate = re.compile(r"\\u[dD][89a-fA-F]").search
 
 
 def loads(text: str) -> Any:
-    """The value of a text.
+    """The value of a text that holds nothing else.
 
     Raises:
         JSONDecodeError: it is no JSON.
-        ValueError: a key comes twice, or it is too much for Python: numbers of thousands of digits, thousands of levels.
+        ValueError: see ``scan``.
     """
-    try:
-        return _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+    value, end = scan(text, _space(text).end())
+    if (more := _space(text, end).end()) < len(text):
+        raise JSONDecodeError("Extra data", text, more)
+    return value
 
 
 def scan(text: str, start: int = 0) -> tuple[Any, int]:
@@ -28,14 +29,14 @@ def scan(text: str, start: int = 0) -> tuple[Any, int]:
 
     Raises:
         JSONDecodeError: no value begins there.
-        ValueError: a key comes twice, a half surrogate pair, or too much for Python.
+        ValueError: a key comes twice, a half surrogate pair, or too much for Python: numbers of thousands of digits, thousands of levels.
     """
     try:
         value, end = _DECODER.raw_decode(text, start)
-        if text.find("\\", start, end) >= 0 and _SURROGATE(text, start, end):  # the first takes a tenth of the time of the second
+        if text.find("\\", start, end) >= 0 and _surrogate(text, start, end):  # the first takes a tenth of the time of the second
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError("values nested too deep") from None
     except UnicodeEncodeError:
         raise ValueError("half surrogate pairs, which UTF-8 cannot encode") from None
     return value, end

@@ -37,11 +37,14 @@ def same(text: str) -> None:
     try:
         expected = reference(text)
     except ValueError:
-        with pytest.raises(ValueError, match=r"."):
-            scan(text)
+        for read in (scan, loads):
+            with pytest.raises(ValueError, match=r"."):
+                read(text)
     else:
         assert scan(text) == (expected, len(text))
-        assert loads(text) == expected
+        assert loads(f" \n{text}\t\r ") == expected
+        with pytest.raises(json.JSONDecodeError, match="Extra data"):
+            loads(f"{text} 1")
 
 
 @given(st.dictionaries(STRINGS, VALUES, max_size=4), st.booleans())
