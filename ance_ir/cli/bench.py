@@ -132,7 +132,8 @@ def command(what: str, form: str, **options: Any) -> None:
         return
     from ance_ir.eval import Table
 
-    table = Table(header=list(found.columns), rows=[[*map(_cell, row)] for row in found.itertuples(index=False, name=None)])
+    columns = [[_cell(value, measure="@" in name) for value in found[name]] for name in found.columns]
+    table = Table(header=list(found.columns), rows=[*zip(*columns, strict=True)])
     click.echo(f"{title}\n\n{table.to_text() if form == 'text' else table.to_markdown()}")
 
 
@@ -289,11 +290,14 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
 }
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, *, measure: bool) -> str:
+    """A figure as text; those of effectiveness have four decimals, as everywhere."""
     if not isinstance(value, float):
         return str(value)
     if math.isnan(value):
         return "–"
+    if measure:
+        return f"{value:.4f}"
     if 0 < abs(value) < 0.005:
         return f"{value:.2e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}" if 0.9 < value <= 1 else f"{value:.2f}"

@@ -46,7 +46,7 @@ from ance_ir.models.text.tokens import Tokens
 from ance_ir.progress import Progress, Told
 from ance_ir.typed_json import read_typed
 
-PARTS, LEAST, TEXT, MOST = 16, 256, 1 << 20, 8192
+PARTS, LEAST, LEAST_BYTES, MOST = 16, 256, 1 << 20, 8192
 """Parts of a corpus; the least documents of a part, or fewer that have so many bytes: their work may be lost; and the most …"""
 
 MOST_PARTS = 256
@@ -95,7 +95,7 @@ class CorpusEncoding:
         self._model = model
         self._encoding = Encoding.of(model, str(passages))
         self._dtype = np.dtype(dtype)
-        least = min(LEAST, max(1, TEXT * len(store) // store.byte_count))
+        least = min(LEAST, max(1, LEAST_BYTES * len(store) // store.byte_count))
         self._size = max(min(MOST, max(least, -(-len(store) // PARTS))), -(-len(store) // MOST_PARTS))
         self._parts = -(-len(store) // self._size)
         made_by = {name: getattr(self._encoding, name) for name in ("fingerprint", "passage_fingerprint", "passages", "precision")}

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ance_ir.errors import PointedError, UsageError
+from ance_ir.files import as_path, restore
 from ance_ir.pipelines.systems.tree import Stage
 
 _YES, _NO = {"yes", "true", "1"}, {"no", "false", "0"}
@@ -20,10 +21,14 @@ def yes_or_no(text: str) -> bool | None:
 
 
 def model_name(text: str) -> str:
-    """A model's folder or name."""
+    """A model's folder or name; a folder that no hub's name could be must be there."""
     separated = re.sub(r",(?=\s*\w+\s*=)", ";", text)
     if separated != text:
         raise UsageError(f"options are separated by ; and not by commas: {separated!r}")
+    if text.startswith((".", "/", "~")):
+        restore(path := as_path(text))
+        if not path.exists():
+            raise UsageError(f"there is no folder {text}")
     return text
 
 

@@ -2,7 +2,7 @@
 
 A document is the source of a function or class with a docstring, all docstrings removed. A query is a docstring's first sentence;
 relevant are the definitions that it describes. Definitions with fewer than 12 words after their docstring and
-sentences with fewer than 4 are left out. Queries are split into ``test`` (3 of 16) and ``train`` by a hash of their text.
+sentences with fewer than 4 are left out. A hash of a query's text puts it into ``test`` (3 of 16), ``dev`` (2 of 16) or ``train``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ance_ir.files import atomic_folder, cache_folder, write_json
 from ance_ir.locks import make_once
 
 NAME = "python-stdlib"
-BUILDER = 1
+BUILDER = 2
 """Increase it when the same library would give another collection."""
 
 BODY_WORDS = 12
@@ -74,16 +74,20 @@ def _library_definitions(library: Path) -> Iterator[Definition]:
 
 
 def _write_queries(relevant: dict[str, list[str]], folder: Path) -> None:
+    endings = ["", "", "", ".dev", ".dev", *[".train"] * 11]  # files of queries by the last four bits of their hashes
     with ExitStack() as stack:
-        files = {
-            name: stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n"))
-            for name in ("queries.tsv", "qrels.txt", "queries.train.tsv", "qrels.train.txt")
-        }
+        queries, qrels = (
+            {
+                ending: stack.enter_context((folder / f"{name}{ending}{suffix}").open("w", encoding="utf-8", newline="\n"))
+                for ending in dict.fromkeys(endings)
+            }
+            for name, suffix in (("queries", ".tsv"), ("qrels", ".txt"))
+        )
         for query, docnos in relevant.items():
             digest = hashlib.blake2b(query.encode(), digest_size=8).hexdigest()
-            qid, split = f"q{digest[:12]}", "" if int(digest, 16) % 16 < 3 else ".train"
-            files[f"queries{split}.tsv"].write(f"{qid}\t{query}\n")
-            files[f"qrels{split}.txt"].writelines(f"{qid} 0 {docno} 1\n" for docno in docnos)
+            qid, ending = f"q{digest[:12]}", endings[int(digest, 16) % 16]
+            queries[ending].write(f"{qid}\t{query}\n")
+            qrels[ending].writelines(f"{qid} 0 {docno} 1\n" for docno in docnos)
 
 
 SOURCE = Source(order=1, open=lambda name: python_stdlib() if name == NAME else None, names=lambda: [NAME])

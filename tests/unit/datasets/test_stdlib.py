@@ -6,6 +6,7 @@ import sysconfig
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ance_ir.datasets import Dataset, load_dataset
@@ -111,11 +112,12 @@ def stdlib() -> Dataset:
 
 def test_the_collection_has_the_size_that_is_promised(stdlib: Dataset) -> None:
     assert stdlib.name == "python-stdlib"
-    assert stdlib.splits == ("test", "train")
+    assert stdlib.splits == ("test", "dev", "train")
     assert 3_500 < sum(1 for _ in stdlib.documents()) < 5_500
-    test, train = len(stdlib.queries()), len(stdlib.queries("train"))
-    assert 0.16 < test / (test + train) < 0.22
-    assert test > 500
+    sizes = {split: len(stdlib.queries(split)) for split in stdlib.splits}
+    of_16 = {split: 16 * size / sum(sizes.values()) for split, size in sizes.items()}
+    assert of_16 == pytest.approx({"test": 3, "dev": 2, "train": 11}, abs=0.5)
+    assert sizes["test"] > 500
 
 
 def test_documents_are_python_without_docstrings_or_their_queries(stdlib: Dataset) -> None:
@@ -136,10 +138,8 @@ def test_documents_are_python_without_docstrings_or_their_queries(stdlib: Datase
 
 
 def test_splits_share_no_query(stdlib: Dataset) -> None:
-    test, train = stdlib.queries(), stdlib.queries("train")
-    assert set(test["qid"]).isdisjoint(train["qid"])
-    assert set(test["query"]).isdisjoint(train["query"])
-    assert test["query"].is_unique and train["query"].is_unique
+    queries = pd.concat([stdlib.queries(split) for split in stdlib.splits])
+    assert queries["qid"].is_unique and queries["query"].is_unique
 
 
 def test_equal_sources_give_equal_bytes(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_equal_sources_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         build(tmp_path / "library", tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 6
+    assert len(files) == 8
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert load_dataset(tmp_path / "one").fingerprint == load_dataset(tmp_path / "two").fingerprint

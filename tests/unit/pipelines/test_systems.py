@@ -230,6 +230,8 @@ def test_relevance_feedback_of_words(dataset: Dataset, monkeypatch: pytest.Monke
         ("ance[passages=longp]", 5, "'longp'"),
         ("ance[lower_case=perhaps; model=dense]", 5, "lower_case is yes or no"),
         ("ance[query_length=2]", 5, "query_length=2"),
+        ("ance[model=./nothing]", 5, "there is no folder ./nothing"),
+        ("bm25 >> bert[model=~/nothing/here]", 13, "there is no folder ~/nothing/here"),
         ("ance[fields=title,body]", 5, "fields"),
         ("ance[pooling=median]", 5, "pooling 'median'"),
         ("ance[similarity=l2]", 5, "similarity is cosine or dot, not 'l2'"),

@@ -26,7 +26,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         f"the {colour} {animal} {verb}" for animal, verb, colour in itertools.product(WORDS[21:26], WORDS[-4:], ("red", "green", "blue"))
     ]
     (collection / "corpus.jsonl").write_text("".join(json.dumps({"docno": f"d{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
-    for split, numbers in (("", range(0, 60, 3)), (".train", range(1, 60, 3))):
+    for split, numbers in (("", range(0, 60, 3)), (".train", range(1, 60, 3)), (".dev", range(2, 60, 6))):
         (collection / f"queries{split}.tsv").write_text("".join(f"q{i}\twho {texts[i][4:]}\n" for i in numbers))
         (collection / f"qrels{split}.txt").write_text("".join(f"q{i} 0 d{i} 1\n" for i in numbers))
     encoder(normalize=True).save(folder / "model")
@@ -58,8 +58,9 @@ def _figures(results: dict[str, Any]) -> dict[str, dict[str, float]]:
 def test_what_the_demo_shows_and_leaves(show: Any, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     results, said = show(out, draws=True)
-    assert list(results["systems"]) == ["BM25", "zero-shot", "ANCE", "BM25 >> ANCE"]
-    for expected in ("60 documents, 20 test queries", "refresh at step 2", "RR@10", "ms/query", "## Where BM25 wins", "ance-ir search"):
+    assert list(results["systems"]) == ["BM25", "zero-shot", "random negatives", "ANCE", "BM25 >> ANCE"]
+    assert results["baseline"] == "random negatives"
+    for expected in ("60 documents, 20 test queries", "refresh at step 2", "dev RR@10", "difference from random negatives", "ms/query", "## Where BM25 wins", "ance-ir search"):
         assert expected in said
     assert json.loads((out / "results.json").read_text()) == results
     assert {"training", "seed", "fingerprint", "environment", "seconds"} <= results["settings"].keys()
@@ -76,10 +77,9 @@ def test_the_same_seed_gives_the_same_figures(show: Any, tmp_path: Path) -> None
     assert _figures(first) != _figures(other)
 
 
-def test_compare_adds_random_negatives_and_maxp(show: Any, tmp_path: Path) -> None:
+def test_compare_adds_maxp(show: Any, tmp_path: Path) -> None:
     results, _ = show(tmp_path / "demo", compare=True)
-    assert list(results["systems"])[4:] == ["random negatives", "ANCE, MaxP"]
-    assert (tmp_path / "demo" / "training" / "random" / "model").is_dir()
+    assert list(results["systems"])[5:] == ["ANCE, MaxP"]
 
 
 def test_a_finished_demo_is_shown_again(show: Any, tmp_path: Path) -> None:
