@@ -5,8 +5,10 @@ The backends themselves need optimum-onnx and optimum-intel, which do not run wi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -86,7 +88,8 @@ def _calibrated(path: Path, samples: Sequence[Inputs]) -> Path:
         names = {name for port in graph.inputs for name in port.names}
         data = nncf.Dataset([{name: array for name, array in inputs.items() if name in names} for inputs in samples])
         kind, preset = nncf.ModelType.TRANSFORMER, nncf.QuantizationPreset.MIXED
-        quantized = nncf.quantize(graph, data, model_type=kind, preset=preset, subset_size=len(samples))
+        with contextlib.redirect_stdout(sys.stderr):  # it shows its progress on the standard output, where the table goes
+            quantized = nncf.quantize(graph, data, model_type=kind, preset=preset, subset_size=len(samples))
         openvino.save_model(quantized, into, compress_to_fp16=False)
     return into
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ance_ir.models.adapters.layers import is_adapted
-from ance_ir.models.compute.openvino import Compiled, has_bfloat16
+from ance_ir.models.compute.openvino import Compiled
 from ance_ir.models.compute.packing import packed_weights
 from ance_ir.models.dense.graph import traceable
 from ance_ir.models.dense.int8 import Int8Tower
@@ -116,8 +116,6 @@ def _compiled_now(tower: Tower) -> Compiled | None:
 def _compile(tower: Tower) -> Compiled | None:
     dtype = tower.backbone.dtype
     try:
-        if dtype == torch.bfloat16 and not has_bfloat16():
-            return None
         whole = traceable(tower)
         compiled = Compiled(whole, bfloat16=dtype == torch.bfloat16)
         off = float(np.max([_difference(whole, compiled, *trial) for trial in _trials(whole)]))  # NaN, if one of them is

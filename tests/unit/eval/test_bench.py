@@ -185,11 +185,14 @@ def test_encode_takes_the_passage_tower_of_two(tmp_path: Path, folder: Path, mon
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * ("NNCF" in name)) for name in RUNTIMES])
-def test_a_graph_takes_the_place_of_torch(name: str, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_takes_the_place_of_torch(
+    name: str, exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     if name not in runnable([RUNTIMES[name].precision], "cpu"):
         pytest.skip("not here")
     texts = ["the cat sleeps", "a dog", "the moon is red " * 6]
     shown, contender = open_contender(name, exported, 16, "cpu", texts)
+    assert not capsys.readouterr().out  # where the table goes
     assert shown == name
     assert rival(name) == our_name(RUNTIMES[name].precision)
     expected = DenseEncoder.from_pretrained(exported, device="cpu", passage_length=16).encode_passages(texts)

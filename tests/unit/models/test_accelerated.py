@@ -20,6 +20,7 @@ from ance_ir.errors import BrokenDependencyError
 from ance_ir.models import DenseEncoder
 from ance_ir.models.compute.inference import TOKEN_BUDGET
 from ance_ir.models.compute.openvino import Compiled
+from ance_ir.models.compute.precision import Precision
 from ance_ir.models.dense.encoding import encode
 from tests.tiny import WORDS, Kind, encoder
 from tests.unit.models.test_precision import BACKBONES, of_kind
@@ -76,8 +77,6 @@ def test_every_backbone_has_the_vectors_of_torch(kind: str) -> None:
 
 
 def test_bfloat16(used: list[tuple[int, int]]) -> None:
-    if not accelerated.has_bfloat16():
-        pytest.skip("the processor has no bfloat16")
     model = encoder(normalize=True).at_precision("bfloat16")
     cosines = (model.encode_passages(TEXTS) * by_torch(model, TEXTS)).sum(1)
     assert cosines.min() > 0.999
@@ -143,13 +142,14 @@ def test_a_compiled_tower_is_gone_with_its_weights_and_with_the_model() -> None:
     assert third() is None
 
 
-def test_bfloat16_needs_no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = encoder().at_precision("bfloat16")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_broken_openvino_is_not_needed(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = encoder().at_precision(precision)
 
-    def broken() -> bool:
+    def broken(*_: object, **__: object) -> Compiled:
         raise BrokenDependencyError("openvino", "OpenVINO", ImportError("libtbb.so"))
 
-    monkeypatch.setattr(accelerated, "has_bfloat16", broken)
+    monkeypatch.setattr(accelerated, "Compiled", broken)
     expected = by_torch(model, TEXTS)
     np.testing.assert_allclose(model.encode_passages(TEXTS), expected, atol=0.05 * np.abs(expected).max())
 

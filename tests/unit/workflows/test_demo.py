@@ -60,7 +60,15 @@ def test_what_the_demo_shows_and_leaves(show: Any, tmp_path: Path) -> None:
     results, said = show(out, draws=True)
     assert list(results["systems"]) == ["BM25", "zero-shot", "random negatives", "ANCE", "BM25 >> ANCE"]
     assert results["baseline"] == "random negatives"
-    for expected in ("60 documents, 20 test queries", "refresh at step 2", "dev RR@10", "difference from random negatives", "ms/query", "## Where BM25 wins", "ance-ir search"):
+    for expected in (
+        "60 documents, 20 test queries",
+        "refresh at step 2",
+        "dev RR@10",
+        "difference from random negatives",
+        "ms/query",
+        "## Where BM25 wins",
+        "ance-ir search",
+    ):
         assert expected in said
     assert json.loads((out / "results.json").read_text()) == results
     assert {"training", "seed", "fingerprint", "environment", "seconds"} <= results["settings"].keys()
