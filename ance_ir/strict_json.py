@@ -7,7 +7,7 @@ import re
 from json import JSONDecodeError
 from typing import Any
 
-_space = re.compile(r"[ \t\n\r]*").match
+_no_space = re.compile(r"[^ \t\n\r]").search
 _surrogate = re.compile(r"\\u[dD][89a-fA-F]").search
 
 
@@ -18,9 +18,10 @@ def loads(text: str) -> Any:
         JSONDecodeError: it is no JSON.
         ValueError: see ``scan``.
     """
-    value, end = scan(text, _space(text).end())
-    if (more := _space(text, end).end()) < len(text):
-        raise JSONDecodeError("Extra data", text, more)
+    first = _no_space(text)
+    value, end = scan(text, first.start() if first else 0)
+    if more := _no_space(text, end):
+        raise JSONDecodeError("Extra data", text, more.start())
     return value
 
 

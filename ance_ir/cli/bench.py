@@ -290,7 +290,7 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
 }
 
 
-def _cell(value: object, *, measure: bool) -> str:
+def _cell(value: object, *, measure: bool = False) -> str:
     """A figure as text; those of effectiveness have four decimals, as everywhere."""
     if not isinstance(value, float):
         return str(value)
