@@ -132,7 +132,7 @@ def command(what: str, form: str, **options: Any) -> None:
         return
     from ance_ir.eval import Table
 
-    columns = [[_cell(value, measure="@" in name) for value in found[name]] for name in found.columns]
+    columns = ([_cell(value, measure="@" in name) for value in found[name]] for name in found.columns)
     table = Table(header=list(found.columns), rows=[*zip(*columns, strict=True)])
     click.echo(f"{title}\n\n{table.to_text() if form == 'text' else table.to_markdown()}")
 
@@ -256,9 +256,6 @@ def _gpu(*, out: Path | None, device: str | None, **_: Any) -> tuple[str, pd.Dat
     return "a GPU, next to its own rates and to what others do on it", bench_gpu(device, out=out, report=report)
 
 
-_UNITS = ("documents", "vectors", "layers", "device")
-
-
 def _units(*, datasets: tuple[str, ...], model: str, out: Path | None, **options: Any) -> tuple[str, pd.DataFrame]:
     import pandas as pd
 
@@ -267,7 +264,8 @@ def _units(*, datasets: tuple[str, ...], model: str, out: Path | None, **options
     from ance_ir.workflows.planning.units import measure_units
 
     path = out or own_units()
-    found = measure_units(load_dataset(only(datasets, "units")), model, verbose=True, **{name: options[name] for name in _UNITS})
+    asked = {name: options[name] for name in ("documents", "vectors", "layers", "device")}
+    found = measure_units(load_dataset(only(datasets, "units")), model, verbose=True, **asked)
     found.write(path)
     rows = [{"of one": cost.unit, "seconds": cost.seconds, "bytes": cost.bytes} for cost in found.costs.values()]
     return f"{found.describes}; written to {path}", pd.DataFrame(rows)
@@ -291,13 +289,12 @@ _BENCHES: Mapping[str, Callable[..., tuple[str, pd.DataFrame]]] = {
 
 
 def _cell(value: object, *, measure: bool = False) -> str:
-    """A figure as text; those of effectiveness have four decimals, as everywhere."""
     if not isinstance(value, float):
         return str(value)
     if math.isnan(value):
         return "–"
-    if measure:
+    if measure or 0.9 < value <= 1:
         return f"{value:.4f}"
     if 0 < abs(value) < 0.005:
         return f"{value:.2e}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4f}" if 0.9 < value <= 1 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"

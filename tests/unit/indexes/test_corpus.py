@@ -256,5 +256,5 @@ def test_pieces_hold_few_documents_and_few_long_ones(tmp_path: Path, model: Dens
 def test_parts_of_long_documents_have_few(tmp_path: Path, model: DenseEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     store = DocumentStore.build(DOCUMENTS[:8], tmp_path / "store")
     for documents, expected in ((8, 4), (2, 2), (0, 1)):
-        monkeypatch.setattr(corpus, "TEXT", -(-documents * store.byte_count // len(store)))
+        monkeypatch.setattr(corpus, "LEAST_BYTES", -(-documents * store.byte_count // len(store)))
         assert CorpusEncoding(tmp_path / "x", store, model, FirstP()).description["size"] == expected
