@@ -79,3 +79,7 @@ def test_any_other_model_gives_tokens_with_the_weights_of_bm25(dataset: Dataset,
     for measure in rows[0].keys() - {"weights", "MB", "same first 10"}:
         expected = measured(queries, dataset, scores, [f"d{number}" for number in range(80)], measure)
         assert rows[0][measure] == pytest.approx(expected, abs=1e-6), measure
+    status, out, err = run("bench", "sparse", "--dataset", tmp_path / "c", "--model", tmp_path / "dense", "--format", "markdown")
+    assert status == 0, err
+    (exactly,) = (line for line in out.splitlines() if line.startswith("| float32"))
+    assert {f"{rows[0][measure]:.4f}" for measure in rows[0] if "@" in measure} <= set(exactly.replace("|", " ").split())
