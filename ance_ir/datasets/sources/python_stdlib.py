@@ -74,20 +74,15 @@ def _library_definitions(library: Path) -> Iterator[Definition]:
 
 
 def _write_queries(relevant: dict[str, list[str]], folder: Path) -> None:
-    endings = ["", "", "", ".dev", ".dev", *[".train"] * 11]  # files of queries by the last four bits of their hashes
+    endings = ["", "", "", ".dev", ".dev", *[".train"] * 11]  # of files' names, by the last four bits of a query's hash
+    names = (name for ending in dict.fromkeys(endings) for name in (f"queries{ending}.tsv", f"qrels{ending}.txt"))
     with ExitStack() as stack:
-        queries, qrels = (
-            {
-                ending: stack.enter_context((folder / f"{name}{ending}{suffix}").open("w", encoding="utf-8", newline="\n"))
-                for ending in dict.fromkeys(endings)
-            }
-            for name, suffix in (("queries", ".tsv"), ("qrels", ".txt"))
-        )
+        files = {name: stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n")) for name in names}
         for query, docnos in relevant.items():
             digest = hashlib.blake2b(query.encode(), digest_size=8).hexdigest()
             qid, ending = f"q{digest[:12]}", endings[int(digest, 16) % 16]
-            queries[ending].write(f"{qid}\t{query}\n")
-            qrels[ending].writelines(f"{qid} 0 {docno} 1\n" for docno in docnos)
+            files[f"queries{ending}.tsv"].write(f"{qid}\t{query}\n")
+            files[f"qrels{ending}.txt"].writelines(f"{qid} 0 {docno} 1\n" for docno in docnos)
 
 
 SOURCE = Source(order=1, open=lambda name: python_stdlib() if name == NAME else None, names=lambda: [NAME])
