@@ -40,6 +40,7 @@ def command() -> None:
 @click.option(
     "--head", "fresh_head", type=click.Choice(["ance"]), help="Put a fresh head of the paper's on its backbone; scores are dot products."
 )
+@click.option("--separate-towers", is_flag=True, help="Begin with two towers: copies of the one that queries and passages share.")
 @click.option(
     "--warm-up", multiple=True, metavar="SOURCE:STEPS:RATE", help="Train it with these negatives first, once for all; may be repeated."
 )
@@ -47,6 +48,7 @@ def command() -> None:
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Queries per batch.")
 @click.option("--optimiser", type=click.Choice(list(OPTIMISERS)), default="adamw", show_default=True, help="Optimiser.")
 @click.option("--learning-rate", type=float, default=5e-5, show_default=True, help="Its peak, after a tenth of the steps.")
+@click.option("--temperature", type=float, help="Scores are divided by it.  [default: 1 for dot products, 0.05 for cosines]")
 @click.option("--refresh-every", type=int, metavar="N", help="Steps between two minings of negatives.  [default: a quarter of them]")
 @click.option("--warm-up-share", type=float, default=0.5, show_default=True, help="When `A -> B` changes to B; a refresh is due then.")
 @click.option("--depth", type=int, default=200, show_default=True, help="Documents of a ranking that negatives are drawn from.")

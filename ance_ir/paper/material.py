@@ -56,7 +56,7 @@ class Material:
         self.start: Path | None = None
         model = self.model()
         self.fingerprint = model.fingerprint()
-        self.temperature = 0.05 if model.similarity == "cosine" else 1.0
+        self.similarity = model.similarity
         self.device = str(model.device)
 
     def model(self) -> DenseEncoder:
@@ -67,7 +67,8 @@ class Material:
         if self.start is not None:
             return DenseEncoder.from_pretrained(self.start, device=self._device, **given)
         given |= {"layers": settings.layers, "fresh_head": settings.fresh_head, "seed": settings.seeds[0]}
-        return DenseEncoder.from_pretrained(settings.model, device=self._device, **given)
+        model = DenseEncoder.from_pretrained(settings.model, device=self._device, **given)
+        return model.with_separate_towers() if settings.separate_towers else model
 
     def negatives(self) -> NamedNegatives:
         """Makes negative sources by name, as training does."""

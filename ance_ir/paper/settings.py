@@ -100,6 +100,7 @@ class StudySettings(Brief):
         model: the encoder that every run starts from.
         layers: how many of its layers are kept; ``None``: all.
         fresh_head: see ``DenseEncoder.from_pretrained``: ``"ance"``, the paper's, whose score is the dot product.
+        separate_towers: begin with two towers, copies of the one.
         warm_up: what it is trained with first, once for all runs: stages as ``Stage.parse`` reads them, one after the other. Each is
             evaluated on the dev queries and leaves its best model.
         schemes: what is compared, as ``Scheme.parse`` reads it.
@@ -108,6 +109,7 @@ class StudySettings(Brief):
         batch_size: queries of a batch.
         optimiser: see ``TrainingSettings``.
         learning_rate: its peak; it rises over the first tenth of the steps and falls linearly to 0.
+        temperature: scores are divided by it; ``None``: 1 for dot products, 0.05 for cosines.
         refresh_every: steps between two minings of ANCE's negatives.
         warm_up_share: the share of the steps after which a scheme ``A -> B`` changes to B, at a step with a refresh.
         depth: documents of a ranking that negatives are drawn from.
@@ -127,6 +129,7 @@ class StudySettings(Brief):
     model: str = "all-MiniLM-L6-v2"
     layers: int | None = None
     fresh_head: str | None = field(default=None, metadata=_LATER)
+    separate_towers: bool = field(default=False, metadata=_LATER)
     warm_up: tuple[str, ...] = field(default=(), metadata=_LATER)
     schemes: tuple[str, ...] = SCHEMES
     seeds: tuple[int, ...] = (42, 43, 44)
@@ -134,6 +137,7 @@ class StudySettings(Brief):
     batch_size: int = 32
     optimiser: str = field(default="adamw", metadata=_LATER)
     learning_rate: float = 5e-5
+    temperature: float | None = field(default=None, metadata=_LATER)
     refresh_every: int = 40
     warm_up_share: float = 0.5
     depth: int = DEPTH
@@ -185,25 +189,29 @@ class StudySettings(Brief):
         """Those of the warm-up."""
         return [Stage.parse(text) for text in self.warm_up]
 
-    def training(self, seed: int, temperature: float = 1.0) -> TrainingSettings:
-        """The settings of a training run. Dropout is off, so that runs of one seed differ in their negatives alone."""
+    def training(self, seed: int, similarity: str = "dot") -> TrainingSettings:
+        """The settings of a training run of a model with this similarity.
+
+        Dropout is off, so that runs of one seed differ in their negatives alone.
+        """
+        default = 0.05 if similarity == "cosine" else 1.0
         return TrainingSettings(
             steps=self.steps,
             batch_size=self.batch_size,
             optimiser=self.optimiser,
             learning_rate=self.learning_rate,
             warm_up_steps=self.steps // 10,
-            temperature=temperature,
+            temperature=default if self.temperature is None else self.temperature,
             refresh_every=self.refresh_every,
             dropout=False,
             seed=seed,
         )
 
-    def warming(self, stage: Stage, temperature: float = 1.0) -> TrainingSettings:
+    def warming(self, stage: Stage, similarity: str = "dot") -> TrainingSettings:
         """The settings of a stage of the warm-up, under the first seed."""
         every = max(1, stage.steps // EVALUATIONS)
         changed: dict[str, Any] = {"steps": stage.steps, "learning_rate": stage.learning_rate, "warm_up_steps": stage.steps // 10}
-        return replace(self.training(self.seeds[0], temperature), refresh_every=every, **changed)
+        return replace(self.training(self.seeds[0], similarity), refresh_every=every, **changed)
 
     def to_json(self) -> dict[str, Any]:
         """All of it, in what JSON can hold, but for those of ``_LATER`` at their defaults."""

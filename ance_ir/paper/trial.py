@@ -72,7 +72,7 @@ class Trial:
             say: called with a line about each refresh.
         """
         began = time.perf_counter()
-        settings, training = material.settings, material.settings.training(self.seed, material.temperature)
+        settings, training = material.settings, material.settings.training(self.seed, material.similarity)
         model = train_on_dataset(
             material.dataset,
             material.model(),

@@ -40,7 +40,7 @@ def warm_up(material: Material, out: Path, keep: bool, say: Callable[[str], obje
                 material.dataset,
                 material.model(),
                 folder,
-                settings.warming(stage, material.temperature),
+                settings.warming(stage, material.similarity),
                 negatives=with_mix(stage.negatives),
                 passages=PASSAGES,
                 depth=settings.depth,

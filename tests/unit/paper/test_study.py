@@ -334,6 +334,7 @@ def test_a_warm_up_that_all_runs_start_from(tiny: tuple[Path, Path], tmp_path: P
     backbone().save_pretrained(tmp_path / "bare")
     bert_tokenizer().save_pretrained(tmp_path / "bare")
     changes = {"fresh_head": "ance", "warm_up": ("in-batch:8:3e-2", "bm25:4:1e-2"), "dev_split": "train:5", "optimiser": "lamb"}
+    changes |= {"separate_towers": True, "temperature": 0.5}
     settings = _settings((tiny[0], tmp_path / "bare"), schemes=("random",), **changes)
     results, _ = _study(settings, tmp_path / "study")
     first, second = (json.loads((tmp_path / "study" / "warm-up" / name / "run.json").read_text()) for name in ("1-in-batch", "2-bm25"))
@@ -341,15 +342,23 @@ def test_a_warm_up_that_all_runs_start_from(tiny: tuple[Path, Path], tmp_path: P
     assert [line["step"] for line in results["warm_up"]] == [0, 2, 4, 6, 8, 0, 1, 2, 3, 4]
     assert results["warm_up"][0]["RR@10"] != results["warm_up"][4]["RR@10"]
     start = DenseEncoder.from_pretrained(tmp_path / "study" / "warm-up" / "2-bm25", device="cpu")
-    assert start.similarity == "dot"
+    assert start.similarity == "dot" and not start.shared
+    assert first["model"]["fingerprint"] != start.fingerprint() and first["settings"]["temperature"] == 0.5
     for seed in (1, 2):
         run = json.loads((tmp_path / "study" / "runs" / "random" / f"seed-{seed}" / "training" / "run.json").read_text())
         assert run["model"]["fingerprint"] == start.fingerprint()
-        assert (run["settings"]["optimiser"], run["settings"]["temperature"], run["dataset"]["held_out"]) == ("lamb", 1.0, "train:5")
+        assert (run["settings"]["optimiser"], run["settings"]["temperature"], run["dataset"]["held_out"]) == ("lamb", 0.5, "train:5")
     assert list(results["systems"]) == ["BM25", "untrained", "warmed up", "random"]
     assert (tmp_path / "study" / "warm-up.png").exists() and not list((tmp_path / "study").rglob("checkpoints"))
     monkeypatch.setattr(DenseObjective, "backward", None)  # nothing is trained again
     assert _study(settings, tmp_path / "study")[0] == results
+
+
+def test_scores_are_divided_by_what_suits_the_similarity_unless_it_is_said(tiny: tuple[Path, Path]) -> None:
+    temperatures = [
+        _settings(tiny, temperature=asked).training(1, similarity).temperature for asked in (None, 0.2) for similarity in ("dot", "cosine")
+    ]
+    assert temperatures == [1.0, 0.05, 0.2, 0.2]
 
 
 def test_a_warm_up_needs_dev_queries_and_stages_that_can_be_read(tiny: tuple[Path, Path]) -> None:
@@ -366,4 +375,4 @@ def test_a_trial_has_fewer_steps(tiny: tuple[Path, Path]) -> None:
 
 
 def test_studies_of_before_are_read(tiny: tuple[Path, Path]) -> None:
-    assert not {"fresh_head", "warm_up", "optimiser"} & _settings(tiny).to_json().keys()
+    assert not {"fresh_head", "separate_towers", "warm_up", "optimiser", "temperature"} & _settings(tiny).to_json().keys()
