@@ -41,7 +41,7 @@ if TERRIER.is_dir():
     os.environ["PYTERRIER_HOME"] = home.name
 
 # The same examples each time, except in long runs, which are made to find something new.
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=20)
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=500)
 settings.register_profile("large", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

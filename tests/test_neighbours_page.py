@@ -69,6 +69,7 @@ def test_a_change_of_another_package_is_found(line: str) -> None:
     assert len(changed(f"import pyterrier as pt\nfrom ranx import Run\nimport os\n{line}\nos.x = 1\n")) == 1
 
 
+@pytest.mark.slow
 def test_nothing_of_ours_changes_another_package() -> None:
     found = {name: changed(path.read_text(encoding="utf-8")) for name, path in find_modules().items()}
     assert {name: lines for name, lines in found.items() if lines} == {}

@@ -31,6 +31,7 @@ def anserini(program: str, *arguments: object) -> str:
     return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_it_indexes_and_searches_what_is_converted(tmp_path: Path) -> None:
     folder = tmp_path / "beir"
     (folder / "qrels").mkdir(parents=True)

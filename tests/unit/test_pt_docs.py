@@ -21,6 +21,7 @@ autodoc_typehints, autoclass_content, autodoc_inherit_docstrings = "description"
 """
 
 
+@pytest.mark.slow
 def test_sphinx_makes_pages_of_them_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("sphinx", reason="needs the extra docs")
     from sphinx.application import Sphinx

@@ -59,6 +59,7 @@ def test_info(run: Run, tmp_path: Path) -> None:
     assert "  answers         yes,no\n" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_language_model, write_t5])
 def test_training(run: Run, collection: Path, tmp_path: Path, write: Callable[[Path], Path]) -> None:
     start = write(tmp_path / "hf")

@@ -55,6 +55,7 @@ def test_a_sparse_index_is_described_and_searched(run: Run, tmp_path: Path) -> N
     assert (status, err.count("\n"), "x.splade is no dense index" in err) == (2, 1, True)
 
 
+@pytest.mark.slow
 def test_a_bm25_index_is_described_and_searched(run: Run) -> None:
     BM25Index("x.bm25", stemmer="krovetz").index(documents())
     status, out, _ = run("index", "info", "x.bm25")

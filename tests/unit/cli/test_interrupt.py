@@ -14,6 +14,8 @@ import pytest
 
 from tests.tiny import WORDS, encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,7 +28,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("after", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [0.0, 0.3])
 def test_interrupting_an_index(material: Path, tmp_path: Path, after: float) -> None:
     told = ["index", "--dataset", str(material / "collection"), "--model", str(material / "model"), "--out", str(tmp_path / "x.ance")]
     process = subprocess.Popen(

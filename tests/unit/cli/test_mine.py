@@ -100,6 +100,7 @@ def test_wrong_input_is_refused_in_one_line(collection: Path, tmp_path: Path, ru
     assert not (tmp_path / "out.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_resumed_and_writes_the_same_file(collection: Path, tmp_path: Path, run: Run) -> None:
     cross_encoder().save(tmp_path / "teacher")
     told = ["mine", "--dataset", collection, "--system", "bm25", "--format", "tevatron", "--filter-teacher", tmp_path / "teacher"]

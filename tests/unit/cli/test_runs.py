@@ -19,6 +19,7 @@ def test_a_run_with_its_settings_and_refreshes(tmp_path: Path, capsys: pytest.Ca
     assert "--out FOLDER" in hint
 
 
+@pytest.mark.slow
 def test_several_runs_with_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     write_logged_run(tmp_path / "runs" / "x", steps=20)

@@ -110,6 +110,7 @@ def stdlib() -> Dataset:
     return load_dataset("python-stdlib")
 
 
+@pytest.mark.slow
 def test_the_collection_has_the_size_that_is_promised(stdlib: Dataset) -> None:
     assert stdlib.name == "python-stdlib"
     assert stdlib.splits == ("test", "dev", "train")

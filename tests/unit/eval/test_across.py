@@ -36,6 +36,8 @@ from ance_ir.models import DenseEncoder
 from ance_ir.pipelines import BM25Index
 from tests.tiny import encoder
 
+pytestmark = pytest.mark.slow
+
 TEXTS = {
     "cats": {"d1": "the cat sleeps", "d2": "a king and a queen", "d3": "the red moon", "d4": "a cat and the moon"},
     "dogs": {"d1": "a dog runs", "d2": "the dog and the king", "d3": "a bird sings"},

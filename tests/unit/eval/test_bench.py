@@ -151,6 +151,7 @@ def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "_SIZE", 256)
 
 
+@pytest.mark.slow
 def test_encode(folder: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(encode, "_peak", lambda *_: 1.0)

@@ -26,6 +26,7 @@ def one_case(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(part, "find_spec", lambda name: None)
 
 
+@pytest.mark.slow
 def test_all_figures_come_and_are_written(one_case: None, tmp_path: Path) -> None:
     seen: list[Figure] = []
     found = bench_gpu("cpu", out=tmp_path / "figures", report=seen.append)

@@ -82,6 +82,7 @@ def test_three_systems() -> None:
     assert len(tuned.table) > 16
 
 
+@pytest.mark.slow
 def test_each_system_is_asked_once_about_judged_queries_alone() -> None:
     asked: list[int] = []
     fusion = WeightedSum(noisy(1, 1.0, 1.0, asked), noisy(2, 1.0, 1.0, asked))

@@ -210,6 +210,7 @@ def test_unchanged_documents_are_taken_from_an_index(tmp_path: Path, model: Dens
     assert (index.table.rows(numbers)[0] == fresh.table.rows(numbers)[0]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["passages", "text"])
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, kind: str) -> None:
     """All is one part; what is held a few times over is a window of texts, here 3 MiB of vectors of 1,536 dimensions."""

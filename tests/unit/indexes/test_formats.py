@@ -690,6 +690,7 @@ def test_no_encoded_queries(tmp_path: Path) -> None:
         read_query_vectors(tmp_path)
 
 
+@pytest.mark.slow
 def test_damaged_pickles_are_refused_or_read(tmp_path: Path) -> None:
     """Whatever is wrong with a file, either there is one kind of error, or a frame."""
     random = np.random.default_rng(3)

@@ -149,6 +149,7 @@ def test_numbered_npy_files_are_read_in_the_order_of_their_numbers(tmp_path: Pat
     assert all(int(one) == value for one, value in found.items())
 
 
+@pytest.mark.slow
 def test_shards_take_no_file_descriptors(tmp_path: Path) -> None:
     index = AnceIndex(tmp_path / "x").index(rows(1, 0))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -248,6 +248,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pyt
     assert not [path for path in (tmp_path / "x").glob("vectors-*") if path.name not in {s.file for s in index.vectors.shards}]
 
 
+@pytest.mark.slow
 def test_readers_never_see_half_a_change(tmp_path: Path) -> None:
     AnceIndex(tmp_path / "x").index(group(0))
     process = start(change_at_random, tmp_path / "x", 1, 16)
@@ -272,6 +273,7 @@ def test_nothing_is_lost_when_two_add_at_once(tmp_path: Path) -> None:
     assert len(index) == 21 * GROUP
 
 
+@pytest.mark.slow
 def test_an_index_survives_kills_at_any_instant(tmp_path: Path) -> None:
     AnceIndex(tmp_path / "x").index(group(0))
     instants, generation = random.Random(0), 0

@@ -83,6 +83,7 @@ def test_bfloat16(used: list[tuple[int, int]]) -> None:
     assert used
 
 
+@pytest.mark.slow
 def test_what_was_trained_since_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     model = encoder(head=16)
     made: list[object] = []
@@ -122,6 +123,7 @@ def test_a_hook_within_is_called_and_its_output_counts(used: list[tuple[int, int
     np.testing.assert_array_equal(model.encode_passages(TEXTS), before)
 
 
+@pytest.mark.slow
 def test_a_compiled_tower_is_gone_with_its_weights_and_with_the_model() -> None:
     model = encoder()
     model.encode_passages(TEXTS)
@@ -212,6 +214,7 @@ def test_what_does_not_compile_is_computed_by_torch(fault: str, monkeypatch: pyt
     assert "bert" in caplog.text
 
 
+@pytest.mark.slow
 def test_threads_share_a_compiled_tower_and_do_not_see_each_other() -> None:
     model = encoder()
     texts = {len(one): one for one in (TEXTS, TEXTS[:3])}  # those of OpenVINO and of torch

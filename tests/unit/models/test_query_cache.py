@@ -133,6 +133,7 @@ def use(path: Path, shift: int) -> None:
         assert cache.encode(Stub(), texts)[:, 0].tolist() == [float(text) for text in texts]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_several_processes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("fork")
     path = tmp_path / "queries.db"

@@ -26,6 +26,8 @@ from tests.processes import CONTEXT, start
 from tests.tiny import WORDS, encoder
 from tests.training_jobs import tokenize_until_killed
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 TEXTS: list[Text] = [" ".join(RNG.choice(WORDS, size=RNG.integers(0, 40))) for _ in range(200)]

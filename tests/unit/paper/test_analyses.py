@@ -26,6 +26,8 @@ from tests.command import Run
 from tests.tiny import WORDS, encoder
 from tests.unit.paper.test_analyses_of_training import MADE as OF_TRAINING
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

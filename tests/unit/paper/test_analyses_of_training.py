@@ -20,6 +20,8 @@ from ance_ir.training import TrainingSettings, read_metrics
 from ance_ir.workflows.dense import train_on_dataset
 from tests.tiny import WORDS, encoder
 
+pytestmark = pytest.mark.slow
+
 MADE = ("figure-8", "figure-9", "section-3", "section-6-3", "table-1")
 
 

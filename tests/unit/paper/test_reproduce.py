@@ -133,6 +133,7 @@ def reciprocal_rank() -> float:
     return float(1 / (1 + np.sum(scores > scores[RELEVANT])))
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_verdict(tmp_path: Path, served: Served, run: Run) -> None:
     served.cut = len(served.content) // 3  # the connection breaks on the way
     asked = described(tmp_path, served), "--out", tmp_path / "out"

@@ -27,6 +27,8 @@ from ance_ir.training import DenseObjective, TrainingQueries
 from ance_ir.training.batches import Batch
 from tests.tiny import WORDS, backbone, bert_tokenizer, encoder
 
+pytestmark = pytest.mark.slow
+
 
 class Interrupted(Exception):
     """Stands for whatever ends a process."""
@@ -108,7 +110,6 @@ def test_settings_that_do_not_fit_are_refused(tiny: tuple[Path, Path], changes: 
         _settings(tiny, **changes)
 
 
-@pytest.mark.slow
 def test_every_scheme_of_the_paper(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     settings = _settings(tiny, schemes=SCHEMES)

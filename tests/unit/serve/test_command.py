@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from ance_ir.datasets import load_dataset
 from ance_ir.serve import running
@@ -57,6 +58,7 @@ def serve_slowly(folder: Path, port: Synchronized[int], entered: Event) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.slow
 def test_a_signal_lets_requests_in_flight_end(folder: Path) -> None:
     port, entered = CONTEXT.Value("i", 0), CONTEXT.Event()
     process = start(serve_slowly, folder, port, entered)

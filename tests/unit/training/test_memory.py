@@ -20,7 +20,7 @@ from ance_ir.training.run.storages import weightless
 from ance_ir.world import RehearsedWorld
 from tests.tiny import cross_encoder, encoder
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = [pytest.mark.slow, pytest.mark.rehearsal]
 
 
 def _predicted(dataset: Dataset, queries: TrainingQueries, **options: Any) -> tuple[TrainingMemory, DenseObjective]:

@@ -20,6 +20,8 @@ from tests.breaking import timeless_lines
 from tests.processes import CONTEXT, MINING, PUBLISHING, TRAINING, kill_in, start
 from tests.training_jobs import encode_part_by_part, index_a_stream, infer, train, train_asynchronously
 
+pytestmark = pytest.mark.slow
+
 PHASES = {"training": TRAINING, "mining": MINING, "publishing": PUBLISHING}
 KILLS = 8
 

@@ -27,6 +27,8 @@ from tests.processes import start
 from tests.tiny import cross_encoder, encoder, reader
 from tests.worst_instants import KIND_NAMES, fill
 
+pytestmark = pytest.mark.slow
+
 Mount = Callable[[Path, str], None]
 
 

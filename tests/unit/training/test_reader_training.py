@@ -109,6 +109,7 @@ def test_a_long_passage_is_read_where_its_answer_stands(tmp_path: Path, queries:
     assert np.isfinite(loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_reader_learns(
     make: Callable[..., Trainer[Reader]], tmp_path: Path, queries: TrainingQueries, dataset: Dataset, layout: Layout

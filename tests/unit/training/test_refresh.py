@@ -133,6 +133,7 @@ def test_negatives_that_no_checkpoint_needs_are_removed(make: Make, tmp_path: Pa
     assert len(TrainingRun(tmp_path / "run").published()) == 6, "reports stay"
 
 
+@pytest.mark.slow
 def test_an_inferencer_mines_while_training_goes_on(
     make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries, none_here: Inferencers
 ) -> None:
@@ -380,6 +381,7 @@ def test_the_best_checkpoint_is_written_where_none_was_due(make: Make, tmp_path:
     assert [line["step"] for line in read_metrics(run.folder / "metrics.jsonl")] == list(range(25)), "the last is that of the evaluation"
 
 
+@pytest.mark.slow
 def test_refreshes_are_mined_again_when_all_kept_checkpoints_are_gone(make: Make, tmp_path: Path) -> None:
     make(steps=24).train()
     run = TrainingRun(tmp_path / "run")

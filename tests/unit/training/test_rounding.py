@@ -29,6 +29,8 @@ from tests.processes import CONTEXT, TRAINING, free_port, kill_in, start
 from tests.tiny import cross_encoder, encoder
 from tests.training_jobs import train, train_together
 
+pytestmark = pytest.mark.slow
+
 OPTIMISERS = ["adamw", "adafactor", "lamb", "adamw8bit"]
 BFLOAT16 = {"weights": "bfloat16"}
 Make = Callable[..., Trainer[Any]]

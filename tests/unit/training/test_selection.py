@@ -36,6 +36,8 @@ from tests.breaking import timeless_lines
 from tests.command import Run
 from tests.tiny import cross_encoder, encoder
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Trainer[DenseEncoder]]
 
 

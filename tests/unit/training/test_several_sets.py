@@ -240,6 +240,7 @@ def test_a_single_dataset_in_a_list_is_the_run_that_it_was(dataset: Dataset, tmp
     assert _train([dataset], tmp_path / "run", negatives="random")["dataset"] == alone["dataset"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpora", [1, 2])
 def test_an_inferencer_needs_the_folder_alone(dataset: Dataset, other: Dataset, tmp_path: Path, corpora: int) -> None:
     """The trainer ends at its first step, for want of negatives; then an inferencer that knows nothing but the folder mines them."""

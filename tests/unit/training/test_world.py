@@ -11,6 +11,8 @@ from ance_ir.files import read_json
 from tests.processes import free_port, start
 from tests.training_jobs import OBJECTIVES, gradients
 
+pytestmark = pytest.mark.slow
+
 
 def _gradients(collection: Path, name: str, out: Path, size: int) -> list[dict[str, np.ndarray]]:
     port = free_port()

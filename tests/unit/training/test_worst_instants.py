@@ -9,6 +9,8 @@ import pytest
 from tests.processes import start
 from tests.worst_instants import KIND_NAMES, run
 
+pytestmark = pytest.mark.slow
+
 FEW = 2
 """Instants that the quick tests try of each kind; they are spread over the work."""
 

@@ -15,6 +15,8 @@ from ance_ir.indexes import AnceIndex
 from ance_ir.workflows import DemoSettings, demo, run_demo
 from tests.tiny import WORDS, encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:

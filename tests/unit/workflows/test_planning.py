@@ -172,6 +172,7 @@ def test_an_index_has_the_bytes_that_are_planned(tmp_path: Path) -> None:
     assert planned == pytest.approx(stored, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_memory_of_training_is_predicted_for_a_model_that_is_not_there() -> None:
     corpus = Corpus.of_mean(10, 200, FirstP(), 512)
     small, large = (training_memory(job(corpus=corpus, size=find_size("2x64"), batch_size=size)) for size in (2, 32))

@@ -15,6 +15,8 @@ from ance_ir.workflows import read_training_runs, write_run_page
 from ance_ir.workflows.runs.curves import run_panels
 from tests.logged import GROUPS, logged_line, write_logged_run
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("matplotlib")
 
 VOID = {"meta", "br", "link", "img", "hr"}

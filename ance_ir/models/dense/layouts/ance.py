@@ -36,8 +36,10 @@ def _open(files: Files, choices: Choices) -> DenseCheckpoint:
     head = Head(width, dimension)
     head.load_state_dict({ours: weights[theirs] for theirs, ours in _HEAD.items()})
     rest = {name: tensor for name, tensor in weights.items() if name not in _HEAD}
-    backbone, unused = build_backbone(load_config(folder, "roberta"), rest, str(folder))
-    tokenizer, tower = load_tokenizer(folder, backbone.config), Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
+    config = load_config(folder, "roberta")
+    tokenizer = load_tokenizer(folder, config)
+    backbone, unused = build_backbone(config, rest, str(folder))
+    tower = Tower(backbone, pooling="cls", head=head.to(backbone.dtype))
     most = longest(tokenizer, tower)
     return DenseCheckpoint(
         layout="ANCE",

@@ -15,7 +15,9 @@ def open_backbone(files: Files, choices: Choices) -> DenseCheckpoint:
     Heads of other tasks are left out.
     """
     folder = files.path
-    backbone, unused = build_backbone(load_config(folder), files.weights, str(folder))
+    config = load_config(folder)
+    tokenizer = load_tokenizer(folder, config)
+    backbone, unused = build_backbone(config, files.weights, str(folder))
     assumed: list[str] = []
     if choices.fresh_head:
         with seeded(choices.seed):
@@ -27,7 +29,6 @@ def open_backbone(files: Files, choices: Choices) -> DenseCheckpoint:
             *(["mean pooling"] if choices.pooling is None else []),
             *(["cosine similarity"] if choices.similarity is None else []),
         ]
-    tokenizer = load_tokenizer(folder, backbone.config)
     most = min(longest(tokenizer, tower), 512)
     return DenseCheckpoint(
         layout="backbone with a fresh head" if choices.fresh_head else "backbone",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir.errors import ModelError
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, Layout, check_fit, longest
@@ -81,18 +81,14 @@ class _Read:
 
 def _read(modules: Modules, cut: int | None, similarity: str | None, pooling: str | None, folder: Path) -> _Read:
     (kind, home), *rest = modules
-    unused: tuple[str, ...] = ()
     assumed = []
+    config: PretrainedConfig | None = None
     if kind == STATIC:
-        backbone: PreTrainedModel
-        backbone, tokenizer, length = read_static(home)
-        saved: Mapping[str, Any] = {"max_seq_length": length}
         pooling = "mean"
     else:
-        backbone, unused = build_backbone(load_config(home), read_weights(home), str(home))
-        tokenizer = load_tokenizer(home, backbone.config)
+        config = load_config(home)
         files = sorted(home.glob("sentence_*_config.json"))
-        saved = checked(files[0], TRANSFORMER) if files else {}
+        saved: Mapping[str, Any] = checked(files[0], TRANSFORMER) if files else {}
         if rest and rest[0][0] == "Pooling":
             pooling = read_pooling(rest.pop(0)[1])
         elif pooling is None:
@@ -106,6 +102,15 @@ def _read(modules: Modules, cut: int | None, similarity: str | None, pooling: st
         steps.append(Cut(cut))
     if similarity is None:
         assumed.append("dot product as similarity")
+    # Last, since it may take minutes: by now all smaller files have been found right.
+    unused: tuple[str, ...] = ()
+    backbone: PreTrainedModel
+    if config is None:
+        backbone, tokenizer, length = read_static(home)
+        saved = {"max_seq_length": length}
+    else:
+        tokenizer = load_tokenizer(home, config)
+        backbone, unused = build_backbone(config, read_weights(home), str(home))
     head = joined(steps, int(backbone.config.hidden_size) * len(pooling_names(pooling)), folder)
     head = None if head is None else head.to(backbone.dtype)
     tower = Tower(backbone, pooling=pooling, head=head, normalize=similarity == "cosine")
