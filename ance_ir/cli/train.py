@@ -237,12 +237,12 @@ def _how(options: dict[str, Any], passages: str, device: str | None) -> DenseTra
 
 
 def _settings(options: dict[str, Any], similarity: str) -> TrainingSettings:
-    from ance_ir.training import TrainingSettings
+    from ance_ir.training import TEMPERATURES, TrainingSettings
 
     negatives, dropout, temperature = (options.pop(name) for name in ("negatives_per_query", "no_dropout", "temperature"))
     weights = options.pop("type_of_weights")
     if temperature is None:
-        temperature = 0.05 if similarity == "cosine" else 1.0
+        temperature = TEMPERATURES[similarity]
     return settings_from(TrainingSettings, options, negatives=negatives, dropout=not dropout, temperature=temperature, weights=weights)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ance_ir.brief import Brief
 from ance_ir.errors import UsageError
 from ance_ir.indexes.mining.ann_miner import DEPTH
-from ance_ir.training import TrainingSettings
+from ance_ir.training import TEMPERATURES, TrainingSettings
 
 SCHEMES = (
     "random",
@@ -194,14 +194,13 @@ class StudySettings(Brief):
 
         Dropout is off, so that runs of one seed differ in their negatives alone.
         """
-        default = 0.05 if similarity == "cosine" else 1.0
         return TrainingSettings(
             steps=self.steps,
             batch_size=self.batch_size,
             optimiser=self.optimiser,
             learning_rate=self.learning_rate,
             warm_up_steps=self.steps // 10,
-            temperature=default if self.temperature is None else self.temperature,
+            temperature=TEMPERATURES[similarity] if self.temperature is None else self.temperature,
             refresh_every=self.refresh_every,
             dropout=False,
             seed=seed,

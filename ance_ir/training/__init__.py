@@ -27,7 +27,7 @@ from ance_ir.training.run.manifest import environment
 from ance_ir.training.run.metrics import read_metrics
 from ance_ir.training.run.optimisers import OPTIMISERS
 from ance_ir.training.run.schedules import SCHEDULES
-from ance_ir.training.run.settings import TrainingSettings
+from ance_ir.training.run.settings import TEMPERATURES, TrainingSettings
 from ance_ir.training.run.trainer import Trainer
 
 __getattr__ = moved(
@@ -64,6 +64,7 @@ __all__ = [
     "ReaderObjective",
     "RerankerObjective",
     "SCHEDULES",
+    "TEMPERATURES",
     "ScoredPairs",
     "Teacher",
     "Trainer",

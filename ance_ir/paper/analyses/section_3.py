@@ -23,7 +23,7 @@ from ance_ir.indexes.mining.allowed import TOP, DenseRanker
 from ance_ir.paper.analysis import Analysis, Asked, Need, Shown
 from ance_ir.paper.expectations import Outcome, verdict_of
 from ance_ir.paper.pictures import MARKS, log_scale
-from ance_ir.training import CandidateNegatives, DenseObjective, NegativeSource
+from ance_ir.training import TEMPERATURES, CandidateNegatives, DenseObjective, NegativeSource
 from ance_ir.training.batches import Batch
 from ance_ir.training.run.optimisation import gradient_norms
 from ance_ir.workflows.negatives import NamedNegatives
@@ -69,7 +69,7 @@ def _instances(sets: TrainingSets, retriever: DenseRetriever, negatives: Negativ
     queries, model = sets.queries, retriever.model
     objective = DenseObjective(model, queries, sets.store, FirstP())
     generator = np.random.default_rng(seed)
-    temperature = 0.05 if model.similarity == "cosine" else 1.0
+    temperature = TEMPERATURES[model.similarity]
     found: dict[str, list[float]] = {"loss": [], "norm": []}
     for query in range(len(queries)):
         asked, positive = np.array([query]), queries.positives[query][:1]

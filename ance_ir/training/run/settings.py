@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ance_ir.brief import Brief
@@ -14,6 +16,8 @@ WEIGHTS = ("float32", "bfloat16")
 """The types in which weights are trained."""
 SELECT = ("best", "last")
 """Which model a run leaves, of those that were evaluated on dev queries."""
+TEMPERATURES: Mapping[str, float] = MappingProxyType({"cosine": 0.05, "dot": 1.0})
+"""By what scores of a similarity are divided, unless it is said."""
 _LATER = {"later": True}
 """Of a setting that older runs do not name; they had its default."""
 
