@@ -186,7 +186,7 @@ def test_encode_takes_the_passage_tower_of_two(tmp_path: Path, folder: Path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * ("NNCF" in name)) for name in RUNTIMES])
+@pytest.mark.parametrize("name", RUNTIMES)
 def test_a_graph_takes_the_place_of_torch(
     name: str, exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
