@@ -113,11 +113,13 @@ class _Parser:
 
     def _source(self, rule: Callable[[], Node]) -> Source:
         self._skip()
-        start, tree = self.place, rule()
-        weight = 1.0
+        start = self.place
+        before = _WEIGHT.match(self.text, start)
+        tree, weight = rule(), 1.0
+        if before and isinstance(tree, Weighted):
+            start, weight, tree = before.end(), tree.weight, tree.system
         if isinstance(tree, Weighted):
-            start += len(_WEIGHT.match(self.text, start)[0])  # type: ignore[index]  # the weight is where the source begins
-            weight, tree = tree.weight, tree.system
+            raise PointedError("a weight stands before the brackets, as in 2*(a >> b)", self.text, tree.place)
         return Source(weight, tree, self.text[start : self.place].strip())
 
     def system(self) -> System:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.hypothesis  # which the plugin sees on decorated tests 
 
 EXPRESSIONS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
     "system": (parse, ["bm25 % 100 >> x.ance[backend=ivf; k=3] + 2*dpr", "rrf(bm25, 'a b', minmax(x, .5*y))", "name=bm25 / 3"]),
-    "mixture": (parse_mixture, ["mix(2*bm25, random)", "bm25+0.5*ance", "bm25 % 10"]),
+    "mixture": (parse_mixture, ["mix(2*bm25, random)", "bm25+0.5*ance", "(2*bm25)+random", "bm25 % 10"]),
     "measure": (
         lambda text: parse_measures([text]),
         ["nDCG@10", "AP(rel=2)@100", "RBP(p=0.8, rel=1)", "Overlap(run='x')@5", "MRR@10", "Coverage@20"],
