@@ -20,15 +20,18 @@ Example:
 def command(**options: Any) -> None:
     """Serve systems over a dataset to an agent: the Model Context Protocol over standard input and output.
 
-    Its tools are search, get_document and compare. `ance-ir serve` has the same ones over HTTP, at /mcp.
+    Its tools are search, get_document and compare. `ance-ir serve` has the same ones over HTTP, at /mcp. An index that changes is taken over
+    as it is then.
     """
     need_packages()
     import asyncio
 
+    from ance_ir.serve.live import Live
     from ance_ir.serve.mcp import mcp_server
 
     server = open_server(**options)
     try:
-        asyncio.run(mcp_server(server).run_stdio_async())
+        with Live(server):
+            asyncio.run(mcp_server(server).run_stdio_async())
     finally:
         server.close()

@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from ance_ir.errors import AnceError
 from ance_ir.indexes import AnceIndex, DenseRetriever
 from ance_ir.indexes.searchable import SearchableIndex
 from ance_ir.models import DenseEncoder
-from ance_ir.pipelines import BM25Index
+from ance_ir.pipelines import BM25Index, SparseIndex
 from ance_ir.pipelines.adaptive import AdaptiveRetriever
 from ance_ir.serve.server import Server
 from ance_ir.serve.systems import OverIndex
 
 logger = logging.getLogger(__name__)
 
-Index = AnceIndex | BM25Index
+Index = AnceIndex | BM25Index | SparseIndex
 Stamp = tuple[int, int, int]
 
 SECONDS = 1.0
@@ -37,7 +39,7 @@ class _Watched:
 
 
 class Live(threading.Thread):
-    """Watches the indexes of a server.
+    """Watches the indexes of a server; as a context, from its entry to its end.
 
     Args:
         server: whose systems.
@@ -57,8 +59,11 @@ class Live(threading.Thread):
         while not self._ended.wait(self._seconds):
             self.look()
 
-    def close(self) -> None:
-        """Look no more."""
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._ended.set()
         self.join()
 
@@ -96,7 +101,7 @@ class Live(threading.Thread):
         found: dict[int, _Watched] = {}
         for system in [*self._server.systems.values()]:
             for part in system.over_indexes:
-                if isinstance(part.index, AnceIndex | BM25Index):
+                if isinstance(part.index, Index):
                     watched = found.setdefault(id(part.index), _Watched(index=part.index))
                     watched.parts.setdefault(system.name, []).append(part)
         return [*found.values()]
@@ -111,6 +116,8 @@ def _opened_anew(index: Index) -> Index:
     """The same index as it is now."""
     if isinstance(index, AnceIndex):
         return AnceIndex(index.folder)
+    if isinstance(index, SparseIndex):
+        return SparseIndex(index.folder, index.encoder, bits=index.bits, threads=index.threads)
     return BM25Index(
         index.path, engine=index.engine, stemmer=index.stemmer, stopwords=index.stopwords, language=index.language, threads=index.threads
     )
@@ -123,6 +130,10 @@ def _prepare(index: Index, watched: _Watched) -> None:
         FingerprintError: it was made by another model.
         AnceError: it is damaged, or was not built as they search it.
     """
+    if isinstance(index, SparseIndex):
+        _ = index.encoder
+    if isinstance(index, BM25Index | SparseIndex):
+        _ = index.searcher, index.docnos, index.tie_order
     if not (isinstance(index, AnceIndex) and isinstance(watched.index, AnceIndex)):
         return
     another = _fingerprint(index) != _fingerprint(watched.index)
@@ -142,7 +153,7 @@ def _fingerprint(index: SearchableIndex) -> str | None:
 
 
 def _folder(index: Index) -> Path:
-    return index.folder if isinstance(index, AnceIndex) else index.path
+    return index.path if isinstance(index, BM25Index) else index.folder
 
 
 def _stamp(folder: Path) -> Stamp | None:

@@ -73,11 +73,8 @@ def run(app: FastAPI, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=int(server.limits.seconds) + 1,
     )
-    live = Live(server)
-    live.start()
-    with _ending_calmly(), _logging_requests(), freed_given_back(_TIDY):
+    with Live(server), _ending_calmly(), _logging_requests(), freed_given_back(_TIDY):
         uvicorn.Server(config).run(sockets=[listening])
-    live.close()
     server.close()
 
 

@@ -199,14 +199,13 @@ class Server:
             offset: documents before the first that is shown.
 
         Raises:
-            Refusal: there is no such system, it has no vectors, or its index lacks a document.
+            Refusal: there is no such system, it has no vectors, or none of one of the documents.
             UsageError: there is no such method.
         """
         started = time.perf_counter()
         self.system(name)
         computing = self._computing[name]
-        _ = computing.dense
-        await asyncio.to_thread(self.documents, name, docnos)
+        await asyncio.to_thread(computing.check_vectors, docnos)
         asked = Query(text=query, offset=offset, k=k, passages=True)
         near = Near(query=asked, docnos=docnos, method=registries.FEEDBACKS.check(method) if method else "")
         return await self._found(name, asked, await self._workers[name].ask(computing.near(offset + k), near), started)
@@ -274,13 +273,15 @@ class Server:
         """Documents of a system's index.
 
         Raises:
-            Refusal: there is no such system, or its index lacks one.
+            Refusal: there is no such system, or its index, or the collection, lacks one.
         """
         system = self.system(name)
         numbers = [int(number) for number in self._store.numbers(docnos)]
         for docno, number in zip(docnos, numbers, strict=True):
-            if number < 0 or not system.holds(docno):
+            if not system.holds(docno):
                 raise Refusal(404, f"{system.name} holds no document {docno!r}")
+            if number < 0:
+                raise Refusal(404, f"{system.name} finds {docno!r}, and the collection {self.dataset.name} that is served has no text of it")
         return [self._store[number] for number in numbers]
 
 

@@ -24,7 +24,10 @@ from ance_ir.serve.limits import RESULTS
 from ance_ir.serve.passages import Passages
 from ance_ir.transformers import parts_of
 
-OverIndex = DenseTransformer | BM25Retriever | VectorPRF
+RANKING = ("qid", "docno", "score", "rank")
+"""The columns of a ranking."""
+
+OverIndex = DenseTransformer | BM25Retriever | SparseRetriever | VectorPRF
 """Transformers with an index."""
 
 Reranker = BertReranker | LateInteractionReranker
@@ -103,7 +106,8 @@ def open_systems(
         options: ``device``, ``model``, ``precision`` and ``verbose`` of ``Systems``.
 
     Raises:
-        UsageError: a text is no system, two have one name, or a name has a slash, with which no address can hold it.
+        UsageError: a text is no system, two have one name, a name has a slash, with which no address can hold it, or a system ends with
+            something else than a ranking.
         ModelError: a checkpoint is not available, or does not load.
     """
     # queries here have no qid of their own, so none is a document
@@ -116,7 +120,25 @@ def open_systems(
     planned = {name: parser.stages(system) for name, system in read.items()}
     store = dataset.store(verbose=bool(options.get("verbose")))
     opened = {name: [(part, open_it()) for part, open_it in stages] for name, stages in planned.items()}
-    return [Served(name=name, text=text, stages=opened[name], store=store) for name, text in zip(read, texts, strict=True)]
+    served = [Served(name=name, text=text, stages=opened[name], store=store) for name, text in zip(read, texts, strict=True)]
+    for system in served:
+        _check_ranking(system)
+    return served
+
+
+def _check_ranking(system: Served) -> None:
+    """Refuse a system whose results are known to be no ranking, such as a reader's answers."""
+    columns = ["qid", "query"]
+    for _, stage in system.stages:
+        known = pt.inspect.transformer_outputs(stage, columns, strict=False)
+        if known is None:  # a stage of the user's own
+            return
+        columns = known
+    if missing := [name for name in RANKING if name not in columns]:
+        raise UsageError(
+            f"{system.name}: rankings are served, with {', '.join(RANKING)}, and this system ends without {', '.join(missing)}: "
+            "leave out what comes after its ranking, such as a reader"
+        )
 
 
 def groups(systems: Sequence[Served]) -> list[list[Served]]:
@@ -142,5 +164,5 @@ def _shared(part: pt.Transformer) -> Iterator[object]:
 
 
 def _holds(part: OverIndex, docno: str) -> bool:
-    docnos = part.index.docnos if isinstance(part, BM25Retriever) else part.index
+    docnos = part.index.docnos if isinstance(part, BM25Retriever | SparseRetriever) else part.index
     return bool(docnos.numbers([docno])[0] >= 0)

@@ -72,6 +72,16 @@ class Computing:
             raise Refusal(409, f"{self._system.name} has no vectors: it is {self._system.text}")
         return self._system.dense
 
+    def check_vectors(self, docnos: Sequence[str]) -> None:
+        """Refuse documents that have no vectors; another index of the system may hold them.
+
+        Raises:
+            Refusal: says which.
+        """
+        for docno, number in zip(docnos, self.dense.index.numbers(docnos), strict=True):
+            if number < 0:
+                raise Refusal(404, f"{self._system.name} has no vector of a document {docno!r}")
+
     @property
     def _passages(self) -> Passages:
         assert self._system.passages is not None

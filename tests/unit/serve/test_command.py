@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from ance_ir.datasets import load_dataset
 from ance_ir.serve import running
@@ -24,6 +26,7 @@ from ance_ir.serve.server import Server
 from ance_ir.serve.systems import open_systems
 from tests.command import Run
 from tests.processes import CONTEXT, start
+from tests.tiny import reader
 
 
 def test_names_that_cannot_be_asked_for_and_ports_in_use_are_refused_in_a_line(run: Run, folder: Path) -> None:
@@ -37,6 +40,29 @@ def test_names_that_cannot_be_asked_for_and_ports_in_use_are_refused_in_a_line(r
             status, shown, error = run("serve", "--dataset", folder / "collection", *options)
             assert (status, shown, error.count("\n")) == (2, "", 1)
             assert said in error
+
+
+def test_a_system_that_ends_without_a_ranking_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
+    reader("qa").save(tmp_path / "reader")
+    status, _, error = run("serve", "--dataset", folder / "collection", "--system", f"read=bm25 % 3 >> {tmp_path / 'reader'}", "--port", 0)
+    assert status == 2 and "read: rankings are served" in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("host", "token"), [("127.0.0.1", None), ("127.0.0.1", "secret"), ("0.0.0.0", None), ("0.0.0.0", "secret")])
+def test_the_command_reads_the_token_and_warns_where_others_reach_it(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, host: str, token: str | None
+) -> None:
+    monkeypatch.setenv("ANCE_IR_TOKEN", token or "")
+    apps: list[FastAPI] = []
+    monkeypatch.setattr(running, "run", lambda app, listening: apps.append(app))
+    status, _, error = run("serve", "--dataset", folder / "collection", "--system", "bm25", "--host", host, "--port", 0)
+    assert status == 0
+    assert ("no token is asked for" in error) == (host == "0.0.0.0" and token is None)
+    with TestClient(apps[0]) as client:
+        here, bearer = {"Host": "localhost"}, {"Authorization": f"Bearer {token}"}
+        assert client.get("/v1/systems").status_code == (400 if host == "127.0.0.1" else 401 if token else 200)
+        assert client.get("/v1/systems", headers=here).status_code == (401 if token else 200)
+        assert client.get("/v1/systems", headers=here | bearer).status_code == 200
 
 
 def serve_slowly(folder: Path, port: Synchronized[int], entered: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from ance_ir.datasets import Dataset
-from ance_ir.pipelines import LateInteractionReranker, Systems
+from ance_ir.models import SparseEncoder
+from ance_ir.pipelines import LateInteractionReranker, SparseIndex, Systems
 from ance_ir.serve.app import create_app
 from ance_ir.serve.live import Live
 from ance_ir.serve.server import Server
@@ -50,4 +52,22 @@ def test_sparse_systems_with_one_encoder_take_turns(dataset: Dataset, folder: Pa
     Live(server).look()
     with TestClient(create_app(server)) as client:
         assert client.get("/v1/a/search", params={"q": QUERY}).json()["results"]
+    server.close()
+
+
+def test_a_sparse_index_has_the_documents_that_it_has_and_is_seen_when_it_is_built_again(dataset: Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("pyterrier_pisa", reason="PISA is not installed")
+    model = SparseEncoder.from_pretrained(library_models.write_splade(tmp_path / "splade"), device="cpu")
+    index = SparseIndex(tmp_path / "x.splade", model, overwrite=True)
+    index.index(itertools.islice(dataset.store(), 50))
+    server = Server(dataset, open_systems(dataset, [f"sparse={index.folder}"], device="cpu"))
+    live = Live(server)
+    with TestClient(create_app(server)) as client:
+        assert client.get("/v1/sparse/documents/d%2F49").status_code == 200
+        assert client.get("/v1/sparse/documents/d%2F55").status_code == 404
+        index.index(dataset.store())
+        live.look()
+        found = client.get("/v1/sparse/search", params={"q": QUERY, "k": 100}).json()["results"]
+        assert {one["docno"] for one in found} & {f"d/{number}" for number in range(50, 60)}
+        assert client.get("/v1/sparse/documents/d%2F55").status_code == 200
     server.close()

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from ance_ir.datasets import Dataset
 from ance_ir.indexes import AnceIndex, FirstP, add_documents, index_corpus
 from ance_ir.models import DenseEncoder
+from ance_ir.pipelines import BM25Index
 from ance_ir.serve import live as module
 from ance_ir.serve.app import create_app
 from ance_ir.serve.live import Live
@@ -67,6 +68,34 @@ def test_what_is_deleted_added_and_compacted_is_seen(served: Server, index: Ance
         live.look()
         assert {"d/3", "d/59"} <= docnos(client, "dense")
         assert client.post("/v1/dense/similar", json={"docno": "d/59", "k": 1}).json()["results"]
+
+
+def test_a_document_that_the_collection_lacks_is_found_and_is_like_others_but_has_no_text(served: Server, index: AnceIndex) -> None:
+    add_documents(index, index.model(device="cpu"), [{"docno": "new/1", "text": "the king of the river sleeps"}])
+    Live(served).look()
+    with TestClient(create_app(served)) as client:
+        assert "new/1" in docnos(client, "dense")
+        assert client.post("/v1/dense/similar", json={"docno": "new/1", "k": 3}).json()["results"]
+        assert client.post("/v1/dense/feedback", json={"query": "king", "docnos": ["new/1"]}).status_code == 200
+        answer = client.get("/v1/dense/documents/new%2F1")
+        assert answer.status_code == 404 and "no text of it" in answer.json()["error"]
+
+
+def test_a_bm25_index_that_is_built_again_is_seen_and_a_damaged_one_is_not(dataset: Dataset, tmp_path: Path) -> None:
+    index = BM25Index(tmp_path / "x.bm25", overwrite=True)
+    index.index(dataset.store())
+    server = Server(dataset, open_systems(dataset, [f"words={index.path}"], device="cpu"))
+    live = Live(server)
+    with TestClient(create_app(server)) as client:
+        found = docnos(client, "words")
+        index.index(document for document in dataset.store() if document["docno"] not in {"d/3", *sorted(found)[:2]})
+        live.look()
+        assert docnos(client, "words") == (now := found - {"d/3", *sorted(found)[:2]})
+        index.index(dataset.store())
+        (index.path / "tie_order.npy").write_bytes(b"")
+        live.look()
+        assert docnos(client, "words") == now
+    server.close()
 
 
 def test_an_index_that_is_gone_or_damaged_is_served_as_it_was(served: Server, index: AnceIndex) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from ance_ir.indexes import AnceIndex
 from ance_ir.serve.server import Server
 
 mcp = pytest.importorskip("mcp")
@@ -111,12 +113,21 @@ def test_over_http(client: TestClient) -> None:
 
 
 @pytest.mark.slow
-def test_over_standard_input_and_output(folder: Path) -> None:
-    arguments = ["-m", "ance_ir", "mcp", "--dataset", str(folder / "collection"), "--system", f"dense={folder / 'x.ance'}"]
+def test_over_standard_input_and_output_an_index_that_changes_is_seen(folder: Path, tmp_path: Path) -> None:
+    index = AnceIndex(shutil.copytree(folder / "x.ance", tmp_path / "live.ance"))
+    arguments = ["-m", "ance_ir", "mcp", "--dataset", str(folder / "collection"), "--system", f"dense={index.folder}"]
 
-    async def run() -> Any:
+    async def run() -> None:
+        async def found() -> list[str]:
+            answer = await client.call_tool("search", {"query": "king", "k": 2})
+            return [one["docno"] for one in answer.structured_content["results"]]
+
         started = StdioServerParameters(command=sys.executable, args=arguments, cwd=str(Path(__file__).parents[3]))
         async with Client(stdio_client(started)) as client:
-            return await client.call_tool("search", {"query": "king", "k": 2})
+            first, second = await found()
+            index.delete([first])
+            async with asyncio.timeout(60):
+                while (await found())[0] != second:
+                    await asyncio.sleep(0.2)
 
-    assert len(asyncio.run(run()).structured_content["results"]) == 2
+    asyncio.run(run())

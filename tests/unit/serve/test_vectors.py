@@ -56,6 +56,14 @@ def test_a_document_that_a_systems_index_lacks_is_not_there_though_the_collectio
     assert client.get("/v1/bm25/documents/..%2F..%2Fetc%2Fpasswd").status_code == 404
 
 
+def test_documents_without_vectors_are_refused_though_another_index_of_the_system_has_them(client: TestClient) -> None:
+    assert client.get("/v1/cascade/documents/d%2F59").status_code == 200
+    assert client.post("/v1/cascade/similar", json={"docno": "d/59"}).status_code == 404
+    for asked in (["d/59"], ["d/1", "d/59"]):
+        answer = client.post("/v1/cascade/feedback", json={"query": QUERY, "docnos": asked})
+        assert answer.status_code == 404 and "d/59" in answer.json()["error"]
+
+
 def test_results_show_the_passage_that_scored_best(client: TestClient) -> None:
     for result in client.get("/v1/dense/search", params={"q": QUERY}).json()["results"]:
         passages = client.get(f"/v1/dense/documents/{result['docno']}", params={"query": QUERY}).json()["passages"]
