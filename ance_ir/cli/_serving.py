@@ -82,8 +82,8 @@ def open_server(
 
     source = load_dataset(name)
     pipelines = load_pipelines(own, source) if own else {}
-    shared: Any = {"pipelines": pipelines, "device": device, "precision": precision, "verbose": True}
-    server = Server(source, open_systems(source, systems or [AT_ONCE], model=model, **shared))
-    if not systems:
+    shared: Any = {"pipelines": pipelines, "device": device, "precision": precision}
+    server = Server(source, open_systems(source, systems or [AT_ONCE], model=model, verbose=True, **shared))
+    if not systems:  # the page shows how far it is; on the standard error there is the log by then
         server.expect(dense_later(source, model or MODEL, **shared))
     return server

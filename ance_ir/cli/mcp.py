@@ -20,8 +20,8 @@ Example:
 def command(**options: Any) -> None:
     """Serve systems over a dataset to an agent: the Model Context Protocol over standard input and output.
 
-    Its tools are search, get_document and compare. `ance-ir serve` has the same ones over HTTP, at /mcp. An index that changes is taken over
-    as it is then.
+    Its tools are search, get_document and compare. `ance-ir serve` has the same ones over HTTP, at /mcp. An index that changes is taken
+    over as it is then.
     """
     need_packages()
     import asyncio

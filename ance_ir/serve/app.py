@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -46,7 +47,15 @@ def create_app(server: Server, *, token: str | None = None, hosts: Collection[st
         hosts: the names by which it may be called; see ``Guard``.
         origins: of pages elsewhere that may ask (CORS); by default none.
     """
-    app = FastAPI(title="ance-ir", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json", responses=_REFUSED)
+    app = FastAPI(
+        title="ance-ir",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        responses=_REFUSED,
+        dependencies=[] if token is None else [Security(HTTPBearer(auto_error=False))],  # described here, asked for by the guard
+    )
     app.state.server = server
     for router in PROTOCOLS.values():
         app.include_router(router)

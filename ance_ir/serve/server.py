@@ -281,7 +281,9 @@ class Server:
             if not system.holds(docno):
                 raise Refusal(404, f"{system.name} holds no document {docno!r}")
             if number < 0:
-                raise Refusal(404, f"{system.name} finds {docno!r}, and the collection {self.dataset.name} that is served has no text of it")
+                raise Refusal(
+                    404, f"{system.name} finds {docno!r}, and the collection {self.dataset.name} that is served has no text of it"
+                )
         return [self._store[number] for number in numbers]
 
 

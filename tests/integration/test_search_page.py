@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,9 +17,10 @@ pytest.importorskip("uvicorn")
 from ance_ir import load_dataset
 from ance_ir.indexes import MaxP, index_corpus
 from ance_ir.serve.app import create_app
+from ance_ir.serve.pending import Pending
 from ance_ir.serve.running import address_of, listen
 from ance_ir.serve.server import Server
-from ance_ir.serve.systems import open_systems
+from ance_ir.serve.systems import Served, open_systems
 from tests.browser import check_quiet, click, keys, prefer, until
 from tests.listening import app_at
 from tests.reported import NASTY
@@ -119,6 +121,28 @@ def test_a_query_is_suggested_and_systems_are_compared(driver: Any, look: Any) -
     click(driver, "#more button")
     until(driver, f"{HITS}[0] > 10")
     assert shown(driver)[1] == DOCUMENTS
+
+
+def test_a_system_joins_when_its_index_is_built(driver: Any, server: Server) -> None:
+    joining, told, may = Server(server.dataset, [server.systems["bm25"]]), threading.Event(), threading.Event()
+
+    def opens(tell: Callable[[int, int], None]) -> Served:
+        tell(3, DOCUMENTS)
+        told.set()
+        assert may.wait(60)
+        return server.systems["dense"]
+
+    joining.expect(Pending("dense", "dense=x.ance", opens))
+    with answering(joining) as address:
+        assert told.wait(60)
+        driver.get(address + ASKED)
+        until(driver, f"document.querySelector('{SECOND} progress')")
+        assert f"3 of {DOCUMENTS} documents" in driver.execute_script(f"return document.querySelector('{SECOND}').textContent")
+        assert driver.execute_script(f"return {HITS}")[1] == 0
+        may.set()
+        until(driver, f"{HITS}[1] > 0")
+        check_quiet(driver, address)
+    joining.close()
 
 
 def test_a_document_opens_with_its_passages_as_text(driver: Any, site: str, look: Any) -> None:

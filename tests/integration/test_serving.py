@@ -28,7 +28,6 @@ pytestmark = pytest.mark.integration
 
 DOCUMENTS = [{"docno": f"d{number}", "text": " ".join(random.Random(number).choices(WORDS, k=20))} for number in range(200)]
 BODIES = [{"query": " ".join(random.Random(number).choices(WORDS, k=3)), "k": 10} for number in range(50)]
-KILLS = 2
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +93,13 @@ def test_ten_minutes_of_changes_in_memory_that_stays(folder: Path) -> None:
     assert max(settled) <= 1.05 * settled[0]
 
 
-@pytest.mark.slow
-def test_killed_at_any_instant_it_starts_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kills", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.large)])
+def test_killed_at_any_instant_it_starts_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> None:
     """What it makes on its first start, such as the BM25 index, is made again."""
     monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path))
     port, instants = free_port(), random.Random(0)
     started = 1.0
-    for _ in range(KILLS):
+    for _ in range(kills):
         process = subprocess.Popen([sys.executable, "-m", "ance_ir", "serve", *arguments(folder), "--port", str(port)])
         time.sleep(instants.uniform(0, 1.2 * started))
         process.kill()

@@ -73,7 +73,10 @@ class DirectoryDataset(FileDataset):
             elif match := _RUN.fullmatch(plain):
                 self._add(runs, (match["name"], match["split"] or "test"), path)
         if ("corpus", "") not in files:
-            message = f"{self.folder} is not a collection directory: it has no corpus.jsonl, plain or compressed"
+            message = (
+                f"{self.folder} is not a collection directory: it has no corpus.jsonl, plain or compressed; nor are there text files "
+                "(.txt, .md) in it, or files of another layout: `ance-ir layouts` lists them"
+            )
             raise DatasetNotFoundError(self._hinted(message))
         corpus = files.pop(("corpus", ""))
         parts = Parts(

@@ -31,8 +31,8 @@ class _AskedByQuery(APIRoute):
         return (found, inner) if meant else (Match.NONE, {})
 
 
-ROUTER = APIRouter(tags=["Anserini"], include_in_schema=False)
-_SEARCH = APIRouter(route_class=_AskedByQuery)
+ROUTER = APIRouter(tags=["Anserini"])
+_SEARCH = APIRouter(route_class=_AskedByQuery, include_in_schema=False)  # a description has a path once
 
 Hits = Annotated[int, Query(ge=1, le=RESULTS)]
 Asked = Annotated[str, Query(max_length=QUERY_CHARACTERS)]

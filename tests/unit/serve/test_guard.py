@@ -30,6 +30,10 @@ def test_a_token_is_asked_for_but_of_probes(guarded: TestClient) -> None:
         reply = guarded.get("/v1/systems", headers={"Authorization": wrong.encode()})
         assert (reply.status_code, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert guarded.get("/v1/health", headers={"Authorization": ""}).status_code == 200
+    described = guarded.get("/openapi.json").json()
+    ((name, scheme),) = described["components"]["securitySchemes"].items()
+    assert scheme == {"type": "http", "scheme": "bearer"}
+    assert described["paths"]["/v1/systems"]["get"]["security"] == [{name: []}]
 
 
 @pytest.mark.parametrize(
