@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def test_wandb_has_what_the_log_says(make: Make, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("WANDB_SILENT", "true")
     with pytest.raises(Interrupted):
         make("wandb", Breaking(make("wandb").objective.queries, 5)).train()
+    time.sleep(1)  # its folders are named by the second
     make("wandb").train()
     identity = json.loads((tmp_path / "run" / "wandb.json").read_text())["id"]
     found: dict[int, dict[str, Any]] = {}
