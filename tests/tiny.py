@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from scipy.sparse import csr_array
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModelForQuestionAnswering,
@@ -26,7 +29,7 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, Reader, ReaderSettings, TextSettings, Tower
+from ance_ir.models import CrossEncoder, DenseEncoder, Head, PairSettings, Reader, ReaderSettings, SparseEncoder, TextSettings, Tower
 from ance_ir.models.dense.static import StaticBackbone, StaticConfig
 from ance_ir.models.reader.text import Layout
 
@@ -234,3 +237,21 @@ def reader(layout: Layout = "dpr", seed: int = 0, **settings: Any) -> Reader:
     told = ReaderSettings(**{"pair_length": 48, "overlap": None if layout == "dpr" else 8, **settings})
     model = dpr_reader_model(seed) if layout == "dpr" else question_answerer(seed=seed)
     return Reader(model, pair_tokenizer("bert"), told, layout=layout, name="tiny").eval()
+
+
+class ByWords(SparseEncoder):
+    """Weights that a test can tell beforehand: how often a word is in a text."""
+
+    def __init__(self, name: str = "by words") -> None:
+        self.name = name
+        self.dimension = len(WORDS)
+        self.encoded: list[str] = []
+
+    def fingerprint(self) -> str:
+        return self.name
+
+    def encode_documents(self, texts: Sequence[str]) -> csr_array:
+        self.encoded += texts
+        return csr_array([[text.split().count(word) for word in WORDS] for text in texts], dtype=np.float32)
+
+    encode_queries = encode_documents

@@ -22,7 +22,7 @@ import pyterrier as pt
 import pytest
 import torch
 
-from ance_ir.datasets import DocumentStore
+from ance_ir.datasets import DocumentStore, convert, load_dataset
 from ance_ir.datasets.sources.python_stdlib import build as build_collection
 from ance_ir.errors import AnceError
 from ance_ir.eval import Evaluation, KeptRuns, evaluate_systems, read_run
@@ -34,10 +34,10 @@ from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.formats import export_index, import_index
 from ance_ir.indexes.store import corpus
 from ance_ir.models import CrossEncoder, DenseEncoder, Reader
-from ance_ir.pipelines import BM25Index
+from ance_ir.pipelines import BM25Index, SparseIndex
 from tests.breaking import timeless_lines
 from tests.instants import ENDED, contents, end_before
-from tests.tiny import cross_encoder, encoder, reader
+from tests.tiny import ByWords, cross_encoder, encoder, reader
 from tests.training_jobs import trainer
 
 Job = Callable[[Path], Any]
@@ -173,6 +173,20 @@ def _export(folder: Path, format: str) -> None:
     export_index(index, folder / "x", format, overwrite=True)
 
 
+def _sparse(folder: Path, count: int) -> SparseIndex:
+    return SparseIndex(folder / "x", ByWords(), overwrite=True).index(iter(_documents(0, count)))
+
+
+def _sparse_state(folder: Path) -> dict[str, Any]:
+    index = SparseIndex(folder / "x", ByWords())
+    return {"index": (len(index), index.manifest["content"], index.retriever().search("cat dog")["docno"].tolist())}
+
+
+def _graph_state(folder: Path) -> dict[str, Any]:
+    graphs = sorted(path.parent for path in (folder / "x").glob("graph-*/pt_meta.json"))
+    return {**_index_state(folder), "graphs": [contents(graph) for graph in graphs]}
+
+
 def _nothing(folder: Path) -> None:
     pass
 
@@ -244,6 +258,11 @@ KINDS = {
     ),
     "embedded collection": Kind(before=_library, work=lambda f: build_collection(f / "many", f / "x"), state=_folder_state),
     "BM25 index": Kind(before=lambda f: _bm25(f, 6), work=lambda f: _bm25(f, 12), state=_bm25_state),
+    "sparse index": Kind(before=lambda f: _sparse(f, 6), work=lambda f: _sparse(f, 12), state=_sparse_state),
+    "graph of an index": Kind(before=lambda f: _index(f), work=lambda f: AnceIndex(f / "x").corpus_graph(4), state=_graph_state, each=True),
+    "converted collection": Kind(
+        before=_nothing, work=lambda f: convert(load_dataset(f / "collection"), "beir", f / "x"), state=_folder_state
+    ),
     "encoder": Kind(
         before=lambda f: encoder().save(f / "x"), work=lambda f: encoder(seed=1).save(f / "x"), state=_model_state(DenseEncoder)
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from ance_ir.pipelines.systems import check_serves_several
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.workflows.negatives import NamedNegatives
 from ance_ir.workflows.sets import TrainingSets
-from tests.tiny import WORDS, encoder
+from tests.tiny import WORDS, ByWords, encoder
 
 pytest.importorskip("pyterrier_pisa", reason="PISA is not installed")
 pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
@@ -35,24 +34,6 @@ DOCUMENTS = [
     {"docno": f"d{number:02d}", "title": WORDS[number], "text": " ".join(RANDOM.choice(WORDS, number % 12))} for number in range(40)
 ]
 QUERIES = pd.DataFrame({"qid": ["q2", "q1", "q3"], "query": ["king queen river", "the cat", "dense retrieval of what"]})
-
-
-class ByWords(SparseEncoder):
-    """Weights that a test can tell beforehand: how often a word is in a text."""
-
-    def __init__(self, name: str = "by words") -> None:
-        self.name = name
-        self.dimension = len(WORDS)
-        self.encoded: list[str] = []
-
-    def fingerprint(self) -> str:
-        return self.name
-
-    def encode_documents(self, texts: Sequence[str]) -> csr_array:
-        self.encoded += texts
-        return csr_array([[text.split().count(word) for word in WORDS] for text in texts], dtype=np.float32)
-
-    encode_queries = encode_documents
 
 
 @pytest.fixture(scope="module")
