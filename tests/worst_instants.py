@@ -259,7 +259,13 @@ KINDS = {
     "embedded collection": Kind(before=_library, work=lambda f: build_collection(f / "many", f / "x"), state=_folder_state),
     "BM25 index": Kind(before=lambda f: _bm25(f, 6), work=lambda f: _bm25(f, 12), state=_bm25_state),
     "sparse index": Kind(before=lambda f: _sparse(f, 6), work=lambda f: _sparse(f, 12), state=_sparse_state),
-    "graph of an index": Kind(before=lambda f: _index(f), work=lambda f: AnceIndex(f / "x").corpus_graph(4), state=_graph_state, each=True),
+    "graph of an index": Kind(
+        before=lambda f: _index(f),
+        work=lambda f: AnceIndex(f / "x").corpus_graph(4),
+        state=_graph_state,
+        each=True,
+        left=("graph-00000-exact.lock",),
+    ),
     "converted collection": Kind(
         before=_nothing, work=lambda f: convert(load_dataset(f / "collection"), "beir", f / "x"), state=_folder_state
     ),

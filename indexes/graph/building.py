@@ -11,7 +11,7 @@ import numpy as np
 
 from ance_ir.arrays import map_array, save_array
 from ance_ir.errors import DamagedIndexError
-from ance_ir.files import atomic_folder, read_json, write_json
+from ance_ir.files import atomic_folder, flush_folder, read_json, write_json
 from ance_ir.indexes.ann.build import are_unit, open_faiss
 from ance_ir.indexes.ann.searcher import FaissSearcher
 from ance_ir.indexes.ann.settings import resolve
@@ -68,7 +68,8 @@ def build_graph(
             for docnos in _docnos(index, blocks):
                 add(docnos)
         write_json(made / META, meta)
-    shutil.rmtree(parts)
+        flush_folder(made)
+        shutil.rmtree(parts)  # before the graph is in place: nobody would look for them after a kill in between
 
 
 def _begin(parts: Path, meta: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from ance_ir.digests import digest_bytes
 from ance_ir.errors import IndexingError
-from ance_ir.files import atomic_path, check_replaceable, remove_folder, remove_leftovers, write_json
+from ance_ir.files import atomic_folder, atomic_path, remove_folder, remove_leftovers, write_json
 from ance_ir.models import SparseEncoder
 from ance_ir.progress import Progress
 
@@ -44,9 +44,9 @@ class EncodedParts:
     """
 
     def __init__(self, folder: Path, model: SparseEncoder, progress: Progress) -> None:
-        check_replaceable(folder, _SIGN)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / _SIGN, {"model": model.name})
+        if not (folder / _SIGN).exists():
+            with atomic_folder(folder, _SIGN) as made:
+                write_json(made / _SIGN, {"model": model.name})
         remove_leftovers(folder)
         self._folder = folder
         self._model = model
