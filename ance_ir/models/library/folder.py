@@ -81,7 +81,7 @@ def check_settings(folder: Path, family: Family) -> list[Path]:
         refuse_partial(home)
         if kind in LIBRARY_MODULES:
             settings = _check(home / "config.json", LIBRARY_MODULES[kind])
-            activation = settings.get("activation_function", "torch.")
+            activation = settings.get("activation_function") or "torch."
             if not activation.startswith("torch."):  # for which the library takes another
                 raise ModelError(f"{home / 'config.json'}: the activation_function is {activation}; one of torch's own is understood")
     return [home for _, home in modules]

@@ -10,13 +10,12 @@ from typing import Any
 import torch
 
 from ance_ir.digests import digest_of
-from ance_ir.errors import MissingDependencyError, ModelError
+from ance_ir.errors import AnceError, MissingDependencyError, ModelError
 from ance_ir.models.compute.device import find_device
 from ance_ir.models.library.folder import check_settings, fill
 from ance_ir.models.loading.family import Family
 from ance_ir.models.loading.hashing import hash_weights, while_unchanged
 from ance_ir.models.loading.source import absolute, expanded
-from ance_ir.models.loading.weights import reading
 from ance_ir.optional import optional
 
 _PACKAGE = "sentence-transformers"
@@ -117,10 +116,13 @@ def open_library(
         raise MissingDependencyError(f"{_PACKAGE} in a newer version than {library.__version__}", f"a {family}", remedy)
     homes = check_settings(folder, family)
     try:
-        model = getattr(library, kind)(str(folder), device=str(find_device(device)), local_files_only=True)
+        model = getattr(library, kind)(str(folder), device=str(find_device(device)), local_files_only=True).eval()
+        fill(model, homes)
+        for encode in (model.encode_query, model.encode_document):  # some settings that cannot be show only here
+            encode("a text")
+    except AnceError:
+        raise
     except Exception as error:  # of its files: JSON, weights, tokenisers, classes that are not there
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{name}: sentence-transformers does not open it as a {family} ({type(error).__name__}: {reason})") from error
-    with reading(str(name)):
-        fill(model, homes)
-    return model.eval(), absolute(expanded(str(name)))
+    return model, absolute(expanded(str(name)))

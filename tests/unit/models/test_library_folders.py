@@ -155,6 +155,13 @@ def test_a_value_that_is_not_understood_is_named(layout: str, file: str, setting
         opened(layout, folder)
 
 
+@pytest.mark.parametrize("layout", ["sentence-transformers", "splade"])
+def test_what_shows_only_when_a_text_is_encoded_is_seen_at_once(layout: str, folder: Path) -> None:
+    change(folder / "sentence_bert_config.json", document_length="long")
+    with pytest.raises(ModelError, match=str(folder)):
+        opened(layout, folder)
+
+
 def test_settings_of_training_and_search_are_passed_over(written: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(written["stanford"], tmp_path / "stanford")
     change(folder / "artifact.metadata", nbits=2, lr=1e-5, meta={"hostname": "x"}, similarity="cosine", query_token="[Q]", checkpoint=None)
