@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
-from ance_ir.models import CrossEncoder, DenseEncoder
+from ance_ir.models import CrossEncoder, DenseEncoder, MultiVectorEncoder, SparseEncoder
 from ance_ir.models import Reader as AnswerReader
 from ance_ir.models.dense.query_cache import QueryCache
 from ance_ir.models.loading.weight_files import read_torch, read_weights
@@ -59,6 +60,19 @@ def _cached(folder: Path) -> None:
 
 def _read_cached(folder: Path) -> Any:
     return QueryCache(folder / "x.sqlite", _encoder()).encode(_encoder(), ["cat", "dog"])
+
+
+def _written(layout: str) -> Callable[[Path], Any]:
+    """What writes a folder that sentence-transformers opens; a test that needs it is skipped where the library is not installed."""
+    return lambda folder: getattr(pytest.importorskip("tests.library_models"), f"write_{layout}")(folder / "x")
+
+
+def _computed(kind: type[SparseEncoder] | type[MultiVectorEncoder]) -> Callable[[Path], Any]:
+    def read(folder: Path) -> Any:
+        model = kind.from_pretrained(folder / "x", device="cpu")
+        return model.encode_queries(["cat sleeps"]), model.encode_documents(["cat sleeps", ""])
+
+    return read
 
 
 def _opened(kind: type[CrossEncoder] | type[AnswerReader]) -> Callable[[Path], Any]:
@@ -129,6 +143,46 @@ READERS = [
         make=_dpr_file,
         files={"x.cp": "bytes"},
         read=lambda folder: DenseEncoder.from_pretrained(str(folder / "x.cp"), device="cpu"),
+        apart=True,
+    ),
+    Reader(
+        name="sparse encoder",
+        make=_written("splade"),
+        files={
+            "x/modules.json": "json",
+            "x/config_sentence_transformers.json": "json",
+            "x/sentence_bert_config.json": "json",
+            "x/1_SpladePooling/config.json": "json",
+        },
+        read=_computed(SparseEncoder),
+        apart=True,
+    ),
+    Reader(
+        name="sparse encoder with routes",
+        make=_written("two_routes"),
+        files={"x/router_config.json": "json"},
+        read=_computed(SparseEncoder),
+        apart=True,
+    ),
+    Reader(
+        name="multi-vector encoder",
+        make=_written("multi_vector"),
+        files={"x/sentence_bert_config.json": "json", "x/1_Dense/config.json": "json"},
+        read=_computed(MultiVectorEncoder),
+        apart=True,
+    ),
+    Reader(
+        name="PyLate",
+        make=_written("pylate"),
+        files={"x/config_sentence_transformers.json": "json"},
+        read=_computed(MultiVectorEncoder),
+        apart=True,
+    ),
+    Reader(
+        name="ColBERT",
+        make=_written("stanford"),
+        files={"x/artifact.metadata": "json", "x/model.safetensors": "bytes"},
+        read=_computed(MultiVectorEncoder),
         apart=True,
     ),
     Reader(name="query vectors", make=_cached, files={"x.sqlite": "bytes"}, read=_read_cached),

@@ -13,14 +13,13 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ance_ir import registries
-from ance_ir.errors import ModelError
 from ance_ir.files import write_json
 from ance_ir.models.cross.graph import graph_of
 from ance_ir.models.cross.pairs import PairSettings, PairTokenizer
 from ance_ir.models.export.graph import Graph
 from ance_ir.models.loading.backbones import positions
-from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, MODULE, Table, prompts_of, warn_of_unused
-from ance_ir.models.loading.weight_files import architectures, read_settings, read_value, read_weights
+from ance_ir.models.loading.sentence_transformers import CROSS_ENCODER, MODULE, Table, prompts_of, read_modules, warn_of_unused
+from ance_ir.models.loading.weight_files import architectures, read_settings, read_weights
 from ance_ir.models.loading.weights import load_config, load_tokenizer, quiet_transformers
 from ance_ir.registry import Registry
 
@@ -45,13 +44,7 @@ class Files:
     @cached_property
     def modules(self) -> list[dict[str, Any]]:
         """The entries of ``modules.json``, checked; none where there is no such file."""
-        path = self.folder / "modules.json"
-        modules = read_value(path) if path.exists() else []
-        if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
-            raise ModelError(f"{path}: expected a list of modules")
-        for module in modules:
-            MODULE.check(path, module)
-        return modules
+        return read_modules(self.folder, MODULE) if (self.folder / "modules.json").exists() else []
 
     @property
     def kinds(self) -> list[str]:

@@ -15,9 +15,9 @@ from ance_ir.errors import ModelError
 from ance_ir.models.dense.pooling import POOLINGS
 from ance_ir.models.dense.tower import Activation, Chain, Cut, Head, Step, UnitLength
 from ance_ir.models.loading.foreign import refuse_partial
-from ance_ir.models.loading.sentence_transformers import MODULE, Table
+from ance_ir.models.loading.sentence_transformers import MODULE, Table, read_modules
 from ance_ir.models.loading.sentence_transformers import MODULES as MODULE_SETTINGS
-from ance_ir.models.loading.weight_files import read_settings, read_value, read_weights
+from ance_ir.models.loading.weight_files import read_settings, read_weights
 
 MODULES = "modules.json"
 ROUTER = "router_config.json"
@@ -43,13 +43,7 @@ def read_routes(folder: Path) -> Mapping[str, Modules]:
     Raises:
         ModelError: a module that is not understood, or is not in the folder.
     """
-    listed = read_value(folder / MODULES)
-    if not isinstance(listed, list) or not all(
-        isinstance(module, dict) and isinstance(module.get("type"), str) and isinstance(module.get("path"), str) for module in listed
-    ):
-        raise ModelError(f"{folder / MODULES}: expected a list of modules, each with type and path")
-    for module in listed:
-        MODULE.check(folder / MODULES, module)
+    listed = read_modules(folder, MODULE)
     modules = [(_class(module["type"], folder / MODULES), folder / module["path"]) for module in listed]
     routes = {"": modules}
     if modules and modules[0][0] == "Router":

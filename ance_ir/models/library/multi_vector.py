@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from ance_ir.errors import ModelError
-from ance_ir.models.library.wrapped import Wrapped, open_library, says_that_it_is
-from ance_ir.models.loading.family import Family
+from ance_ir.models.library.folder import find_folder
+from ance_ir.models.library.wrapped import Wrapped, open_library
+from ance_ir.models.loading.family import Family, family_of
 
 _FAMILY: Family = "multi-vector encoder"
 
@@ -48,9 +49,10 @@ class MultiVectorEncoder(Wrapped):
             ModelError: it is nowhere, is something else, or does not load.
             MissingDependencyError: sentence-transformers is not installed, or is too old.
         """
-        if not says_that_it_is(name, _FAMILY):  # the library would make one with random weights
+        folder = find_folder(name, _FAMILY)
+        if family_of(folder) != _FAMILY:  # the library would make one with random weights
             raise ModelError(f"{name} is no multi-vector encoder: expected a folder of ColBERT, PyLate or sentence-transformers")
-        return cls(*open_library(name, "MultiVectorEncoder", _FAMILY, "colbert", device))
+        return cls(*open_library(name, folder, "MultiVectorEncoder", _FAMILY, "colbert", device))
 
     def _facts(self) -> dict[str, str]:
         return {"vectors": f"one a token, {self.dimension} dimensions", "score": str(self.model.similarity_fn_name)}

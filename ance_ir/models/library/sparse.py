@@ -12,10 +12,10 @@ import torch
 from scipy.sparse import csr_array
 
 from ance_ir.errors import ModelError
-from ance_ir.models.library.wrapped import Wrapped, open_library, says_that_it_is
-from ance_ir.models.loading.family import Family
-from ance_ir.models.loading.source import resolve
-from ance_ir.models.loading.weight_files import read_settings
+from ance_ir.models.library.folder import find_folder
+from ance_ir.models.library.wrapped import Wrapped, open_library
+from ance_ir.models.loading.family import Family, family_of
+from ance_ir.models.loading.weight_files import architectures
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +56,10 @@ class SparseEncoder(Wrapped):
             ModelError: it is nowhere, is something else, or does not load.
             MissingDependencyError: sentence-transformers is not installed.
         """
-        if not says_that_it_is(name, _FAMILY):
-            _check_masked(name)
-        return cls(*open_library(name, "SparseEncoder", _FAMILY, "sparse", device))
+        folder = find_folder(name, _FAMILY)
+        if family_of(folder) != _FAMILY:
+            _check_masked(name, folder)
+        return cls(*open_library(name, folder, "SparseEncoder", _FAMILY, "sparse", device))
 
     def encode_queries(self, texts: Sequence[str]) -> csr_array:
         """The vectors of queries, float32 ``[len(texts), V]``.
@@ -92,15 +93,13 @@ class SparseEncoder(Wrapped):
         return csr_array((weights, (rows, columns)), shape=(len(texts), self.dimension))
 
 
-def _check_masked(name: str | Path) -> None:
+def _check_masked(name: str | Path, folder: Path) -> None:
     """Refuse a folder that sentence-transformers would make a sparse encoder with random weights of.
 
     Raises:
         ModelError: it is no masked language model.
     """
-    folder = resolve(str(name))
-    config = read_settings(folder / "config.json") if (folder / "config.json").exists() else {}
-    if not any(str(one).endswith("ForMaskedLM") for one in config.get("architectures") or ()):
+    if not (folder / "config.json").exists() or not any(one.endswith("ForMaskedLM") for one in architectures(folder)):
         raise ModelError(f"{name} is no sparse encoder: neither sentence-transformers' SparseEncoder nor a masked language model")
     if "splade" not in str(name).lower():
         logger.warning("%s does not say that it is a sparse encoder; it is read as SPLADE with maximum pooling", name)

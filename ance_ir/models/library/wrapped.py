@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from ance_ir.digests import digest_of
-from ance_ir.errors import MissingDependencyError, ModelError
+from ance_ir.errors import AnceError, MissingDependencyError, ModelError
 from ance_ir.models.compute.device import find_device
-from ance_ir.models.loading.family import Family, family_of, refuse_other
+from ance_ir.models.library.folder import check_settings, fill
+from ance_ir.models.loading.family import Family
 from ance_ir.models.loading.hashing import hash_weights, while_unchanged
-from ance_ir.models.loading.source import absolute, expanded, resolve
+from ance_ir.models.loading.source import absolute, expanded
 from ance_ir.optional import optional
 
 _PACKAGE = "sentence-transformers"
@@ -92,36 +93,36 @@ def _without(settings: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     return {name: value for name, value in settings.items() if name not in names}
 
 
-def open_library(name: str | Path, kind: str, family: Family, extra: str, device: str | torch.device | None) -> tuple[Any, str]:
+def open_library(
+    name: str | Path, folder: Path, kind: str, family: Family, extra: str, device: str | torch.device | None
+) -> tuple[Any, str]:
     """A model and its name.
 
     Args:
         name: a folder or hub name.
+        folder: where it is.
         kind: the class of sentence-transformers that opens it.
-        family: that the folder must be of, or say nothing of.
+        family: of the model.
         extra: which of our extras installs the library.
         device: where it computes; by default the GPU if there is one.
 
     Raises:
-        ModelError: it is nowhere, of another family, or does not load.
+        ModelError: it does not load, or has a setting that is not understood.
         MissingDependencyError: sentence-transformers is not installed, or is too old.
     """
-    folder = resolve(str(name))
-    if not folder.is_dir():
-        raise ModelError(f"{name} is a file; expected the folder of a {family}")
-    refuse_other(folder, family)
     remedy = f"pip install 'ance_ir[{extra}]'"
     library = optional("sentence_transformers", package=_PACKAGE, needed_for=f"a {family}", remedy=remedy)
     if not hasattr(library, kind):
         raise MissingDependencyError(f"{_PACKAGE} in a newer version than {library.__version__}", f"a {family}", remedy)
+    homes = check_settings(folder, family)
     try:
-        model = getattr(library, kind)(str(folder), device=str(find_device(device)), local_files_only=True)
+        model = getattr(library, kind)(str(folder), device=str(find_device(device)), local_files_only=True).eval()
+        fill(model, homes)
+        for encode in (model.encode_query, model.encode_document):  # some settings that cannot be show only here
+            encode("a text")
+    except AnceError:
+        raise
     except Exception as error:  # of its files: JSON, weights, tokenisers, classes that are not there
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{name}: sentence-transformers does not open it as a {family} ({type(error).__name__}: {reason})") from error
-    return model.eval(), absolute(expanded(str(name)))
-
-
-def says_that_it_is(name: str | Path, family: Family) -> bool:
-    """Whether a folder says that it holds a model of a family."""
-    return family_of(resolve(str(name))) == family
+    return model, absolute(expanded(str(name)))

@@ -36,7 +36,7 @@ _OTHER_FORMATS = {
 }
 EXPORTED = "export.json"
 """What describes a model that this package exported; it comes last and says that the folder is complete."""
-_OF_SENTENCE_TRANSFORMERS = ("1_Pooling", "config_sentence_transformers.json", "sentence_*_config.json")
+_OF_SENTENCE_TRANSFORMERS = ("[0-9]_[A-Z]*", "config_sentence_transformers.json", "sentence_*_config.json")
 _MERGE = (
     "merge it into its base with the package peft, PeftModel.from_pretrained(base, adapter).merge_and_unload(), and save the result "
     "with the base's tokeniser"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ance_ir.errors import ModelError
+from ance_ir.models.loading.weight_files import read_value
 from ance_ir.notices import examples
 from ance_ir.typed_json import type_fault
 
@@ -67,12 +68,42 @@ _TEXTS = {"max_seq_length": int, "do_lower_case": bool}
 MODULE = Table(followed={"type": str, "path": str}, harmless=frozenset({"idx", "name"}), only={"kwargs": ()})
 """An entry of ``modules.json``."""
 
+LIBRARY_MODULE = Table(followed={**MODULE.followed, "kwargs": list[str]}, harmless=MODULE.harmless)
+"""The same of a model that sentence-transformers computes."""
+
+ROUTER = Table(followed={"types": dict[str, str], "structure": dict[str, list[str]], "parameters": dict[str, Any]})
+"""``router_config.json`` of such a model."""
+
 MODEL = Table(
     followed={**_PROMPTS, "truncate_dim": int},
     harmless=_LIBRARY,
     only={"similarity_fn_name": ("cosine", "dot"), "model_type": ("SentenceTransformer",)},
 )
 """``config_sentence_transformers.json`` of an encoder."""
+
+SPARSE_ENCODER = Table(
+    followed={**_PROMPTS, "max_active_dims": int},
+    harmless=_LIBRARY,
+    only={"similarity_fn_name": ("dot",), "model_type": ("SparseEncoder",)},
+)
+"""``config_sentence_transformers.json`` of a sparse encoder."""
+
+MULTI_VECTOR_ENCODER = Table(
+    followed={
+        **_PROMPTS,
+        **dict.fromkeys(("query_prefix", "document_prefix"), str),
+        **dict.fromkeys(("query_length", "document_length"), int),
+        **dict.fromkeys(("do_query_expansion", "attend_to_expansion_tokens"), bool),
+        "query_expansion": dict[str, Any],
+        "skiplist_words": list[str],
+    },
+    harmless=_LIBRARY,
+    only={
+        "similarity_fn_name": ("maxsim", "MaxSim", "meanmaxsim", "cosine", "dot"),  # the last two compare tokens, which have length 1
+        "model_type": ("MultiVectorEncoder", "ColBERT"),
+    },
+)
+"""``config_sentence_transformers.json`` of a multi-vector encoder, PyLate's settings among them."""
 
 CROSS_ENCODER = Table(
     followed={**_PROMPTS, "activation_fn": str},
@@ -151,6 +182,33 @@ MODULES: Mapping[str, Table] = {
     "Normalize": Table(only=_IN_AND_OUT),
 }
 """``config.json`` of a module, by its class."""
+
+LIBRARY_MODULES: Mapping[str, Table] = {
+    name: Table(followed={**MODULES[name].followed, **dict.fromkeys(_IN_AND_OUT, str)}, harmless=MODULES[name].harmless)
+    for name in ("Dense", "Normalize")
+}
+"""The same of a model that sentence-transformers computes, of the modules that pass over what they do not know."""
+
+
+def read_modules(folder: Path, table: Table) -> list[dict[str, Any]]:
+    """The entries of a folder's ``modules.json``.
+
+    Args:
+        folder: with that file.
+        table: what may be in an entry.
+
+    Raises:
+        ModelError: it is something else, or an entry has a setting that is not understood.
+    """
+    path = folder / "modules.json"
+    listed = read_value(path)
+    if not isinstance(listed, list) or not all(
+        isinstance(module, dict) and isinstance(module.get("type"), str) and isinstance(module.get("path"), str) for module in listed
+    ):
+        raise ModelError(f"{path}: expected a list of modules, each with type and path")
+    for module in listed:
+        table.check(path, module)
+    return listed
 
 
 def prompts_of(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, str], str]:
