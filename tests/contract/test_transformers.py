@@ -937,6 +937,8 @@ def test_documents_that_the_index_does_not_hold(world: World) -> None:
     frame = pd.DataFrame({"qid": ["1"] * 3, "query": ["king"] * 3, "docno": ["d1", "new", "d2"]})
     with pytest.raises(DocumentNotFoundError, match=r"\b1\b.*'new'"):
         scorer(frame)
+    with pytest.raises(DocumentNotFoundError, match="'7'"):
+        scorer(frame.assign(docno=7))
     text = pd.Series([None, "red moon", float("nan")], dtype=object)
     title = pd.Series([None, "the cat", None], dtype=object)
     found = scorer(frame.assign(text=text, title=title)).set_index("docno")["score"]

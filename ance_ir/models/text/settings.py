@@ -184,7 +184,7 @@ def documents_of(frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[dict[st
     """
     for field in fields:
         if field in frame.columns:
-            check_field(frame, field, required=field == "text")
+            _check_field(frame, field)
     names = [field for field in fields if field in frame.columns]
     return (dict(zip(names, values, strict=True)) for values in frame[names].itertuples(index=False, name=None))
 
@@ -197,21 +197,13 @@ def given_texts(frame: pd.DataFrame, field: str) -> list[str]:
     """
     if field not in frame.columns:
         return [""] * len(frame)
-    check_field(frame, field, required=field == "text")
+    _check_field(frame, field)
     return [text if isinstance(text, str) else "" for text in frame[field]]
 
 
-def check_field(frame: pd.DataFrame, field: str, *, required: bool = False) -> None:
-    """Refuse a field of documents that is of another type than text.
-
-    Args:
-        frame: of documents.
-        field: a column of it.
-        required: whether each document must have it.
-
-    Raises:
-        UsageError: names the document.
-    """
+def _check_field(frame: pd.DataFrame, field: str) -> None:
+    """Refuse a column of documents in which one has no text, or has something of another type."""
+    required = field == "text"
     values = frame[field].astype(object)
     if pd.api.types.infer_dtype(values, skipna=not required) in ("string", "empty"):
         return
