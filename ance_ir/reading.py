@@ -199,6 +199,19 @@ def first_not_utf8(path: Path) -> MalformedFileError:
     return MalformedFileError(path, number, "UTF-8", "a character that is cut at the end of the file")
 
 
+def read_text(path: Path | str) -> str:
+    """The text of a whole file, with LF at the ends of its lines.
+
+    Raises:
+        MalformedFileError: it is no UTF-8 text.
+    """
+    try:
+        with open_binary(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
+            return text.read()
+    except UnicodeDecodeError:
+        raise first_not_utf8(Path(path)) from None
+
+
 def parse_json(path: Path | str, raw: bytes) -> Any:
     """The value that the bytes of a file hold as JSON.
 

@@ -149,11 +149,6 @@ def query_columns(frame: pd.DataFrame, *, without: str = "") -> list[str]:
     return [column for column in frame.columns if column in of_queries]
 
 
-def given_texts(column: pd.Series) -> list[str]:
-    """The texts of a column, ``""`` if a row has none."""
-    return [text if isinstance(text, str) else "" for text in column]
-
-
 def _shown(value: Any) -> str:
     """A value for people: indexes by their folders, models and functions by their names."""
     if isinstance(value, Configured):

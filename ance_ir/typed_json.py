@@ -16,6 +16,7 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 from ance_ir.errors import AnceError, DatasetError
 from ance_ir.files import read_json
+from ance_ir.reading import read_text
 
 _LARGEST = 2**63
 _SCALARS: dict[Any, str] = {int: "a whole number", float: "a finite number", str: "a string", bool: "true or false", type(None): "null"}
@@ -58,8 +59,8 @@ def read_typed_toml(path: Path, kind: Any, *, error: type[AnceError]) -> Any:
         error: it is no TOML, or its content has another type.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        content = tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, DatasetError) as fault:
         raise error(f"{path}: expected TOML, {fault}") from fault
     if found := type_fault(content, kind):
         raise error(f"{path}: {found}")

@@ -173,7 +173,7 @@ class DenseScorer(DenseTransformer):
         if "text" not in unknown.columns:
             missing = unknown["docno"].drop_duplicates()
             raise DocumentNotFoundError(
-                f"{self.index.folder} does not hold {len(missing)} of the documents, e.g. {missing.iloc[0]!r}; "
+                f"{self.index.folder} does not hold {len(missing)} of the documents, e.g. {str(missing.iloc[0])!r}; "
                 "add a text column to encode them"
             )
         return self.model.settings.join_frame(unknown)

@@ -11,9 +11,10 @@ import torch
 from tqdm.auto import tqdm
 
 from ance_ir.models import RagToken
+from ance_ir.models.text.settings import given_texts
 from ance_ir.ranking import check_queries, rank_results
 from ance_ir.settings import flag, integer_or_none, of_kind
-from ance_ir.transformers import Configured, given_texts, labelled, query_columns
+from ance_ir.transformers import Configured, labelled, query_columns
 
 
 class RagReader(Configured, pt.Transformer):
@@ -49,7 +50,7 @@ class RagReader(Configured, pt.Transformer):
         """Answer; the columns of the query are kept, questions come in the order in which they first appear.
 
         Raises:
-            UsageError: a query is no string.
+            UsageError: a query or a text is no string.
         """
         pt.validate.result_frame(inp, extra_columns=["query", "text", "score"], context=self)
         kept = query_columns(inp, without="qanswer")
@@ -63,6 +64,5 @@ class RagReader(Configured, pt.Transformer):
         return first[kept].assign(qanswer=pd.Series(answers, dtype=str))
 
     def _answer(self, passages: pd.DataFrame) -> str:
-        texts = given_texts(passages["text"])
-        titles = given_texts(passages["title"]) if "title" in passages.columns else [""] * len(texts)
+        texts, titles = (given_texts(passages, field) for field in ("text", "title"))
         return self.model.generate(passages["query"].iloc[0], titles, texts, passages["score"].to_list())

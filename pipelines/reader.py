@@ -14,9 +14,10 @@ from tqdm.auto import tqdm
 
 from ance_ir.models import Reader, Readings
 from ance_ir.models.compute.inference import Progress
-from ance_ir.ranking import check_queries, rank_results
+from ance_ir.models.text.settings import given_texts
+from ance_ir.ranking import check_queries, finite_scores, rank_results
 from ance_ir.settings import Setting, choice, flag, having
-from ance_ir.transformers import Configured, given_texts, labelled, query_columns
+from ance_ir.transformers import Configured, labelled, query_columns
 
 
 class PassageReader(Protocol):
@@ -59,17 +60,20 @@ class AnswerReader(Configured, pt.Transformer):
         """Read; every row and column is kept.
 
         Raises:
-            UsageError: a query is no string.
+            UsageError: a query or a text is no string, or a number of the reader's is not finite.
         """
         pt.validate.result_frame(inp, extra_columns=["query", "text"], context=self)
         if inp.empty:
             return inp.assign(answer=pd.Series(dtype=str), answer_score=pd.Series(dtype=float), relevance=pd.Series(dtype=float))
         check_queries(inp)
-        titles = given_texts(inp["title"]) if "title" in inp.columns else None
+        texts, titles = (given_texts(inp, field) for field in ("text", "title"))
         with tqdm(desc="reading", unit=" passages", disable=not self.verbose) as bar:
-            found = self.reader.read(inp["query"].to_list(), given_texts(inp["text"]), titles, bar.update)
+            found = self.reader.read(inp["query"].to_list(), texts, titles, bar.update)
         scores, relevance = found.scores.astype(np.float64), found.relevance.astype(np.float64)
-        return inp.assign(answer=pd.Series(found.answers, index=inp.index, dtype=str), answer_score=scores, relevance=relevance)
+        read = inp.assign(answer=pd.Series(found.answers, index=inp.index, dtype=str), answer_score=scores, relevance=relevance)
+        for column in ("answer_score", "relevance"):
+            finite_scores(read[read["answer_score"] != -np.inf], column)
+        return read
 
 
 class BestAnswer(Configured, pt.Transformer):

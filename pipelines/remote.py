@@ -11,11 +11,12 @@ import pyterrier as pt
 
 from ance_ir.datasets.loader import FIELDS
 from ance_ir.errors import UsageError
+from ance_ir.models.text.settings import given_texts
 from ance_ir.pipelines.server import RemoteError, as_json, ask_server, read_url
 from ance_ir.ragged import owners_of, places_of
 from ance_ir.ranking import check_queries, finite_scores, no_results, rank_results
 from ance_ir.settings import flag, integer, number, text
-from ance_ir.transformers import Configured, Retrieving, given_texts, labelled
+from ance_ir.transformers import Configured, Retrieving, labelled
 
 T = TypeVar("T")
 
@@ -147,7 +148,7 @@ class RemoteScorer(_OverServer):
         """Score and rank; every other column is kept.
 
         Raises:
-            UsageError: a query that is no string.
+            UsageError: a query or a text that is no string.
             RemoteError: the server is not reached, cannot score a document, or refuses.
         """
         pt.validate.result_frame(inp, extra_columns=["query"], context=self)
@@ -155,7 +156,7 @@ class RemoteScorer(_OverServer):
             return inp.assign(score=pd.Series(dtype=float), rank=pd.Series(dtype=int))
         check_queries(inp)
         sent = pd.DataFrame({"docno": inp["docno"].astype(str)})
-        rows = sent.assign(**{name: given_texts(inp[name]) for name in FIELDS if name in inp.columns}).to_dict("records")
+        rows = sent.assign(**{name: given_texts(inp, name) for name in FIELDS if name in inp.columns}).to_dict("records")
         groups = inp.groupby(["qid", "query"], sort=False).indices.values()
         batches = [batch for places in groups for batch in _split(list(places), rows)]
         questions = [{"query": inp["query"].iloc[places[0]], "documents": [rows[place] for place in places]} for places in batches]

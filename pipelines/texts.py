@@ -8,17 +8,16 @@ import pandas as pd
 import pyterrier as pt
 
 from ance_ir.datasets import Dataset
+from ance_ir.models.text.settings import given_texts
 from ance_ir.pipelines.bm25.documents import clean
 from ance_ir.ranking import check_queries
-from ance_ir.transformers import given_texts
 
 FIELDS = ("title", "text")
 
 
 def title_and_text(frame: pd.DataFrame) -> list[str]:
     """The text of each row of a frame with ``text`` and perhaps ``title``."""
-    texts = given_texts(frame["text"])
-    titles = given_texts(frame["title"]) if "title" in frame.columns else [""] * len(texts)
+    titles, texts = (given_texts(frame, field) for field in FIELDS)
     return [clean(f"{title} {text}").strip() for title, text in zip(titles, texts, strict=True)]
 
 

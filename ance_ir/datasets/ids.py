@@ -30,8 +30,10 @@ class InvalidIdError(ValueError):
     """A value that is no id."""
 
     def __init__(self, expected: str, found: object) -> None:
+        found = found.item() if isinstance(found, np.generic) else found
         kind = "" if isinstance(found, str) else f" ({type(found).__name__})"
-        super().__init__(f"expected {expected}, found {found!r}{kind}")
+        hint = f". {FRACTION}" if isinstance(found, float) else ""
+        super().__init__(f"expected {expected}, found {found!r}{kind}{hint}")
         self.expected = expected
         self.found = str(found)
 
@@ -73,6 +75,10 @@ class Ids:
             self._first.append(value)
         return cleaned
 
+    def given(self, value: object, kind: str) -> str:
+        """The same of an id as tables, JSON and frames have it: whole numbers become text."""
+        return self.clean(as_text(value), kind)
+
     def clean_all(self, values: list[Any], kind: str) -> list[str]:
         """The same of several ids, at once where none needs a closer look."""
         try:
@@ -90,6 +96,11 @@ class Ids:
 def is_plain(value: object) -> TypeGuard[str]:
     """Whether a value is an id of printable ASCII characters alone, which is five times faster to see than the rest."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value and value != ""
+
+
+def as_text(value: object) -> object:
+    """A whole number as text; anything else as it is."""
+    return str(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
 
 
 def text_id(*texts: str) -> str:

@@ -14,14 +14,15 @@ from typing import Any
 import yaml
 
 from ance_ir.datasets.dataset import Dataset
-from ance_ir.errors import UsageError
+from ance_ir.errors import DatasetError, UsageError
+from ance_ir.reading import read_text
 
 logger = logging.getLogger(__name__)
 
 ENGLISH = "en"
 
 _TAG = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]+)*")
-_FRONT = re.compile(r"---\r?\n(.*?)\r?\n---\s*$", re.DOTALL | re.MULTILINE)
+_FRONT = re.compile(r"---\n(.*?)\n---\s*$", re.DOTALL | re.MULTILINE)
 _CARD = "README.md"
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -71,11 +72,11 @@ def card_language(folder: Path) -> str | None:
     ``None`` where it names none or several.
     """
     try:
-        front = _FRONT.match((folder / _CARD).read_text(encoding="utf-8"))
+        front = _FRONT.match(read_text(folder / _CARD))
         about: Any = yaml.load(front[1], Loader=yaml.BaseLoader) if front else None  # scalars as written: "no" is Norwegian
     except OSError:
         return None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (DatasetError, yaml.YAMLError) as error:
         logger.warning("%s: what stands between its lines --- is not YAML, so the language is not known: %s", folder / _CARD, error)
         return None
     named = about.get("language") if isinstance(about, dict) else None

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ance_ir.datasets.frames import qrels_frame
-from ance_ir.datasets.ids import FRACTION, Ids, InvalidIdError, is_plain
+from ance_ir.datasets.ids import FRACTION, Ids, InvalidIdError, as_text, is_plain
 from ance_ir.datasets.judgements import LABEL, parse_label, settle
 from ance_ir.datasets.recognition import Wanted, hint, is_header
 from ance_ir.datasets.screening import NO_DOCUMENT, UNDECODABLE, Document, Unusable
@@ -23,7 +23,7 @@ def read_documents(path: Path | str, id_key: str = "docno") -> Iterator[Document
     """The documents of a ``corpus.jsonl``: a docno under ``id_key``, ``title`` and ``url`` where given, ``text``."""
     path = as_path(path)
     ids = Ids(path)
-    for line in _lines(path, "documents"):
+    for line in _lines(path, "documents" if id_key == "docno" else "documents of BEIR"):
         kind = UNDECODABLE
         try:
             _ = line.text
@@ -105,7 +105,7 @@ def read_json_queries(path: Path | str) -> Iterator[tuple[str, str]]:
     path = as_path(path)
     seen: set[str] = set()
     ids = Ids(path)
-    for line in _lines(path, "queries in JSON"):
+    for line in _lines(path, "queries of BEIR"):
         value = line.json()
         yield _new(line, _of_key(line, value, "_id", ids), seen), line.string(value, "text")
     ids.report()
@@ -178,9 +178,7 @@ def clean_id(line: Line, value: object, kind: str, ids: Ids) -> str:
 
 def _of_key(line: Line, value: dict[str, Any], key: str, ids: Ids) -> str:
     """The id under a key, a string or a whole number."""
-    found = value.get(key)
-    if isinstance(found, int) and not isinstance(found, bool):
-        found = str(found)
+    found = as_text(value.get(key))
     if not isinstance(found, str):
         raise line.error(f"a string under the key {key!r}", hint=FRACTION if isinstance(found, float) else None)
     return clean_id(line, found, key, ids)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-Wanted = Literal["documents", "queries", "queries in JSON", "qrels", "answers", "run", "questions"]
+Wanted = Literal["documents", "documents of BEIR", "queries", "queries of BEIR", "qrels", "answers", "run", "questions"]
 """The content that was expected of a file."""
 
 _OF_BEIR = "A folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv is read as BEIR's. Do not mix the layouts: ours has "
@@ -17,7 +17,7 @@ _QID = {"qid", "query_id", "queryid", "query", "_id", "id", "q_id", "topic", "to
 _QID |= {"qno", "number"}
 _OTHER = {"0", "text", "query", "question", "query_text", "title", "q0", "iter", "iteration", "docno", "docid", "doc_id", "corpus_id"}
 _OTHER |= {"pid", "document_id", "passage_id", "did", "label", "rel", "relevance", "score", "rank"}
-_OTHER |= {"tag", "run", "system", "answers", "answer"}
+_OTHER |= {"tag", "run", "system", "answers", "answer", "description", "desc", "narrative", "narr", "utterance", "content", "body"}
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -65,11 +65,14 @@ def hint_folder(folder: Path) -> str:
 
 
 def _json(text: str, wanted: Wanted) -> str:
-    if '"_id"' in text and wanted != "queries in JSON":
+    of_documents = wanted in ("documents", "documents of BEIR")
+    if of_documents and (text.strip() == "{" or text.lstrip().startswith("[")):
+        return "JSON over several lines, or a list: each document is an object on a line of its own"
+    if wanted in ("documents of BEIR", "queries of BEIR"):
+        return ""
+    if '"_id"' in text:
         return f"a line of BEIR's. {_OF_BEIR}"
     if wanted == "documents":
-        if text.strip() == "{" or text.lstrip().startswith("["):
-            return "JSON over several lines, or a list: each document is an object on a line of its own"
         if '"docno"' in text:
             return ""
         if '"contents"' in text:

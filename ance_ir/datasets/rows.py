@@ -84,9 +84,9 @@ def _document(table: Table, number: int, values: dict[str, Any], columns: Docume
     if columns.docno is not None:
         docno = values.get(columns.docno)
         document["docno"] = docno if is_plain(docno) else _id(table, number, values, columns.docno, "docno", ids)
-    if title := values.get(columns.title):
+    if (title := values.get(columns.title)) not in (None, ""):
         document["title"] = title if isinstance(title, str) else table.text_of(number, values, columns.title)
-    if url := values.get(columns.url):
+    if (url := values.get(columns.url)) not in (None, ""):
         document["url"] = url if isinstance(url, str) else table.text_of(number, values, columns.url)
     text = values.get(columns.text)
     document["text"] = text if isinstance(text, str) else table.text_of(number, values, columns.text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ance_ir.datasets.ids import FRACTION
+from ance_ir.datasets.ids import FRACTION, as_text
 from ance_ir.errors import DatasetError, MalformedFileError
 
 Row = tuple[int, dict[str, Any]]
@@ -89,9 +89,7 @@ class Table:
 
     def id_of(self, number: int, values: dict[str, Any], key: str) -> str:
         """The id under a key; whole numbers, which Parquet files and JSON often have, become text."""
-        value = values.get(key)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
+        value = as_text(values.get(key))
         if not isinstance(value, str):
             raise self.error(number, values, f"a string under the key {key!r}", FRACTION if isinstance(value, float) else "")
         return value

@@ -17,20 +17,20 @@ from ance_ir.errors import IndexingError
 from ance_ir.reading import lines
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""Ids, an object array of str ``[n]``, and their vectors, ``[n, D]``."""
+"""Ids, an object array of str ``[n]``, and their vectors, ``[n, D]``. Before ``checked`` an id is what the file has."""
 
 BATCH = 4096
 """Rows of a batch: reading and writing hold so many in memory."""
 
 
 def checked(source: Path, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches with their vectors as float32.
+    """The batches with their ids as text and their vectors as float32.
 
     Raises:
         IndexingError: an id that is not valid, no vector at all, or one that is infinite, not a number or of another dimension than the
             first.
     """
-    dimension = 0
+    dimension, rows = 0, 0
     names = Ids(source)
     for ids, vectors in batches:
         with np.errstate(over="ignore"):  # an overflow shows as an infinite value
@@ -43,11 +43,13 @@ def checked(source: Path, batches: Iterable[Batch]) -> Iterator[Batch]:
         wrong = ~np.isfinite(vectors).all(axis=1)
         if wrong.any():
             raise IndexingError(f"{source}: the vector of {ids[wrong.argmax()]!r} is infinite or not a number (as float32)")
+        cleaned: list[str] = []
         try:
-            ids = id_array(names.clean(one, "id") for one in ids)
+            cleaned.extend(names.given(one, "id") for one in ids)
         except InvalidIdError as invalid:
-            raise IndexingError(f"{source}: {invalid}") from None
-        yield ids, vectors
+            raise IndexingError(f"{source}, vector {rows + len(cleaned) + 1}: {invalid}") from None
+        rows += len(cleaned)
+        yield id_array(cleaned), vectors
     names.report()
     if not dimension:
         raise IndexingError(f"{source} holds no vector")
@@ -72,7 +74,7 @@ def with_ids(path: Path, blocks: Iterable[np.ndarray], count: int) -> Iterator[B
     checked_ids.report()
 
 
-def id_array(ids: Iterable[str]) -> np.ndarray:
+def id_array(ids: Iterable[object]) -> np.ndarray:
     """An object array of the ids."""
     return np.array(list(ids), dtype=object)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyterrier as pt
 
+from ance_ir.datasets.ids import Ids
 from ance_ir.errors import DatasetError
 from ance_ir.files import as_path, atomic_path
 from ance_ir.indexes.formats.pickled_frame import frame_columns
@@ -43,9 +44,11 @@ def read_query_vectors(path: Path | str) -> pd.DataFrame:
         columns = frame_columns(records)
         if missing := [name for name in _COLUMNS if name not in columns]:
             raise KeyError(f"no {', '.join(missing)} among its columns {', '.join(map(str, columns))}")
-        ids = [_id(one) for one in columns["id"]]
+        names = Ids(path)
+        ids = [names.given(one, "qid") for one in columns["id"]]
         texts = [_text(text) for text in columns["text"]]
         vectors = pd.Series(_vectors(columns["embedding"]), dtype=object)
+        names.report()
         return pd.DataFrame({"qid": ids, "query": texts, "query_vec": vectors})
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise DatasetError(f"{path} holds no readable frame of {', '.join(_COLUMNS)}: {error.args[0] if error.args else error}") from error
@@ -73,12 +76,6 @@ def write_query_vectors(queries: pd.DataFrame, path: Path | str) -> None:
     )
     with atomic_path(path) as temporary:
         frame.to_pickle(temporary, compression=None, protocol=4)
-
-
-def _id(one: Any) -> str:
-    if isinstance(one, bool) or not isinstance(one, str | int | np.integer):
-        raise TypeError(f"an id, a string or a whole number, was expected, found {type(one).__name__}")
-    return str(one)
 
 
 def _text(text: Any) -> str:

@@ -62,7 +62,7 @@ class IndexBuild:
     def _docno(self, docno: object, place: int) -> str:
         """The docno of a row; whole numbers become text."""
         try:
-            return self._ids.clean(str(docno) if isinstance(docno, int | np.integer) and not isinstance(docno, bool) else docno, "docno")
+            return self._ids.given(docno, "docno")
         except InvalidIdError as invalid:
             raise IndexingError(f"row {place}: {invalid}") from None
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ance_ir.datasets import DocnoMap
+from ance_ir.datasets.ids import Ids, InvalidIdError
 from ance_ir.errors import DatasetError, DocumentNotFoundError, FingerprintError, IndexingError, UsageError
 from ance_ir.files import temporary_folder
 from ance_ir.indexes.store.build import IndexBuild, check_row
@@ -122,9 +123,10 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
     """
     if isinstance(docnos, str):
         raise UsageError(f"a list of docnos was expected, found the single string {docnos!r}")
+    ids = Ids("the documents to delete")
     with changing(folder) as now:
         found = []
-        for part in chunks(dict.fromkeys(map(_as_docno, docnos)), _BATCH):
+        for part in chunks(dict.fromkeys(_docno(docno, ids) for docno in docnos), _BATCH):
             numbers = now.table.numbers(part)
             if not missing and (numbers < 0).any():
                 unknown = [docno for docno, number in zip(part, numbers, strict=True) if number < 0]
@@ -132,19 +134,19 @@ def delete(folder: Path, docnos: Iterable[str], *, missing: bool = False) -> int
                     f"{folder} does not hold {len(unknown)} of the documents to delete, e.g. {unknown[0]!r}; nothing was deleted"
                 )
             found.append(numbers[numbers >= 0])
+        ids.report()
         gone = np.concatenate([np.empty(0, dtype=np.int64), *found])
         if len(gone):
             commit(now, {}, np.union1d(now.table.deleted, gone))
     return len(gone)
 
 
-def _as_docno(docno: object) -> str:
-    """A docno as an index holds it: whole numbers become text."""
-    if isinstance(docno, int | np.integer) and not isinstance(docno, bool):
-        return str(docno)
-    if not isinstance(docno, str):
-        raise UsageError(f"a docno is a string, not {docno!r}")
-    return docno
+def _docno(docno: object, ids: Ids) -> str:
+    """A docno as an index holds it."""
+    try:
+        return ids.given(docno, "docno")
+    except InvalidIdError as invalid:
+        raise UsageError(f"to delete: {invalid}") from None
 
 
 def compact(folder: Path) -> None:

@@ -9,11 +9,12 @@ import pyterrier as pt
 from ance_ir.errors import UsageError
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.encoding import encode_windows, gather
+from ance_ir.models.text.settings import given_texts
 from ance_ir.models.text.tokens import Tokens
 from ance_ir.pipelines.feedback.base import Feedback
 from ance_ir.ranking import check_queries, finite_vectors
 from ance_ir.settings import integer, of_kind
-from ance_ir.transformers import given_texts, labelled
+from ance_ir.transformers import labelled
 
 
 class AncePRF(Feedback):
@@ -50,7 +51,7 @@ class AncePRF(Feedback):
     def _vectors(self, queries: pd.DataFrame, results: list[pd.DataFrame]) -> np.ndarray:
         check_queries(queries)
         tokenizer = self.model.tokenizer
-        texts = [given_texts(found["text"].head(self.depth)) for found in results]
+        texts = [given_texts(found.head(self.depth), "text") for found in results]
         read = tokenizer.joined([[query, *given] for query, given in zip(queries["query"], texts, strict=True)], self.length)
         tokens = (piece for piece in [Tokens.of([ids] for ids in read)])
         return finite_vectors(queries, gather(encode_windows(self.model.query_tower, tokens, tokenizer.pad_id), self.model.dimension)[0])

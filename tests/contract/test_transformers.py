@@ -569,6 +569,20 @@ def test_wrong_columns_are_refused(case: Case, world: World) -> None:
             transformer(frame)
 
 
+@pytest.mark.parametrize("wrong", [None, float("nan"), 5])
+@pytest.mark.parametrize("reading", [name for name, case in CASES.items() if "text" in case.inputs[0] and "passages" not in case.adds])
+def test_texts_that_are_none_are_refused_and_titles_of_another_type(reading: str, wrong: object, world: World) -> None:
+    frame, transformer = CASES[reading].frame, CASES[reading].make(world)
+    column = pd.Series([wrong] * len(frame), index=frame.index, dtype=object)
+    with pytest.raises(UsageError, match=r"document '.*text.*(None|nan|5)"):
+        transformer(frame.assign(text=column))
+    if wrong != 5:
+        transformer(frame.assign(title=column))
+    elif reading != "AncePRF":  # it reads no titles
+        with pytest.raises(UsageError, match=r"document '.*title.*5"):
+            transformer(frame.assign(title=column))
+
+
 def test_every_argument_is_an_attribute(single: Case, world: World) -> None:
     transformer = single.make(world)
     attributes = pt.inspect.transformer_attributes(transformer)
@@ -923,6 +937,8 @@ def test_documents_that_the_index_does_not_hold(world: World) -> None:
     frame = pd.DataFrame({"qid": ["1"] * 3, "query": ["king"] * 3, "docno": ["d1", "new", "d2"]})
     with pytest.raises(DocumentNotFoundError, match=r"\b1\b.*'new'"):
         scorer(frame)
+    with pytest.raises(DocumentNotFoundError, match="'7'"):
+        scorer(frame.assign(docno=7))
     text = pd.Series([None, "red moon", float("nan")], dtype=object)
     title = pd.Series([None, "the cat", None], dtype=object)
     found = scorer(frame.assign(text=text, title=title)).set_index("docno")["score"]

@@ -25,10 +25,14 @@ Example:
 @click.option("--missing", is_flag=True, help="Ignore docnos that the index does not hold; otherwise nothing is deleted.")
 def command(index: Path, docnos: tuple[str, ...], file: Path | None, missing: bool) -> None:
     """Delete documents of INDEX, all of DOCNOS or none. They are no longer found; `ance-ir index compact` frees their space."""
+    from ance_ir.datasets.ids import Ids
+    from ance_ir.datasets.parsing import clean_id
     from ance_ir.indexes import AnceIndex
     from ance_ir.reading import lines
 
-    listed = [line.text for line in lines(file)] if file else []
+    ids = Ids(file)
+    listed = [clean_id(line, line.text, "docno", ids) for line in lines(file)] if file else []
+    ids.report()
     if not docnos and file is None:
         raise click.UsageError("give docnos, or a file of them with --from")
     opened = AnceIndex(index)

@@ -14,7 +14,7 @@ import pandas as pd
 from ance_ir.datasets.distinct import Distinct
 from ance_ir.datasets.file_dataset import Parts
 from ance_ir.datasets.frames import qrels_frame
-from ance_ir.datasets.ids import Ids, InvalidIdError, text_id
+from ance_ir.datasets.ids import Ids, InvalidIdError, as_text, text_id
 from ance_ir.datasets.instances import TrainingInstance
 from ance_ir.datasets.layouts._joining import joined
 from ance_ir.datasets.layouts._margins import on_one_scale
@@ -90,7 +90,8 @@ class Record:
     def _passages(self, values: list[Any], docno: Collection[str], where: str) -> list[Passage]:
         try:
             key = next((name for name in docno for value in values[:1] if value.get(name) is not None), "")
-            found = [(value.get(key, ""), value.get("title") or "", value["text"]) for value in values]
+            titles = ["" if (title := value.get("title")) is None else title for value in values]
+            found = [(value.get(key, ""), title, value["text"]) for value, title in zip(values, titles, strict=True)]
             texts = "".join([title + text for _, title, text in found])  # fails where one is no string
         except (AttributeError, KeyError, TypeError):
             texts = None
@@ -131,7 +132,7 @@ class Record:
 
     def _ids_in(self, values: list[Any], key: str, kind: str) -> list[str]:
         if not _are_texts(values):
-            values = [str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values]
+            values = [as_text(value) for value in values]
         try:
             return self._ids.clean_all(values, kind)
         except InvalidIdError as invalid:

@@ -239,19 +239,19 @@ def _documents(identifier: str) -> Iterator[Document | Unusable]:
     for place, record in enumerate(fetch(identifier, source.docs_iter), start=1):
         document = {"docno": record.doc_id}
         if {"text", "body"} & set(record._fields):
-            document.update((field, getattr(record, field)) for field in ("title", "url") if getattr(record, field, None))
+            document.update((field, value) for field in ("title", "url") if (value := getattr(record, field, None)) not in (None, ""))
         document["text"] = _text(record)
         yield check_document(document, f"{identifier}, document {place}", ids)
     ids.report()
 
 
-def _text(record: Any) -> str:
-    """The text of a document or query: its text field, else the catalogue's default text, else all strings except ids."""
+def _text(record: Any) -> Any:
+    """The text of a document or query: its text field, else the catalogue's default text, else all strings except ids. Unchecked."""
     for field in ("text", "body"):
         if field in record._fields:
-            return getattr(record, field) or ""
+            return getattr(record, field)
     if hasattr(record, "default_text"):
-        return str(record.default_text())
+        return record.default_text()
     return " ".join(value for field, value in record._asdict().items() if isinstance(value, str) and not field.endswith("_id"))
 
 

@@ -16,7 +16,7 @@ from ance_ir.models.compute.batching import WINDOW
 from ance_ir.models.compute.inference import Progress
 from ance_ir.models.dense.encoder import Encoder
 from ance_ir.models.dense.query_cache import QueryCache
-from ance_ir.models.text.settings import FIELDS, TextSettings, check_field
+from ance_ir.models.text.settings import FIELDS, TextSettings
 from ance_ir.ragged import owners_of, places_of
 from ance_ir.ranking import check_queries, finite_vectors
 from ance_ir.settings import Setting
@@ -156,7 +156,6 @@ class PassageEncoder(_Encoder):
         if inp.empty:
             kept = [column for column in inp.columns if not cut or column not in (*FIELDS, "passages")]
             return inp[kept].assign(doc_vec=pd.Series(dtype=object), encoding=pd.Series(dtype=object))
-        check_field(inp, "text", required=True)
         texts = self.model.settings.join_frame(inp)
         if not cut:
             return self._with_vectors(inp, self.model.encode_passages(texts), None)

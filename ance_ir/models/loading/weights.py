@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -170,12 +171,14 @@ def _check_size(config: PretrainedConfig, weights: Mapping[str, Tensor], where: 
 
 
 def _other_names(found: Mapping[str, Any]) -> str:
-    """For a message: what the names that were not used begin with, where that alone may be the reason."""
-    unused = sorted(found["unexpected_keys"])
-    first = {name.partition(".")[0] for name in unused}
-    if len(first) != 1 or len(unused) < 2:
+    """For a message: what stands before the missing names in the file, if anything does."""
+    missing = set(found["missing_keys"])
+    parts = [name.split(".") for name in found["unexpected_keys"]]
+    before = Counter(".".join(name[:place]) for name in parts for place in range(1, len(name)) if ".".join(name[place:]) in missing)
+    if not before:
         return ""
-    return f"; the names that were not used begin with {first.pop() + '.'!r}, which the model's do not: is it a part of another model?"
+    prefix, count = before.most_common(1)[0]
+    return f"; {count} of them are there with {prefix + '.'!r} before the name: take it off, or is this a part of another model?"
 
 
 class _Backbones:

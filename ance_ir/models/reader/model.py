@@ -5,6 +5,7 @@ Shapes: B windows, L tokens, M tokens of the longest answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,8 @@ class Readings:
 
     Attributes:
         answers: the best span of each, as it stands in the text; ``""`` where the text has no token.
-        scores: of these spans, start and end logit added, float32 ``[N]``; −∞ without a span.
-        relevance: of the passages, float32 ``[N]``; −∞ without a span.
+        scores: of these spans, start and end logit added, float32 ``[N]``; −∞ without a span, NaN where what the model says is not finite.
+        relevance: of the passages, float32 ``[N]``; −∞ and NaN likewise.
     """
 
     answers: list[str]
@@ -221,7 +222,7 @@ class Reader(Pretrained[ReaderSettings]):
             passages = self.tokenizer.windows([questions[i] for i in chosen], [titles[i] for i in chosen], clean)
             found = iter(self._read([window for windows in passages for window in windows], progress))
             for place, (text, windows) in enumerate(zip(clean, passages, strict=True), start):
-                best = max((next(found) for _ in windows), key=lambda span: span.relevance)
+                best = max((next(found) for _ in windows), key=lambda span: (math.isnan(span.relevance), span.relevance))
                 answers.append(text[best.begin : best.end])
                 scores[place], relevance[place] = best.score, best.relevance
         return Readings(answers=[answers[code] for code in codes], scores=scores[codes], relevance=relevance[codes])
@@ -238,13 +239,15 @@ class Reader(Pretrained[ReaderSettings]):
             longest = scores_BN.shape[1] // logits.start_BL.shape[1]
             for row, i in enumerate(batch):
                 characters = windows[i].characters
-                if not len(characters):
-                    spans[i] = _Span(0, 0, -np.inf, -np.inf)
+                score, relevance = float(scores_BN[row, best_B[row]]), float(relevance_B[row])
+                if not len(characters) or not math.isfinite(score + relevance):
+                    nothing = -math.inf if not len(characters) else math.nan
+                    spans[i] = _Span(0, 0, nothing, nothing)
                     continue
                 first, more = divmod(int(best_B[row]), longest)
                 first -= windows[i].begin
                 begin, end = int(characters[first, 0]), int(characters[first + more, 1])
-                spans[i] = _Span(begin, end, float(scores_BN[row, best_B[row]]), float(relevance_B[row]))
+                spans[i] = _Span(begin, end, score, relevance)
 
         in_batches(self, [len(window.pair.ids) for window in windows], self.device, read, progress)
         return [spans[i] for i in range(len(windows))]

@@ -180,26 +180,30 @@ def documents_of(frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[dict[st
     """The documents of a frame, with those of the fields that it has.
 
     Raises:
-        UsageError: a field is of another type than text; missing ones (``None``, NaN) are none.
+        UsageError: a ``text`` is missing, or a field is of another type than text; other missing ones (``None``, NaN) are none.
     """
     for field in fields:
         if field in frame.columns:
-            check_field(frame, field)
+            _check_field(frame, field)
     names = [field for field in fields if field in frame.columns]
     return (dict(zip(names, values, strict=True)) for values in frame[names].itertuples(index=False, name=None))
 
 
-def check_field(frame: pd.DataFrame, field: str, *, required: bool = False) -> None:
-    """Refuse a field of documents that is of another type than text.
-
-    Args:
-        frame: of documents.
-        field: a column of it.
-        required: whether each document must have it.
+def given_texts(frame: pd.DataFrame, field: str) -> list[str]:
+    """The texts of a field in the rows of a frame; titles and URLs that are missing are ``""``.
 
     Raises:
-        UsageError: names the document.
+        UsageError: a ``text`` is missing, or one is of another type.
     """
+    if field not in frame.columns:
+        return [""] * len(frame)
+    _check_field(frame, field)
+    return [text if isinstance(text, str) else "" for text in frame[field]]
+
+
+def _check_field(frame: pd.DataFrame, field: str) -> None:
+    """Refuse a column of documents in which one has no text, or has something of another type."""
+    required = field == "text"
     values = frame[field].astype(object)
     if pd.api.types.infer_dtype(values, skipna=not required) in ("string", "empty"):
         return

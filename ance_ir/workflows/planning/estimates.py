@@ -50,22 +50,20 @@ class Estimate:
 
 @contextlib.contextmanager
 def announced(estimate: Estimate | None, say: Callable[[str], object] | None) -> Iterator[None]:
-    """Say an estimate first, and in the end what the work took; nothing of short work.
+    """Say an estimate first, and in the end what the work took; nothing of work that should be short.
 
     Args:
         estimate: of the work; ``None``: there is none.
         say: called with each line; ``None``: nothing is said.
     """
-    if estimate is None or say is None:
+    if estimate is None or say is None or estimate.seconds < LONG:
         yield
         return
-    if estimate.seconds >= LONG:
-        say(str(estimate))
+    say(str(estimate))
     began = time.perf_counter()
     yield
     took = time.perf_counter() - began
-    if max(took, estimate.seconds) >= LONG:
-        say(f"took {duration(took)}, {took / estimate.seconds:.2f} × the estimate")
+    say(f"took {duration(took)}, {took / estimate.seconds:.2f} × the estimate")
 
 
 def estimate_indexing(

@@ -71,7 +71,7 @@ def to_frame(path: Path, entries: Iterator[tuple[str, Any]], contexts: str, docn
 def _id(value: Any, kind: str, where: str, ids: Ids) -> str:
     """An id, which is a string or, as others write them, a whole number."""
     try:
-        return ids.clean(str(value) if isinstance(value, int) and not isinstance(value, bool) else value, kind)
+        return ids.given(value, kind)
     except InvalidIdError as invalid:
         raise DatasetError(f"{where}: {invalid}") from None
 

@@ -43,7 +43,7 @@ def read(source: Path, rows: int) -> Iterator[Batch]:
             of_ids, of_vectors = _columns(path, file.schema_arrow)
             for batch in file.iter_batches(batch_size=rows, columns=[of_ids, of_vectors]):
                 if batch.num_rows:
-                    yield id_array(map(str, batch.column(of_ids).to_pylist())), _array(path, batch.column(of_vectors))
+                    yield id_array(batch.column(of_ids).to_pylist()), _array(path, batch.column(of_vectors))
 
 
 def write(folder: Path, batches: Iterable[Batch]) -> None:

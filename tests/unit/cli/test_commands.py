@@ -117,7 +117,10 @@ def test_an_index_is_looked_after(run: Run, index: Path, collection: Path, tmp_p
     assert status == 0
     assert out.startswith(f"{mine}\n  documents           5\n")
     assert "deleted" not in out
-    (tmp_path / "gone.txt").write_text(f"{docnos[1]}\n\n", encoding="utf-8")
+    (tmp_path / "gone.txt").write_bytes(f"\ufeff{docnos[1]} \r\n\nx y\n".encode())
+    status, _, err = run("index", "delete", mine, "--from", tmp_path / "gone.txt")
+    assert (status, "gone.txt, line 3" in err) == (2, True)
+    (tmp_path / "gone.txt").write_bytes(f"\ufeff{docnos[1]} \r\n\n".encode())
     status, out, _ = run("index", "delete", mine, docnos[0], "--from", tmp_path / "gone.txt")
     assert (status, out) == (0, f"{mine}: 2 deleted, 3 documents left\n")
     assert "  deleted             2; `ance-ir index compact` frees their space\n" in run("index", "info", mine)[1]

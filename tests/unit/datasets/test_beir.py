@@ -112,6 +112,13 @@ def test_a_line_that_does_not_parse_is_named(folder: Path, name: str, line: str,
         _ = list(dataset.documents()), dataset.queries()
 
 
+def test_a_line_of_beirs_is_not_told_to_be_ours(folder: Path) -> None:
+    (folder / "corpus.jsonl").write_text('{"_id": "d", "title": 5, "text": "t"}\n')
+    with pytest.raises(MalformedFileError, match=r"line 1: .*'title'") as caught:
+        list(load_dataset(folder).documents())
+    assert "docno" not in str(caught.value)
+
+
 def test_a_header_is_not_needed_and_only_the_first_line_is_one(folder: Path) -> None:
     (folder / "qrels" / "test.tsv").write_text("q2\tMED-1\t1\n")
     assert len(load_dataset(folder).qrels()) == 1

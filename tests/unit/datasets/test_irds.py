@@ -4,7 +4,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ir_datasets
 import pytest
@@ -162,6 +162,31 @@ def test_every_record_of_a_long_source_is_read_once(register: Register, count: i
 )
 def test_titles_and_urls_stay_apart_from_the_text(register: Register, record: tuple[str, ...], document: dict[str, str]) -> None:
     assert list(load_dataset(register(Docs(record))).documents()) == [document]
+
+
+@pytest.mark.parametrize("wrong", [0, False, None])
+@pytest.mark.parametrize(
+    ("field", "made"),
+    [
+        ("title", lambda wrong: MarcoDocument("d", "", wrong, "body")),
+        ("text", lambda wrong: GenericDoc("d", wrong)),
+        ("text", lambda wrong: MarcoDocument("d", "", "", wrong)),
+    ],
+)
+def test_titles_and_texts_of_another_type_are_none(register: Register, field: str, made: Callable[[Any], Any], wrong: Any) -> None:
+    documents = load_dataset(register(Docs(made(wrong)))).usable_documents()
+    if (field, wrong) == ("title", None):
+        assert list(documents) == [{"docno": "d", "text": "body"}]
+    else:
+        with pytest.raises(DatasetError, match=f"pets, document 1 .*'{field}'.*{wrong}"):
+            list(documents)
+
+
+@pytest.mark.parametrize("wrong", [0, False, None])
+@pytest.mark.parametrize("made", [lambda wrong: GenericQuery("q", wrong), lambda wrong: Topic("q", wrong, "long")])
+def test_queries_of_another_type_are_none(register: Register, made: Callable[[Any], Any], wrong: Any) -> None:
+    with pytest.raises(DatasetError, match=f"queries of pets: .*{wrong}"):
+        load_dataset(register(Queries(made(wrong)))).queries()
 
 
 def test_a_topic_gives_its_default_text(register: Register) -> None:

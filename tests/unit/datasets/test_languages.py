@@ -87,6 +87,7 @@ def collection(folder: Path, text: str, card: str | None) -> Path:
         ("---\nlanguage: de\n---\n# Trains\n", "de"),
         ("---\nlicense: mit\nlanguage:\n- de-AT\n---\n", "de"),
         ("---\r\nlanguage:\r\n- de\r\n---\r\n", "de"),
+        ("\ufeff---\nlanguage: de\n---\n", "de"),
         ("---\nlanguage: no\n---\n", "no"),
         ("---\nlanguage: [de, fr]\n---\n", None),
         ("---\nlanguage: multilingual\n---\n", None),

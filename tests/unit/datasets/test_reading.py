@@ -186,6 +186,8 @@ def test_a_label_beyond_a_small_range_is_refused_by_line(tmp_path: Path, label: 
         ("queries.tsv", "qid\tquery\nq1\twho\n", "header"),
         ("queries.tsv", "query-id\ttext\nq1\twho\n", "header"),
         ("queries.tsv", "id,text\nq1,who\n", "header"),
+        ("queries.tsv", "number\tdescription\nq1\twho\n", "header"),
+        ("queries.tsv", "Number\tNarr\nq1\twho\n", "header"),
         ("queries.tsv", "q1,who\n", "tab"),
         ("queries.tsv", "q1 who sleeps\n", "tab"),
         ("queries.tsv", '{"_id": "q1", "text": "who"}\n', "BEIR"),

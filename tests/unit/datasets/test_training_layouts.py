@@ -434,6 +434,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "no positive passages": ("x.jsonl", lines(V1, V1 | {"positive_passages": []}), "line 2.*'positive_passages'"),
     "passages that are texts": ("x.jsonl", lines(V1, V1 | {"negative_passages": ["n"]}), "line 2.*'text'.*'negative_passages'"),
     "a passage without text": ("x.jsonl", lines(V1, V1 | {"negative_passages": [{"docid": "1"}]}), "line 2.*'text'.*'negative_passages'"),
+    "a title that is no text": (
+        "x.jsonl",
+        lines(V1, V1 | {"negative_passages": [N | {"title": 0}]}),
+        "line 2.*'title'.*'negative_passages'",
+    ),
     "a docid with white space": ("x.jsonl", lines(V1, V1 | {"negative_passages": [N | {"docid": "1 2"}]}), "line 2.*docno.*'docid'"),
     "a qid that is no id": ("x.jsonl", lines(V1, V1 | {"query_id": ["1"]}), "line 2.*qid.*'query_id'"),
     "a qid of two queries": ("x.jsonl", lines(V1, V1 | {"query": "r"}), "'1'.*'q'.*'r'"),

@@ -63,7 +63,8 @@ def test_names_and_files() -> None:
 def test_a_list_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(
-        'describes = "mine"\nmeasures = ["P@5"]\n[[collections]]\ndataset = "vaswani"\n[[collections]]\ndataset = "x"\nname = "y"\n'
+        '\ufeffdescribes = "mine"\nmeasures = ["P@5"]\n[[collections]]\ndataset = "vaswani"\n[[collections]]\ndataset = "x"\nname = "y"\n',
+        encoding="utf-8",
     )
     mine = find_benchmark(str(file))
     assert repr(mine) == "Benchmark('mine', 2 collections)"

@@ -571,6 +571,12 @@ def test_encoded_queries_as_this_pandas_writes_them(tmp_path: Path) -> None:
         assert_queries(read_query_vectors(path), expected)
 
 
+def test_white_space_around_the_ids_of_encoded_queries_is_no_part_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_query_vectors(pickled(tmp_path / "embedding.pkl", id=[" q1", "q2\u200b", "q3"]))["qid"].tolist() == ["q1", "q2", "q3"]
+    (record,) = caplog.records
+    assert "2 ids" in record.message
+
+
 def test_encoded_queries_there_and_back(tmp_path: Path) -> None:
     path = tmp_path / "away"
     write_query_vectors(QUERIES.set_axis(pd.date_range("2020-01-01", periods=3)), path)
@@ -667,7 +673,9 @@ BAD_QUERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda path: path.write_bytes((KEPT / "refused" / "missing-text-pyarrow.pkl").read_bytes()),
         r"1 missing strings",
     ),
-    "ids of floats": (lambda path: pickled(path, id=[0.5, 1, 2]), r"a whole number, was expected, found float64"),
+    "ids of floats": (lambda path: pickled(path, id=[0.5, 1, 2]), r"found 0\.5 \(float\)"),
+    "an id with white space": (lambda path: pickled(path, id=["a", "q 2", "b"]), "'q 2'"),
+    "an empty id": (lambda path: pickled(path, id=["a", "", "b"]), "''"),
     "ragged": (lambda path: pickled(path, embedding=[np.ones(2), np.ones(3), np.ones(2)]), "not finite or not of one dimension"),
     "matrices": (lambda path: pickled(path, embedding=[np.ones((1, 2))] * 3), "not finite or not of one dimension"),
     "not a number": (lambda path: pickled(path, embedding=[np.ones(2), np.array([1, np.nan]), np.ones(2)]), "not finite"),

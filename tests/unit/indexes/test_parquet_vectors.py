@@ -80,6 +80,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "two dimensions": (lambda: table(arrow.array([[1.0], [1.0, 2.0, 3.0], [1.0], [1.0]])), "one dimension"),
     "infinite": (lambda: table(arrow.array([[1.0], [float("inf")], [1.0], [1.0]])), "infinite"),
     "an id with white space": (lambda: table(lists(arrow.list_(arrow.float32())), ["a b", "c", "d", "e"]), "a b"),
+    "an id is missing": (lambda: table(lists(arrow.list_(arrow.float32())), ["a", None, "c", "d"]), "vector 2: .*None"),
+    "ids are fractions": (lambda: table(lists(arrow.list_(arrow.float32())), [1.0, 2.0, 3.0, 4.0]), r"vector 1: .*1\.0 .*write 1 for 1\.0"),
+    "ids are truths": (lambda: table(lists(arrow.list_(arrow.float32())), [True, False, True, False]), "vector 1: .*True"),
+    "ids are lists": (lambda: table(lists(arrow.list_(arrow.float32())), [["a"], ["b"], ["c"], ["d"]]), "vector 1: .*a"),
 }
 
 

@@ -319,6 +319,17 @@ def test_a_single_string_is_no_list_of_docnos(tmp_path: Path) -> None:
         index.delete("12")
 
 
+def test_white_space_around_a_docno_to_delete_is_no_part_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    index = AnceIndex(tmp_path / "x").index([{"docno": docno, "doc_vec": np.ones(4)} for docno in "1234"])
+    assert index.delete([" 1", "2\u200b", np.int64(3)]) == 3
+    (record,) = caplog.records
+    assert "2 ids" in record.message
+    for wrong in (4.0, None, "", "a b"):
+        with pytest.raises(UsageError, match=repr(wrong)):
+            index.delete([wrong])  # type: ignore[list-item]
+    assert len(index) == 1
+
+
 def test_a_copy_is_an_index_of_its_own(tmp_path: Path) -> None:
     index = AnceIndex(tmp_path / "x").index(group(0)).add(group(1))
     index.delete(["0-0"])

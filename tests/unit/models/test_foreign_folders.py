@@ -106,8 +106,13 @@ def test_what_wrappers_put_before_names_is_taken_off(tmp_path: Path, prefix: str
 def test_a_wrapper_within_names_and_one_that_is_not_known(tmp_path: Path) -> None:
     found = opened(bare(tmp_path / "x", lambda name: name.replace("encoder.", "encoder._orig_mod.")))
     assert found.fingerprint() == opened(bare(tmp_path / "y")).fingerprint()
+    folder = bare(tmp_path / "z", lambda name: "strange." + name)
     with pytest.raises(ModelError, match=r"'strange\.'"):
-        opened(bare(tmp_path / "z", lambda name: "strange." + name))
+        opened(folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({**weights, "epoch": torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=rf"{len(weights)} of them .*'strange\.'"):
+        opened(folder)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +302,14 @@ def test_lengths_of_queries_and_documents_are_followed(tmp_path: Path) -> None:
     change(folder / "sentence_bert_config.json", max_seq_length=30, query_length=9, document_length=25)
     text = opened(folder).text
     assert (text.query_length, text.passage_length) == (9, 25)
+
+
+@pytest.mark.parametrize("dimensions", [-4, 0, 33])
+def test_a_cut_that_vectors_do_not_have_is_refused(tmp_path: Path, dimensions: int) -> None:
+    folder = with_pooling(tmp_path / "x")
+    change(folder / "config_sentence_transformers.json", truncate_dim=dimensions)
+    with pytest.raises(ModelError, match=rf"{folder}.* {dimensions}$"):
+        opened(folder)
 
 
 UNKNOWN: dict[str, tuple[str, dict[str, Any]]] = {

@@ -106,9 +106,10 @@ def test_a_field_of_another_type_is_refused(field: str, value: object) -> None:
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_a_document_to_encode_has_a_text(missing: object) -> None:
     frame = pd.DataFrame({"docno": ["a", "b"], "text": ["x", missing]})
-    assert TextSettings().join_frame(frame) == ["x", ""]
-    with pytest.raises(UsageError, match="'b'"):
-        encoder().passages().transform(frame)
+    for read in (TextSettings().join_frame, encoder().passages().transform):
+        with pytest.raises(UsageError, match="'b'"):
+            read(frame)
+    assert TextSettings(fields=("title",)).join_frame(frame.assign(title=["t", None])) == ["t", ""]
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])

@@ -166,7 +166,7 @@ def test_ance_prf_of_several_queries_and_few_texts() -> None:
     model = encoder(head=8)
     feedback = AncePRF(model, 3, length=64)
     one = results(["d1"], text=["the cat"])
-    two = results(["d1", "d2"], text=["red moon", None]).assign(qid="q2", query="dog")
+    two = results(["d1", "d2"], text=["red moon", ""]).assign(qid="q2", query="dog")
     found = feedback(pd.concat([one, two]))
     assert found["qid"].tolist() == ["q1", "q2"]
     for number, frame in enumerate((one, two)):

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ance_ir.errors import UsageError
+from ance_ir.models.reader.text import Layout
 from ance_ir.pipelines import AnswerReader, BestAnswer
 from tests.tiny import WORDS, reader
 
@@ -19,7 +21,7 @@ FRAME = pd.DataFrame(
         "query": ["who is king", "what sleeps", "who is king", "who is king", "what sleeps"],
         "docno": ["d1", "d2", "d3", "d4", "d5"],
         "title": ["", "red", None, float("nan"), "x"],
-        "text": [" ".join(WORDS[:9]), "moon", "", None, " ".join(WORDS[9:20])],
+        "text": [" ".join(WORDS[:9]), "moon", "", "", " ".join(WORDS[9:20])],
         "score": [5.0, 4.0, 3.0, 2.0, 1.0],
     }
 )
@@ -28,7 +30,7 @@ FRAME = pd.DataFrame(
 def test_answers_are_those_of_the_reader() -> None:
     model = reader()
     found = AnswerReader(model)(FRAME)
-    expected = model.read(FRAME["query"].to_list(), [*FRAME["text"][:3], "", FRAME["text"][4]], ["", "red", "", "", "x"])
+    expected = model.read(FRAME["query"].to_list(), FRAME["text"].to_list(), ["", "red", "", "", "x"])
     assert found["answer"].tolist() == expected.answers
     assert found["answer_score"].tolist() == pytest.approx(expected.scores.tolist())
     assert found["relevance"].tolist() == pytest.approx(expected.relevance.tolist())
@@ -65,6 +67,19 @@ def test_a_pipeline_that_is_pickled_answers_the_same(tmp_path: Path) -> None:
     found = pipeline(FRAME)
     assert found["qid"].tolist() == ["2", "1"]
     assert pickle.loads(pickle.dumps(pipeline))(FRAME).equals(found)  # noqa: S301
+
+
+@pytest.mark.parametrize("layout", ["dpr", "qa"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_refused_with_query_and_document(layout: Layout, value: float) -> None:
+    model = reader(layout)
+    with torch.no_grad():
+        list(model.model.parameters())[-1].fill_(value)
+    found = model.read(FRAME["query"].to_list(), FRAME["text"].to_list())
+    assert np.isnan(found.scores).tolist() == np.isnan(found.relevance).tolist() == [True, True, False, False, True]
+    assert np.isneginf(found.scores).tolist() == [False, False, True, True, False]
+    with pytest.raises(UsageError, match=r"'2'.*'d1'"):
+        AnswerReader(model)(FRAME)
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), 7])

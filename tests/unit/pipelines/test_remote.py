@@ -67,9 +67,12 @@ def test_texts_are_sent_where_the_frame_has_them_in_small_requests(server: Syste
     assert scorer(frame).set_index("docno")["score"].to_dict() == {docno: float(len(docno)) for docno in frame["docno"]}
     assert sorted(len(body["documents"]) for _, body, _ in server.asked) == [50, 100, 100]
     texts = ["x" * number for number in range(249)]
-    found = scorer(frame.assign(text=[*texts, None], title=None)).set_index("docno")["score"]
+    found = scorer(frame.assign(text=[*texts, ""], title=None)).set_index("docno")["score"]
     assert found[frame["docno"]].tolist() == [*map(float, range(249)), 0.0]
     assert server.asked[-1][1]["documents"][0].keys() == {"docno", "title", "text"}
+    for wrong in (None, 5):
+        with pytest.raises(UsageError, match=f"'d249'.*{wrong}"):
+            scorer(frame.assign(text=pd.Series([*texts, wrong], dtype=object)))
 
 
 def test_long_documents_are_sent_apart(server: SystemsServer) -> None:

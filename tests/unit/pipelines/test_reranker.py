@@ -25,7 +25,7 @@ FRAME = pd.DataFrame(
         "query": ["king of the river"] * 4,
         "docno": ["d1", "d2", "d3", "d4"],
         "title": ["", "red", None, float("nan")],
-        "text": [" ".join(WORDS), "moon", "", None],
+        "text": [" ".join(WORDS), "moon", "", ""],
     }
 )
 

@@ -37,8 +37,11 @@ def open_folder(folder: Path, choices: Choices) -> DenseCheckpoint:
     """
     settings = checked(folder / MODEL_SETTINGS, MODEL)
     similarity = settings.get("similarity_fn_name") or choices.similarity
+    cut = settings.get("truncate_dim")
+    if isinstance(cut, int) and cut < 1:
+        raise ModelError(f"{folder / MODEL_SETTINGS}: truncate_dim is at least 1, or null for whole vectors, not {cut}")
     routes = read_routes(folder)
-    read = [_read(modules, settings.get("truncate_dim"), similarity, choices.pooling, folder) for modules in routes.values()]
+    read = [_read(modules, cut, similarity, choices.pooling, folder) for modules in routes.values()]
     towers, tokenizers = [one.tower for one in read], [one.tokenizer for one in read]
     check_fit(towers, tokenizers, folder)
     prompts, usual = prompts_of(folder / MODEL_SETTINGS, settings)
