@@ -130,8 +130,8 @@ def start_java(engine: str) -> None:
         return
     with _configured(config, java_home(engine)):
         if terrier_jars():
-            with _offline():
-                pt.java.init()
+            _choose_terrier()
+            pt.java.init()
         else:
             _jnius()
 
@@ -170,6 +170,13 @@ def _configured(config: Any, home: Path) -> Iterator[None]:
         yield
 
 
+def _choose_terrier() -> None:
+    """Have PyTerrier take the jars that are here, unless the user chose others; it would ask the network for the newest."""
+    versions, chosen = terrier_versions(), pt.terrier.configure()
+    pt.terrier.set_version(chosen["terrier_version"] or versions[TERRIER[0]])
+    pt.terrier.set_helper_version(chosen["helper_version"] or versions[TERRIER[1]])
+
+
 def _prepare_lucene() -> None:
     jnius = _jnius()
     try:
@@ -184,21 +191,6 @@ def _prepare_lucene() -> None:
     logger = jnius.autoclass("java.util.logging.Logger").getLogger("org.apache.lucene")
     logger.setLevel(jnius.autoclass("java.util.logging.Level").SEVERE)
     _loggers.append(logger)
-
-
-@contextlib.contextmanager
-def _offline() -> Iterator[None]:
-    """While entered, PyTerrier starts Java with the jars that are there, without the network."""
-    settings, resolver = pt.terrier.configure, pt.java.mavenresolver
-    versions = terrier_versions()
-    for jar, name in zip(TERRIER, ("terrier_version", "helper_version"), strict=True):
-        settings[name] = settings[name] or versions[jar]
-    before = resolver.online_mode()
-    resolver.offline()
-    try:
-        yield
-    finally:
-        resolver._online_mode = before
 
 
 @contextlib.contextmanager

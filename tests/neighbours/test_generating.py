@@ -73,13 +73,13 @@ def test_hyde(index: AnceIndex, model: DenseEncoder, queries: pd.DataFrame) -> N
 
 
 @pytest.fixture
-def generative() -> ModuleType:
+def generative(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """pyterrier-generative. Version 0.1.3 imports a module that pyterrier-rag 0.3.0 lacks; its function is ``prompt`` there."""
     needed = "pyterrier_rag.prompt.jinja"
     if importlib.util.find_spec(needed) is None:
         stand_in = ModuleType(needed)
         stand_in.jinja_formatter = importlib.import_module("pyterrier_rag.prompt").prompt  # type: ignore[attr-defined]
-        sys.modules[needed] = stand_in
+        monkeypatch.setitem(sys.modules, needed, stand_in)
     return needs("pyterrier_generative")
 
 

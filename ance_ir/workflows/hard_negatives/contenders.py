@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import json
-import runpy
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -153,18 +151,12 @@ class Work:
     @cached_property
     def _find(self) -> Callable[..., None]:
         """FlagEmbedding's function; what its script imports to open a model is not needed."""
-        stubs: dict[str, Any] = {name: ModuleType(name) for name in ("FlagEmbedding", "FlagEmbedding.abc", "FlagEmbedding.abc.inference")}
-        stubs["FlagEmbedding"].FlagAutoModel = stubs["FlagEmbedding.abc.inference"].AbsEmbedder = object
-        before = {name: sys.modules.get(name) for name in stubs}
-        sys.modules.update(stubs)
-        try:
-            found: Callable[..., None] = runpy.run_path(str(self.task.script))["find_knn_neg"]
-        finally:
-            for name, module in before.items():
-                if module is None:
-                    del sys.modules[name]
-                else:
-                    sys.modules[name] = module
+        assert self.task.script is not None
+        tree = ast.parse(self.task.script.read_bytes())
+        tree.body = [one for one in tree.body if not (isinstance(one, ast.ImportFrom) and (one.module or "").startswith(FLAG))]
+        names: dict[str, Any] = {"__name__": __name__, "FlagAutoModel": object, "AbsEmbedder": object}
+        exec(compile(tree, str(self.task.script), "exec"), names)
+        found: Callable[..., None] = names["find_knn_neg"]
         return found
 
 

@@ -105,8 +105,9 @@ def test_without_its_jars_it_says_what_to_do_at_once(tmp_path: Path, monkeypatch
 
 
 SHARED = """
-import os, sys
+import os, sys, urllib.request
 from pathlib import Path
+urllib.request.urlopen = None  # nothing is looked up
 # as an installed package has it, for a checkout that is not installed
 described = Path(sys.argv[1], "ance_ir-0.dist-info")
 described.mkdir()
@@ -123,8 +124,11 @@ def engine(name):
     from ance_ir.pipelines import BM25Index
     return BM25Index(Path(sys.argv[1], name), engine=name).index(iter(documents)).retriever().search("walnuts")["docno"].tolist()
 before = os.environ.get("JAVA_HOME")
+told = False
 for name in sys.argv[2:]:
     print(name, pyterrier() if name == "pyterrier" else engine(name))
+    told = told or name == "pyterrier"
+    assert pt.java.mavenresolver.online_mode().name == ("OFFLINE" if told else "UNSET")
 assert os.environ.get("JAVA_HOME") == before
 """
 FORKED = """
