@@ -151,7 +151,18 @@ def dev_dataset_option(command: F) -> F:
 
 def index_argument(command: F) -> F:
     """``INDEX``, an index's folder or hub name."""
-    return click.argument("index", type=UserPath(exists=True, file_okay=False, hub=True))(command)
+    return click.argument("index", type=_IndexPath(exists=True, file_okay=False, hub=True))(command)
+
+
+class _IndexPath(UserPath):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            from ance_ir.indexes.formats.prebuilt import import_hint
+
+            error.message = error.message.removesuffix(".") + import_hint(value)
+            raise
 
 
 def device_option(command: F) -> F:

@@ -44,6 +44,7 @@ def command(
 ) -> None:
     """Show what a dataset or an index holds, or the properties and text settings of a model."""
     from ance_ir.files import as_path
+    from ance_ir.indexes.formats.prebuilt import import_hint
     from ance_ir.pipelines.systems.contents import is_index
     from ance_ir.pipelines.systems.folders import open_index
     from ance_ir.workflows.kinds import dataset_or_none
@@ -56,6 +57,8 @@ def command(
         return
     dataset = dataset_or_none(name, kind)
     if dataset is None:
+        if kind is None and (hint := import_hint(name)):
+            raise click.UsageError(f"there is no index or dataset {name!r}{hint}")
         _model(name, changes)
     elif changes:
         raise click.UsageError(f"{name} is a dataset, which has no text settings of an encoder")

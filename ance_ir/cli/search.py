@@ -147,7 +147,9 @@ def _index_and_queries(words: tuple[str, ...], system: str | None) -> tuple[Path
     if index is None:
         raise click.UsageError("name an INDEX to search, or a system with --system and --dataset")
     if not index.is_dir():
-        raise click.UsageError(f"there is no index {words[0]!r}; to search a dataset with a system, give --system")
+        from ance_ir.indexes.formats.prebuilt import import_hint
+
+        raise click.UsageError(f"there is no index {words[0]!r}; to search a dataset with a system, give --system{import_hint(words[0])}")
     return index, words[1:]
 
 

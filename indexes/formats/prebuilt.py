@@ -29,8 +29,8 @@ def located(source: Path | str) -> Path:
     path = as_path(source)
     if path.exists():
         return path
-    prebuilt = [folder for cache in _caches() for folder in cache.glob("indexes/*") if _PREBUILT.fullmatch(folder.name)]
-    named = [folder for folder in prebuilt if _words(folder.name) == _words(str(source))]
+    prebuilt = _prebuilt()
+    named = _named(source, prebuilt)
     if len(named) > 1:
         raise IndexingError(f"{source} names several of Pyserini's prebuilt indexes: give the path of one: {', '.join(map(str, named))}")
     if not named:
@@ -41,6 +41,21 @@ def located(source: Path | str) -> Path:
             "Pyserini downloads those, not this command"
         )
     return named[0]
+
+
+def import_hint(name: Path | str) -> str:
+    """For a message that there is no index: how to make one of the prebuilt index of this name; empty if the cache holds none."""
+    if not _named(name, _prebuilt()):
+        return ""
+    return f"; Pyserini's cache has a prebuilt index of this name: import it by `ance-ir index import {name} --model MODEL --out FOLDER`"
+
+
+def _prebuilt() -> list[Path]:
+    return [folder for cache in _caches() for folder in cache.glob("indexes/*") if _PREBUILT.fullmatch(folder.name)]
+
+
+def _named(name: Path | str, prebuilt: list[Path]) -> list[Path]:
+    return [folder for folder in prebuilt if _words(folder.name) == _words(str(name))]
 
 
 def _caches() -> list[Path]:

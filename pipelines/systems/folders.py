@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ance_ir.errors import UsageError
+from ance_ir.indexes.formats.prebuilt import import_hint
 from ance_ir.pipelines.systems.contents import artifact_of, is_index, model_in
 from ance_ir.pipelines.systems.kind import KINDS, KeptIndex, Kind
 
@@ -42,7 +43,8 @@ def kind_of(path: Path) -> tuple[Kind, str]:
     if is_index(path):
         raise UsageError(f"{path} is an index of the type {artifact_of(path)}, which is no stage of a system")
     if not path.is_dir():
-        raise UsageError(f"{path} is {'a file' if path.exists() else 'not there'}; a stage is the folder of an index or of a model")
+        found = "a file" if path.exists() else "not there"
+        raise UsageError(f"{path} is {found}; a stage is the folder of an index or of a model{import_hint(path)}")
     family = model_in(path)
     if family is not None:
         raise UsageError(f"{path} is a {family}, which is no stage of a system; ance_ir.pipelines.RagReader uses it")

@@ -86,3 +86,20 @@ def test_the_command_imports_one(cache: Path, tmp_path: Path, run: Run) -> None:
     status, _, error = run("index", "import", "msmarco-v1-passage.anse", "--out", tmp_path / "z.ance")
     assert status == 2
     assert FOLDERS[ANCE] in error
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["index", "info", ANCE],
+        ["info", ANCE],
+        ["search", ANCE, "a query", "--model", "m"],
+        ["eval", "--dataset", "python-stdlib", "--system", ANCE],
+    ],
+)
+def test_where_an_index_is_expected_its_name_tells_how_to_import_it(command: list[str], cache: Path, run: Run) -> None:
+    status, _, error = run(*command)
+    assert status == 2
+    assert f"ance-ir index import {ANCE} --model" in error
+    (cache / "indexes" / FOLDERS[ANCE]).rename(cache / "gone")
+    assert "index import" not in run(*command)[2]
