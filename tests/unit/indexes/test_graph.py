@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import itertools
 import json
 import os
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyterrier as pt
 import pytest
 
 from ance_ir.cli._options import NEIGHBOURS
-from ance_ir.errors import DamagedIndexError, IndexingError, MissingDependencyError, UsageError
+from ance_ir.errors import DamagedIndexError, DocumentNotFoundError, IndexingError, MissingDependencyError, UsageError
 from ance_ir.indexes import AnceIndex
 from ance_ir.indexes.ann.settings import TUNED
 from ance_ir.indexes.graph import MOST_NEIGHBOURS, neighbours, opening
@@ -23,6 +25,7 @@ from ance_ir.indexes.graph.neighbours import SelfSearch
 from ance_ir.indexes.store.vectors import VectorType
 from ance_ir.models import Encoding, TextSettings
 from tests.command import Run
+from tests.tiny import encoder
 
 pytest.importorskip("pyterrier_adaptive", reason="pyterrier-adaptive is not installed: pip install 'ance_ir[adaptive]'")
 
@@ -179,6 +182,21 @@ def test_no_graph_of_a_state_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
     index.reopen()
     del made["d3"], made["d4"]
     assert_neighbours(index.corpus_graph(4), made, 4)
+
+
+def test_a_graph_that_was_opened_before_a_change_is_spoken_of(tmp_path: Path) -> None:
+    """By our scorer, which its deleted documents reach through another tool."""
+    made, model = documents(20), encoder(head=DIMENSION)
+    index = build(tmp_path / "x", made)
+    graph = index.corpus_graph(4)
+    index.delete(["d3"])
+    scorer = index.scorer(model, check=False)
+    names = [docno for docno in made if docno != "d3"]
+    first = pd.DataFrame({"qid": "1", "query": "a", "docno": names, "score": np.arange(19.0)[::-1], "rank": np.arange(19)})
+    gar = importlib.import_module("pyterrier_adaptive").GAR
+    with pytest.raises(DocumentNotFoundError, match=r"'d3'.*corpus graph"):
+        gar(scorer, graph, num_results=20)(first)
+    assert sorted(gar(scorer, index.corpus_graph(4), num_results=20)(first)["docno"]) == sorted(names)
 
 
 def test_another_index_at_the_same_place_has_no_graph_of_the_first(tmp_path: Path) -> None:
