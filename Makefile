@@ -146,14 +146,16 @@ $(GPU_SITE)/.installed: $(GPU_WHEELS)
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-index --no-deps --target $(GPU_SITE) $(GPU_WHEELS)/*.whl
 	@touch $@
 
-# Over the ordinary environment lie the tools themselves; Pyserini 2.x, which declares Python 3.12 and needs nothing of it, in a folder.
-$(NEIGHBOURS)/.installed: tests/neighbours/requirements.txt $(VENV)/.installed
+# Over the ordinary environment lie the tools themselves; Pyserini 2.x, which declares Python 3.12 and needs nothing of it, in a folder, and
+# PyLate with its older packages in another.
+$(NEIGHBOURS)/.installed: tests/neighbours/requirements.txt tests/neighbours/pylate.txt $(VENV)/.installed
 	rm -rf $(NEIGHBOURS)
 	$(VENV)/bin/python -m venv --without-pip $(NEIGHBOURS)
 	@site="import site; print(site.getsitepackages()[0])"; \
 	echo "import site; site.addsitedir('$$($(VENV)/bin/python -c "$$site")')" >"$$($(NEIGHBOURS)/bin/python -c "$$site")/ordinary.pth"
 	@install="$(VENV)/bin/python -m pip --python $(NEIGHBOURS)/bin/python install -qq --disable-pip-version-check --no-deps --no-build-isolation"; \
-	$$install -r $< && $$install --ignore-requires-python --target $(NEIGHBOURS)/pyserini-2 pyserini==2.4.0
+	$$install -r $< && $$install --ignore-requires-python --target $(NEIGHBOURS)/pyserini-2 pyserini==2.4.0 && \
+	$$install --target $(NEIGHBOURS)/pylate -r tests/neighbours/pylate.txt
 	@touch $@
 
 # The lowest version of everything that setup.py names, the newest of what these need. Torch by itself first: its processor-only build

@@ -63,6 +63,12 @@ def _backbone(folder: Path, seed: int) -> tuple[BertModel, torch.Tensor]:
     return model, projection
 
 
+def write_backbone(folder: Path, seed: int = 0) -> Path:
+    """A BERT with its tokeniser, of which PyLate makes a model."""
+    _backbone(folder, seed)[0].save_pretrained(folder)
+    return folder
+
+
 def write_multi_vector(folder: Path, seed: int = 0) -> Path:
     """A folder of sentence-transformers' ``MultiVectorEncoder``."""
     backbone = folder.with_name(f"{folder.name}-backbone")

@@ -19,7 +19,7 @@ ROW = re.compile(r"^\| (.+?) \| (.+?) \| .+ \| `(tests/[\w/]+\.py)` \|$", re.MUL
 PACKAGE = re.compile(r"[\w-]+")
 """The other rows are of tools in jars, each version with its name before it, Terrier's own without."""
 
-PINS = ("constraints.txt", "tests/neighbours/requirements.txt")
+PINS = ("constraints.txt", "tests/neighbours/requirements.txt", "tests/neighbours/pylate.txt")
 PATCHES = ("monkeypatch", "patch")
 """What tests call pytest's patches, which end with the test."""
 

@@ -161,8 +161,7 @@ class _IndexPath(UserPath):
         except click.BadParameter as error:
             from ance_ir.indexes.formats.prebuilt import import_hint
 
-            error.message = error.message.removesuffix(".") + import_hint(value)
-            raise
+            raise click.BadParameter(error.message.removesuffix(".") + import_hint(value), ctx, param) from None
 
 
 def device_option(command: F) -> F:
