@@ -88,8 +88,8 @@ def _instances(sets: TrainingSets, retriever: DenseRetriever, negatives: Negativ
     model.zero_grad(set_to_none=True)
     texts = [model.settings.join(sets.store[number]) for pair in documents for number in pair]
     vectors = torch.from_numpy(model.encode_passages(texts)).float().view(len(documents), 2, -1)
-    asked = torch.from_numpy(model.encode_queries(list(queries.texts))).float()
-    return {**found, "last": _at_vectors(asked, vectors[:, 0], vectors[:, 1], temperature).tolist()}
+    query_BD = torch.from_numpy(model.encode_queries(list(queries.texts))).float()
+    return {**found, "last": _at_vectors(query_BD, vectors[:, 0], vectors[:, 1], temperature).tolist()}
 
 
 def _at_vectors(query_BD: torch.Tensor, positive_BD: torch.Tensor, negative_BD: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -97,7 +97,8 @@ def _at_vectors(query_BD: torch.Tensor, positive_BD: torch.Tensor, negative_BD: 
     leaves = [vectors.clone().requires_grad_() for vectors in (query_BD, positive_BD, negative_BD)]
     scores = [(leaves[0] * documents).sum(dim=1, keepdim=True) / temperature for documents in leaves[1:]]
     pairwise_nll(scores[0].squeeze(1), scores[1]).mul(len(query_BD)).backward()
-    return torch.linalg.vector_norm(torch.cat([leaf.grad for leaf in leaves if leaf.grad is not None], dim=1), dim=1)
+    norms: torch.Tensor = torch.linalg.vector_norm(torch.cat([leaf.grad for leaf in leaves if leaf.grad is not None], dim=1), dim=1)
+    return norms
 
 
 def _chances(sets: TrainingSets, first: list[np.ndarray], seed: int) -> dict[str, list[float]]:
@@ -124,8 +125,8 @@ def show(found: Mapping[str, Any]) -> Shown:
     return Shown(
         tables={
             "Instances, each of a query, a positive and a negative": Table(header=header, rows=rows),
-            f"Batches of {BATCH} queries that hold an informative negative for a query, of {found['documents']:,} documents": Table(
-                header=["negatives", "measured", "b·|D⁻*|/|C|", "paper: b·|D⁻*|/|C|²"], rows=told
+            f"Batches of {BATCH} queries that hold one of D⁻*, the first {TOP} for a query, of C = {found['documents']:,} documents": Table(
+                header=["negatives", "measured", "b·D⁻*/C", "paper: b·D⁻*/C²"], rows=told
             ),
         },
         outcomes=[

@@ -163,7 +163,7 @@ def test_section_3_measures_instances(place: Path, tmp_path: Path) -> None:
             assert (np.isclose(losses[row], loss, atol=1e-5) & np.isclose(norms, norm, rtol=1e-3, atol=1e-5)).any()
     expected = 26 * 100 / 80  # there are 27 queries, and the first 100 of 80 documents
     assert found["chances"]["random"][1:] == pytest.approx([expected, expected / 80])
-    assert "paper: b·|D⁻*|/|C|²" in shown and "its gradient at the last layer, which bounds it" in shown
+    assert "| b·D⁻*/C | paper: b·D⁻*/C² |" in shown and "its gradient at the last layer, which bounds it" in shown
     assert found["chances"]["random"][0] > 0.9  # of 80 documents, all but the positives are among the first 100
     assert "of batches" not in shown and "**does not hold**" in shown
 
