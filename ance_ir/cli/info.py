@@ -95,7 +95,7 @@ def _dataset(dataset: Dataset) -> None:
 
 def _model(name: str, changes: Mapping[str, object]) -> None:
     from ance_ir import models
-    from ance_ir.models.dense.published import find_published, published_models
+    from ance_ir.models.dense.published import find_published
     from ance_ir.models.library import LIBRARY
 
     family = models.find_family(name)
@@ -108,8 +108,7 @@ def _model(name: str, changes: Mapping[str, object]) -> None:
         return
     opened = models.open(name, device="cpu", **changes)
     rows = {"layout": opened.origin.layout, **opened.properties(), "unused weights": ", ".join(opened.unused) or "none"}
-    if name in published_models():
-        known = find_published(name)
+    if (known := find_published(name)).family:
         licence = f"; licence {known.licence}" if known.licence else ""
         rows["published as"] = f"{known.describes}{licence}; --passages {known.passages}"
     if isinstance(opened, models.DenseEncoder) and (named := [prompt for prompt in opened.prompts if prompt not in ("query", "document")]):

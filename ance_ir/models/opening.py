@@ -11,7 +11,7 @@ from ance_ir.models.cross.published import PUBLISHED
 from ance_ir.models.dense.checkpoint import split_name
 from ance_ir.models.dense.model import DenseEncoder
 from ance_ir.models.loading.family import Family, family_of
-from ance_ir.models.loading.source import resolve
+from ance_ir.models.loading.source import bare_name, resolve
 from ance_ir.models.reader.model import Reader
 from ance_ir.models.reader.rag import RagToken
 
@@ -32,7 +32,7 @@ def find_family(name: str | Path) -> Family:
     """
     if len(split_name(str(name))) > 1:
         return "encoder"  # towers that are published apart
-    if str(name) in PUBLISHED:
+    if bare_name(str(name)) in PUBLISHED:
         return "reranker"
     path = resolve(str(name))
     return (family_of(path) if path.is_dir() else None) or "encoder"

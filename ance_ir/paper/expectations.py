@@ -14,7 +14,8 @@ from ance_ir.eval.evaluation import SIGNIFICANT
 from ance_ir.eval.significance import compare_pairs
 
 Verdict = Literal["holds", "as in the paper", "does not hold", "no significant difference", "not testable here"]
-"""A claim holds that is significant over queries and seeds; figures of one seed or without a test that point its way: as in the paper."""
+"""A claim holds that is significant over queries and seeds, or over ``SEEDS`` seeds where no query tells; figures of fewer or without
+a test that point its way: as in the paper."""
 
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]
 """By system and name, a value for each seed."""
@@ -23,6 +24,9 @@ MIXED = "bm25+random"
 ANCE = ("bm25 -> ance", "ance", "in-batch -> ance")
 FAR = 2.0
 """How many times as large a gradient norm is to be to lie far above another."""
+
+SEEDS = 3
+"""From how many seeds on figures that queries do not test may hold: that two groups of three do not mix is by chance so 1 time in 20."""
 
 FEW, MANY = 0.1, 0.5
 """Overlaps that count as about none and as high."""
@@ -150,14 +154,14 @@ def verdict_of(difference: float, p: float, *, alike: bool = False, seeds: int =
     """
     if not p < SIGNIFICANT:
         return "no significant difference"
-    return _pointing(difference > 0 and not alike, seeds)
+    return pointing(difference > 0 and not alike, seeds > 1)
 
 
-def _pointing(claimed_way: bool, seeds: int) -> Verdict:
-    """The verdict on a claim by figures that point one way."""
+def pointing(claimed_way: bool, confirmed: bool) -> Verdict:
+    """The verdict on a claim by figures that point one way, and by whether enough of them do."""
     if not claimed_way:
         return "does not hold"
-    return "holds" if seeds > 1 else "as in the paper"
+    return "holds" if confirmed else "as in the paper"
 
 
 def _norms(numbers: Numbers) -> list[Outcome]:
@@ -168,10 +172,10 @@ def _norms(numbers: Numbers) -> list[Outcome]:
             if "grad_norm_end" not in numbers.get(ance, {}) or "grad_norm_end" not in numbers.get(other, {}):
                 continue
             large, small = np.array(numbers[ance]["grad_norm_end"]), np.array(numbers[other]["grad_norm_end"])
-            several, apart = min(len(large), len(small)) > 1, large.min() > small.max() or small.min() > large.max()
+            seeds, apart = min(len(large), len(small)), large.min() > small.max() or small.min() > large.max()
             ratio = float(large.mean() / small.mean()) if small.mean() else float("inf")
-            verdict: Verdict = "holds" if ratio >= FAR else "does not hold"
-            if not several:
+            verdict = pointing(ratio >= FAR, seeds >= SEEDS)
+            if seeds == 1:
                 verdict = "not testable here"
             elif not apart:
                 verdict = "no significant difference"
@@ -180,14 +184,20 @@ def _norms(numbers: Numbers) -> list[Outcome]:
                     expected=f"the gradient norms of {ance} lie far above those of {other} (at least {FAR:g} times as large)",
                     verdict=verdict,
                     figures=f"{large.mean():.3g} and {small.mean():.3g} over the last quarter, {ratio:.3g} times as large; "
-                    + ("one seed" if not several else "the seeds' means do not mix" if apart else "the seeds' means mix"),
+                    + ("one seed" if seeds == 1 else f"the means of {seeds} seeds {'do not mix' if apart else 'mix'}"),
                 )
             )
     return outcomes
 
 
-def overlaps(numbers: Numbers, documents: int) -> list[Outcome]:
-    """Of random negatives about none are among what the trained model ranks first, of ANCE's most (figure 7), under each seed."""
+def overlaps(numbers: Numbers, documents: int, seeds: Mapping[str, int] = MappingProxyType({})) -> list[Outcome]:
+    """Of random negatives about none are among what the trained model ranks first, of ANCE's most (figure 7), under each seed.
+
+    Args:
+        numbers: ``overlap`` of those that were trained.
+        documents: of the corpus.
+        seeds: by system, under how many seeds its values are; by default under one each.
+    """
     outcomes = []
     for name in ("random", *ANCE):
         if "overlap" not in numbers.get(name, {}):
@@ -195,12 +205,14 @@ def overlaps(numbers: Numbers, documents: int) -> list[Outcome]:
         shares = numbers[name]["overlap"]
         share, few = float(np.mean(shares)), name == "random"
         ways = {one < FEW if few else one >= MANY for one in shares}
+        under = seeds.get(name, len(shares))
         chance = f"; {100 / documents:.1%} of the corpus are 100 documents" if few else ""
         outcomes.append(
             Outcome(
                 expected=f"{'about none' if few else 'most'} of the negatives of {name} are among the trained model's first 100 documents",
-                verdict=_pointing(ways.pop(), len(shares)) if len(ways) == 1 else "no significant difference",
-                figures=f"{share:.1%}, expected {'below' if few else 'at least'} {FEW if few else MANY:.0%}{chance}",
+                verdict=pointing(ways.pop(), under >= SEEDS) if len(ways) == 1 else "no significant difference",
+                figures=f"{share:.1%}, expected {'below' if few else 'at least'} {FEW if few else MANY:.0%}{chance}; "
+                + ("one seed" if len(shares) == 1 else f"{under} seeds" if under > 1 else "runs that differ in more than the seed"),
             )
         )
     return outcomes

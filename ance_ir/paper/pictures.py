@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ance_ir.eval.report.pictures import Picture, matplotlib
+from ance_ir.eval.report.pictures import Picture, legend_below, matplotlib
 from ance_ir.eval.report.strokes import look
 
 MARKS = "osD^vPX"
@@ -65,14 +65,14 @@ def _draw_dots(figure: Any, panels: Mapping[str, Mapping[str, Sequence[float]]],
 
 
 def curves_picture(
-    panels: Mapping[str, Mapping[str, Curve]], *, x: str, y: str, logarithmic: bool = True, ticks: Sequence[float] = ()
+    panels: Mapping[str, Mapping[str, Curve]], *, x: str, y: str | Sequence[str], logarithmic: bool = True, ticks: Sequence[float] = ()
 ) -> Picture:
     """Panels side by side, each with a curve for a system, and its interval as a band; one legend.
 
     Args:
         panels: by title, by system.
         x: the label of the horizontal axis.
-        y: the label of the vertical one.
+        y: the label of the vertical one that all panels share, or of that of each.
         logarithmic: whether the horizontal axis is.
         ticks: its ticks, where they are to be these.
     """
@@ -81,9 +81,14 @@ def curves_picture(
 
 
 def _draw_curves(
-    figure: Any, panels: Mapping[str, Mapping[str, Curve]], labels: tuple[str, str], logarithmic: bool, ticks: Sequence[float]
+    figure: Any,
+    panels: Mapping[str, Mapping[str, Curve]],
+    labels: tuple[str, str | Sequence[str]],
+    logarithmic: bool,
+    ticks: Sequence[float],
 ) -> None:
-    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    shared = isinstance(labels[1], str)
+    every = figure.subplots(1, len(panels), sharey=shared, squeeze=False)[0]
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     handles = {}
     for axes, (title, curves) in zip(every, panels.items(), strict=True):
@@ -99,8 +104,9 @@ def _draw_curves(
             axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
             axes.minorticks_off()
         axes.set(title=title, xlabel=labels[0])
-    every[0].set_ylabel(labels[1])
-    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)))
+    for axes, label in zip(every, [labels[1]] if shared else labels[1], strict=False):
+        axes.set_ylabel(label)
+    legend_below(figure, {name: handles[name] for name in names})
 
 
 def log_scale(axes: Any, *names: str) -> None:

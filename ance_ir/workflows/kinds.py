@@ -9,7 +9,7 @@ from ance_ir.datasets.columns import split_columns
 from ance_ir.errors import DatasetError, DatasetNotFoundError, UsageError
 from ance_ir.files import as_path
 from ance_ir.hub import PREFIX
-from ance_ir.models.dense.published import published_models
+from ance_ir.models.dense.published import find_published
 from ance_ir.models.loading.family import ADAPTER, SETTINGS
 from ance_ir.models.loading.source import is_packaged
 
@@ -55,7 +55,7 @@ def _is_path(name: str) -> bool:
 
 
 def _could_be_model(name: str) -> bool:
-    if name in published_models() or is_packaged(name):
+    if find_published(name).family or is_packaged(name):
         return True
     path = as_path(name)
     if path.is_file():

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ance_ir.eval.report.pictures import matplotlib, new_figure
+from ance_ir.eval.report.pictures import legend_below, matplotlib, new_figure
 from ance_ir.eval.report.strokes import BLACK, look
 from ance_ir.files import atomic_path
 
@@ -55,18 +55,14 @@ def save_panels(
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = new_figure(columns * size[0], rows * size[1] + 0.3 * -(-len(names) // 4))
+    figure = new_figure(columns * size[0], rows * size[1] + 0.3)
     every = figure.subplots(rows, columns, squeeze=False).flatten()
     handles: dict[str, Any] = {}
     for axes, panel in zip(every, panels, strict=False):
         handles = {**_draw(axes, panel, names), **handles}
     for axes in every[len(panels) :]:
         axes.set_visible(False)
-    drawn = [name for name in names if name in handles]
-    labels = [f" {name}" if name.startswith("_") else name for name in drawn]  # matplotlib leaves those out
-    legend = figure.legend([handles[name] for name in drawn], labels, loc="outside lower center", ncols=min(4, len(names)), frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend_below(figure, {name: handles[name] for name in names if name in handles}, frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,29 @@ def matplotlib(module: str = "") -> Any:
         MissingDependencyError: it is not installed.
     """
     return optional(f"matplotlib{module and '.'}{module}", needed_for="a figure", remedy="pip install 'ance_ir[report]'")
+
+
+def legend_below(figure: Any, handles: Mapping[str, Any], **options: Any) -> None:
+    """Put one legend below all that is drawn, in as few rows as fit into the figure, which becomes higher by all but the first, and as
+    wide as its longest name.
+
+    Args:
+        figure: matplotlib's.
+        handles: what is explained, by name.
+        **options: of matplotlib's ``legend``.
+    """
+    labels = [f" {name}" if name.startswith("_") else name for name in handles]  # matplotlib leaves those out
+    rows: list[Any] = []
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(list(handles.values()), labels, loc="outside lower center", ncols=columns, **options)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        rows.append(legend.get_window_extent(figure.canvas.get_renderer()))
+        if rows[-1].width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(max(width, rows[-1].width / figure.dpi), height + (rows[-1].height - rows[0].height) / figure.dpi)
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from ance_ir.indexes import Chunks, MaxP
 from ance_ir.models import DenseEncoder
+from ance_ir.models.dense.published import find_published, published_models
 from tests.command import Run
 from tests.published import DIMENSION, ance_weights, into_cache, write_ance
 from tests.tiny import POSITIONS, WORDS, backbone, encoder, roberta_tokenizer
@@ -64,16 +66,22 @@ def test_a_document_is_one_sequence_whatever_comes_before_its_text(settings: dic
     assert [len(chunk) for chunk in chunks[:-1]] == [LENGTH] * (len(chunks) - 1) and len(chunks) > 1
 
 
-def test_the_published_maxp_is_indexed_so_unless_another_scheme_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    """A model of 64 tokens refuses passages of 512, which are the published model's."""
+@pytest.mark.parametrize("written", ["{}", "hf:{}", "{}@main", "hf:{}@main"])
+def test_the_published_maxp_is_indexed_so_unless_another_scheme_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, written: str
+) -> None:
+    """However its name is written. The stand-in has 64 positions, so its pieces are shorter than those of the table."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("ANCE_IR_CACHE", str(tmp_path / "cache"))
     name = "castorini/ance-msmarco-doc-maxp"
+    known = find_published(written.format(name))
+    assert known.passages == "chunks:512,4"
+    monkeypatch.setitem(published_models(), name, replace(known, passages="chunks:16,4"))
     into_cache(tmp_path / "hub", name, write_ance(tmp_path / "x", ance_weights("ance_encoder."), "AnceEncoder"))
     (tmp_path / "corpus.jsonl").write_text('{"docno": "d", "text": "the cat sleeps"}\n')
-    command = ["index", "--dataset", tmp_path, "--model", name, "--device", "cpu", "--out", tmp_path / "x.ance"]
-    status, _, err = run(*command)
-    assert status == 2 and "512" in err
-    status, _, err = run(*command, "--passages", "chunks:16,2")
-    assert status == 0, err
-    assert json.loads((tmp_path / "x.ance" / "manifest.json").read_text())["encoding"]["passages"] == "chunks:16,2"
+    command = ["index", "--dataset", tmp_path, "--model", written.format(name), "--device", "cpu", "--out"]
+    for folder, options, passages in (("x", [], "chunks:16,4"), ("y", ["--passages", "maxp:16,2"], "maxp:16,2")):
+        status, _, err = run(*command, tmp_path / folder, *options)
+        assert status == 0, err
+        encoding = json.loads((tmp_path / folder / "manifest.json").read_text())["encoding"]
+        assert (encoding["passages"], encoding["text"]["separator"]) == (passages, "<sep>")

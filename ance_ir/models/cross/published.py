@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ance_ir.errors import ModelError
+from ance_ir.models.loading.source import bare_name
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,9 @@ def published_settings(name: str, kind: str, asked: Mapping[str, Any]) -> Mappin
     Raises:
         ModelError: it is in neither table.
     """
-    if name in PUBLISHED or asked.get("template"):
-        return PUBLISHED.get(name, {})
+    published = PUBLISHED.get(bare_name(name))
+    if published or asked.get("template"):
+        return published or {}
     remedy = "template= (with {query} and {document} in it) and answers= say it"
     if kind not in USUAL:
         raise ModelError(f"{name} does not say how it reads a pair, and there is no usual way for a model of the type {kind}; {remedy}")

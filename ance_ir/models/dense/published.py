@@ -20,6 +20,7 @@ from typing import Any, Literal, TypedDict
 
 from ance_ir.errors import ModelError
 from ance_ir.models.dense.tower import Similarity
+from ance_ir.models.loading.source import bare_name
 from ance_ir.registries import MODEL_FAMILIES
 from ance_ir.typed_json import read_typed_toml, type_fault
 
@@ -99,13 +100,14 @@ def published_models() -> dict[str, Published]:
 
 
 def find_published(name: str) -> Published:
-    """What is known of a name; nothing of an unknown one."""
-    return published_models().get(name, Published())
+    """What is known of a name, ``hf:`` before it or not, @REVISION after it or not; nothing, and no family, of an unknown one."""
+    return published_models().get(bare_name(name), Published())
 
 
 def pair_of(names: list[str]) -> list[str]:
     """The names of both towers, that of queries first, where one is known to be half of a pair; else the names as they are."""
     first = find_published(names[0])
-    if first.partner is None or len(names) > 2 or names[1:] not in ([], [first.partner]):
+    if first.partner is None or [bare_name(name) for name in names[1:]] not in ([], [first.partner]):
         return names
-    return [names[0], first.partner] if first.tower == "query" else [first.partner, names[0]]
+    pair = [names[0], *(names[1:] or [first.partner])]
+    return pair if first.tower == "query" else pair[::-1]

@@ -59,6 +59,7 @@ class Training:
         """
         lines = list(lines)
         described, environment = manifest["dataset"], dict(manifest["environment"])
+        environment.pop("processes", None)
         sources = (environment.pop("place", None) or {}).get("dataset")
         sources = [sources] if isinstance(sources, str) else list(sources or [])
         sets = described.get("sets") or [described]

@@ -24,11 +24,16 @@ def absolute(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
+def bare_name(name: str) -> str:
+    """The name by which tables know a model: without ``hf:`` before it and @REVISION after it."""
+    return name.removeprefix(PREFIX).partition("@")[0]
+
+
 def hub_name(name: str) -> str | None:
     """The name on the hub of a model that was opened by a name; ``None`` of a path."""
     if name in _PACKAGED:
         return max(_PACKAGED, key=lambda other: (_PACKAGED[other] == _PACKAGED[name], "/" in other))
-    name = name.removeprefix(PREFIX).partition("@")[0]
+    name = bare_name(name)
     return name if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists() else None
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from ance_ir.errors import EvaluationError
 from ance_ir.eval import Table
 from ance_ir.eval.measures import judged_split
-from ance_ir.eval.report.pictures import Picture
+from ance_ir.eval.report.pictures import Picture, legend_below
 from ance_ir.eval.report.strokes import BLACK, look
 from ance_ir.indexes import DenseRetriever
 from ance_ir.indexes.searchable import SearchableIndex
@@ -118,8 +118,7 @@ def _draw(figure: Any, shown: list[Mapping[str, Any]]) -> None:
         axes.spines[["top", "right"]].set_visible(True)
         axes.set_aspect("equal", adjustable="datalim")
     figure.axes[0].set_ylabel("t-SNE 2")
-    order = list(looks)[::-1]
-    figure.legend([handles[kind] for kind in order], order, loc="outside lower center", ncols=len(order), handletextpad=0.1)
+    legend_below(figure, {kind: handles[kind] for kind in reversed(looks)}, handletextpad=0.1)
 
 
 ANALYSIS = Analysis(

@@ -19,7 +19,7 @@ from ance_ir.eval.report.strokes import look
 from ance_ir.paper.analysis import Analysis, Asked, Need, Shown
 from ance_ir.paper.expectations import Outcome, overlaps, verdict_of
 from ance_ir.paper.pictures import MARKS, band, log_scale
-from ance_ir.workflows import read_training_runs
+from ance_ir.paper.trained import conditions, differing, read_runs
 
 _QUERIES, _RANKS, _ROWS = 100, 1000, 1 << 14
 _SHARE = "overlap_with_top_100"
@@ -40,8 +40,15 @@ def measure(asked: Asked) -> dict[str, Any]:
     opened = [asked.dense(text) for text in asked.texts("system")]
     systems = {name: asked.once("scores", [retriever], partial(_scores, retriever, texts)) for name, retriever in opened}
     runs = [
-        {"name": run.name, "negatives": run.negatives, "steps": list(shares), "shares": list(shares.values())}
-        for run in read_training_runs(asked.texts("run"))
+        {
+            "name": run.name,
+            "negatives": run.negatives,
+            "seed": run.manifest["settings"].get("seed"),
+            "conditions": conditions(run, "settings.seed"),
+            "steps": list(shares),
+            "shares": list(shares.values()),
+        }
+        for run in read_runs(asked)
         if (shares := {one["step"]: one[_SHARE] for one in run.refreshes if _SHARE in one})
     ]
     return {"systems": systems, "runs": runs}
@@ -80,10 +87,9 @@ def show(found: Mapping[str, Any]) -> Shown:
         )
     documents = max(told["documents"] for told in found["systems"].values())
     runs = found["runs"]
-    last: dict[str, list[float]] = {}
-    for run in runs:
-        last.setdefault(run["negatives"], []).append(run["shares"][-1])
-    outcomes += overlaps({kind: {"overlap": shares} for kind, shares in last.items()}, documents) or [_NO_RUNS]
+    kinds = {run["negatives"]: [other for other in runs if other["negatives"] == run["negatives"]] for run in runs}
+    last = {kind: {"overlap": [run["shares"][-1] for run in of]} for kind, of in kinds.items()}
+    outcomes += overlaps(last, documents, {kind: _seeds(of) for kind, of in kinds.items()}) or [_NO_RUNS]
     tables = {_CAPTION: Table(header=["system", "first", "tenth", "hundredth"], rows=rows)}
     if runs:
         cells = [[run["name"], run["negatives"], *(f"{run['shares'][place]:.1%}" for place in (0, -1))] for run in runs]
@@ -91,6 +97,11 @@ def show(found: Mapping[str, Any]) -> Shown:
         tables["Negatives among the first 100 of the model that they trained"] = Table(header=header, rows=cells, left=2)
     picture = Picture(size=(7.8 if runs else 4.2, 3.4), draw=partial(_draw, found=found, runs=runs))
     return Shown(tables=tables, outcomes=outcomes, picture=picture)
+
+
+def _seeds(runs: list[Mapping[str, Any]]) -> int:
+    """Under how many seeds runs are the same; of runs that differ in anything else each stands alone."""
+    return 1 if differing(run["conditions"] for run in runs) else len({run["seed"] for run in runs})
 
 
 def _normal(ranks: list[int], documents: int) -> np.ndarray:

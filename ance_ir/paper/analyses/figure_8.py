@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ance_ir.eval import Table
-from ance_ir.eval.report.pictures import Picture
+from ance_ir.eval.report.pictures import Picture, legend_below
 from ance_ir.eval.report.strokes import look
 from ance_ir.paper.analysis import Analysis, Asked, Shown
-from ance_ir.paper.expectations import ANCE, Outcome, Verdict
+from ance_ir.paper.expectations import ANCE, SEEDS, Outcome, Verdict, pointing
 from ance_ir.paper.pictures import log_scale
 from ance_ir.paper.report import spread
 from ance_ir.paper.studied import NEED, logs_of, read_study
@@ -66,13 +66,14 @@ def _each_group(ance: str, schemes: Mapping[str, Any], groups: Sequence[str]) ->
     ends = {group: (_ends(schemes[ance][group]), _ends(schemes["random"][group])) for group in groups}
     above = [group for group, (large, small) in ends.items() if min(large) > max(small)]
     below = [group for group, (large, small) in ends.items() if max(large) < min(small)]
-    verdict: Verdict = "holds" if len(above) == len(groups) else "does not hold" if below else "no significant difference"
     seeds = min(len(runs) for pair in ends.values() for runs in pair)
+    every = len(above) == len(groups)
+    verdict: Verdict = pointing(every, seeds >= SEEDS) if every or below else "no significant difference"
     ratios = ", ".join(f"{group} {np.mean(large) / np.mean(small):.2g} ×" for group, (large, small) in ends.items())
     return Outcome(
         expected=f"the gradient norms of {ance} are above those of random in each group of layers, under each seed",
         verdict=verdict if seeds > 1 else "not testable here",
-        figures=ratios + ("" if seeds > 1 else "; one seed"),
+        figures=f"{ratios}; {'one seed' if seeds == 1 else f'{seeds} seeds'}",
     )
 
 
@@ -92,7 +93,7 @@ def _draw(figure: Any, schemes: Mapping[str, Any], columns: Sequence[str]) -> No
     every[0].set_ylabel("loss (nats)")
     if len(columns) > 1:
         every[1].set_ylabel("gradient norm before clipping")
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(6, len(handles)))
+    legend_below(figure, handles)
 
 
 ANALYSIS = Analysis(covers="figure 8", needs=NEED, choices=(), measure=measure, show=show)

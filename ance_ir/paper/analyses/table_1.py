@@ -17,6 +17,7 @@ from ance_ir.paper.expectations import Outcome
 from ance_ir.paper.pictures import dots_picture
 from ance_ir.paper.report import spread
 from ance_ir.paper.studied import NEED, read_study
+from ance_ir.paper.study import WARM
 
 
 def measure(asked: Asked) -> dict[str, Any]:
@@ -28,20 +29,23 @@ def measure(asked: Asked) -> dict[str, Any]:
         "queries": results["queries"][split],
         "seeds": len(results["settings"]["seeds"]),
         "systems": {name: told["measures"][split] for name, told in results["systems"].items()},
+        "compared": [name for name, told in results["systems"].items() if "loss" in told or name == WARM],
         "expectations": [told for told in results["expectations"] if "better than" in told["expected"] or "as good as" in told["expected"]],
     }
 
 
 def show(found: Mapping[str, Any]) -> Shown:
-    """The table, with standard deviations over seeds."""
+    """The table, with standard deviations over seeds; in the picture only what was trained here, so that its differences can be seen."""
     systems = found["systems"]
+    others = [name for name in systems if name not in found["compared"]]
     measures = list(next(iter(systems.values())))
     rows = [[name, *(spread(told[measure]) for measure in measures)] for name, told in systems.items()]
     caption = f"{found['queries']:,} queries of {found['split']}; means over {found['seeds']} seeds ± standard deviation"
     return Shown(
         tables={caption: Table(header=["negatives", *measures], rows=rows)},
         outcomes=[Outcome(**told) for told in found["expectations"]],
-        picture=dots_picture({measure: {name: _interval(told[measure]) for name, told in systems.items()} for measure in measures}),
+        picture=dots_picture({one: {name: _interval(systems[name][one]) for name in found["compared"]} for one in measures}),
+        texts=[f"The picture leaves out {' and '.join(others)}, beside which the others would lie on one line."] if others else (),
     )
 
 

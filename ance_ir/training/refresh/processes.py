@@ -51,6 +51,11 @@ class Inferencers:
         self._published = -1
 
     @property
+    def count(self) -> int:
+        """How many are started."""
+        return len(self._all)
+
+    @property
     def processes(self) -> list[int]:
         """The process numbers of those that run."""
         return [one.process.pid for one in self._all if one.process is not None and one.process.poll() is None]

@@ -64,6 +64,11 @@ class Refresher:
         return {"kind": self.kind, **self._miner.settings} if self._miner is not None else None
 
     @property
+    def processes(self) -> Mapping[str, int | None]:
+        """How many train, and how many this run starts to mine meanwhile; ``None``: these are started elsewhere."""
+        return {"trainers": self._world.size, "inferencers": 0}
+
+    @property
     def evaluates(self) -> bool:
         """Whether dev queries are evaluated with each refresh."""
         return self._miner is not None and self._miner.evaluates
@@ -206,6 +211,11 @@ class AsynchronousRefresher(Refresher):
     def __init__(self, batches: Batches, miner: Miner[Any], world: World, inferencers: Inferencers) -> None:
         super().__init__(batches, miner, world)
         self._inferencers = inferencers
+
+    @property
+    def processes(self) -> Mapping[str, int | None]:
+        """See ``Refresher.processes``."""
+        return {**super().processes, "inferencers": self._inferencers.count or None}
 
     def start(self, run: TrainingRun, done: int, reached: int) -> None:
         """See ``Refresher.start``; starts the inferencers too."""

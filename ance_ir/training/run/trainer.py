@@ -107,7 +107,7 @@ class Trainer(Generic[Model]):
             "negatives": {"name": negatives.name, **negatives.settings},
             "refresh": self.refresher.settings,
             "dataset": dataset,
-            "environment": {**environment(), "place": place},
+            "environment": {**environment(), "place": place, "processes": self.refresher.processes},
         }
         if self.world.leads:
             self.run.claim(manifest)

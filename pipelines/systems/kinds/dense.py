@@ -19,7 +19,7 @@ from ance_ir.indexes.graph import MOST_NEIGHBOURS, checked_graph_backend
 from ance_ir.indexes.search.aggregation import parse_aggregation
 from ance_ir.models import DenseEncoder, TextSettings
 from ance_ir.models.dense.pooling import pooling_names
-from ance_ir.models.dense.published import find_published, published_models
+from ance_ir.models.dense.published import find_published
 from ance_ir.models.dense.tower import Similarity
 from ance_ir.models.text.prompts import INSTRUCTION, USUAL
 from ance_ir.models.text.settings import OPENING, parse_settings
@@ -138,7 +138,8 @@ def _over_path(stage: Stage, context: Context, options: dict[str, Any], *, retri
 def _over_dataset(stage: Stage, context: Context, options: dict[str, Any], *, retrieves: bool) -> pt.Transformer:
     word = stage.word.lower()
     name = options.get("model") or checkpoint_for(word, _WORDS[word], context.dataset)
-    passages = options.get("passages") or parse_passages(find_published(name).passages if name in published_models() else context.passages)
+    published = find_published(name)
+    passages = options.get("passages") or parse_passages(published.passages if published.family else context.passages)
     model = _encoder(stage, context, name, {setting: options[setting] for setting in _TEXT if setting in options})
     asking = _instructed(context, model, options.get("instructions"))
     index = dataset_dense(context.dataset, model, passages, verbose=context.verbose, told=context.told)

@@ -9,8 +9,8 @@ import pytest
 
 from ance_ir.errors import ModelError
 from ance_ir.indexes import parse_passages
-from ance_ir.models import TextSettings
-from ance_ir.models.cross.published import PUBLISHED
+from ance_ir.models import TextSettings, find_family
+from ance_ir.models.cross.published import PUBLISHED, published_settings
 from ance_ir.models.dense.pooling import pooling_names
 from ance_ir.models.dense.published import find_published, pair_of, published_models, read_family
 from ance_ir.models.dense.tower import Similarity
@@ -43,9 +43,20 @@ def test_half_of_a_pair_brings_the_other_in_the_right_order() -> None:
     question, context = "facebook/dragon-plus-query-encoder", "facebook/dragon-plus-context-encoder"
     for names in ([question], [context], [question, context], [context, question]):
         assert pair_of(names) == [question, context]
+    for names in ([f"hf:{context}@v1", question], [question, f"hf:{context}@v1"]):
+        assert pair_of(names) == [question, f"hf:{context}@v1"], "as it was written"
     for names in (["a/b"], ["a/b", question], [question, "a/b"], [question, context, context]):
         assert pair_of(names) == names
     assert find_published("a/b").family == ""
+
+
+@pytest.mark.parametrize("written", ["hf:{}", "{}@main", "hf:{}@v1.0"])
+def test_a_name_is_known_however_it_is_written(written: str) -> None:
+    for name, known in published_models().items():
+        assert find_published(written.format(name)) == known
+    for name, known_of in PUBLISHED.items():
+        assert published_settings(written.format(name), "t5", {}) is known_of
+        assert find_family(written.format(name)) == "reranker"
 
 
 @pytest.mark.parametrize(

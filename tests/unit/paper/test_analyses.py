@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ance_ir.paper.analyses import figure_1, figure_6, figure_7
 from ance_ir.paper.analysing import ANALYSES, run_analysis
 from ance_ir.paper.analysis import Asked
 from tests.command import Run
+from tests.legends import cut_off
 from tests.tiny import WORDS, encoder
 from tests.unit.paper.test_analyses_of_training import MADE as OF_TRAINING
 
@@ -47,7 +48,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (collection / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     run = folder / "run"
     run.mkdir()
-    (run / "run.json").write_text(json.dumps({"settings": {"steps": 4}, "negatives": {"name": "ance"}}))
+    told = {"name": "collection", "fingerprint": load_dataset(collection).fingerprint}
+    (run / "run.json").write_text(json.dumps({"settings": {"steps": 4, "seed": 7}, "negatives": {"name": "ance"}, "dataset": told}))
     refreshes = [{"step": step, "refresh": {"mined_at": step, "overlap_with_top_100": share}} for step, share in ((2, 0.5), (4, 0.75))]
     (run / "metrics.jsonl").write_text("".join(json.dumps({"step": line["step"], "loss": 1.0, **line}) + "\n" for line in refreshes))
     for seed, name in enumerate(("old", "new")):
@@ -134,6 +136,7 @@ def test_an_analysis_is_made(name: str, made: Made) -> None:
     assert page.startswith(f"# {name}: {ANALYSES.summary(name)}\n")
     shown = ANALYSES[name].show(found)
     assert shown.outcomes and all(f"- {outcome.expected}: **{outcome.verdict}** (" in page for outcome in shown.outcomes)
+    assert cut_off(shown.picture) == []
     assert all(table.rows and len({len(row) for row in (table.header, *table.rows)}) == 1 for table in shown.tables.values())
 
 
@@ -179,14 +182,27 @@ def test_scores_by_rank(place: Path, made: Made) -> None:
     found = told["systems"]["new"]
     for row in found["above"]:
         assert np.abs(above[:, np.array(found["ranks"]) - 1] - np.array(row)).max(axis=1).min() < 1e-3
-    assert told["runs"] == [{"name": "run", "negatives": "ance", "steps": [2, 4], "shares": [0.5, 0.75]}]
+    (run,) = told["runs"]
+    assert (run["name"], run["negatives"], run["seed"], run["steps"], run["shares"]) == ("run", "ance", 7, [2, 4], [0.5, 0.75])
+    assert run["conditions"]["settings.steps"] == 4 and "settings.seed" not in run["conditions"]
     assert "negatives of ance are among the trained model's first 100 documents: **as in the paper** (75.0%" in made("figure-7")[2]
 
 
-def test_runs_of_one_kind_count_together(made: Made) -> None:
-    runs = [{"name": f"seed-{share}", "negatives": "ance", "steps": [4], "shares": [share]} for share in (0.55, 0.75)]
+@pytest.mark.parametrize(
+    ("steps", "seeds", "verdict"),
+    [
+        ((4, 4, 4), (1, 2, 3), "holds"),
+        ((4, 4, 4), (1, 2, 2), "as in the paper"),
+        ((4, 4, 400), (1, 2, 3), "as in the paper"),
+    ],
+)
+def test_seeds_count_of_runs_that_differ_in_nothing_else(made: Made, steps: Sequence[int], seeds: Sequence[int], verdict: str) -> None:
+    runs = [
+        {"name": f"seed-{seed}", "negatives": "ance", "seed": seed, "conditions": {"steps": count}, "steps": [4], "shares": [share]}
+        for share, seed, count in zip((0.55, 0.65, 0.75), seeds, steps, strict=True)
+    ]
     outcome = figure_7.ANALYSIS.show({**made("figure-7")[1], "runs": runs}).outcomes[-1]
-    assert (outcome.verdict, outcome.figures[:5]) == ("holds", "65.0%")
+    assert (outcome.verdict, outcome.figures[:5]) == (verdict, "65.0%")
 
 
 def test_wins_and_losses(place: Path, made: Made) -> None:

@@ -16,8 +16,11 @@ from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, index_corpus
 from ance_ir.models import DenseEncoder
 from ance_ir.paper import Asked, StudySettings, run_analysis, run_study
+from ance_ir.paper.analyses import figure_9
+from ance_ir.paper.analysing import ANALYSES
 from ance_ir.training import TrainingSettings, read_metrics
 from ance_ir.workflows.dense import train_on_dataset
+from tests.legends import cut_off
 from tests.tiny import WORDS, encoder
 
 pytestmark = pytest.mark.slow
@@ -62,6 +65,7 @@ def found_by(name: str, place: Path, out: Path, split: str = "test", **given: st
         name, Asked(dataset=load_dataset(place / "collection"), folder=out, split=split, given=told, device="cpu"), say=said.append
     )
     assert (out / f"{name}.png").exists()
+    assert cut_off(ANALYSES[name].show(found).picture) == []
     return found, said[-1]
 
 
@@ -75,6 +79,7 @@ def test_figure_8_and_table_1_read_a_study(place: Path, tmp_path: Path) -> None:
     results = json.loads((place / "study" / "results.json").read_text())
     found, shown = found_by("table-1", place, tmp_path / "table", study="study")
     assert found["systems"] == {name: told["measures"]["test"] for name, told in results["systems"].items()}
+    assert found["compared"] == ["random", "ance"] and "The picture leaves out BM25 and untrained" in shown
     assert "- ance is better than random: **" in shown and "gradient" not in shown
 
 
@@ -88,14 +93,57 @@ def test_what_is_no_study_of_the_dataset_is_refused(place: Path, tmp_path: Path)
         run_analysis("table-1", Asked(dataset=load_dataset(other), folder=tmp_path / "b", given={"study": (str(place / "study"),)}))
 
 
+def test_runs_of_another_dataset_are_refused(place: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(place / "collection", other)
+    (other / "qrels.txt").write_text("q2 0 d3 1\n")
+    runs = tuple(str(place / f"every-{every}") for every in (1, 2))
+    for name, given in (("figure-9", {}), ("figure-7", {"system": (str(place / "model.ance"),)})):
+        with pytest.raises(UsageError, match=r"every-1: .* on other was expected, .* on collection"):
+            run_analysis(name, Asked(dataset=load_dataset(other), folder=tmp_path / name, given={"run": runs, **given}, device="cpu"))
+
+
 def test_figure_9_compares_runs(place: Path, tmp_path: Path) -> None:
     found, shown = found_by("figure-9", place, tmp_path / "out", run="every-1 every-2")
+    assert [told["settings"]["trainers:inferencers"] for told in found["runs"].values()] == ["1:0", "1:0"]
+    assert found["runs"]["every-1"]["losses"] == {
+        str(line["step"]): line["loss"] for line in read_metrics(place / "every-1/metrics.jsonl") if "loss" in line
+    }
     lines = read_metrics(place / "every-2" / "metrics.jsonl")
     assert found["runs"]["every-2"]["dev"] == {str(line["dev"]["step"]): line["dev"]["RR@10"] for line in lines if "dev" in line}
     assert [told["staleness"] for told in found["runs"].values()] == [0.0, 0.5]
     assert "of 1 pairs" in shown and "**not testable here**" in shown
     with pytest.raises(UsageError, match="mined negatives and a dev split"):
         found_by("figure-9", place, tmp_path / "none", run="every-1 study/runs/random/seed-1/training")
+
+
+def run_of(every: int, best: float, *, processes: str = "1:0", **others: Any) -> dict[str, Any]:
+    """What figure 9 finds of a run."""
+    settings = {"refresh every": every, "learning rate": 1e-5, "depth": 200, "trainers:inferencers": processes}
+    dev = {"0": 0.1, "10": best}
+    return {"settings": settings, "others": others, "losses": {"0": 1.0, "1": 0.5}, "staleness": 0.0, "measure": "RR@10", "dev": dev}
+
+
+def verdict(*runs: dict[str, Any]) -> tuple[str, str]:
+    outcome = figure_9.show({"runs": {f"run {number}": run for number, run in enumerate(runs)}}).outcomes[0]
+    return outcome.verdict, outcome.figures.partition(" pairs")[0]
+
+
+def test_without_a_test_nothing_is_confirmed_of_refresh_intervals() -> None:
+    better = [run_of(every, 0.3004 - every / 1e6) for every in (10, 20, 40, 80)]
+    assert verdict(*better) == ("as in the paper", "in 6 of 6")
+    assert verdict(*[run_of(every, 0.3 + every / 1e6) for every in (10, 20, 40, 80)]) == ("does not hold", "in 0 of 6")
+    assert verdict(*better[:3], run_of(80, 0.5)) == ("no significant difference", "in 3 of 6")
+    assert verdict(*better[:3]) == ("not testable here", "in 3 of 3")
+
+
+@pytest.mark.parametrize("others", [{"settings.seed": 2}, {"settings.batch_size": 8}, {"loss": "bce"}, {"processes": "1:1"}])
+def test_runs_that_differ_in_something_else_too_are_no_pair(others: dict[str, Any]) -> None:
+    assert verdict(run_of(10, 0.4), run_of(20, 0.3), run_of(40, 0.2, **others)) == ("not testable here", "in 1 of 1")
+    page = figure_9.show({"runs": {"a": run_of(10, 0.4), "b": run_of(40, 0.2, **others)}})
+    assert "".join(page.texts) == (
+        "" if "processes" in others else f"The runs differ in {next(iter(others))}, too; those that do are not compared."
+    )
 
 
 def test_section_3_measures_instances(place: Path, tmp_path: Path) -> None:
@@ -105,9 +153,17 @@ def test_section_3_measures_instances(place: Path, tmp_path: Path) -> None:
     texts, asked = [one["text"] for one in dataset.store()], dataset.queries("train")
     scores = model.encode_queries(list(asked["query"])) @ model.encode_passages(texts).T
     losses = np.log1p(np.exp(scores - scores[np.arange(len(asked)), [int(qid[1:]) for qid in asked["qid"]]][:, None]))
+    queries, passages = model.encode_queries(list(asked["query"])), model.encode_passages(texts)
     for told in found["instances"].values():
-        assert len(told["loss"]) == len(asked) and min(told["norm"]) >= 0
-        assert all(np.isclose(losses[row], loss, atol=1e-5).any() for row, loss in enumerate(told["loss"]))
+        assert len(told["loss"]) == len(asked) == len(told["last"]) and min(told["norm"]) >= 0
+        for row, (loss, norm) in enumerate(zip(told["loss"], told["last"], strict=True)):
+            apart = np.linalg.norm(passages - passages[int(asked["qid"][row][1:])], axis=1)
+            share = 1 - np.exp(-losses[row])  # of the two documents' softmax, the negative's
+            norms = share * np.sqrt(apart**2 + 2 * np.sum(queries[row] ** 2))
+            assert (np.isclose(losses[row], loss, atol=1e-5) & np.isclose(norms, norm, rtol=1e-3, atol=1e-5)).any()
+    expected = 26 * 100 / 80  # there are 27 queries, and the first 100 of 80 documents
+    assert found["chances"]["random"][1:] == pytest.approx([expected, expected / 80])
+    assert "| b·D⁻*/C | paper: b·D⁻*/C² |" in shown and "its gradient at the last layer, which bounds it" in shown
     assert found["chances"]["random"][0] > 0.9  # of 80 documents, all but the positives are among the first 100
     assert "of batches" not in shown and "**does not hold**" in shown
 

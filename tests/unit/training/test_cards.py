@@ -115,9 +115,14 @@ def test_base_and_datasets_of_the_hub() -> None:
         "model": {"name": "BAAI/bge-small-en"},
         "negatives": {"name": "mix(2*/home/me/a.run, random)"},
         "dataset": {"sets": [{"name": "pets", "split": "train", "weight": 2.0}, {"name": "own", "split": "dev", "weight": 1.0}]},
-        "environment": {"torch": "2", "place": {"dataset": ["hf:some/pets/part@abc", "/home/me/own"]}},
+        "environment": {
+            "torch": "2",
+            "place": {"dataset": ["hf:some/pets/part@abc", "/home/me/own"]},
+            "processes": {"trainers": 2, "inferencers": 0},
+        },
     }
     training = Training.of_run(manifest, [])
+    assert training.versions == {"torch": "2"}
     assert [one.get("hub") for one in training.datasets] == ["some/pets", None]
     assert training.settings["negatives.name"] == "mix(2*a.run, random)"
     assert training.settings["negatives_per_query"] == 2

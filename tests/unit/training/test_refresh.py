@@ -261,6 +261,7 @@ def test_an_inferencer_notices_that_the_trainer_is_silent_or_failed(
     make: Make, tmp_path: Path, dataset: Dataset, queries: TrainingQueries, none_here: Inferencers
 ) -> None:
     make(inferencers=none_here)
+    assert read_json(tmp_path / "run" / "run.json")["environment"]["processes"] == {"trainers": 1, "inferencers": None}
     run = TrainingRun(tmp_path / "run")
     run.beat(0, "failed")  # of a run that was broken off: no news
     with pytest.raises(TrainingError, match="nothing was heard of the training for 1 seconds"):
@@ -417,6 +418,7 @@ def test_a_refresh_that_has_begun_is_finished_before_a_newer_one(
 def test_a_run_says_where_things_are_now(make: Make, tmp_path: Path) -> None:
     trainer = make()
     told = read_json(tmp_path / "run" / "run.json")
+    assert told["environment"]["processes"] == {"trainers": 1, "inferencers": 0}
     trainer.run.claim({**told, "environment": {"place": {"dataset": "/elsewhere"}}})
     assert read_json(tmp_path / "run" / "run.json")["environment"]["place"] == {"dataset": "/elsewhere"}
 
