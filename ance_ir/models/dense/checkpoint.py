@@ -190,7 +190,8 @@ def write_towers(
     parts = dict(zip(["."] if len(towers) == 1 else ["query", "passage"], towers, strict=True))
     for part, tower in parts.items():
         (folder / part).mkdir(exist_ok=True)
-        _write_tower(tower, tokenizer, settings, prompts, folder / part, backbone=backbones)
+        own = replace(settings, passage_length=settings.query_length) if part == "query" else settings
+        _write_tower(tower, tokenizer, own, prompts, folder / part, backbone=backbones)
     if len(towers) > 1:
         _write_router(folder, towers[0], prompts)
     return parts
