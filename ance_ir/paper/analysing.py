@@ -53,14 +53,19 @@ def run_analysis(name: str, asked: Asked, *, say: Callable[[str], object] = logg
     settings = asked.settings(analysis.choices)
     _claim_folder(asked.folder, {"analysis": name, **settings})
     path = asked.folder / "results.json"
-    if path.exists():
+    if again := path.exists():
         say(f"{asked.folder} is shown again; remove it to measure anew\n")
     else:
         with collected() as notices:
             found = analysis.measure(asked)
         write_json(path, {"settings": settings, "environment": environment(), "notices": notices, "found": found})
     results = read_typed(path, _Results, error=EvaluationError, remedy="remove the file")
-    shown = analysis.show(results["found"])
+    try:
+        shown = analysis.show(results["found"])
+    except KeyError as error:
+        if not again:
+            raise
+        raise EvaluationError(f"{path} was written by another version of ance_ir: it lacks {error}; remove the file") from error
     try:
         shown.picture.save(asked.folder / name)
     except (MissingDependencyError, BrokenDependencyError) as error:

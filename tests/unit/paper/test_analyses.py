@@ -274,3 +274,8 @@ def test_table_2(place: Path, tmp_path: Path, run: Run) -> None:
     assert (tmp_path / "table-2" / "table-2.png").exists()
     status, _, err = run(*told, "--system", f"new={place}/new.ance")
     assert status == 2 and "system was ['bm25', " in err
+    results = json.loads((tmp_path / "table-2" / "results.json").read_text())
+    del results["found"]["evaluation"]
+    (tmp_path / "table-2" / "results.json").write_text(json.dumps(results))
+    status, _, err = run(*told)
+    assert status == 2 and "'evaluation'" in err and "remove the file" in err
