@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ance_ir.indexes.ann.settings import parse_backend
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 from ance_ir.models import Tower
 from ance_ir.models.dense.size import Size
+from ance_ir.training.run import storages
 from ance_ir.workflows.planning import estimates
 from ance_ir.workflows.planning.estimates import Estimate, announced, estimate_indexing
 from ance_ir.workflows.planning.figures import duration
@@ -175,9 +177,28 @@ def test_an_index_has_the_bytes_that_are_planned(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_memory_of_training_is_predicted_for_a_model_that_is_not_there() -> None:
     corpus = Corpus.of_mean(10, 200, FirstP(), 512)
-    small, large = (training_memory(job(corpus=corpus, size=find_size("2x64"), batch_size=size)) for size in (2, 32))
+    small, large = (training_memory(job(corpus=corpus, size=find_size("2x64"), batch_size=size), bfloat16=False) for size in (2, 32))
     assert small > 16 * find_size("2x64").weights * 0.95, "weights, gradients and the two numbers that AdamW keeps"
     assert large > 1.3 * small
+
+
+@pytest.mark.slow
+def test_on_a_gpu_training_is_in_bfloat16_and_keeps_no_attention() -> None:
+    """For each token, layer and width 34 bytes in half precision, 3 of them dropout's (Korthikanti et al., 2022, section 4.1)."""
+    size, corpus = find_size("3x256"), Corpus.of_mean(10, 510, FirstP(), 512)
+    planned = job(corpus=corpus, size=size, queries=4, steps=1, batch_size=8, query_tokens=512)
+    training = [*stages(planned, gpu=True)][-2]
+    activations = 3 * 8 * 512 * 3 * 256 * (34 - 3)
+    assert training.gpu_memory == pytest.approx(16 * size.weights + 2 * size.matrices + activations, rel=0.25)
+
+
+@pytest.mark.slow
+def test_a_plan_has_as_much_time_as_a_busy_core_takes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(step=100.0)
+    monkeypatch.setattr(storages.time, "thread_time", lambda: next(seconds))
+    status, out, said = run("plan", "--documents", "10", "--model", "1x64", "--queries", "4", "--steps", "1", "--batch-size", "1")
+    assert (status, said) == (0, "")
+    assert "training, 1 steps" in out
 
 
 def test_two_costs_are_found_out_of_two_works_and_are_never_below_0() -> None:
