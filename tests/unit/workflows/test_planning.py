@@ -13,12 +13,14 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 
+import ance_ir.indexes
 from ance_ir import registries
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, MaxP, index_corpus
 from ance_ir.indexes.ann.build import build_faiss, faiss_paths
 from ance_ir.indexes.ann.settings import parse_backend
+from ance_ir.indexes.cluster import connection
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 from ance_ir.models import Tower
 from ance_ir.models.dense.size import Size
@@ -44,6 +46,18 @@ def machine(**changes: Any) -> Machine:
     costs = {name: Cost(seconds=1.0, unit=unit, source="made up", bytes=2.0) for name, unit in UNITS.items()}
     made = Machine(describes="slow", memory=8.0, gpu_memory=0.0, dollars=3.0, source="made up", costs=costs)
     return dataclasses.replace(made, **changes)
+
+
+class FourNodes:
+    """A Ray cluster without GPUs, of whose nodes one is gone."""
+
+    @staticmethod
+    def cluster_resources() -> dict[str, float]:
+        return {"CPU": 8.0}
+
+    @staticmethod
+    def nodes() -> list[dict[str, bool]]:
+        return [{"Alive": number < 4} for number in range(5)]
 
 
 def job(**changes: Any) -> Job:
@@ -281,13 +295,14 @@ def test_an_index_is_estimated_by_a_sample_of_its_documents(tmp_path: Path) -> N
     machine().write(own_units())
     try:
         model, store = encoder(), _store(tmp_path / "documents", 1200)
-        found = estimate_indexing(model, store, FirstP())
+        found, shared = (estimate_indexing(model, store, FirstP(), device="cpu", processes=processes) for processes in (1, 4))
     finally:
         own_units().unlink()
     lengths = [len(ids) for ids in model.tokenizer.passages([document["text"] for document in store])]
     whole = sum(map(len, model.tokenizer.bare([document["text"] for document in store])))
     expected = 1 + whole + len(store) + Size.of(model.passage_tower).operations(lengths)
     assert found.seconds == pytest.approx(expected, rel=0.1)
+    assert shared.seconds == found.seconds / 4
 
 
 def test_the_command_plans(run: Run) -> None:
@@ -340,6 +355,12 @@ def test_commands_say_what_long_work_will_take_and_took(run: Run, tmp_path: Path
     before, after = [line for line in said.splitlines() if "estimate" in line]
     assert before.startswith("estimate: ") and "GiB of disk" in before and "bench units" in before
     assert after.startswith("took ") and after.endswith("× the estimate")
+    monkeypatch.setattr(connection, "connect", lambda cluster: FourNodes)
+    monkeypatch.setattr(ance_ir.indexes, "index_corpus", lambda *arguments, cluster, **options: index_corpus(*arguments, **options))
+    status, _, said = run("index", *common, "--cluster", "ray", "--out", tmp_path / "shared.ance")
+    assert status == 0
+    alone, shared = (float(text.split()[1]) for text in (before, next(line for line in said.splitlines() if "estimate" in line)))
+    assert shared == pytest.approx(alone / 4, rel=0.1)
     status, out, _ = run("train", *common, "--steps", "2", "--batch-size", "1", "--depth", "3", "--out", tmp_path / "run")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines() if "estimate" in line] == ["estimate:", "took"]
