@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,17 @@ def test_machines_that_come_with_the_package_know_every_cost_and_its_source(name
     assert {key: cost.unit for key, cost in found.costs.items()} == UNITS
     assert all(cost.source for cost in found.costs.values())
     assert registries.MACHINES.summary(name) == found.describes
+
+
+def test_the_page_has_the_costs_of_these_machines() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "scale.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+\.\w+)` \| (.+) \| (\S+) \| (\S+) \| (\S+) \|$", page, re.MULTILINE)
+    laptop, h100 = Machine.find("laptop").costs, Machine.find("h100").costs
+    expected = [
+        (name, unit, f"{laptop[name].seconds:g}", f"{h100[name].seconds:g}" if h100[name].measured else "–", f"{laptop[name].bytes:g}")
+        for name, unit in UNITS.items()
+    ]
+    assert shown == expected
 
 
 def test_the_machine_at_hand_is_the_one_that_was_measured_as_it_is_used() -> None:
