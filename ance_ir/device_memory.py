@@ -6,8 +6,9 @@ that batches that fit are as fast as before, and none is tried again and again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -51,19 +52,37 @@ class BatchSize:
             if not is_out_of_memory(error):
                 raise
             if self._reduced or before == 1:
-                raise self._too_little(error) from error
+                raise DeviceMemoryError(
+                    f"out of memory, even with batches of {self.size:,} {self._unit}: {_reason(error)}. "
+                    "Free the device's memory (nvidia-smi lists who uses it), or take another device (--device cpu)"
+                ) from error
         # Only here, where the exception is gone, are the tensors of its frames gone too.
         torch.cuda.empty_cache()
         self._reduced, self.size = True, max(1, before // _SMALLER)
         logger.warning("out of memory with batches of %s %s; from now on they have %s", f"{before:,}", self._unit, f"{self.size:,}")
         return self.run(compute)
 
-    def _too_little(self, error: RuntimeError) -> DeviceMemoryError:
-        reason = ". ".join(" ".join(str(error).split()).split(". ")[:3]).rstrip(".")  # advice for programmers follows
-        return DeviceMemoryError(
-            f"out of memory, even with batches of {self.size:,} {self._unit}: {reason}. "
-            "Free the device's memory (nvidia-smi lists who uses it), or take another device (--device cpu)"
-        )
+
+@contextlib.contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """For what cannot be done in smaller batches.
+
+    Args:
+        remedy: what to do where a device runs out of memory.
+
+    Raises:
+        DeviceMemoryError: it did.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(f"out of memory: {_reason(error)}. {remedy}") from error
+
+
+def _reason(error: RuntimeError) -> str:
+    return ". ".join(" ".join(str(error).split()).split(". ")[:3]).rstrip(".")  # advice for programmers follows
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -15,7 +15,7 @@ AnceError
 │   └── FingerprintError      an index built with another model
 ├── TrainingError             a training run that cannot start, continue or resume
 ├── EvaluationError           runs, qrels or measures that do not fit together
-└── DeviceMemoryError         a device that runs out of memory with small batches too
+└── DeviceMemoryError         a device that runs out of memory, with small batches too where they are possible
 
 A message says what was expected, what was found, and what to do. The command line prints it as one line and exits with 2.
 """

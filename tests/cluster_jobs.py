@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -149,14 +150,29 @@ def commands(folder: Path, cluster: Cluster) -> dict[str, Any]:
 
     index = ("index", "--dataset", folder / "collection", "--model", folder / "model", "--passages", "maxp:8,3")
     search = ("search", folder / "two.ance", "dog cat", "a fish", "--backend")
+    systems = ("--system", f"exact={folder / 'two.ance'}", "--system", f"ray={folder / 'two.ance'}[backend=ray]")
+    evaluate = ("eval", "--dataset", folder / "collection", "--split", "train", *systems, "--out", folder / "results")
+    train = ("train", "--dataset", folder / "collection", "--model", folder / "model", "--negatives", "ance", "--depth", 9)
+    train = (*train, "--steps", 4, "--refresh-every", 2, "--batch-size", 2, "--mining-backend")
     found = {
         "one": ran_here(*index, "--device", "cpu", "--out", folder / "one.ance"),
         "two": ran(*index, "--cluster", address, "--out", folder / "two.ance"),
         "nobody": ran(*index, "--cluster", "ray://127.0.0.1:9", "--out", folder / "three.ance"),
         "search exact": ran_here(*search, "exact"),
         "search ray": ran_here(*search, address),
+        "eval": ran(*evaluate),
+        "train exact": ran_here(*train, "exact", "--out", folder / "trained-exact"),
+        "train ray": ran(*train, "ray", "--out", folder / "trained-ray"),
     }
+    found["rankings"] = [hits(folder / "results", name) for name in ("exact", "ray")]
+    found["weights"] = [content(folder / f"trained-{backend}" / "model")["model.safetensors"] for backend in ("exact", "ray")]
     return {**found, "one.ance": content(folder / "one.ance"), "two.ance": content(folder / "two.ance")}
+
+
+def hits(results: Path, system: str) -> list[list[str]]:
+    """Query, document and rank of each line of a run that an evaluation wrote."""
+    with gzip.open(results / "runs" / f"{system}.txt.gz", "rt", encoding="utf-8") as lines:
+        return [[fields[0], *fields[2:4]] for fields in map(str.split, lines)]
 
 
 def not_seen(folder: Path, cluster: Cluster, store: DocumentStore) -> dict[str, str]:

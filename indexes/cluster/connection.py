@@ -67,6 +67,12 @@ def connect(cluster: str) -> Any:
     return ray
 
 
+def computes_on(ray: Any) -> tuple[str, int]:
+    """What a cluster computes on, and how many of it there are: its GPUs (``"cuda"``), or, where it has none, its nodes (``"cpu"``)."""
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    return ("cuda", gpus) if gpus else ("cpu", sum(bool(node["Alive"]) for node in ray.nodes()))
+
+
 @contextlib.contextmanager
 def explained(ray: Any) -> Iterator[None]:
     """Errors of tasks and actors as errors of this package: those that it raised on a node, and the loss of more nodes than Ray bears."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ance_ir.errors import UsageError
-from ance_ir.indexes.cluster.connection import connect, explained, not_seen, on_this_node
+from ance_ir.indexes.cluster.connection import computes_on, connect, explained, not_seen, on_this_node
 from ance_ir.indexes.store.corpus import CorpusEncoding
 
 _WAIT = 1.0
@@ -37,9 +37,8 @@ class PartTasks:
         if work.description["precision"] == "int8":
             raise UsageError("a model in int8 is compiled for one machine; encode on a cluster in another precision")
         self._ray = connect(cluster)
-        gpus = int(self._ray.cluster_resources().get("GPU", 0) > 0)
-        self._device = "cuda" if gpus else "cpu"
-        self._task = self._ray.remote(num_cpus=cores, num_gpus=gpus, max_calls=0)(_encode)
+        self._device, _ = computes_on(self._ray)
+        self._task = self._ray.remote(num_cpus=cores, num_gpus=int(self._device == "cuda"), max_calls=0)(_encode)
         self._work = self._ray.put(work)
         self._running: dict[Any, int] = {}
 

@@ -78,6 +78,16 @@ def test_the_command_indexes_and_searches_on_a_cluster(found: dict[str, Any]) ->
     assert commands["search ray"][1] == commands["search exact"][1] != ""
 
 
+def test_the_command_evaluates_and_trains_on_a_cluster(found: dict[str, Any]) -> None:
+    commands = found["commands"]
+    for name in ("eval", "train exact", "train ray"):
+        assert commands[name][0] == 0, commands[name][2]
+    exact, ray = commands["rankings"]
+    assert ray == exact != []
+    with_exact, with_ray = commands["weights"]
+    assert with_ray == with_exact, "the negatives were the same"
+
+
 def test_a_cluster_that_does_not_answer_is_named(found: dict[str, Any]) -> None:
     status, _, said = found["commands"]["nobody"]
     assert status == 2

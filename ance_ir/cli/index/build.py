@@ -97,15 +97,15 @@ def command(
 
     space = Workspace(out, "building")
     space.check(overwrite=overwrite)
-    if cluster is not None:
-        device = _on_cluster(cluster, device)
-    world, device = join(device)
+    shared = _on_cluster(cluster, device) if cluster is not None else None
+    world, device = join("cpu" if shared else device)
     scheme = parse_passages(passages or find_published(model).passages)
     collection = load_dataset(dataset)
     encoder = DenseEncoder.from_pretrained(model, device=device, precision=precision, **text_settings(query_length, passage_length, text))
     store = world.lead_first(lambda: collection.store(verbose=world.leads, on_error=on_error))
-    fresh = world.leads and cluster is None and reuse is None and not space.index.exists()
-    estimate = estimate_indexing(encoder, store, scheme, dtype=dtype, processes=world.size) if fresh else None
+    fresh = world.leads and reuse is None and not space.index.exists()
+    kind, processes = shared or (encoder.device.type, world.size)
+    estimate = estimate_indexing(encoder, store, scheme, device=kind, dtype=dtype, processes=processes) if fresh else None
     with announced(estimate, partial(click.echo, err=True)):
         index = index_corpus(
             out,
@@ -127,17 +127,16 @@ def command(
     click.echo(f"next: {_next(collection, shlex.quote(dataset), out)}")
 
 
-def _on_cluster(cluster: str, device: str | None) -> str:
-    """The device of this process, which computes nothing itself, once it is connected."""
-    from ance_ir.indexes.cluster.connection import connect
+def _on_cluster(cluster: str, device: str | None) -> tuple[str, int]:
+    """What a cluster computes on, and how many of it there are, once this process, which computes nothing itself, is connected."""
+    from ance_ir.indexes.cluster.connection import computes_on, connect
     from ance_ir.world import started_together
 
     if device is not None:
         raise click.UsageError("--device does not go with --cluster, which computes on GPUs where its nodes have them")
     if started_together() > 1:
         raise click.UsageError("--cluster does not go with torchrun; start one process, Ray starts the others")
-    connect(cluster)
-    return "cpu"
+    return computes_on(connect(cluster))
 
 
 def _next(collection: Dataset, dataset: str, out: Path) -> str:

@@ -59,12 +59,12 @@ class MultiVectorEncoder(Wrapped):
 
     def encode_queries(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The vectors of each query, float32 ``[tokens, D]``."""
-        found: list[np.ndarray] = self.model.encode_query(list(texts), batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)
+        found: list[np.ndarray] = self._in_batches(self.model.encode_query, texts, _BATCH, convert_to_numpy=True)
         return found
 
     def encode_documents(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The vectors of each document, float32 ``[tokens, D]``; what a text has beyond the model's length is not read."""
-        found: list[np.ndarray] = self.model.encode_document(list(texts), batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)
+        found: list[np.ndarray] = self._in_batches(self.model.encode_document, texts, _BATCH, convert_to_numpy=True)
         return found
 
     def score(self, queries: Sequence[np.ndarray], documents: Sequence[np.ndarray]) -> np.ndarray:

@@ -84,8 +84,7 @@ class SparseEncoder(Wrapped):
         if not len(texts):
             return csr_array(np.zeros((0, self.dimension), dtype=np.float32))
         most = _LOGITS.get(self.device.type, _LOGITS["cpu"]) // (self.dimension * (getattr(self.model, "max_seq_length", None) or 1))
-        batch = min(_BATCH, max(1, most))
-        vectors = encode(list(texts), batch_size=batch, save_to_cpu=True, show_progress_bar=False).coalesce()
+        vectors = self._in_batches(encode, texts, min(_BATCH, max(1, most)), save_to_cpu=True).coalesce()
         rows, columns = vectors.indices().numpy()
         weights = vectors.values().to(torch.float32).numpy()
         if not np.isfinite(weights).all() or (weights < 0).any():

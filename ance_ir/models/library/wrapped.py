@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ance_ir.device_memory import BatchSize
 from ance_ir.digests import digest_of
 from ance_ir.errors import AnceError, MissingDependencyError, ModelError
 from ance_ir.models.compute.device import find_device
@@ -61,6 +62,14 @@ class Wrapped:
             "lengths": f"queries {lengths[0]}, documents {lengths[1]} tokens",
             "fingerprint": self.fingerprint(),
         }
+
+    def _in_batches(self, encode: Callable[..., Any], texts: Sequence[str], most: int, **options: bool) -> Any:
+        """What a method of the library makes of texts, in batches of so many at most.
+
+        Raises:
+            DeviceMemoryError: smaller batches do not fit either.
+        """
+        return BatchSize(most, "texts").run(lambda size: encode(list(texts), batch_size=size, show_progress_bar=False, **options))
 
     def _facts(self) -> dict[str, str]:
         """What only models of the family have."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, RagConfig
 
+from ance_ir.device_memory import enough_memory
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.float32 import exact_float32
 from ance_ir.models.compute.device import find_device
@@ -149,6 +150,7 @@ class RagToken(Pretrained[RagSettings]):
 
         Raises:
             UsageError: there is no passage, or not as many of one as of the other.
+            DeviceMemoryError: it does not fit.
         """
         if not 0 < len(texts) == len(titles) == len(scores):
             raise UsageError(f"as many titles, texts and scores, at least 1, were expected, not {len(titles)}, {len(texts)}, {len(scores)}")
@@ -156,7 +158,8 @@ class RagToken(Pretrained[RagSettings]):
         device = self.model.device
         encoded = self.tokenizer.tokenizer(inputs, padding=True, return_tensors="pt").to(device)
         special: Any = self.model.config.generator
-        with torch.inference_mode(), exact_float32(), evaluating(self):
+        less = f"An answer takes less from fewer passages than {len(texts)}, and with fewer beams than {self.settings.num_beams}"
+        with torch.inference_mode(), exact_float32(), evaluating(self), enough_memory(less):
             (ids,) = self.model.generate(
                 context_input_ids=encoded["input_ids"],
                 context_attention_mask=encoded["attention_mask"],

@@ -33,6 +33,8 @@ _KEPT = 0.4
 """Of activations, what glibc keeps of freed memory and does not use again, where it is not told to give it back: measured, .2 to .6 with
 2.36. PyTorch wants aligned blocks; with blocks as they come, by a replaced ``posix_memalign``, it was .1.
 """
+_SECONDS = 5.0
+"""Of the processor's time that a run gives to its prediction."""
 _BATCHES = 2
 """Of a step with more, so many are rehearsed; with the second there are gradients already."""
 
@@ -65,7 +67,9 @@ class TrainingMemory(Brief):
         return {name: round(value / _GIB, 3) for name, value in {**dataclasses.asdict(self), "total": self.total}.items()}
 
 
-def predict_memory(objective: Objective[Any], batches: Sequence[Batch], settings: TrainingSettings) -> TrainingMemory:
+def predict_memory(
+    objective: Objective[Any], batches: Sequence[Batch], settings: TrainingSettings, seconds: float = math.inf
+) -> TrainingMemory:
     """Predict the most memory that a step takes: it is taken with weights that have no numbers, so that nothing is computed.
 
     The optimiser has its state already, as it does from the second step on. Of the teacher, if there is one, nothing is counted.
@@ -76,11 +80,15 @@ def predict_memory(objective: Objective[Any], batches: Sequence[Batch], settings
         objective: the model, with what is frozen in it, and its loss.
         batches: of the step.
         settings: of the run.
+        seconds: of the processor's time, after which it is given up.
+
+    Raises:
+        TimeoutError: it was.
     """
     model = objective.model
     world = ALONE if objective.world.size == 1 else RehearsedWorld(objective.world.size)
     try:
-        with weightless(model) as storages:
+        with weightless(model, seconds) as storages:
             optimiser = make_optimiser(model, settings, layer_rates(model, settings.layer_decay))
             for weight in objective.trained.parameters():
                 weight.grad = torch.empty_like(weight) if weight.requires_grad else None
@@ -144,7 +152,7 @@ class MemoryWatch:
             settings = self._settings if source.draws else dataclasses.replace(self._settings, negatives=0)
             drawn = Batches(self._objective.queries, RandomNegatives(self._objective.queries), settings).of_step(0)
             batches = [dataclasses.replace(batch, in_batch=source.in_batch) for batch in drawn]
-            found = predict_memory(self._objective, batches, self._settings)
+            found = predict_memory(self._objective, batches, self._settings, _SECONDS)
             self._predicted = with_kept(found, self._objective, self._settings)
         except Exception as error:  # a prediction is never worth a run
             tqdm.write(f"memory of a step: cannot be predicted ({(str(error) or type(error).__name__).splitlines()[0]})")

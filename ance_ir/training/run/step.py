@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ance_ir.device_memory import enough_memory
 from ance_ir.models.compute.randomness import seeded
 from ance_ir.training.batches import Batch
 from ance_ir.training.objectives.objective import Objective
@@ -16,6 +17,11 @@ from ance_ir.training.run.folder import Model
 from ance_ir.training.run.optimisation import gradient_norms
 from ance_ir.training.run.rounding import update_weights
 from ance_ir.training.run.settings import TrainingSettings
+
+_LESS_MEMORY = (
+    "A step takes less with --gradient-checkpointing, with --grad-cache where negatives come from the batch, and with smaller batches: "
+    "--batch-size, and --accumulation for as many queries in a step"
+)
 
 
 class Diverged(Exception):
@@ -49,6 +55,7 @@ class Step:
     tokens: int
 
 
+@enough_memory(_LESS_MEMORY)
 def take_step(
     objective: Objective[Model],
     batches: Sequence[Batch],
@@ -70,6 +77,7 @@ def take_step(
 
     Raises:
         Diverged: the loss, or the gradient's norm, is not a finite number; the weights are as they were.
+        DeviceMemoryError: it does not fit. Smaller batches, which have other negatives, would be another training.
     """
     model, world = objective.model, objective.world
     optimiser.zero_grad(set_to_none=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import time
 import weakref
 from collections.abc import Iterator
@@ -18,24 +19,24 @@ from torch.utils._pytree import tree_leaves
 _GRANULE = {"cpu": 64, "cuda": 512}
 """What PyTorch's allocators round sizes up to, bytes."""
 
-_SECONDS = 5.0
-"""Of the processor's time, after which it is given up."""
-
 
 class Storages(TorchDispatchMode):
     """Follows inside a ``FakeTensorMode`` which tensors live, by their storages. A number that is read out of a tensor is 1, a bool false.
+
+    Args:
+        seconds: of the processor's time, after which it is given up.
 
     Attributes:
         live: bytes by kind; what has no kind is under ``"other"``.
         peak: the same at the moment since the last ``reset`` when most bytes lived.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = math.inf) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live: collections.Counter[str] = collections.Counter()
         self.peak: collections.Counter[str] = collections.Counter()
         self._known: dict[int, tuple[str, int]] = {}
-        self._until = time.thread_time() + _SECONDS
+        self._until = time.thread_time() + seconds
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute, and follow what comes out."""
@@ -78,10 +79,17 @@ class Storages(TorchDispatchMode):
 
 
 @contextlib.contextmanager
-def weightless(model: nn.Module) -> Iterator[Storages]:
+def weightless(model: nn.Module, seconds: float = math.inf) -> Iterator[Storages]:
     """Give a model weights that have a shape, a type and a device but no numbers, and follow what is computed with them.
 
     Weights are of the kind ``"weights"``, their gradients ``"gradients"``. Afterwards the model has its own weights again.
+
+    Args:
+        model: whose weights they are.
+        seconds: of the processor's time, after which it is given up.
+
+    Raises:
+        TimeoutError: it was.
     """
     places: list[tuple[dict[str, Any], str, Tensor]] = [
         (held, name, tensor)
@@ -90,7 +98,7 @@ def weightless(model: nn.Module) -> Iterator[Storages]:
         for name, tensor in held.items()
         if tensor is not None
     ]
-    storages = Storages()
+    storages = Storages(seconds)
     with FakeTensorMode(allow_non_fake_inputs=True), storages:
         made: dict[int, Tensor] = {}
         try:

@@ -67,7 +67,13 @@ def announced(estimate: Estimate | None, say: Callable[[str], object] | None) ->
 
 
 def estimate_indexing(
-    encoder: DenseEncoder, store: NumberedDocuments, passages: PassageScheme, *, dtype: str = "float32", processes: int = 1
+    encoder: DenseEncoder,
+    store: NumberedDocuments,
+    passages: PassageScheme,
+    *,
+    device: str,
+    dtype: str = "float32",
+    processes: int = 1,
 ) -> Estimate:
     """What encoding a corpus will take, by a sample of its documents.
 
@@ -75,11 +81,12 @@ def estimate_indexing(
         encoder: the model.
         store: the documents.
         passages: how they are cut.
+        device: ``"cuda"`` or another type.
         dtype: how vectors are stored.
         processes: that share the work, each with a machine or a GPU of its own.
     """
     stage = encoding(_job(encoder, store, passages, dtype=dtype))
-    machine = Machine.at_hand(gpu=encoder.device.type == "cuda")
+    machine = Machine.at_hand(gpu=device == "cuda")
     return Estimate(seconds=machine.seconds(stage.counts) / processes, disk=stage.disk, source=_source(machine))
 
 

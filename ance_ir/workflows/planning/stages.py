@@ -155,7 +155,7 @@ def mining(job: Job) -> Stage:
 
 
 def _training(job: Job, *, gpu: bool) -> Stage:
-    memory = training_memory(job)
+    memory = training_memory(job, bfloat16=gpu)  # on a GPU the unit was measured so
     queries = PER_QUERY * job.queries
     counts = {name: job.steps * count for name, count in step_counts(job).items()}
     on_host = PROCESS + queries

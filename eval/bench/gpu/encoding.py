@@ -1,19 +1,18 @@
-"""Encoding in bfloat16: from texts, from token ids, tokenising alone, and sentence-transformers."""
+"""Encoding in bfloat16: from texts, from token ids, tokenising alone, and by a plain loop."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 
 import numpy as np
-import torch
 
 from ance_ir.datasets import DocumentStore
 from ance_ir.eval.bench.figures import Figure
 from ance_ir.eval.bench.gpu.material import encoder, texts
 from ance_ir.eval.bench.gpu.place import Place
+from ance_ir.eval.bench.gpu.plain import Plain
 from ance_ir.eval.bench.ingest import on_one_core
 from ance_ir.indexes import FirstP
 from ance_ir.indexes.store.cutting import Cutting
@@ -23,7 +22,6 @@ from ance_ir.models.dense.encoding import tokenized
 from ance_ir.models.dense.size import Size
 from ance_ir.models.dense.workers import Workers
 from ance_ir.models.text.tokens import Tokens
-from ance_ir.optional import optional
 from ance_ir.processes import usable_cpus
 
 RAGGED = 0
@@ -38,8 +36,8 @@ _CASES = {  # texts, and the bar for the share of the card's rate
     ("MiniLM", 512): (10_000, 0.3),
     ("MiniLM", RAGGED): (40_000, 0.3),
 }
-_OTHERS, _BATCH = 2_000, 128
-"""Texts for contenders that take their time, and the batch of sentence-transformers."""
+_OTHERS, _BATCHES = 2_000, (128, 512)
+"""Texts for contenders that take their time, and the batches of the plain loop."""
 
 
 def measured(place: Place) -> Iterator[Figure]:
@@ -82,9 +80,10 @@ def _of_case(place: Place, case: str, model: DenseEncoder, some: Sequence[str], 
     yield figure(what="from ids, texts/s", value=from_ids, ratio=of_rate, to="the card's bfloat16 rate", least=share)
     to = f"{cores} × encode_batch_fast on a core"
     yield figure(what="tokenising, texts/s", value=tokenising, ratio=tokenising / (cores * library), to=to, least=0.8)
-    if find_spec("sentence_transformers") is not None:
-        theirs = _sentence_transformers(model, some[:_OTHERS], place)
-        yield figure(what="sentence-transformers, texts/s", value=theirs, ratio=from_text / theirs, to="ours to it")
+    plain, few = Plain(model), some[:_OTHERS]
+    for batch in _BATCHES:
+        theirs = len(few) / place.seconds(partial(plain.encode, few, model.settings.passage_length, batch), 1)
+        yield figure(what=f"the plain loop, batches of {batch}, texts/s", value=theirs, ratio=from_text / theirs, to="ours to it")
 
 
 def _stream(tokens: Sequence[Tokens]) -> Generator[Tokens]:
@@ -101,14 +100,3 @@ def _library(model: DenseEncoder, some: Sequence[str], place: Place) -> float:
     library, pieces = model.tokenizer.tokenizer.backend_tokenizer, list(chunks(some, 128))
     with on_one_core():
         return len(some) / place.seconds(lambda: [library.encode_batch_fast(piece) for piece in pieces], 1, warm=True)
-
-
-def _sentence_transformers(model: DenseEncoder, some: Sequence[str], place: Place) -> float:
-    """Texts a second with the same weights, cut to the same length."""
-    folder = place.folder / f"{model.name}-{model.settings.passage_length}"
-    if not folder.exists():
-        model.save(folder)
-    library = optional("sentence_transformers", package="sentence-transformers", needed_for="this benchmark", remedy="install it")
-    theirs = library.SentenceTransformer(str(folder), device=str(place.device), model_kwargs={"dtype": torch.bfloat16})
-    theirs.max_seq_length = model.settings.passage_length
-    return len(some) / place.seconds(lambda: theirs.encode(list(some), batch_size=_BATCH), 1)

@@ -1,12 +1,10 @@
-"""Steps of training in bfloat16: their share of the card's rate, and a plain loop with sentence-transformers' modules."""
+"""Steps of training in bfloat16: their share of the card's rate, and those of a plain loop."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +13,10 @@ from ance_ir.datasets import DocumentStore
 from ance_ir.eval.bench.figures import Figure
 from ance_ir.eval.bench.gpu.material import encoder, texts
 from ance_ir.eval.bench.gpu.place import Place
+from ance_ir.eval.bench.gpu.plain import Plain
 from ance_ir.indexes import FirstP
 from ance_ir.models import DenseEncoder
 from ance_ir.models.dense.size import Size
-from ance_ir.optional import optional
 from ance_ir.training import DenseObjective, RandomNegatives, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batches
 from ance_ir.training.run.optimisation import make_optimiser
@@ -49,13 +47,10 @@ def measured(place: Place) -> Iterator[Figure]:
     if not place.small:
         waits = float(steps.waits())
         yield figure(what="waits for the card in a step", value=waits, ratio=waits, to="1", most=_WAITS)
-    if find_spec("sentence_transformers") is not None:
-        folder = place.folder / "trained"
-        model.save(folder)
-        loop = _plain_loop(str(folder), place.device, asked[:size], documents[:size], documents[size : 2 * size])
-        theirs = place.seconds(loop)
-        what = "s a step of a plain loop with sentence-transformers"
-        yield figure(what=what, value=theirs, ratio=theirs / lasted, to="ours", least=_TIMES)
+    plain = Plain(model)
+    batch = asked[:size], documents[:size], documents[size : 2 * size]
+    theirs = place.seconds(lambda: plain.step(*batch, query=_QUERY, passage=_PASSAGE))
+    yield figure(what="s a step of the plain loop", value=theirs, ratio=theirs / lasted, to="ours", least=_TIMES)
 
 
 class _Steps:
@@ -91,28 +86,3 @@ class _Steps:
         """Floating-point operations of a step: forward, and twice as many backward."""
         lengths = [_QUERY] * queries + [_PASSAGE] * (2 * queries)
         return 3 * Size.of(self._model.passage_tower).operations(lengths)
-
-
-def _plain_loop(folder: str, device: torch.device, asked: Sequence[str], positives: Sequence[str], negatives: Sequence[str]) -> Any:
-    """A function that takes a step on these texts with the library's loss and torch's AdamW."""
-    library = optional("sentence_transformers", package="sentence-transformers", needed_for="this benchmark", remedy="install it")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the name that older releases have, too
-        losses = optional("sentence_transformers.losses", package="sentence-transformers", needed_for="this benchmark", remedy="install it")
-    model = library.SentenceTransformer(folder, device=str(device)).train()
-    loss, optimiser = losses.MultipleNegativesRankingLoss(model), torch.optim.AdamW(model.parameters(), lr=1e-5)
-
-    def step() -> None:
-        features = []
-        for length, some in ((_QUERY, asked), (_PASSAGE, positives), (_PASSAGE, negatives)):
-            model.max_seq_length = length
-            features.append({name: value.to(device) for name, value in model.tokenize(list(some)).items() if hasattr(value, "to")})
-        optimiser.zero_grad()
-        with torch.autocast(device.type, torch.bfloat16):
-            value = loss(features, None)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        float(value)
-
-    return step

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import ance_ir.eval.bench.gpu as gpu
 import ance_ir.eval.bench.rounds as rounds
 from ance_ir.eval.bench import bench_gpu
 from ance_ir.eval.bench.figures import Figure
-from ance_ir.eval.bench.gpu import ceilings, encoding, training
-from ance_ir.eval.bench.gpu.material import texts, tokenizer
+from ance_ir.eval.bench.gpu import ceilings, encoding
+from ance_ir.eval.bench.gpu.material import encoder, texts, tokenizer
+from ance_ir.eval.bench.gpu.plain import Plain
 
 
 @pytest.fixture
 def one_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each kind, without what takes its time to import."""
+    """Of each kind."""
     monkeypatch.setattr(encoding, "_CASES", {("base", encoding.RAGGED): (0, 0.55)})
     monkeypatch.setattr(rounds, "_REST", 0)
     monkeypatch.setattr(rounds, "_TURN", 0.001)
-    for part in (encoding, training):
-        monkeypatch.setattr(part, "find_spec", lambda name: None)
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_all_figures_come_and_are_written(one_case: None, tmp_path: Path) -> Non
     lines = [json.loads(line) for line in (tmp_path / "figures").read_text().splitlines()]
     assert [line["what"] for line in lines] == found["what"].tolist() == [figure.what for figure in seen]
     assert (found["value"] > 0).all(), "each of them was measured"
-    assert found.groupby("table").size().to_dict() == {"card": 4, "encoding": 3, "search": 12, "training": 1}
+    assert found.groupby("table").size().to_dict() == {"card": 4, "encoding": 5, "search": 12, "training": 2}
     assert found.loc[found["to"] != "", "ratio"].gt(0).all()
     assert (found["bar"] == "").all(), "no CPU is judged"
 
@@ -60,3 +60,11 @@ def test_a_bar_is_met_or_not(ratio: float, bar: dict[str, float], met: str) -> N
 def test_texts_are_as_long_as_wanted() -> None:
     lengths = [len(ids) for ids in tokenizer(True)(texts([60] * 200, small=True))["input_ids"]]
     assert np.mean(np.array(lengths) >= 60) > 0.75 and np.median(lengths) < 110
+
+
+def test_the_plain_loop_encodes_and_learns() -> None:
+    model = encoder("base", torch.device("cpu"), 40, small=True, dtype=torch.float32)
+    plain, some = Plain(model), texts([5, 40, 9, 20, 60], small=True)
+    np.testing.assert_allclose(plain.encode(some, 40, 2).numpy(), model.encode_passages(some), atol=1e-5)
+    losses = [plain.step(some[:2], some[:2], some[2:4], query=32, passage=40) for _ in range(20)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])

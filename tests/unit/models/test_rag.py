@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import RagTokenForGeneration
 
-from ance_ir.errors import ModelError, UsageError
+from ance_ir.errors import DeviceMemoryError, ModelError, UsageError
 from ance_ir.models import RagToken
 from ance_ir.pipelines import RagReader
 from tests.published import write_bert, write_rag
@@ -133,3 +133,13 @@ def test_the_old_names_of_its_settings_warn(folder: Path) -> None:
         assert model.num_beams == 2
     with pytest.warns(FutureWarning, match=r"settings\.max_answer_length"):
         assert model.max_answer_length == 9
+
+
+def test_an_answer_that_does_not_fit_names_what_takes_less(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(**inputs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    model = RagToken.from_pretrained(folder)
+    monkeypatch.setattr(model.model, "generate", too_much)
+    with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.*passages"):
+        model.generate("who is it?", TITLES, TEXTS, SCORES)

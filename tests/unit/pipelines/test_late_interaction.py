@@ -15,6 +15,7 @@ from ance_ir.files import cache_folder
 from ance_ir.models import DenseEncoder, MultiVectorEncoder
 from ance_ir.pipelines import LateInteractionReranker, Systems, dataset_bm25, late_interaction
 from ance_ir.pipelines.fingerprint import fingerprint
+from tests.device_memory import fitting
 from tests.tiny import WORDS, encoder
 
 pytest.importorskip("sentence_transformers", minversion="6.2", reason="sentence-transformers 6.2 is not installed")
@@ -149,3 +150,15 @@ def test_a_dense_encoder_is_not_made_of_one(tmp_path: Path, name: str) -> None:
     folder = getattr(library_models, name)(tmp_path / "x")
     with pytest.raises(ModelError, match=r"SparseEncoder|MultiVectorEncoder"):
         DenseEncoder.from_pretrained(folder, device="cpu")
+
+
+def test_texts_that_do_not_fit_are_encoded_in_smaller_batches(
+    model: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for kind in ("query", "document"):
+        encode = model.encode_queries if kind == "query" else model.encode_documents
+        expected = encode(WORDS)
+        monkeypatch.setattr(model.model, f"encode_{kind}", fitting(getattr(model.model, f"encode_{kind}"), 20))
+        for one, other in zip(encode(WORDS), expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+    assert caplog.text.count("from now on they have 8") == 2

@@ -13,7 +13,16 @@ import pytest
 from scipy.sparse import csr_array
 
 from ance_ir.datasets import Dataset, load_dataset
-from ance_ir.errors import AnceError, DamagedIndexError, FingerprintError, IndexingError, MissingDependencyError, ModelError, UsageError
+from ance_ir.errors import (
+    AnceError,
+    DamagedIndexError,
+    DeviceMemoryError,
+    FingerprintError,
+    IndexingError,
+    MissingDependencyError,
+    ModelError,
+    UsageError,
+)
 from ance_ir.models import SparseEncoder
 from ance_ir.pipelines import SparseIndex, SparseRetriever, Systems, dataset_bm25, dataset_sparse
 from ance_ir.pipelines.fingerprint import fingerprint
@@ -23,6 +32,7 @@ from ance_ir.pipelines.systems import check_serves_several
 from ance_ir.pipelines.systems.parser import parse
 from ance_ir.workflows.negatives import NamedNegatives
 from ance_ir.workflows.sets import TrainingSets
+from tests.device_memory import fitting
 from tests.tiny import WORDS, ByWords, encoder
 
 pytest.importorskip("pyterrier_pisa", reason="PISA is not installed")
@@ -246,3 +256,16 @@ def test_the_index_of_a_dataset_is_built_once(dataset: Dataset) -> None:
     assert len(model.encoded) == len(DOCUMENTS)
     assert told[-1] == (40, 40)
     assert dataset_sparse(dataset, model, bits=4).folder != first.folder
+
+
+def test_texts_that_do_not_fit_are_encoded_in_smaller_batches(
+    model: SparseEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = model.encode_documents(WORDS)
+    monkeypatch.setattr(model.model, "encode_document", fitting(model.model.encode_document, 20))
+    found = model.encode_documents(WORDS)
+    np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
+    assert "16" in caplog.text
+    monkeypatch.setattr(model.model, "encode_query", fitting(model.model.encode_query, 2))
+    with pytest.raises(DeviceMemoryError, match="16 texts"):
+        model.encode_queries(WORDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from ance_ir.indexes import FirstP
 from ance_ir.training import DenseObjective, RandomNegatives, Trainer, TrainingQueries, TrainingSettings
 from ance_ir.training.batches import Batches
 from ance_ir.training.run import memory, storages
-from ance_ir.training.run.memory import TrainingMemory, predict_memory, with_kept
+from ance_ir.training.run.memory import MemoryWatch, TrainingMemory, predict_memory, with_kept
+from ance_ir.training.run.optimisation import make_optimiser
 from ance_ir.training.run.storages import weightless
 from ance_ir.world import RehearsedWorld
 from tests.tiny import cross_encoder, encoder
@@ -104,6 +106,16 @@ def test_a_run_notes_what_was_predicted_and_used_and_survives_a_prediction_that_
     monkeypatch.setattr(memory, "take_step", fails)
     assert trained("b").keys() == {"used"}
     assert "cannot be predicted (no such operator)" in capsys.readouterr().out
+
+
+def test_a_run_gives_its_prediction_a_few_seconds(
+    dataset: Dataset, queries: TrainingQueries, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = itertools.count(step=100.0)
+    monkeypatch.setattr(storages.time, "thread_time", lambda: next(seconds))
+    objective, settings = DenseObjective(encoder(), queries, dataset.store(), FirstP()), TrainingSettings(steps=1, batch_size=4)
+    MemoryWatch(objective, settings, make_optimiser(objective.model, settings)).predict(RandomNegatives(queries))
+    assert "cannot be predicted (it would take too long)" in capsys.readouterr().out
 
 
 def test_what_the_c_library_keeps_is_predicted_where_memory_is_not_saved(dataset: Dataset, queries: TrainingQueries) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ance_ir.datasets import Dataset
-from ance_ir.errors import TrainingError, UsageError
+from ance_ir.errors import DeviceMemoryError, TrainingError, UsageError
 from ance_ir.files import atomic_folder
 from ance_ir.indexes import FirstP, MaxP
 from ance_ir.indexes.mining import AnnMiner
@@ -75,6 +75,15 @@ def test_the_loss_falls(make: Make, tmp_path: Path) -> None:
     make(tmp_path / "run", steps=60, dropout=False).train()
     losses = [line["loss"] for line in timeless_lines(tmp_path / "run")]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_a_step_that_does_not_fit_names_what_takes_less(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*arguments: Any, **options: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", too_much)  # the first of which makes its state
+    with pytest.raises(DeviceMemoryError, match=r"2\.00 GiB.*--batch-size"):
+        make(tmp_path / "run").train()
 
 
 def test_what_is_logged(make: Make, tmp_path: Path) -> None:

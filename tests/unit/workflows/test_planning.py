@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,18 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 
+import ance_ir.indexes
 from ance_ir import registries
 from ance_ir.datasets import DocumentStore
 from ance_ir.errors import UsageError
 from ance_ir.indexes import FirstP, MaxP, index_corpus
 from ance_ir.indexes.ann.build import build_faiss, faiss_paths
 from ance_ir.indexes.ann.settings import parse_backend
+from ance_ir.indexes.cluster import connection
 from ance_ir.indexes.store.vectors import VectorStore, VectorWriter
 from ance_ir.models import Tower
 from ance_ir.models.dense.size import Size
+from ance_ir.training.run import storages
 from ance_ir.workflows.planning import estimates
 from ance_ir.workflows.planning.estimates import Estimate, announced, estimate_indexing
 from ance_ir.workflows.planning.figures import duration
@@ -42,6 +47,18 @@ def machine(**changes: Any) -> Machine:
     costs = {name: Cost(seconds=1.0, unit=unit, source="made up", bytes=2.0) for name, unit in UNITS.items()}
     made = Machine(describes="slow", memory=8.0, gpu_memory=0.0, dollars=3.0, source="made up", costs=costs)
     return dataclasses.replace(made, **changes)
+
+
+class FourNodes:
+    """A Ray cluster without GPUs, of whose nodes one is gone."""
+
+    @staticmethod
+    def cluster_resources() -> dict[str, float]:
+        return {"CPU": 8.0}
+
+    @staticmethod
+    def nodes() -> list[dict[str, bool]]:
+        return [{"Alive": number < 4} for number in range(5)]
 
 
 def job(**changes: Any) -> Job:
@@ -175,9 +192,28 @@ def test_an_index_has_the_bytes_that_are_planned(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_memory_of_training_is_predicted_for_a_model_that_is_not_there() -> None:
     corpus = Corpus.of_mean(10, 200, FirstP(), 512)
-    small, large = (training_memory(job(corpus=corpus, size=find_size("2x64"), batch_size=size)) for size in (2, 32))
+    small, large = (training_memory(job(corpus=corpus, size=find_size("2x64"), batch_size=size), bfloat16=False) for size in (2, 32))
     assert small > 16 * find_size("2x64").weights * 0.95, "weights, gradients and the two numbers that AdamW keeps"
     assert large > 1.3 * small
+
+
+@pytest.mark.slow
+def test_on_a_gpu_training_is_in_bfloat16_and_keeps_no_attention() -> None:
+    """For each token, layer and width 34 bytes in half precision, 3 of them dropout's (Korthikanti et al., 2022, section 4.1)."""
+    size, corpus = find_size("3x256"), Corpus.of_mean(10, 510, FirstP(), 512)
+    planned = job(corpus=corpus, size=size, queries=4, steps=1, batch_size=8, query_tokens=512)
+    training = [*stages(planned, gpu=True)][-2]
+    activations = 3 * 8 * 512 * 3 * 256 * (34 - 3)
+    assert training.gpu_memory == pytest.approx(16 * size.weights + 2 * size.matrices + activations, rel=0.25)
+
+
+@pytest.mark.slow
+def test_a_plan_has_as_much_time_as_a_busy_core_takes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(step=100.0)
+    monkeypatch.setattr(storages.time, "thread_time", lambda: next(seconds))
+    status, out, said = run("plan", "--documents", "10", "--model", "1x64", "--queries", "4", "--steps", "1", "--batch-size", "1")
+    assert (status, said) == (0, "")
+    assert "training, 1 steps" in out
 
 
 def test_two_costs_are_found_out_of_two_works_and_are_never_below_0() -> None:
@@ -213,6 +249,17 @@ def test_machines_that_come_with_the_package_know_every_cost_and_its_source(name
     assert {key: cost.unit for key, cost in found.costs.items()} == UNITS
     assert all(cost.source for cost in found.costs.values())
     assert registries.MACHINES.summary(name) == found.describes
+
+
+def test_the_page_has_the_costs_of_these_machines() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "scale.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+\.\w+)` \| (.+) \| (\S+) \| (\S+) \| (\S+) \|$", page, re.MULTILINE)
+    laptop, h100 = Machine.find("laptop").costs, Machine.find("h100").costs
+    expected = [
+        (name, unit, f"{laptop[name].seconds:g}", f"{h100[name].seconds:g}" if h100[name].measured else "–", f"{laptop[name].bytes:g}")
+        for name, unit in UNITS.items()
+    ]
+    assert shown == expected
 
 
 def test_the_machine_at_hand_is_the_one_that_was_measured_as_it_is_used() -> None:
@@ -260,13 +307,14 @@ def test_an_index_is_estimated_by_a_sample_of_its_documents(tmp_path: Path) -> N
     machine().write(own_units())
     try:
         model, store = encoder(), _store(tmp_path / "documents", 1200)
-        found = estimate_indexing(model, store, FirstP())
+        found, shared = (estimate_indexing(model, store, FirstP(), device="cpu", processes=processes) for processes in (1, 4))
     finally:
         own_units().unlink()
     lengths = [len(ids) for ids in model.tokenizer.passages([document["text"] for document in store])]
     whole = sum(map(len, model.tokenizer.bare([document["text"] for document in store])))
     expected = 1 + whole + len(store) + Size.of(model.passage_tower).operations(lengths)
     assert found.seconds == pytest.approx(expected, rel=0.1)
+    assert shared.seconds == found.seconds / 4
 
 
 def test_the_command_plans(run: Run) -> None:
@@ -319,6 +367,12 @@ def test_commands_say_what_long_work_will_take_and_took(run: Run, tmp_path: Path
     before, after = [line for line in said.splitlines() if "estimate" in line]
     assert before.startswith("estimate: ") and "GiB of disk" in before and "bench units" in before
     assert after.startswith("took ") and after.endswith("× the estimate")
+    monkeypatch.setattr(connection, "connect", lambda cluster: FourNodes)
+    monkeypatch.setattr(ance_ir.indexes, "index_corpus", lambda *arguments, cluster, **options: index_corpus(*arguments, **options))
+    status, _, said = run("index", *common, "--cluster", "ray", "--out", tmp_path / "shared.ance")
+    assert status == 0
+    alone, shared = (float(text.split()[1]) for text in (before, next(line for line in said.splitlines() if "estimate" in line)))
+    assert shared == pytest.approx(alone / 4, rel=0.1)
     status, out, _ = run("train", *common, "--steps", "2", "--batch-size", "1", "--depth", "3", "--out", tmp_path / "run")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines() if "estimate" in line] == ["estimate:", "took"]
