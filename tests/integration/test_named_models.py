@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,29 @@ def test_repllama_is_an_adapter_that_has_its_settings_from_the_table(tmp_path: P
             with torch.no_grad():
                 hidden = adapted(input_ids=ids).last_hidden_state[:, -1]
             np.testing.assert_allclose(encode([text]), torch.nn.functional.normalize(hidden, dim=-1), atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["nothing of its own", "own prompts"])
+def test_an_adapter_over_a_published_base_keeps_what_is_known_of_the_base(tmp_path: Path, hub: Path, own: bool) -> None:
+    peft = pytest.importorskip("peft")
+    name = "intfloat/e5-mistral-7b-instruct"
+    backbone, _ = _decoder(tmp_path / "base")
+    into_cache(hub, name, tmp_path / "base")
+    backbone.name_or_path = name
+    config = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
+    peft.get_peft_model(backbone, config).save_pretrained(tmp_path / "adapter")
+    if own:
+        modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
+        listed = [{"idx": i, "path": path, "type": f"sentence_transformers.models.{kind}"} for i, (kind, path) in enumerate(modules)]
+        for file, content in {
+            "modules.json": listed,
+            "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_lasttoken": True},
+            "config_sentence_transformers.json": {"prompts": {"query": "ask: "}},
+        }.items():
+            (tmp_path / "adapter" / file).parent.mkdir(exist_ok=True)
+            (tmp_path / "adapter" / file).write_text(json.dumps(content))
+    base, model = (DenseEncoder.from_pretrained(one, device="cpu") for one in (name, tmp_path / "adapter"))
+    assert model.query_tower.pooling == base.query_tower.pooling == "last"
+    assert model.settings.end_token == base.settings.end_token != ""
+    assert base.settings.query_prefix.startswith("Instruct: ")
+    assert model.settings.query_prefix == ("ask: " if own else base.settings.query_prefix)

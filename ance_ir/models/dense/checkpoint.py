@@ -67,7 +67,7 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     if choices.normalize is not None:
         choices = replace(choices, similarity="cosine" if choices.normalize else "dot")
     names = pair_of(names)
-    published = find_published(names[0])
+    published = _published(names)
     pooling, similarity = choices.pooling or published.pooling, choices.similarity or published.similarity
     with reading(name):
         opened = _open(names, replace(choices, pooling=pooling, similarity=similarity))
@@ -94,6 +94,17 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
             " and ".join(opened.assumed),
         )
     return _prompted(name, opened, published, choices)
+
+
+def _published(names: list[str]) -> Published:
+    """What the table says of a checkpoint, or of the base of an adapter; prompts in the adapter's own folder go before the base's."""
+    found = find_published(names[0])
+    if found.family or len(names) > 1 or Saved.find(names[0]) is not None or (adapter := find_adapter(names[0])) is None:
+        return found
+    base = find_published(adapter.base)
+    if not (adapter.folder / "config_sentence_transformers.json").exists():
+        return base
+    return replace(base, text={name: value for name, value in base.text.items() if not name.endswith("_prefix")}, instruction=None)
 
 
 def _prompted(name: str, opened: DenseCheckpoint, published: Published, choices: Choices) -> DenseCheckpoint:
