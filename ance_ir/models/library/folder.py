@@ -47,6 +47,10 @@ _STANFORD = Table(
 """``artifact.metadata`` (``colbert/infra/config/settings.py`` of https://github.com/stanford-futuredata/ColBERT)."""
 
 
+_LENGTHS = ("max_seq_length", "query_length", "document_length", "query_maxlen", "doc_maxlen")
+_MOST = 1 << 20
+
+
 def find_folder(name: str | Path, family: Family) -> Path:
     """The folder of a model.
 
@@ -91,7 +95,7 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
     """Class and folder of each module that has one."""
     if not (folder / "modules.json").exists():
         if "HF_ColBERT" in architectures(folder):
-            _STANFORD.check(folder / "artifact.metadata", read_settings(folder / "artifact.metadata"))
+            _check(folder / "artifact.metadata", _STANFORD, required=True)
         yield "Transformer", folder
         return
     for module in read_modules(folder, LIBRARY_MODULE):
@@ -110,9 +114,12 @@ def _class(name: str) -> str:
     return name.rsplit(".", 1)[-1]
 
 
-def _check(path: Path, table: Table) -> dict[str, Any]:
-    settings = read_settings(path) if path.exists() else {}
+def _check(path: Path, table: Table, *, required: bool = False) -> dict[str, Any]:
+    settings = read_settings(path) if required or path.exists() else {}
     table.check(path, settings)
+    for name in _LENGTHS:
+        if (length := settings.get(name)) is not None and not 1 <= length <= _MOST:  # the tokeniser would end the process
+            raise ModelError(f"{path}: {name} is {length}; a number of tokens from 1 to {_MOST:,} was expected")
     return settings
 
 

@@ -17,6 +17,7 @@ from ance_ir.models.library.folder import check_settings, fill
 from ance_ir.models.loading.family import Family
 from ance_ir.models.loading.hashing import hash_weights, while_unchanged
 from ance_ir.models.loading.source import absolute, expanded
+from ance_ir.models.loading.weights import reading
 from ance_ir.optional import optional
 
 _PACKAGE = "sentence-transformers"
@@ -123,7 +124,8 @@ def open_library(
     library = optional("sentence_transformers", package=_PACKAGE, needed_for=f"a {family}", remedy=remedy)
     if not hasattr(library, kind):
         raise MissingDependencyError(f"{_PACKAGE} in a newer version than {library.__version__}", f"a {family}", remedy)
-    homes = check_settings(folder, family)
+    with reading(str(name)):
+        homes = check_settings(folder, family)
     try:
         model = getattr(library, kind)(str(folder), device=str(find_device(device)), local_files_only=True).eval()
         fill(model, homes)

@@ -166,3 +166,11 @@ def test_settings_of_training_and_search_are_passed_over(written: dict[str, Path
     folder = shutil.copytree(written["stanford"], tmp_path / "stanford")
     change(folder / "artifact.metadata", nbits=2, lr=1e-5, meta={"hostname": "x"}, similarity="cosine", query_token="[Q]", checkpoint=None)
     assert isinstance(opened("stanford", folder), MultiVectorEncoder)
+
+
+@pytest.mark.parametrize("length", [0, 2**53])
+def test_a_length_that_no_tokeniser_takes_is_refused(written: dict[str, Path], tmp_path: Path, length: int) -> None:
+    folder = shutil.copytree(written["pylate"], tmp_path / "model")
+    change(folder / "config_sentence_transformers.json", query_length=length)
+    with pytest.raises(ModelError, match=f"query_length is {length}"):
+        opened("pylate", folder)
