@@ -14,7 +14,7 @@ _HELD, _SENT = 1.5, 0.8
 def measured(place: Place) -> Iterator[Figure]:
     """Milliseconds of a search for each type of vectors and number of queries; see ``bench_device_search``."""
     count, dimension = place.size(1_000_000, 1500), place.size(768, 8)
-    queries, depths = ((1, 4), (10,)) if place.small else ((1, 1000), (10, 100, 1000))
+    queries, depths = ((1, 4), (10,)) if place.small else ((1, 16, 1000), (10, 100, 1000))
     found = bench_device_search(place.device, vectors=count, dimension=dimension, queries=queries, depths=depths, rounds=1)
     for row in found.to_dict("records"):
         case = f"{count:,} × {dimension}, {row['type']}, {row['queries']:,} queries, k {row['k']:,}"
