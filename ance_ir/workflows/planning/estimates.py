@@ -50,20 +50,24 @@ class Estimate:
 
 @contextlib.contextmanager
 def announced(estimate: Estimate | None, say: Callable[[str], object] | None) -> Iterator[None]:
-    """Say an estimate first, and in the end what the work took; nothing of work that should be short.
+    """Say an estimate first, and in the end what the work took; nothing of work that should be short and is.
 
     Args:
         estimate: of the work; ``None``: there is none.
         say: called with each line; ``None``: nothing is said.
     """
-    if estimate is None or say is None or estimate.seconds < LONG:
+    if estimate is None or say is None:
         yield
         return
-    say(str(estimate))
+    if told := estimate.seconds >= LONG:
+        say(str(estimate))
     began = time.perf_counter()
     yield
     took = time.perf_counter() - began
-    say(f"took {duration(took)}, {took / estimate.seconds:.2f} × the estimate")
+    if told:
+        say(f"took {duration(took)}, {took / estimate.seconds:.2f} × the estimate")
+    elif took >= LONG:
+        say(f"took {duration(took)}, where less than {duration(LONG)} was expected")
 
 
 def estimate_indexing(
