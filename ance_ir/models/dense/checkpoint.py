@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from ance_ir.choices import check_choice
 from ance_ir.errors import ModelError, UsageError
 from ance_ir.files import read_json, write_json
-from ance_ir.models.adapters.folders import Saved, find_adapter, warn_of_no_adapter
+from ance_ir.models.adapters.folders import Adapter, Saved, find_adapter, warn_of_no_adapter
 from ance_ir.models.adapters.layers import merge, put_in
 from ance_ir.models.dense.layout import Choices, DenseCheckpoint, Files, find_layout
 from ance_ir.models.dense.modules import MODULES, ROUTER, ROUTES, STATIC
@@ -67,10 +67,12 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     if choices.normalize is not None:
         choices = replace(choices, similarity="cosine" if choices.normalize else "dot")
     names = pair_of(names)
-    published = _published(names)
-    pooling, similarity = choices.pooling or published.pooling, choices.similarity or published.similarity
     with reading(name):
-        opened = _open(names, replace(choices, pooling=pooling, similarity=similarity))
+        saved = Saved.find(name) if len(names) == 1 else None
+        adapter = find_adapter(name) if len(names) == 1 and saved is None else None
+        published = _published(names[0], adapter)
+        pooling, similarity = choices.pooling or published.pooling, choices.similarity or published.similarity
+        opened = _open(names, replace(choices, pooling=pooling, similarity=similarity), saved, adapter)
     if published.bidirectional:
         opened.query.backbone.config.is_causal = False
     if choices.fresh_head is not None and not opened.fresh_head:
@@ -96,10 +98,9 @@ def read_encoder(names: list[str], choices: Choices) -> DenseCheckpoint:
     return _prompted(name, opened, published, choices)
 
 
-def _published(names: list[str]) -> Published:
+def _published(name: str, adapter: Adapter | None) -> Published:
     """What the table says of a checkpoint, or of the base of an adapter; prompts in the adapter's own folder go before the base's."""
-    found = find_published(names[0])
-    if found.family or len(names) > 1 or Saved.find(names[0]) is not None or (adapter := find_adapter(names[0])) is None:
+    if (found := find_published(name)).family or adapter is None:
         return found
     base = find_published(adapter.base)
     if not (adapter.folder / "config_sentence_transformers.json").exists():
@@ -132,13 +133,12 @@ _WHOLE: tuple[Family, ...] = ("RAG model", "sparse encoder", "multi-vector encod
 """What is of no use as a dense encoder."""
 
 
-def _open(names: list[str], choices: Choices) -> DenseCheckpoint:
+def _open(names: list[str], choices: Choices, saved: Saved | None, adapter: Adapter | None) -> DenseCheckpoint:
     if len(names) > 2:
         raise ModelError(f"two towers are named by two names, question encoder and context encoder, not by {len(names)}")
-    if len(names) == 1 and (saved := Saved.find(names[0])) is not None:
+    if saved is not None:
         refuse_other(saved.folder, "encoder")
         return _over(saved, choices)
-    adapter = find_adapter(names[0]) if len(names) == 1 else None
     if adapter is not None:
         with adapter.over_base() as folder:
             opened = _read(Files(name=names[0], paths=(folder,)), choices)
